@@ -1,0 +1,1 @@
+"""The complete Python client for Hyperledger Fabric: Gateway and administration."""

@@ -1,0 +1,1 @@
+"""Hyperledger Fabric networks from Python: embedded, native, and rendered manifests."""
