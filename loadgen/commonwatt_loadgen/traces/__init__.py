@@ -1,0 +1,30 @@
+"""Household traces: what homes use and generate, from files or from the default profiles.
+
+`load_traces(path)` reads any supported file; `default_types()` gives the 15 usage and 3 generation types of November
+2012. Both hold `EnergySource` values: ask them for the Wh between two minutes.
+"""
+
+from commonwatt_loadgen.traces.checks import Problem, TraceError
+from commonwatt_loadgen.traces.files import load_traces
+from commonwatt_loadgen.traces.profiles import default_types
+from commonwatt_loadgen.traces.sources import (
+    EnergySource,
+    EquationOnePv,
+    HalfHourly,
+    HourlyProfile,
+    Silent,
+    TraceSet,
+)
+
+__all__ = [
+    "EnergySource",
+    "EquationOnePv",
+    "HalfHourly",
+    "HourlyProfile",
+    "Problem",
+    "Silent",
+    "TraceError",
+    "TraceSet",
+    "default_types",
+    "load_traces",
+]

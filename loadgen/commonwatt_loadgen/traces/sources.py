@@ -1,0 +1,130 @@
+"""Sources of energy figures, all exact integers.
+
+A minute is counted from 0:00 local time of the first simulated day. Powers are W, energies Wh; half-hourly energies are
+held in mWh because meter files state kWh with up to six decimals.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+MINUTES_PER_DAY = 1440
+SLOT_MINUTES = 30
+SLOTS_PER_DAY = MINUTES_PER_DAY // SLOT_MINUTES
+_HALF_WH = SLOT_MINUTES * 1000 // 2  # half of the divisor that turns minute-weighted mWh into Wh
+
+
+class EnergySource(Protocol):
+    """Something that uses or generates energy through time."""
+
+    def energy_wh(self, start_min: int, end_min: int) -> int:
+        """Energy in Wh from `start_min` to `end_min` (exclusive), rounded half up."""
+        ...
+
+
+@dataclass(frozen=True)
+class Silent:
+    """No energy at all: the generation of a home without PV."""
+
+    def energy_wh(self, start_min: int, end_min: int) -> int:
+        return 0
+
+
+@dataclass(frozen=True)
+class HourlyProfile:
+    """The same mean power in W for each hour of every day; an interval takes the hour of its start (equation 14)."""
+
+    watts: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        if len(self.watts) != 24 or min(self.watts) < 0:
+            raise ValueError("an hourly profile has 24 powers of at least 0 W")
+
+    def energy_wh(self, start_min: int, end_min: int) -> int:
+        power_w = self.watts[start_min // 60 % 24]
+        return (power_w * (end_min - start_min) + 30) // 60
+
+
+@dataclass(frozen=True, eq=False)
+class HalfHourly:
+    """Metered energy per half hour in mWh, day after day; each half hour is spread evenly over its minutes.
+
+    Past its end a trace starts again from its first day, so that a short file can drive a long simulation.
+    """
+
+    slots_mwh: npt.NDArray[np.int64]
+    _cumulative: npt.NDArray[np.int64] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.slots_mwh.size == 0 or self.slots_mwh.size % SLOTS_PER_DAY:
+            raise ValueError("a half-hourly trace covers whole days of 48 half hours")
+        sums = np.concatenate([[0], np.cumsum(self.slots_mwh, dtype=np.int64)])
+        object.__setattr__(self, "_cumulative", sums)
+
+    @property
+    def days(self) -> int:
+        return self.slots_mwh.size // SLOTS_PER_DAY
+
+    def _until(self, minute: int) -> int:
+        """Minute-weighted mWh (mWh x 30) from the trace's start to `minute`."""
+        laps, within = divmod(minute, self.slots_mwh.size * SLOT_MINUTES)
+        slot, rest = divmod(within, SLOT_MINUTES)
+        total = int(self._cumulative[slot]) * SLOT_MINUTES
+        if rest:
+            total += int(self.slots_mwh[slot]) * rest
+        return total + laps * int(self._cumulative[-1]) * SLOT_MINUTES
+
+    def energy_wh(self, start_min: int, end_min: int) -> int:
+        return (self._until(end_min) - self._until(start_min) + _HALF_WH) // (SLOT_MINUTES * 1000)
+
+    def scaled(self, numerator: int, denominator: int) -> "HalfHourly":
+        """The same trace with every half hour multiplied by a fraction, rounded half up."""
+        return HalfHourly((self.slots_mwh * numerator + denominator // 2) // denominator)
+
+    def from_day(self, day: int) -> "HalfHourly":
+        """The trace turned so that `day` (counted from 0) comes first."""
+        return HalfHourly(np.roll(self.slots_mwh, -day * SLOTS_PER_DAY))
+
+
+@dataclass(frozen=True)
+class EquationOnePv:
+    """PV power by equation 1 of the paper: P = area x efficiency x irradiance x (1 - 0.005 (temperature - 25)).
+
+    Irradiance in W/m² and air temperature in °C are given by the hour. The float arithmetic ends here: what is metered
+    is a whole number of W.
+    """
+
+    area_m2: float
+    efficiency: float
+    irradiance_w_per_m2: tuple[float, ...]
+    temperature_c: tuple[float, ...]
+
+    def energy_wh(self, start_min: int, end_min: int) -> int:
+        return self.profile().energy_wh(start_min, end_min)
+
+    def profile(self) -> HourlyProfile:
+        """The powers as an hourly profile, negative ones cut to 0 W."""
+        powers = (
+            self.area_m2 * self.efficiency * sun * (1 - 0.005 * (warmth - 25))
+            for sun, warmth in zip(self.irradiance_w_per_m2, self.temperature_c, strict=True)
+        )
+        return HourlyProfile(tuple(max(0, round(power)) for power in powers))
+
+
+@dataclass(frozen=True)
+class TraceSet:
+    """Usage and generation traces by name, from which a community draws its homes' types.
+
+    Generation is for a system of `pv_w` W, whatever the size of the system it was metered on.
+    """
+
+    usage: Mapping[str, EnergySource]
+    generation: Mapping[str, EnergySource]
+    pv_w: int
+    source: str
+    first_day: date
+    days: int
