@@ -1,0 +1,46 @@
+"""A chaincode library for Hyperledger Fabric: contracts, the ledger they see, and the server that peers dial.
+
+Generic: it knows nothing of what a contract does. See docs/chaincode.md.
+"""
+
+from .contract import Contract, Handler, Roles, evaluate, query, transaction
+from .dispatch import chaincode
+from .endorsement import KeyEndorsementPolicy
+from .errors import ChaincodeCallError, ConfigurationError, PeerError, Refusal, StreamClosed
+from .identity import ClientIdentity
+from .keys import create_composite_key, split_composite_key
+from .proposal import SignedProposal
+from .queries import Query
+from .results import KeyModification, KeyValue, Page, Response, Timestamp
+from .server import ServerConfig, run_from_environment, serve
+from .stub import Stub
+
+__all__ = [
+    "ChaincodeCallError",
+    "ClientIdentity",
+    "ConfigurationError",
+    "Contract",
+    "Handler",
+    "KeyEndorsementPolicy",
+    "KeyModification",
+    "KeyValue",
+    "Page",
+    "PeerError",
+    "Query",
+    "Refusal",
+    "Response",
+    "Roles",
+    "ServerConfig",
+    "SignedProposal",
+    "StreamClosed",
+    "Stub",
+    "Timestamp",
+    "chaincode",
+    "create_composite_key",
+    "evaluate",
+    "query",
+    "run_from_environment",
+    "serve",
+    "split_composite_key",
+    "transaction",
+]
