@@ -1,0 +1,63 @@
+"""A settlement interval: from use and generation to what a home needs, stores and spills (eqs 4, 7-11, 14)."""
+
+from dataclasses import dataclass
+
+from .battery import Account, Battery, available_wh, charge, chargeable_wh, discharge
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """What one interval came to. ``own_wh`` came from the battery, ``need_wh`` is left to be bought."""
+
+    own_wh: int
+    need_wh: int
+    charged_wh: int
+    spill_wh: int
+    grid_charge_wh: int
+    account: Account
+
+
+def interval_energy_wh(power_w: int, minutes: int) -> int:
+    """Energy of a steady power over an interval, rounded half up (eq 14)."""
+    return (power_w * minutes + 30) // 60
+
+
+def settle_interval(
+    battery: Battery, account: Account, minutes: int, use_wh: int, generation_wh: int, grid_charge_wh: int = 0
+) -> Interval:
+    """Let own generation and the battery serve the home; the rest is needed, or spilt.
+
+    With ``grid_charge_wh`` the battery charges from the grid after the home's own surplus, and so does not discharge
+    in the same interval. ValueError if that is more than ``grid_chargeable_wh``.
+    """
+    net_wh = use_wh - generation_wh
+    own_wh = charged_wh = 0
+    if net_wh < 0:
+        charged_wh = min(-net_wh, chargeable_wh(battery, account, minutes))
+        account = charge(battery, account, charged_wh)
+    elif grid_charge_wh == 0:
+        own_wh = min(net_wh, available_wh(battery, account, minutes))
+        account = discharge(battery, account, own_wh)
+    if grid_charge_wh:
+        room_wh = min(chargeable_wh(battery, account, minutes), battery.throughput_wh(minutes) - charged_wh)
+        if grid_charge_wh > room_wh:
+            raise ValueError(f"the battery can take {room_wh} Wh from the grid, not {grid_charge_wh} Wh")
+        account = charge(battery, account, grid_charge_wh)
+    return Interval(
+        own_wh=own_wh,
+        need_wh=max(0, net_wh) - own_wh,
+        charged_wh=charged_wh,
+        spill_wh=max(0, -net_wh) - charged_wh,
+        grid_charge_wh=grid_charge_wh,
+        account=account,
+    )
+
+
+def grid_chargeable_wh(
+    battery: Battery, account: Account, minutes: int, use_wh: int, generation_wh: int
+) -> int:
+    """The most that ``settle_interval`` lets the battery take from the grid in this interval."""
+    surplus_wh = max(0, generation_wh - use_wh)
+    charged_wh = min(surplus_wh, chargeable_wh(battery, account, minutes))
+    charged = charge(battery, account, charged_wh)
+    return min(chargeable_wh(battery, charged, minutes), battery.throughput_wh(minutes) - charged_wh)

@@ -1,0 +1,82 @@
+"""The time-of-use tariff, and local time of day without a time-zone database."""
+
+from dataclasses import dataclass
+
+MINUTE_S = 60
+HOUR_MIN = 60
+DAY_MIN = 24 * HOUR_MIN
+DAY_S = DAY_MIN * MINUTE_S
+
+
+@dataclass(frozen=True, slots=True)
+class Band:
+    """Grid energy costs ``price_uaud_per_kwh`` from ``from_hour`` (included) to ``to_hour`` (excluded), local time."""
+
+    from_hour: int
+    to_hour: int
+    price_uaud_per_kwh: int
+
+    def covers(self, minute: int) -> bool:
+        """Whether the local minute of day falls in the band."""
+        return self.from_hour * HOUR_MIN <= minute < self.to_hour * HOUR_MIN
+
+
+Tariff = tuple[Band, ...]
+"""Bands in order that cover the day from 0 to 24 h without gap."""
+
+TABLE_2: Tariff = (
+    Band(0, 7, 177_000),
+    Band(7, 14, 277_100),
+    Band(14, 20, 541_100),
+    Band(20, 22, 277_100),
+    Band(22, 24, 177_000),
+)
+
+
+def check_tariff(tariff: Tariff) -> None:
+    """ValueError unless the bands cover 0-24 h in order."""
+    hour = 0
+    for band in tariff:
+        if band.from_hour != hour or band.to_hour <= hour:
+            raise ValueError(f"tou: a band starts at {band.from_hour} h where {hour} h is due, or is empty")
+        hour = band.to_hour
+    if hour != 24:
+        raise ValueError(f"tou: the bands end at {hour} h, not at 24 h")
+
+
+def band_at(tariff: Tariff, minute: int) -> Band:
+    """The band of a local minute of day (0..1439)."""
+    for band in tariff:
+        if band.covers(minute):
+            return band
+    raise ValueError(f"minute {minute} is outside the day")
+
+
+def tou_at(tariff: Tariff, minute: int) -> int:
+    """tou(minute): the grid's price in µAUD per kWh."""
+    return band_at(tariff, minute).price_uaud_per_kwh
+
+
+def highest_tou(tariff: Tariff) -> int:
+    """The dearest band's price."""
+    return max(band.price_uaud_per_kwh for band in tariff)
+
+
+def lowest_tou(tariff: Tariff) -> int:
+    """The cheapest band's price."""
+    return min(band.price_uaud_per_kwh for band in tariff)
+
+
+def local_minute(epoch_s: int, utc_offset_min: int) -> int:
+    """Local minute of day (0..1439) of a time."""
+    return (epoch_s + utc_offset_min * MINUTE_S) % DAY_S // MINUTE_S
+
+
+def local_day(epoch_s: int, utc_offset_min: int) -> int:
+    """Number of the local day of a time, counted from 1 January 1970."""
+    return (epoch_s + utc_offset_min * MINUTE_S) // DAY_S
+
+
+def day_end(day: int, utc_offset_min: int) -> int:
+    """The time at which a local day is over."""
+    return (day + 1) * DAY_S - utc_offset_min * MINUTE_S

@@ -1,0 +1,16 @@
+"""The order among equals: a key that depends on the ids of the whole round, so that nobody can choose or foresee it."""
+
+from collections.abc import Iterable
+from hashlib import sha256
+
+KEY_BYTES = 6
+
+
+def round_seed(ids: Iterable[str]) -> str:
+    """SHA-256 (hex) of the ids of all offers and bidding requests of the round, sorted and joined by ``|``."""
+    return sha256("|".join(sorted(ids)).encode()).hexdigest()
+
+
+def tie_key(seed: str, order_id: str) -> int:
+    """The first six bytes of SHA-256(seed | id); the lower key comes first."""
+    return int.from_bytes(sha256(f"{seed}|{order_id}".encode()).digest()[:KEY_BYTES])
