@@ -64,7 +64,9 @@ class Assembly:
         held = self._registers.setdefault((home, register), _Register())
         if day in held.days:
             first = held.lines[day]
-            self.report(line, "duplicated_day", f"{home} {register} {day} again (first on line {first})", "first kept")
+            self.report(
+                line, "duplicated_day", f"{home} {register} {day} again (first on line {first})", "first kept"
+            )
             return
         held.days[day] = self._checked(home, register, day, kwh, line)
         held.lines[day] = line
@@ -76,7 +78,9 @@ class Assembly:
     def _checked(self, home: str, register: str, day: date, kwh: Slots, line: int) -> npt.NDArray[np.int32]:
         skipped = [slot for slot in skipped_slots(day) if np.isnan(kwh[slot])]
         if skipped:
-            self.report(line, "daylight_saving", f"{home} {register} {day} lacks the hour left out", "taken as 0")
+            self.report(
+                line, "daylight_saving", f"{home} {register} {day} lacks the hour left out", "taken as 0"
+            )
             kwh[skipped] = 0.0
         for code, wrong in (
             ("missing_half_hour", np.isnan(kwh)),
@@ -113,7 +117,9 @@ class Assembly:
                 capacity_w = self._capacity_w.get(home, 0) or pv_w
                 generation[home] = HalfHourly(made).scaled(pv_w, capacity_w)
             elif made is not None:
-                self.report(0, "no_generation", f"{home}: its PV made nothing", "not used as a generation type")
+                self.report(
+                    0, "no_generation", f"{home}: its PV made nothing", "not used as a generation type"
+                )
         if strict and self.problems:
             counts = ", ".join(f"{count} {code}" for code, count in counted(self.problems).items())
             raise TraceError(self.path, 0, f"refused by --strict: {counts}; first: {self.problems[0]}")
@@ -135,13 +141,17 @@ class Assembly:
             return None
         if min(held.days) > first or max(held.days) < last:
             line = held.lines[min(held.days)]
-            self.report(line, "incomplete_home", f"{home} {register} does not cover {first} to {last}", "left out")
+            self.report(
+                line, "incomplete_home", f"{home} {register} does not cover {first} to {last}", "left out"
+            )
             return None
         rows = []
         for day in (first + timedelta(days=n) for n in range((last - first).days + 1)):
             row = held.days.get(day)
             if row is None:
-                self.report(0, "missing_day", f"{home} {register} {day} is missing", "taken from the nearest day")
+                self.report(
+                    0, "missing_day", f"{home} {register} {day} is missing", "taken from the nearest day"
+                )
                 row = np.full(SLOTS_PER_DAY, _MISSING, dtype=np.int32)
             rows.append(row)
         return self._fill(np.stack(rows))

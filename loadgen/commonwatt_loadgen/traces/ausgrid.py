@@ -64,8 +64,14 @@ def _check_header(assembly: Assembly, line: int, header: list[str]) -> int:
     labels = [name.strip().removeprefix("0") or "0" for name in header[5:width]]
     wanted = [label.removeprefix("0") for label in _LABELS]
     if labels != wanted:
-        different = next((n for n, pair in enumerate(zip(labels, wanted, strict=False)) if pair[0] != pair[1]), None)
-        at = f"column {different + 6} is not {_LABELS[different]}" if different is not None else "columns are missing"
+        different = next(
+            (n for n, pair in enumerate(zip(labels, wanted, strict=False)) if pair[0] != pair[1]), None
+        )
+        at = (
+            f"column {different + 6} is not {_LABELS[different]}"
+            if different is not None
+            else "columns are missing"
+        )
         raise TraceError(assembly.path, line, f"48 half hours from 0:30 to 0:00 are expected; {at}")
     for name in header[width:]:
         if name.strip() and name.strip().lower() != "row quality":
@@ -80,7 +86,9 @@ def _add_row(assembly: Assembly, line: int, fields: list[str]) -> None:
         raise TraceError(assembly.path, line, f"consumption category {category!r} is none of CL, GC, GG")
     day = _day(day_text)
     if day is None:
-        raise TraceError(assembly.path, line, f"date {day_text!r} is not day first, as in 1/07/2012 or 1-Jul-12")
+        raise TraceError(
+            assembly.path, line, f"date {day_text!r} is not day first, as in 1/07/2012 or 1-Jul-12"
+        )
     values = fields[5 : 5 + SLOTS_PER_DAY]
     try:
         kwh = np.array([float(text) if text.strip() else np.nan for text in values])

@@ -72,7 +72,9 @@ def _stream(assembly: Assembly, line: int, fields: list[str]) -> _Stream | None:
 def _add_day(assembly: Assembly, line: int, fields: list[str], stream: _Stream) -> None:
     count = SLOTS_PER_DAY * stream.per_half_hour
     if len(fields) < 2 + count + 1:
-        raise TraceError(assembly.path, line, f"{max(0, len(fields) - 3)} of {count} intervals: the record is cut off")
+        raise TraceError(
+            assembly.path, line, f"{max(0, len(fields) - 3)} of {count} intervals: the record is cut off"
+        )
     try:
         day = datetime.strptime(fields[1].strip(), "%Y%m%d").date()
         values = np.array([float(text) if text.strip() else np.nan for text in fields[2 : 2 + count]])

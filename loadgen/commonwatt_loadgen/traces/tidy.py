@@ -100,7 +100,9 @@ def _readings(
     bad = times.isna() | piece["home"].isna()
     if bad.any():
         at = int(bad.to_numpy().argmax())
-        raise TraceError(path, first_line + at, f"home or time is missing or malformed: {piece['time'].iloc[at]!r}")
+        raise TraceError(
+            path, first_line + at, f"home or time is missing or malformed: {piece['time'].iloc[at]!r}"
+        )
     if times.dt.tz is not None:
         times = times.dt.tz_convert(LOCAL_TIME).dt.tz_localize(None)
     minutes = times.to_numpy().astype("datetime64[m]").astype(np.int64)

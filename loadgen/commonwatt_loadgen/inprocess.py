@@ -1,0 +1,83 @@
+"""A market day in this process, by the very rules that the chaincode runs: for sweeps, long runs, and as an oracle."""
+
+from dataclasses import dataclass, field
+
+from commonwatt_chaincode.market.clearing import clear
+from commonwatt_chaincode.market.orders import Offer, Request, offer_id, request_id
+from commonwatt_chaincode.market.parameters import Parameters
+from commonwatt_chaincode.market.prices import PriceState, buy_price, prices_after, sell_price
+from commonwatt_chaincode.market.tariff import tou_at
+from commonwatt_loadgen.hems.agent import HomeAgent, Settlement
+from commonwatt_loadgen.records import DayRecord, OfferMade, RoundRecord, bills_of
+from commonwatt_loadgen.schedule import day_events
+from commonwatt_loadgen.traces.sources import MINUTES_PER_DAY
+
+
+@dataclass
+class InProcessMarket:
+    """A community's market: its rules, its price history and the number of its last round."""
+
+    rules: Parameters
+    prices: PriceState = field(default_factory=PriceState)
+    last_round: int = 0
+
+    def run_day(self, agents: list[HomeAgent], day: int) -> DayRecord:
+        """Trade one day: each need becomes a round, in the order of market time."""
+        settlements: list[Settlement] = []
+        rounds: list[RoundRecord] = []
+        sellers = [agent for agent in agents if agent.spec.prosumer]
+        for event in day_events(agents, day):
+            settled = event.agent.settle(event.interval)
+            settlements.append(settled)
+            if settled.need_wh:
+                rounds.append(self._round(event.agent, sellers, settled))
+        homes = [agent.home for agent in agents]
+        bills = bills_of(homes, settlements, rounds, self.rules)
+        return DayRecord(
+            day, settlements, rounds, bills, {agent.home: agent.account.energy_wh for agent in agents}
+        )
+
+    def _round(self, buyer: HomeAgent, sellers: list[HomeAgent], settled: Settlement) -> RoundRecord:
+        rules = self.rules
+        self.last_round += 1
+        number = self.last_round
+        minute = settled.start_min % MINUTES_PER_DAY
+        tou = tou_at(rules.tou, minute)
+        suggested = sell_price(rules, self.prices, minute)
+        p_b = (
+            buy_price(rules, self.prices, settled.need_wh, minute)
+            if buyer.strategy.needs_suggested_bid
+            else tou
+        )
+        limit = buyer.limit(tou, p_b, settled.need_wh, number)
+        offers: list[Offer] = []
+        offering: dict[str, HomeAgent] = {}
+        for seller in sellers:
+            if seller is buyer:
+                continue
+            ask = seller.ask(tou, suggested, number, settled.end_min)
+            if ask:
+                offers.append(
+                    Offer(offer_id(number, seller.home), seller.home, ask.energy_wh, ask.price_uaud_per_kwh)
+                )
+                offering[seller.home] = seller
+        request = Request(request_id(number, buyer.home), buyer.home, settled.need_wh, limit)
+        award = clear([request], offers, tou)
+        totals = award.totals
+        self.prices = prices_after(
+            self.prices,
+            totals.price_s_uaud_per_kwh,
+            totals.price_b_uaud_per_kwh,
+            totals.redundancy_wh,
+            rules.window,
+        )
+        price_of = {offer.home: offer.price_uaud_per_kwh for offer in offers}
+        made = tuple(
+            OfferMade(ended.home, ended.energy_wh, price_of[ended.home], ended.sold_wh, ended.revenue_naud)
+            for ended in award.offers
+        )
+        for ended in award.offers:
+            offering[ended.home].offer_ended(ended.energy_wh, ended.sold_wh)
+        return RoundRecord(
+            number, settled.end_min, minute, tou, suggested, limit, award.requests[0], made, award.fills
+        )

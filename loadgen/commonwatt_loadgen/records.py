@@ -1,0 +1,82 @@
+"""What happened on a simulated day: the one shape that the in-process and the on-ledger market both produce."""
+
+from dataclasses import dataclass
+
+from commonwatt_chaincode.market.billing import Bill, Metered, Purchase, Sale, bill
+from commonwatt_chaincode.market.clearing import Fill, RequestResult
+from commonwatt_chaincode.market.parameters import Parameters
+from commonwatt_chaincode.market.tariff import tou_at
+from commonwatt_loadgen.hems.agent import Settlement
+from commonwatt_loadgen.traces.sources import MINUTES_PER_DAY
+
+
+@dataclass(frozen=True, slots=True)
+class OfferMade:
+    """An offer and what became of it."""
+
+    home: str
+    energy_wh: int
+    price_uaud_per_kwh: int
+    sold_wh: int
+    revenue_naud: int
+
+
+@dataclass(frozen=True, slots=True)
+class RoundRecord:
+    """One cleared round with its single request. `opened_min` counts from 0:00 of the first simulated day."""
+
+    number: int
+    opened_min: int
+    minute: int
+    tou: int
+    sell_price: int
+    limit: int
+    request: RequestResult
+    offers: tuple[OfferMade, ...]
+    fills: tuple[Fill, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DayRecord:
+    """A day of a community: meter intervals and rounds in market order, bills and battery contents by home."""
+
+    day: int
+    settlements: list[Settlement]
+    rounds: list[RoundRecord]
+    bills: dict[str, Bill]
+    battery_wh: dict[str, int]
+
+
+def bills_of(
+    homes: list[str], settlements: list[Settlement], rounds: list[RoundRecord], rules: Parameters
+) -> dict[str, Bill]:
+    """Every home's bill of a day by the contract's own billing rules."""
+    purchases: dict[str, list[Purchase]] = {home: [] for home in homes}
+    sales: dict[str, list[Sale]] = {home: [] for home in homes}
+    readings: dict[str, list[Metered]] = {home: [] for home in homes}
+    for one in rounds:
+        result = one.request
+        purchases[result.home].append(
+            Purchase(
+                result.p2p_energy_wh, result.grid_energy_wh, result.p2p_amount_naud, result.grid_amount_naud
+            )
+        )
+        for offer in one.offers:
+            sales[offer.home].append(Sale(offer.sold_wh, offer.revenue_naud))
+    spill_price = rules.feed_in if rules.spill_policy == "FEED_IN" else 0
+    for settled in settlements:
+        readings[settled.home].append(
+            Metered(
+                settled.use_wh,
+                settled.generation_wh,
+                settled.own_wh,
+                settled.need_wh,
+                settled.charged_wh,
+                settled.spill_wh,
+                0,
+                tou_at(rules.tou, settled.start_min % MINUTES_PER_DAY),
+                rules.feed_in,
+                spill_price,
+            )
+        )
+    return {home: bill(purchases[home], sales[home], readings[home]) for home in homes}
