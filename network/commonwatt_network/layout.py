@@ -1,0 +1,91 @@
+"""Where everything of one network lies: one folder, `.commonwatt/`, and nothing outside it."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Paths under a network's folder, which is absolute."""
+
+    directory: Path
+
+    @property
+    def network_file(self) -> Path:
+        return self.directory / "network.json"
+
+    @property
+    def state_file(self) -> Path:
+        """Topology, backend and ports of this network, as `network-up` first settled them."""
+        return self.directory / "state.json"
+
+    @property
+    def lock_file(self) -> Path:
+        return self.directory / "lock"
+
+    @property
+    def organizations(self) -> Path:
+        return self.directory / "organizations"
+
+    @property
+    def blocks(self) -> Path:
+        """Genesis blocks, one per channel."""
+        return self.directory / "channels"
+
+    @property
+    def ledgers(self) -> Path:
+        return self.directory / "ledgers"
+
+    @property
+    def configuration(self) -> Path:
+        return self.directory / "configuration"
+
+    @property
+    def logs(self) -> Path:
+        return self.directory / "logs"
+
+    @property
+    def processes(self) -> Path:
+        return self.directory / "processes"
+
+    @property
+    def profiles(self) -> Path:
+        return self.directory / "profiles"
+
+    def organization(self, name: str) -> Path:
+        return self.organizations / name
+
+    def msp(self, organization: str) -> Path:
+        """The organisation's public MSP folder."""
+        return self.organization(organization) / "msp"
+
+    def tls_ca_certificate(self, organization: str) -> Path:
+        return self.organization(organization) / "tlsca" / "ca.crt"
+
+    def peer(self, organization: str, peer: str) -> Path:
+        return self.organization(organization) / "peers" / peer
+
+    def orderer(self, organization: str, orderer: str) -> Path:
+        return self.organization(organization) / "orderers" / orderer
+
+    def user(self, organization: str, user: str) -> Path:
+        return self.organization(organization) / "users" / user
+
+    def chaincode_tls(self, organization: str) -> Path:
+        return self.organization(organization) / "chaincode" / "tls"
+
+    def genesis_block(self, channel: str) -> Path:
+        return self.blocks / f"{channel}.block"
+
+
+def write_atomically(path: Path, content: bytes | str, mode: int = 0o644) -> None:
+    """Write `content` so that a reader, or a crash, sees the old file or the new one and nothing between."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content.encode() if isinstance(content, str) else content)
+    temporary.replace(path)

@@ -1,0 +1,147 @@
+"""A topology settled on one machine: which processes there are, with their names, addresses and folders."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from commonwatt_network.layout import Layout
+from commonwatt_network.topology import Topology
+
+HOST = "127.0.0.1"
+
+
+@dataclass(frozen=True)
+class Orderer:
+    """An ordering node. `admin_port` is the channel participation REST interface, mutual TLS."""
+
+    name: str
+    organization: str
+    mspid: str
+    port: int
+    admin_port: int
+    operations_port: int
+    directory: Path
+    ledger: Path
+
+    @property
+    def address(self) -> str:
+        return f"{HOST}:{self.port}"
+
+    @property
+    def admin_address(self) -> str:
+        return f"{HOST}:{self.admin_port}"
+
+    @property
+    def operations_address(self) -> str:
+        return f"{HOST}:{self.operations_port}"
+
+
+@dataclass(frozen=True)
+class Peer:
+    """A peer; its name is unique in the network: `peer0.newtown`."""
+
+    name: str
+    organization: str
+    mspid: str
+    port: int
+    operations_port: int
+    directory: Path
+    ledger: Path
+
+    @property
+    def address(self) -> str:
+        return f"{HOST}:{self.port}"
+
+    @property
+    def operations_address(self) -> str:
+        return f"{HOST}:{self.operations_port}"
+
+
+@dataclass(frozen=True)
+class ChaincodeServer:
+    """One organisation's process for one chaincode, on all channels: `market.newtown`."""
+
+    name: str
+    chaincode: str
+    organization: str
+    port: int
+
+    @property
+    def address(self) -> str:
+        return f"{HOST}:{self.port}"
+
+
+@dataclass(frozen=True)
+class Nodes:
+    """Every process of a network. Equal topologies and first ports give equal nodes."""
+
+    topology: Topology
+    layout: Layout
+    orderers: tuple[Orderer, ...]
+    peers: tuple[Peer, ...]
+    chaincode_servers: tuple[ChaincodeServer, ...]
+
+    def ports(self) -> dict[int, str]:
+        """Every port the network listens on, with the name of who does."""
+        taken = {node.port: node.name for node in (*self.orderers, *self.peers, *self.chaincode_servers)}
+        taken |= {node.operations_port: node.name for node in (*self.orderers, *self.peers)}
+        return taken | {orderer.admin_port: orderer.name for orderer in self.orderers}
+
+    def peers_of(self, channel: str) -> tuple[Peer, ...]:
+        members = self.topology.channels[channel].organizations
+        return tuple(peer for peer in self.peers if peer.organization in members)
+
+    def gateway_peer(self, organization: str) -> Peer:
+        """The peer through which an organisation's own clients speak."""
+        return next(peer for peer in self.peers if peer.organization == organization)
+
+    def chaincode_server(self, chaincode: str, organization: str) -> ChaincodeServer:
+        servers = (server for server in self.chaincode_servers if server.chaincode == chaincode)
+        return next(server for server in servers if server.organization == organization)
+
+
+def ports_needed(topology: Topology) -> int:
+    """How many consecutive ports `settle` will use."""
+    orderers = sum(organization.nodes for organization in topology.orderers.organizations.values())
+    peers = sum(organization.peers for organization in topology.organizations.values())
+    return 3 * orderers + 2 * peers + len(_chaincode_owners(topology))
+
+
+def settle(topology: Topology, layout: Layout, first_port: int) -> Nodes:
+    """Give every process of `topology` its name, folders and ports, counted up from `first_port`."""
+    ports = iter(range(first_port, first_port + ports_needed(topology)))
+    orderers: list[Orderer] = []
+    for organization, settings in topology.orderers.organizations.items():
+        for _ in range(settings.nodes):
+            name = f"orderer{len(orderers)}"
+            orderers.append(
+                Orderer(
+                    name, organization, topology.mspid(organization), next(ports), next(ports), next(ports),
+                    layout.orderer(organization, name), layout.ledgers / name,
+                )
+            )  # fmt: skip
+    peers = [
+        Peer(
+            f"peer{n}.{organization}", organization, topology.mspid(organization), next(ports), next(ports),
+            layout.peer(organization, f"peer{n}"), layout.ledgers / f"peer{n}.{organization}",
+        )
+        for organization, settings in topology.organizations.items()
+        for n in range(settings.peers)
+    ]  # fmt: skip
+    servers = [
+        ChaincodeServer(f"{chaincode}.{organization}", chaincode, organization, next(ports))
+        for chaincode, organization in _chaincode_owners(topology)
+    ]
+    return Nodes(topology, layout, tuple(orderers), tuple(peers), tuple(servers))
+
+
+def _chaincode_owners(topology: Topology) -> list[tuple[str, str]]:
+    """Chaincode and organisation of every chaincode process: once per organisation, whatever its channels."""
+    owners = {
+        (chaincode, organization): None
+        for channel in topology.channels.values()
+        for chaincode in channel.chaincodes
+        for organization in channel.organizations
+    }
+    return list(owners)

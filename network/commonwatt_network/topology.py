@@ -1,0 +1,283 @@
+"""The one model of a network: organisations, orderers, channels, chaincodes. YAML in, JSON Schema out.
+
+A topology says what there is, never where: ports, folders and keys are the kit's to choose. Unknown keys are refused
+with the file, the line and what would be right.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self, get_args
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from commonwatt_network.errors import UsageError
+
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,62}$", description="lower-case letters, digits, hyphens")]
+ChannelName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9.-]{0,248}$")]
+MspId = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9.-]{0,62}$")]
+Role = Literal["operator", "grid", "home", "meter"]
+RAFT_CONSENTERS = (1, 3, 5)
+BFT_CONSENTERS = 4
+DEFAULT_TOPOLOGY = "default"
+
+# Inner-west Sydney, where the paper's household types live; further communities are numbered.
+COMMUNITIES = (
+    "newtown", "glebe", "marrickville", "enmore", "leichhardt", "balmain", "annandale", "stanmore", "rozelle", "petersham",
+)  # fmt: skip
+
+
+class TopologyError(UsageError):
+    """The topology cannot be used; the message names file, line, what is wrong and what would be right."""
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class User(_Model):
+    """A client identity of an organisation, besides its homes and its administrator."""
+
+    role: Role | None = Field(default=None, description="what the market's contract lets it do")
+    attributes: dict[str, str] = Field(default_factory=dict, description="further certificate attributes")
+
+
+class Organization(_Model):
+    """A member of channels: its peers and the identities its certificate authority vouches for."""
+
+    mspid: MspId | None = Field(default=None, description="default: the name in CamelCase with MSP after it")
+    peers: int = Field(default=1, ge=1, le=16)
+    homes: int = Field(default=0, ge=0, le=5000, description="home001, home002, ... each with its own certificate")
+    users: dict[Name, User] = Field(default_factory=dict)
+    days_valid: int = Field(default=3650, ge=1, le=36500, description="of every certificate it issues")
+
+
+class OrdererOrganization(_Model):
+    """An organisation that runs ordering nodes."""
+
+    mspid: MspId | None = None
+    nodes: int = Field(default=1, ge=1, le=5)
+    days_valid: int = Field(default=3650, ge=1, le=36500)
+
+
+class Orderers(_Model):
+    """The ordering service, shared by all channels. Raft takes 1, 3 or 5 nodes in all, BFT takes 4 (Fabric 3)."""
+
+    consensus: Literal["raft", "bft"] = "raft"
+    organizations: dict[Name, OrdererOrganization] = Field(min_length=1)
+
+
+class Batch(_Model):
+    """When the orderer cuts a block."""
+
+    timeout_ms: int = Field(default=200, ge=1, le=60_000)
+    max_messages: int = Field(default=500, ge=1, le=100_000)
+    preferred_bytes: int = Field(default=2 << 20, ge=1024)
+    absolute_bytes: int = Field(default=10 << 20, ge=1024)
+
+
+class Channel(_Model):
+    """A ledger and its members. The first organisation is the community; `endorsement` asks its members' peers."""
+
+    organizations: list[Name] = Field(min_length=1)
+    chaincodes: list[Name] = Field(default_factory=list)
+    endorsement: Literal["all", "majority", "any"] = "all"
+    clock: Literal["simulated", "live"] = Field(default="simulated", description="the market's time on this channel")
+    batch: Batch = Batch()
+
+
+class Chaincode(_Model):
+    """A chaincode served by one process per organisation (chaincode as a service)."""
+
+    version: str = Field(default="1.0", pattern=r"^[A-Za-z0-9_.+-]+$")
+    module: str = Field(default="commonwatt_chaincode", description="run as `python -m MODULE`")
+    workers: int = Field(default=1, ge=1, le=64, description="processes behind one address")
+
+
+class Ports(_Model):
+    """Where the network's block of ports begins; default: chosen once per network folder, and kept."""
+
+    first: int | None = Field(default=None, ge=1024, le=32_000, description="below the ephemeral range")
+
+
+class Topology(_Model):
+    """A whole network."""
+
+    name: Name = "commonwatt"
+    organizations: dict[Name, Organization] = Field(min_length=1)
+    orderers: Orderers
+    channels: dict[ChannelName, Channel] = Field(min_length=1)
+    chaincodes: dict[Name, Chaincode] = Field(default_factory=dict)
+    ports: Ports = Ports()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        _check_orderers(self.orderers)
+        shared = set(self.organizations) & set(self.orderers.organizations)
+        if shared:
+            raise ValueError(f"{sorted(shared)[0]} is both a member and an orderer organisation; give them two names")
+        mspids = [self.mspid(name) for name in (*self.organizations, *self.orderers.organizations)]
+        for mspid in mspids:
+            if mspids.count(mspid) > 1:
+                raise ValueError(f"two organisations have the MSP id {mspid}")
+        for name, channel in self.channels.items():
+            _check_members(name, "organisation", channel.organizations, self.organizations)
+            _check_members(name, "chaincode", channel.chaincodes, self.chaincodes)
+        return self
+
+    def mspid(self, organization: str) -> str:
+        """The MSP id of a member or orderer organisation."""
+        entry = self.organizations.get(organization) or self.orderers.organizations.get(organization)
+        if entry is None:
+            raise KeyError(organization)
+        return entry.mspid or "".join(part.title() for part in organization.split("-")) + "MSP"
+
+
+def _check_orderers(orderers: Orderers) -> None:
+    total = sum(organization.nodes for organization in orderers.organizations.values())
+    if orderers.consensus == "raft" and total not in RAFT_CONSENTERS:
+        raise ValueError(f"raft takes 1, 3 or 5 orderers in all, not {total}")
+    if orderers.consensus == "bft" and total != BFT_CONSENTERS:
+        raise ValueError(f"bft takes {BFT_CONSENTERS} orderers in all, not {total}")
+
+
+def _check_members(channel: str, kind: str, names: list[str], known: Mapping[str, object]) -> None:
+    for name in names:
+        if name not in known:
+            raise ValueError(f"channel {channel} names the {kind} {name}, which is not among: {', '.join(known) or 'none'}")
+        if names.count(name) > 1:
+            raise ValueError(f"channel {channel} names the {kind} {name} twice")
+
+
+def default_topology(communities: int = 1, homes: int = 60) -> Topology:
+    """One retailer, `grid`, and one channel with a peer and `homes` homes for each community."""
+    if not 1 <= communities <= 50:
+        raise TopologyError(f"COMMUNITIES={communities}: between 1 and 50 communities fit on one machine")
+    if not 1 <= homes <= 5000:
+        raise TopologyError(f"HOMES={homes}: between 1 and 5000 homes per community")
+    names = [*COMMUNITIES, *(f"community{n}" for n in range(len(COMMUNITIES) + 1, communities + 1))][:communities]
+    operator = User(role="operator")
+    return Topology(
+        organizations={
+            **{name: Organization(homes=homes, users={"operator": operator}) for name in names},
+            "grid": Organization(users={"operator": User(role="grid")}),
+        },
+        orderers=Orderers(organizations={"orderers": OrdererOrganization(mspid="OrdererMSP")}),
+        channels={name: Channel(organizations=[name, "grid"], chaincodes=["market"]) for name in names},
+        chaincodes={"market": Chaincode()},
+    )
+
+
+def load_topology(source: str | Path) -> Topology:
+    """The topology in a YAML file, or one of the samples by its name. Raises TopologyError."""
+    path = Path(source)
+    if not path.suffix and path.name == str(source) and str(source) in sample_topologies():
+        return parse_topology(sample_topologies()[str(source)], f"{source} (sample)")
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
+        raise TopologyError(f"{path}: {reason}; samples by name: {', '.join(sample_topologies())}") from error
+    return parse_topology(text, str(path))
+
+
+def sample_topologies() -> dict[str, str]:
+    """Name and YAML text of every sample shipped with the kit."""
+    folder = resources.files("commonwatt_network") / "topologies"
+    files = sorted((entry for entry in folder.iterdir() if entry.name.endswith(".yaml")), key=lambda entry: entry.name)
+    return {entry.name.removesuffix(".yaml"): entry.read_text(encoding="utf-8") for entry in files}
+
+
+def parse_topology(text: str, where: str = "topology") -> Topology:
+    """The topology in `text`. Raises TopologyError with one line per mistake: `where:line: what is wrong`."""
+    try:
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        _refuse_duplicates(root, where)
+        content = yaml.safe_load(text)
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise TopologyError(f"{where}:{line}: not YAML: {error.problem}") from error
+    if not isinstance(content, dict):
+        raise TopologyError(f"{where}:1: a topology is a mapping with organizations, orderers, channels, chaincodes")
+    try:
+        return Topology.model_validate(content)
+    except ValidationError as error:
+        raise TopologyError("\n".join(_mistake(item, root, where) for item in error.errors())) from error
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema of a topology file, for editors and other tools."""
+    return Topology.model_json_schema()
+
+
+def _mistake(item: Mapping[str, Any], root: yaml.Node | None, where: str) -> str:
+    location = [part for part in item["loc"] if part != "[key]"]
+    line = _line(root, location)
+    path = ".".join(map(str, location)) or "topology"
+    if item["type"] == "extra_forbidden":
+        key, allowed = str(location[-1]), _allowed_keys(location[:-1])
+        close = difflib.get_close_matches(key, allowed, n=1)
+        hint = f"did you mean {close[0]}?" if close else f"allowed here: {', '.join(allowed)}"
+        return f"{where}:{line}: unknown key {path}; {hint}"
+    message = str(item["msg"]).removeprefix("Value error, ")
+    if item["type"] == "string_pattern_mismatch":
+        message = f"{item['input']!r} is not a valid name here ({item['ctx']['pattern']})"
+    return f"{where}:{line}: {path}: {message}" if location else f"{where}:{line}: {message}"
+
+
+def _allowed_keys(location: list[Any]) -> list[str]:
+    """The keys of the model at `location`, found by walking the annotations."""
+    model: Any = Topology
+    for part in location:
+        annotation = model.model_fields[part].annotation if _is_model(model) and part in model.model_fields else model
+        models = [entry for entry in (annotation, *_inner(annotation)) if _is_model(entry)]
+        model = models[-1] if models else annotation
+    return sorted(model.model_fields) if _is_model(model) else []
+
+
+def _inner(annotation: Any) -> list[Any]:
+    return [found for entry in get_args(annotation) for found in (entry, *_inner(entry))]
+
+
+def _is_model(annotation: Any) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
+
+
+def _line(node: yaml.Node | None, location: list[Any]) -> int:
+    line = node.start_mark.line + 1 if node else 1
+    for part in location:
+        if isinstance(node, yaml.MappingNode):
+            pairs = [(key, value) for key, value in node.value if key.value == str(part)]
+            if not pairs:
+                return line
+            line, node = pairs[0][0].start_mark.line + 1, pairs[0][1]
+        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+            node = node.value[part]
+            line = node.start_mark.line + 1
+        else:
+            return line
+    return line
+
+
+def _refuse_duplicates(node: yaml.Node | None, where: str) -> None:
+    if isinstance(node, yaml.SequenceNode):
+        for entry in node.value:
+            _refuse_duplicates(entry, where)
+    if isinstance(node, yaml.MappingNode):
+        seen: dict[str, int] = {}
+        for key, value in node.value:
+            line = key.start_mark.line + 1
+            if key.value in seen:
+                raise TopologyError(f"{where}:{line}: key {key.value} was given already on line {seen[key.value]}")
+            seen[key.value] = line
+            _refuse_duplicates(value, where)
+
+
+def valid_channel_name(name: str) -> bool:
+    """Whether Fabric takes `name` for a channel (orderer and peer agree on this rule)."""
+    return re.fullmatch(r"[a-z][a-z0-9.-]{0,248}", name) is not None
