@@ -1,0 +1,125 @@
+"""X.509 as a Fabric MSP reads it: PEM in, one certification chain out.
+
+Fabric tests a chain at the moment the certificate under test began to be valid, not now (expiry is the
+business of the orderer's and the peer's own filters), so that a committed transaction stays valid when
+certificates age.
+"""
+
+from __future__ import annotations
+
+import binascii
+import hashlib
+import re
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from cryptography.hazmat.primitives.serialization import Encoding
+
+PEM_BLOCK = re.compile(
+    rb"-----BEGIN (?P<label>[A-Z0-9 ]+)-----\s+(?P<body>[A-Za-z0-9+/=\s]+?)-----END (?P=label)-----"
+)
+
+PublicKey = ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey
+
+
+class CertificateError(Exception):
+    """A certificate cannot be read or trusted; the message is Fabric's."""
+
+
+def parse_pem(pem: bytes) -> x509.Certificate:
+    """The certificate of the first PEM block of `pem`. Raises CertificateError."""
+    block = PEM_BLOCK.search(pem)
+    if block is None:
+        raise CertificateError("could not decode the PEM structure")
+    try:
+        return x509.load_der_x509_certificate(binascii.a2b_base64(block["body"]))
+    except (ValueError, binascii.Error) as error:
+        raise CertificateError(f"parseCertificate failed: x509: malformed certificate: {error}") from error
+
+
+def der(certificate: x509.Certificate) -> bytes:
+    return certificate.public_bytes(Encoding.DER)
+
+
+def is_authority(certificate: x509.Certificate) -> bool:
+    try:
+        return bool(certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca)
+    except (x509.ExtensionNotFound, ValueError):
+        return False
+
+
+def subject_key_identifier(certificate: x509.Certificate) -> bytes | None:
+    try:
+        return certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value.digest
+    except (x509.ExtensionNotFound, ValueError):
+        return None
+
+
+def organizational_units(certificate: x509.Certificate) -> tuple[str, ...]:
+    names = certificate.subject.get_attributes_for_oid(x509.NameOID.ORGANIZATIONAL_UNIT_NAME)
+    return tuple(str(name.value) for name in names)
+
+
+def is_issued_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
+    try:
+        certificate.verify_directly_issued_by(issuer)
+    except (ValueError, TypeError, InvalidSignature):
+        return False
+    return True
+
+
+def chains(
+    certificate: x509.Certificate,
+    roots: Sequence[x509.Certificate],
+    intermediates: Sequence[x509.Certificate],
+) -> list[tuple[x509.Certificate, ...]]:
+    """Every chain from `certificate` up to a root, valid one second after the certificate's first."""
+    moment = certificate.not_valid_before_utc + timedelta(seconds=1)
+    found: list[tuple[x509.Certificate, ...]] = []
+
+    def climb(chain: tuple[x509.Certificate, ...]) -> None:
+        lowest = chain[-1]
+        if lowest in roots:
+            found.append(chain)
+            return
+        for issuer in (*roots, *intermediates):
+            in_force = issuer.not_valid_before_utc <= moment <= issuer.not_valid_after_utc
+            if issuer not in chain and in_force and is_authority(issuer) and is_issued_by(lowest, issuer):
+                climb((*chain, issuer))
+
+    climb((certificate,))
+    return found
+
+
+def unique_chain(
+    certificate: x509.Certificate,
+    roots: Sequence[x509.Certificate],
+    intermediates: Sequence[x509.Certificate],
+) -> tuple[x509.Certificate, ...]:
+    """The one chain of `certificate`. Raises CertificateError in the words of Go and Fabric."""
+    found = chains(certificate, roots, intermediates)
+    if not found:
+        moment = certificate.not_valid_before_utc + timedelta(seconds=1)
+        issuers = [ca for ca in (*roots, *intermediates) if ca.subject == certificate.issuer]
+        if any(not ca.not_valid_before_utc <= moment <= ca.not_valid_after_utc for ca in issuers):
+            late = any(moment > ca.not_valid_after_utc for ca in issuers)
+            side = "after" if late else "before"
+            bound = issuers[0].not_valid_after_utc if late else issuers[0].not_valid_before_utc
+            raise CertificateError(
+                "the supplied identity is not valid: x509: certificate has expired or is not yet valid: "
+                f"current time {moment:%Y-%m-%dT%H:%M:%SZ} is {side} {bound:%Y-%m-%dT%H:%M:%SZ}"
+            )
+        raise CertificateError(
+            "the supplied identity is not valid: x509: certificate signed by unknown authority"
+        )
+    if len(found) != 1:
+        raise CertificateError(f"this MSP only supports a single validation chain, got {len(found)}")
+    return found[0]
+
+
+def chain_identifier(chain: Iterable[x509.Certificate]) -> bytes:
+    """SHA-256 over the chain's certificates: how an MSP names a certification path."""
+    return hashlib.sha256(b"".join(der(certificate) for certificate in chain)).digest()
