@@ -5,7 +5,7 @@ PPM = 1_000_000
 
 
 def tdiv(dividend: int, divisor: int) -> int:
-    """Divide truncating toward zero; Python's own ``//`` rounds toward minus infinity. The divisor is positive."""
+    """Divide truncating toward zero, where ``//`` rounds toward minus infinity. The divisor is positive."""
     return dividend // divisor if dividend >= 0 else -(-dividend // divisor)
 
 

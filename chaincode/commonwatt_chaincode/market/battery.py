@@ -40,7 +40,7 @@ class Battery:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """Stored energy, and the part of it that open offers hold back; both on the battery's side of its losses."""
+    """Stored energy, and the part of it that open offers hold back, both before the losses of discharging."""
 
     energy_wh: int = 0
     reserved_wh: int = 0
@@ -70,7 +70,7 @@ def available_wh(battery: Battery, account: Account, minutes: int) -> int:
 
 
 def sellable_wh(battery: Battery, account: Account) -> int:
-    """What the home may offer now. Rated power does not limit a sale: it spreads over the settlement interval."""
+    """What the home may offer now. Rated power limits no sale: it spreads over the settlement interval."""
     return _deliverable_wh(battery, account, battery.e_dsr_wh)
 
 

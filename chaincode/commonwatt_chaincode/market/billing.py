@@ -22,7 +22,7 @@ class Sale(NamedTuple):
 
 
 class Metered(NamedTuple):
-    """A settled interval with the grid's price at its start; ``spill_price_uaud_per_kwh`` is 0 where spill is wasted."""
+    """A settled interval with the grid's price at its start; the spill's price is 0 where spill is wasted."""
 
     use_wh: int
     generation_wh: int
@@ -38,11 +38,14 @@ class Metered(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Bill:
-    """A home's day. ``amount_naud`` is what it pays (negative: receives); ``traditional_naud`` what it would have paid
-    without the market: all use from the grid, all generation sold at the feed-in tariff."""
+    """A home's day: ``amount_naud`` is what it pays, negative if it receives.
+
+    ``traditional_naud`` is what it would pay without the market: all use bought from the grid, all generation
+    sold at the feed-in tariff.
+    """
 
     requests: int
-    offers: int
+    sales: int
     use_wh: int
     generation_wh: int
     own_wh: int
@@ -75,7 +78,7 @@ def bill(purchases: Iterable[Purchase], sales: Iterable[Sale], readings: Iterabl
     bought_grid_wh = sum(purchase.grid_energy_wh for purchase in purchases)
     return Bill(
         requests=len(purchases),
-        offers=len(sales),
+        sales=len(sales),
         use_wh=sum(reading.use_wh for reading in readings),
         generation_wh=sum(reading.generation_wh for reading in readings),
         own_wh=sum(reading.own_wh for reading in readings),

@@ -1,4 +1,4 @@
-"""Clearing of a round: buyers from the highest limit, sellers from the lowest price, paid as offered (section 3.3.2)."""
+"""Clearing of a round: buyers from the highest limit, sellers from the lowest price, paid as offered."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -99,7 +99,7 @@ def _match(requests: Sequence[Request], offers: Sequence[Offer]) -> tuple[Fill, 
     bidding = [request for request in requests if request.bidding]
     if not bidding or not offers:
         return ()
-    seed = round_seed([order.id for order in (*bidding, *offers)])
+    seed = round_seed([*(request.id for request in bidding), *(offer.id for offer in offers)])
     buyers = sorted(bidding, key=lambda buyer: (-buyer.limit_uaud_per_kwh, tie_key(seed, buyer.id), buyer.id))
     sellers = sorted(
         offers, key=lambda seller: (seller.price_uaud_per_kwh, tie_key(seed, seller.id), seller.id)

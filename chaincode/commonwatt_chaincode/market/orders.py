@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A home needs energy; with ``bidding`` it pays up to ``limit_uaud_per_kwh`` to a neighbour, the grid supplies the rest."""
+    """A home needs energy. With ``bidding`` neighbours are paid up to its limit; the grid does the rest."""
 
     id: str
     home: str

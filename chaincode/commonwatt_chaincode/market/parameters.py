@@ -1,9 +1,11 @@
-"""A community's parameters with their defaults and bounds (Tables 1 and 2 of the paper and the choices it leaves open)."""
+"""A community's parameters, their defaults (the paper's, or choices that it leaves open) and bounds."""
 
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
 from .arithmetic import PPM
-from .tariff import DAY_MIN, TABLE_2, Tariff, check_tariff, highest_tou, lowest_tou
+from .tariff import DAY_MIN, TABLE_2, Band, Tariff, check_tariff, highest_tou, lowest_tou
 
 MODES = ("sqrt_sum", "rms", "mean")
 SPILL_POLICIES = ("WASTE", "FEED_IN")
@@ -80,6 +82,42 @@ _BOUNDS = {
     "utc_offset_min": (-DAY_MIN, DAY_MIN),
     "clock_bound_s": (1, 366 * 86_400),
 }
+
+
+def changed(parameters: Parameters, changes: Mapping[str, object]) -> Parameters:
+    """The parameters with some replaced by JSON values (``tou`` as [[from_hour, to_hour, price]...]).
+
+    ValueError for an unknown name, a value of another kind, or one outside its bounds.
+    """
+    values: dict[str, Any] = {}
+    for name, value in changes.items():
+        if name not in NAMES:
+            raise ValueError(f"{name[:40]} is not a parameter")
+        if name == "tou":
+            values[name] = _tariff(value)
+        elif type(value) is not type(getattr(parameters, name)):
+            raise ValueError(f"{name}: a value of another kind, {type(value).__name__}")
+        else:
+            values[name] = value
+    result = replace(parameters, **values)
+    check_parameters(result)
+    return result
+
+
+def as_json(parameters: Parameters) -> dict[str, Any]:
+    """Every parameter as a JSON value; ``changed`` takes it back."""
+    values = {name: getattr(parameters, name) for name in NAMES}
+    values["tou"] = [[band.from_hour, band.to_hour, band.price_uaud_per_kwh] for band in parameters.tou]
+    return values
+
+
+def _tariff(value: object) -> Tariff:
+    if not isinstance(value, (list, tuple)) or not all(
+        isinstance(row, (list, tuple)) and len(row) == 3 and all(type(number) is int for number in row)
+        for row in value
+    ):
+        raise ValueError("tou: a list of [from_hour, to_hour, price] is wanted, all integers")
+    return tuple(Band(*row) for row in value)
 
 
 def check_parameters(parameters: Parameters) -> None:

@@ -15,8 +15,8 @@ WH_PER_KWH = 1_000
 class PriceState:
     """What the rounds cleared so far left behind.
 
-    ``hist_s`` and ``hist_b`` hold the last ``window`` mean prices of sellers and limits of buyers, oldest first;
-    ``redundancy_wh`` is the mean offer of the round cleared last.
+    ``hist_s`` and ``hist_b`` hold the last ``window`` mean prices of sellers and limits of buyers, oldest
+    first; ``redundancy_wh`` is the mean offer of the round cleared last.
     """
 
     hist_s: tuple[int, ...] = ()

@@ -1,4 +1,4 @@
-"""A settlement interval: from use and generation to what a home needs, stores and spills (eqs 4, 7-11, 14)."""
+"""A settlement interval: from use and generation to what a home needs, stores, spills (eqs 4, 7-11, 14)."""
 
 from dataclasses import dataclass
 
@@ -27,8 +27,8 @@ def settle_interval(
 ) -> Interval:
     """Let own generation and the battery serve the home; the rest is needed, or spilt.
 
-    With ``grid_charge_wh`` the battery charges from the grid after the home's own surplus, and so does not discharge
-    in the same interval. ValueError if that is more than ``grid_chargeable_wh``.
+    With ``grid_charge_wh`` the battery also charges from the grid, and so does not discharge in the same
+    interval. ValueError if that is more than it can take (``grid_room_wh``).
     """
     net_wh = use_wh - generation_wh
     own_wh = charged_wh = 0
@@ -39,10 +39,7 @@ def settle_interval(
         own_wh = min(net_wh, available_wh(battery, account, minutes))
         account = discharge(battery, account, own_wh)
     if grid_charge_wh:
-        room_wh = min(chargeable_wh(battery, account, minutes), battery.throughput_wh(minutes) - charged_wh)
-        if grid_charge_wh > room_wh:
-            raise ValueError(f"the battery can take {room_wh} Wh from the grid, not {grid_charge_wh} Wh")
-        account = charge(battery, account, grid_charge_wh)
+        account = _charge_from_grid(battery, account, minutes, charged_wh, grid_charge_wh)
     return Interval(
         own_wh=own_wh,
         need_wh=max(0, net_wh) - own_wh,
@@ -53,11 +50,15 @@ def settle_interval(
     )
 
 
-def grid_chargeable_wh(
-    battery: Battery, account: Account, minutes: int, use_wh: int, generation_wh: int
-) -> int:
-    """The most that ``settle_interval`` lets the battery take from the grid in this interval."""
-    surplus_wh = max(0, generation_wh - use_wh)
-    charged_wh = min(surplus_wh, chargeable_wh(battery, account, minutes))
-    charged = charge(battery, account, charged_wh)
-    return min(chargeable_wh(battery, charged, minutes), battery.throughput_wh(minutes) - charged_wh)
+def grid_room_wh(battery: Battery, account: Account, minutes: int, charged_wh: int) -> int:
+    """What the battery can still take from the grid in an interval, after ``charged_wh`` of own surplus."""
+    return min(chargeable_wh(battery, account, minutes), battery.throughput_wh(minutes) - charged_wh)
+
+
+def _charge_from_grid(
+    battery: Battery, account: Account, minutes: int, charged_wh: int, grid_charge_wh: int
+) -> Account:
+    room_wh = grid_room_wh(battery, account, minutes, charged_wh)
+    if grid_charge_wh > room_wh:
+        raise ValueError(f"the battery can take {room_wh} Wh from the grid, not {grid_charge_wh} Wh")
+    return charge(battery, account, grid_charge_wh)

@@ -10,7 +10,7 @@ DAY_S = DAY_MIN * MINUTE_S
 
 @dataclass(frozen=True, slots=True)
 class Band:
-    """Grid energy costs ``price_uaud_per_kwh`` from ``from_hour`` (included) to ``to_hour`` (excluded), local time."""
+    """The grid's price from ``from_hour`` (included) to ``to_hour`` (excluded), local time."""
 
     from_hour: int
     to_hour: int

@@ -1,4 +1,4 @@
-"""The order among equals: a key that depends on the ids of the whole round, so that nobody can choose or foresee it."""
+"""The order among equals: a key made of the ids of the whole round, which nobody can choose or foresee."""
 
 from collections.abc import Iterable
 from hashlib import sha256
@@ -7,7 +7,7 @@ KEY_BYTES = 6
 
 
 def round_seed(ids: Iterable[str]) -> str:
-    """SHA-256 (hex) of the ids of all offers and bidding requests of the round, sorted and joined by ``|``."""
+    """SHA-256 (hex) of the ids of the round's offers and bidding requests, sorted and joined by ``|``."""
     return sha256("|".join(sorted(ids)).encode()).hexdigest()
 
 
