@@ -1,0 +1,278 @@
+"""The orderer's channel participation REST interface: join, list, remove channels, read blocks, update
+configurations.
+
+Mutual TLS; any client certificate of a CA the orderer trusts for this port may do everything, whatever its
+MSP role. Reading blocks and updating configurations over REST came with Fabric 3.1; older orderers answer
+them with RefusedError, and `OrderingClient` does both on every version.
+"""
+
+import asyncio
+import json
+import ssl
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, Self
+from urllib.parse import quote
+
+import aiohttp
+
+from commonwatt_client.admin.blocks import Block, decode_block
+from commonwatt_client.admin.errors import (
+    AdminError,
+    ChannelExistsError,
+    ChannelNotFoundError,
+    ConnectionFailedError,
+    InvalidInputError,
+    NotAConsenterError,
+    NotFoundError,
+    RefusedError,
+    TimedOutError,
+    UnexpectedAnswerError,
+)
+
+Position = Literal["newest", "oldest", "config"] | int
+_CHANNELS = "/participation/v1/channels"
+_POLL_S = 0.1
+
+
+@dataclass(frozen=True)
+class ChannelInfo:
+    """An orderer's view of a channel it has joined.
+
+    consensus_relation: ``consenter`` (orders), ``follower`` (only receives), ``config-tracker``.
+    status: ``active``, ``onboarding`` (catching up), ``inactive``, ``failed``.
+    height: blocks it has.
+    """
+
+    name: str
+    consensus_relation: str
+    status: str
+    height: int
+
+
+class OrdererAdmin:
+    """One orderer's administration port.
+
+    admin_address: ``host:port`` of the orderer's Admin listener.
+    tls_ca, client_certificate, client_key: PEM, as bytes. server_name: the name the orderer's certificate
+    is checked against, where it differs from the address.
+    """
+
+    def __init__(
+        self,
+        admin_address: str,
+        *,
+        tls_ca: bytes,
+        client_certificate: bytes,
+        client_key: bytes,
+        server_name: str | None = None,
+        timeout_s: float = 30.0,
+    ) -> None:
+        self.address = admin_address
+        self.timeout_s = timeout_s
+        self._server_name = server_name
+        self._tls = _tls_context(tls_ca, client_certificate, client_key)
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the connections; the orderer is not affected."""
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    async def join_channel(self, block: bytes, *, as_follower: bool = False) -> ChannelInfo:
+        """Join a channel with its genesis block, or a later configuration block (to come back, or come late).
+
+        An orderer that is not among the block's consenters joins as a mere follower and says 201 all the
+        same: unless `as_follower`, the channel is then removed again and NotAConsenterError raised. Raises
+        ChannelExistsError when it has joined before, RefusedError for a block it does not accept.
+        """
+        channel = decode_block(block).channel_id
+        if not channel:
+            raise InvalidInputError(
+                "the block to join with is not a configuration block: it names no channel"
+            )
+        info = _channel_info(self.address, await self._join(channel, block))
+        if info.consensus_relation == "consenter" or as_follower:
+            return info
+        await self.remove_channel(info.name)
+        raise NotAConsenterError(
+            f"{self.address} is not a consenter of {info.name!r} (it would be a {info.consensus_relation}); "
+            "it was taken off the channel again",
+            party=self.address,
+            advice="list its TLS certificate among the channel's consenters, or pass as_follower=True",
+        )
+
+    async def list_channels(self) -> tuple[str, ...]:
+        """The names of the channels this orderer has joined, sorted."""
+        listed = _json(self.address, await self._request("GET", _CHANNELS))
+        try:
+            return tuple(sorted(str(channel["name"]) for channel in listed.get("channels") or []))
+        except (KeyError, TypeError, AttributeError) as error:
+            raise UnexpectedAnswerError("the list of channels cannot be read", party=self.address) from error
+
+    async def get_channel(self, channel: str) -> ChannelInfo:
+        """This orderer's view of one channel. Raises ChannelNotFoundError."""
+        return _channel_info(self.address, await self._request("GET", _path(channel)))
+
+    async def remove_channel(self, channel: str) -> None:
+        """Take the orderer off a channel and delete its blocks; returns when its list no longer shows the
+        channel.
+
+        Raises ChannelNotFoundError, or TimedOutError when the orderer is still at it after `timeout_s`.
+        """
+        await self._request("DELETE", _path(channel))
+        try:
+            async with asyncio.timeout(self.timeout_s):
+                while channel in await self.list_channels():  # noqa: ASYNC110 - the orderer gives no notice
+                    await asyncio.sleep(_POLL_S)
+        except TimeoutError as error:
+            raise TimedOutError(
+                f"{self.address} still lists {channel!r} {self.timeout_s:g} s after it was told to remove it",
+                party=self.address,
+                advice="it goes on by itself: list its channels again before you join it anew",
+            ) from error
+
+    async def get_block(self, channel: str, position: Position) -> Block:
+        """A block of the channel: "newest", "oldest", the current "config", or by number (Fabric 3.1 and
+        later).
+        """
+        if isinstance(position, int) and position < 0:
+            raise InvalidInputError(f"block number {position} is negative")
+        return decode_block(await self._request("GET", f"{_path(channel)}/blocks/{position}"))
+
+    async def update_channel(self, envelope: bytes) -> ChannelInfo:
+        """Submit a signed configuration update (``common.Envelope``) (Fabric 3.1 and later).
+
+        Accepted means ordered, not in force: wait for the configuration's sequence. Raises RefusedError
+        with the policy that is not satisfied.
+        """
+        answer = await self._request("PUT", _CHANNELS, "config-update-envelope", envelope)
+        return _channel_info(self.address, answer)
+
+    async def _join(self, channel: str, block: bytes) -> bytes:
+        # An orderer that is still taking down an earlier copy of the channel drops the connection without
+        # an answer.
+        deadline = asyncio.get_running_loop().time() + self.timeout_s
+        while True:
+            try:
+                return await self._request("POST", _CHANNELS, "config-block", block)
+            except ConnectionFailedError as error:
+                dropped = isinstance(error.__cause__, aiohttp.ServerDisconnectedError | ConnectionResetError)
+                if not dropped or asyncio.get_running_loop().time() > deadline:
+                    raise
+            await asyncio.sleep(5 * _POLL_S)
+            if channel in await self.list_channels():
+                return await self._request("GET", _path(channel))
+
+    async def _request(self, method: str, path: str, field: str = "", content: bytes = b"") -> bytes:
+        form: aiohttp.FormData | None = None
+        if field:
+            form = aiohttp.FormData()
+            # The orderer ignores a part that has no file name.
+            form.add_field(field, content, filename=f"{field}.pb", content_type="application/octet-stream")
+        if self._session is None:
+            # One request per connection: an orderer that restarts leaves no stale connection behind.
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(ssl=self._tls, force_close=True),
+                timeout=aiohttp.ClientTimeout(total=self.timeout_s),
+            )
+        try:
+            async with self._session.request(
+                method, f"https://{self.address}{path}", data=form, server_hostname=self._server_name
+            ) as response:
+                answer = await response.read()
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            raise ConnectionFailedError(
+                f"cannot administer the orderer at {self.address}: {str(error) or type(error).__name__}",
+                advice="check that it runs, that this is its Admin port, that it trusts the client's CA",
+            ) from error
+        if response.status < 300:
+            return answer
+        raise _refusal(self.address, response.status, answer, method)
+
+
+def _refusal(address: str, status: int, answer: bytes, method: str) -> AdminError:
+    try:
+        text = str(json.loads(answer)["error"])
+    except (ValueError, KeyError, TypeError, RecursionError):
+        text = answer.decode(errors="replace").strip()[:500] or f"HTTP status {status}"
+    kind, advice = RefusedError, ""
+    if "channel does not exist" in text:
+        kind, advice = ChannelNotFoundError, "join it first"
+    elif "channel already exists" in text:
+        kind, advice = ChannelExistsError, "it has joined already; ask get_channel how it stands"
+    elif "request body too large" in text:
+        advice = "raise ChannelParticipation.MaxRequestBodySize in its orderer.yaml"
+    elif "policy" in text and "not satisfied" in text:
+        advice = "collect the missing signatures"
+    elif status == 404:
+        kind, advice = (
+            NotFoundError,
+            "orderers before Fabric 3.1 offer no blocks and updates here: use OrderingClient",
+        )
+    elif status == 405 and method == "PUT":
+        advice = "orderers before Fabric 3.1 take no updates here: use OrderingClient.broadcast"
+    return kind(
+        f"the orderer refused to {_WORDS[method]}", party=address, answer=text, advice=advice, status=status
+    )
+
+
+_WORDS = {
+    "POST": "join the channel",
+    "GET": "answer",
+    "DELETE": "remove the channel",
+    "PUT": "update the channel",
+}
+
+
+def _path(channel: str) -> str:
+    if not channel:
+        raise InvalidInputError("a channel's name is missing")
+    return f"{_CHANNELS}/{quote(channel, safe='')}"
+
+
+def _json(address: str, answer: bytes) -> dict[str, Any]:
+    try:
+        read = json.loads(answer)
+    except (ValueError, RecursionError) as error:
+        raise UnexpectedAnswerError("the answer is not JSON", party=address, answer=str(error)) from error
+    if not isinstance(read, dict):
+        raise UnexpectedAnswerError("the answer is not a JSON object", party=address)
+    return read
+
+
+def _channel_info(address: str, answer: bytes) -> ChannelInfo:
+    read = _json(address, answer)
+    try:
+        return ChannelInfo(
+            str(read["name"]), str(read["consensusRelation"]), str(read["status"]), int(read["height"])
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise UnexpectedAnswerError("the channel information cannot be read", party=address) from error
+
+
+def _tls_context(tls_ca: bytes, client_certificate: bytes, client_key: bytes) -> ssl.SSLContext:
+    try:
+        context = ssl.create_default_context(cadata=tls_ca.decode())
+        # The standard library reads key pairs from files only: a private folder that is gone again at once.
+        with tempfile.TemporaryDirectory() as folder:
+            pair = Path(folder, "client.pem")
+            pair.touch(mode=0o600)
+            pair.write_bytes(client_certificate.rstrip() + b"\n" + client_key)
+            context.load_cert_chain(pair)
+    except (ssl.SSLError, ValueError) as error:
+        raise InvalidInputError(
+            f"the TLS certificates or key for an orderer cannot be used: {error}"
+        ) from error
+    return context

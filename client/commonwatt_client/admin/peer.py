@@ -1,0 +1,302 @@
+"""One peer, administered through its own gRPC services: channels, ledgers and the chaincode lifecycle."""
+
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+import grpc
+from fabric_protos.common import ledger_pb2
+from fabric_protos.gateway import gateway_pb2, gateway_pb2_grpc
+from fabric_protos.peer import peer_pb2_grpc, query_pb2
+from fabric_protos.peer.lifecycle import lifecycle_pb2
+
+from commonwatt_client.admin import definition as definitions
+from commonwatt_client.admin.blocks import Block, decode_block
+from commonwatt_client.admin.definition import (
+    ApprovedDefinition,
+    ChaincodeDefinition,
+    CommitReadiness,
+    CommittedDefinition,
+    InstalledChaincode,
+)
+from commonwatt_client.admin.errors import (
+    AdminError,
+    ChannelExistsError,
+    ChannelNotFoundError,
+    InvalidInputError,
+    NotFoundError,
+    RefusedError,
+)
+from commonwatt_client.admin.package import ChaincodePackage, read_package
+from commonwatt_client.admin.signing import Signatory
+from commonwatt_client.admin.transactions import Transaction, decode_processed_transaction
+from commonwatt_client.admin.transport import open_channel, rpc_failure
+from commonwatt_client.admin.wire import parse, serialize
+from commonwatt_client.identity import Identity
+from commonwatt_client.signers import Signer
+from commonwatt_client.validation import ValidationCode
+
+_ADVICE = {
+    "access denied": "use an identity of the peer's own organisation with the admin role",
+    "MSP principal": "use an identity of the peer's own organisation with the admin role",
+    "incorrect timestamp": "set this machine's clock: the peer refuses times that differ from its own",
+    "new definition must be sequence": "query the committed definition and use its next() sequence",
+    "attempted to define the current sequence": "query the committed definition and use its next() sequence",
+    "not agreed to by this org": "approve exactly this definition for the organisation first",
+    "chaincode install package": "make the package with package_ccaas",
+}
+
+
+@dataclass(frozen=True)
+class ChainInfo:
+    """A peer's ledger of a channel. height: the number of blocks, so one more than the newest block's
+    number.
+    """
+
+    height: int
+    current_block_hash: bytes
+    previous_block_hash: bytes
+
+
+class PeerAdmin:
+    """One peer, asked as one identity (its organisation's admin, for anything that changes the peer).
+
+    address: ``host:port`` of the peer's gRPC service. tls_ca: PEM of the CA of its TLS certificate;
+    server_name: the name that certificate is checked against, where it differs from the address;
+    client_certificate, client_key: PEM, for peers that demand mutual TLS. timeout_s bounds every call.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        *,
+        identity: Identity,
+        signer: Signer,
+        tls_ca: bytes,
+        server_name: str | None = None,
+        client_certificate: bytes | None = None,
+        client_key: bytes | None = None,
+        timeout_s: float = 60.0,
+    ) -> None:
+        self.address = address
+        self.timeout_s = timeout_s
+        self.signatory = Signatory(identity, signer)
+        self._channel = open_channel(address, tls_ca, server_name, client_certificate, client_key)
+        self._endorser = peer_pb2_grpc.EndorserStub(self._channel)
+        self._gateway = gateway_pb2_grpc.GatewayStub(self._channel)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the connection."""
+        await self._channel.close()
+
+    # Channels
+
+    async def join_channel(self, genesis_block: bytes) -> str:
+        """Join the channel of a genesis block; returns its name. Raises ChannelExistsError when joined
+        already.
+        """
+        block = decode_block(genesis_block)
+        if block.number != 0:
+            raise InvalidInputError(
+                f"a peer joins with block 0, this is block {block.number}",
+                advice="fetch block 0, or join by a snapshot",
+            )
+        channel = block.channel_id
+        await self._invoke("", "cscc", "JoinChain", genesis_block)
+        return channel
+
+    async def join_channel_by_snapshot(self, directory: str) -> None:
+        """Join a channel from a snapshot's folder, as the peer's own host names it; see
+        `join_by_snapshot_status`.
+        """
+        await self._invoke("", "cscc", "JoinChainBySnapshot", directory.encode())
+
+    async def join_by_snapshot_status(self) -> str:
+        """The snapshot folder that the peer is joining from; empty when it is not."""
+        answer = await self._invoke("", "cscc", "JoinBySnapshotStatus")
+        status = parse(query_pb2.JoinBySnapshotStatus, answer)
+        return str(status.bootstrapping_snapshot_dir) if status.in_progress else ""
+
+    async def list_channels(self) -> tuple[str, ...]:
+        """The names of the channels the peer has joined, sorted."""
+        answer = await self._invoke("", "cscc", "GetChannels")
+        return tuple(
+            sorted(each.channel_id for each in parse(query_pb2.ChannelQueryResponse, answer).channels)
+        )
+
+    async def fetch_config_block(self, channel: str) -> Block:
+        """The block that holds the channel configuration in force, as this peer has it."""
+        return decode_block(await self._invoke("", "cscc", "GetConfigBlock", channel.encode()))
+
+    # Ledger
+
+    async def get_chain_info(self, channel: str) -> ChainInfo:
+        """The peer's height on a channel, with the hashes of its newest block and the one before."""
+        info = parse(ledger_pb2.BlockchainInfo, await self._query(channel, "GetChainInfo"))
+        return ChainInfo(info.height, info.currentBlockHash, info.previousBlockHash)
+
+    async def get_block_by_number(self, channel: str, number: int) -> Block:
+        """A block by its number. Raises NotFoundError."""
+        if number < 0:
+            raise InvalidInputError(f"block number {number} is negative")
+        return decode_block(await self._query(channel, "GetBlockByNumber", str(number).encode()))
+
+    async def get_block_by_hash(self, channel: str, header_hash: bytes) -> Block:
+        """A block by the hash of its header. Raises NotFoundError."""
+        return decode_block(await self._query(channel, "GetBlockByHash", header_hash))
+
+    async def get_block_by_transaction_id(self, channel: str, transaction_id: str) -> Block:
+        """The block that holds a transaction. Raises NotFoundError."""
+        return decode_block(await self._query(channel, "GetBlockByTxID", transaction_id.encode()))
+
+    async def get_transaction_by_id(self, channel: str, transaction_id: str) -> Transaction:
+        """A transaction with the peer's verdict on it. Raises NotFoundError."""
+        answer = await self._query(channel, "GetTransactionByID", transaction_id.encode())
+        return decode_processed_transaction(answer)
+
+    # Chaincode lifecycle
+
+    async def install_chaincode(self, package: ChaincodePackage | bytes) -> InstalledChaincode:
+        """Install a chaincode package; one that is installed already is left as it is."""
+        wanted = package if isinstance(package, ChaincodePackage) else read_package(package)[0]
+        arguments = lifecycle_pb2.InstallChaincodeArgs(chaincode_install_package=wanted.content)
+        try:
+            answer = await self._lifecycle("", "InstallChaincode", serialize(arguments))
+        except RefusedError as error:
+            if "already successfully installed" not in error.answer:
+                raise
+            return InstalledChaincode(wanted.package_id, wanted.label)
+        result = parse(lifecycle_pb2.InstallChaincodeResult, answer)
+        return InstalledChaincode(result.package_id, result.label)
+
+    async def query_installed_chaincodes(self) -> tuple[InstalledChaincode, ...]:
+        """The packages installed on this peer and which channels' chaincodes they serve."""
+        arguments = lifecycle_pb2.QueryInstalledChaincodesArgs()
+        return definitions.read_installed(
+            await self._lifecycle("", "QueryInstalledChaincodes", serialize(arguments))
+        )
+
+    async def get_installed_chaincode_package(self, package_id: str) -> ChaincodePackage:
+        """The bytes of an installed package. Raises NotFoundError."""
+        arguments = lifecycle_pb2.GetInstalledChaincodePackageArgs(package_id=package_id)
+        answer = await self._lifecycle("", "GetInstalledChaincodePackage", serialize(arguments))
+        content = parse(lifecycle_pb2.GetInstalledChaincodePackageResult, answer).chaincode_install_package
+        return read_package(content)[0]
+
+    async def approve_chaincode_definition(
+        self, channel: str, definition: ChaincodeDefinition, package_id: str
+    ) -> str:
+        """Approve a definition for the identity's organisation; returns the transaction's id once it is
+        committed.
+
+        package_id: the package that this organisation's peers run; empty when they run none. Approving the
+        very same again is refused by the peers.
+        """
+        arguments = definitions.approve_arguments(definition, package_id)
+        own = (self.signatory.identity.mspid,)
+        return await self._submit(channel, "ApproveChaincodeDefinitionForMyOrg", arguments, own)
+
+    async def check_commit_readiness(self, channel: str, definition: ChaincodeDefinition) -> CommitReadiness:
+        """Which organisations of the channel have approved exactly this definition."""
+        arguments = definitions.readiness_arguments(definition)
+        return definitions.read_readiness(await self._lifecycle(channel, "CheckCommitReadiness", arguments))
+
+    async def commit_chaincode_definition(self, channel: str, definition: ChaincodeDefinition) -> str:
+        """Put a definition into force; returns the transaction's id once it is committed.
+
+        The channel's LifecycleEndorsement policy says how many organisations must have approved it.
+        """
+        arguments = definitions.commit_arguments(definition)
+        return await self._submit(channel, "CommitChaincodeDefinition", arguments, ())
+
+    async def query_approved_chaincode_definition(
+        self, channel: str, name: str, sequence: int | None = None
+    ) -> ApprovedDefinition:
+        """What the peer's organisation approved, by default last. Raises NotFoundError."""
+        arguments = lifecycle_pb2.QueryApprovedChaincodeDefinitionArgs(name=name, sequence=sequence or 0)
+        answer = await self._lifecycle(channel, "QueryApprovedChaincodeDefinition", serialize(arguments))
+        return definitions.read_approved(name, answer)
+
+    async def query_committed_chaincode_definition(self, channel: str, name: str) -> CommittedDefinition:
+        """The definition in force under a name. Raises NotFoundError."""
+        arguments = lifecycle_pb2.QueryChaincodeDefinitionArgs(name=name)
+        answer = await self._lifecycle(channel, "QueryChaincodeDefinition", serialize(arguments))
+        return definitions.read_committed(name, answer)
+
+    async def query_committed_chaincode_definitions(self, channel: str) -> tuple[CommittedDefinition, ...]:
+        """Every definition in force on a channel."""
+        arguments = lifecycle_pb2.QueryChaincodeDefinitionsArgs()
+        answer = await self._lifecycle(channel, "QueryChaincodeDefinitions", serialize(arguments))
+        return definitions.read_all_committed(answer)
+
+    async def _lifecycle(self, channel: str, function: str, arguments: bytes) -> bytes:
+        return await self._invoke(channel, "_lifecycle", function, arguments)
+
+    async def _query(self, channel: str, function: str, *arguments: bytes) -> bytes:
+        return await self._invoke(channel, "qscc", function, channel.encode(), *arguments)
+
+    async def _invoke(self, channel: str, chaincode: str, function: str, *arguments: bytes) -> bytes:
+        _, proposal = await self.signatory.signed_proposal(channel, chaincode, function, arguments)
+        try:
+            answer = await self._endorser.ProcessProposal(proposal, timeout=self.timeout_s)
+        except grpc.aio.AioRpcError as error:
+            raise rpc_failure(function, self.address, error) from error
+        if answer.response.status == 200:
+            return bytes(answer.response.payload)
+        raise _refusal(self.address, function, answer.response.status, answer.response.message)
+
+    async def _submit(self, channel: str, function: str, argument: bytes, endorsers: tuple[str, ...]) -> str:
+        transaction_id, proposal = await self.signatory.signed_proposal(
+            channel, "_lifecycle", function, (argument,)
+        )
+        call = {"timeout": self.timeout_s}
+        names = {"transaction_id": transaction_id, "channel_id": channel}
+        request = gateway_pb2.EndorseRequest(
+            **names, proposed_transaction=proposal, endorsing_organizations=endorsers
+        )
+        try:
+            envelope = (await self._gateway.Endorse(request, **call)).prepared_transaction
+            envelope.signature = await self.signatory.sign(envelope.payload)
+            await self._gateway.Submit(
+                gateway_pb2.SubmitRequest(**names, prepared_transaction=envelope), **call
+            )
+            asked = gateway_pb2.CommitStatusRequest(**names, identity=self.signatory.identity.creator)
+            status = await self._gateway.CommitStatus(
+                gateway_pb2.SignedCommitStatusRequest(
+                    request=serialize(asked), signature=await self.signatory.sign(serialize(asked))
+                ),
+                **call,
+            )
+        except grpc.aio.AioRpcError as error:
+            raise rpc_failure(function, self.address, error) from error
+        if status.result != ValidationCode.VALID:
+            raise RefusedError(
+                f"{function} is invalid: {ValidationCode(status.result).name}", party=self.address
+            )
+        return transaction_id
+
+
+def _refusal(address: str, function: str, status: int, message: str) -> AdminError:
+    kind = RefusedError
+    if "already exists" in message and function.startswith("JoinChain"):
+        kind = ChannelExistsError
+    elif any(
+        text in message
+        for text in ("channel does not exist", "Invalid chain ID", "Unknown chain ID", "not found on peer")
+    ):
+        kind = ChannelNotFoundError
+    elif any(
+        text in message
+        for text in ("not found", "not defined", "not installed", "Entry not found", "no such")
+    ):
+        kind = NotFoundError
+    advice = next((advice for text, advice in _ADVICE.items() if text in message), "")
+    return kind(f"{function} was refused", party=address, answer=message, advice=advice, status=status)
