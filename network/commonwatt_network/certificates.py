@@ -1,0 +1,185 @@
+"""X.509 as Fabric wants it: P-256 authorities and the certificates they issue.
+
+What Fabric checks and what it silently accepts is in its MSP documentation ("Membership Service Providers"); the
+attribute extension is Fabric CA's (OID 1.2.3.4.5.6.7.8.1, raw JSON).
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, ObjectIdentifier
+
+ATTRIBUTES_OID = ObjectIdentifier("1.2.3.4.5.6.7.8.1")
+AUTHORITY_DAYS = 36_525
+BACKDATED = timedelta(minutes=5)  # a peer's clock may run a little behind
+
+
+@dataclass(frozen=True)
+class KeyPair:
+    """A certificate with its private key."""
+
+    certificate: x509.Certificate
+    key: ec.EllipticCurvePrivateKey
+
+    @property
+    def certificate_pem(self) -> bytes:
+        return self.certificate.public_bytes(serialization.Encoding.PEM)
+
+    @property
+    def key_pem(self) -> bytes:
+        return self.key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+
+
+def create_authority(common_name: str, organization: str) -> KeyPair:
+    """A self-signed certificate authority."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = _subject(common_name, organization=organization)
+    certificate = (
+        _builder(subject, subject, key.public_key(), AUTHORITY_DAYS)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .add_extension(_key_usage(digital_signature=True, key_cert_sign=True, crl_sign=True), critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    return KeyPair(certificate, key)
+
+
+def issue_enrolment(
+    authority: KeyPair, name: str, node_role: str, attributes: Mapping[str, str] | None, days: int
+) -> KeyPair:
+    """An identity. `node_role` is its one organisational unit: client, peer, admin or orderer."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    builder = _leaf_builder(authority, _subject(name, unit=node_role), key, days).add_extension(
+        _key_usage(digital_signature=True), critical=True
+    )
+    if attributes is not None:
+        builder = builder.add_extension(
+            x509.UnrecognizedExtension(ATTRIBUTES_OID, encode_attributes(attributes)), critical=False
+        )
+    return KeyPair(builder.sign(authority.key, hashes.SHA256()), key)
+
+
+def issue_tls(authority: KeyPair, name: str, hosts: Iterable[str], days: int) -> KeyPair:
+    """A TLS certificate for server and client side, good for every host name and IP address in `hosts`."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    usages = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH])
+    builder = (
+        _leaf_builder(authority, _subject(name), key, days)
+        .add_extension(_key_usage(digital_signature=True, key_encipherment=True), critical=True)
+        .add_extension(usages, critical=False)
+        .add_extension(x509.SubjectAlternativeName([_general_name(host) for host in hosts]), critical=False)
+    )
+    return KeyPair(builder.sign(authority.key, hashes.SHA256()), key)
+
+
+def encode_attributes(attributes: Mapping[str, str]) -> bytes:
+    """The attribute extension's value, as Fabric CA writes it: `{"attrs":{...}}`, sorted keys."""
+    return json.dumps({"attrs": dict(attributes)}, sort_keys=True, separators=(",", ":")).encode()
+
+
+def attributes_of(certificate: x509.Certificate) -> dict[str, str]:
+    """The certificate's attributes; empty when it has none."""
+    try:
+        extension = certificate.extensions.get_extension_for_oid(ATTRIBUTES_OID).value
+    except x509.ExtensionNotFound:
+        return {}
+    assert isinstance(extension, x509.UnrecognizedExtension)
+    attributes: dict[str, str] = json.loads(extension.value)["attrs"]
+    return attributes
+
+
+def read_key_pair(certificate: Path, key: Path) -> KeyPair:
+    """Load both files. Raises OSError, or ValueError when they are damaged or do not belong together."""
+    loaded = x509.load_pem_x509_certificate(certificate.read_bytes())
+    private = serialization.load_pem_private_key(key.read_bytes(), password=None)
+    if not isinstance(private, ec.EllipticCurvePrivateKey) or private.public_key() != loaded.public_key():
+        raise ValueError(f"{key} is not the key of {certificate}")
+    return KeyPair(loaded, private)
+
+
+def issued_by(certificate: x509.Certificate, authority: KeyPair) -> bool:
+    """Whether `authority` signed `certificate`."""
+    try:
+        certificate.verify_directly_issued_by(authority.certificate)
+    except (ValueError, TypeError, InvalidSignature):
+        return False
+    return True
+
+
+def days_left(certificate: x509.Certificate) -> int:
+    """Whole days until it expires; negative when it has."""
+    return (certificate.not_valid_after_utc - datetime.now(UTC)).days
+
+
+def _builder(
+    subject: x509.Name, issuer: x509.Name, public_key: ec.EllipticCurvePublicKey, days: int
+) -> x509.CertificateBuilder:
+    now = datetime.now(UTC)
+    return (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer)
+        .public_key(public_key)
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - BACKDATED)
+        .not_valid_after(now + timedelta(days=days))
+    )
+
+
+def _leaf_builder(
+    authority: KeyPair, subject: x509.Name, key: ec.EllipticCurvePrivateKey, days: int
+) -> x509.CertificateBuilder:
+    issuer_key = x509.AuthorityKeyIdentifier.from_issuer_public_key(authority.key.public_key())
+    return (
+        _builder(subject, authority.certificate.subject, key.public_key(), days)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .add_extension(issuer_key, critical=False)
+    )
+
+
+def _subject(common_name: str, organization: str | None = None, unit: str | None = None) -> x509.Name:
+    parts = []
+    if organization:
+        parts.append(x509.NameAttribute(NameOID.ORGANIZATION_NAME, organization))
+    if unit:
+        parts.append(x509.NameAttribute(NameOID.ORGANIZATIONAL_UNIT_NAME, unit))
+    return x509.Name([*parts, x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
+
+
+def _key_usage(
+    digital_signature: bool = False,
+    key_encipherment: bool = False,
+    key_cert_sign: bool = False,
+    crl_sign: bool = False,
+) -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=digital_signature,
+        key_encipherment=key_encipherment,
+        key_cert_sign=key_cert_sign,
+        crl_sign=crl_sign,
+        content_commitment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        encipher_only=False,
+        decipher_only=False,
+    )
+
+
+def _general_name(host: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(host))
+    except ValueError:
+        return x509.DNSName(host)

@@ -1,0 +1,210 @@
+"""Everyone's keys and certificates: two authorities per organisation, nodes, administrators, users and homes.
+
+What is there and good is kept; what is missing is made. Private keys are readable by their owner alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+
+from commonwatt_network.certificates import (
+    KeyPair,
+    attributes_of,
+    create_authority,
+    days_left,
+    issue_enrolment,
+    issue_tls,
+    issued_by,
+    read_key_pair,
+)
+from commonwatt_network.errors import UsageError
+from commonwatt_network.layout import Layout, write_atomically
+from commonwatt_network.nodes import HOST, Nodes
+
+ADMIN = "admin"
+NODE_OUS = "NodeOUs:\n  Enable: true\n" + "".join(
+    f"  {role.title()}OUIdentifier: {{OrganizationalUnitIdentifier: {role}}}\n"
+    for role in ("client", "peer", "admin", "orderer")
+)
+
+
+class IdentityError(UsageError):
+    """Key material that is on disk cannot be used; nothing was replaced."""
+
+
+@dataclass(frozen=True)
+class Roster:
+    """Users of each member organisation: organisation -> user -> certificate attributes."""
+
+    users: Mapping[str, Mapping[str, Mapping[str, str]]]
+
+
+@dataclass(frozen=True)
+class Authorities:
+    """An organisation's two authorities: for identities and for TLS."""
+
+    enrolment: KeyPair
+    tls: KeyPair
+
+
+def ensure_identities(nodes: Nodes) -> Roster:
+    """Make what is missing for every organisation. Raises IdentityError when existing material is damaged."""
+    topology, layout = nodes.topology, nodes.layout
+    users: dict[str, Mapping[str, Mapping[str, str]]] = {}
+    for organization, settings in topology.orderers.organizations.items():
+        authorities = _ensure_organization(layout, organization)
+        _ensure_admin(layout, organization, authorities, settings.days_valid)
+        for orderer in (node for node in nodes.orderers if node.organization == organization):
+            _ensure_node(layout, orderer.directory, authorities, "orderer", orderer.name, settings.days_valid)
+    for organization, member in topology.organizations.items():
+        authorities = _ensure_organization(layout, organization)
+        _ensure_admin(layout, organization, authorities, member.days_valid)
+        for peer in (node for node in nodes.peers if node.organization == organization):
+            _ensure_node(layout, peer.directory, authorities, "peer", peer.name, member.days_valid)
+        server = f"chaincode.{organization}"
+        _ensure_tls(layout.chaincode_tls(organization), authorities.tls, server, member.days_valid)
+        roster = user_attributes(nodes, organization)
+        for user, attributes in roster.items():
+            if user != ADMIN:
+                folder = layout.user(organization, user)
+                _ensure_user(layout, organization, folder, authorities, "client", attributes, member.days_valid)
+        users[organization] = MappingProxyType(roster)
+    return Roster(MappingProxyType(users))
+
+
+def user_attributes(nodes: Nodes, organization: str) -> dict[str, dict[str, str]]:
+    """Every user of a member organisation with the attributes of its certificate."""
+    settings = nodes.topology.organizations[organization]
+    users: dict[str, dict[str, str]] = {ADMIN: {}}
+    for name, user in settings.users.items():
+        role = {"role": user.role} if user.role else {}
+        users[name] = {**_fabric_attributes(name), **role, **user.attributes}
+    for number in range(1, settings.homes + 1):
+        home = f"home{number:03d}"
+        meter = {"meter.id": f"{organization}-meter{number:03d}"}
+        users[home] = {**_fabric_attributes(home), "role": "home", "home.id": home, **meter}
+    return users
+
+
+def _fabric_attributes(name: str) -> dict[str, str]:
+    return {"hf.EnrollmentID": name, "hf.Type": "client", "hf.Affiliation": ""}
+
+
+def _ensure_organization(layout: Layout, organization: str) -> Authorities:
+    folder = layout.organization(organization)
+    authorities = Authorities(
+        _ensure_authority(folder / "ca", f"ca.{organization}", organization),
+        _ensure_authority(folder / "tlsca", f"tlsca.{organization}", organization),
+    )
+    _write_public_msp(layout.msp(organization), authorities)
+    return authorities
+
+
+def _ensure_authority(folder: Path, name: str, organization: str) -> KeyPair:
+    certificate, key = folder / "ca.crt", folder / "ca.key"
+    if certificate.exists() and key.exists():
+        return _read(certificate, key)
+    if certificate.exists() or (folder.parent / "users").exists():
+        lost = key if certificate.exists() else certificate
+        raise IdentityError(
+            f"{lost} is missing, so {organization} can issue no certificate; put it back from a backup, "
+            "or delete this network with `make network-reset`"
+        )
+    authority = create_authority(name, organization)
+    _write_pair(certificate, key, authority)
+    return authority
+
+
+def _write_public_msp(folder: Path, authorities: Authorities) -> None:
+    _write_once(folder / "cacerts" / "ca.pem", authorities.enrolment.certificate_pem)
+    _write_once(folder / "tlscacerts" / "tlsca.pem", authorities.tls.certificate_pem)
+    _write_once(folder / "config.yaml", NODE_OUS.encode())
+
+
+def _ensure_node(
+    layout: Layout, folder: Path, authorities: Authorities, role: str, name: str, days: int
+) -> None:
+    _ensure_msp(folder / "msp", authorities, role, name, None, days)
+    _ensure_tls(folder / "tls", authorities.tls, name, days)
+
+
+def _ensure_admin(layout: Layout, organization: str, authorities: Authorities, days: int) -> None:
+    folder = layout.user(organization, ADMIN)
+    _ensure_user(layout, organization, folder, authorities, "admin", None, days)
+    _ensure_tls(folder / "tls", authorities.tls, f"admin.{organization}", days)
+
+
+def _ensure_user(
+    layout: Layout,
+    organization: str,
+    folder: Path,
+    authorities: Authorities,
+    role: str,
+    attributes: Mapping[str, str] | None,
+    days: int,
+) -> None:
+    pair = _ensure_msp(folder / "msp", authorities, role, folder.name, attributes, days)
+    _write_once(folder / "certificate.pem", pair.certificate_pem)
+    _write_once(folder / "private_key.pem", pair.key_pem, mode=0o600)
+
+
+def _ensure_msp(
+    folder: Path, authorities: Authorities, role: str, name: str, attributes: Mapping[str, str] | None, days: int
+) -> KeyPair:
+    certificate, key = folder / "signcerts" / "cert.pem", folder / "keystore" / "key.pem"
+    pair = _reusable(certificate, key, authorities.enrolment)
+    if pair is None or attributes_of(pair.certificate) != dict(attributes or {}):
+        pair = issue_enrolment(authorities.enrolment, name, role, attributes, days)
+        _write_pair(certificate, key, pair)
+    _write_public_msp(folder, authorities)
+    return pair
+
+
+def _ensure_tls(folder: Path, authority: KeyPair, name: str, days: int) -> None:
+    certificate, key = folder / "server.crt", folder / "server.key"
+    if _reusable(certificate, key, authority) is None:
+        _write_pair(certificate, key, issue_tls(authority, name, (name, "localhost", HOST), days))
+    _write_once(folder / "ca.crt", authority.certificate_pem)
+
+
+def _reusable(certificate: Path, key: Path, authority: KeyPair) -> KeyPair | None:
+    """The pair on disk, or None when there is none. Raises IdentityError when it cannot be used."""
+    if not certificate.exists() and not key.exists():
+        return None
+    if not certificate.exists() or not key.exists():
+        # An earlier start was cut off between the two files; neither was ever used.
+        return None
+    pair = _read(certificate, key)
+    if not issued_by(pair.certificate, authority):
+        raise IdentityError(
+            f"{certificate} was not issued by this network's authority {authority.certificate.subject.rfc4514_string()}; "
+            "put the right file back, or delete this network with `make network-reset`"
+        )
+    if days_left(pair.certificate) < 0:
+        expired = pair.certificate.not_valid_after_utc.date()
+        raise IdentityError(f"{certificate} expired on {expired}; delete it and its key to have it issued anew")
+    return pair
+
+
+def _read(certificate: Path, key: Path) -> KeyPair:
+    try:
+        return read_key_pair(certificate, key)
+    except (OSError, ValueError) as error:
+        reason = str(error).splitlines()[0] or type(error).__name__
+        raise IdentityError(
+            f"{certificate} with {key.name} cannot be used ({reason}); put them back from a backup, "
+            "or delete this network with `make network-reset`"
+        ) from error
+
+
+def _write_pair(certificate: Path, key: Path, pair: KeyPair) -> None:
+    write_atomically(key, pair.key_pem, mode=0o600)
+    write_atomically(certificate, pair.certificate_pem)
+
+
+def _write_once(path: Path, content: bytes, mode: int = 0o644) -> None:
+    if not path.exists() or path.read_bytes() != content:
+        write_atomically(path, content, mode)
