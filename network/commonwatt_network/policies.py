@@ -56,15 +56,6 @@ def organization(mspid: str) -> dict[str, Any]:
     }
 
 
-META: Mapping[str, Any] = MappingProxyType(
-    {
-        "Readers": implicit("ANY", "Readers"),
-        "Writers": implicit("ANY", "Writers"),
-        ADMINS: implicit("MAJORITY", ADMINS),
-    }
-)
-
-
 def value(message: Any) -> Any:
     """A ConfigValue holding `message`."""
     return configtx_pb2.ConfigValue(value=message.SerializeToString(), mod_policy=ADMINS)
@@ -86,3 +77,12 @@ def _policy(kind: int, message: Any) -> Any:
     return configtx_pb2.ConfigPolicy(
         mod_policy=ADMINS, policy=policies_pb2.Policy(type=kind, value=message.SerializeToString())
     )
+
+
+META: Mapping[str, Any] = MappingProxyType(
+    {
+        "Readers": implicit("ANY", "Readers"),
+        "Writers": implicit("ANY", "Writers"),
+        ADMINS: implicit("MAJORITY", ADMINS),
+    }
+)
