@@ -33,11 +33,16 @@ class NodeConfig(BaseModel):
     msp_directory: Path
     tls_directory: Path
     data_directory: Path
-    admin_address: Address | None = Field(default=None, description="orderers: channel participation REST, mutual TLS")
-    admin_client_ca_certs: tuple[Path, ...] = Field(
-        default=(), description="CAs of the certificates that may use the REST interface; none: tls_directory/ca.crt"
+    admin_address: Address | None = Field(
+        default=None, description="orderers: channel participation REST, mutual TLS"
     )
-    operations_address: Address | None = Field(default=None, description="/healthz and /metrics over plain HTTP")
+    admin_client_ca_certs: tuple[Path, ...] = Field(
+        default=(),
+        description="CAs of the certificates that may use the REST interface; none: tls_directory/ca.crt",
+    )
+    operations_address: Address | None = Field(
+        default=None, description="/healthz and /metrics over plain HTTP"
+    )
 
 
 class PeerConfig(NodeConfig):

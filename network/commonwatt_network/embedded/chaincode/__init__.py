@@ -1,0 +1,1 @@
+"""The peer's side of chaincode: packages, the stream to a chaincode server, and what chaincode may ask."""

@@ -1,0 +1,147 @@
+"""The ledger of one channel at one peer: append a validated block, read blocks, transactions and history."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from fabric_protos.common import common_pb2
+
+from commonwatt_network.embedded.ledger.database import LedgerDamaged, open_database
+from commonwatt_network.embedded.ledger.private import PrivateData, PrivateUpdates
+from commonwatt_network.embedded.ledger.state import Location, State, StateView, Updates
+
+
+@dataclass(frozen=True)
+class CommittedTransaction:
+    """Where a transaction is, and its TxValidationCode."""
+
+    block_number: int
+    position: int
+    code: int
+
+
+@dataclass(frozen=True)
+class BlockCommit:
+    """A validated block with all that it changes.
+
+    `transactions` are (transaction id, position, code) of the block's transactions that have an id and are
+    no duplicates; `history` are the public keys written by each valid transaction, with its position.
+    """
+
+    block: Any
+    block_hash: bytes
+    transactions: Sequence[tuple[str, int, int]]
+    updates: Updates
+    history: Sequence[tuple[Location, int]] = ()
+    private: PrivateUpdates = field(default_factory=PrivateUpdates)
+    is_config: bool = False
+
+
+class Ledger:
+    """One channel's ledger. All methods are synchronous and cheap, except reads of old blocks."""
+
+    def __init__(self, path: Path) -> None:
+        """Open or create the ledger; an incomplete last block cannot exist, a damaged one is refused."""
+        self.path = path
+        self._database = open_database(path)
+        self.state = State(self._database)
+        self.private = PrivateData(self._database)
+        last = self._database.execute(
+            "select number, hash, content from blocks order by number desc limit 1"
+        ).fetchone()
+        self.height: int = int.from_bytes(self._fact("base_height") or b"", "big")
+        self.last_hash: bytes = self._fact("base_hash") or b""
+        self.previous_hash: bytes = b""
+        if last is not None:
+            self._check_last_block(*last)
+
+    def _check_last_block(self, number: int, block_hash: bytes, content: bytes) -> None:
+        block = common_pb2.Block.FromString(content)
+        if (
+            block.header.number != number
+            or sha256(b"".join(block.data.data)).digest() != block.header.data_hash
+        ):
+            raise LedgerDamaged(
+                f"{self.path}: block {number} does not have the contents that its header names; delete the file to "
+                "let this peer fetch the channel anew"
+            )
+        self.height, self.last_hash, self.previous_hash = number + 1, block_hash, block.header.previous_hash
+
+    def close(self) -> None:
+        self._database.close()
+
+    def _fact(self, name: str) -> bytes | None:
+        row = self._database.execute("select value from facts where name = ?", (name,)).fetchone()
+        return row[0] if row else None
+
+    def view(self) -> StateView:
+        """The state as of now, unmoved by the blocks that follow."""
+        return self.state.view(self.height)
+
+    def append(self, commit: BlockCommit) -> None:
+        """Write a block and all that follows from it, or nothing. Raises sqlite3.Error (for one, a full disk)."""
+        block = commit.block
+        number = block.header.number
+        if number != self.height:
+            raise ValueError(f"{self.path}: block {number} cannot follow block {self.height - 1}")
+        database = self._database
+        database.execute("begin immediate")
+        try:
+            database.execute(
+                "insert into blocks values (?, ?, ?)", (number, commit.block_hash, block.SerializeToString())
+            )
+            database.executemany(
+                "insert or ignore into transactions values (?, ?, ?, ?)",
+                [(txid, number, position, code) for txid, position, code in commit.transactions],
+            )
+            self.state.write(commit.updates)
+            if commit.history:
+                database.executemany(
+                    "insert into history values (?, ?, ?, ?)",
+                    [(*location, number, position) for location, position in commit.history],
+                )
+            self.private.write(number, commit.private)
+            if commit.is_config:
+                database.execute(
+                    "insert or replace into facts values ('config_block', ?)", (number.to_bytes(8, "big"),)
+                )
+            database.execute("commit")
+        except sqlite3.Error:
+            if database.in_transaction:
+                database.execute("rollback")
+            raise
+        self.height = number + 1
+        self.previous_hash, self.last_hash = block.header.previous_hash, commit.block_hash
+
+    def block_bytes(self, number: int) -> bytes | None:
+        row = self._database.execute("select content from blocks where number = ?", (number,)).fetchone()
+        return row[0] if row else None
+
+    def block(self, number: int) -> Any | None:
+        content = self.block_bytes(number)
+        return None if content is None else common_pb2.Block.FromString(content)
+
+    def block_number_by_hash(self, block_hash: bytes) -> int | None:
+        row = self._database.execute("select number from blocks where hash = ?", (block_hash,)).fetchone()
+        return row[0] if row else None
+
+    def config_block_number(self) -> int:
+        return int.from_bytes(self._fact("config_block") or b"", "big")
+
+    def transaction(self, txid: str) -> CommittedTransaction | None:
+        row = self._database.execute(
+            "select block, position, code from transactions where txid = ?", (txid,)
+        ).fetchone()
+        return CommittedTransaction(*row) if row else None
+
+    def history(self, namespace: str, key: bytes) -> Iterator[tuple[int, int]]:
+        """(block, position) of each valid transaction that wrote the key, newest first."""
+        yield from self._database.execute(
+            "select block, position from history where namespace = ? and key = ? order by block desc, position desc",
+            (namespace, key),
+        ).fetchall()

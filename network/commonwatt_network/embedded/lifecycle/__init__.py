@@ -1,0 +1,1 @@
+"""Chaincode lifecycle: installed packages, each organisation's approvals, and the channel's definitions."""
