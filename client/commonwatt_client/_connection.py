@@ -1,0 +1,141 @@
+"""Peers, and the gRPC channels to them."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+
+from commonwatt_client.errors import ConfigurationError
+from commonwatt_client.identity import Pem, certificate_hash, read_pem
+
+STATUS_DETAILS_KEY = "grpc-status-details-bin"
+
+CHANNEL_OPTIONS: tuple[tuple[str, int], ...] = (
+    ("grpc.max_receive_message_length", 100 << 20),  # Fabric's own limit
+    ("grpc.max_send_message_length", 100 << 20),
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 1_000),
+    ("grpc.max_reconnect_backoff_ms", 1_000),
+    # Peers cut a client that pings more often than once a minute (core.yaml: peer.keepalive.minInterval).
+    ("grpc.keepalive_time_ms", 90_000),
+    ("grpc.keepalive_timeout_ms", 20_000),
+    ("grpc.http2.max_pings_without_data", 0),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """A gateway peer.
+
+    Attributes:
+        address: `host:port`.
+        tls_ca_cert: the CA certificate its TLS certificate chains to, PEM text or a file's path; the system's roots
+            where None.
+        tls_server_name: the name in its TLS certificate where that isn't the address' host.
+        name: what messages call it; the address where empty.
+        plaintext: speak without TLS, as only a peer on a developer's own machine should.
+    """
+
+    address: str
+    tls_ca_cert: Pem | None = None
+    tls_server_name: str | None = None
+    name: str = ""
+    plaintext: bool = False
+
+    def __post_init__(self) -> None:
+        host, _, port = self.address.rpartition(":")
+        if not host or not port.isdigit() or "/" in host:
+            raise ConfigurationError(f"the peer address {self.address!r} is not host:port, such as 127.0.0.1:7051")
+
+
+@dataclass(frozen=True, slots=True)
+class ClientCertificate:
+    """The certificate and key with which a client proves itself to peers that demand mutual TLS (PEM or paths)."""
+
+    certificate: Pem
+    private_key: Pem
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """What a gRPC channel is opened with."""
+
+    peer: Peer
+    credentials: grpc.ChannelCredentials | None
+    options: tuple[tuple[str, int | str], ...]
+
+    def open(self, secure: Callable[..., Any], insecure: Callable[..., Any]) -> Any:
+        """A channel made by one of grpc's or grpc.aio's two constructors."""
+        if self.credentials is None:
+            return insecure(self.peer.address, options=self.options)
+        return secure(self.peer.address, self.credentials, options=self.options)
+
+
+def endpoint(
+    peer: Peer,
+    client_certificate: ClientCertificate | None = None,
+    channel_options: Mapping[str, int | str] | None = None,
+) -> Endpoint:
+    """Credentials and options for a peer; raises ConfigurationError where a certificate cannot be read."""
+    options: dict[str, int | str] = {**dict(CHANNEL_OPTIONS), **(channel_options or {})}
+    if peer.tls_server_name:
+        options["grpc.ssl_target_name_override"] = peer.tls_server_name
+    if peer.plaintext:
+        return Endpoint(peer, None, tuple(options.items()))
+    roots = None
+    if peer.tls_ca_cert is not None:
+        roots = read_pem(peer.tls_ca_cert, f"the TLS CA certificate of {peer.name or peer.address}")
+        if b"-----BEGIN CERTIFICATE-----" not in roots:
+            raise ConfigurationError(f"the TLS CA certificate of {peer.name or peer.address} is not a PEM certificate")
+    certificate = key = None
+    if client_certificate:
+        certificate = read_pem(client_certificate.certificate, "the TLS client certificate")
+        key = read_pem(client_certificate.private_key, "the TLS client key")
+    return Endpoint(peer, grpc.ssl_channel_credentials(roots, key, certificate), tuple(options.items()))
+
+
+class PeerRing:
+    """The peers of a connection and which one is in use: the next one once that fails."""
+
+    def __init__(
+        self,
+        peers: Iterable[Peer],
+        client_certificate: ClientCertificate | None = None,
+        channel_options: Mapping[str, int | str] | None = None,
+    ) -> None:
+        self.endpoints = tuple(endpoint(peer, client_certificate, channel_options) for peer in peers)
+        if not self.endpoints:
+            raise ConfigurationError("no peer to connect to; give at least one Peer(address, tls_ca_cert)")
+        self.current = 0
+        self.tls_certificate_hash = (
+            certificate_hash(read_pem(client_certificate.certificate, "the TLS client certificate"))
+            if client_certificate
+            else b""
+        )
+
+    def __len__(self) -> int:
+        return len(self.endpoints)
+
+    def name(self, index: int) -> str:
+        """What messages call a peer."""
+        peer = self.endpoints[index].peer
+        return f"{peer.name} at {peer.address}" if peer.name else peer.address
+
+    def leave(self, index: int) -> None:
+        """Use the next peer from now on, unless another call has moved on from this one already."""
+        if self.current == index:
+            self.current = (index + 1) % len(self.endpoints)
+
+
+def as_peers(peers: Peer | Iterable[Peer]) -> tuple[Peer, ...]:
+    """One peer or several, as a tuple."""
+    return (peers,) if isinstance(peers, Peer) else tuple(peers)
+
+
+def details_of(error: Any) -> bytes:
+    """The serialised google.rpc.Status in a grpc error's trailing metadata, or nothing."""
+    for key, value in error.trailing_metadata() or ():
+        if key == STATUS_DETAILS_KEY:
+            return bytes(value)
+    return b""

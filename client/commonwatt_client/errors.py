@@ -1,0 +1,190 @@
+"""What the client can fail with, and what each failure says.
+
+::
+
+    ClientError                     everything below
+    ├── ConfigurationError          arguments, a network file, a profile or a key that cannot be used (also a ValueError)
+    ├── SigningError                no signature could be made: no signer, or the signer failed
+    ├── MalformedMessageError       bytes that are not the Fabric message they should be
+    ├── ConnectionClosedError       the connection was closed before or during the call
+    └── GatewayError                a transaction or an event stream failed on the network
+        ├── EvaluateError           evaluating; nothing was sent to the orderer
+        ├── EndorseError            collecting endorsements; nothing was sent to the orderer
+        ├── SubmitError             handing the endorsed transaction to the orderer; it may still commit
+        ├── CommitStatusError       asking whether it committed; it may have, ask again by its transaction id
+        ├── CommitError             it was ordered into a block and is invalid there; it changed nothing
+        └── EventsError             an event stream ended and could not be resumed
+
+A `GatewayError` carries the transaction id, the gRPC status, and what each endorser or orderer said.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import grpc
+
+if TYPE_CHECKING:
+    from commonwatt_client.validation import ValidationCode
+
+
+class ClientError(Exception):
+    """Any failure of the client."""
+
+
+class ConfigurationError(ClientError, ValueError):
+    """Something given to the client cannot be used; nothing was sent."""
+
+
+class SigningError(ClientError):
+    """A message could not be signed; give the gateway a signer, or sign the message's digest elsewhere."""
+
+
+class MalformedMessageError(ClientError, ValueError):
+    """Bytes that should be a Fabric message are not one; compare the versions of client and peer."""
+
+
+class ConnectionClosedError(ClientError):
+    """The connection was closed; open another with `connect`."""
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorDetail:
+    """What one node said: its address (host:port), its organisation's MSP id and its message."""
+
+    address: str
+    mspid: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.address} ({self.mspid}): {self.message}"
+
+
+@dataclass(frozen=True, slots=True)
+class ChaincodeResponse:
+    """A chaincode's own refusal: its status (400 and above) and its message."""
+
+    status: int
+    message: str
+
+
+_CHAINCODE_RESPONSE = re.compile(r"chaincode response (\d{3}), (.*)", re.DOTALL)
+
+
+class GatewayError(ClientError):
+    """A call to the gateway failed.
+
+    Attributes:
+        message: one sentence naming the phase and the cause.
+        transaction_id: the transaction concerned, or empty for an event stream.
+        status: the gRPC status code, or None where no call failed (a `CommitError`).
+        details: what each node concerned said.
+        advice: what to do next.
+        tries: how many times the phase was tried, 1 without a retry policy.
+    """
+
+    phase = "call"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        transaction_id: str = "",
+        status: grpc.StatusCode | None = None,
+        details: Sequence[ErrorDetail] = (),
+        advice: str = "",
+        tries: int = 1,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.transaction_id = transaction_id
+        self.status = status
+        self.details = tuple(details)
+        self.advice = advice
+        self.tries = tries
+
+    @property
+    def chaincode_response(self) -> ChaincodeResponse | None:
+        """The chaincode's own refusal, where that is the cause of the failure."""
+        for text in (*(detail.message for detail in self.details), self.message):
+            if found := _CHAINCODE_RESPONSE.search(text):
+                return ChaincodeResponse(int(found[1]), found[2])
+        return None
+
+    def __str__(self) -> str:
+        lines = [self._headline()]
+        lines += [f"  {detail}" for detail in self.details]
+        if self.advice:
+            lines.append(f"  Next: {self.advice}")
+        return "\n".join(lines)
+
+    def _headline(self) -> str:
+        facts = []
+        if self.transaction_id:
+            facts.append(f"transaction {self.transaction_id}")
+        if self.status is not None:
+            facts.append(f"gRPC status {self.status.name}")
+        if self.tries > 1:
+            facts.append(f"{self.tries} tries")
+        suffix = f" ({', '.join(facts)})" if facts else ""
+        return f"{self.phase} failed: {self.message}{suffix}"
+
+
+class EvaluateError(GatewayError):
+    """Evaluating failed. Nothing was sent to the orderer, so the call can be made again."""
+
+    phase = "evaluate"
+
+
+class EndorseError(GatewayError):
+    """Endorsing failed. Nothing was sent to the orderer, so the call can be made again."""
+
+    phase = "endorse"
+
+
+class SubmitError(GatewayError):
+    """The endorsed transaction could not be handed to the orderer for certain.
+
+    It may still commit: ask by its transaction id (`gateway.new_commit_for`), or submit the same signed transaction
+    again, which is safe; don't endorse it anew before you know.
+    """
+
+    phase = "submit"
+
+
+class CommitStatusError(GatewayError):
+    """The commit status could not be learned. The transaction may have committed: ask again by its transaction id."""
+
+    phase = "commit status"
+
+
+class CommitError(GatewayError):
+    """The transaction was ordered into a block and found invalid there; none of its writes took effect.
+
+    Attributes beyond a GatewayError's:
+        code: the `ValidationCode`.
+        block_number: the block that records the invalid transaction.
+    """
+
+    phase = "commit"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: "ValidationCode",
+        block_number: int,
+        transaction_id: str,
+        advice: str = "",
+        tries: int = 1,
+    ) -> None:
+        super().__init__(message, transaction_id=transaction_id, advice=advice, tries=tries)
+        self.code = code
+        self.block_number = block_number
+
+
+class EventsError(GatewayError):
+    """An event stream ended and could not be resumed; start again from your checkpoint."""
+
+    phase = "events"

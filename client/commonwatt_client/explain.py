@@ -1,0 +1,217 @@
+"""What each code of Fabric means and what to do next: the texts of errors and of `commonwatt explain CODE`."""
+
+from dataclasses import dataclass
+
+from commonwatt_client.validation import ValidationCode
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """A code's meaning and what to do about it.
+
+    Attributes:
+        name: the code, such as MVCC_READ_CONFLICT.
+        number: its TxValidationCode, or None where it is a failure before any block.
+        meaning: what happened.
+        next_step: what to do.
+    """
+
+    name: str
+    number: int | None
+    meaning: str
+    next_step: str
+
+    def __str__(self) -> str:
+        kind = "a failure before any block" if self.number is None else f"TxValidationCode {self.number}"
+        return f"{self.name} ({kind})\n{self.meaning}\nNext: {self.next_step}"
+
+
+_REPORT = "Compare the versions of client and peers; if they match, report it with the transaction id and the peer's log."
+_REBUILD = (
+    "Build the transaction with `new_proposal` ... `endorse()` ... `submit()` and send its bytes unchanged; "
+    "a proxy or a home-made signer that alters them is the usual cause."
+)
+_UPGRADE_BETWEEN = "Endorse the transaction anew; the chaincode definition was upgraded between endorsement and commit."
+
+_CODES: dict[ValidationCode, tuple[str, str]] = {
+    ValidationCode.VALID: ("The transaction is in a block and its writes took effect.", "Nothing; it is done."),
+    ValidationCode.NIL_ENVELOPE: ("The block holds an empty envelope instead of a transaction.", _REPORT),
+    ValidationCode.BAD_PAYLOAD: ("The envelope's payload is missing or cannot be parsed.", _REBUILD),
+    ValidationCode.BAD_COMMON_HEADER: (
+        "The header is missing, or names an unknown type, an epoch other than 0, or no creator or nonce.",
+        _REBUILD,
+    ),
+    ValidationCode.BAD_CREATOR_SIGNATURE: (
+        "The submitting client's signature of the envelope doesn't verify, or its certificate isn't valid for the channel.",
+        "Sign the transaction with the key of the certificate that made the proposal; check that the certificate has "
+        "neither expired nor been revoked, and that ECDSA signatures are low-S.",
+    ),
+    ValidationCode.INVALID_ENDORSER_TRANSACTION: (
+        "The endorsed transaction's own structure is wrong: its headers disagree, or it isn't exactly one action.",
+        _REBUILD,
+    ),
+    ValidationCode.INVALID_CONFIG_TRANSACTION: (
+        "The channel configuration in the block could not be applied by this peer.",
+        "Read the peer's log for the configuration error; compute the update anew from the present configuration block.",
+    ),
+    ValidationCode.UNSUPPORTED_TX_PAYLOAD: (
+        "The transaction is of a kind this channel's capabilities don't allow.",
+        "Raise the channel's application capability with a configuration update, or send a transaction it allows.",
+    ),
+    ValidationCode.BAD_PROPOSAL_TXID: (
+        "The transaction id isn't the SHA-256 of nonce and creator.",
+        "Let the client build the proposal; a nonce or certificate exchanged after that changes the id.",
+    ),
+    ValidationCode.DUPLICATE_TXID: (
+        "A transaction with this id was committed earlier; this copy changed nothing.",
+        "Ask the commit status of the transaction id: the first copy's outcome is the one that counts. "
+        "For a new transaction build a new proposal.",
+    ),
+    ValidationCode.ENDORSEMENT_POLICY_FAILURE: (
+        "The endorsements don't satisfy the chaincode's endorsement policy, a collection's, or a key's own.",
+        "Leave `endorsing_organizations` out, so that the gateway chooses the endorsers, or name every organisation "
+        "the policy asks for; check the definition's policy with `query_committed_chaincode_definition`.",
+    ),
+    ValidationCode.MVCC_READ_CONFLICT: (
+        "A key that the transaction read was changed by another one between its endorsement and its commit.",
+        "Submit it anew (`retry=True` does, with jitter). If it happens often, write each item under its own key "
+        "instead of rewriting one that many transactions read.",
+    ),
+    ValidationCode.PHANTOM_READ_CONFLICT: (
+        "A range that the transaction read gained, lost or changed a key between its endorsement and its commit.",
+        "Submit it anew (`retry=True` does, with jitter). If it happens often, read narrower ranges, or read ranges "
+        "only in transactions that run when nobody writes to them.",
+    ),
+    ValidationCode.UNKNOWN_TX_TYPE: ("The header names a transaction type this peer doesn't know.", _REPORT),
+    ValidationCode.TARGET_CHAIN_NOT_FOUND: (
+        "The header names another channel than the one the block belongs to, or one the peer hasn't joined.",
+        "Submit the transaction to the channel its proposal names.",
+    ),
+    ValidationCode.MARSHAL_TX_ERROR: ("The peer could not serialise the transaction to check it.", _REPORT),
+    ValidationCode.NIL_TXACTION: ("The transaction holds no action.", _REBUILD),
+    ValidationCode.EXPIRED_CHAINCODE: (
+        "The chaincode's definition changed after the transaction was endorsed.",
+        _UPGRADE_BETWEEN,
+    ),
+    ValidationCode.CHAINCODE_VERSION_CONFLICT: (
+        "The transaction was endorsed for another version of the chaincode than the channel has.",
+        _UPGRADE_BETWEEN,
+    ),
+    ValidationCode.BAD_HEADER_EXTENSION: (
+        "The header's chaincode extension is missing or cannot be parsed.",
+        _REBUILD,
+    ),
+    ValidationCode.BAD_CHANNEL_HEADER: ("The channel header is missing or cannot be parsed.", _REBUILD),
+    ValidationCode.BAD_RESPONSE_PAYLOAD: (
+        "The endorsed proposal response cannot be parsed, or names another chaincode than the proposal.",
+        _REBUILD,
+    ),
+    ValidationCode.BAD_RWSET: ("The endorsed read-write set cannot be parsed.", _REPORT),
+    ValidationCode.ILLEGAL_WRITESET: (
+        "The chaincode wrote where it may not: to a system chaincode's namespace, or to another one's.",
+        "Change the chaincode to write to its own namespace only; call the other chaincode instead.",
+    ),
+    ValidationCode.INVALID_WRITESET: (
+        "The write set holds a key or value the state database cannot store (CouchDB: a key that isn't UTF-8, or "
+        "starts with an underscore).",
+        "Change the chaincode's keys to UTF-8 text without a leading underscore.",
+    ),
+    ValidationCode.INVALID_CHAINCODE: (
+        "The chaincode's name or version in the transaction is empty or not allowed.",
+        "Check the chaincode name given to `get_contract`.",
+    ),
+    ValidationCode.NOT_VALIDATED: (
+        "The peer hasn't validated the transaction yet.",
+        "Ask again in a moment; if it stays so, read the peer's log.",
+    ),
+    ValidationCode.INVALID_OTHER_REASON: (
+        "The peer refused the transaction for a reason of its own.",
+        "Read the peer's log at the block's number.",
+    ),
+}
+
+_BEFORE_A_BLOCK: dict[str, tuple[str, str]] = {
+    "TOO_MANY_REQUESTS": (
+        "The peer has as many concurrent gateway calls as it allows (peer.limits.concurrency.gatewayService, 500 by "
+        "default). Fabric reports it with gRPC status UNKNOWN.",
+        "Keep fewer transactions in flight, raise the limit in the peer's core.yaml, or pass `retry=True`.",
+    ),
+    "PEER_UNREACHABLE": (
+        "No connection to the peer: it is down, its address is wrong, or its TLS certificate isn't the expected one.",
+        "See that it runs (`commonwatt network status`), that address and port are right, and that `tls_ca_cert` and "
+        "`tls_server_name` belong to it; give further peers so that the next one is used.",
+    ),
+    "ORDERER_UNAVAILABLE": (
+        "No orderer took the transaction: there is no leader, or too few orderers run. It may have been ordered all "
+        "the same.",
+        "Ask the commit status of the transaction id before anything else, or pass `retry=True`; see that the "
+        "orderers run.",
+    ),
+    "DEADLINE_EXCEEDED": (
+        "The answer didn't come within the timeout.",
+        "Give a longer `timeout_s`. After a submit the transaction may still commit: ask its commit status.",
+    ),
+    "NO_ENDORSERS": (
+        "No combination of peers known to the gateway can satisfy the endorsement policy.",
+        "Check the chaincode's name and that its definition is committed on this channel; see that a peer of each "
+        "organisation the policy asks for runs with the chaincode installed. In the first seconds after a start, "
+        "peers haven't met each other yet: try again then.",
+    ),
+    "ENDORSEMENTS_DIFFER": (
+        "Endorsing peers computed different results from the same proposal.",
+        "If it passes, one peer was a block behind: `retry=True` asks again. If it stays, the chaincode isn't "
+        "deterministic: look for clocks, random numbers, floats and unordered maps in it.",
+    ),
+    "CHAINCODE_REFUSED": (
+        "The chaincode answered with an error of its own.",
+        "Read its message: the call's arguments, or the caller's rights, don't fit the state of the ledger.",
+    ),
+    "CHAINCODE_UNAVAILABLE": (
+        "The peer could not run the chaincode: its process is down, or doesn't answer.",
+        "See that the chaincode process of that peer's organisation runs, and read its log.",
+    ),
+    "DUPLICATE_TRANSACTION": (
+        "The peer has a committed transaction with this id already.",
+        "Ask the commit status of the transaction id instead of endorsing it again.",
+    ),
+    "ACCESS_DENIED": (
+        "The peer doesn't accept this identity for this call on this channel: its organisation isn't a member, its "
+        "certificate isn't valid for it, or the signature doesn't fit the certificate.",
+        "Check that certificate and key belong together, that the MSP id is the one that issued the certificate, that it "
+        "hasn't expired, and that the organisation is on the channel.",
+    ),
+    "NOT_FOUND": (
+        "The peer doesn't know the channel, or the transaction.",
+        "Check the channel's name and that the peer has joined it.",
+    ),
+    "CANCELLED": ("The call was cancelled before its answer came.", "Call again if it wasn't meant to be."),
+    "OTHER": ("The peer answered with an error of its own.", "Read its message, and the peer's log for more."),
+}
+
+EXPLANATIONS: dict[str, Explanation] = {
+    **{code.name: Explanation(code.name, code.value, *texts) for code, texts in _CODES.items()},
+    **{name: Explanation(name, None, *texts) for name, texts in _BEFORE_A_BLOCK.items()},
+}
+"""Every explained code by name."""
+
+
+def explain(code: str | int) -> Explanation:
+    """The explanation of a code, by name (any case) or TxValidationCode number.
+
+    Raises KeyError whose message lists the known names for one that isn't known.
+    """
+    if isinstance(code, int) or code.isdecimal():
+        number = int(code)
+        for explanation in EXPLANATIONS.values():
+            if explanation.number == number:
+                return explanation
+    elif explanation := EXPLANATIONS.get(code.upper().replace("-", "_")):
+        return explanation
+    raise KeyError(f"no code {code!r} is known; known are {', '.join(sorted(EXPLANATIONS))}")
+
+
+def explain_validation(code: ValidationCode) -> Explanation:
+    """The explanation of a validation code, also of one that only a later Fabric knows."""
+    if code.name in EXPLANATIONS:
+        return EXPLANATIONS[code.name]
+    return Explanation(code.name, code.value, "The peer gave a code this client doesn't know.", _REPORT)

@@ -1,0 +1,81 @@
+"""Retry that knows Fabric: what to send again, and what never to endorse anew.
+
+- A transaction that lost a race (MVCC_READ_CONFLICT, PHANTOM_READ_CONFLICT, or endorsers at different heights) read
+  stale state: it is endorsed anew, after a jittered pause.
+- A busy peer ("too many requests") and an unreachable one get the same message again, after a growing pause.
+- A commit that doesn't come within `commit_wait_s`, or a submit whose fate is unknown, is asked for by its transaction
+  id, and the same signed envelope is submitted again. That is safe: a transaction id commits once.
+- Everything else (a chaincode's refusal, an endorsement policy failure, a bad signature) is reported at once.
+"""
+
+import random
+from dataclasses import dataclass
+
+import grpc
+
+from commonwatt_client.errors import ConfigurationError, EndorseError, GatewayError
+from commonwatt_client.validation import ValidationCode
+
+LOST_RACES = frozenset({ValidationCode.MVCC_READ_CONFLICT, ValidationCode.PHANTOM_READ_CONFLICT})
+
+_FATE_UNKNOWN = frozenset(
+    {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.INTERNAL}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """How often and how soon to try again.
+
+    Attributes:
+        max_tries: endorsements of one transaction, the first included.
+        first_pause_s: the mean pause before the second try; it doubles with every further one.
+        longest_pause_s: where doubling stops.
+        commit_wait_s: how long a commit may take before the same envelope is submitted again.
+        max_sends: how often one signed envelope is submitted, the first time included.
+    """
+
+    max_tries: int = 6
+    first_pause_s: float = 0.1
+    longest_pause_s: float = 3.0
+    commit_wait_s: float = 3.0
+    max_sends: int = 10
+
+    def __post_init__(self) -> None:
+        if self.max_tries < 1 or self.max_sends < 1:
+            raise ConfigurationError("a retry policy needs at least one try and one send")
+        if min(self.first_pause_s, self.longest_pause_s, self.commit_wait_s) <= 0:
+            raise ConfigurationError("a retry policy's pauses and waits are seconds above 0")
+
+    def pause_s(self, failures: int) -> float:
+        """A random pause after so many failures (1 or more), so that those who collided don't collide again."""
+        mean = min(self.first_pause_s * 2 ** (failures - 1), self.longest_pause_s)
+        return mean * random.uniform(0.5, 1.5)  # noqa: S311 - jitter, not a secret
+
+
+def policy_of(retry: "RetryPolicy | bool | None") -> RetryPolicy | None:
+    """The policy an argument `retry` stands for: True is the default policy, False and None are none."""
+    if retry is True:
+        return RetryPolicy()
+    return retry or None
+
+
+def is_busy(error: GatewayError) -> bool:
+    """Whether the peer refused for its number of concurrent calls (it answers UNKNOWN "too many requests")."""
+    return error.status is grpc.StatusCode.RESOURCE_EXHAUSTED or "too many requests" in error.message
+
+
+def is_lost_race(error: GatewayError) -> bool:
+    """Whether endorsers saw different states, as they do while one of them is a block behind."""
+    said = (error.message, *(detail.message for detail in error.details))
+    return isinstance(error, EndorseError) and any("ProposalResponsePayloads do not match" in text for text in said)
+
+
+def can_endorse_again(error: GatewayError) -> bool:
+    """Whether an endorsement that failed so may succeed if asked for again."""
+    return is_busy(error) or is_lost_race(error) or error.status is grpc.StatusCode.UNAVAILABLE
+
+
+def fate_is_unknown(error: GatewayError) -> bool:
+    """Whether a submit that failed so may have reached the orderer all the same."""
+    return is_busy(error) or error.status in _FATE_UNKNOWN
