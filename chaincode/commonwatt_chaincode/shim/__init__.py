@@ -3,6 +3,7 @@
 Generic: it knows nothing of what a contract does. See docs/chaincode.md.
 """
 
+from .configuration import ServerConfig, config_from_environment
 from .contract import Contract, Handler, Roles, evaluate, query, transaction
 from .dispatch import chaincode
 from .endorsement import KeyEndorsementPolicy
@@ -12,7 +13,7 @@ from .keys import create_composite_key, split_composite_key
 from .proposal import SignedProposal
 from .queries import Query
 from .results import KeyModification, KeyValue, Page, Response, Timestamp
-from .server import ServerConfig, run_from_environment, serve
+from .server import run_from_environment, serve
 from .stub import Stub
 
 __all__ = [
@@ -36,6 +37,7 @@ __all__ = [
     "Stub",
     "Timestamp",
     "chaincode",
+    "config_from_environment",
     "create_composite_key",
     "evaluate",
     "query",

@@ -1,8 +1,8 @@
 """JSON arguments checked against Python annotations, and results turned back into JSON values.
 
 Understood: None, bool, int, float, str, Any, Literal, Enum, Optional and Union, list, tuple, dict[str, ...],
-dataclasses, TypedDicts and NamedTuples of these, NewType and Annotated around them. Unknown members are refused,
-so that a caller's misspelling is never silently dropped.
+dataclasses, TypedDicts and NamedTuples of these, NewType and Annotated around them. Unknown members are
+refused, so that a caller's misspelling is never silently dropped.
 """
 
 import dataclasses
@@ -104,7 +104,7 @@ def _class(kind: type) -> Check:
         return _members({field.name: checker(hints[field.name]) for field in fields}, optional, kind)
     if is_typeddict(kind):
         names = {name: checker(_without_qualifiers(hint)) for name, hint in hints.items()}
-        return _members(names, set(kind.__optional_keys__), dict)
+        return _members(names, set(getattr(kind, "__optional_keys__", ())), dict)
     if issubclass(kind, tuple) and hasattr(kind, "_field_defaults"):
         return _members(
             {name: checker(hint) for name, hint in hints.items()}, set(kind._field_defaults), kind

@@ -7,9 +7,9 @@
         @evaluate
         async def read(self, stub: Stub, id: str) -> Asset: ...
 
-A caller names a transaction ``create``, or ``Assets:create`` where a chaincode holds several contracts. ``str``
-and ``bytes`` arguments are taken as they come, all others as JSON that must fit the annotation; results likewise
-(JSON with sorted keys and no spaces, so that every peer gives the same bytes).
+A caller names a transaction ``create``, or ``Assets:create`` where a chaincode holds several contracts.
+``str`` and ``bytes`` arguments are taken as they come, all others as JSON that must fit the annotation;
+results likewise (JSON with sorted keys and no spaces, so that every peer gives the same bytes).
 """
 
 import inspect
@@ -69,7 +69,7 @@ def transaction(
     *, name: str | None = None, requires: Roles | None = None
 ) -> Callable[[_Method], _Method]: ...
 def transaction(method: Any = None, /, *, name: str | None = None, requires: Roles | None = None) -> Any:
-    """Mark a method as a transaction that writes: ``@transaction`` or ``@transaction(requires={"role": "operator"})``.
+    """Mark a method as a transaction that writes; bare, or as ``@transaction(requires={"role": "operator"})``.
 
     ``requires`` names certificate attributes and the values allowed; others are refused with ``forbidden``.
     """
@@ -119,7 +119,10 @@ class Contract:
         return cls.name or cls.__name__
 
     def transactions(self) -> dict[str, Transaction]:
-        """Every marked method by its transaction name, in order of definition. TypeError for a wrong signature."""
+        """Every marked method by its transaction name, in order of definition.
+
+        TypeError for a wrong signature.
+        """
         found: dict[str, Transaction] = {}
         for attribute in _definition_order(type(self)):
             mark = getattr(getattr(type(self), attribute), _MARK, None)

@@ -1,26 +1,23 @@
 """From the name that a caller gave to the contract's method, and from its result to the answer."""
 
 import json
-import logging
 from collections.abc import Sequence
 from typing import Any
 
 from .arguments import plain
 from .contract import Contract, Handler, Transaction
-from .errors import ChaincodeCallError, PeerError, Refusal, StreamClosed
+from .errors import Refusal
 from .metadata import contract_metadata
 from .results import Response
 from .stub import Stub
-
-log = logging.getLogger(__name__)
 
 
 def chaincode(*contracts: Contract) -> Handler:
     """One handler for several contracts; names without a colon belong to the first.
 
-    Adds Fabric's ``org.hyperledger.fabric:GetMetadata``. A Refusal answers 400 with ``code: sentence``; an error
-    of the peer or of a called chaincode answers 500 with its text; any other exception is logged here with its
-    traceback and answers 500 with the transaction's name alone.
+    Adds Fabric's ``org.hyperledger.fabric:GetMetadata``. What a transaction raises is answered by the
+    session: a Refusal with status 400 and ``code: sentence``, an error of the peer or of a called chaincode
+    with 500 and its text, anything else with 500 and the exception's name alone.
     """
     if not contracts:
         raise ValueError("a chaincode needs a contract")
@@ -35,31 +32,30 @@ def chaincode(*contracts: Contract) -> Handler:
         contract_name, _, name = stub.function.rpartition(":")
         if contract_name == "org.hyperledger.fabric" and name == "GetMetadata":
             return Response(200, payload=metadata)
-        try:
-            if (contract_name or default) not in known:
-                raise Refusal("unknown_contract", f"this chaincode has no contract {contract_name}")
-            contract, transactions = known[contract_name or default]
-            entry = transactions.get(name)
-            if entry is None:
-                return Response(200, payload=encode_result(await contract.unknown_transaction(stub, name)))
-            for attribute, allowed in entry.requires.items():
-                stub.creator.require(attribute, *([allowed] if isinstance(allowed, str) else allowed))
-            values = _values(entry, stub.arguments[1:])
-            await contract.before_transaction(stub, entry)
-            result = await entry.call(stub, *values)
-            await contract.after_transaction(stub, entry, result)
-            return Response(200, payload=encode_result(result))
-        except Refusal as refusal:
-            return Response(refusal.status, str(refusal))
-        except (PeerError, ChaincodeCallError) as error:
-            return Response(500, str(error))
-        except StreamClosed:
-            raise
-        except Exception:
-            log.exception("transaction %s failed: %s", stub.transaction_id[:12], stub.function[:80])
-            return Response(500, f"{stub.function[:80]} failed inside the chaincode; its log says why")
+        if (contract_name or default) not in known:
+            raise Refusal("unknown_contract", f"this chaincode has no contract {contract_name[:80]}")
+        contract, transactions = known[contract_name or default]
+        entry = transactions.get(name)
+        if entry is None:
+            return Response(200, payload=encode_result(await contract.unknown_transaction(stub, name)))
+        for attribute, allowed in entry.requires.items():
+            stub.creator.require(attribute, *([allowed] if isinstance(allowed, str) else allowed))
+        values = _values(entry, stub.arguments[1:])
+        await contract.before_transaction(stub, entry)
+        result = await entry.call(stub, *values)
+        await contract.after_transaction(stub, entry, result)
+        return Response(200, payload=encode_result(result))
 
     return handle
+
+
+def as_handler(program: Handler | Contract | Sequence[Contract]) -> Handler:
+    """Whatever a server may be given, as the one function that it runs."""
+    if isinstance(program, Contract):
+        return chaincode(program)
+    if isinstance(program, Sequence):
+        return chaincode(*program)
+    return program
 
 
 def _values(entry: Transaction, arguments: Sequence[bytes]) -> list[Any]:

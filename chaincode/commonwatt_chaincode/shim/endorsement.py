@@ -19,7 +19,7 @@ class KeyEndorsementPolicy:
     """Organisations that must all endorse a change of a key, with the role of the endorser in each."""
 
     def __init__(self, policy: bytes | None = None) -> None:
-        """Start with no organisation, or with those of a stored ``policy``; ValueError if it is another kind."""
+        """Start with none, or with those of a stored ``policy``; ValueError if it is of another kind."""
         self._roles: dict[str, Role] = dict(_organizations(policy)) if policy else {}
 
     def add_organizations(self, mspids: Iterable[str], role: Role = "MEMBER") -> None:

@@ -85,8 +85,5 @@ class Exchange:
 
     def _send_first(self) -> None:
         kind, request, _ = self._pending[0]
-        self._send(
-            _Message(
-                type=kind, payload=request, txid=self.transaction_id, channel_id=self.channel_id
-            ).SerializeToString()
-        )
+        message = _Message(type=kind, payload=request, txid=self.transaction_id, channel_id=self.channel_id)
+        self._send(message.SerializeToString())

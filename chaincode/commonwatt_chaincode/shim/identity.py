@@ -32,7 +32,7 @@ class ClientIdentity:
         return self.attributes.get(name)
 
     def require(self, name: str, *allowed: str) -> str:
-        """The attribute's value; Refusal ``forbidden`` if it is absent or, with ``allowed`` given, another."""
+        """The attribute's value; Refusal ``forbidden`` if it is absent or none of those ``allowed``."""
         value = self.attributes.get(name)
         if value is None:
             raise Refusal("forbidden", f"the caller's certificate has no attribute {name}")

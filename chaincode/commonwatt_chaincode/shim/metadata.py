@@ -134,7 +134,7 @@ def _bare(hint: Any) -> Any:
 
 def _required(kind: type, hints: Mapping[str, Any]) -> set[str]:
     if is_typeddict(kind):
-        return set(kind.__required_keys__)
+        return set(getattr(kind, "__required_keys__", ()))
     if dataclasses.is_dataclass(kind):
         missing = dataclasses.MISSING
         return {

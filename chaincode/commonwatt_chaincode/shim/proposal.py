@@ -4,11 +4,12 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import Any
 
 from fabric_protos.common import common_pb2
 from fabric_protos.peer import proposal_pb2
 
-from .results import Timestamp
+from .results import EPOCH, Timestamp
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,7 @@ class SignedProposal:
     creator: bytes = b""
     nonce: bytes = b""
     epoch: int = 0
-    timestamp: Timestamp = Timestamp(0, 0)
+    timestamp: Timestamp = EPOCH
     transient: Mapping[str, bytes] = field(default_factory=dict)
 
     def __repr__(self) -> str:
@@ -32,19 +33,18 @@ class SignedProposal:
         return hashlib.sha256(self.nonce + self.creator + self.epoch.to_bytes(8, "little")).digest()
 
 
-def parse_signed_proposal(signed: bytes) -> SignedProposal:
-    """Read a serialized peer.SignedProposal. ValueError (DecodeError) if it is malformed."""
-    if not signed:
+def read_signed_proposal(signed: Any) -> SignedProposal:
+    """Read a peer.SignedProposal message. DecodeError if what it holds is malformed."""
+    if not signed.proposal_bytes:
         return SignedProposal()
-    outer = proposal_pb2.SignedProposal.FromString(signed)
-    proposal = proposal_pb2.Proposal.FromString(outer.proposal_bytes)
+    proposal = proposal_pb2.Proposal.FromString(signed.proposal_bytes)
     header = common_pb2.Header.FromString(proposal.header)
     channel = common_pb2.ChannelHeader.FromString(header.channel_header)
     signature = common_pb2.SignatureHeader.FromString(header.signature_header)
     payload = proposal_pb2.ChaincodeProposalPayload.FromString(proposal.payload)
     return SignedProposal(
-        proposal=outer.proposal_bytes,
-        signature=outer.signature,
+        proposal=signed.proposal_bytes,
+        signature=signed.signature,
         creator=signature.creator,
         nonce=signature.nonce,
         epoch=channel.epoch,

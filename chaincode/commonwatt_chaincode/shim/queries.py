@@ -13,9 +13,9 @@ _Message = chaincode_shim_pb2.ChaincodeMessage
 
 
 class Query(Generic[Row]):
-    """Rows to iterate with ``async for``, or all at once with ``await query.rows()``. Nothing is asked before.
+    """Rows to iterate with ``async for``, or all at once with ``await query.rows()``.
 
-    Each iteration asks anew. The peer closes what an abandoned iteration left open when the transaction ends.
+    Each iteration asks the peer anew. It closes what an abandoned iteration left open when the transaction ends.
     """
 
     def __init__(

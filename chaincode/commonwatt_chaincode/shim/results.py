@@ -13,6 +13,9 @@ class Timestamp(NamedTuple):
     nanos: int
 
 
+EPOCH = Timestamp(0, 0)
+
+
 class KeyValue(NamedTuple):
     """One key of the world state and its value."""
 

@@ -1,60 +1,227 @@
-"""The server that peers dial: configuration, start and stop."""
+"""The server that peers dial: Fabric's Chaincode service over gRPC.
 
-import os
-from collections.abc import Mapping
-from dataclasses import dataclass
+A peer holds one stream open for all its transactions. Each stream has a reader (the service's own task) and a
+writer; a session between them runs the transactions, here or in worker processes.
+"""
+
+import asyncio
+import contextlib
+import logging
+import signal
+import sys
+import threading
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
+import grpc
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+
+from .configuration import ServerConfig, config_from_environment
 from .contract import Contract, Handler
-from .dispatch import chaincode
+from .dispatch import as_handler
 from .errors import ConfigurationError
+from .session import MAX_MESSAGE_BYTES, LocalSession, Session, register
+from .workers import WorkerPool
+
+log = logging.getLogger(__name__)
+
+Program = Handler | Contract | Sequence[Contract]
+"""What a server runs: contracts, or one function of its own."""
+
+SessionOpener = Callable[[Callable[[bytes], None]], Session]
+"""Opens the session of a new stream, given how to send to its peer."""
+
+_OPTIONS = [
+    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+    ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+    ("grpc.so_reuseport", 0),  # a second server on the port is a mistake to be told, not a silent half
+    ("grpc.keepalive_time_ms", 60_000),
+    ("grpc.keepalive_timeout_ms", 20_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.min_recv_ping_interval_without_data_ms", 5_000),
+    ("grpc.http2.max_ping_strikes", 0),
+]
 
 
-@dataclass(frozen=True)
-class ServerConfig:
-    """Where to listen, as which chaincode, with which certificates.
+async def serve(program: Program, config: ServerConfig, stop: asyncio.Event | None = None) -> None:
+    """Serve until SIGTERM, SIGINT or ``stop``, then finish what is in flight.
 
-    ``address`` is host:port, port 0 takes a free one. ``chaincode_id`` is the package id that the peer installed
-    (``label:hash``). Without ``tls_cert`` and ``tls_key`` the server refuses to start unless ``plaintext`` is set.
-    ``client_ca_cert`` demands client certificates of that CA (mutual TLS). ``workers`` above 1 runs the
-    transactions in that many processes behind the one address. ``stop_timeout_s`` bounds the wait for
-    transactions in flight when the server stops.
+    With several workers the program is sent to each of them: contracts, or a function of a module.
+    ConfigurationError if the server cannot start.
     """
-
-    address: str
-    chaincode_id: str
-    tls_cert: Path | None = None
-    tls_key: Path | None = None
-    client_ca_cert: Path | None = None
-    plaintext: bool = False
-    workers: int = 1
-    stop_timeout_s: float = 20.0
-
-
-def config_from_environment(environment: Mapping[str, str] = os.environ) -> ServerConfig:
-    """Read Fabric's standard variables; ConfigurationError names the one that is wrong.
-
-    CHAINCODE_SERVER_ADDRESS, CHAINCODE_ID (or CORE_CHAINCODE_ID_NAME), CHAINCODE_TLS_DISABLED, CHAINCODE_TLS_KEY,
-    CHAINCODE_TLS_CERT, CHAINCODE_CLIENT_CA_CERT, and CHAINCODE_WORKERS.
-    """
-    raise NotImplementedError
-
-
-async def serve(handler: Handler | Contract, config: ServerConfig) -> None:
-    """Serve until SIGTERM or SIGINT, then finish what is in flight. ConfigurationError if it cannot start."""
-    raise NotImplementedError
+    stop = stop or asyncio.Event()
+    with _stopping_on_signals(stop):
+        async with _sessions(program, config) as open_session:
+            service = ChaincodeService(config.chaincode_id, open_session)
+            server = grpc.aio.server(options=_OPTIONS)
+            server.add_generic_rpc_handlers((service.rpc_handler(),))
+            _bind(server, config)
+            await server.start()
+            log.info("chaincode %s serves on %s", config.chaincode_id, config.address)
+            await stop.wait()
+            log.info("chaincode %s stops", config.chaincode_id)
+            await service.drain(config.stop_timeout_s)
+            await server.stop(grace=1.0)
 
 
 def run_from_environment(*contracts: Contract) -> int:
     """Serve contracts as the environment says; an exit code: 0 stopped on request, 2 wrong configuration."""
-    raise NotImplementedError
+    logging.basicConfig(
+        stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s"
+    )
+    try:
+        config = config_from_environment()
+        asyncio.run(serve(contracts, config))
+    except ConfigurationError as error:
+        print(f"chaincode cannot start: {error}", file=sys.stderr)
+        return 2
+    return 0
 
 
-__all__ = [
-    "ConfigurationError",
-    "ServerConfig",
-    "chaincode",
-    "config_from_environment",
-    "run_from_environment",
-    "serve",
-]
+class ChaincodeService:
+    """The Connect method of Fabric's protos.Chaincode, and every stream that is open on it."""
+
+    def __init__(self, chaincode_id: str, open_session: SessionOpener) -> None:
+        self._chaincode_id = chaincode_id
+        self._open_session = open_session
+        self._streams: dict[asyncio.Task[Any], Session] = {}
+
+    def rpc_handler(self) -> grpc.GenericRpcHandler:
+        """For the server: messages come and go as bytes, and are parsed once, by who runs the transaction."""
+        connect: Any = grpc.stream_stream_rpc_method_handler(self._connect)
+        return grpc.method_handlers_generic_handler("protos.Chaincode", {"Connect": connect})
+
+    async def drain(self, timeout_s: float) -> None:
+        """Finish the transactions in flight, refuse new ones, then end every stream."""
+        streams = dict(self._streams)
+        if not streams:
+            return
+        _, late = await asyncio.wait(
+            [asyncio.ensure_future(session.drain()) for session in streams.values()], timeout=timeout_s
+        )
+        if late:
+            log.warning("stopped after %.0f s with transactions still in flight", timeout_s)
+        for waiting in late:
+            waiting.cancel()
+        for stream in streams:
+            stream.cancel()
+
+    async def _connect(self, _: Any, context: Any) -> None:
+        peer = _peer_name(context)
+        log.info("%s connected", peer)
+        outbox = Outbox()
+        session = self._open_session(outbox.put)
+        writer = asyncio.ensure_future(outbox.write_to(context))
+        this = asyncio.current_task()
+        assert this is not None
+        self._streams[this] = session
+        outbox.put(register(self._chaincode_id))
+        try:
+            while (message := await context.read()) is not grpc.aio.EOF:
+                session.receive(message)
+        except asyncio.CancelledError:
+            await outbox.flushed()
+        finally:
+            del self._streams[this]
+            session.close()
+            writer.cancel()
+            log.info("%s disconnected", peer)
+
+
+class Outbox:
+    """Messages on their way to one peer, in order; gRPC takes one at a time."""
+
+    def __init__(self) -> None:
+        self._messages: deque[bytes] = deque()
+        self._filled = asyncio.Event()
+        self._empty = asyncio.Event()
+        self._empty.set()
+
+    def put(self, message: bytes) -> None:
+        """Queue a message."""
+        self._messages.append(message)
+        self._filled.set()
+        self._empty.clear()
+
+    async def write_to(self, context: Any) -> None:
+        """Write until cancelled or until the stream ends."""
+        with contextlib.suppress(grpc.RpcError, asyncio.InvalidStateError):
+            while True:
+                while self._messages:
+                    await context.write(self._messages.popleft())
+                self._empty.set()
+                self._filled.clear()
+                await self._filled.wait()
+
+    async def flushed(self) -> None:
+        """Wait, though not for long, until the last message is written."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._empty.wait(), 1.0)
+
+
+@contextlib.asynccontextmanager
+async def _sessions(program: Program, config: ServerConfig) -> AsyncIterator[SessionOpener]:
+    if config.workers == 1:
+        handler = as_handler(program)
+        yield lambda send: LocalSession(handler, send)
+    else:
+        async with WorkerPool(program, config.workers) as pool:
+            yield pool.open
+
+
+@contextlib.contextmanager
+def _stopping_on_signals(stop: asyncio.Event) -> Iterator[None]:
+    loop = asyncio.get_running_loop()
+    signals = (signal.SIGTERM, signal.SIGINT) if threading.current_thread() is threading.main_thread() else ()
+    for number in signals:
+        loop.add_signal_handler(number, stop.set)
+    try:
+        yield
+    finally:
+        for number in signals:
+            loop.remove_signal_handler(number)
+
+
+def _bind(server: grpc.aio.Server, config: ServerConfig) -> None:
+    try:
+        if config.tls_cert is None or config.tls_key is None:
+            log.warning("serving in plaintext: whoever reaches %s sees every proposal", config.address)
+            port = server.add_insecure_port(config.address)
+        else:
+            port = server.add_secure_port(
+                config.address, _credentials(config.tls_cert, config.tls_key, config.client_ca_cert)
+            )
+    except RuntimeError as error:
+        raise ConfigurationError(f"cannot listen on {config.address}: is it in use? ({error})") from error
+    if port == 0:
+        raise ConfigurationError(f"cannot listen on {config.address}; is it in use?")
+
+
+def _credentials(
+    certificate_path: Path, key_path: Path, client_ca_path: Path | None
+) -> grpc.ServerCredentials:
+    certificate, key = _pem(certificate_path), _pem(key_path)
+    try:
+        public = x509.load_pem_x509_certificate(certificate).public_key()
+        private = serialization.load_pem_private_key(key, None)
+    except ValueError as error:
+        raise ConfigurationError(f"{certificate_path} or {key_path} is not PEM: {error}") from error
+    if private.public_key() != public:
+        raise ConfigurationError(f"the key {key_path} does not belong to {certificate_path}")
+    client_ca = _pem(client_ca_path) if client_ca_path else None
+    return grpc.ssl_server_credentials([(key, certificate)], client_ca, client_ca is not None)
+
+
+def _pem(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ConfigurationError(f"cannot read {path}: {error.strerror}") from error
+
+
+def _peer_name(context: Any) -> str:
+    names = context.auth_context().get("x509_common_name", ())
+    return f"peer {names[0].decode('utf-8', 'replace')}" if names else f"peer at {context.peer()}"

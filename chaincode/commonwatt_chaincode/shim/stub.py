@@ -1,9 +1,9 @@
 """What a transaction sees of its peer: the proposal, the ledger, other chaincodes.
 
 Names follow Fabric's ChaincodeStubInterface. Reads answer from the committed state at the start of the
-transaction, so a transaction never reads its own writes. Writes are kept until the transaction returns and are
-then sent together (in one message where the peer takes batches); a refused transaction sends none. Whatever the
-peer refuses is raised as PeerError.
+transaction, so a transaction never reads its own writes. Writes are kept until the transaction returns and
+are then sent together (in one message where the peer takes batches); a refused transaction sends none.
+Whatever the peer refuses is raised as PeerError.
 """
 
 from collections.abc import Mapping, Sequence
@@ -63,7 +63,7 @@ class Stub:
 
     @property
     def timestamp(self) -> Timestamp:
-        """The time that the client wrote into the proposal: equal on every peer, but only the client's word."""
+        """The time that the client put into the proposal: equal on every peer, but only its word."""
         return self._proposal.timestamp
 
     @property
@@ -92,7 +92,7 @@ class Stub:
         return await self.get_private_data_states("", names)
 
     async def put_state(self, key: str, value: bytes) -> None:
-        """Write ``value`` (not empty: an empty value would read back as no value) when the transaction ends."""
+        """Write ``value`` when the transaction ends. An empty one is refused: it would read back as none."""
         self._exchange.writes.put("", key, value)
 
     async def delete_state(self, key: str) -> None:
@@ -234,8 +234,8 @@ class Stub:
     ) -> bytes:
         """Call another chaincode within this transaction and give back its payload.
 
-        On the same channel its reads and writes join this transaction's; on another ``channel`` its writes are
-        dropped. A status of 400 or more is raised as ChaincodeCallError.
+        On the same channel its reads and writes join this transaction's; on another ``channel`` its writes
+        are dropped. A status of 400 or more is raised as ChaincodeCallError.
         """
         name = f"{chaincode}/{channel}" if channel else chaincode
         spec = chaincode_pb2.ChaincodeSpec(

@@ -43,7 +43,7 @@ class WriteBuffer:
         self._records[collection, key, metakey] = record
 
     def take(self, batch_size: int) -> Iterator[tuple[int, bytes]]:
-        """Empty the buffer into requests (message type, payload): batches of at most ``batch_size`` writes."""
+        """Empty the buffer into requests (type, payload), in batches of at most ``batch_size`` writes."""
         records = list(self._records.values())
         self._records.clear()
         if not batch_size or len(records) == 1:

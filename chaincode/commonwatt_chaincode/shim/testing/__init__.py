@@ -1,4 +1,4 @@
-"""Contracts under test without a network: an in-memory ledger with Fabric's rules, and the determinism guard."""
+"""Contracts tested without a network: an in-memory ledger with Fabric's rules, the determinism guard."""
 
 from .ledger import Invocation, MemoryLedger, caller
 

@@ -5,58 +5,238 @@ result = await ledger.submit("create", {"id": "a"}, creator=caller(role="operato
 assert result.status == 200 and result.writes["a"] == b"..."
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import asyncio
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
+from fabric_protos.peer import chaincode_pb2, chaincode_shim_pb2, proposal_response_pb2
+
+from ..arguments import plain
 from ..contract import Contract, Handler
-from ..results import Timestamp
+from ..dispatch import as_handler
+from ..results import EPOCH, Timestamp
+from ..session import LocalSession
+from .proposals import caller, signed_proposal
+from .simulation import RangeRead, Refused, Simulation
+from .state import Place, Version, WorldState
 
-
-def caller(common_name: str = "user", mspid: str = "Org1MSP", **attributes: str) -> bytes:
-    """A serialized identity with certificate attributes; ``__`` in a name stands for a dot (``home__id``)."""
-    raise NotImplementedError
+_Message = chaincode_shim_pb2.ChaincodeMessage
+_READY = chaincode_pb2.ChaincodeAdditionalParams(
+    use_write_batch=True,
+    max_size_write_batch=1000,
+    use_get_multiple_keys=True,
+    max_size_get_multiple_keys=1000,
+)
 
 
 @dataclass(frozen=True)
 class Invocation:
-    """What a transaction did. ``reads`` gives each key's version (block, transaction) or None; ``writes`` each
-    value, None for a deletion; both by key for the public state, by (collection, key) for private data."""
+    """What a transaction did.
+
+    ``reads`` gives the version (block, transaction) of each key that was read, None where there was no value;
+    ``writes`` the value of each key written, None for a deletion. A key of the public state stands for
+    itself, one of a private collection as (collection, key), one of another chaincode as a Place.
+    """
 
     transaction_id: str
     status: int
-    message: str
-    payload: bytes
-    reads: Mapping[Any, tuple[int, int] | None]
-    writes: Mapping[Any, bytes | None]
-    event: tuple[str, bytes] | None
+    message: str = ""
+    payload: bytes = b""
+    event: tuple[str, bytes] | None = None
+    reads: Mapping[Any, Version | None] = field(default_factory=dict)
+    ranges: tuple[RangeRead, ...] = ()
+    writes: Mapping[Any, bytes | None] = field(default_factory=dict)
+    metadata_writes: Mapping[Any, Mapping[str, bytes]] = field(default_factory=dict)
+    timestamp: Timestamp = EPOCH
 
     def json(self) -> Any:
-        """The payload read as JSON; AssertionError with the message if the transaction was refused."""
-        raise NotImplementedError
+        """The payload read as JSON (None if empty); AssertionError with the message if it was refused."""
+        assert self.status < 400, self.message
+        return json.loads(self.payload) if self.payload else None
 
 
 class MemoryLedger:
-    """One channel's world state and the chaincode that changes it. Arguments: str and bytes as they are, else JSON."""
+    """One channel's world state and the chaincode that changes it, each submitted transaction its own block.
 
-    def __init__(self, chaincode: Contract | Handler, channel_id: str = "channel") -> None:
+    ``collections`` names the private collections; ``others`` gives chaincodes that may be called, by name.
+    Arguments are sent as they are when they are text or bytes, as JSON otherwise.
+    """
+
+    def __init__(
+        self,
+        chaincode: Contract | Handler,
+        channel_id: str = "channel",
+        *,
+        name: str = "chaincode",
+        collections: Iterable[str] = (),
+        others: Mapping[str, Contract | Handler] | None = None,
+    ) -> None:
         self.channel_id = channel_id
+        self.state = WorldState()
+        self._name = name
+        self._collections = frozenset(collections)
+        programs = {name: chaincode, **(others or {})}
+        self._handlers = {each: as_handler(program) for each, program in programs.items()}
+        self._proposals = 0
 
     async def submit(
         self,
         name: str,
         *arguments: Any,
-        creator: bytes = b"",
+        creator: bytes | None = None,
         transient: Mapping[str, bytes] | None = None,
         timestamp: Timestamp | int | None = None,
+        transaction_id: str | None = None,
     ) -> Invocation:
         """Run a transaction and, when it succeeds, commit its writes as one block."""
-        raise NotImplementedError
+        done = await self.evaluate(
+            name,
+            *arguments,
+            creator=creator,
+            transient=transient,
+            timestamp=timestamp,
+            transaction_id=transaction_id,
+        )
+        if done.status < 400:
+            self.commit(done)
+        return done
 
-    async def evaluate(self, name: str, *arguments: Any, creator: bytes = b"", **options: Any) -> Invocation:
-        """Run a transaction and commit nothing."""
-        raise NotImplementedError
+    async def evaluate(
+        self,
+        name: str,
+        *arguments: Any,
+        creator: bytes | None = None,
+        transient: Mapping[str, bytes] | None = None,
+        timestamp: Timestamp | int | None = None,
+        transaction_id: str | None = None,
+    ) -> Invocation:
+        """Run a transaction and commit nothing.
 
-    def get(self, key: str) -> bytes | None:
+        By default its creator has no attributes and its time is 0.
+        """
+        self._proposals += 1
+        number = f"{self.channel_id} {self._proposals}".encode()
+        transaction_id = transaction_id or hashlib.sha256(number).hexdigest()
+        when = Timestamp(timestamp, 0) if isinstance(timestamp, int) else timestamp or EPOCH
+        values = [_argument(argument) for argument in (name, *arguments)]
+        proposal = signed_proposal(self.channel_id, creator or caller(), when, transient or {})
+        simulation = Simulation(self.state, transaction_id, self._collections)
+        answer = await self._run(self._name, values, proposal, simulation)
+        response = proposal_response_pb2.Response.FromString(answer.payload)
+        event = None
+        if answer.HasField("chaincode_event"):
+            event = (answer.chaincode_event.event_name, answer.chaincode_event.payload)
+        return Invocation(
+            transaction_id=transaction_id,
+            status=response.status,
+            message=response.message,
+            payload=response.payload,
+            event=event,
+            reads={self._key(place): version for place, version in simulation.reads.items()},
+            ranges=tuple(simulation.ranges),
+            writes={self._key(place): value for place, value in simulation.writes.items()},
+            metadata_writes={self._key(place): entry for place, entry in simulation.metadata_writes.items()},
+            timestamp=when,
+        )
+
+    def commit(self, done: Invocation) -> str:
+        """Validate what a transaction read and commit what it wrote: Fabric's validation code.
+
+        VALID, MVCC_READ_CONFLICT if a key it read has another version now, PHANTOM_READ_CONFLICT if a range
+        has other rows now; then nothing is written.
+        """
+        height = self.state.height
+        self.state.height += 1
+        for key, version in done.reads.items():
+            if self.state.version(self._place(key)) != version:
+                return "MVCC_READ_CONFLICT"
+        for read in done.ranges:
+            rows = self.state.range(read.namespace, "", read.start, read.end)
+            if tuple((key, version) for key, _, version in rows) != read.rows:
+                return "PHANTOM_READ_CONFLICT"
+        for key, value in done.writes.items():
+            self.state.write(self._place(key), value, (height, 0), done.transaction_id, done.timestamp)
+        for key, entry in done.metadata_writes.items():
+            if self.state.version(self._place(key)) is not None:
+                self.state.metadata.setdefault(self._place(key), {}).update(entry)
+        return "VALID"
+
+    def get(self, key: str, collection: str = "") -> bytes | None:
         """The committed value of a key."""
-        raise NotImplementedError
+        return self.state.value(Place(self._name, collection, key))
+
+    def keys(self, start: str = "", end: str = "") -> list[str]:
+        """The public keys from ``start`` up to but without ``end``, composite keys included."""
+        return [key for key, _, _ in self.state.range(self._name, "", start, end)]
+
+    async def _run(self, name: str, arguments: list[bytes], proposal: Any, simulation: Simulation) -> Any:
+        ended: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        calls: set[asyncio.Task[None]] = set()
+
+        async def call(request: Any) -> None:
+            spec = chaincode_pb2.ChaincodeSpec.FromString(request.payload)
+            called, _, channel = spec.chaincode_id.name.partition("/")
+            if called not in self._handlers or channel not in ("", self.channel_id):
+                session.receive(_message(_Message.ERROR, request, f"chaincode {called} not found".encode()))
+                return
+            inner = await self._run(called, list(spec.input.args), proposal, simulation)
+            inner.ClearField("chaincode_event")
+            session.receive(_message(_Message.RESPONSE, request, inner.SerializeToString()))
+
+        def send(message: bytes) -> None:
+            request = _Message.FromString(message)
+            if request.type == _Message.COMPLETED:
+                ended.set_result(request)
+            elif request.type == _Message.INVOKE_CHAINCODE:
+                calls.add(asyncio.ensure_future(call(request)))
+            else:
+                session.receive(_answer(simulation, name, request))
+
+        session = LocalSession(self._handlers[name], send)
+        session.receive(_Message(type=_Message.READY, payload=_READY.SerializeToString()).SerializeToString())
+        start = _Message(
+            type=_Message.TRANSACTION,
+            channel_id=self.channel_id,
+            txid=simulation.transaction_id,
+            payload=chaincode_pb2.ChaincodeInput(args=arguments).SerializeToString(),
+            proposal=proposal,
+        )
+        session.receive(start.SerializeToString())
+        return await ended
+
+    def _key(self, place: Place) -> Any:
+        if place.namespace != self._name:
+            return place
+        return (place.collection, place.key) if place.collection else place.key
+
+    def _place(self, key: Any) -> Place:
+        if isinstance(key, Place):
+            return key
+        return Place(self._name, "", key) if isinstance(key, str) else Place(self._name, *key)
+
+
+def _argument(argument: Any) -> bytes:
+    if isinstance(argument, bytes):
+        return argument
+    if isinstance(argument, str):
+        return argument.encode()
+    return json.dumps(plain(argument), ensure_ascii=False).encode()
+
+
+def _answer(simulation: Simulation, namespace: str, request: Any) -> bytes:
+    try:
+        payload = simulation.answer(namespace, request.type, request.payload)
+    except Refused as refused:
+        return _message(_Message.ERROR, request, str(refused).encode())
+    return _message(_Message.RESPONSE, request, payload)
+
+
+def _message(kind: int, request: Any, payload: bytes) -> bytes:
+    message = _Message(type=kind, channel_id=request.channel_id, txid=request.txid, payload=payload)
+    return bytes(message.SerializeToString())
+
+
+__all__ = ["Invocation", "MemoryLedger", "caller"]
