@@ -1,0 +1,150 @@
+"""Real Hyperledger Fabric: the `peer` and `orderer` programs of this machine, one process per node."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import jinja2
+
+from commonwatt_network.errors import UsageError
+from commonwatt_network.layout import write_atomically
+from commonwatt_network.nodes import HOST, Nodes
+from commonwatt_network.processes import Program
+
+PROGRAMS = ("peer", "orderer")
+LOGGING_SPEC = "warn"
+
+# Chaincode as a service needs no building: these three say so to the peer.
+BUILDER = {
+    "detect": """#!/bin/sh
+# detect SOURCE METADATA: is it chaincode as a service?
+tr -d ' \\t\\r\\n' <"$2/metadata.json" | grep -qi '"type":"ccaas"'
+""",
+    "build": """#!/bin/sh
+# build SOURCE METADATA OUTPUT
+set -e
+cp "$1/connection.json" "$3/"
+if [ -d "$1/META-INF" ]; then cp -R "$1/META-INF" "$3/"; fi
+""",
+    "release": """#!/bin/sh
+# release OUTPUT RELEASE: where the peer finds the chaincode's address
+set -e
+mkdir -p "$2/chaincode/server"
+cp "$1/connection.json" "$2/chaincode/server/"
+if [ -d "$1/META-INF/statedb" ]; then cp -R "$1/META-INF/statedb" "$2/"; fi
+""",
+}
+
+
+class FabricNotFoundError(UsageError):
+    """Fabric's programs are not on this machine, or cannot be run."""
+
+
+@dataclass(frozen=True)
+class FabricPrograms:
+    """Where `peer` and `orderer` are, and their version."""
+
+    peer: Path
+    orderer: Path
+    version: tuple[int, ...]
+
+    @property
+    def version_text(self) -> str:
+        return ".".join(map(str, self.version))
+
+
+def find_fabric(directory: Path | None = None) -> FabricPrograms:
+    """Programs in FABRIC_BIN, in the network's own `fabric/bin`, or on PATH. Raises FabricNotFoundError."""
+    named = os.environ.get("FABRIC_BIN")
+    own = directory / "fabric" / "bin" if directory else None
+    if named:
+        search, where = named, f"FABRIC_BIN={named}"
+    elif own and own.is_dir():
+        search, where = str(own), str(own)
+    else:
+        search, where = os.environ.get("PATH", ""), "PATH"
+    found = {name: shutil.which(name, path=search) for name in PROGRAMS}
+    missing = [name for name, path in found.items() if path is None]
+    if missing:
+        raise FabricNotFoundError(
+            f"{' and '.join(missing)} not found in {where}; run `make fabric` to download Hyperledger Fabric, or "
+            "name the folder that holds its programs with FABRIC_BIN"
+        )
+    peer, orderer = (Path(found[name] or "").absolute() for name in PROGRAMS)
+    return FabricPrograms(peer, orderer, _version(orderer))
+
+
+def _version(program: Path) -> tuple[int, ...]:
+    try:
+        answer = subprocess.run(
+            [program, "version"], capture_output=True, text=True, timeout=20, check=True
+        ).stdout
+    except (OSError, subprocess.SubprocessError) as error:
+        raise FabricNotFoundError(f"{program} cannot be run on this machine: {error}") from error
+    matched = re.search(r"Version: v?(\d+)\.(\d+)\.(\d+)", answer)
+    if not matched:
+        raise FabricNotFoundError(f"{program} does not say which version of Fabric it is: {answer[:80]!r}")
+    return tuple(map(int, matched.groups()))
+
+
+def check_version(fabric: FabricPrograms, consensus: str) -> None:
+    """Refuse what this version of Fabric cannot run."""
+    if fabric.version < (2, 5):
+        raise FabricNotFoundError(f"{fabric.orderer} is Fabric {fabric.version_text}; 2.5 or later is needed")
+    if consensus == "bft" and fabric.version < (3, 0):
+        raise FabricNotFoundError(f"bft needs Fabric 3; {fabric.orderer} is {fabric.version_text}")
+
+
+def programs(nodes: Nodes, fabric: FabricPrograms) -> list[Program]:
+    """Write every node's configuration and say how to run it."""
+    builder = nodes.layout.configuration / "builder"
+    for name, script in BUILDER.items():
+        write_atomically(builder / "bin" / name, script, mode=0o755)
+    return [*_orderer_programs(nodes, fabric), *_peer_programs(nodes, fabric, builder)]
+
+
+def _orderer_programs(nodes: Nodes, fabric: FabricPrograms) -> list[Program]:
+    template = _templates().get_template("orderer.yaml.j2")
+    authorities = [nodes.layout.tls_ca_certificate(name) for name in nodes.topology.orderers.organizations]
+    programs = []
+    for orderer in nodes.orderers:
+        folder = nodes.layout.configuration / orderer.name
+        text = template.render(orderer=orderer, host=HOST, cluster_authorities=authorities)
+        write_atomically(folder / "orderer.yaml", text)
+        programs.append(Program(orderer.name, [str(fabric.orderer)], _environment(folder), folder, (orderer.name,)))
+    return programs
+
+
+def _peer_programs(nodes: Nodes, fabric: FabricPrograms, builder: Path) -> list[Program]:
+    template = _templates().get_template("core.yaml.j2")
+    programs = []
+    for peer in nodes.peers:
+        folder = nodes.layout.configuration / peer.name
+        text = template.render(
+            peer=peer,
+            network=nodes.topology.name,
+            bootstrap=nodes.gateway_peer(peer.organization).address,
+            builder=builder,
+        )
+        write_atomically(folder / "core.yaml", text)
+        command = [str(fabric.peer), "node", "start"]
+        programs.append(Program(peer.name, command, _environment(folder), folder, (peer.name,)))
+    return programs
+
+
+def _environment(folder: Path) -> dict[str, str]:
+    return {"FABRIC_CFG_PATH": str(folder), "FABRIC_LOGGING_SPEC": LOGGING_SPEC}
+
+
+def _templates() -> jinja2.Environment:
+    return jinja2.Environment(
+        loader=jinja2.PackageLoader("commonwatt_network"),
+        undefined=jinja2.StrictUndefined,
+        keep_trailing_newline=True,
+        autoescape=False,  # noqa: S701  these are configuration files, not pages
+    )
