@@ -1,4 +1,6 @@
-"""A market day in this process, by the very rules that the chaincode runs: for sweeps, long runs, and as an oracle."""
+"""A market day in this process, by the very rules that the chaincode runs: for sweeps, long runs, and as an
+oracle.
+"""
 
 from dataclasses import dataclass, field
 
@@ -7,6 +9,7 @@ from commonwatt_chaincode.market.orders import Offer, Request, offer_id, request
 from commonwatt_chaincode.market.parameters import Parameters
 from commonwatt_chaincode.market.prices import PriceState, buy_price, prices_after, sell_price
 from commonwatt_chaincode.market.tariff import tou_at
+
 from commonwatt_loadgen.hems.agent import HomeAgent, Settlement
 from commonwatt_loadgen.records import DayRecord, OfferMade, RoundRecord, bills_of
 from commonwatt_loadgen.schedule import day_events

@@ -1,4 +1,6 @@
-"""What happened on a simulated day: the one shape that the in-process and the on-ledger market both produce."""
+"""What happened on a simulated day: the one shape that the in-process and the on-ledger market both
+produce.
+"""
 
 from dataclasses import dataclass
 
@@ -6,6 +8,7 @@ from commonwatt_chaincode.market.billing import Bill, Metered, Purchase, Sale, b
 from commonwatt_chaincode.market.clearing import Fill, RequestResult
 from commonwatt_chaincode.market.parameters import Parameters
 from commonwatt_chaincode.market.tariff import tou_at
+
 from commonwatt_loadgen.hems.agent import Settlement
 from commonwatt_loadgen.traces.sources import MINUTES_PER_DAY
 
@@ -38,7 +41,7 @@ class RoundRecord:
 
 @dataclass(frozen=True, slots=True)
 class DayRecord:
-    """A day of a community: meter intervals and rounds in market order, bills and battery contents by home."""
+    """A day of a community: intervals and rounds in market order, bills and battery contents by home."""
 
     day: int
     settlements: list[Settlement]
@@ -62,7 +65,8 @@ def bills_of(
             )
         )
         for offer in one.offers:
-            sales[offer.home].append(Sale(offer.sold_wh, offer.revenue_naud))
+            if offer.sold_wh:
+                sales[offer.home].append(Sale(offer.sold_wh, offer.revenue_naud))
     spill_price = rules.feed_in if rules.spill_policy == "FEED_IN" else 0
     for settled in settlements:
         readings[settled.home].append(

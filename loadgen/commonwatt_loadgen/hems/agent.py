@@ -1,4 +1,6 @@
-"""The agent of one home: meters its intervals, keeps its battery, bids and offers. It decides; a market executes."""
+"""The agent of one home: meters its intervals, keeps its battery, bids and offers. It decides; a market
+executes.
+"""
 
 from collections import deque
 from dataclasses import dataclass
@@ -12,6 +14,7 @@ from commonwatt_chaincode.market.battery import (
 )
 from commonwatt_chaincode.market.parameters import Parameters
 from commonwatt_chaincode.market.settlement import settle_interval
+
 from commonwatt_loadgen.hems.battery import BATTERY_POLICIES
 from commonwatt_loadgen.hems.community import HomeSpec
 from commonwatt_loadgen.hems.draws import Draws
@@ -87,7 +90,9 @@ class HomeAgent:
         return self.spec.home
 
     def schedule(self, day: int) -> list[Interval]:
-        """The home's settlement intervals of a day: uniform in [st_min, st_max], drawn anew each time, cut at 24:00."""
+        """The home's settlement intervals of a day: uniform in [st_min, st_max], drawn anew each time, cut
+        at 24:00.
+        """
         start, end = day * MINUTES_PER_DAY, (day + 1) * MINUTES_PER_DAY
         intervals = []
         while start < end:

@@ -1,7 +1,7 @@
 """Battery policies: how much of what a home may sell it does offer. The second interface of a HEMS.
 
-Charging from surplus and own use before the market are the paper's rule and the contract's (section 4 of the market
-specification); what is left to decide is what to keep for oneself.
+Charging from surplus and own use before the market are the paper's rule and the contract's (section 4 of
+the market specification); what is left to decide is what to keep for oneself.
 """
 
 from collections.abc import Callable

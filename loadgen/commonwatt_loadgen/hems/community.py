@@ -1,4 +1,6 @@
-"""Who lives in a community: which homes have PV, and whose traces they follow (the paper's random assignment)."""
+"""Who lives in a community: which homes have PV, and whose traces they follow (the paper's random
+assignment).
+"""
 
 from dataclasses import dataclass
 
@@ -30,7 +32,8 @@ def make_community(
     seed: int,
     strategies: list[str] | None = None,
 ) -> list[HomeSpec]:
-    """Draw a community: a share of the homes, rounded half up, gets PV and a battery; each home draws its types.
+    """Draw a community: a share of the homes, rounded half up, gets PV and a battery; each home draws its
+    types.
 
     Strategies are dealt out in turn, first to the prosumers, then to the consumers.
 

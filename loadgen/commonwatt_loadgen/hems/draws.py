@@ -1,7 +1,7 @@
 """Random draws that depend on what is drawn and not on when.
 
-Each draw hashes the seed and the names of the thing drawn, so any order of execution, any number of processes and a
-resumed run draw the same numbers.
+Each draw hashes the seed and the names of the thing drawn, so any order of execution, any number of
+processes and a resumed run draw the same numbers.
 """
 
 from hashlib import blake2b

@@ -25,8 +25,8 @@ class Metered:
 class Forecast(Protocol):
     """Predicts the net use of an interval to come.
 
-    `past` holds the home's metered intervals, oldest first, up to two days of them; `actual` gives what the meter will
-    read, which only the perfect forecast may use.
+    `past` holds the home's metered intervals, oldest first, up to two days of them; `actual` gives what the
+    meter will read, which only the perfect forecast may use.
     """
 
     def net_wh(

@@ -1,6 +1,7 @@
 """Bidding strategies, the third interface of a HEMS. Prices are µAUD per kWh.
 
-A strategy is made anew for each home and may keep what it learns. The contract refuses prices outside [feed-in, ToU].
+A strategy is made anew for each home and may keep what it learns. The contract refuses prices outside
+[feed-in, ToU].
 """
 
 from collections.abc import Callable
@@ -14,8 +15,8 @@ from commonwatt_loadgen.hems.draws import Draws
 class PriceView:
     """What a home sees when it names a price.
 
-    `suggested` is p_S of the round for an ask (equation 5) and p_B for a bid (equation 6); `draw` names this decision
-    for random draws.
+    `suggested` is p_S of the round for an ask (equation 5) and p_B for a bid (equation 6); `draw` names
+    this decision for random draws.
     """
 
     feed_in: int
@@ -65,7 +66,9 @@ class Suggested:
 
 
 class ZeroIntelligence:
-    """Any price the market accepts, each as likely (Gode and Sunder's constrained zero-intelligence trader)."""
+    """Any price the market accepts, each as likely (Gode and Sunder's constrained zero-intelligence
+    trader).
+    """
 
     needs_suggested_bid = False
 
@@ -80,7 +83,9 @@ class ZeroIntelligence:
 
 
 class Shading:
-    """Starts at the suggested price and learns a margin: dearer after a full sale, cheaper after none; bids p_B."""
+    """Starts at the suggested price and learns a margin: dearer after a full sale, cheaper after none; bids
+    p_B.
+    """
 
     needs_suggested_bid = True
     STEP_PPM = 20_000

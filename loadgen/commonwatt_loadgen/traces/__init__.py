@@ -1,7 +1,7 @@
 """Household traces: what homes use and generate, from files or from the default profiles.
 
-`load_traces(path)` reads any supported file; `default_types()` gives the 15 usage and 3 generation types of November
-2012. Both hold `EnergySource` values: ask them for the Wh between two minutes.
+`load_traces(path)` reads any supported file; `default_types()` gives the 15 usage and 3 generation types of
+November 2012. Both hold `EnergySource` values: ask them for the Wh between two minutes.
 """
 
 from commonwatt_loadgen.traces.checks import Problem, TraceError

@@ -1,8 +1,9 @@
 """From rows of metered half hours to a checked set of traces; every repair is made, and listed, here.
 
-Repairs: a missing, negative or absurd half hour takes the value of the same half hour on the nearest other day of the
-same register (0 in the hour that daylight saving leaves out); a missing day takes the nearest day's values; a repeated
-day keeps the first row; a home that does not cover the file's usual days, or whose PV made nothing, is left out.
+Repairs: a missing, negative or absurd half hour takes the value of the same half hour on the nearest other
+day of the same register (0 in the hour that daylight saving leaves out); a missing day takes the nearest
+day's values; a repeated day keeps the first row; a home that does not cover the file's usual days, or whose
+PV made nothing, is left out.
 """
 
 from collections import Counter
@@ -158,7 +159,9 @@ class Assembly:
 
     @staticmethod
     def _fill(table: npt.NDArray[np.int32]) -> npt.NDArray[np.int64]:
-        """Fill missing half hours (days x 48) from the nearest day that has them, the earlier one on a tie; else 0."""
+        """Fill missing half hours (days x 48) from the nearest day that has them, the earlier one on a tie;
+        else 0.
+        """
         for day, slot in zip(*np.nonzero(table == _MISSING), strict=True):
             column = table[:, slot]
             donors = (column[near] for near in _nearest(int(day), len(column)) if column[near] >= 0)

@@ -1,8 +1,8 @@
 """Ausgrid's solar home electricity files, in the layouts of all three years.
 
-With or without a title row and a `Row Quality` column, any line ends, dates day first (`1/07/2012`, `1-Jul-10`). A label
-such as `0:30` ends its half hour, and the last column, `0:00`, is 23:30-24:00 of the same date. GC is general
-consumption, CL controlled load, GG gross generation, all in kWh.
+With or without a title row and a `Row Quality` column, any line ends, dates day first (`1/07/2012`,
+`1-Jul-10`). A label such as `0:30` ends its half hour, and the last column, `0:00`, is 23:30-24:00 of the
+same date. GC is general consumption, CL controlled load, GG gross generation, all in kWh.
 """
 
 import csv

@@ -6,7 +6,9 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Problem:
-    """One finding in a trace file: where it is, what it is, and the repair that was applied (or why there is none)."""
+    """One finding in a trace file: where it is, what it is, and the repair that was applied (or why there
+    is none).
+    """
 
     file: str
     line: int

@@ -13,7 +13,8 @@ def load_traces(path: Path, *, pv_w: int = 5000, strict: bool = False) -> tuple[
     """Traces from a file, generation scaled to systems of `pv_w` W, and everything that was found wrong.
 
     Raises:
-        TraceError: the file is absent, of no known layout, cut off or malformed, or `strict` and not flawless.
+        TraceError: the file is absent, of no known layout, cut off or malformed, or `strict` and not
+        flawless.
     """
     assembly = _read(path)
     traces = assembly.finish(pv_w, strict)

@@ -1,7 +1,8 @@
 """NEM12, the Australian meter data file: records 100, 200, 300, 400, 500 and 900.
 
-Registers whose suffix begins with E are use (E1 general, others controlled load), with B generation sent out. Interval
-lengths of 5, 15 and 30 minutes are summed to half hours. NEM12 is in Eastern Standard Time all year and is taken so.
+Registers whose suffix begins with E are use (E1 general, others controlled load), with B generation sent
+out. Interval lengths of 5, 15 and 30 minutes are summed to half hours. NEM12 is in Eastern Standard Time
+all year and is taken so.
 """
 
 import csv

@@ -1,7 +1,7 @@
 """Sources of energy figures, all exact integers.
 
-A minute is counted from 0:00 local time of the first simulated day. Powers are W, energies Wh; half-hourly energies are
-held in mWh because meter files state kWh with up to six decimals.
+A minute is counted from 0:00 local time of the first simulated day. Powers are W, energies Wh; half-hourly
+energies are held in mWh because meter files state kWh with up to six decimals.
 """
 
 from collections.abc import Mapping
@@ -36,7 +36,9 @@ class Silent:
 
 @dataclass(frozen=True)
 class HourlyProfile:
-    """The same mean power in W for each hour of every day; an interval takes the hour of its start (equation 14)."""
+    """The same mean power in W for each hour of every day; an interval takes the hour of its start
+    (equation 14).
+    """
 
     watts: tuple[int, ...]
 
@@ -92,10 +94,11 @@ class HalfHourly:
 
 @dataclass(frozen=True)
 class EquationOnePv:
-    """PV power by equation 1 of the paper: P = area x efficiency x irradiance x (1 - 0.005 (temperature - 25)).
+    """PV power by equation 1 of the paper: P = area x efficiency x irradiance x (1 - 0.005 (temperature -
+    25)).
 
-    Irradiance in W/m² and air temperature in °C are given by the hour. The float arithmetic ends here: what is metered
-    is a whole number of W.
+    Irradiance in W/m² and air temperature in °C are given by the hour. The float arithmetic ends here: what
+    is metered is a whole number of W.
     """
 
     area_m2: float

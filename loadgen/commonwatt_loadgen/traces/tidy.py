@@ -1,7 +1,7 @@
 """A plain tidy table, CSV or Parquet: one row per home and half hour.
 
-Columns `home`, `time` (start of the half hour, ISO 8601; with an offset it is turned into local time), `use_wh` or
-`use_kwh`, and optionally `generation_wh` or `generation_kwh`.
+Columns `home`, `time` (start of the half hour, ISO 8601; with an offset it is turned into local time),
+`use_wh` or `use_kwh`, and optionally `generation_wh` or `generation_kwh`.
 """
 
 from collections.abc import Iterable, Iterator

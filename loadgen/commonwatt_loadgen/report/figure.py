@@ -1,0 +1,79 @@
+"""A figure of a report: a chart, what it says in words, and its numbers as a table."""
+
+import io
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import matplotlib
+from matplotlib.figure import Figure as Canvas
+
+Cell = str | int | float | None
+
+GRID_COLOUR = "#7b8794"
+SUN_COLOUR = "#e8a317"
+BATTERY_COLOUR = "#2a8c82"
+NEIGHBOUR_COLOUR = "#c2415d"
+LOST_COLOUR = "#c9bfa9"
+INK = "#22303c"
+CYCLE = ("#2a6f97", "#c2415d", "#e8a317", "#2a8c82", "#7b5ea7", "#7b8794", "#8a5a2b", "#4f9d4f")
+
+
+@dataclass(frozen=True)
+class Table:
+    """The numbers behind a chart; the first column heads its row."""
+
+    headers: Sequence[str]
+    rows: Sequence[Sequence[Cell]]
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A chart with its title, a caption, a description for those who cannot see it, and its table."""
+
+    key: str
+    title: str
+    caption: str
+    description: str
+    svg: str
+    table: Table
+    wide: bool = False
+
+
+def canvas(wide: bool = False) -> Canvas:
+    """An empty drawing, half a desktop page wide, or a whole one."""
+    return Canvas(figsize=(9.4, 4.2) if wide else (5.4, 3.9), layout="constrained")
+
+
+def svg_of(drawing: Canvas, key: str, label: str) -> str:
+    """The drawing as an SVG element with text kept as text and ids that no other figure of the page has."""
+    settings = {
+        "svg.fonttype": "none",
+        "svg.hashsalt": key,
+        "font.family": "sans-serif",
+        "font.size": 11,
+        "axes.titlesize": 11,
+        "axes.labelsize": 11,
+        "legend.fontsize": 10,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+    }
+    buffer = io.StringIO()
+    with matplotlib.rc_context(settings):
+        drawing.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+    text = buffer.getvalue()
+    text = text[text.index("<svg") :]
+    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
+    used = set(re.findall(r'(?:href="#|url\(#)([^")]+)', text))
+    text = re.sub(r' id="([^"]+)"', lambda found: found[0] if found[1] in used else "", text)
+    for name in sorted(used, key=len, reverse=True):
+        text = re.sub(rf'(id="|href="#|url\(#){re.escape(name)}(["\)])', rf"\g<1>{key}-{name}\g<2>", text)
+    text = re.sub(r"<\?xml.*?\?>|<!DOCTYPE.*?>", "", text, flags=re.DOTALL)
+    text = text.replace("font: 11px 'sans-serif'", "font: 11px sans-serif")
+    opening = text.index(">")
+    width = re.search(r'viewBox="([^"]+)"', text[:opening])
+    box = width[1] if width else "0 0 400 300"
+    head = (
+        f'<svg viewBox="{box}" xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"'
+    )
+    return f'{head} role="img" aria-label="{label}"{text[opening:]}'

@@ -1,0 +1,1 @@
+"""Simulated days on the ledger: every request, offer, closing, reading and settlement a real transaction."""
