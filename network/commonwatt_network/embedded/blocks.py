@@ -57,10 +57,13 @@ def build_block(
         signature=signer.sign(value + signature_header + header_bytes(header)),
     )
     metadata = common_pb2.Metadata(value=value, signatures=[signature]).SerializeToString()
+    last_config_slot = common_pb2.Metadata(
+        value=common_pb2.LastConfig(index=last_config).SerializeToString()
+    ).SerializeToString()
     return common_pb2.Block(
         header=header,
         data=common_pb2.BlockData(data=envelopes),
-        metadata=common_pb2.BlockMetadata(metadata=[metadata, b"", b"", b"", b""]),
+        metadata=common_pb2.BlockMetadata(metadata=[metadata, last_config_slot, b"", b"", b""]),
     )
 
 

@@ -129,6 +129,33 @@ class ChannelConfig:
             reference if reference.startswith("/") or not reference else f"/Channel/Application/{reference}"
         )
 
+    def successor(self, config: Any) -> ChannelConfig:
+        """The next configuration, checked for what may not change. Raises ChannelConfigError.
+
+        Signature checks that were remembered remain so; identities are looked at anew.
+        """
+        new = ChannelConfig.from_config(self.channel_id, config, self.registry.checks)
+        for section, name in (("Orderer", "orderer"), ("Application", "application")):
+            if section in self.config.channel_group.groups and section not in config.channel_group.groups:
+                raise ChannelConfigError(f"current config has {name} section, but new config does not")
+        for kind, old_organizations, new_organizations in (
+            ("orderer", self.orderer_organizations, new.orderer_organizations),
+            ("application", self.application_organizations, new.application_organizations),
+        ):
+            for name, organization in old_organizations.items():
+                mspid = new_organizations[name].mspid if name in new_organizations else organization.mspid
+                if mspid != organization.mspid:
+                    raise ChannelConfigError(
+                        f"{kind} org {name} attempted to change MSP ID from {organization.mspid} to {mspid}"
+                    )
+        if "V3_0" in new.channel_capabilities and "V3_0" not in self.channel_capabilities:
+            for name, organization in new.orderer_organizations.items():
+                if not organization.endpoints:
+                    raise ChannelConfigError(
+                        f"illegal orderer config update detected: endpoints of org {name} are missing"
+                    )
+        return new
+
     @classmethod
     def from_block(cls, block: Any, checks: SignatureChecks | None = None) -> ChannelConfig:
         """From a configuration block. Raises ChannelConfigError."""

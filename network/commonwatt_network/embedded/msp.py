@@ -1,8 +1,8 @@
 """Membership service providers: who belongs to an organisation, and in which role.
 
 Behaviour and error texts follow Fabric's X.509 MSP at configuration version 1.4.3 and later (NodeOUs with
-client, peer, admin and orderer; administrators by certificate or by OU). One `IdentityRegistry` holds the MSPs
-of one channel (or a node's local MSP) and the caches that make a known identity nearly free.
+client, peer, admin and orderer; administrators by certificate or by OU). One `IdentityRegistry` holds the
+MSPs of one channel (or a node's local MSP) and the caches that make a known identity nearly free.
 """
 
 from __future__ import annotations

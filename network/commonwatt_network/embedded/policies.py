@@ -1,8 +1,8 @@
 """Fabric's policies: who must have signed for something to hold.
 
-A policy is evaluated over a set of signed data. Signatures that don't hold and identities that are unknown are
-left out, an identity counts once, and within a signature policy each identity is used up by the first principal
-it satisfies (so two of `OR('A.member','A.member')` need two different members of A).
+A policy is evaluated over a set of signed data. Signatures that don't hold and identities that are unknown
+are left out, an identity counts once, and within a signature policy each identity is used up by the first
+principal it satisfies (so two of `OR('A.member','A.member')` need two different members of A).
 """
 
 from __future__ import annotations
@@ -104,7 +104,8 @@ class ImplicitMetaPolicy:
         if satisfied != self.threshold:
             raise PolicyError(
                 f"implicit policy evaluation failed - {satisfied} sub-policies were satisfied, but this "
-                f"policy requires {self.threshold} of the '{self.sub_policy_name}' sub-policies to be satisfied"
+                f"policy requires {self.threshold} of the '{self.sub_policy_name}' sub-policies "
+                "to be satisfied"
             )
 
 
@@ -212,7 +213,7 @@ class PolicyManager:
         return not isinstance(self.get(reference), RejectPolicy)
 
     def get(self, reference: str) -> Policy:
-        """The policy at an absolute (`/Channel/Application/Writers`) or relative path; one that rejects all if absent."""
+        """The policy at an absolute (`/Channel/Application/Writers`) or relative path; else one that rejects."""
         relative = reference
         if reference.startswith("/"):
             prefix = f"/{self.path}/"

@@ -1,0 +1,315 @@
+"""The orderers of one embedded process.
+
+All orderers of a process share one sequence per channel and one copy of its blocks, kept in the data folder of the
+first orderer (`chains/<channel>/blocks`); each remembers for itself which channels it has joined (`joined.json`).
+The first joined orderer that the channel names as a consenter leads: it signs the blocks. There is no consensus to
+run and no failover: a process that is killed stops all of its orderers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import shutil
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fabric_protos.common import common_pb2
+
+from commonwatt_network.embedded.admission import Rejection, Status
+from commonwatt_network.embedded.block_store import BlockStore
+from commonwatt_network.embedded.blocks import (
+    BlockError,
+    config_envelope_of,
+    data_hash,
+    header_hash,
+    headers_of,
+)
+from commonwatt_network.embedded.channel_config import ChannelConfig, ChannelConfigError
+from commonwatt_network.embedded.config import NodeConfig
+from commonwatt_network.embedded.config_update import ConfigUpdateError, validate_channel_id
+from commonwatt_network.embedded.consenters import ConsenterError, is_consenter, validate_consenters
+from commonwatt_network.embedded.msp import MSP
+from commonwatt_network.embedded.ordering import OrderedChannel, OrderingFaults
+from commonwatt_network.embedded.signing import SignatureChecks, SigningIdentity
+
+logger = logging.getLogger(__name__)
+
+
+class JoinError(Exception):
+    """A block cannot be joined with; the message is Fabric's."""
+
+
+class ChannelExists(JoinError):
+    """The orderer has joined the channel before."""
+
+
+class InvalidJoinBlock(JoinError):
+    """The block is not a usable configuration block of an application channel."""
+
+
+class UnknownChannel(Exception):
+    """The orderer has not joined the channel."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelInfo:
+    """What channel participation tells of a channel."""
+
+    name: str
+    consensus_relation: str
+    status: str
+    height: int
+
+
+class Orderer:
+    """One orderer node: its identity, and the channels that it has joined."""
+
+    def __init__(self, config: NodeConfig, service: OrderingService) -> None:
+        """Raises IdentityError or CertificateError if the node's own MSP folder is unusable."""
+        self.config = config
+        self.msp = MSP.from_directory(config.msp_directory, config.mspid)
+        self.signer = SigningIdentity.from_directory(config.msp_directory, config.mspid)
+        self.tls_certificate_pem = (config.tls_directory / "server.crt").read_bytes()
+        self._service = service
+        self._joined_path = config.data_directory / "joined.json"
+        self._relations: dict[str, tuple[ChannelConfig, bool]] = {}
+        self.joined: set[str] = set()
+        if self._joined_path.exists():
+            self.joined = set(json.loads(self._joined_path.read_text()))
+
+    @property
+    def name(self) -> str:
+        return self.config.name
+
+    def channel(self, channel_id: str) -> OrderedChannel:
+        """Raises UnknownChannel."""
+        channel = self._service.channels.get(channel_id) if channel_id in self.joined else None
+        if channel is None:
+            raise UnknownChannel("channel does not exist")
+        return channel
+
+    def is_consenter(self, channel_id: str) -> bool:
+        """Whether the channel's configuration in force names this node. Raises UnknownChannel."""
+        config = self.channel(channel_id).config
+        known = self._relations.get(channel_id)
+        if known is None or known[0] is not config:
+            known = (config, is_consenter(config, self.tls_certificate_pem, self.signer))
+            self._relations[channel_id] = known
+        return known[1]
+
+    def channel_info(self, channel_id: str) -> ChannelInfo:
+        """Raises UnknownChannel."""
+        channel = self.channel(channel_id)
+        relation = "consenter" if self.is_consenter(channel_id) else "follower"
+        return ChannelInfo(channel_id, relation, "active", channel.height)
+
+    def broadcast(self, envelope: Any) -> None:
+        """Accept an envelope for ordering. Raises Rejection with what Broadcast answers."""
+        try:
+            _, header, _ = headers_of(envelope)
+        except BlockError as error:
+            raise Rejection(Status.BAD_REQUEST, f"could not determine channel ID: {error}") from error
+        try:
+            channel = self.channel(header.channel_id)
+            if not self.is_consenter(header.channel_id):
+                raise UnknownChannel("channel does not exist")
+        except UnknownChannel as error:
+            raise Rejection(Status.BAD_REQUEST, str(error)) from error
+        channel.submit(envelope)
+
+    async def join(self, block: Any) -> ChannelInfo:
+        """Join the channel of a configuration block. Raises JoinError, ChannelExists."""
+        config = validate_join_block(block)
+        channel_id = config.channel_id
+        if channel_id in self.joined:
+            raise ChannelExists("channel already exists")
+        try:
+            validate_consenters(config)
+        except ConsenterError as error:
+            raise JoinError(str(error)) from error
+        await self._service.open_channel(channel_id, block, self)
+        self.joined.add(channel_id)
+        self._write_joined()
+        self._service.elect(channel_id)
+        return self.channel_info(channel_id)
+
+    async def remove(self, channel_id: str) -> None:
+        """Leave the channel; the last orderer to leave deletes its blocks. Raises UnknownChannel."""
+        self.channel(channel_id)
+        self.joined.discard(channel_id)
+        self._write_joined()
+        await self._service.leave_channel(channel_id)
+
+    def _write_joined(self) -> None:
+        self._joined_path.parent.mkdir(parents=True, exist_ok=True)
+        draft = self._joined_path.with_suffix(".new")
+        draft.write_text(json.dumps(sorted(self.joined)))
+        with draft.open("rb") as written:
+            os.fsync(written.fileno())
+        draft.replace(self._joined_path)
+
+
+class OrderingService:
+    """All orderers of the process. `checks` may be shared with the peers (see signing.SignatureChecks)."""
+
+    def __init__(
+        self,
+        configs: Sequence[NodeConfig],
+        checks: SignatureChecks | None = None,
+        faults: OrderingFaults | None = None,
+        cut_when_idle: bool = True,
+    ) -> None:
+        self.faults = faults or OrderingFaults()
+        self.channels: dict[str, OrderedChannel] = {}
+        self.checks = checks or SignatureChecks()
+        self._cut_when_idle = cut_when_idle
+        self._opened = asyncio.Condition()
+        self.orderers = tuple(Orderer(config, self) for config in configs)
+
+    async def start(self) -> None:
+        """Open every joined channel. Raises StoreDamaged."""
+        for orderer in self.orderers:
+            for channel_id in sorted(orderer.joined):
+                if channel_id not in self.channels:
+                    self._open_store(channel_id, orderer)
+        for channel_id in self.channels:
+            self.elect(channel_id)
+
+    async def close(self) -> None:
+        for channel in self.channels.values():
+            await channel.close()
+        self.channels.clear()
+
+    def at(self, address: str) -> Orderer | None:
+        """The orderer of this process that listens at `host:port`."""
+        return next((orderer for orderer in self.orderers if orderer.config.address == address), None)
+
+    def broadcast(self, envelope: Any, address: str | None = None) -> None:
+        """Hand an envelope to the orderer at `address`, or to the first that has joined its channel.
+
+        Raises Rejection with what Broadcast answers.
+        """
+        chosen = self.at(address) if address else None
+        if chosen is None:
+            try:
+                _, header, _ = headers_of(envelope)
+            except BlockError as error:
+                raise Rejection(Status.BAD_REQUEST, f"could not determine channel ID: {error}") from error
+            joined = (orderer for orderer in self.orderers if header.channel_id in orderer.joined)
+            chosen = next(joined, self.orderers[0] if self.orderers else None)
+        if chosen is None:
+            raise Rejection(Status.SERVICE_UNAVAILABLE, "no orderer in this process")
+        chosen.broadcast(envelope)
+
+    async def blocks(self, channel_id: str, start: int) -> AsyncIterator[Any]:
+        """Blocks of a channel from number `start` on, forever; first waits until an orderer has joined it.
+
+        As OrderedChannel.blocks. After a channel was removed, waits until it is joined anew.
+        """
+        next_number = start
+        while True:
+            channel = self.channels.get(channel_id)
+            if channel is None:
+                await self._channel_opened(channel_id)
+                continue
+            async for block in channel.blocks(next_number):
+                next_number = block.header.number + 1
+                yield block
+
+    async def _channel_opened(self, channel_id: str) -> None:
+        async with self._opened:
+            await self._opened.wait_for(lambda: channel_id in self.channels)
+
+    async def open_channel(self, channel_id: str, block: Any, orderer: Orderer) -> None:
+        """Make `orderer` a server of the channel that `block` defines. Raises JoinError."""
+        channel = self.channels.get(channel_id)
+        if channel is not None:
+            _demand_same_block(channel, block)
+            return
+        if block.header.number != 0:
+            raise JoinError(
+                f"no orderer of this process holds channel {channel_id} below block {block.header.number}; "
+                "join with the channel's genesis block"
+            )
+        path = self._store_path(channel_id)
+        try:
+            if path.parent.exists():
+                shutil.rmtree(path.parent)  # left over from a join that was never finished
+            store = BlockStore(path)
+            store.append(block)
+            store.close()
+        except OSError as error:
+            raise JoinError(f"failed to append join block to the ledger: {error.strerror}: {path}") from error
+        self._open_store(channel_id, orderer)
+        async with self._opened:
+            self._opened.notify_all()
+
+    def _open_store(self, channel_id: str, orderer: Orderer) -> None:
+        store = BlockStore(self._store_path(channel_id))
+        if store.repaired_bytes:
+            logger.warning(
+                "channel %s: cut off a torn block record of %d bytes", channel_id, store.repaired_bytes
+            )
+        channel = OrderedChannel(
+            channel_id, store, orderer.signer, self.checks, self.faults, self._cut_when_idle
+        )
+        self.channels[channel_id] = channel
+        channel.start()
+
+    def _store_path(self, channel_id: str) -> Path:
+        return self.orderers[0].config.data_directory / "chains" / channel_id / "blocks"
+
+    def elect(self, channel_id: str) -> None:
+        """Let the first joined consenter sign the channel's blocks."""
+        for orderer in self.orderers:
+            if channel_id in orderer.joined and orderer.is_consenter(channel_id):
+                self.channels[channel_id].signer = orderer.signer
+                return
+
+    async def leave_channel(self, channel_id: str) -> None:
+        """After an orderer has left: delete the blocks if it was the last, else elect a leader."""
+        if any(channel_id in orderer.joined for orderer in self.orderers):
+            self.elect(channel_id)
+            return
+        channel = self.channels.pop(channel_id)
+        await channel.close()
+        shutil.rmtree(self._store_path(channel_id).parent)
+
+
+def validate_join_block(block: Any) -> ChannelConfig:
+    """The configuration in a block that an orderer may join with. Raises InvalidJoinBlock."""
+    if config_envelope_of(block) is None:
+        raise InvalidJoinBlock("block is not a config block")
+    if not block.metadata.metadata:
+        raise InvalidJoinBlock("invalid block: does not have metadata")
+    if data_hash(block.data.data) != block.header.data_hash:
+        raise InvalidJoinBlock("invalid block: Header.DataHash is different from Hash(block.Data)")
+    try:
+        config = ChannelConfig.from_block(block)
+        validate_channel_id(config.channel_id)
+    except ConfigUpdateError as error:
+        raise InvalidJoinBlock(f"initializing configtx manager failed: bad channel ID: {error}") from error
+    except ChannelConfigError as error:
+        raise InvalidJoinBlock(str(error)) from error
+    groups = config.config.channel_group.groups
+    if "Consortiums" in groups:
+        raise InvalidJoinBlock("invalid config: contains consortiums: system channel not supported")
+    if "Application" not in groups:
+        raise InvalidJoinBlock("invalid config: must contain application config")
+    return config
+
+
+def _demand_same_block(channel: OrderedChannel, block: Any) -> None:
+    number = block.header.number
+    if number < channel.height and header_hash(channel.store.block(number).header) == header_hash(
+        block.header
+    ):
+        return
+    raise JoinError(
+        f"block {number} is not the one that the other orderers of this process hold for {channel.channel_id}"
+    )
