@@ -15,12 +15,14 @@ from commonwatt_client.admin.definition import (
 )
 from commonwatt_client.admin.errors import (
     AdminError,
+    AlreadyDoneError,
     ChannelExistsError,
     ChannelNotFoundError,
     ConnectionFailedError,
     InvalidInputError,
     NotAConsenterError,
     NotFoundError,
+    NotReadyError,
     RefusedError,
     TimedOutError,
     UnexpectedAnswerError,
@@ -33,6 +35,7 @@ from commonwatt_client.admin.transactions import Transaction, decode_transaction
 
 __all__ = [
     "AdminError",
+    "AlreadyDoneError",
     "ApprovedDefinition",
     "Block",
     "ChainInfo",
@@ -50,6 +53,7 @@ __all__ = [
     "InvalidInputError",
     "NotAConsenterError",
     "NotFoundError",
+    "NotReadyError",
     "OrdererAdmin",
     "OutOf",
     "PeerAdmin",

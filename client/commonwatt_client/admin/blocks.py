@@ -7,7 +7,7 @@ from typing import Any
 
 from fabric_protos.common import common_pb2
 
-from commonwatt_client.admin.errors import UnexpectedAnswerError
+from commonwatt_client.admin.errors import InvalidInputError, UnexpectedAnswerError
 from commonwatt_client.admin.transactions import Creator, Transaction, decode_creator, decode_transaction
 from commonwatt_client.admin.wire import parse
 from commonwatt_client.validation import ValidationCode
@@ -95,6 +95,21 @@ def decode_block(content: bytes) -> Block:
         signed_metadata=signed.value,
         serialized=content,
     )
+
+
+def read_config_block(content: bytes) -> Block:
+    """Read a block given to join a channel with. Raises InvalidInputError unless it holds a configuration."""
+    try:
+        block = decode_block(content)
+        kind = block.transactions[0].kind if block.envelopes else "empty block"
+    except UnexpectedAnswerError as error:
+        raise InvalidInputError("this is not a block", answer=error.answer) from error
+    if kind != "CONFIG":
+        raise InvalidInputError(
+            f"block {block.number} does not hold a channel configuration but {kind}",
+            advice="give the channel's genesis block or its newest configuration block",
+        )
+    return block
 
 
 def block_header_bytes(number: int, previous_hash: bytes, data_hash: bytes) -> bytes:

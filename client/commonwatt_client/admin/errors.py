@@ -7,11 +7,13 @@
     ├── RefusedError                the party understood the request and refused it
     │   ├── ChannelNotFoundError    it does not know the channel
     │   ├── ChannelExistsError      it has joined the channel already
+    │   ├── AlreadyDoneError        exactly this was done before; nothing is left to do
     │   └── NotFoundError           it has no such block, transaction, package, definition or snapshot request
-    ├── NotAConsenterError          an orderer joined a channel without being one of its consenters
-    ├── UnexpectedAnswerError       the answer was not what Fabric's protocol promises
-    ├── TimedOutError               the state waited for did not come in time
-    └── InvalidInputError           refused here, before anything was sent (also a ConfigurationError)
+    ├── NotReadyError               it cannot yet: no leader, or its peers have not found each other; ask
+    again ├── NotAConsenterError          an orderer joined a channel without being one of its consenters
+    ├── UnexpectedAnswerError       the answer was not what Fabric's protocol promises ├── TimedOutError
+    the state waited for did not come in time └── InvalidInputError           refused here, before anything
+    was sent (also a ConfigurationError)
 """
 
 from commonwatt_client.errors import ClientError, ConfigurationError
@@ -62,8 +64,16 @@ class ChannelExistsError(RefusedError):
     """The node has joined this channel already; joining again is refused, not repeated."""
 
 
+class AlreadyDoneError(RefusedError):
+    """Exactly this was done before: take it as done."""
+
+
 class NotFoundError(RefusedError):
     """The node has nothing under this number, hash, id or name."""
+
+
+class NotReadyError(AdminError):
+    """The network is still coming together; the same request works once it has."""
 
 
 class NotAConsenterError(AdminError):

@@ -18,19 +18,15 @@ from urllib.parse import quote
 
 import aiohttp
 
-from commonwatt_client.admin.blocks import Block, decode_block
+from commonwatt_client.admin.blocks import Block, decode_block, read_config_block
 from commonwatt_client.admin.errors import (
-    AdminError,
-    ChannelExistsError,
-    ChannelNotFoundError,
     ConnectionFailedError,
     InvalidInputError,
     NotAConsenterError,
-    NotFoundError,
-    RefusedError,
     TimedOutError,
     UnexpectedAnswerError,
 )
+from commonwatt_client.admin.refusals import refusal
 
 Position = Literal["newest", "oldest", "config"] | int
 _CHANNELS = "/participation/v1/channels"
@@ -97,11 +93,7 @@ class OrdererAdmin:
         same: unless `as_follower`, the channel is then removed again and NotAConsenterError raised. Raises
         ChannelExistsError when it has joined before, RefusedError for a block it does not accept.
         """
-        channel = decode_block(block).channel_id
-        if not channel:
-            raise InvalidInputError(
-                "the block to join with is not a configuration block: it names no channel"
-            )
+        channel = read_config_block(block).channel_id
         info = _channel_info(self.address, await self._join(channel, block))
         if info.consensus_relation == "consenter" or as_follower:
             return info
@@ -199,38 +191,19 @@ class OrdererAdmin:
             ) from error
         if response.status < 300:
             return answer
-        raise _refusal(self.address, response.status, answer, method)
+        raise refusal(_ACTIONS[method], self.address, response.status, _answer_text(response.status, answer))
 
 
-def _refusal(address: str, status: int, answer: bytes, method: str) -> AdminError:
+def _answer_text(status: int, answer: bytes) -> str:
     try:
-        text = str(json.loads(answer)["error"])
+        return str(json.loads(answer)["error"])
     except (ValueError, KeyError, TypeError, RecursionError):
-        text = answer.decode(errors="replace").strip()[:500] or f"HTTP status {status}"
-    kind, advice = RefusedError, ""
-    if "channel does not exist" in text:
-        kind, advice = ChannelNotFoundError, "join it first"
-    elif "channel already exists" in text:
-        kind, advice = ChannelExistsError, "it has joined already; ask get_channel how it stands"
-    elif "request body too large" in text:
-        advice = "raise ChannelParticipation.MaxRequestBodySize in its orderer.yaml"
-    elif "policy" in text and "not satisfied" in text:
-        advice = "collect the missing signatures"
-    elif status == 404:
-        kind, advice = (
-            NotFoundError,
-            "orderers before Fabric 3.1 offer no blocks and updates here: use OrderingClient",
-        )
-    elif status == 405 and method == "PUT":
-        advice = "orderers before Fabric 3.1 take no updates here: use OrderingClient.broadcast"
-    return kind(
-        f"the orderer refused to {_WORDS[method]}", party=address, answer=text, advice=advice, status=status
-    )
+        return answer.decode(errors="replace").strip()[:500] or f"HTTP status {status}"
 
 
-_WORDS = {
+_ACTIONS = {
     "POST": "join the channel",
-    "GET": "answer",
+    "GET": "read the channel",
     "DELETE": "remove the channel",
     "PUT": "update the channel",
 }

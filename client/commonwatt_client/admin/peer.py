@@ -1,5 +1,6 @@
 """One peer, administered through its own gRPC services: channels, ledgers and the chaincode lifecycle."""
 
+import asyncio
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
@@ -11,7 +12,7 @@ from fabric_protos.peer import peer_pb2_grpc, query_pb2
 from fabric_protos.peer.lifecycle import lifecycle_pb2
 
 from commonwatt_client.admin import definition as definitions
-from commonwatt_client.admin.blocks import Block, decode_block
+from commonwatt_client.admin.blocks import Block, decode_block, read_config_block
 from commonwatt_client.admin.definition import (
     ApprovedDefinition,
     ChaincodeDefinition,
@@ -19,15 +20,9 @@ from commonwatt_client.admin.definition import (
     CommittedDefinition,
     InstalledChaincode,
 )
-from commonwatt_client.admin.errors import (
-    AdminError,
-    ChannelExistsError,
-    ChannelNotFoundError,
-    InvalidInputError,
-    NotFoundError,
-    RefusedError,
-)
+from commonwatt_client.admin.errors import InvalidInputError, NotReadyError, RefusedError
 from commonwatt_client.admin.package import ChaincodePackage, read_package
+from commonwatt_client.admin.refusals import refusal
 from commonwatt_client.admin.signing import Signatory
 from commonwatt_client.admin.transactions import Transaction, decode_processed_transaction
 from commonwatt_client.admin.transport import open_channel, rpc_failure
@@ -36,15 +31,7 @@ from commonwatt_client.identity import Identity
 from commonwatt_client.signers import Signer
 from commonwatt_client.validation import ValidationCode
 
-_ADVICE = {
-    "access denied": "use an identity of the peer's own organisation with the admin role",
-    "MSP principal": "use an identity of the peer's own organisation with the admin role",
-    "incorrect timestamp": "set this machine's clock: the peer refuses times that differ from its own",
-    "new definition must be sequence": "query the committed definition and use its next() sequence",
-    "attempted to define the current sequence": "query the committed definition and use its next() sequence",
-    "not agreed to by this org": "approve exactly this definition for the organisation first",
-    "chaincode install package": "make the package with package_ccaas",
-}
+_POLL_S = 0.2
 
 
 @dataclass(frozen=True)
@@ -103,7 +90,7 @@ class PeerAdmin:
         """Join the channel of a genesis block; returns its name. Raises ChannelExistsError when joined
         already.
         """
-        block = decode_block(genesis_block)
+        block = read_config_block(genesis_block)
         if block.number != 0:
             raise InvalidInputError(
                 f"a peer joins with block 0, this is block {block.number}",
@@ -192,30 +179,34 @@ class PeerAdmin:
         return read_package(content)[0]
 
     async def approve_chaincode_definition(
-        self, channel: str, definition: ChaincodeDefinition, package_id: str
+        self, channel: str, definition: ChaincodeDefinition, package_id: str, *, patience_s: float = 30.0
     ) -> str:
-        """Approve a definition for the identity's organisation; returns the transaction's id once it is
-        committed.
+        """Approve a definition for the identity's organisation; the transaction's id, once it is committed.
 
-        package_id: the package that this organisation's peers run; empty when they run none. Approving the
-        very same again is refused by the peers.
+        package_id: the package that this organisation's peers run; empty when they run none. patience_s: how
+        long to go on asking while the network is not ready (NotReadyError). Raises AlreadyDoneError when
+        exactly this is approved already.
         """
         arguments = definitions.approve_arguments(definition, package_id)
         own = (self.signatory.identity.mspid,)
-        return await self._submit(channel, "ApproveChaincodeDefinitionForMyOrg", arguments, own)
+        return await self._submit(channel, "ApproveChaincodeDefinitionForMyOrg", arguments, own, patience_s)
 
     async def check_commit_readiness(self, channel: str, definition: ChaincodeDefinition) -> CommitReadiness:
         """Which organisations of the channel have approved exactly this definition."""
         arguments = definitions.readiness_arguments(definition)
         return definitions.read_readiness(await self._lifecycle(channel, "CheckCommitReadiness", arguments))
 
-    async def commit_chaincode_definition(self, channel: str, definition: ChaincodeDefinition) -> str:
-        """Put a definition into force; returns the transaction's id once it is committed.
+    async def commit_chaincode_definition(
+        self, channel: str, definition: ChaincodeDefinition, *, patience_s: float = 30.0
+    ) -> str:
+        """Put a definition into force; the transaction's id, once it is committed.
 
-        The channel's LifecycleEndorsement policy says how many organisations must have approved it.
+        The channel's LifecycleEndorsement policy says how many organisations must have approved it;
+        RefusedError tells who has not. patience_s: how long to go on asking while the network is not ready
+        (NotReadyError).
         """
         arguments = definitions.commit_arguments(definition)
-        return await self._submit(channel, "CommitChaincodeDefinition", arguments, ())
+        return await self._submit(channel, "CommitChaincodeDefinition", arguments, (), patience_s)
 
     async def query_approved_chaincode_definition(
         self, channel: str, name: str, sequence: int | None = None
@@ -251,9 +242,23 @@ class PeerAdmin:
             raise rpc_failure(function, self.address, error) from error
         if answer.response.status == 200:
             return bytes(answer.response.payload)
-        raise _refusal(self.address, function, answer.response.status, answer.response.message)
+        raise refusal(function, self.address, answer.response.status, answer.response.message)
 
-    async def _submit(self, channel: str, function: str, argument: bytes, endorsers: tuple[str, ...]) -> str:
+    async def _submit(
+        self, channel: str, function: str, argument: bytes, endorsers: tuple[str, ...], patience_s: float
+    ) -> str:
+        deadline = asyncio.get_running_loop().time() + patience_s
+        while True:
+            try:
+                return await self._submit_once(channel, function, argument, endorsers)
+            except NotReadyError:
+                if asyncio.get_running_loop().time() > deadline:
+                    raise
+            await asyncio.sleep(_POLL_S)
+
+    async def _submit_once(
+        self, channel: str, function: str, argument: bytes, endorsers: tuple[str, ...]
+    ) -> str:
         transaction_id, proposal = await self.signatory.signed_proposal(
             channel, "_lifecycle", function, (argument,)
         )
@@ -282,21 +287,3 @@ class PeerAdmin:
                 f"{function} is invalid: {ValidationCode(status.result).name}", party=self.address
             )
         return transaction_id
-
-
-def _refusal(address: str, function: str, status: int, message: str) -> AdminError:
-    kind = RefusedError
-    if "already exists" in message and function.startswith("JoinChain"):
-        kind = ChannelExistsError
-    elif any(
-        text in message
-        for text in ("channel does not exist", "Invalid chain ID", "Unknown chain ID", "not found on peer")
-    ):
-        kind = ChannelNotFoundError
-    elif any(
-        text in message
-        for text in ("not found", "not defined", "not installed", "Entry not found", "no such")
-    ):
-        kind = NotFoundError
-    advice = next((advice for text, advice in _ADVICE.items() if text in message), "")
-    return kind(f"{function} was refused", party=address, answer=message, advice=advice, status=status)

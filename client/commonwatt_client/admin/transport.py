@@ -4,9 +4,17 @@ from typing import Any
 
 import grpc
 
-from commonwatt_client.admin.errors import AdminError, ConnectionFailedError, RefusedError, TimedOutError
-
-_LARGEST_MESSAGE_BYTES = 100 << 20
+from commonwatt_client._connection import ClientCertificate, Peer, details_of, endpoint
+from commonwatt_client._failures import parse_details
+from commonwatt_client.admin.errors import (
+    AdminError,
+    ConnectionFailedError,
+    InvalidInputError,
+    NotReadyError,
+    TimedOutError,
+)
+from commonwatt_client.admin.refusals import refusal
+from commonwatt_client.errors import ConfigurationError
 
 
 def open_channel(
@@ -17,28 +25,28 @@ def open_channel(
     client_key: bytes | None,
 ) -> Any:
     """A TLS channel; it connects at its first call."""
-    credentials = grpc.ssl_channel_credentials(tls_ca, client_key, client_certificate)
-    options: list[tuple[str, Any]] = [
-        ("grpc.max_receive_message_length", _LARGEST_MESSAGE_BYTES),
-        ("grpc.max_send_message_length", _LARGEST_MESSAGE_BYTES),
-        ("grpc.initial_reconnect_backoff_ms", 100),
-        ("grpc.max_reconnect_backoff_ms", 1000),
-    ]
-    if server_name:
-        options.append(("grpc.ssl_target_name_override", server_name))
-    return grpc.aio.secure_channel(address, credentials, options)
+    pair = None
+    if client_certificate is not None and client_key is not None:
+        pair = ClientCertificate(client_certificate, client_key)
+    try:
+        node = endpoint(Peer(address, tls_ca_cert=tls_ca, tls_server_name=server_name), pair)
+    except ConfigurationError as error:
+        raise InvalidInputError(str(error)) from error
+    return node.open(grpc.aio.secure_channel, grpc.aio.insecure_channel)
 
 
 def rpc_failure(action: str, address: str, error: grpc.aio.AioRpcError) -> AdminError:
     """The typed error for a failed call."""
-    code, details = error.code(), error.details() or error.code().name
-    if code is grpc.StatusCode.UNAVAILABLE:
+    code, text = error.code(), error.details() or error.code().name
+    said = [str(detail) for detail in parse_details(details_of(error))]
+    if code is grpc.StatusCode.DEADLINE_EXCEEDED:
+        return TimedOutError(f"cannot {action}: no answer in time", party=address)
+    failure = refusal(action, address, code.value[0], text, *said)
+    if code is grpc.StatusCode.UNAVAILABLE and not said and not isinstance(failure, NotReadyError):
         return ConnectionFailedError(
             f"cannot {action}",
             party=address,
-            answer=details,
+            answer=text,
             advice="check that it runs and that its TLS certificate is of the CA and names given",
         )
-    if code is grpc.StatusCode.DEADLINE_EXCEEDED:
-        return TimedOutError(f"cannot {action}: no answer in time", party=address)
-    return RefusedError(f"cannot {action}", party=address, answer=details, status=code.value[0])
+    return failure

@@ -1,0 +1,73 @@
+"""What peers and orderers mean by their refusals: the kind of error and the advice, by what their texts
+contain.
+"""
+
+from commonwatt_client.admin.errors import (
+    AdminError,
+    AlreadyDoneError,
+    ChannelExistsError,
+    ChannelNotFoundError,
+    NotFoundError,
+    NotReadyError,
+    RefusedError,
+)
+
+_JOIN_FIRST = "join it first"
+_NEXT_SEQUENCE = "query the committed definition and use its next()"
+_BE_ADMIN = "use an identity of the node's own organisation with the admin role"
+_WAIT = "wait until its peers and orderers have found each other, then ask again"
+
+# First match wins; texts as of Fabric 2.5 and 3.1.
+_MEANINGS: tuple[tuple[str, type[AdminError], str], ...] = (
+    ("no Raft leader", NotReadyError, _WAIT),
+    ("no peer combination can satisfy", NotReadyError, _WAIT),
+    ("failed to find any endorsing peers", NotReadyError, _WAIT),
+    ("no orderers could successfully", NotReadyError, _WAIT),
+    ("not installed on sufficient peers", NotReadyError, "approve with a package id in enough organisations"),
+    ("with unchanged content", AlreadyDoneError, ""),
+    ("with different parameters", RefusedError, _NEXT_SEQUENCE),
+    ("redefine the current committed sequence", AlreadyDoneError, ""),
+    ("channel already exists", ChannelExistsError, "it has joined already; ask how it stands"),
+    ("] already exists with state", ChannelExistsError, "it has joined already; ask how it stands"),
+    ("channel does not exist", ChannelNotFoundError, _JOIN_FIRST),
+    ("Failed to get policy manager for channel", ChannelNotFoundError, _JOIN_FIRST),
+    ("could not get last config for channel", ChannelNotFoundError, _JOIN_FIRST),
+    ("cannot find ledger for the channel", ChannelNotFoundError, _JOIN_FIRST),
+    ("channel '", ChannelNotFoundError, _JOIN_FIRST),
+    ("not found on peer", ChannelNotFoundError, _JOIN_FIRST),
+    ("no snapshot request", NotFoundError, "list the pending ones"),
+    ("no such block", NotFoundError, ""),
+    ("no such transaction", NotFoundError, ""),
+    ("chaincode install package", NotFoundError, "query the installed chaincodes for their package ids"),
+    ("could not fetch approved chaincode definition", NotFoundError, "approve it first"),
+    (" is not defined", NotFoundError, "commit its definition first"),
+    ("but new definition must be sequence", RefusedError, _NEXT_SEQUENCE),
+    (
+        "not agreed to by this org",
+        RefusedError,
+        "every endorsing organisation approves exactly this definition first",
+    ),
+    ("incorrect timestamp", RefusedError, "set this machine's clock: it differs too much from the node's"),
+    ("does not contain OU", RefusedError, _BE_ADMIN),
+    ("creator is malformed", RefusedError, "use an identity of an organisation that the node knows"),
+    ("access denied", RefusedError, _BE_ADMIN),
+    ("not satisfied: implicit policy evaluation failed", RefusedError, "collect the missing signatures"),
+    ("policy for [", RefusedError, "collect the missing signatures"),
+    (
+        "request body too large",
+        RefusedError,
+        "raise ChannelParticipation.MaxRequestBodySize in its orderer.yaml",
+    ),
+    ("404 page not found", RefusedError, "orderers before Fabric 3.1 lack this: use OrderingClient"),
+    ("HTTP status 405", RefusedError, "orderers before Fabric 3.1 lack this: use OrderingClient"),
+    ("docker build is disabled", RefusedError, "configure its ccaas external builder"),
+)
+
+
+def refusal(action: str, party: str, status: int, *answers: str) -> AdminError:
+    """The typed error for a refused action. answers: the node's text first, then what others said to it."""
+    answer = "; ".join(filter(None, answers))
+    kind, advice = next(
+        ((kind, advice) for text, kind, advice in _MEANINGS if text in answer), (RefusedError, "")
+    )
+    return kind(f"cannot {action}", party=party, answer=answer, advice=advice, status=status)
