@@ -1,0 +1,9 @@
+"""Serve the market contract to the peers of one organisation, configured by Fabric's standard variables."""
+
+import sys
+
+from .contract import Market
+from .shim import run_from_environment
+
+if __name__ == "__main__":
+    sys.exit(run_from_environment(Market()))

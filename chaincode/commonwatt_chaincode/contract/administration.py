@@ -1,0 +1,172 @@
+"""What the operator sets up: parameters, homes, the simulated clock."""
+
+from dataclasses import replace
+from typing import Any
+
+from ..ledger import (
+    CLOCK,
+    COMMUNITY,
+    LIVE,
+    SIMULATED,
+    Clock,
+    Community,
+    Home,
+    HomeAccount,
+    Version,
+    account_key,
+    decode_optional,
+    encode,
+    home_key,
+    round_key,
+    version_key,
+)
+from ..market.battery import battery_of
+from ..market.parameters import Parameters, as_json, changed
+from ..market.tariff import DAY_S
+from ..shim import Stub
+from .arguments import AdvanceClock, Configure, RegisterHome
+from .callers import OPERATOR, require_operator, require_role
+from .clock import forward, moved, require_no_at, time_of_day
+from .records import clock_of, community_of, emit, running_round_of
+from .refusals import Code, refuse
+
+CORRECTIONS_S = 8 * DAY_S
+"""How far back versions stay at hand: readings and requests of that age still find their tariff."""
+
+
+async def configure(stub: Stub, arguments: Configure) -> dict[str, Any]:
+    """Add a version of the parameters; the first call founds the community and starts its clock."""
+    caller = require_role(stub, OPERATOR)
+    community_value, clock_value = await stub.get_states([COMMUNITY, CLOCK])
+    community = decode_optional(Community, community_value)
+    if community is None:
+        community = Community(caller.mspid, arguments.clock or LIVE, (), stub.transaction_id)
+        clock = _first_clock(stub, community, arguments)
+        await stub.put_state(CLOCK, encode(clock))
+    else:
+        clock = clock_of(clock_value)
+        require_operator(stub, community.mspid)
+        _require_same_clock(community, arguments)
+        if community.clock == LIVE:
+            clock = replace(
+                clock, time=forward(clock.time, stub.timestamp.seconds), transaction=stub.transaction_id
+            )
+            await stub.put_state(CLOCK, encode(clock))
+    version = _next_version(stub, community, clock, arguments)
+    community = replace(
+        community,
+        versions=_still_needed((*community.versions, version), clock.time),
+        transaction=stub.transaction_id,
+    )
+    await stub.put_state(version_key(version.version), encode(version))
+    await stub.put_state(COMMUNITY, encode(community))
+    result = {
+        "version": version.version,
+        "starts_at": version.starts_at,
+        "parameters": as_json(version.parameters),
+        "transaction": stub.transaction_id,
+    }
+    emit(stub, "configured", result)
+    return result
+
+
+def _first_clock(stub: Stub, community: Community, arguments: Configure) -> Clock:
+    if community.clock == SIMULATED:
+        return Clock(arguments.at or 0, 0, stub.transaction_id)
+    require_no_at(arguments.at)
+    return Clock(stub.timestamp.seconds, 0, stub.transaction_id)
+
+
+def _require_same_clock(community: Community, arguments: Configure) -> None:
+    if arguments.clock not in (None, community.clock) or arguments.at is not None:
+        raise refuse(
+            Code.BAD_ARGUMENT, f"the channel's clock is {community.clock}; clock and at count at first only"
+        )
+
+
+def _next_version(stub: Stub, community: Community, clock: Clock, arguments: Configure) -> Version:
+    now = time_of_day(stub, community, clock)
+    starts_at = forward(now, now if arguments.starts_at is None else arguments.starts_at)
+    basis = community.parameters_at(starts_at) if community.versions else Parameters()
+    try:
+        parameters = changed(basis, arguments.parameters)
+    except ValueError as error:
+        raise refuse(Code.BAD_ARGUMENT, str(error)) from None
+    number = 1 + max((version.version for version in community.versions), default=0)
+    return Version(number, starts_at, parameters, stub.transaction_id)
+
+
+def _still_needed(versions: tuple[Version, ...], now: int) -> tuple[Version, ...]:
+    ordered = sorted(versions, key=lambda version: (version.starts_at, version.version))
+    past = [version for version in ordered if version.starts_at <= now - CORRECTIONS_S]
+    return tuple(ordered[max(0, len(past) - 1) :])
+
+
+async def register_home(stub: Stub, arguments: RegisterHome) -> dict[str, Any]:
+    """Register a home, or update its equipment, meter and owner; its account is never touched again."""
+    community_value, home_value = await stub.get_states([COMMUNITY, home_key(arguments.home)])
+    community = community_of(community_value)
+    caller = require_operator(stub, community.mspid)
+    parameters = community.versions[0].parameters
+    known = decode_optional(Home, home_value)
+    prosumer = arguments.home_class == "prosumer"
+    home = Home(
+        home=arguments.home,
+        mspid=arguments.mspid or caller.mspid,
+        owner=arguments.owner or "",
+        home_class=arguments.home_class,
+        pv_w=_given(arguments.pv_w, parameters.pv_w if prosumer else 0),
+        storage_wh=_given(arguments.storage_wh, parameters.storage_wh if prosumer else 0),
+        meter_salt=arguments.meter_salt,
+        meter_hash=arguments.meter_hash,
+        transaction=known.transaction if known else stub.transaction_id,
+    )
+    if home != known:
+        await stub.put_state(home_key(home.home), encode(replace(home, transaction=stub.transaction_id)))
+    if known is None:
+        account = HomeAccount(battery_of(parameters, home.storage_wh).e_min_wh, 0, -1, stub.transaction_id)
+        await stub.put_state(account_key(home.home), encode(account))
+    result = {
+        "home": home.home,
+        "home_class": home.home_class,
+        "pv_w": home.pv_w,
+        "storage_wh": home.storage_wh,
+        "changed": home != known,
+        "transaction": stub.transaction_id,
+    }
+    emit(stub, "home_registered", result)
+    return result
+
+
+def _given(value: int | None, default: int) -> int:
+    return default if value is None else value
+
+
+async def advance_clock(stub: Stub, arguments: AdvanceClock) -> dict[str, Any]:
+    """Move the channel's clock, or that of one running round; forward only."""
+    result: dict[str, Any] = {"at": arguments.at, "transaction": stub.transaction_id}
+    if arguments.round is None:
+        community_value, clock_value = await stub.get_states([COMMUNITY, CLOCK])
+        community = community_of(community_value)
+        require_operator(stub, community.mspid)
+        _require_simulated(community.clock)
+        clock = clock_of(clock_value)
+        time_s = forward(clock.time, arguments.at)
+        await stub.put_state(CLOCK, encode(replace(clock, time=time_s, transaction=stub.transaction_id)))
+    else:
+        key = round_key(arguments.round)
+        require_role(stub, OPERATOR)
+        round_ = running_round_of(await stub.get_state(key), arguments.round)
+        require_operator(stub, round_.community)
+        _require_simulated(round_.clock)
+        await stub.put_state(
+            key, encode(replace(moved(round_, arguments.at), transaction=stub.transaction_id))
+        )
+        result["round"] = arguments.round
+    emit(stub, "clock_advanced", result)
+    return result
+
+
+def _require_simulated(clock: str) -> None:
+    if clock != SIMULATED:
+        raise refuse(Code.CLOCK_NOT_SIMULATED, "the channel's clock is live: nobody moves it")

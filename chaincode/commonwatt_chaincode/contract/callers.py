@@ -1,0 +1,78 @@
+"""Who may do what: roles and ownership as the certificate's attributes state them."""
+
+from hashlib import sha256
+from hmac import compare_digest
+
+from ..ledger import Home
+from ..shim import ClientIdentity, Stub
+from .refusals import Code, refuse
+
+OPERATOR = "operator"
+GRID = "grid"
+HOME = "home"
+METER = "meter"
+ROLES = (OPERATOR, GRID, HOME, METER)
+
+
+def meter_hash(salt_hex: str, meter_id: str) -> str:
+    """SHA-256 (hex) of salt and meter id: how a meter is known without its id on the ledger."""
+    return sha256(bytes.fromhex(salt_hex) + meter_id.encode()).hexdigest()
+
+
+def require_member(stub: Stub) -> ClientIdentity:
+    """Anyone of the channel with a role of the market."""
+    caller = stub.creator
+    if caller.attribute("role") not in ROLES:
+        raise refuse(Code.FORBIDDEN, "the caller's certificate states no role of this market")
+    return caller
+
+
+def require_role(stub: Stub, *roles: str) -> ClientIdentity:
+    """A caller with one of these roles."""
+    caller = stub.creator
+    if caller.attribute("role") not in roles:
+        raise refuse(Code.FORBIDDEN, f"{stub.function} takes the role {' or '.join(roles)}")
+    return caller
+
+
+def require_operator(stub: Stub, community_mspid: str) -> ClientIdentity:
+    """The operator of this very community."""
+    caller = require_role(stub, OPERATOR)
+    if caller.mspid != community_mspid:
+        raise refuse(Code.FORBIDDEN, f"the operator of {caller.mspid} does not run this community")
+    return caller
+
+
+def require_home(stub: Stub, home: Home, *roles: str) -> ClientIdentity:
+    """The home itself, or (with role ``meter`` allowed) its meter: nobody else speaks for it."""
+    caller = require_role(stub, *roles)
+    if not speaks_for(caller, home):
+        raise refuse(Code.NOT_YOUR_METER, f"the caller's certificate does not own the meter of {home.home}")
+    return caller
+
+
+def speaks_for(caller: ClientIdentity, home: Home) -> bool:
+    """Whether the caller's organisation, home and meter are those of the registration."""
+    meter_id = caller.attribute("meter.id")
+    if caller.mspid != home.mspid or meter_id is None:
+        return False
+    if not compare_digest(meter_hash(home.meter_salt, meter_id), home.meter_hash):
+        return False
+    if caller.attribute("role") == METER:
+        return True
+    return caller.attribute("home.id") == home.home and home.owner in ("", caller.id)
+
+
+def require_own_or_overseer(stub: Stub, home: Home, community_mspid: str) -> None:
+    """The home itself, the community's operator, or the grid: others may not read a home's records."""
+    caller = require_member(stub)
+    role = caller.attribute("role")
+    if role == GRID or (role == OPERATOR and caller.mspid == community_mspid):
+        return
+    if not speaks_for(caller, home):
+        raise refuse(Code.NOT_YOUR_METER, f"the records of {home.home} are its own")
+
+
+def pseudonym(stub: Stub, home: str) -> str:
+    """A name for a home in one event, which says nothing about other events."""
+    return sha256(f"{stub.transaction_id}|{home}".encode()).hexdigest()[:16]

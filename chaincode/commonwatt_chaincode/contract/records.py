@@ -1,0 +1,76 @@
+"""Records that transactions need, with the refusal for each that does not exist."""
+
+from ..ledger import (
+    CLEARED,
+    VOID,
+    Clock,
+    Community,
+    Home,
+    HomeAccount,
+    Price,
+    Round,
+    decode,
+    encode,
+)
+from ..market.battery import Account
+from ..market.prices import PriceState
+from ..shim import Stub
+from .refusals import Code, refuse
+
+
+def community_of(value: bytes | None) -> Community:
+    """The community record."""
+    if value is None:
+        raise refuse(Code.NOT_CONFIGURED, "the operator has not configured this channel yet")
+    return decode(Community, value)
+
+
+def clock_of(value: bytes | None) -> Clock:
+    """The clock record."""
+    if value is None:
+        raise refuse(Code.NOT_CONFIGURED, "the operator has not configured this channel yet")
+    return decode(Clock, value)
+
+
+def prices_of(value: bytes | None) -> PriceState:
+    """The price history; empty before the first fill."""
+    return PriceState() if value is None else decode(Price, value).prices
+
+
+def home_of(value: bytes | None, home: str) -> Home:
+    """A registration."""
+    if value is None:
+        raise refuse(Code.UNKNOWN_HOME, f"home {home} is not registered")
+    return decode(Home, value)
+
+
+def account_of(value: bytes | None, home: str) -> HomeAccount:
+    """A home's account."""
+    if value is None:
+        raise refuse(Code.UNKNOWN_HOME, f"home {home} has no account")
+    return decode(HomeAccount, value)
+
+
+def round_of(value: bytes | None, number: int) -> Round:
+    """A round in any state."""
+    if value is None:
+        raise refuse(Code.UNKNOWN_ROUND, f"there is no round {number}")
+    return decode(Round, value)
+
+
+def running_round_of(value: bytes | None, number: int) -> Round:
+    """A round that is not closed."""
+    round_ = round_of(value, number)
+    if round_.state in (CLEARED, VOID):
+        raise refuse(Code.ROUND_CLOSED, f"round {number} is closed")
+    return round_
+
+
+def stored(account: HomeAccount) -> Account:
+    """The energy of a home's account as the rules see it."""
+    return Account(account.energy_wh, account.reserved_wh)
+
+
+def emit(stub: Stub, event: str, payload: object) -> None:
+    """Publish the transaction's one event."""
+    stub.set_event(event, encode(payload))

@@ -1,0 +1,349 @@
+"""What stands on the ledger: the records, their keys, and how both become bytes.
+
+Every bid, reading and bill has a key of its own, written without reading, so that homes never conflict with each
+other. Numbers in keys have a fixed width: the order of keys is the order of numbers, and a prefix is a range.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, TypeVar
+
+from .market.billing import Bill
+from .market.clearing import Clearing
+from .market.parameters import Parameters, as_json, changed
+from .market.prices import PriceState
+
+OPEN = "OPEN"
+OFFERS = "OFFERS"
+CLEARED = "CLEARED"
+VOID = "VOID"
+CANCELLED = "CANCELLED"
+WITHDRAWN = "WITHDRAWN"
+
+LIVE = "live"
+SIMULATED = "simulated"
+
+COMMUNITY = "community"
+CLOCK = "clock"
+PRICE = "price"
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """One version of the parameters; it counts for what begins at ``starts_at`` or later."""
+
+    version: int
+    starts_at: int
+    parameters: Parameters
+    transaction: str
+
+
+@dataclass(frozen=True, slots=True)
+class Community:
+    """Whose channel it is, which clock it runs on, and the versions of its parameters that may still be needed."""
+
+    mspid: str
+    clock: str
+    versions: tuple[Version, ...]
+    transaction: str
+
+    def version_at(self, time_s: int) -> Version:
+        """The version that started last by then, or the oldest kept. Versions are ordered by start, then number."""
+        started = [version for version in self.versions if version.starts_at <= time_s]
+        return started[-1] if started else self.versions[0]
+
+    def parameters_at(self, time_s: int) -> Parameters:
+        """The parameters that count for what begins at this time."""
+        return self.version_at(time_s).parameters
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """The market time of the last opening (or configuration) and the number of the last round."""
+
+    time: int
+    last_round: int
+    transaction: str
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """The price history; only closings write it."""
+
+    prices: PriceState
+    round: int
+    transaction: str
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """A registration. The meter's id is known by its salted hash alone."""
+
+    home: str
+    mspid: str
+    owner: str
+    home_class: str
+    pv_w: int
+    storage_wh: int
+    meter_salt: str
+    meter_hash: str
+    transaction: str
+
+
+@dataclass(frozen=True, slots=True)
+class HomeAccount:
+    """What a home may still use and sell, and until when it is metered (-1 before the first reading)."""
+
+    energy_wh: int
+    reserved_wh: int
+    metered_until: int
+    transaction: str
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """A round. Its tariff, prices and parameters are fixed when it opens; ``time`` is its clock where simulated."""
+
+    number: int
+    state: str
+    clock: str
+    community: str
+    minute: int
+    tou_uaud_per_kwh: int
+    sell_price_uaud_per_kwh: int
+    opened_at: int
+    offers_from: int
+    closes_at: int
+    time: int
+    parameters_version: int
+    parameters: Parameters
+    prices: PriceState
+    transaction: str
+
+
+@dataclass(frozen=True, slots=True)
+class Bid:
+    """A bidding request (``kind`` R) or an offer (O) in a round; the price is a request's limit."""
+
+    kind: str
+    id: str
+    round: int
+    home: str
+    energy_wh: int
+    price_uaud_per_kwh: int
+    interval_start: int
+    state: str
+    transaction: str
+
+
+@dataclass(frozen=True, slots=True)
+class RequestRecord:
+    """A home's request for an interval, open or as it ended; ``round`` is 0 for one without bidding."""
+
+    request: str
+    round: int
+    home: str
+    interval_start: int
+    energy_wh: int
+    p2p_energy_wh: int
+    grid_energy_wh: int
+    p2p_amount_naud: int
+    grid_amount_naud: int
+    amount_naud: int
+    state: str
+    transaction: str
+
+
+@dataclass(frozen=True, slots=True)
+class SaleRecord:
+    """What a home sold in a round to requests for intervals that began at one time."""
+
+    offer: str
+    round: int
+    home: str
+    interval_start: int
+    sold_wh: int
+    revenue_naud: int
+    transaction: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReadingRecord:
+    """A metered interval, what it came to, and the account before it (from which a correction is computed)."""
+
+    home: str
+    interval_start: int
+    interval_end: int
+    version: int
+    use_wh: int
+    generation_wh: int
+    own_wh: int
+    need_wh: int
+    charged_wh: int
+    spill_wh: int
+    grid_charge_wh: int
+    energy_before_wh: int
+    reserved_before_wh: int
+    capacity_wh: int
+    parameters_version: int
+    tou_uaud_per_kwh: int
+    feed_in_uaud_per_kwh: int
+    spill_price_uaud_per_kwh: int
+    transaction: str
+
+
+@dataclass(frozen=True, slots=True)
+class BillRecord:
+    """A home's bill of a day."""
+
+    home: str
+    day: int
+    version: int
+    bill: Bill
+    transaction: str
+
+
+Record = TypeVar("Record")
+
+
+# Keys
+
+
+def version_key(version: int) -> str:
+    """A version of the parameters, kept for good."""
+    return f"parameters/{version:06d}"
+
+
+def home_key(home: str) -> str:
+    """A registration."""
+    return f"home/{home}"
+
+
+def account_key(home: str) -> str:
+    """A home's battery account."""
+    return f"account/{home}"
+
+
+def round_key(number: int) -> str:
+    """A round; every bid reads it, closing writes it."""
+    return f"round/{number:08d}"
+
+
+def result_key(number: int) -> str:
+    """The award of a closed round."""
+    return f"result/{number:08d}"
+
+
+def bids_prefix(number: int) -> str:
+    """All bids of a round."""
+    return f"bid/{number:08d}/"
+
+
+def request_bid_key(number: int, home: str) -> str:
+    """A home's request in a round."""
+    return f"{bids_prefix(number)}R/{home}"
+
+
+def offer_bid_key(number: int, home: str) -> str:
+    """A home's offer in a round."""
+    return f"{bids_prefix(number)}O/{home}"
+
+
+def request_key(interval_start: int, home: str) -> str:
+    """A home's request for an interval; there is one at most."""
+    return f"request/{interval_start:011d}/{home}"
+
+
+def sale_key(interval_start: int, home: str, number: int) -> str:
+    """A home's sale in a round to requests for intervals that began at one time."""
+    return f"sale/{interval_start:011d}/{home}/{number:08d}"
+
+
+def reading_prefix(interval_start: int, home: str) -> str:
+    """All versions of a reading."""
+    return f"reading/{interval_start:011d}/{home}/"
+
+
+def reading_key(interval_start: int, home: str, version: int) -> str:
+    """One version of a reading."""
+    return f"{reading_prefix(interval_start, home)}{version:04d}"
+
+
+def span_of(kind: str, from_s: int, to_s: int) -> tuple[str, str]:
+    """The range of requests, sales or readings (``kind``) whose interval begins in [from_s, to_s)."""
+    return f"{kind}/{max(0, from_s):011d}/", f"{kind}/{max(0, to_s):011d}/"
+
+
+def bill_key(day: int, home: str) -> str:
+    """A home's bill of a day."""
+    return f"{bills_prefix(day)}{home}"
+
+
+def bills_prefix(day: int) -> str:
+    """All bills of a day."""
+    return f"bill/{day:06d}/"
+
+
+def range_of(prefix: str) -> tuple[str, str]:
+    """The range of keys that begin with ``prefix``, which ends in a slash: the next character after it is 0."""
+    return prefix, prefix[:-1] + "0"
+
+
+# Values
+
+
+def encode(record: object) -> bytes:
+    """A record as JSON with sorted keys and no spaces: the same bytes on every peer."""
+    return json.dumps(to_json(record), sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def to_json(value: Any) -> Any:
+    """A record as JSON values."""
+    if isinstance(value, Parameters):
+        return as_json(value)
+    if hasattr(value, "__dataclass_fields__"):
+        return {field.name: to_json(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, tuple):
+        if hasattr(value, "_asdict"):
+            return value._asdict()
+        return [to_json(item) for item in value]
+    if isinstance(value, Mapping):
+        return {name: to_json(item) for name, item in value.items()}
+    return value
+
+
+def decode(kind: type[Record], value: bytes) -> Record:
+    """The record of this kind that ``encode`` wrote."""
+    members = json.loads(value)
+    if "parameters" in members:
+        members["parameters"] = changed(Parameters(), members["parameters"])
+    if "prices" in members:
+        members["prices"] = _prices(members["prices"])
+    if "versions" in members:
+        members["versions"] = tuple(
+            Version(**version | {"parameters": changed(Parameters(), version["parameters"])})
+            for version in members["versions"]
+        )
+    if "bill" in members:
+        members["bill"] = Bill(**members["bill"])
+    return kind(**members)
+
+
+def decode_optional(kind: type[Record], value: bytes | None) -> Record | None:
+    """The record, or None where the ledger holds none."""
+    return None if value is None else decode(kind, value)
+
+
+def _prices(members: Mapping[str, Any]) -> PriceState:
+    return PriceState(tuple(members["hist_s"]), tuple(members["hist_b"]), members["redundancy_wh"])
+
+
+def award(clearing: Clearing) -> dict[str, Any]:
+    """A clearing as JSON values, as ``close_round`` answers and publishes it."""
+    return {
+        "fills": [fill._asdict() for fill in clearing.fills],
+        "requests": [result._asdict() for result in clearing.requests],
+        "offers": [result._asdict() for result in clearing.offers],
+        "totals": to_json(clearing.totals),
+    }
