@@ -7,7 +7,7 @@ from .configuration import ServerConfig, config_from_environment
 from .contract import Contract, Handler, Roles, evaluate, query, transaction
 from .dispatch import chaincode
 from .endorsement import KeyEndorsementPolicy
-from .errors import ChaincodeCallError, ConfigurationError, PeerError, Refusal, StreamClosed
+from .errors import ChaincodeCallError, ConfigurationError, InvalidRequest, PeerError, Refusal, StreamClosed
 from .identity import ClientIdentity
 from .keys import create_composite_key, split_composite_key
 from .proposal import SignedProposal
@@ -22,6 +22,7 @@ __all__ = [
     "ConfigurationError",
     "Contract",
     "Handler",
+    "InvalidRequest",
     "KeyEndorsementPolicy",
     "KeyModification",
     "KeyValue",

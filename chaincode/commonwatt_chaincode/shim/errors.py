@@ -31,6 +31,10 @@ class PeerError(Exception):
         return f"peer refused {self.request}: {self.message}"
 
 
+class InvalidRequest(ValueError):
+    """The contract asked for what no peer could do, such as writing an empty key; the caller reads why."""
+
+
 class StreamClosed(Exception):
     """The peer's stream ended while the transaction was waiting; its outcome can no longer be reported."""
 

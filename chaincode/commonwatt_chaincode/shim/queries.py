@@ -6,6 +6,7 @@ from typing import Any, Generic
 from fabric_protos.ledger.queryresult import kv_query_result_pb2
 from fabric_protos.peer import chaincode_shim_pb2
 
+from .errors import InvalidRequest
 from .exchange import Exchange
 from .results import KeyModification, KeyValue, Page, Row, Timestamp
 
@@ -43,7 +44,7 @@ class Query(Generic[Row]):
     async def page(self, page_size: int, bookmark: str) -> Page[Row]:
         """At most ``page_size`` rows from ``bookmark`` on."""
         if page_size < 1:
-            raise ValueError(f"a page needs at least one row, not {page_size}")
+            raise InvalidRequest(f"a page needs at least one row, not {page_size}")
         wanted = chaincode_shim_pb2.QueryMetadata(pageSize=page_size, bookmark=bookmark)
         answer = await self._ask(self._kind, self._request(wanted.SerializeToString()))
         about = chaincode_shim_pb2.QueryResponseMetadata.FromString(answer.metadata)

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from fabric_protos.peer import chaincode_event_pb2, chaincode_pb2, chaincode_shim_pb2, proposal_response_pb2
 
 from .contract import Handler
-from .errors import ChaincodeCallError, PeerError, Refusal, StreamClosed
+from .errors import ChaincodeCallError, InvalidRequest, PeerError, Refusal, StreamClosed
 from .exchange import Exchange, Offers
 from .proposal import read_signed_proposal
 from .results import Response
@@ -122,7 +122,7 @@ class LocalSession:
             raise
         except Refusal as refusal:
             response = Response(refusal.status, str(refusal))
-        except (PeerError, ChaincodeCallError) as error:
+        except (PeerError, ChaincodeCallError, InvalidRequest) as error:
             response = Response(500, str(error))
         except Exception as error:
             where = "".join(traceback.format_tb(error.__traceback__))

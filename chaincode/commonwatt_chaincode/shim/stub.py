@@ -12,7 +12,7 @@ from fabric_protos.peer import chaincode_pb2, chaincode_shim_pb2, proposal_respo
 
 from . import keys
 from .endorsement import VALIDATION_PARAMETER
-from .errors import ChaincodeCallError, PeerError
+from .errors import ChaincodeCallError, InvalidRequest, PeerError
 from .exchange import Exchange
 from .identity import ClientIdentity, parse_creator
 from .proposal import SignedProposal
@@ -261,7 +261,7 @@ class Stub:
     def set_event(self, name: str, payload: bytes) -> None:
         """The one event that is published when this transaction commits; a later call replaces it."""
         if not name:
-            raise ValueError("an event needs a name")
+            raise InvalidRequest("an event needs a name")
         self._exchange.event = (name, payload)
 
     async def flush_writes(self) -> None:
@@ -291,5 +291,5 @@ class Stub:
 
 def _named(collection: str) -> str:
     if not collection:
-        raise ValueError("a private data collection needs a name")
+        raise InvalidRequest("a private data collection needs a name")
     return collection

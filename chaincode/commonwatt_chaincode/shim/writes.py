@@ -5,6 +5,7 @@ from typing import Any
 
 from fabric_protos.peer import chaincode_shim_pb2
 
+from .errors import InvalidRequest
 from .keys import checked_key
 
 _Message = chaincode_shim_pb2.ChaincodeMessage
@@ -21,7 +22,7 @@ class WriteBuffer:
     def put(self, collection: str, key: str, value: bytes) -> None:
         """Keep a value for ``key``."""
         if not value:
-            raise ValueError(f"the value of {key!r} may not be empty: it would read back as no value")
+            raise InvalidRequest(f"the value of {key!r} may not be empty: it would read back as no value")
         self._keep(collection, key, "", _Record(type=_Record.PUT_STATE, value=value))
 
     def delete(self, collection: str, key: str) -> None:
