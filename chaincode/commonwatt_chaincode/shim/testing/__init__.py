@@ -1,5 +1,7 @@
 """Contracts tested without a network: an in-memory ledger with Fabric's rules, the determinism guard."""
 
-from .ledger import Invocation, MemoryLedger, caller
+from .ledger import Invocation, MemoryLedger
+from .peer import WirePeer
+from .proposals import caller
 
-__all__ = ["Invocation", "MemoryLedger", "caller"]
+__all__ = ["Invocation", "MemoryLedger", "WirePeer", "caller"]

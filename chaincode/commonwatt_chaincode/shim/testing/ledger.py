@@ -14,22 +14,16 @@ from typing import Any
 
 from fabric_protos.peer import chaincode_pb2, chaincode_shim_pb2, proposal_response_pb2
 
-from ..arguments import plain
 from ..contract import Contract, Handler
 from ..dispatch import as_handler
 from ..results import EPOCH, Timestamp
 from ..session import LocalSession
+from .messages import answer, argument_bytes, ready, reply, start
 from .proposals import caller, signed_proposal
-from .simulation import RangeRead, Refused, Simulation
+from .simulation import RangeRead, Simulation
 from .state import Place, Version, WorldState
 
 _Message = chaincode_shim_pb2.ChaincodeMessage
-_READY = chaincode_pb2.ChaincodeAdditionalParams(
-    use_write_batch=True,
-    max_size_write_batch=1000,
-    use_get_multiple_keys=True,
-    max_size_get_multiple_keys=1000,
-)
 
 
 @dataclass(frozen=True)
@@ -121,7 +115,7 @@ class MemoryLedger:
         number = f"{self.channel_id} {self._proposals}".encode()
         transaction_id = transaction_id or hashlib.sha256(number).hexdigest()
         when = Timestamp(timestamp, 0) if isinstance(timestamp, int) else timestamp or EPOCH
-        values = [_argument(argument) for argument in (name, *arguments)]
+        values = [argument_bytes(argument) for argument in (name, *arguments)]
         proposal = signed_proposal(self.channel_id, creator or caller(), when, transient or {})
         simulation = Simulation(self.state, transaction_id, self._collections)
         answer = await self._run(self._name, values, proposal, simulation)
@@ -180,11 +174,11 @@ class MemoryLedger:
             spec = chaincode_pb2.ChaincodeSpec.FromString(request.payload)
             called, _, channel = spec.chaincode_id.name.partition("/")
             if called not in self._handlers or channel not in ("", self.channel_id):
-                session.receive(_message(_Message.ERROR, request, f"chaincode {called} not found".encode()))
+                session.receive(reply(_Message.ERROR, request, f"chaincode {called} not found".encode()))
                 return
             inner = await self._run(called, list(spec.input.args), proposal, simulation)
             inner.ClearField("chaincode_event")
-            session.receive(_message(_Message.RESPONSE, request, inner.SerializeToString()))
+            session.receive(reply(_Message.RESPONSE, request, inner.SerializeToString()))
 
         def send(message: bytes) -> None:
             request = _Message.FromString(message)
@@ -193,18 +187,11 @@ class MemoryLedger:
             elif request.type == _Message.INVOKE_CHAINCODE:
                 calls.add(asyncio.ensure_future(call(request)))
             else:
-                session.receive(_answer(simulation, name, request))
+                session.receive(answer(simulation, name, request))
 
         session = LocalSession(self._handlers[name], send)
-        session.receive(_Message(type=_Message.READY, payload=_READY.SerializeToString()).SerializeToString())
-        start = _Message(
-            type=_Message.TRANSACTION,
-            channel_id=self.channel_id,
-            txid=simulation.transaction_id,
-            payload=chaincode_pb2.ChaincodeInput(args=arguments).SerializeToString(),
-            proposal=proposal,
-        )
-        session.receive(start.SerializeToString())
+        session.receive(ready(1000, 1000))
+        session.receive(start(self.channel_id, simulation.transaction_id, arguments, proposal))
         return await ended
 
     def _key(self, place: Place) -> Any:
@@ -216,27 +203,3 @@ class MemoryLedger:
         if isinstance(key, Place):
             return key
         return Place(self._name, "", key) if isinstance(key, str) else Place(self._name, *key)
-
-
-def _argument(argument: Any) -> bytes:
-    if isinstance(argument, bytes):
-        return argument
-    if isinstance(argument, str):
-        return argument.encode()
-    return json.dumps(plain(argument), ensure_ascii=False).encode()
-
-
-def _answer(simulation: Simulation, namespace: str, request: Any) -> bytes:
-    try:
-        payload = simulation.answer(namespace, request.type, request.payload)
-    except Refused as refused:
-        return _message(_Message.ERROR, request, str(refused).encode())
-    return _message(_Message.RESPONSE, request, payload)
-
-
-def _message(kind: int, request: Any, payload: bytes) -> bytes:
-    message = _Message(type=kind, channel_id=request.channel_id, txid=request.txid, payload=payload)
-    return bytes(message.SerializeToString())
-
-
-__all__ = ["Invocation", "MemoryLedger", "caller"]
