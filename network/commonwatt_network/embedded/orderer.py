@@ -18,8 +18,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fabric_protos.common import common_pb2
-
 from commonwatt_network.embedded.admission import Rejection, Status
 from commonwatt_network.embedded.block_store import BlockStore
 from commonwatt_network.embedded.blocks import (
@@ -101,6 +99,11 @@ class Orderer:
             known = (config, is_consenter(config, self.tls_certificate_pem, self.signer))
             self._relations[channel_id] = known
         return known[1]
+
+    def leads(self, channel_id: str) -> bool:
+        """Whether this node signs the channel's blocks. Raises UnknownChannel."""
+        channel = self.channel(channel_id)
+        return channel.signer is self.signer and not channel.faults.no_leader
 
     def channel_info(self, channel_id: str) -> ChannelInfo:
         """Raises UnknownChannel."""

@@ -179,6 +179,10 @@ class OrderedChannel:
             self._subscriptions.discard(subscription)
             self._changed.set()
 
+    def block(self, number: int) -> Any:
+        """A `common.Block`, shared with other readers. Raises IndexError."""
+        return self.store.block(number)
+
     async def wait_for_height(self, height: int) -> None:
         """Returns when the channel has `height` blocks or is closed."""
         async with self._new_block:
