@@ -64,8 +64,11 @@ def ensure_identities(nodes: Nodes) -> Roster:
         _ensure_admin(layout, organization, authorities, member.days_valid)
         for peer in (node for node in nodes.peers if node.organization == organization):
             _ensure_node(layout, peer.directory, authorities, "peer", peer.name, member.days_valid)
-        server = f"chaincode.{organization}"
-        _ensure_tls(layout.chaincode_tls(organization), authorities.tls, server, member.days_valid)
+        for name, folder in (
+            (f"chaincode.{organization}", layout.chaincode_tls(organization)),
+            (f"peers.{organization}", layout.chaincode_client_tls(organization)),
+        ):
+            _ensure_tls(folder, authorities.tls, name, member.days_valid)
         roster = user_attributes(nodes, organization)
         for user, attributes in roster.items():
             if user != ADMIN:

@@ -77,6 +77,10 @@ class Layout:
     def chaincode_tls(self, organization: str) -> Path:
         return self.organization(organization) / "chaincode" / "tls"
 
+    def chaincode_client_tls(self, organization: str) -> Path:
+        """What the organisation's peers show to its chaincode servers."""
+        return self.organization(organization) / "chaincode" / "client"
+
     def genesis_block(self, channel: str) -> Path:
         return self.blocks / f"{channel}.block"
 

@@ -32,6 +32,8 @@ CHANNELS_PATH = "/participation/v1/channels"
 MAXIMUM_REQUEST_BYTES = 1 << 20
 FORM_CONTENT_TYPE = re.compile("multipart/form-data*")
 
+WIRE_ERROR = "proto: cannot parse invalid wire-format data"
+
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -89,6 +91,8 @@ class Participation:
                 "config": channel.last_config_number,
             }
             number = known[wanted] if wanted in known else int(wanted)
+            if number == -1:  # which Fabric reads as the newest
+                number = channel.height - 1
             if not 0 <= number < channel.height:
                 raise IndexError(f"no such block number [{number}] in index")
             content = channel.store.encoded_block(number)
@@ -103,7 +107,7 @@ class Participation:
             block = common_pb2.Block.FromString(content)
         except DecodeError as error:
             raise RequestError(
-                400, f"cannot unmarshal file part config-block into a block: {error}"
+                400, f"cannot unmarshal file part config-block into a block: {WIRE_ERROR}"
             ) from error
         try:
             info = await self.orderer.join(block)
@@ -121,7 +125,7 @@ class Participation:
             envelope = common_pb2.Envelope.FromString(content)
         except DecodeError as error:
             raise RequestError(
-                400, f"cannot unmarshal file part config-update-envelope into an envelope: {error}"
+                400, f"cannot unmarshal file part config-update-envelope into an envelope: {WIRE_ERROR}"
             ) from error
         channel_id = _updated_channel(envelope)
         try:
@@ -182,6 +186,8 @@ async def _answer_errors(request: web.Request, handler: Handler) -> web.StreamRe
         return await handler(request)
     except RequestError as error:
         return _json({"error": str(error)}, error.status, error.headers)
+    except web.HTTPNotFound:
+        return web.Response(text="404 page not found\n", status=404)
 
 
 def _refuse_method(allowed: str) -> Handler:
@@ -207,6 +213,8 @@ def _channel_id(request: web.Request) -> str:
 def _updated_channel(envelope: Any) -> str:
     try:
         payload, header, _ = headers_of(envelope)
+        if not payload.HasField("header"):
+            raise RequestError(400, "invalid config update envelope: bad header")
         if header.type != common_pb2.CONFIG_UPDATE:
             raise RequestError(400, "invalid config update envelope: bad type")
         if not header.channel_id:
@@ -235,14 +243,18 @@ async def _form_file(request: web.Request, name: str) -> bytes:
             while chunk := await part.read_chunk():
                 total += len(chunk)
                 if total > MAXIMUM_REQUEST_BYTES:
-                    raise ValueError("http: request body too large")
+                    raise RequestError(
+                        400, "cannot read form from request body: http: request body too large"
+                    )
                 content += chunk
             if part.filename is None:
                 values += 1
             else:
                 files[part.name or ""] = bytes(content)
+    except RequestError:
+        raise
     except (ValueError, AssertionError, web.HTTPException) as error:
-        raise RequestError(400, f"cannot read form from request body: {error}") from error
+        raise RequestError(400, "cannot read form from request body: multipart: NextPart: EOF") from error
     if name not in files:
         raise RequestError(400, f"form does not contains part key: {name}")
     if len(files) != 1 or values:

@@ -7,18 +7,29 @@ texts.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import lru_cache
 from hashlib import sha256
 from typing import Any
 
+from cryptography import x509
 from fabric_protos.common import common_pb2
+from fabric_protos.msp import identities_pb2
 from fabric_protos.peer import chaincode_pb2, proposal_pb2, transaction_pb2
 from google.protobuf.message import DecodeError
 
 from commonwatt_network.embedded.msp import Identity, IdentityError, IdentityRegistry
 
 
+TIME_WINDOW_S = 15 * 60  # `peer.authentication.timewindow` of a real peer
+
+
 class ProposalError(Exception):
     """A proposal is refused before any chaincode runs; the message is Fabric's."""
+
+
+class ProposalFiltered(Exception):
+    """A proposal does not even reach the endorser (expired certificate, clock too far off)."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +97,7 @@ def unpack_proposal(signed: Any) -> Proposal:
     )
 
 
-def check_proposal(proposal: Proposal, identities: IdentityRegistry, now_s: float) -> Identity:
+def check_proposal(proposal: Proposal, identities: IdentityRegistry) -> Identity:
     """The creator of a proposal that is well formed and signed. Raises ProposalError."""
     header, creator_header = proposal.channel_header, proposal.signature_header
     if header.type not in (common_pb2.ENDORSER_TRANSACTION, common_pb2.CONFIG):
@@ -114,14 +125,39 @@ def check_proposal(proposal: Proposal, identities: IdentityRegistry, now_s: floa
         ) from None
     try:
         identity.validate()
-        if identity.expires_at.timestamp() < now_s:
-            raise IdentityError("certificate expired")
         identity.verify(proposal.signed.proposal_bytes, proposal.signed.signature)
     except IdentityError:
         raise ProposalError(
             f"access denied: channel [{header.channel_id}] creator org [{identity.mspid}]"
         ) from None
     return identity
+
+
+def filter_proposal(proposal: Proposal, now_s: float) -> None:
+    """A peer's authentication filters. Raises ProposalFiltered. `now_s`: the peer's clock, epoch seconds."""
+    try:
+        serialized = identities_pb2.SerializedIdentity.FromString(proposal.creator)
+        expires_at = certificate_expiry(serialized.id_bytes)
+    except (DecodeError, ValueError):
+        expires_at = None  # no certificate: the endorser's own checks refuse it
+    if expires_at is not None and expires_at < now_s:
+        raise ProposalFiltered("proposal client identity expired")
+    stamp = proposal.channel_header.timestamp
+    if abs(stamp.seconds + stamp.nanos / 1e9 - now_s) > TIME_WINDOW_S:
+        raise ProposalFiltered(
+            f"request unauthorized due to incorrect timestamp {_utc(stamp.seconds, stamp.nanos)}, "
+            f"peer time {_utc(int(now_s), int(now_s % 1 * 1e9))}, peer.authentication.timewindow 15m0s"
+        )
+
+
+@lru_cache(maxsize=2048)
+def certificate_expiry(pem: bytes) -> float:
+    """Epoch seconds. Raises ValueError for what is no certificate."""
+    return x509.load_pem_x509_certificate(pem).not_valid_after_utc.timestamp()
+
+
+def _utc(seconds: int, nanos: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S") + f".{nanos:09d} +0000 UTC"
 
 
 def transaction_id(nonce: bytes, creator: bytes) -> str:

@@ -6,6 +6,7 @@ exactly one block: a crash loses either nothing of a block or all of it, and nev
 
 from commonwatt_network.embedded.ledger.database import LedgerDamaged
 from commonwatt_network.embedded.ledger.ledger import BlockCommit, CommittedTransaction, Ledger
+from commonwatt_network.embedded.ledger.private import ExpiringKey, PrivateUpdates, PrivateWrite
 from commonwatt_network.embedded.ledger.state import StateView, hashed_namespace, private_namespace
 from commonwatt_network.embedded.ledger.values import Version, VersionedValue
 
@@ -19,4 +20,7 @@ __all__ = [
     "VersionedValue",
     "hashed_namespace",
     "private_namespace",
+    "PrivateUpdates",
+    "PrivateWrite",
+    "ExpiringKey",
 ]

@@ -17,6 +17,7 @@ create table state (
     namespace text not null, key blob not null, value blob not null, metadata blob not null,
     block integer not null, position integer not null, primary key (namespace, key)
 ) without rowid;
+create index state_metadata on state (namespace) where metadata <> x'';
 create table history (
     namespace text not null, key blob not null, block integer not null, position integer not null,
     primary key (namespace, key, block, position)

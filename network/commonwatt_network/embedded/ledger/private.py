@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import sqlite3
 from dataclasses import dataclass, field
+from hashlib import sha256
+
+from fabric_protos.ledger.rwset.kvrwset import kv_rwset_pb2 as kv
 
 from commonwatt_network.embedded.ledger.state import Location, hashed_namespace, private_namespace
 from commonwatt_network.embedded.ledger.values import Version
@@ -41,6 +44,7 @@ class PrivateUpdates:
     writes: list[PrivateWrite] = field(default_factory=list)
     expiring: list[ExpiringKey] = field(default_factory=list)
     missing: list[tuple[int, str, str]] = field(default_factory=list)
+    purged: list[tuple[str, str, bytes]] = field(default_factory=list)
     committed_txids: list[str] = field(default_factory=list)
 
 
@@ -73,11 +77,30 @@ class PrivateData:
                 "insert or ignore into missing_private_writes values (?, ?, ?, ?)",
                 [(block_number, *missing) for missing in updates.missing],
             )
+        for namespace, collection, key_hash in updates.purged:
+            self._purge(namespace, collection, key_hash)
         if updates.committed_txids:
             database.executemany(
                 "delete from transient_writes where txid = ?", [(txid,) for txid in updates.committed_txids]
             )
         self._expire(block_number)
+
+    def _purge(self, namespace: str, collection: str, key_hash: bytes) -> None:
+        """Take a purged key out of every write set that was stored before."""
+        rows = self._database.execute(
+            "select block, position, rwset from private_writes where namespace = ? and collection = ?",
+            (namespace, collection),
+        ).fetchall()
+        for block, position, encoded in rows:
+            rwset = kv.KVRWSet.FromString(encoded)
+            kept = [write for write in rwset.writes if sha256(write.key.encode()).digest() != key_hash]
+            if len(kept) < len(rwset.writes):
+                rwset = kv.KVRWSet(writes=kept, metadata_writes=rwset.metadata_writes)
+                self._database.execute(
+                    "update private_writes set rwset = ? "
+                    "where block = ? and position = ? and namespace = ? and collection = ?",
+                    (rwset.SerializeToString(), block, position, namespace, collection),
+                )
 
     def due(self, block_number: int) -> list[tuple[Location, Version]]:
         """Keys and hashed keys that end with this block, if nothing has overwritten that version since."""

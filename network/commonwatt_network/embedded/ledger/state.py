@@ -35,6 +35,12 @@ class State:
     def __init__(self, database: sqlite3.Connection) -> None:
         self._database = database
         self._views: set[StateView] = set()
+        rows = database.execute("select distinct namespace from state where metadata <> x''").fetchall()
+        self._with_metadata: set[str] = {row[0] for row in rows}
+
+    def has_metadata(self, namespace: str) -> bool:
+        """Whether any key of the namespace has, or ever had, metadata: most have none, and need no look."""
+        return namespace in self._with_metadata
 
     def get(self, namespace: str, key: bytes) -> VersionedValue | None:
         row = self._database.execute(
@@ -78,6 +84,7 @@ class State:
             for location, value in updates.items()
             if value is not None
         ]
+        self._with_metadata.update(location[0] for location, value in updates.items() if value and value.metadata)
         if deletions:
             self._database.executemany("delete from state where namespace = ? and key = ?", deletions)
         if writes:

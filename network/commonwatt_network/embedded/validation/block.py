@@ -1,0 +1,146 @@
+"""Validating one block: a TxValidationCode for every transaction, and all that the valid ones change."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from commonwatt_network.embedded.blocks import TRANSACTIONS_FILTER, header_hash
+from commonwatt_network.embedded.ledger import BlockCommit, Ledger, Version
+from commonwatt_network.embedded.msp import IdentityError, IdentityRegistry
+from commonwatt_network.embedded.policies import Policy, PolicyError
+from commonwatt_network.embedded.transaction import Codes, Transaction
+from commonwatt_network.embedded.validation.conflicts import find_conflict
+from commonwatt_network.embedded.validation.endorsement import NamespaceCheck, endorsers, metadata_writes
+from commonwatt_network.embedded.validation.private import Collections, Fetch, PrivateCommit
+from commonwatt_network.embedded.validation.updates import BlockUpdates
+
+
+class Rules(Collections, Protocol):
+    """The channel's rules as of the block before."""
+
+    @property
+    def registry(self) -> IdentityRegistry:
+        """Whose identities count."""
+
+    def chaincode_policy(self, name: str) -> bytes | None:
+        """A chaincode's serialized ApplicationPolicy; None where it has no definition."""
+
+    def collection_policy(self, namespace: str, collection: str) -> bytes:
+        """A collection's own; empty where the chaincode's applies. Raises PolicyError if there is none such."""
+
+    def compile(self, policy: bytes) -> Policy:
+        """Raises PolicyError."""
+
+
+def validate_block(
+    block: Any, transactions: Sequence[Transaction], ledger: Ledger, rules: Rules, fetch: Fetch
+) -> BlockCommit:
+    """The block with its validation codes filled in, ready to be appended to the ledger.
+
+    First every transaction is judged by itself (signatures, policies, duplicates), then the valid ones in order
+    against the state and against those before them, as Fabric does.
+    """
+    number = block.header.number
+    codes = _check_each(transactions, ledger, rules)
+    updates = BlockUpdates(ledger.state)
+    private = PrivateCommit(number, rules, fetch, updates)
+    for position, transaction in enumerate(transactions):
+        if codes[position] != Codes.VALID or transaction.endorsed is None:
+            continue
+        namespaces = transaction.endorsed.namespaces
+        codes[position] = find_conflict(namespaces, ledger.state, updates.updates)
+        if codes[position] == Codes.VALID:
+            version = Version(number, position)
+            updates.apply(namespaces, version)
+            private.apply(transaction.transaction_id, namespaces, version)
+    for location, version in ledger.private.due(number):
+        found = ledger.state.get(*location)
+        if location not in updates.updates and found is not None and found.version == version:
+            updates.updates[location] = None
+    _fill_in_codes(block, codes)
+    return BlockCommit(
+        block=block,
+        block_hash=header_hash(block.header),
+        transactions=_new_transactions(transactions, codes),
+        updates=updates.updates,
+        history=updates.history,
+        private=private.result,
+        is_config=any(transaction.is_config for transaction in transactions),
+    )
+
+
+def _fill_in_codes(block: Any, codes: list[int]) -> None:
+    slots = block.metadata.metadata
+    while len(slots) <= TRANSACTIONS_FILTER:
+        slots.append(b"")
+    slots[TRANSACTIONS_FILTER] = bytes(codes)
+
+
+def _new_transactions(transactions: Sequence[Transaction], codes: list[int]) -> list[tuple[str, int, int]]:
+    """(id, position, code) of each transaction that is the first with its id."""
+    return [
+        (transaction.transaction_id, position, code)
+        for position, (transaction, code) in enumerate(zip(transactions, codes, strict=True))
+        if transaction.transaction_id and code != Codes.DUPLICATE_TXID
+    ]
+
+
+def _check_each(transactions: Sequence[Transaction], ledger: Ledger, rules: Rules) -> list[int]:
+    codes: list[int] = []
+    seen: set[str] = set()
+    metadata_changed: set[tuple[str, bytes]] = set()
+    for transaction in transactions:
+        code = _check(transaction, ledger, rules, metadata_changed)
+        if code == Codes.VALID and transaction.endorsed is not None:
+            if transaction.transaction_id in seen:
+                code = Codes.DUPLICATE_TXID
+            seen.add(transaction.transaction_id)
+            metadata_changed |= metadata_writes(transaction.endorsed.namespaces)
+        codes.append(int(code))
+    return codes
+
+
+def _check(
+    transaction: Transaction, ledger: Ledger, rules: Rules, metadata_changed: set[tuple[str, bytes]]
+) -> int:
+    if transaction.envelope is None or transaction.code in (Codes.BAD_PAYLOAD, Codes.BAD_COMMON_HEADER):
+        return transaction.code
+    try:
+        identity = rules.registry.deserialize(transaction.creator)
+        identity.validate()
+        identity.verify(transaction.envelope.payload, transaction.envelope.signature)
+    except IdentityError:
+        return int(Codes.BAD_CREATOR_SIGNATURE)
+    endorsed = transaction.endorsed
+    if transaction.code != Codes.VALID or endorsed is None:
+        return transaction.code
+    if ledger.transaction(transaction.transaction_id) is not None:
+        return int(Codes.DUPLICATE_TXID)
+    identities = endorsers(endorsed, rules.registry)
+    for sets in endorsed.namespaces:
+        if not sets.writes and sets.namespace != endorsed.chaincode_name:
+            continue
+        policy = rules.chaincode_policy(sets.namespace)
+        if policy is None:
+            return int(Codes.INVALID_CHAINCODE)
+        check = NamespaceCheck(sets, policy, rules.collection_policy, rules.compile, identities)
+        try:
+            check.run(ledger.state, metadata_changed)
+        except PolicyError:
+            return int(Codes.ENDORSEMENT_POLICY_FAILURE)
+    if endorsed.chaincode_name not in {sets.namespace for sets in endorsed.namespaces}:
+        return _check_untouched(endorsed.chaincode_name, rules, identities)
+    return int(Codes.VALID)
+
+
+def _check_untouched(name: str, rules: Rules, identities: Sequence[Any]) -> int:
+    """A chaincode that read and wrote nothing still needs its policy satisfied."""
+    policy = rules.chaincode_policy(name)
+    if policy is None:
+        return int(Codes.INVALID_CHAINCODE)
+    try:
+        rules.compile(policy).evaluate_identities(identities)
+    except PolicyError:
+        return int(Codes.ENDORSEMENT_POLICY_FAILURE)
+    return int(Codes.VALID)

@@ -1,0 +1,77 @@
+"""Concurrency control at commit: reads must still hold, ranges must still read the same (MVCC and phantoms)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from commonwatt_network.embedded.ledger import Version, VersionedValue, hashed_namespace
+from commonwatt_network.embedded.ledger.state import State, Updates
+from commonwatt_network.embedded.simulation.range_reads import RangeReads
+from commonwatt_network.embedded.simulation.read_write_set import kv_read
+from commonwatt_network.embedded.transaction import Codes, NamespaceSets
+
+
+def find_conflict(namespaces: tuple[NamespaceSets, ...], state: State, updates: Updates) -> int:
+    """VALID, or the code of the first read that `state` or the block's `updates` so far contradict."""
+    for sets in namespaces:
+        for read in sets.public.reads:
+            if not _read_holds(sets.namespace, read.key.encode(), read, state, updates):
+                return int(Codes.MVCC_READ_CONFLICT)
+        for query in sets.public.range_queries_info:
+            if not _range_holds(sets.namespace, query, state, updates):
+                return int(Codes.PHANTOM_READ_CONFLICT)
+        for collection in sets.collections:
+            namespace = hashed_namespace(sets.namespace, collection.collection)
+            for read in collection.hashed.hashed_reads:
+                if not _read_holds(namespace, read.key_hash, read, state, updates):
+                    return int(Codes.MVCC_READ_CONFLICT)
+    return int(Codes.VALID)
+
+
+def _read_holds(namespace: str, key: bytes, read: Any, state: State, updates: Updates) -> bool:
+    if (namespace, key) in updates:
+        return False
+    committed = state.get(namespace, key)
+    expected = Version(read.version.block_num, read.version.tx_num) if read.HasField("version") else None
+    return (committed.version if committed else None) == expected
+
+
+def _range_holds(namespace: str, query: Any, state: State, updates: Updates) -> bool:
+    """Whether the range reads now as it did, over the state and the block's updates so far."""
+    start, end = query.start_key.encode(), query.end_key.encode()
+    if not query.itr_exhausted:
+        end += b"\x00"  # the last key that was seen belongs to what was read
+    current = _merged(namespace, start, end, state, updates)
+    hashed = query.HasField("reads_merkle_hashes")
+    reads = RangeReads(query.reads_merkle_hashes.max_degree) if hashed else None
+    recorded = query.raw_reads.kv_reads
+    count = 0
+    for key, found in current:
+        read = kv_read(key.decode(), found.version)
+        if reads is not None:
+            reads.add(read)
+        elif count >= len(recorded) or recorded[count] != read:
+            return False
+        count += 1
+    if reads is None:
+        return count == len(recorded)
+    again = type(query)()
+    reads.into(again)
+    return bool(again.reads_merkle_hashes == query.reads_merkle_hashes)
+
+
+def _merged(
+    namespace: str, start: bytes, end: bytes, state: State, updates: Updates
+) -> Iterator[tuple[bytes, VersionedValue]]:
+    changed = {
+        key: value for (ns, key), value in updates.items() if ns == namespace and key >= start and (not end or key < end)
+    }
+    if not changed:
+        yield from state.range(namespace, start, end)
+        return
+    entries = dict(state.range(namespace, start, end))
+    for key in sorted(entries.keys() | changed.keys()):
+        value = changed[key] if key in changed else entries[key]
+        if value is not None:
+            yield key, value

@@ -1,0 +1,90 @@
+"""Private data at commit: finding each member's write sets, checking them against their hashes, and their ends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from hashlib import sha256
+from typing import Any, Protocol
+
+from fabric_protos.ledger.rwset import rwset_pb2
+from fabric_protos.ledger.rwset.kvrwset import kv_rwset_pb2 as kv
+
+from commonwatt_network.embedded.ledger import (
+    ExpiringKey,
+    PrivateUpdates,
+    PrivateWrite,
+    Version,
+)
+from commonwatt_network.embedded.transaction import CollectionSets, NamespaceSets
+from commonwatt_network.embedded.validation.updates import BlockUpdates
+
+Fetch = Callable[[str, str, str, bytes], "bytes | None"]
+"""(transaction id, chaincode, collection, wanted hash) -> the write set from wherever it is to be had."""
+
+
+class Collections(Protocol):
+    """What the peer knows of the channel's collections."""
+
+    def is_member(self, namespace: str, collection: str) -> bool:
+        """Whether this peer is to hold the collection's data."""
+
+    def block_to_live(self, namespace: str, collection: str) -> int:
+        """For how many blocks data live; 0 is for ever."""
+
+
+class PrivateCommit:
+    """Gathers the private side of one block."""
+
+    def __init__(self, block_number: int, collections: Collections, fetch: Fetch, updates: BlockUpdates) -> None:
+        self._block_number = block_number
+        self._collections = collections
+        self._fetch = fetch
+        self._updates = updates
+        self.result = PrivateUpdates()
+
+    def apply(self, transaction_id: str, namespaces: tuple[NamespaceSets, ...], version: Version) -> None:
+        """Take over a valid transaction's private writes, after its public ones."""
+        touched = False
+        for sets in namespaces:
+            for collection in sets.collections:
+                if collection.writes:
+                    touched = True
+                    self._apply(transaction_id, sets.namespace, collection, version)
+        if touched:
+            self.result.committed_txids.append(transaction_id)
+
+    def _apply(self, transaction_id: str, namespace: str, sets: CollectionSets, version: Version) -> None:
+        name, position = sets.collection, version.transaction_number
+        block_to_live = self._collections.block_to_live(namespace, name)
+        expires_at = self._block_number + block_to_live + 1 if block_to_live else None
+        keys: dict[bytes, bytes] = {}
+        if sets.private_hash and self._collections.is_member(namespace, name):
+            encoded = self._fetch(transaction_id, namespace, name, sets.private_hash)
+            if encoded is None:
+                self.result.missing.append((position, namespace, name))
+            else:
+                rwset = kv.KVRWSet.FromString(encoded)
+                self._updates.apply_private(namespace, name, rwset, version)
+                write = PrivateWrite(position, namespace, name, encoded, expires_at)
+                self.result.writes.append(write)
+                keys = {sha256(write.key.encode()).digest(): write.key.encode() for write in rwset.writes}
+        for hashed in sets.hashed.hashed_writes:
+            if hashed.is_purge:
+                self.result.purged.append((namespace, name, hashed.key_hash))
+            if expires_at is not None and not hashed.is_delete:
+                key = keys.get(hashed.key_hash)
+                self.result.expiring.append(
+                    ExpiringKey(expires_at, namespace, name, hashed.key_hash, key, position)
+                )
+
+
+def find_write_set(encoded: bytes, namespace: str, collection: str, wanted_hash: bytes) -> bytes | None:
+    """The collection's write set within a serialized TxPvtReadWriteSet, if it has the hash that was endorsed."""
+    message: Any = rwset_pb2.TxPvtReadWriteSet.FromString(encoded)
+    for sets in message.ns_pvt_rwset:
+        for entry in sets.collection_pvt_rwset:
+            if sets.namespace == namespace and entry.collection_name == collection:
+                found: bytes = entry.rwset
+                if sha256(found).digest() == wanted_hash:
+                    return found
+    return None

@@ -1,0 +1,138 @@
+"""Ready means ready: every wait is for a condition, and says which process it waits for when that one fails."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Iterable
+from pathlib import Path
+
+import aiohttp
+import psutil
+
+from commonwatt_network import processes
+from commonwatt_network.errors import NetworkError
+from commonwatt_network.layout import Layout
+from commonwatt_network.nodes import ChaincodeServer, Nodes, Orderer, Peer
+
+POLL_S = 0.05
+START_TIMEOUT_S = 30.0
+LEADER_TIMEOUT_S = 30.0
+RAFT_LEADER = "consensus_etcdraft_is_leader"
+BFT_LEADER = "consensus_BFT_is_leader"
+
+
+class NotReadyError(NetworkError):
+    """A process ended or did not become ready; the message carries its own last lines."""
+
+
+async def wait_listening(nodes: Nodes, pids: dict[str, int]) -> None:
+    """Until every node and chaincode server accepts connections. `pids`: node name -> process id behind it."""
+    servers: list[Orderer | Peer | ChaincodeServer] = [*nodes.orderers, *nodes.peers, *nodes.chaincode_servers]
+
+    async def listening(node: Orderer | Peer | ChaincodeServer) -> None:
+        async def accepts() -> bool:
+            return await _accepts(node.port)
+
+        await _until(accepts, f"{node.name} to listen on {node.address}", nodes.layout, node.name, pids[node.name])
+
+    await asyncio.gather(*(listening(server) for server in servers))
+
+
+async def wait_healthy(nodes: Nodes, pids: dict[str, int]) -> None:
+    """Until every orderer and peer calls itself healthy on its operations address."""
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5)) as session:
+
+        async def healthy(node: Orderer | Peer) -> None:
+            async def answers() -> bool:
+                return await _get(session, f"http://{node.operations_address}/healthz") is not None
+
+            await _until(answers, f"{node.name} to be healthy", nodes.layout, node.name, pids[node.name])
+
+        await asyncio.gather(*(healthy(node) for node in (*nodes.orderers, *nodes.peers)))
+
+
+async def wait_leaders(nodes: Nodes, channels: Iterable[str]) -> None:
+    """Until every channel has a leader among the orderers, as their metrics say."""
+    metric = BFT_LEADER if nodes.topology.orderers.consensus == "bft" else RAFT_LEADER
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5)) as session:
+
+        async def has_leader(channel: str) -> bool:
+            return await _leader(session, nodes, metric, channel) is not None
+
+        for channel in channels:
+
+            async def led(channel: str = channel) -> bool:
+                return await has_leader(channel)
+
+            await _until(led, f"a leader of channel {channel}", nodes.layout, nodes.orderers[0].name, None)
+
+
+async def find_leader(nodes: Nodes, channel: str) -> str | None:
+    """The name of the orderer that leads `channel` now, by the orderers' own metrics."""
+    metric = BFT_LEADER if nodes.topology.orderers.consensus == "bft" else RAFT_LEADER
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5)) as session:
+        return await _leader(session, nodes, metric, channel)
+
+
+async def wait_ready_file(path: Path, layout: Layout, name: str, pid: int) -> None:
+    """Until the process `pid` has written its ready file."""
+
+    async def written() -> bool:
+        try:
+            return bool(json.loads(path.read_bytes())["pid"] == pid)
+        except (OSError, ValueError, KeyError):
+            return False
+
+    await _until(written, f"{name} to be ready", layout, name, pid)
+
+
+async def _leader(session: aiohttp.ClientSession, nodes: Nodes, metric: str, channel: str) -> str | None:
+    wanted = f'{metric}{{channel="{channel}"}} 1'
+    for orderer in nodes.orderers:
+        metrics = await _get(session, f"http://{orderer.operations_address}/metrics")
+        if metrics and wanted in metrics.splitlines():
+            return orderer.name
+    return None
+
+
+async def _until(
+    condition: Callable[[], Awaitable[bool]], what: str, layout: Layout, name: str, pid: int | None
+) -> None:
+    deadline = asyncio.get_running_loop().time() + START_TIMEOUT_S
+    while not await condition():
+        if pid is not None and _ended(pid):
+            raise NotReadyError(_failure(f"{name} ended while it started", layout, name))
+        if asyncio.get_running_loop().time() > deadline:
+            raise NotReadyError(_failure(f"waited {START_TIMEOUT_S:.0f} s for {what}", layout, name))
+        await asyncio.sleep(POLL_S)
+
+
+def _ended(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return True
+
+
+def _failure(what: str, layout: Layout, name: str) -> str:
+    lines = processes.last_lines(layout, name)
+    said = f"; its last lines ({processes.log_file(layout, name)}):\n{lines}" if lines else "; it said nothing"
+    return what + said
+
+
+async def _accepts(port: int) -> bool:
+    try:
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+    except OSError:
+        return False
+    writer.close()
+    return True
+
+
+async def _get(session: aiohttp.ClientSession, url: str) -> str | None:
+    try:
+        async with session.get(url) as answer:
+            return await answer.text() if answer.status == 200 else None
+    except (aiohttp.ClientError, TimeoutError, OSError):
+        return None

@@ -1,0 +1,104 @@
+"""What `network-up` settled for a network's folder, kept so that later commands agree with it."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from commonwatt_network.errors import UsageError
+from commonwatt_network.layout import Layout, write_atomically
+from commonwatt_network.nodes import Nodes, settle
+from commonwatt_network.topology import Topology
+
+FORMAT = 1
+BACKENDS = ("embedded", "native")
+
+
+@dataclass(frozen=True)
+class State:
+    """A network as it was first made: its topology, backend and ports never change by themselves."""
+
+    topology: Topology
+    backend: str
+    first_port: int
+
+    def nodes(self, layout: Layout) -> Nodes:
+        return settle(self.topology, layout, self.first_port)
+
+
+def read_state(layout: Layout) -> State | None:
+    """The state kept in the folder, None when there is no network yet. Raises UsageError for a stale folder."""
+    try:
+        content = json.loads(layout.state_file.read_bytes())
+        if content["format"] != FORMAT:
+            raise UsageError(
+                f"{layout.directory} was made by another version of this kit (format {content['format']}, "
+                f"this is {FORMAT}); use that version, or delete the network with `make network-reset`"
+            )
+        topology = Topology.model_validate(content["topology"])
+        return State(topology, str(content["backend"]), int(content["first_port"]))
+    except FileNotFoundError:
+        _refuse_stale(layout)
+        return None
+    except OSError as error:
+        raise UsageError(f"{layout.state_file}: {error.strerror}") from error
+    except (ValueError, KeyError, TypeError, ValidationError) as error:
+        raise UsageError(
+            f"{layout.state_file} is damaged, so nothing was started and no ledger touched; put it back from a "
+            "backup, or delete the network with `make network-reset`"
+        ) from error
+
+
+def write_state(layout: Layout, state: State) -> None:
+    """Keep the state."""
+    content: dict[str, Any] = {
+        "format": FORMAT,
+        "backend": state.backend,
+        "first_port": state.first_port,
+        "topology": state.topology.model_dump(mode="json"),
+    }
+    write_atomically(layout.state_file, json.dumps(content, indent=2) + "\n")
+
+
+@contextmanager
+def exclusive(layout: Layout) -> Iterator[None]:
+    """Keep two commands from working on one network at once. Raises UsageError when another one is."""
+    try:
+        layout.directory.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(layout.lock_file, os.O_RDWR | os.O_CREAT, 0o644)
+    except OSError as error:
+        raise UsageError(f"{layout.directory} cannot be written: {error.strerror}") from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise UsageError(
+            f"another command is starting or stopping the network in {layout.directory}; wait until it is done"
+        ) from None
+    try:
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _refuse_stale(layout: Layout) -> None:
+    """Ledgers or keys without a state belong to something this kit does not know: never build on them."""
+    leftovers = [path for path in (layout.ledgers, layout.organizations, layout.blocks) if path.exists()]
+    if leftovers:
+        raise UsageError(
+            f"{layout.directory} is stale: it holds {', '.join(path.name for path in leftovers)} but no "
+            f"{layout.state_file.name}; put that file back from a backup, or delete the rest with `make network-reset`"
+        )
+
+
+def default_directory() -> Path:
+    """`COMMONWATT_DIRECTORY`, or `.commonwatt` in the current folder."""
+    return Path(os.environ.get("COMMONWATT_DIRECTORY") or ".commonwatt").absolute()
