@@ -94,7 +94,7 @@ class HomeAgent:
         at 24:00.
         """
         start, end = day * MINUTES_PER_DAY, (day + 1) * MINUTES_PER_DAY
-        intervals = []
+        intervals: list[Interval] = []
         while start < end:
             length = self._intervals.within(
                 self.parameters.st_min, self.parameters.st_max, day, len(intervals)

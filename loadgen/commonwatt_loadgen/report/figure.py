@@ -4,6 +4,7 @@ import io
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import matplotlib
 from matplotlib.figure import Figure as Canvas
@@ -47,7 +48,7 @@ def canvas(wide: bool = False) -> Canvas:
 
 def svg_of(drawing: Canvas, key: str, label: str) -> str:
     """The drawing as an SVG element with text kept as text and ids that no other figure of the page has."""
-    settings = {
+    settings: dict[Any, Any] = {
         "svg.fonttype": "none",
         "svg.hashsalt": key,
         "font.family": "sans-serif",

@@ -333,7 +333,8 @@ def trades(community: Json, key: str) -> Figure:
         mesh = axes.pcolormesh(grid, cmap="YlGnBu", vmin=0, edgecolors="white", linewidth=0.6)
         bar = drawing.colorbar(mesh, ax=axes, pad=0.01)
         bar.set_label("kWh")
-        bar.solids.set_rasterized(False)
+        if bar.solids is not None:
+            bar.solids.set_rasterized(False)
         axes.set_yticks([place + 0.5 for place in range(len(sellers))], sellers, fontsize=8)
         step = max(1, len(buyers) // 30)
         axes.set_xticks(

@@ -147,8 +147,8 @@ def _performance(summary: Json) -> Section:
     ]
     table = Table(["transaction", "committed", "median, ms", "95th percentile, ms", "longest, ms"], rows)
     text = (
-        f"{speed['transactions']:,} transactions in {speed['elapsed_s']:.1f} s:
-        {speed['transactions_per_s']:.1f} per second; " f"{speed['retries']} were tried again. Latency runs
-        from the proposal to the notice of its commit."
+        f"{speed['transactions']:,} transactions in {speed['elapsed_s']:.1f} s: "
+        f"{speed['transactions_per_s']:.1f} per second; {speed['retries']} were tried again. "
+        "Latency runs from the proposal to the notice of its commit."
     )
     return Section("The ledger at work", text, tables=[table])

@@ -133,10 +133,28 @@ def _strategies(homes: Sequence[HomeSpec], days: Sequence[DayRecord]) -> list[Js
     return rows
 
 
+_HOME_SUMS = (
+    "use_wh",
+    "generation_wh",
+    "own_wh",
+    "need_wh",
+    "charged_wh",
+    "spill_wh",
+    "bought_p2p_wh",
+    "bought_grid_wh",
+    "sold_wh",
+    "p2p_amount_naud",
+    "grid_amount_naud",
+    "revenue_naud",
+    "spill_credit_naud",
+    "amount_naud",
+    "traditional_naud",
+    "requests",
+    "sales",
+)
+
+
 def _homes(homes: Sequence[HomeSpec], days: Sequence[DayRecord]) -> list[Json]:
-    names = ("use_wh", "generation_wh", "own_wh", "need_wh", "charged_wh", "spill_wh", "bought_p2p_wh")
-    names += ("bought_grid_wh", "sold_wh", "p2p_amount_naud", "grid_amount_naud", "revenue_naud")
-    names += ("spill_credit_naud", "amount_naud", "traditional_naud", "requests", "sales")
     return [
         {
             "home": home.home,
@@ -146,7 +164,7 @@ def _homes(homes: Sequence[HomeSpec], days: Sequence[DayRecord]) -> list[Json]:
             "strategy": home.strategy,
             "storage_wh": home.storage_wh,
             "battery_end_wh": days[-1].battery_wh[home.home] if days else 0,
-            **{name: sum(getattr(day.bills[home.home], name) for day in days) for name in names},
+            **{name: sum(getattr(day.bills[home.home], name) for day in days) for name in _HOME_SUMS},
         }
         for home in homes
     ]

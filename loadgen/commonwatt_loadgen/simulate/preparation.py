@@ -1,0 +1,136 @@
+"""Before the first round: the channel's parameters, its homes, and where its market stands."""
+
+import asyncio
+import hashlib
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Any
+
+from commonwatt_chaincode.market.battery import Account
+from commonwatt_chaincode.market.parameters import Parameters
+from commonwatt_chaincode.market.tariff import DAY_S, MINUTE_S, Band
+
+from commonwatt_loadgen.errors import UsageFault
+from commonwatt_loadgen.hems.community import HomeSpec
+from commonwatt_loadgen.simulate.calls import OPERATOR, MarketCalls, Refused, Result
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where a channel's market stands: its rules, 0:00 of the day to simulate, and what batteries hold."""
+
+    rules: Parameters
+    midnight_s: int
+    accounts: Mapping[str, Account]
+    last_round: int
+
+
+async def prepare(
+    calls: MarketCalls,
+    channel: str,
+    homes: Sequence[HomeSpec],
+    meters: Mapping[str, str],
+    first_day: date,
+    changes: Mapping[str, Any],
+) -> Standing:
+    """Configure the channel if it is new, register its homes, and find the next day to simulate.
+
+    A channel that has been simulated before goes on with its next day: its clock only moves forward.
+
+    Raises:
+        UsageFault: the channel runs on a live clock.
+    """
+    described = await _configured(calls, first_day, changes)
+    if described["clock"] != "simulated":
+        raise UsageFault(
+            f"channel {channel} runs on a live clock; `simulate` needs one with `clock: simulated`"
+        )
+    rules = parameters_of(described["parameters"])
+    await _in_turn_of(8, [_register(calls, home, meters[home.home]) for home in homes])
+    batteries = await _in_turn_of(
+        16, [calls.evaluate(OPERATOR, "get_battery", {"home": one.home}) for one in homes]
+    )
+    latest_s = max(described["market_time"], *(one["metered_until"] for one in batteries))
+    offset_s = rules.utc_offset_min * MINUTE_S
+    midnight_s = -(-(latest_s + offset_s) // DAY_S) * DAY_S - offset_s
+    accounts = {one["home"]: Account(one["battery_wh"], one["reserved_wh"]) for one in batteries}
+    for one in batteries:
+        await _catch_up(calls, one, midnight_s)
+    return Standing(rules, midnight_s, accounts, described["last_round"])
+
+
+def parameters_of(described: Mapping[str, Any]) -> Parameters:
+    """Parameters from the contract's JSON."""
+    tou = tuple(Band(*band) for band in described["tou"])
+    return Parameters(**{**described, "tou": tou})
+
+
+async def _configured(calls: MarketCalls, first_day: date, changes: Mapping[str, Any]) -> Result:
+    try:
+        described = await calls.evaluate(OPERATOR, "get_parameters", {})
+    except Refused as refusal:
+        if refusal.code != "not_configured":
+            raise
+        offset_min = changes.get("utc_offset_min", Parameters().utc_offset_min)
+        midnight = datetime(first_day.year, first_day.month, first_day.day, tzinfo=UTC)
+        at = int(midnight.timestamp()) - offset_min * MINUTE_S
+        await calls.submit(
+            OPERATOR, "configure", {"clock": "simulated", "at": at, "parameters": dict(changes)}
+        )
+        return await calls.evaluate(OPERATOR, "get_parameters", {})
+    if any(described["parameters"][name] != value for name, value in changes.items()):
+        await calls.submit(OPERATOR, "configure", {"parameters": dict(changes)})
+        return await calls.evaluate(OPERATOR, "get_parameters", {})
+    return described
+
+
+async def _register(calls: MarketCalls, home: HomeSpec, meter_id: str) -> None:
+    home_class = "prosumer" if home.prosumer else "consumer"
+    wanted = (home_class, home.pv_w, home.storage_wh)
+    try:
+        known = await calls.evaluate(OPERATOR, "get_home", {"home": home.home})
+    except Refused as refusal:
+        if refusal.code != "unknown_home":
+            raise
+    else:
+        if (known["home_class"], known["pv_w"], known["storage_wh"]) == wanted:
+            return
+    salt = secrets.token_bytes(16)
+    argument = {
+        "home": home.home,
+        "home_class": home_class,
+        "pv_w": home.pv_w,
+        "storage_wh": home.storage_wh,
+        "meter_salt": salt.hex(),
+        "meter_hash": hashlib.sha256(salt + meter_id.encode()).hexdigest(),
+    }
+    await calls.submit(OPERATOR, "register_home", argument)
+
+
+async def _catch_up(calls: MarketCalls, battery: Result, midnight_s: int) -> None:
+    """Report days without use for a home whose meter fell silent, since readings must be contiguous."""
+    start = battery["metered_until"]
+    while 0 <= start < midnight_s:  # -1: never metered, any start will do
+        end = min(midnight_s, start + DAY_S)
+        argument = {
+            "home": battery["home"],
+            "interval_start": start,
+            "interval_end": end,
+            "use_wh": 0,
+            "generation_wh": 0,
+        }
+        await calls.submit(battery["home"], "report_reading", argument)
+        start = end
+
+
+async def _in_turn_of(width: int, work: Sequence[Any]) -> list[Any]:
+    """Results of all of `work`, at most `width` of it at once."""
+    slots = asyncio.Semaphore(width)
+
+    async def one(waiting: Any) -> Any:
+        async with slots:
+            return await waiting
+
+    return await asyncio.gather(*(one(waiting) for waiting in work))
