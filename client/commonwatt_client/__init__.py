@@ -1,1 +1,111 @@
-"""The complete Python client for Hyperledger Fabric: Gateway and administration."""
+"""The complete Python client for Hyperledger Fabric's Gateway.
+
+::
+
+    import asyncio
+    from commonwatt_client import connect_network_file
+
+    async def main():
+        async with connect_network_file(".commonwatt/network.json", "newtown", "home001") as gateway:
+            market = gateway.get_network("newtown").get_contract("market")
+            print(await market.submit_transaction("submit_request", '{"round": 1, "energy_wh": 500}'))
+
+    asyncio.run(main())
+
+The same names without `await` are in `commonwatt_client.sync`; administration is in `commonwatt_client.admin`.
+Names follow Fabric's Gateway API in snake_case.
+"""
+
+from commonwatt_client._aio import Connection
+from commonwatt_client._connection import ClientCertificate, Peer
+from commonwatt_client._retrying import Outcome
+from commonwatt_client._transactions import Status
+from commonwatt_client.blocks import (
+    Block,
+    BlockAndPrivateData,
+    BlockTransaction,
+    ChaincodeEvent,
+    FilteredBlock,
+    FilteredTransaction,
+    PrivateWrite,
+)
+from commonwatt_client.checkpoint import Checkpoint, FileCheckpointer, InMemoryCheckpointer
+from commonwatt_client.contract import Contract
+from commonwatt_client.errors import (
+    ChaincodeResponse,
+    ClientError,
+    CommitError,
+    CommitStatusError,
+    ConfigurationError,
+    ConnectionClosedError,
+    EndorseError,
+    ErrorDetail,
+    EvaluateError,
+    EventsError,
+    GatewayError,
+    MalformedMessageError,
+    SigningError,
+    SubmitError,
+)
+from commonwatt_client.events import EventsRequest, EventStream
+from commonwatt_client.gateway import Gateway, connect
+from commonwatt_client.identity import Identity, load_identity
+from commonwatt_client.network import Network
+from commonwatt_client.profile import connect_network_file, connect_profile
+from commonwatt_client.retry import ReconnectPolicy, RetryPolicy
+from commonwatt_client.signers import Signer, private_key_signer
+from commonwatt_client.timeouts import Timeouts
+from commonwatt_client.transaction import Commit, Proposal, SubmittedTransaction, Transaction
+from commonwatt_client.validation import ValidationCode
+
+__all__ = [
+    "Block",
+    "BlockAndPrivateData",
+    "BlockTransaction",
+    "ChaincodeEvent",
+    "ChaincodeResponse",
+    "Checkpoint",
+    "ClientCertificate",
+    "ClientError",
+    "Commit",
+    "CommitError",
+    "CommitStatusError",
+    "ConfigurationError",
+    "Connection",
+    "ConnectionClosedError",
+    "Contract",
+    "EndorseError",
+    "ErrorDetail",
+    "EvaluateError",
+    "EventStream",
+    "EventsError",
+    "EventsRequest",
+    "FileCheckpointer",
+    "FilteredBlock",
+    "FilteredTransaction",
+    "Gateway",
+    "GatewayError",
+    "Identity",
+    "InMemoryCheckpointer",
+    "MalformedMessageError",
+    "Network",
+    "Outcome",
+    "Peer",
+    "PrivateWrite",
+    "Proposal",
+    "ReconnectPolicy",
+    "RetryPolicy",
+    "Signer",
+    "SigningError",
+    "Status",
+    "SubmitError",
+    "SubmittedTransaction",
+    "Timeouts",
+    "Transaction",
+    "ValidationCode",
+    "connect",
+    "connect_network_file",
+    "connect_profile",
+    "load_identity",
+    "private_key_signer",
+]

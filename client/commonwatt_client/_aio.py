@@ -151,7 +151,9 @@ class Connection:
         except grpc.aio.AioRpcError as error:
             raise self._failed(error) from None
         except asyncio.InvalidStateError:
-            raise CallFailed(grpc.StatusCode.UNAVAILABLE, "the stream ended before the request was sent") from None
+            raise CallFailed(
+                grpc.StatusCode.UNAVAILABLE, "the stream ended before the request was sent"
+            ) from None
         return stream
 
     async def _read(self, stream: Any) -> bytes | None:

@@ -46,7 +46,9 @@ class Peer:
     def __post_init__(self) -> None:
         host, _, port = self.address.rpartition(":")
         if not host or not port.isdigit() or "/" in host:
-            raise ConfigurationError(f"the peer address {self.address!r} is not host:port, such as 127.0.0.1:7051")
+            raise ConfigurationError(
+                f"the peer address {self.address!r} is not host:port, such as 127.0.0.1:7051"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +89,9 @@ def endpoint(
     if peer.tls_ca_cert is not None:
         roots = read_pem(peer.tls_ca_cert, f"the TLS CA certificate of {peer.name or peer.address}")
         if b"-----BEGIN CERTIFICATE-----" not in roots:
-            raise ConfigurationError(f"the TLS CA certificate of {peer.name or peer.address} is not a PEM certificate")
+            raise ConfigurationError(
+                f"the TLS CA certificate of {peer.name or peer.address} is not a PEM certificate"
+            )
     certificate = key = None
     if client_certificate:
         certificate = read_pem(client_certificate.certificate, "the TLS client certificate")

@@ -81,7 +81,7 @@ Effect = Call | Sign | Sleep | OpenStream | Read | CloseStream | Emit
 Flow = Generator[Effect, Any, T]
 
 
-class CallFailed(Exception):  # noqa: N818 - never leaves the core: flows turn it into a typed error
+class CallFailed(Exception):
     """A call or stream ended with a gRPC status other than OK."""
 
     def __init__(self, status: grpc.StatusCode, message: str, details: bytes = b"") -> None:

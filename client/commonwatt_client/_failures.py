@@ -34,7 +34,7 @@ def _rpc_status_class() -> Any:
         type_name=".google.protobuf.Any",
         label=field.LABEL_REPEATED,
     )
-    pool = descriptor_pool.DescriptorPool()
+    pool: Any = descriptor_pool.DescriptorPool()
     pool.AddSerializedFile(any_pb2.DESCRIPTOR.serialized_pb)
     pool.Add(file)
     return message_factory.GetMessageClass(pool.FindMessageTypeByName("commonwatt_client.Status"))

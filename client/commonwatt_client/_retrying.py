@@ -107,6 +107,19 @@ def submit(
         yield Sleep(policy.pause_s(failures))
 
 
+def endorse_and_submit(
+    party: Party,
+    invocation: Invocation,
+    endorse_timeout_s: float | None,
+    submit_timeout_s: float | None,
+    policy: RetryPolicy | None,
+) -> Flow[Endorsed]:
+    """Endorse an invocation and submit the transaction, without asking for its commit."""
+    endorsed = yield from endorse(party, invocation, endorse_timeout_s, policy)
+    yield from submit(party, endorsed.prepared, endorsed.channel, submit_timeout_s, policy)
+    return endorsed
+
+
 def commit_status(party: Party, request: Any, transaction_id: str, timeout_s: float | None) -> Flow[Status]:
     """Sign the request where needed and wait for the commit."""
     yield from flow.sign_request(party, request)
@@ -161,6 +174,17 @@ def settle(
                 raise
             if not late:
                 yield Sleep(policy.pause_s(failures))
+
+
+def settled_status(
+    party: Party, endorsed: Endorsed, request: Any, timeout_s: float | None, policy: RetryPolicy | None
+) -> Flow[Status]:
+    """The status of a transaction that was submitted once, submitting it again where a policy allows."""
+    if policy is None:
+        transaction_id = endorsed.prepared.transaction_id
+        return (yield from commit_status(party, request, transaction_id, timeout_s))
+    timeouts = replace(party.timeouts, commit_status_s=timeout_s)
+    return (yield from settle(party, endorsed.prepared, request, endorsed.channel, timeouts, policy, sends=1))
 
 
 def transact(

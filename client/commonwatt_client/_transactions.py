@@ -34,7 +34,6 @@ SUBMIT = "/gateway.Gateway/Submit"
 COMMIT_STATUS = "/gateway.Gateway/CommitStatus"
 
 
-
 @dataclass(frozen=True, slots=True)
 class Party:
     """Who sends and to whom: what every flow needs."""
@@ -155,7 +154,9 @@ def submit(party: Party, prepared: Any, channel: str, timeout_s: float | None) -
     )
 
 
-def commit_status(party: Party, signed_request: Any, transaction_id: str, timeout_s: float | None) -> Flow[Status]:
+def commit_status(
+    party: Party, signed_request: Any, transaction_id: str, timeout_s: float | None
+) -> Flow[Status]:
     """Wait until the transaction is in a block of the peer's ledger."""
     answer = yield from call(
         party, CommitStatusError, COMMIT_STATUS, signed_request.SerializeToString(), timeout_s, transaction_id
@@ -182,6 +183,24 @@ def sign_transaction(party: Party, prepared: Any) -> Flow[None]:
     """Sign a prepared transaction's envelope in place, unless it is signed."""
     if not prepared.envelope.signature:
         prepared.envelope.signature = yield from sign(party, prepared.envelope.payload)
+
+
+def sign_and_evaluate(party: Party, proposed: Any, channel: str, timeout_s: float | None) -> Flow[bytes]:
+    """Evaluate a proposal, signing it where needed."""
+    yield from sign_proposal(party, proposed)
+    return (yield from evaluate(party, proposed, channel, timeout_s))
+
+
+def sign_and_endorse(party: Party, proposed: Any, channel: str, timeout_s: float | None) -> Flow[Any]:
+    """Endorse a proposal, signing it where needed."""
+    yield from sign_proposal(party, proposed)
+    return (yield from endorse(party, proposed, channel, timeout_s))
+
+
+def sign_and_submit(party: Party, prepared: Any, channel: str, timeout_s: float | None) -> Flow[None]:
+    """Submit a transaction, signing it where needed."""
+    yield from sign_transaction(party, prepared)
+    yield from submit(party, prepared, channel, timeout_s)
 
 
 def sign_request(party: Party, signed_request: Any) -> Flow[None]:

@@ -97,7 +97,11 @@ class Block:
         """Its transactions in order; raises MalformedMessageError."""
         block = parse(common_pb2.Block, self.raw, "a block")
         metadata = block.metadata.metadata
-        codes = metadata[common_pb2.TRANSACTIONS_FILTER] if len(metadata) > common_pb2.TRANSACTIONS_FILTER else b""
+        codes = (
+            metadata[common_pb2.TRANSACTIONS_FILTER]
+            if len(metadata) > common_pb2.TRANSACTIONS_FILTER
+            else b""
+        )
         return tuple(
             _transaction(data, codes[index] if index < len(codes) else 254, self.number)
             for index, data in enumerate(block.data.data)
@@ -223,7 +227,9 @@ def _transaction(data: bytes, code: int, block_number: int) -> BlockTransaction:
         common_pb2.Payload, parse(common_pb2.Envelope, data, "an envelope").payload, "a transaction's payload"
     )
     header = parse(common_pb2.ChannelHeader, payload.header.channel_header, "a channel header")
-    signature_header = parse(common_pb2.SignatureHeader, payload.header.signature_header, "a signature header")
+    signature_header = parse(
+        common_pb2.SignatureHeader, payload.header.signature_header, "a signature header"
+    )
     creator = parse(identities_pb2.SerializedIdentity, signature_header.creator, "a creator")
     base = {
         "transaction_id": header.tx_id,

@@ -3,7 +3,7 @@
 ::
 
     ClientError                     everything below
-    ├── ConfigurationError          arguments, a network file, a profile or a key that cannot be used (also a ValueError)
+    ├── ConfigurationError          arguments, a file or a key that cannot be used (also a ValueError)
     ├── SigningError                no signature could be made: no signer, or the signer failed
     ├── MalformedMessageError       bytes that are not the Fabric message they should be
     ├── ConnectionClosedError       the connection was closed before or during the call

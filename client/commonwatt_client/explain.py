@@ -26,15 +26,22 @@ class Explanation:
         return f"{self.name} ({kind})\n{self.meaning}\nNext: {self.next_step}"
 
 
-_REPORT = "Compare the versions of client and peers; if they match, report it with the transaction id and the peer's log."
+_REPORT = (
+    "Compare the versions of client and peers; if they match, report it with transaction id and peer's log."
+)
 _REBUILD = (
     "Build the transaction with `new_proposal` ... `endorse()` ... `submit()` and send its bytes unchanged; "
     "a proxy or a home-made signer that alters them is the usual cause."
 )
-_UPGRADE_BETWEEN = "Endorse the transaction anew; the chaincode definition was upgraded between endorsement and commit."
+_UPGRADE_BETWEEN = (
+    "Endorse the transaction anew; the chaincode definition was upgraded between endorsement and commit."
+)
 
 _CODES: dict[ValidationCode, tuple[str, str]] = {
-    ValidationCode.VALID: ("The transaction is in a block and its writes took effect.", "Nothing; it is done."),
+    ValidationCode.VALID: (
+        "The transaction is in a block and its writes took effect.",
+        "Nothing; it is done.",
+    ),
     ValidationCode.NIL_ENVELOPE: ("The block holds an empty envelope instead of a transaction.", _REPORT),
     ValidationCode.BAD_PAYLOAD: ("The envelope's payload is missing or cannot be parsed.", _REBUILD),
     ValidationCode.BAD_COMMON_HEADER: (
@@ -42,7 +49,7 @@ _CODES: dict[ValidationCode, tuple[str, str]] = {
         _REBUILD,
     ),
     ValidationCode.BAD_CREATOR_SIGNATURE: (
-        "The submitting client's signature of the envelope doesn't verify, or its certificate isn't valid for the channel.",
+        "The submitting client's signature of the envelope doesn't verify, or its certificate isn't valid here.",
         "Sign the transaction with the key of the certificate that made the proposal; check that the certificate has "
         "neither expired nor been revoked, and that ECDSA signatures are low-S.",
     ),
@@ -52,7 +59,7 @@ _CODES: dict[ValidationCode, tuple[str, str]] = {
     ),
     ValidationCode.INVALID_CONFIG_TRANSACTION: (
         "The channel configuration in the block could not be applied by this peer.",
-        "Read the peer's log for the configuration error; compute the update anew from the present configuration block.",
+        "Read the peer's log for the configuration error; compute the update anew from the present block.",
     ),
     ValidationCode.UNSUPPORTED_TX_PAYLOAD: (
         "The transaction is of a kind this channel's capabilities don't allow.",
@@ -177,15 +184,18 @@ _BEFORE_A_BLOCK: dict[str, tuple[str, str]] = {
     "ACCESS_DENIED": (
         "The peer doesn't accept this identity for this call on this channel: its organisation isn't a member, its "
         "certificate isn't valid for it, or the signature doesn't fit the certificate.",
-        "Check that certificate and key belong together, that the MSP id is the one that issued the certificate, that it "
-        "hasn't expired, and that the organisation is on the channel.",
+        "Check that certificate and key belong together, that its MSP id is right, that it hasn't "
+        "expired, and that the organisation is on the channel.",
     ),
     "NOT_FOUND": (
         "The peer doesn't know the channel, or the transaction.",
         "Check the channel's name and that the peer has joined it.",
     ),
     "CANCELLED": ("The call was cancelled before its answer came.", "Call again if it wasn't meant to be."),
-    "OTHER": ("The peer answered with an error of its own.", "Read its message, and the peer's log for more."),
+    "OTHER": (
+        "The peer answered with an error of its own.",
+        "Read its message, and the peer's log for more.",
+    ),
 }
 
 EXPLANATIONS: dict[str, Explanation] = {
@@ -205,8 +215,8 @@ def explain(code: str | int) -> Explanation:
         for explanation in EXPLANATIONS.values():
             if explanation.number == number:
                 return explanation
-    elif explanation := EXPLANATIONS.get(code.upper().replace("-", "_")):
-        return explanation
+    elif (name := code.upper().replace("-", "_")) in EXPLANATIONS:
+        return EXPLANATIONS[name]
     raise KeyError(f"no code {code!r} is known; known are {', '.join(sorted(EXPLANATIONS))}")
 
 

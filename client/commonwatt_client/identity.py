@@ -71,5 +71,7 @@ def certificate_hash(certificate_pem: bytes) -> bytes:
     try:
         certificate = x509.load_pem_x509_certificate(certificate_pem)
     except ValueError as error:
-        raise ConfigurationError(f"the TLS client certificate is not an X.509 certificate in PEM: {error}") from error
+        raise ConfigurationError(
+            f"the TLS client certificate is not an X.509 certificate in PEM: {error}"
+        ) from error
     return sha256(certificate.public_bytes(Encoding.DER)).digest()

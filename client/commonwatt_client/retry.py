@@ -49,7 +49,7 @@ class RetryPolicy:
 
     def pause_s(self, failures: int) -> float:
         """A random pause after so many failures (1 or more), so that those who collided don't collide again."""
-        mean = min(self.first_pause_s * 2 ** (failures - 1), self.longest_pause_s)
+        mean = min(self.first_pause_s * 2.0 ** (failures - 1), self.longest_pause_s)
         return mean * random.uniform(0.5, 1.5)  # noqa: S311 - jitter, not a secret
 
 
@@ -68,7 +68,9 @@ def is_busy(error: GatewayError) -> bool:
 def is_lost_race(error: GatewayError) -> bool:
     """Whether endorsers saw different states, as they do while one of them is a block behind."""
     said = (error.message, *(detail.message for detail in error.details))
-    return isinstance(error, EndorseError) and any("ProposalResponsePayloads do not match" in text for text in said)
+    return isinstance(error, EndorseError) and any(
+        "ProposalResponsePayloads do not match" in text for text in said
+    )
 
 
 def can_endorse_again(error: GatewayError) -> bool:
@@ -79,3 +81,30 @@ def can_endorse_again(error: GatewayError) -> bool:
 def fate_is_unknown(error: GatewayError) -> bool:
     """Whether a submit that failed so may have reached the orderer all the same."""
     return is_busy(error) or error.status in _FATE_UNKNOWN
+
+
+@dataclass(frozen=True, slots=True)
+class ReconnectPolicy:
+    """How an event stream comes back after it was cut.
+
+    Attributes:
+        first_pause_s: the mean pause before the second attempt; it doubles with every further one.
+        longest_pause_s: where doubling stops.
+        max_outage_s: how long no peer may answer before the stream ends with an EventsError.
+    """
+
+    first_pause_s: float = 0.1
+    longest_pause_s: float = 5.0
+    max_outage_s: float = 300.0
+
+    def pause_s(self, failures: int) -> float:
+        """A random pause after so many failures (1 or more)."""
+        mean = min(self.first_pause_s * 2.0 ** (failures - 1), self.longest_pause_s)
+        return mean * random.uniform(0.5, 1.5)  # noqa: S311 - jitter, not a secret
+
+
+def reconnect_policy_of(reconnect: "ReconnectPolicy | bool | None") -> ReconnectPolicy | None:
+    """The policy an argument `reconnect` stands for: True is the default policy, False and None are none."""
+    if reconnect is True:
+        return ReconnectPolicy()
+    return reconnect or None

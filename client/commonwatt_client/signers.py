@@ -72,7 +72,9 @@ def private_key_signer(private_key: Pem, password: bytes | None = None) -> Priva
     pem = read_pem(private_key, "the private key")
     try:
         key = serialization.load_pem_private_key(pem, password)
-    except Exception as error:  # its parser raises ValueError, TypeError and UnsupportedAlgorithm, none of them secret
+    except (
+        Exception
+    ) as error:  # its parser raises ValueError, TypeError and UnsupportedAlgorithm, none of them secret
         raise ConfigurationError(
             f"the private key cannot be loaded: {error}; give an unencrypted PKCS#8 PEM key, or its password"
         ) from error
@@ -80,4 +82,6 @@ def private_key_signer(private_key: Pem, password: bytes | None = None) -> Priva
         return _Ed25519Signer(key)
     if isinstance(key, ec.EllipticCurvePrivateKey) and isinstance(key.curve, ec.SECP256R1 | ec.SECP384R1):
         return _EcdsaSigner(key)
-    raise ConfigurationError("the private key is neither P-256, P-384 nor Ed25519, which Fabric identities use")
+    raise ConfigurationError(
+        "the private key is neither P-256, P-384 nor Ed25519, which Fabric identities use"
+    )

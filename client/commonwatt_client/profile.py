@@ -1,0 +1,176 @@
+"""Connecting from files: `.commonwatt/network.json`, or a Fabric common connection profile."""
+
+import json
+from collections.abc import Mapping
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from commonwatt_client._connection import ClientCertificate, Peer
+from commonwatt_client.errors import ConfigurationError
+from commonwatt_client.gateway import Gateway, connect
+from commonwatt_client.identity import Identity, load_identity
+from commonwatt_client.signers import PrivateKeySigner, Signer, private_key_signer
+from commonwatt_client.timeouts import Timeouts
+
+FilePath = str | PathLike[str]
+
+
+def connect_network_file(
+    path: FilePath = ".commonwatt/network.json",
+    organization: str = "newtown",
+    user: str = "operator",
+    *,
+    timeouts: Timeouts | None = None,
+) -> Gateway:
+    """A gateway for a user of an organisation, from the file that a network of ours writes.
+
+    The organisation's peers are used one at a time. Raises ConfigurationError.
+    """
+    identity, signer = network_file_user(path, organization, user)
+    return connect(
+        network_file_peers(path, organization), identity=identity, signer=signer, timeouts=timeouts
+    )
+
+
+def network_file_peers(path: FilePath, organization: str) -> tuple[Peer, ...]:
+    """An organisation's peers from a network file; for a connection that many users share."""
+    described = _organization(_load(path), organization, path)
+    with _reading(path):
+        return tuple(
+            Peer(
+                address=peer["address"],
+                tls_ca_cert=Path(peer["tls_ca_cert"]),
+                tls_server_name=peer.get("tls_server_name"),
+                name=peer.get("name", ""),
+            )
+            for peer in described["peers"]
+        )
+
+
+def network_file_user(path: FilePath, organization: str, user: str) -> tuple[Identity, PrivateKeySigner]:
+    """The identity and signer of an organisation's user from a network file."""
+    described = _organization(_load(path), organization, path)
+    users = described.get("users", {})
+    if user not in users:
+        raise ConfigurationError(
+            f"{path}: organisation {organization} has no user {user}; it has {_listed(users)}"
+        )
+    with _reading(path):
+        identity = load_identity(described["mspid"], Path(users[user]["certificate"]))
+        return identity, private_key_signer(Path(users[user]["private_key"]))
+
+
+def connect_profile(
+    path: FilePath,
+    *,
+    identity: Identity,
+    signer: Signer | None = None,
+    organization: str | None = None,
+    timeouts: Timeouts | None = None,
+    client_certificate: ClientCertificate | None = None,
+) -> Gateway:
+    """A gateway from a common connection profile (YAML or JSON), by default for its `client.organization`.
+
+    The organisation's peers are used one at a time. Raises ConfigurationError.
+    """
+    return connect(
+        profile_peers(path, organization),
+        identity=identity,
+        signer=signer,
+        timeouts=timeouts,
+        client_certificate=client_certificate,
+    )
+
+
+def profile_peers(path: FilePath, organization: str | None = None) -> tuple[Peer, ...]:
+    """An organisation's peers from a common connection profile."""
+    profile = _load(path)
+    with _reading(path):
+        name = organization or profile.get("client", {}).get("organization")
+        if not name:
+            raise ConfigurationError(
+                f"{path} names no client.organization; say which organisation's peers to use"
+            )
+        listed = _organization(profile, name, path).get("peers", [])
+        return tuple(_profile_peer(peer, profile["peers"][peer], Path(path).parent) for peer in listed)
+
+
+def _profile_peer(name: str, described: Mapping[str, Any], folder: Path) -> Peer:
+    scheme, separator, address = described["url"].partition("://")
+    if not separator:
+        scheme, address = "grpcs", described["url"]
+    if scheme not in ("grpc", "grpcs"):
+        raise ConfigurationError(f"peer {name} has the url {described['url']}; it must start with grpcs://")
+    options = described.get("grpcOptions", {})
+    server_name = next(
+        (options[key] for key in _SERVER_NAME_OPTIONS if key in options),
+        None,
+    )
+    certificate = described.get("tlsCACerts", {})
+    pem = certificate.get("pem")
+    if isinstance(pem, list):
+        pem = "\n".join(pem)
+    return Peer(
+        address=address.rstrip("/"),
+        tls_ca_cert=pem.encode() if pem else folder / certificate["path"] if "path" in certificate else None,
+        tls_server_name=server_name,
+        name=name,
+        plaintext=scheme == "grpc",
+    )
+
+
+_SERVER_NAME_OPTIONS = ("ssl-target-name-override", "grpc.ssl_target_name_override", "hostnameOverride")
+
+
+def _load(path: FilePath) -> Mapping[str, Any]:
+    file = Path(path)
+    try:
+        text = file.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise ConfigurationError(
+            f"{file} does not exist; start a network first (`make network-up`)"
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"cannot read {file}: {error}") from error
+    try:
+        content = json.loads(text) if file.suffix == ".json" else yaml.safe_load(text)
+    except (ValueError, yaml.YAMLError, RecursionError) as error:
+        raise ConfigurationError(f"{file} is not the JSON or YAML it should be: {error}") from error
+    if not isinstance(content, dict):
+        raise ConfigurationError(f"{file} describes no network: it holds no mapping")
+    return content
+
+
+def _organization(content: Mapping[str, Any], organization: str, path: FilePath) -> Mapping[str, Any]:
+    organizations = content.get("organizations")
+    if not isinstance(organizations, dict) or not isinstance(organizations.get(organization), dict):
+        known = _listed(organizations) if isinstance(organizations, dict) else "none"
+        raise ConfigurationError(f"{path}: no organisation {organization}; it has {known}")
+    described: Mapping[str, Any] = organizations[organization]
+    return described
+
+
+def _listed(names: Mapping[str, Any]) -> str:
+    shown = sorted(map(str, names))
+    return ", ".join(shown[:8]) + (f" and {len(shown) - 8} more" if len(shown) > 8 else "") or "none"
+
+
+class _reading:
+    """Turns a missing or mistyped field into one clear line."""
+
+    def __init__(self, path: FilePath) -> None:
+        self._path = path
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, KeyError):
+            raise ConfigurationError(
+                f"{self._path}: the field {error} is missing; write the file anew"
+            ) from error
+        if isinstance(error, TypeError | AttributeError):
+            raise ConfigurationError(f"{self._path}: a field has the wrong type: {error}") from error
