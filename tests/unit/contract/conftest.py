@@ -64,7 +64,7 @@ class Community:
     async def charge(self, home: str, energy_wh: int) -> None:
         """Report an hour of generation, which ends now, so that the home has something to sell."""
         account = await self.ask(home, "get_battery", {"home": home})
-        start = max(account["metered_until"], self.now - 3600)
+        start = max(account["metered_until"] or 0, self.now - 3600)
         reading = {"home": home, "interval_start": start, "use_wh": 0, "generation_wh": energy_wh}
         self.now = max(self.now, start + 3600)
         await self.do(home, "report_reading", reading | {"interval_end": start + 3600})
