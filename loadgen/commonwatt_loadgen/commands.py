@@ -2,6 +2,9 @@
 
 import typer
 
+from commonwatt_loadgen.simulate.command import simulate_command
+
 
 def register(app: typer.Typer) -> None:
-    """Add simulate, paper and load to `app`."""
+    """Add the verbs to `app`."""
+    app.command("simulate")(simulate_command)

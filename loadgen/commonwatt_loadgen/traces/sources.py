@@ -5,8 +5,8 @@ energies are held in mWh because meter files state kWh with up to six decimals.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import date
+from dataclasses import dataclass, field, replace
+from datetime import date, timedelta
 from typing import Protocol
 
 import numpy as np
@@ -131,3 +131,16 @@ class TraceSet:
     source: str
     first_day: date
     days: int
+
+    def from_day(self, day: int) -> "TraceSet":
+        """The same traces beginning `day` days later; what came before follows at the end."""
+
+        def turned(source: EnergySource) -> EnergySource:
+            return source.from_day(day) if isinstance(source, HalfHourly) else source
+
+        return replace(
+            self,
+            usage={name: turned(source) for name, source in self.usage.items()},
+            generation={name: turned(source) for name, source in self.generation.items()},
+            first_day=self.first_day + timedelta(days=day),
+        )

@@ -1,0 +1,67 @@
+"""What a simulation may be told."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from commonwatt_loadgen.errors import UsageFault
+from commonwatt_loadgen.hems.battery import BATTERY_POLICIES
+from commonwatt_loadgen.hems.forecast import FORECASTS
+from commonwatt_loadgen.hems.strategy import STRATEGIES
+from commonwatt_loadgen.network_file import DEFAULT_PATH
+from commonwatt_loadgen.traces import Problem, TraceError, TraceSet, default_types, load_traces
+
+NSW_USAGE_SCALE_PPM = 1_684_000  # to the Ausgrid sample's mean with controlled load, 17.5 kWh a day
+
+
+@dataclass(frozen=True)
+class SimulationOptions:
+    """How to simulate; `homes` 0 means every home of the network."""
+
+    seed: int = 1
+    homes: int = 0
+    days: int = 1
+    share_percent: float = 20.0
+    storage_wh: int = 5000
+    strategies: tuple[str, ...] = ("suggested",)
+    forecast: str = "perfect"
+    battery: str = "sell-all"
+    traces: Path | None = None
+    trace_day: int = 1
+    strict: bool = False
+    usage_scale_ppm: int = NSW_USAGE_SCALE_PPM
+    out: Path = Path("out/simulate")
+    network_file: Path = DEFAULT_PATH
+
+    def check(self) -> None:
+        """Raise UsageFault for a value that cannot be."""
+        for name, value, low, high in (
+            ("--homes", self.homes, 0, 100_000),
+            ("--days", self.days, 1, 3660),
+            ("--share", self.share_percent, 0, 100),
+            ("--storage", self.storage_wh, 0, 10**9),
+            ("--trace-day", self.trace_day, 1, 100_000),
+        ):
+            if not low <= value <= high:
+                raise UsageFault(f"{name} {value:g}: must be within {low}..{high}")
+        for option, chosen, known in (
+            ("--strategy", self.strategies, STRATEGIES),
+            ("--forecast", (self.forecast,), FORECASTS),
+            ("--battery", (self.battery,), BATTERY_POLICIES),
+        ):
+            for name in chosen:
+                if name not in known:
+                    raise UsageFault(f"{option} {name}: is none of {', '.join(sorted(known))}")
+
+    def trace_set(self) -> tuple[TraceSet, list[Problem]]:
+        """The traces to follow; raises UsageFault where the file cannot be used."""
+        if self.traces is None:
+            return default_types(self.usage_scale_ppm), []
+        try:
+            traces, problems = load_traces(self.traces, strict=self.strict)
+        except TraceError as error:
+            raise UsageFault(str(error)) from error
+        if self.trace_day > traces.days:
+            raise UsageFault(
+                f"{self.traces}: holds {traces.days} days; --trace-day {self.trace_day} is beyond them"
+            )
+        return (traces.from_day(self.trace_day - 1), problems) if self.trace_day > 1 else (traces, problems)
