@@ -21,6 +21,47 @@ $(READY): uv.lock pyproject.toml chaincode/pyproject.toml client/pyproject.toml 
 	fi
 	@touch $@
 
+# Variables such as NETWORK=native, TOPOLOGY=file.yaml, COMMUNITIES=3, HOMES=20 reach the command as environment.
+.PHONY: network-up
+network-up: $(READY) ## Start the network and wait until a transaction works (NETWORK=native: real Fabric)
+	@$(BIN)/commonwatt network up
+
+.PHONY: network-down
+network-down: $(READY) ## Stop the network; its ledgers stay
+	@$(BIN)/commonwatt network down
+
+.PHONY: network-status
+network-status: $(READY) ## Show every process, and every peer's height
+	@$(BIN)/commonwatt network status
+
+.PHONY: network-reset
+network-reset: $(READY) ## Stop the network and delete its ledgers and keys
+	@$(BIN)/commonwatt network reset
+
+.PHONY: simulate
+simulate: $(READY) ## Trade a day on the network that is up, and write out/simulate/report.html
+	@$(BIN)/commonwatt simulate
+
+.PHONY: paper
+paper: $(READY) ## Repeat the paper's experiments on the network that is up
+	@$(BIN)/commonwatt paper
+
+.PHONY: load
+load: $(READY) ## Load the network that is up with transactions, and write out/load/report.html
+	@$(BIN)/commonwatt load
+
+.PHONY: fabric
+fabric: $(READY) ## Download Hyperledger Fabric's programs for NETWORK=native
+	@$(BIN)/commonwatt fabric
+
+.PHONY: doctor
+doctor: $(READY) ## Say what this machine can run, and what is missing
+	@$(BIN)/commonwatt doctor
+
+.PHONY: bench
+bench: $(READY) ## Measure and print the figures
+	@$(BIN)/pytest tests/benchmarks -s -q --no-header --timeout=900
+
 .PHONY: lint
 lint: $(READY) ## Check format, lint rules, types and the direction of imports
 	$(BIN)/ruff format --check .

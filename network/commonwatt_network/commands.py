@@ -1,0 +1,166 @@
+"""The network's verbs: network up, down, status, reset; topology; doctor; fabric."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from commonwatt_network.errors import UsageError
+from commonwatt_network.state import default_directory
+from commonwatt_network.topology import Topology, default_topology, json_schema, load_topology, sample_topologies
+
+DirectoryOption = Annotated[
+    Path | None,
+    typer.Option("--directory", envvar="COMMONWATT_DIRECTORY", help="The network's folder; default: .commonwatt here."),
+]
+out = Console(highlight=False, soft_wrap=True)
+
+network_app = typer.Typer(no_args_is_help=True, help="Start, stop, show or delete a network.")
+topology_app = typer.Typer(no_args_is_help=True, help="Show and check topologies.")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the network's verbs to `app`."""
+    app.add_typer(network_app, name="network")
+    app.add_typer(topology_app, name="topology")
+
+
+@network_app.command("up")
+def network_up(
+    topology: Annotated[
+        str | None, typer.Option(envvar="TOPOLOGY", help="A YAML file, or a sample by its name.")
+    ] = None,
+    communities: Annotated[
+        int | None, typer.Option(envvar="COMMUNITIES", help="Communities of the default topology.")
+    ] = None,
+    homes: Annotated[
+        int | None, typer.Option(envvar="HOMES", help="Homes per community of the default topology.")
+    ] = None,
+    backend: Annotated[
+        str | None, typer.Option(envvar="NETWORK", help="embedded (default) or native: real Fabric.")
+    ] = None,
+    directory: DirectoryOption = None,
+) -> None:
+    """Start the network, or whatever of it is not running, and return when a transaction works."""
+    from commonwatt_network.up import up
+
+    wanted = _wanted_topology(topology or None, communities, homes)
+    began = time.monotonic()
+    result = asyncio.run(up(directory or default_directory(), wanted, backend or None, _phase))
+    nodes = result.nodes
+    table = Table(box=None, pad_edge=False)
+    for heading in ("channel", "organisations", "chaincode", "peers"):
+        table.add_column(heading)
+    for channel, settings in nodes.topology.channels.items():
+        table.add_row(
+            channel,
+            ", ".join(settings.organizations),
+            ", ".join(f"{name} {entry.version}" for name, entry in result.deployed[channel].items()) or "none",
+            ", ".join(f"{peer.name} {peer.address}" for peer in nodes.peers_of(channel)),
+        )
+    out.print(table)
+    started = f"started {', '.join(result.started)}" if result.started else "everything was running already"
+    out.print(
+        f"[bold green]up[/] in {time.monotonic() - began:.1f} s ({result.backend_description}; {started})\n"
+        f"clients connect with {nodes.layout.network_file}"
+    )
+
+
+@network_app.command("down")
+def network_down(directory: DirectoryOption = None) -> None:
+    """Stop every process; ledgers and keys stay."""
+    from commonwatt_network.down import down
+
+    stopped = down(directory or default_directory())
+    out.print(f"stopped {', '.join(stopped)}; the ledgers stay" if stopped else "nothing was running")
+
+
+@network_app.command("reset")
+def network_reset(directory: DirectoryOption = None) -> None:
+    """Stop every process and delete the network's ledgers, keys and logs."""
+    from commonwatt_network.down import reset
+
+    folder = directory or default_directory()
+    stopped = reset(folder)
+    out.print(f"stopped {', '.join(stopped)}" if stopped else "nothing was running")
+    out.print(f"deleted {folder}")
+
+
+@network_app.command("status")
+def network_status(
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON, for programs.")] = False,
+    directory: DirectoryOption = None,
+) -> None:
+    """Show every process, and every peer's height on each channel."""
+    from commonwatt_network.status import network_status as current
+
+    status = asyncio.run(current(directory or default_directory()))
+    if as_json:
+        typer.echo(json.dumps(status.to_json(), indent=2))
+        return
+    table = Table(box=None, pad_edge=False)
+    for heading in ("name", "kind", "state", "process", "address", "certificate"):
+        table.add_column(heading)
+    for node in status.processes:
+        colour = "green" if node.state == "running" else "red"
+        days = "" if node.certificate_days_left is None else f"{node.certificate_days_left} days left"
+        table.add_row(node.name, node.kind, f"[{colour}]{node.state}[/]", str(node.pid or ""), node.address, days)
+    out.print(table)
+    for channel, heights in status.channels.items():
+        shown = ", ".join(f"{peer} {'?' if height is None else height}" for peer, height in heights.items())
+        out.print(f"channel {channel}: blocks {shown}")
+    out.print(f"{status.backend} network {status.state}, {status.memory_bytes / 1e6:.0f} MB")
+
+
+@topology_app.command("schema")
+def topology_schema() -> None:
+    """Print the JSON Schema of topology files."""
+    typer.echo(json.dumps(json_schema(), indent=2))
+
+
+@topology_app.command("check")
+def topology_check(file: Annotated[str, typer.Argument(help="A YAML file, or a sample by its name.")]) -> None:
+    """Check a topology file."""
+    topology = load_topology(file)
+    out.print(f"{file}: {len(topology.organizations)} organisations, {len(topology.channels)} channels: correct")
+
+
+@topology_app.command("samples")
+def topology_samples(name: Annotated[str | None, typer.Argument(help="Print this one.")] = None) -> None:
+    """List the sample topologies, or print one."""
+    samples = sample_topologies()
+    if name is None:
+        for sample, text in samples.items():
+            out.print(f"{sample}: {text.splitlines()[0].lstrip('# ')}")
+    elif name in samples:
+        typer.echo(samples[name], nl=False)
+    else:
+        raise UsageError(f"no sample {name}; there are: {', '.join(samples)}")
+
+
+def _wanted_topology(source: str | None, communities: int | None, homes: int | None) -> Topology | None:
+    if source is not None and (communities is not None or homes is not None):
+        raise UsageError("COMMUNITIES and HOMES shape the default topology; with TOPOLOGY, write them in its file")
+    if source is not None:
+        return load_topology(source)
+    if communities is None and homes is None:
+        return None
+    return default_topology(1 if communities is None else communities, 60 if homes is None else homes)
+
+
+@contextmanager
+def _phase(name: str) -> Iterator[None]:
+    """Show a phase while it runs, and its time when it is done."""
+    began = time.monotonic()
+    with out.status(f"{name} ..."):
+        yield
+    out.print(f"[green]✓[/] {name:24s} {time.monotonic() - began:5.1f} s")

@@ -1,0 +1,58 @@
+"""Stopping a network, with its ledgers kept; and deleting one."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from commonwatt_network import processes
+from commonwatt_network.errors import UsageError
+from commonwatt_network.layout import Layout
+from commonwatt_network.state import exclusive
+
+DOWNLOADS = "fabric"  # Fabric's own programs, which belong to no ledger
+OURS = {
+    "network.json", "state.json", "lock", "organizations", "channels", "ledgers", "configuration", "logs", "profiles",
+    "fabric-sdk-py", DOWNLOADS,
+}  # fmt: skip
+
+
+def down(directory: Path) -> tuple[str, ...]:
+    """Stop every process of the network in `directory`; the names of those that ran. Ledgers and keys stay."""
+    layout = Layout(directory.absolute())
+    if not layout.directory.is_dir():
+        return ()
+    with exclusive(layout):
+        return _stop_all(layout)
+
+
+def reset(directory: Path) -> tuple[str, ...]:
+    """Stop the network and delete its ledgers, keys and logs. Raises UsageError for a folder that is not a network's."""
+    layout = Layout(directory.absolute())
+    if not layout.directory.is_dir():
+        return ()
+    foreign = sorted(path.name for path in layout.directory.iterdir() if not _is_ours(path))
+    if foreign:
+        raise UsageError(
+            f"{layout.directory} holds {foreign[0]}, which no network made; move it away, then reset again"
+        )
+    with exclusive(layout):
+        stopped = _stop_all(layout)
+        for path in layout.directory.iterdir():
+            if path.is_dir() and path.name != DOWNLOADS:
+                shutil.rmtree(path)
+            elif path.is_file():
+                path.unlink()
+    if not any(layout.directory.iterdir()):
+        layout.directory.rmdir()
+    return stopped
+
+
+def _stop_all(layout: Layout) -> tuple[str, ...]:
+    found = processes.running(layout)
+    processes.stop(process for group in found.values() for process in group)
+    return tuple(sorted(found))
+
+
+def _is_ours(path: Path) -> bool:
+    return path.name in OURS or path.name.startswith(".state.json.")

@@ -1,0 +1,1 @@
+"""The system chaincodes: `cscc` (channels), `qscc` (ledger queries), `_lifecycle`."""

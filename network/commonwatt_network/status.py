@@ -1,0 +1,124 @@
+"""What of a network runs now: every process, every peer's height, the days left on its certificates."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+from commonwatt_client import ClientError
+from cryptography import x509
+
+from commonwatt_network import processes
+from commonwatt_network.certificates import days_left
+from commonwatt_network.deploy import peer_admin
+from commonwatt_network.errors import UsageError
+from commonwatt_network.layout import Layout
+from commonwatt_network.nodes import Nodes, Peer
+from commonwatt_network.state import read_state
+
+QUERY_TIMEOUT_S = 5.0
+
+
+@dataclass(frozen=True)
+class NodeStatus:
+    """One orderer, peer or chaincode server. Nodes of an embedded process share its process id."""
+
+    name: str
+    kind: str
+    organization: str
+    address: str
+    state: str
+    pid: int | None
+    memory_bytes: int | None
+    certificate_days_left: int | None
+
+
+@dataclass(frozen=True)
+class NetworkStatus:
+    """`state` is running, partial or stopped. `channels`: channel -> peer -> height, None where it does not answer."""
+
+    name: str
+    backend: str
+    directory: str
+    state: str
+    processes: tuple[NodeStatus, ...]
+    memory_bytes: int
+    channels: dict[str, dict[str, int | None]] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        content = asdict(self)
+        content["channels"] = {name: {"heights": heights} for name, heights in self.channels.items()}
+        return content
+
+
+async def network_status(directory: Path) -> NetworkStatus:
+    """The network in `directory` as it is now. Raises UsageError when there is none."""
+    layout = Layout(directory.absolute())
+    state = read_state(layout)
+    if state is None:
+        raise UsageError(f"there is no network in {layout.directory}; start one with `make network-up`")
+    nodes = state.nodes(layout)
+    alive = processes.running(layout)
+    owner = {node.name: "embedded" for node in (*nodes.orderers, *nodes.peers)} if state.backend == "embedded" else {}
+    statuses = []
+    for kind, group in (("orderer", nodes.orderers), ("peer", nodes.peers), ("chaincode", nodes.chaincode_servers)):
+        for node in group:
+            running = alive.get(owner.get(node.name, node.name), [])
+            folder = node.directory / "tls" if kind != "chaincode" else layout.chaincode_tls(node.organization)
+            statuses.append(
+                NodeStatus(
+                    node.name, kind, node.organization, node.address,
+                    "running" if running else "stopped",
+                    running[0].pid if running else None,
+                    sum(map(_memory, running)) if running else None,
+                    _days_left(folder / "server.crt"),
+                )
+            )  # fmt: skip
+    states = {status.state for status in statuses}
+    return NetworkStatus(
+        state.topology.name,
+        state.backend,
+        str(layout.directory),
+        "partial" if len(states) > 1 else states.pop(),
+        tuple(statuses),
+        sum(_memory(process) for group in alive.values() for process in group),
+        await heights(nodes, {status.name for status in statuses if status.state == "running"}),
+    )
+
+
+async def heights(nodes: Nodes, running: set[str]) -> dict[str, dict[str, int | None]]:
+    """Channel -> peer -> number of blocks it has."""
+
+    async def ask(peer: Peer, channel: str) -> int | None:
+        if peer.name not in running:
+            return None
+        try:
+            async with peer_admin(nodes, peer) as admin, asyncio.timeout(QUERY_TIMEOUT_S):
+                return (await admin.get_chain_info(channel)).height
+        except (ClientError, TimeoutError):
+            return None
+
+    pairs = [(channel, peer) for channel in nodes.topology.channels for peer in nodes.peers_of(channel)]
+    answers = await asyncio.gather(*(ask(peer, channel) for channel, peer in pairs))
+    found: dict[str, dict[str, int | None]] = {channel: {} for channel in nodes.topology.channels}
+    for (channel, peer), height in zip(pairs, answers, strict=True):
+        found[channel][peer.name] = height
+    return found
+
+
+def _memory(process: psutil.Process) -> int:
+    """Memory of its own, in bytes: what would be free again if it ended; resident size where that is not told."""
+    try:
+        return int(process.memory_info().rss)
+    except psutil.Error:
+        return 0
+
+
+def _days_left(certificate: Path) -> int | None:
+    try:
+        return days_left(x509.load_pem_x509_certificate(certificate.read_bytes()))
+    except (OSError, ValueError):
+        return None
