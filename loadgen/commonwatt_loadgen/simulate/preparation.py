@@ -52,7 +52,7 @@ async def prepare(
     batteries = await _in_turn_of(
         16, [calls.evaluate(OPERATOR, "get_battery", {"home": one.home}) for one in homes]
     )
-    latest_s = max(described["market_time"], *(one["metered_until"] for one in batteries))
+    latest_s = max(described["market_time"], *(one["metered_until"] or 0 for one in batteries))
     offset_s = rules.utc_offset_min * MINUTE_S
     midnight_s = -(-(latest_s + offset_s) // DAY_S) * DAY_S - offset_s
     accounts = {one["home"]: Account(one["battery_wh"], one["reserved_wh"]) for one in batteries}
@@ -112,7 +112,7 @@ async def _register(calls: MarketCalls, home: HomeSpec, meter_id: str) -> None:
 async def _catch_up(calls: MarketCalls, battery: Result, midnight_s: int) -> None:
     """Report days without use for a home whose meter fell silent, since readings must be contiguous."""
     start = battery["metered_until"]
-    while 0 <= start < midnight_s:  # -1: never metered, any start will do
+    while start is not None and start < midnight_s:
         end = min(midnight_s, start + DAY_S)
         argument = {
             "home": battery["home"],
