@@ -1,105 +1,23 @@
-"""A community on an in-memory channel: an operator, the grid, consumers and prosumers, and one call each."""
-
-from hashlib import sha256
-from typing import Any
+"""Communities to try the contract on."""
 
 import pytest
-from commonwatt_chaincode.contract import Market
-from commonwatt_chaincode.shim.testing import Invocation, MemoryLedger, caller
 
-MIDNIGHT = 1_351_690_200 - 1_351_690_200 % 86_400 - 660 * 60
-"""A local midnight at UTC+11."""
-
-
-class Community:
-    """The channel as its members use it."""
-
-    def __init__(self, clock: str, **parameters: Any) -> None:
-        self.ledger = MemoryLedger(Market(), "newtown", name="market")
-        self.clock = clock
-        self.now = MIDNIGHT + 2 * 3600
-        self.parameters = parameters
-        self.callers = {
-            "operator": caller("operator", "NewtownMSP", role="operator"),
-            "grid": caller("operator", "GridMSP", role="grid"),
-            "stranger": caller("stranger", "NewtownMSP"),
-            "foreign operator": caller("operator", "EnmoreMSP", role="operator"),
-            "foreign home": caller("h1", "EnmoreMSP", _attributes("home", "h1")),
-        }
-
-    async def found(self) -> None:
-        opening = {"clock": self.clock, "parameters": self.parameters}
-        if self.clock == "simulated":
-            opening["at"] = self.now
-        await self.do("operator", "configure", opening)
-
-    async def add_home(self, home: str, home_class: str, **equipment: int) -> None:
-        self.callers[home] = caller(home, "NewtownMSP", _attributes("home", home))
-        self.callers[f"meter of {home}"] = caller(f"meter-{home}", "NewtownMSP", _attributes("meter", home))
-        await self.do("operator", "register_home", registration(home, home_class, **equipment))
-
-    async def submit(self, who: str, name: str, arguments: Any, at: int | None = None) -> Invocation:
-        """Submit as someone and return what happened; ``at`` is the client's timestamp."""
-        time_s = self.now if at is None else at
-        return await self.ledger.submit(name, arguments, creator=self.callers[who], timestamp=time_s)
-
-    async def do(self, who: str, name: str, arguments: Any, at: int | None = None) -> Any:
-        """Submit what must succeed; its result."""
-        return (await self.submit(who, name, arguments, at)).json()
-
-    async def refused(self, who: str, name: str, arguments: Any, at: int | None = None) -> str:
-        """Submit what must be refused without writing anything; the code."""
-        done = await self.submit(who, name, arguments, at)
-        assert done.status == 400, done
-        assert not done.writes
-        assert done.event is None
-        return done.message.partition(":")[0]
-
-    async def ask(self, who: str, name: str, arguments: Any) -> Any:
-        """Evaluate what must succeed; its result."""
-        answer = await self.ledger.evaluate(name, arguments, creator=self.callers[who], timestamp=self.now)
-        assert not answer.writes
-        return answer.json()
-
-    async def charge(self, home: str, energy_wh: int) -> None:
-        """Report an hour of generation, which ends now, so that the home has something to sell."""
-        account = await self.ask(home, "get_battery", {"home": home})
-        start = max(account["metered_until"] or 0, self.now - 3600)
-        reading = {"home": home, "interval_start": start, "use_wh": 0, "generation_wh": energy_wh}
-        self.now = max(self.now, start + 3600)
-        await self.do(home, "report_reading", reading | {"interval_end": start + 3600})
-
-
-def _attributes(role: str, home: str) -> dict[str, str]:
-    return {"role": role, "home.id": home, "meter.id": f"meter-{home}"}
-
-
-def registration(home: str, home_class: str, **equipment: int) -> dict[str, Any]:
-    """The argument of register_home."""
-    salt = "00" * 8
-    meter_hash = sha256(bytes.fromhex(salt) + f"meter-{home}".encode()).hexdigest()
-    return {"home": home, "home_class": home_class, "meter_salt": salt, "meter_hash": meter_hash, **equipment}
+from .community import Community, populated
 
 
 @pytest.fixture
 async def simulated() -> Community:
     """Paper-exact: one round per request, on a simulated clock."""
-    community = Community("simulated")
-    await _populate(community)
-    return community
+    return await populated("simulated")
 
 
 @pytest.fixture
 async def live() -> Community:
     """Fixed rounds on the clock of timestamps."""
-    community = Community("live", auction="fixed_rounds")
-    await _populate(community)
-    return community
+    return await populated("live", auction="fixed_rounds")
 
 
-async def _populate(community: Community) -> None:
-    await community.found()
-    for home in ("h1", "h2"):
-        await community.add_home(home, "consumer")
-    for home in ("p1", "p2"):
-        await community.add_home(home, "prosumer")
+@pytest.fixture
+def bare() -> Community:
+    """A channel that nobody has configured."""
+    return Community("live")

@@ -1,0 +1,199 @@
+"""Wrong input and wrong moments: refused with a stable code, nothing written."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from commonwatt_chaincode.contract import Code
+
+HUGE = 2**63
+REQUEST = {"round": 1, "home": "h1", "energy_wh": 900, "interval_start": 0}
+OFFER = {"round": 1, "home": "p1", "energy_wh": 600, "price_uaud_per_kwh": 150_000}
+READING = {"home": "h1", "interval_start": 0, "interval_end": 3_600, "use_wh": 1, "generation_wh": 0}
+GOOD = {
+    "submit_request": ("h1", REQUEST),
+    "submit_offer": ("p1", OFFER),
+    "report_reading": ("h1", READING),
+    "close_round": ("operator", {"round": 1}),
+    "settle_day": ("operator", {"day": 1}),
+    "advance_clock": ("operator", {"at": 2_000_000_000}),
+}
+NUMBERS = [
+    (name, member)
+    for name, (_, arguments) in GOOD.items()
+    for member, value in arguments.items()
+    if isinstance(value, int)
+]
+
+
+@pytest.mark.parametrize("value", [-1, HUGE, -HUGE, 1.5, 900.0, "900", True, None, [], {}, 10**400])
+@pytest.mark.parametrize(("name", "member"), NUMBERS)
+async def test_numbers_that_are_none(simulated: Any, name: str, member: str, value: Any) -> None:
+    who, arguments = GOOD[name]
+    assert await simulated.refused(who, name, json.dumps(arguments | {member: value})) == "bad_argument"
+
+
+@pytest.mark.parametrize(("name", "member"), [("submit_request", "energy_wh"), ("submit_offer", "energy_wh")])
+async def test_nothing_is_traded_in_zero(simulated: Any, name: str, member: str) -> None:
+    who, arguments = GOOD[name]
+    assert await simulated.refused(who, name, arguments | {member: 0}) == "bad_argument"
+
+
+MEGABYTE = "x" * 2**20
+DEEP = "[" * 100_000 + "]" * 100_000
+
+
+@pytest.mark.parametrize("name", GOOD)
+@pytest.mark.parametrize(
+    "argument",
+    ["", "{", "null", "[]", '"text"', "NaN", "1e999", DEEP, '{"home": ' + DEEP + "}", MEGABYTE],
+    ids=["empty", "cut", "null", "list", "text", "nan", "large", "deep", "deep inside", "megabyte"],
+)
+async def test_arguments_that_are_no_object(simulated: Any, name: str, argument: str) -> None:
+    assert await simulated.refused(GOOD[name][0], name, argument) == "bad_argument"
+
+
+@pytest.mark.parametrize("name", GOOD)
+async def test_members_beside_the_known_ones(simulated: Any, name: str) -> None:
+    who, arguments = GOOD[name]
+    assert await simulated.refused(who, name, arguments | {"price": 1}) == "bad_argument"
+    assert await simulated.refused(who, name, {}) == "bad_argument"
+    first = next(iter(arguments))
+    twice = json.dumps(arguments)[:-1] + f', "{first}": 1}}'
+    assert await simulated.refused(who, name, twice) == "bad_argument"
+
+
+@pytest.mark.parametrize("home", ["", "h 1", "h/1", "../h1", "h1\x00", "é", "h" * 65, MEGABYTE])
+async def test_home_ids_that_are_none(simulated: Any, home: str) -> None:
+    assert await simulated.refused("h1", "submit_request", REQUEST | {"home": home}) == "bad_argument"
+
+
+async def test_what_does_not_exist(simulated: Any) -> None:
+    refused = simulated.refused
+    assert await refused("h1", "submit_request", REQUEST) == "unknown_round"
+    assert await refused("h1", "submit_request", REQUEST | {"home": "h9"}) == "unknown_home"
+    assert await refused("operator", "close_round", {"round": 9}) == "unknown_round"
+    assert await refused("operator", "advance_clock", {"round": 9, "at": simulated.now}) == "unknown_round"
+    assert await refused("operator", "settle_day", {"day": 1, "home": "h9"}) == "unknown_home"
+    assert await refused("h1", "get_bill", {"home": "h1", "day": 1}) == "unknown_bill"
+    assert await refused("h1", "get_parameters", {"version": 9}) == "unknown_version"
+    assert await refused("h1", "get_home", {"home": "h9"}) == "unknown_home"
+    assert await refused("h1", "get_round", {"round": 9}) == "unknown_round"
+    assert await refused("h1", "audit", {"round": 9}) == "unknown_round"
+
+
+async def test_an_unconfigured_channel(bare: Any) -> None:
+    assert await bare.refused("operator", "open_round", {}) == "not_configured"
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"feed_in": -1},
+        {"feed_in": 177_001},
+        {"feed_in": True},
+        {"feed_in": 1.0},
+        {"window": 0},
+        {"window": 101},
+        {"mode": "median"},
+        {"mu_milli": 10**6 + 1},
+        {"lam": 2**63},
+        {"seed_s": 99_999},
+        {"seed_b": 541_101},
+        {"eta_c_ppm": 0},
+        {"soc_min_ppm": 2, "soc_max_ppm": 1},
+        {"st_min": 76},
+        {"t_request_s": 0},
+        {"tou": []},
+        {"tou": [[0, 24]]},
+        {"tou": [[0, 12, 200_000], [13, 24, 200_000]]},
+        {"tou": [[0, 24, 99_999]]},
+        {"tou": [[0, 24, "200000"]]},
+        {"tou": "0-24"},
+        {"unheard_of": 1},
+    ],
+)
+async def test_parameters_outside_their_bounds(simulated: Any, parameters: Any) -> None:
+    assert await simulated.refused("operator", "configure", {"parameters": parameters}) == "bad_argument"
+
+
+async def test_bounds_of_requests_and_offers(simulated: Any) -> None:
+    await simulated.charge("p1", 1_000)
+    await simulated.do("operator", "open_round", {"at": simulated.now})
+    request = REQUEST | {"interval_start": simulated.now - 60}
+    refused = simulated.refused
+    assert await refused("h1", "submit_request", request | {"energy_wh": 50_001}) == "request_too_large"
+    low, high = {"limit_uaud_per_kwh": 99_999}, {"limit_uaud_per_kwh": 177_001}
+    assert await refused("h1", "submit_request", request | low) == "limit_below_feed_in"
+    assert await refused("h1", "submit_request", request | high) == "limit_above_tariff"
+    future, noon = simulated.now + 60, simulated.now - 12 * 3_600
+    assert await refused("h1", "submit_request", request | {"interval_start": future}) == "future_interval"
+    assert await refused("h1", "submit_request", request | {"interval_start": noon}) == "wrong_band"
+    assert await refused("p1", "submit_offer", OFFER) == "not_offer_phase"
+    assert await refused("h1", "cancel_request", {"round": 1, "home": "h1"}) == "no_open_request"
+    await simulated.do("h1", "submit_request", request)
+    assert await refused("h1", "submit_request", request) == "round_taken"
+    assert await refused("h2", "submit_request", request | {"home": "h2"}) == "round_taken"
+    assert await refused("h1", "cancel_request", {"round": 1, "home": "h1"}) == "not_request_phase"
+    assert await refused("p1", "submit_offer", OFFER | {"energy_wh": 1_001}) == "insufficient_energy"
+    low, high = {"price_uaud_per_kwh": 99_999}, {"price_uaud_per_kwh": 177_001}
+    assert await refused("p1", "submit_offer", OFFER | low) == "offer_below_feed_in"
+    assert await refused("p1", "submit_offer", OFFER | high) == "offer_above_tariff"
+    assert await refused("h2", "submit_offer", OFFER | {"home": "h2"}) == "not_a_prosumer"
+    assert await refused("p1", "withdraw_offer", {"round": 1, "home": "p1"}) == "no_open_offer"
+    assert await refused("operator", "close_round", {"round": 1}) == "round_not_due"
+    await simulated.do("operator", "close_round", {"round": 1, "at": simulated.now + 120})
+    assert await refused("p1", "submit_offer", OFFER) == "round_closed"
+    assert await refused("p1", "withdraw_offer", {"round": 1, "home": "p1"}) == "round_closed"
+
+
+async def test_clocks(simulated: Any, live: Any) -> None:
+    past = simulated.now - 1
+    assert await simulated.refused("operator", "advance_clock", {"at": past}) == "clock_runs_back"
+    assert await simulated.refused("operator", "open_round", {"at": past}) == "clock_runs_back"
+    assert await simulated.refused("operator", "configure", {"clock": "live"}) == "bad_argument"
+    await simulated.do("operator", "open_round", {"at": simulated.now})
+    back = {"round": 1, "at": past}
+    assert await simulated.refused("operator", "advance_clock", back) == "clock_runs_back"
+    assert await live.refused("operator", "advance_clock", {"at": live.now}) == "clock_not_simulated"
+    assert await live.refused("operator", "open_round", {"at": live.now}) == "clock_not_simulated"
+    assert await live.refused("operator", "open_round", {}, at=live.now - 1) == "clock_runs_back"
+    week = live.now + 7 * 86_400
+    assert await live.refused("operator", "open_round", {}, at=week + 1) == "clock_jumps"
+    await live.do("operator", "open_round", {}, at=week)
+
+
+async def test_readings_follow_each_other(simulated: Any) -> None:
+    refused = simulated.refused
+    await simulated.do("h1", "report_reading", READING)
+    assert await refused("h1", "report_reading", READING) == "interval_reported"
+    gap = READING | {"interval_start": 7_200, "interval_end": 10_800}
+    assert await refused("h1", "report_reading", gap) == "interval_gap"
+    crooked = READING | {"interval_start": 3_600, "interval_end": 3_630}
+    assert await refused("h1", "report_reading", crooked) == "bad_argument"
+    backwards = READING | {"interval_start": 3_600, "interval_end": 3_600}
+    assert await refused("h1", "report_reading", backwards) == "bad_argument"
+    assert await refused("h1", "report_reading", gap | {"correction": True}) == "interval_unknown"
+    shorter = READING | {"interval_end": 1_800, "correction": True}
+    assert await refused("h1", "report_reading", shorter) == "interval_unknown"
+
+
+async def test_the_grid_charges_no_battery_unless_the_community_wants_it(simulated: Any) -> None:
+    reading = READING | {"home": "p1", "interval_start": simulated.now, "interval_end": simulated.now + 3_600}
+    charging = reading | {"grid_charge_wh": 500}
+    assert await simulated.refused("p1", "report_reading", charging) == "grid_charging_off"
+    await simulated.do("operator", "configure", {"parameters": {"storage_from_grid": True}})
+    too_much = charging | {"grid_charge_wh": 5_001}
+    assert await simulated.refused("p1", "report_reading", too_much) == "battery_full"
+    done = await simulated.do("p1", "report_reading", charging)
+    assert (done["battery_wh"], done["need_wh"]) == (500, 1)
+    noon = {"interval_start": simulated.now + 3_600, "interval_end": simulated.now + 10 * 3_600}
+    await simulated.do("p1", "report_reading", reading | noon)
+    midday = {"interval_start": noon["interval_end"], "interval_end": noon["interval_end"] + 3_600}
+    assert await simulated.refused("p1", "report_reading", charging | midday) == "grid_charging_band"
+
+
+def test_every_code_is_documented() -> None:
+    page = (Path(__file__).resolve().parents[3] / "docs" / "contract.md").read_text()
+    assert [code.value for code in Code if f"`{code.value}`" not in page] == []
