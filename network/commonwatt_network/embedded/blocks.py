@@ -12,6 +12,8 @@ from google.protobuf.message import DecodeError
 from commonwatt_network.embedded.policies import Policy, PolicyError, SignedData
 from commonwatt_network.embedded.signing import SigningIdentity
 
+WIRE_ERROR = "proto: cannot parse invalid wire-format data"  # Go's words for bytes that are no message
+
 SIGNATURES, LAST_CONFIG, TRANSACTIONS_FILTER, ORDERER, COMMIT_HASH = range(5)
 
 
@@ -42,14 +44,20 @@ def data_hash(envelopes: Iterable[bytes]) -> bytes:
 
 
 def build_block(
-    number: int, previous_hash: bytes, envelopes: list[bytes], last_config: int, signer: SigningIdentity
+    number: int,
+    previous_hash: bytes,
+    envelopes: list[bytes],
+    last_config: int,
+    signer: SigningIdentity,
+    consenter_metadata: bytes = b"",
 ) -> Any:
     """A signed `common.Block` as an orderer writes it; `last_config` numbers the newest config block."""
     header = common_pb2.BlockHeader(
         number=number, previous_hash=previous_hash, data_hash=data_hash(envelopes)
     )
     value = common_pb2.OrdererBlockMetadata(
-        last_config=common_pb2.LastConfig(index=last_config)
+        last_config=common_pb2.LastConfig(index=last_config),
+        consenter_metadata=common_pb2.Metadata(value=consenter_metadata).SerializeToString(),
     ).SerializeToString()
     signature_header = signer.signature_header()
     signature = common_pb2.MetadataSignature(
@@ -79,7 +87,7 @@ def last_config_number(block: Any) -> int:
         metadata = common_pb2.Metadata.FromString(slots[LAST_CONFIG])
         return int(common_pb2.LastConfig.FromString(metadata.value).index)
     except DecodeError as error:
-        raise BlockError(f"failed to retrieve metadata: {error}") from error
+        raise BlockError(f"failed to retrieve metadata: {WIRE_ERROR}") from error
 
 
 def verify_block_signature(block: Any, policy: Policy) -> None:
@@ -99,7 +107,7 @@ def verify_block_signature(block: Any, policy: Policy) -> None:
         ]
         policy.evaluate(signed)
     except DecodeError as error:
-        raise BlockError(f"error unmarshalling signatures from metadata: {error}") from error
+        raise BlockError(f"error unmarshalling signatures from metadata: {WIRE_ERROR}") from error
     except PolicyError as error:
         raise BlockError(str(error)) from error
 
@@ -131,13 +139,20 @@ def headers_of(envelope: Any) -> tuple[Any, Any, Any]:
     """(Payload, ChannelHeader, SignatureHeader) of an envelope. Raises BlockError."""
     try:
         payload = common_pb2.Payload.FromString(envelope.payload)
-        return (
-            payload,
-            common_pb2.ChannelHeader.FromString(payload.header.channel_header),
-            common_pb2.SignatureHeader.FromString(payload.header.signature_header),
-        )
     except DecodeError as error:
-        raise BlockError(f"error unmarshalling: {error}") from error
+        raise BlockError(f"error unmarshalling Payload: {WIRE_ERROR}") from error
+    if not payload.HasField("header"):
+        raise BlockError("header not set")
+    try:
+        channel_header = common_pb2.ChannelHeader.FromString(payload.header.channel_header)
+    except DecodeError as error:
+        raise BlockError(
+            f"error unmarshalling channel header: error unmarshalling ChannelHeader: {WIRE_ERROR}"
+        ) from error
+    try:
+        return payload, channel_header, common_pb2.SignatureHeader.FromString(payload.header.signature_header)
+    except DecodeError as error:
+        raise BlockError(f"error unmarshalling SignatureHeader: {WIRE_ERROR}") from error
 
 
 def config_envelope_of(block: Any) -> Any | None:

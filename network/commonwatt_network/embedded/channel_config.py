@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,7 +13,7 @@ from fabric_protos.orderer import configuration_pb2 as orderer_configuration_pb2
 from fabric_protos.peer import configuration_pb2 as peer_configuration_pb2
 from google.protobuf.message import DecodeError
 
-from commonwatt_network.embedded.blocks import BlockError, config_envelope_of, headers_of
+from commonwatt_network.embedded.blocks import WIRE_ERROR, BlockError, config_envelope_of, headers_of
 from commonwatt_network.embedded.msp import MSP, IdentityError, IdentityRegistry
 from commonwatt_network.embedded.policies import PolicyError, PolicyManager
 from commonwatt_network.embedded.signing import SignatureChecks
@@ -43,6 +43,11 @@ DEFAULT_ACLS: Mapping[str, str] = {
     "gateway/CommitStatus": READERS,
     "gateway/ChaincodeEvents": READERS,
 }
+
+# Channel capabilities under which orderer organisations may hold the endpoints.
+ORGANIZATION_ENDPOINT_CAPABILITIES = frozenset({"V1_4_2", "V1_4_3", "V2_0", "V3_0"})
+SUPPORTED_CHANNEL_CAPABILITIES = frozenset({"V1_1", "V1_3", "V1_4_2", "V1_4_3", "V2_0", "V3_0"})
+SUPPORTED_ORDERER_CAPABILITIES = frozenset({"V1_1", "V1_4_2", "V2_0"})
 
 DURATION_UNITS_S = {
     "ns": 1e-9,
@@ -148,6 +153,16 @@ class ChannelConfig:
                     raise ChannelConfigError(
                         f"{kind} org {name} attempted to change MSP ID from {organization.mspid} to {mspid}"
                     )
+        for kind, wanted, supported in (
+            ("orderer", new.orderer_capabilities, SUPPORTED_ORDERER_CAPABILITIES),
+            ("channel", new.channel_capabilities, SUPPORTED_CHANNEL_CAPABILITIES),
+        ):
+            for name in sorted(wanted - supported):
+                reason = f"{kind.title()} capability {name} is required but not supported"
+                raise ChannelConfigError(
+                    "config update is not compatible: "
+                    f"config requires unsupported {kind} capabilities: {reason}: {reason}"
+                )
         if "V3_0" in new.channel_capabilities and "V3_0" not in self.channel_capabilities:
             for name, organization in new.orderer_organizations.items():
                 if not organization.endpoints:
@@ -175,24 +190,47 @@ class ChannelConfig:
         """From a `common.Config`; `checks` may be shared with others. Raises ChannelConfigError."""
         root = config.channel_group
         try:
-            msps = [msp for name in ("Orderer", "Application") for msp in _msps_of(root.groups, name)]
-            registry = IdentityRegistry(msps, checks)
-            return cls(
-                channel_id=channel_id,
-                config=config,
-                registry=registry,
-                policies=PolicyManager(root, registry),
-                orderer_addresses=tuple(
-                    _value(root, "OrdererAddresses", configuration_pb2.OrdererAddresses).addresses
-                ),
-                channel_capabilities=_capabilities(root),
-                **_orderer_settings(root),
-                **_application_settings(root),
-            )
-        except DecodeError as error:
+            settings = _root_settings(root)
+            for section, read in (("Orderer", _orderer_settings), ("Application", _application_settings)):
+                settings |= _within(section, read, root)
+            registry = IdentityRegistry(settings.pop("msps"), checks)
+        except ChannelConfigError as error:
             raise ChannelConfigError(f"initializing channelconfig failed: {error}") from error
-        except (IdentityError, PolicyError) as error:
-            raise ChannelConfigError(str(error)) from error
+        try:
+            policies = PolicyManager(root, registry)
+        except PolicyError as error:
+            raise ChannelConfigError(f"initializing policymanager failed: {error}") from error
+        return cls(channel_id=channel_id, config=config, registry=registry, policies=policies, **settings)
+
+
+def _within(section: str, read: Callable[[Any], dict[str, Any]], root: Any) -> dict[str, Any]:
+    try:
+        return read(root)
+    except DecodeError as error:
+        reason = f"failed to deserialize values: {WIRE_ERROR}"
+        raise ChannelConfigError(f"could not create channel {section} sub-group config: {reason}") from error
+    except (IdentityError, ChannelConfigError) as error:
+        raise ChannelConfigError(f"could not create channel {section} sub-group config: {error}") from error
+
+
+def _root_settings(root: Any) -> dict[str, Any]:
+    try:
+        addresses = tuple(_value(root, "OrdererAddresses", configuration_pb2.OrdererAddresses).addresses)
+        capabilities = _capabilities(root)
+    except DecodeError as error:
+        raise ChannelConfigError(f"failed to deserialize values: {WIRE_ERROR}") from error
+    if not addresses and not capabilities & ORGANIZATION_ENDPOINT_CAPABILITIES:
+        raise ChannelConfigError("Must set some OrdererAddresses")
+    try:
+        msps = [msp for name in ("Orderer", "Application") for msp in _msps_of(root.groups, name)]
+    except DecodeError as error:
+        raise ChannelConfigError(
+            "could not create channel Application sub-group config: "
+            f"failed to deserialize values: {WIRE_ERROR}"
+        ) from error
+    except IdentityError as error:
+        raise ChannelConfigError(f"setting up the MSP manager failed: {error}") from error
+    return {"orderer_addresses": addresses, "channel_capabilities": capabilities, "msps": msps}
 
 
 def _value(group: Any, name: str, kind: Any) -> Any:
@@ -240,6 +278,10 @@ def _orderer_settings(root: Any) -> dict[str, Any]:
             f"Attempted to set the batch size preferred max bytes ({batch.preferred_max_bytes}) greater than "
             f"the absolute max bytes ({batch.absolute_max_bytes})."
         )
+    bft = "V3_0" in _capabilities(root)
+    missing = [_mspid(org) for _, org in sorted(group.groups.items()) if "Endpoints" not in org.values]
+    if bft and missing:
+        raise ChannelConfigError(f"some orderer organizations endpoints are empty: [{' '.join(missing)}]")
     if batch_timeout_s <= 0:
         raise ChannelConfigError(f"Attempted to set the batch timeout to a non-positive value: {timeout}")
     organizations = {

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from fabric_protos.common import configuration_pb2
 from fabric_protos.orderer import configuration_pb2 as orderer_configuration_pb2
 from fabric_protos.orderer.etcdraft import configuration_pb2 as raft_configuration_pb2
+from fabric_protos.orderer.etcdraft import metadata_pb2 as raft_metadata_pb2
 from fabric_protos.orderer.smartbft import configuration_pb2 as bft_configuration_pb2
 from google.protobuf.message import DecodeError
 
@@ -70,12 +71,6 @@ def validate_consenters(config: ChannelConfig) -> None:
     consenters = read_consenters(config)
     if not consenters:
         raise ConsenterError("empty consenter set")
-    for msp in config.registry.msps.values():
-        if not msp.tls_roots:
-            continue
-        break
-    else:
-        return
     roots = [ca for msp in config.registry.msps.values() for ca in msp.tls_roots]
     intermediates = [ca for msp in config.registry.msps.values() for ca in msp.tls_intermediates]
     for consenter in consenters:
@@ -102,6 +97,18 @@ def validate_consenter_update(current: ChannelConfig, successor: ChannelConfig) 
             f"{prefix}: update of more than one consenter at a time is not supported, requested changes: "
             f"add {len(added)} node(s), remove {len(removed)} node(s)"
         )
+
+
+def consenter_metadata(config: ChannelConfig, number: int) -> bytes:
+    """What Raft orderers note in block `number`: the consenters' ids and an index of their log; else nothing."""
+    if config.consensus_type != "etcdraft":
+        return b""
+    count = len(read_consenters(config))
+    metadata = raft_metadata_pb2.BlockMetadata(
+        consenter_ids=range(1, count + 1), next_consenter_id=count + 1, raft_index=count + 1 + number
+    )
+    serialized: bytes = metadata.SerializeToString()
+    return serialized
 
 
 def _consensus_metadata(config: ChannelConfig) -> bytes:

@@ -139,7 +139,7 @@ def _limits(seek: Any, height: int) -> tuple[int, int | None] | int:
     if stop_kind == "specified":
         last = seek.stop.specified.number
         return (first, last) if last >= first else int(Status.BAD_REQUEST)
-    return first, None
+    return first, None if first else 0  # no known stop counts as block 0, as in Fabric
 
 
 def _is_timely(channel_header: Any) -> bool:

@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from pathlib import Path
 from typing import Any, cast
 
-import yaml
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from cryptography.hazmat.primitives.serialization import Encoding
 from fabric_protos.msp import identities_pb2, msp_config_pb2, msp_principal_pb2
 from google.protobuf.message import DecodeError
 
@@ -32,6 +32,7 @@ from commonwatt_network.embedded.certificates import (
     subject_key_identifier,
     unique_chain,
 )
+from commonwatt_network.embedded.msp_directory import MspDirectoryError, read_msp_directory
 from commonwatt_network.embedded.signing import SignatureChecks, SignatureError
 
 ROLE_NAMES = {0: "MEMBER", 1: "ADMIN", 2: "CLIENT", 3: "PEER", 4: "ORDERER"}
@@ -89,8 +90,6 @@ class Identity:
 
     def serialize(self) -> bytes:
         """SerializedIdentity with the certificate as PEM."""
-        from cryptography.hazmat.primitives.serialization import Encoding
-
         pem = self.certificate.public_bytes(Encoding.PEM)
         serialized = identities_pb2.SerializedIdentity(mspid=self.mspid, id_bytes=pem).SerializeToString()
         return cast(bytes, serialized)
@@ -183,7 +182,10 @@ class MSP:
     @classmethod
     def from_directory(cls, directory: Path, mspid: str) -> MSP:
         """From a node's own MSP folder (`cacerts`, `config.yaml`, ...)."""
-        return cls(read_msp_directory(directory, mspid))
+        try:
+            return cls(read_msp_directory(directory, mspid))
+        except MspDirectoryError as error:
+            raise IdentityError(str(error)) from error
 
     def chain(self, certificate: x509.Certificate) -> tuple[x509.Certificate, ...]:
         """From the certificate to a root. Raises IdentityError."""
@@ -410,52 +412,6 @@ def _parse_revocations(encoded: bytes) -> tuple[bytes | None, x509.CertificateRe
     except x509.ExtensionNotFound:
         authority = None
     return authority, crl
-
-
-def read_msp_directory(directory: Path, mspid: str) -> Any:
-    """The `FabricMSPConfig` that Fabric reads from an MSP folder. Raises IdentityError."""
-
-    def certificates(name: str) -> list[bytes]:
-        folder = directory / name
-        return (
-            [path.read_bytes() for path in sorted(folder.iterdir()) if path.is_file()]
-            if folder.is_dir()
-            else []
-        )
-
-    if not certificates("cacerts"):
-        raise IdentityError(f"no ca certificate found in directory {directory / 'cacerts'}")
-    config = msp_config_pb2.FabricMSPConfig(
-        name=mspid,
-        root_certs=certificates("cacerts"),
-        intermediate_certs=certificates("intermediatecerts"),
-        admins=certificates("admincerts"),
-        revocation_list=certificates("crls"),
-        tls_root_certs=certificates("tlscacerts"),
-        tls_intermediate_certs=certificates("tlsintermediatecerts"),
-    )
-    settings = directory / "config.yaml"
-    if not settings.is_file():
-        return config
-    try:
-        node_units = (yaml.safe_load(settings.read_text()) or {}).get("NodeOUs") or {}
-    except (yaml.YAMLError, AttributeError) as error:
-        raise IdentityError(f"failed unmarshalling configuration file at [{settings}]: {error}") from error
-    if node_units.get("Enable"):
-        config.fabric_node_ous.enable = True
-        for key, field in (
-            ("ClientOUIdentifier", "client_ou_identifier"),
-            ("PeerOUIdentifier", "peer_ou_identifier"),
-            ("AdminOUIdentifier", "admin_ou_identifier"),
-            ("OrdererOUIdentifier", "orderer_ou_identifier"),
-        ):
-            unit: Mapping[str, str] | None = node_units.get(key)
-            if unit and unit.get("OrganizationalUnitIdentifier"):
-                target = getattr(config.fabric_node_ous, field)
-                target.organizational_unit_identifier = unit["OrganizationalUnitIdentifier"]
-                if unit.get("Certificate"):
-                    target.certificate = (directory / unit["Certificate"]).read_bytes()
-    return config
 
 
 class IdentityRegistry:

@@ -32,6 +32,7 @@ from commonwatt_network.embedded.admission import (
 from commonwatt_network.embedded.block_store import BlockStore
 from commonwatt_network.embedded.blocks import build_block, header_hash, headers_of, last_config_number
 from commonwatt_network.embedded.channel_config import ChannelConfig
+from commonwatt_network.embedded.consenters import consenter_metadata
 from commonwatt_network.embedded.signing import SignatureChecks, SigningIdentity
 
 BUSY_WINDOW_S = 0.1
@@ -279,6 +280,7 @@ class OrderedChannel:
             [message.envelope.SerializeToString() for message in batch],
             number if is_config else self._last_config,
             self.signer,
+            consenter_metadata(self.config, number),
         )
         await asyncio.to_thread(self.store.append, block)
         self._failure = None

@@ -17,7 +17,7 @@ from fabric_protos.common import common_pb2, configtx_pb2
 from google.protobuf.message import DecodeError
 
 from commonwatt_network.embedded.admission import Rejection, Status
-from commonwatt_network.embedded.blocks import BlockError, headers_of
+from commonwatt_network.embedded.blocks import WIRE_ERROR, BlockError, headers_of
 from commonwatt_network.embedded.config_update import ConfigUpdateError, validate_channel_id
 from commonwatt_network.embedded.orderer import (
     ChannelExists,
@@ -31,8 +31,6 @@ from commonwatt_network.embedded.orderer import (
 CHANNELS_PATH = "/participation/v1/channels"
 MAXIMUM_REQUEST_BYTES = 1 << 20
 FORM_CONTENT_TYPE = re.compile("multipart/form-data*")
-
-WIRE_ERROR = "proto: cannot parse invalid wire-format data"
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 

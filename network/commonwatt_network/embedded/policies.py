@@ -205,8 +205,16 @@ class PolicyManager:
                 envelope = policies_pb2.SignaturePolicyEnvelope.FromString(policy.value)
                 return compile_signature_policy(envelope, registry)
         except (DecodeError, PolicyError) as error:
+            reason = str(error)
+            if isinstance(error, DecodeError):
+                message = (
+                    "ImplicitMetaPolicy"
+                    if policy.type == policies_pb2.Policy.IMPLICIT_META
+                    else "SignaturePolicy"
+                )
+                reason = f"Error unmarshalling to {message}: proto: cannot parse invalid wire-format data"
             kind = "implicit policy" if policy.type == policies_pb2.Policy.IMPLICIT_META else "policy"
-            raise PolicyError(f"{kind} {name} at path {self.path} did not compile: {error}") from error
+            raise PolicyError(f"{kind} {name} at path {self.path} did not compile: {reason}") from error
         raise PolicyError(f"policy {name} at path {self.path} has unknown policy type: {policy.type}")
 
     def __contains__(self, reference: str) -> bool:
