@@ -282,7 +282,11 @@ class PeerChannel:
         found = self.collection(namespace, collection)
         if found is None:
             raise PolicyError(f"no such collection '{collection}'")
-        return bytes(found.endorsement_policy.SerializeToString()) if found.HasField("endorsement_policy") else b""
+        return (
+            bytes(found.endorsement_policy.SerializeToString())
+            if found.HasField("endorsement_policy")
+            else b""
+        )
 
     def compile(self, policy: bytes) -> Policy:
         compiled = self._policies.get(policy)

@@ -6,7 +6,7 @@ from collections import defaultdict
 from typing import Any
 
 from fabric_protos.common import policies_pb2
-from fabric_protos.peer import proposal_pb2
+from fabric_protos.peer import proposal_response_pb2
 
 from commonwatt_network.embedded.simulation import SimulationResult
 from commonwatt_network.embedded.validation.endorsement import VALIDATION_PARAMETER
@@ -30,13 +30,7 @@ def chaincode_interest(result: SimulationResult) -> Any:
             required.setdefault(namespace, {"": True})
     for namespace, collection in result.private_reads:
         required.setdefault(namespace, {})[collection] = True
-    interest = proposal_pb2.ChaincodeInterest() if hasattr(proposal_pb2, "ChaincodeInterest") else None
-    if interest is None:
-        from fabric_protos.peer import chaincode_pb2  # noqa: F401
-    return _fill(interest, required, key_policies, result)
-
-
-def _fill(interest: Any, required: Any, key_policies: Any, result: SimulationResult) -> Any:
+    interest = proposal_response_pb2.ChaincodeInterest()
     for namespace, collections in sorted(required.items()):
         if namespace in SYSTEM:
             continue

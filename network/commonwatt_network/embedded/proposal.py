@@ -20,7 +20,6 @@ from google.protobuf.message import DecodeError
 
 from commonwatt_network.embedded.msp import Identity, IdentityError, IdentityRegistry
 
-
 TIME_WINDOW_S = 15 * 60  # `peer.authentication.timewindow` of a real peer
 
 

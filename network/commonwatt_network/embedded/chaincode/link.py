@@ -24,7 +24,10 @@ Answer = Callable[[Any], "Any | Awaitable[Any]"]
 """Answers one request of the chaincode, at once or later."""
 
 READY_PAYLOAD = chaincode_pb2.ChaincodeAdditionalParams(
-    use_write_batch=True, max_size_write_batch=1000, use_get_multiple_keys=True, max_size_get_multiple_keys=1000
+    use_write_batch=True,
+    max_size_write_batch=1000,
+    use_get_multiple_keys=True,
+    max_size_get_multiple_keys=1000,
 ).SerializeToString()
 LONGEST_MESSAGE_BYTES = 100 << 20
 SHORTEST_RETRY_S, LONGEST_RETRY_S = 0.02, 1.0
@@ -101,7 +104,9 @@ class ChaincodeLink:
             self._outgoing = None
             for running in self._running.values():
                 if not running.outcome.done():
-                    running.outcome.set_exception(ChaincodeError("error sending: chaincode stream terminated"))
+                    running.outcome.set_exception(
+                        ChaincodeError("error sending: chaincode stream terminated")
+                    )
             await asyncio.sleep(retry_s)
             retry_s = min(retry_s * 2, LONGEST_RETRY_S)
 
@@ -174,7 +179,9 @@ class ChaincodeLink:
 
 
 def _error(request: Any, text: str) -> Any:
-    return Message(type=Message.ERROR, payload=text.encode(), txid=request.txid, channel_id=request.channel_id)
+    return Message(
+        type=Message.ERROR, payload=text.encode(), txid=request.txid, channel_id=request.channel_id
+    )
 
 
 def _channel(connection: Connection) -> Any:

@@ -125,7 +125,9 @@ class PackageStore:
         """Raises PackageError, also for a package that is installed already."""
         package = parse_package(encoded)
         if package.package_id in self.installed:
-            raise PackageError(f"chaincode already successfully installed (package ID '{package.package_id}')")
+            raise PackageError(
+                f"chaincode already successfully installed (package ID '{package.package_id}')"
+            )
         path = self._path(package.package_id)
         unfinished = path.with_suffix(".unfinished")
         unfinished.write_bytes(encoded)

@@ -187,7 +187,9 @@ def _get_range(context: TransactionContext, payload: bytes) -> bytes:
         entries = simulator.private_range(namespace, request.collection, start, end)
         return _open_query(context, OpenQuery(_encoded_entries(namespace, entries)))
     if not page.pageSize and not page.bookmark:
-        return _open_query(context, OpenQuery(_encoded_entries(namespace, simulator.range(namespace, start, end))))
+        return _open_query(
+            context, OpenQuery(_encoded_entries(namespace, simulator.range(namespace, start, end)))
+        )
     start = page.bookmark or start
     last_key = [""]
 
@@ -271,7 +273,9 @@ def _page(query: OpenQuery, limit: int) -> bytes:
     return _query_response(query.pending, str(next(_query_ids)), metadata=_encode(metadata))
 
 
-def _query_response(results: list[bytes], query_id: str, has_more: bool = False, metadata: bytes = b"") -> bytes:
+def _query_response(
+    results: list[bytes], query_id: str, has_more: bool = False, metadata: bytes = b""
+) -> bytes:
     response = chaincode_shim_pb2.QueryResponse(has_more=has_more, id=query_id, metadata=metadata)
     for result in results:
         response.results.add(resultBytes=result)

@@ -18,7 +18,11 @@ from commonwatt_network.embedded.lifecycle.records import read_sequence
 from commonwatt_network.embedded.policies import SignedData
 from commonwatt_network.embedded.proposal import Proposal
 from commonwatt_network.embedded.simulation import Simulator
-from commonwatt_network.embedded.system.registry import SYSTEM_CHAINCODES, SYSTEM_VERSION, run_system_chaincode
+from commonwatt_network.embedded.system.registry import (
+    SYSTEM_CHAINCODES,
+    SYSTEM_VERSION,
+    run_system_chaincode,
+)
 
 if TYPE_CHECKING:
     from commonwatt_network.embedded.peer import Peer
@@ -36,7 +40,9 @@ class Runnable:
     init_required: bool
 
 
-def find_runnable(peer: Peer, channel: PeerChannel | None, name: str, simulator: Simulator | None) -> Runnable:
+def find_runnable(
+    peer: Peer, channel: PeerChannel | None, name: str, simulator: Simulator | None
+) -> Runnable:
     """Raises ChaincodeError where the chaincode is not defined, approved or installed."""
     if name in SYSTEM_CHAINCODES:
         return Runnable(SYSTEM_VERSION, "", False)
@@ -75,7 +81,12 @@ class ChaincodeRuntime:
         self._links: dict[str, ChaincodeLink] = {}
 
     async def run(
-        self, channel: PeerChannel | None, proposal: Proposal, name: str, arguments: Any, simulator: Simulator | None
+        self,
+        channel: PeerChannel | None,
+        proposal: Proposal,
+        name: str,
+        arguments: Any,
+        simulator: Simulator | None,
     ) -> tuple[Any, Any | None]:
         """The chaincode's Response and its event if any. Raises ChaincodeError."""
         message = await self._invoke(channel, proposal, name, arguments, simulator)
@@ -93,20 +104,34 @@ class ChaincodeRuntime:
             ) from error
 
     async def _invoke(
-        self, channel: PeerChannel | None, proposal: Proposal, name: str, arguments: Any, simulator: Simulator | None
+        self,
+        channel: PeerChannel | None,
+        proposal: Proposal,
+        name: str,
+        arguments: Any,
+        simulator: Simulator | None,
     ) -> Any:
         try:
             return await self._invoke_checked(channel, proposal, name, arguments, simulator)
         except ChaincodeError as error:
             if str(error).startswith("could not launch"):
                 raise
-            raise ChaincodeError(f"failed to execute transaction {proposal.transaction_id}: {error}") from error
+            raise ChaincodeError(
+                f"failed to execute transaction {proposal.transaction_id}: {error}"
+            ) from error
 
     async def _invoke_checked(
-        self, channel: PeerChannel | None, proposal: Proposal, name: str, arguments: Any, simulator: Simulator | None
+        self,
+        channel: PeerChannel | None,
+        proposal: Proposal,
+        name: str,
+        arguments: Any,
+        simulator: Simulator | None,
     ) -> Any:
         if name in SYSTEM_CHAINCODES:
-            response = run_system_chaincode(self._peer, name, channel, proposal, list(arguments.args), simulator)
+            response = run_system_chaincode(
+                self._peer, name, channel, proposal, list(arguments.args), simulator
+            )
             return Message(type=Message.COMPLETED, payload=response.SerializeToString())
         runnable = find_runnable(self._peer, channel, name, simulator)
         if channel is None or simulator is None:

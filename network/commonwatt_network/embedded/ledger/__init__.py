@@ -13,14 +13,14 @@ from commonwatt_network.embedded.ledger.values import Version, VersionedValue
 __all__ = [
     "BlockCommit",
     "CommittedTransaction",
+    "ExpiringKey",
     "Ledger",
     "LedgerDamaged",
+    "PrivateUpdates",
+    "PrivateWrite",
     "StateView",
     "Version",
     "VersionedValue",
     "hashed_namespace",
     "private_namespace",
-    "PrivateUpdates",
-    "PrivateWrite",
-    "ExpiringKey",
 ]

@@ -84,7 +84,9 @@ class State:
             for location, value in updates.items()
             if value is not None
         ]
-        self._with_metadata.update(location[0] for location, value in updates.items() if value and value.metadata)
+        self._with_metadata.update(
+            location[0] for location, value in updates.items() if value and value.metadata
+        )
         if deletions:
             self._database.executemany("delete from state where namespace = ? and key = ?", deletions)
         if writes:

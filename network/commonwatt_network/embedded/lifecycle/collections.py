@@ -96,7 +96,9 @@ def _check_collection(collection: Any, seen: set[str], config: ChannelConfig) ->
             f"count ({least})"
         )
     if least < 0:
-        raise CollectionError(f"collection-name: {name} -- requiredPeerCount ({least}) cannot be less than zero")
+        raise CollectionError(
+            f"collection-name: {name} -- requiredPeerCount ({least}) cannot be less than zero"
+        )
     if not collection.HasField("member_orgs_policy"):
         raise CollectionError(f"collection member policy is not set for collection '{name}'")
     if not collection.member_orgs_policy.HasField("signature_policy"):
@@ -137,13 +139,17 @@ def _check_principal(name: str, principal: Any, config: ChannelConfig) -> None:
         else:
             raise CollectionError(f"collection-name: {name} -- principal type {kind} is not supported")
     except DecodeError as error:
-        raise CollectionError(f"collection-name: {name} -- cannot unmarshal identity bytes: {error}") from error
+        raise CollectionError(
+            f"collection-name: {name} -- cannot unmarshal identity bytes: {error}"
+        ) from error
     except IdentityError:
         raise CollectionError(
             f"collection-name: {name} -- contains an identity that is not part of the channel"
         ) from None
     if mspid not in config.registry.msps:
-        raise CollectionError(f"collection-name: {name} -- collection member '{mspid}' is not part of the channel")
+        raise CollectionError(
+            f"collection-name: {name} -- collection member '{mspid}' is not part of the channel"
+        )
 
 
 def _check_against_committed(proposed: Sequence[Any], committed: Definition) -> None:
@@ -151,7 +157,9 @@ def _check_against_committed(proposed: Sequence[Any], committed: Definition) -> 
     if not existing:
         return
     if not proposed:
-        raise CollectionError("the proposed collection config does not contain previously defined collections")
+        raise CollectionError(
+            "the proposed collection config does not contain previously defined collections"
+        )
     by_name = {collection.name: collection for collection in proposed}
     for collection in existing:
         if collection.name not in by_name:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from fabric_protos.peer import collection_pb2, policy_pb2
+from fabric_protos.peer import policy_pb2
 from fabric_protos.peer.lifecycle import chaincode_definition_pb2, db_pb2
 from fabric_protos.peer.lifecycle import lifecycle_pb2 as messages
 from google.protobuf.message import DecodeError
@@ -21,7 +21,6 @@ from commonwatt_network.embedded.channel_config import ChannelConfig
 from commonwatt_network.embedded.lifecycle.collections import (
     CollectionError,
     check_collections,
-    implicit_collection_mspid,
     implicit_collection_name,
 )
 from commonwatt_network.embedded.lifecycle.records import (
@@ -220,7 +219,9 @@ def _approve(invocation: Invocation, arguments: Any) -> Any:
     if current == sequence == 0:
         raise LifecycleError("requested sequence is 0, but first definable sequence number is 1")
     if sequence < current:
-        raise LifecycleError(f"currently defined sequence {current} is larger than requested sequence {sequence}")
+        raise LifecycleError(
+            f"currently defined sequence {current} is larger than requested sequence {sequence}"
+        )
     if sequence > current + 1:
         raise LifecycleError(
             f"requested sequence {sequence} is larger than the next available sequence number {current + 1}"
@@ -281,7 +282,9 @@ def _go_text(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _repeats_approval(invocation: Invocation, private_name: str, package_id: str, definition: Definition) -> bool:
+def _repeats_approval(
+    invocation: Invocation, private_name: str, package_id: str, definition: Definition
+) -> bool:
     if read_metadata(NAMESPACES, private_name, invocation.read_own) is None:
         return False
     if read_parameters(private_name, invocation.read_own) != definition.parameters:
@@ -342,7 +345,9 @@ def _describe(definition: Definition, result: Any) -> None:
     result.collections.CopyFrom(definition.parameters.collection_package)
 
 
-def _approvals(invocation: Invocation, name: str, definition: Definition) -> tuple[dict[str, bool], dict[str, list[str]]]:
+def _approvals(
+    invocation: Invocation, name: str, definition: Definition
+) -> tuple[dict[str, bool], dict[str, list[str]]]:
     """Which organisations have approved exactly this definition, and where the others' approvals differ."""
     approvals, differing = {}, {}
     for organization in invocation.channel.application_organizations.values():
@@ -358,7 +363,9 @@ def _approvals(invocation: Invocation, name: str, definition: Definition) -> tup
     return approvals, differing
 
 
-def _readiness(invocation: Invocation, arguments: Any) -> tuple[Definition, dict[str, bool], dict[str, list[str]]]:
+def _readiness(
+    invocation: Invocation, arguments: Any
+) -> tuple[Definition, dict[str, bool], dict[str, list[str]]]:
     expected = read_sequence(arguments.name, invocation.read) + 1
     if arguments.sequence != expected:
         raise LifecycleError(
@@ -419,10 +426,12 @@ FUNCTIONS: Mapping[str, tuple[Any, Callable[[Invocation, Any], Any]]] = {
     "GetInstalledChaincodePackage": (messages.GetInstalledChaincodePackageArgs, _get_package),
     "ApproveChaincodeDefinitionForMyOrg": (messages.ApproveChaincodeDefinitionForMyOrgArgs, _approve),
     "QueryApprovedChaincodeDefinition": (messages.QueryApprovedChaincodeDefinitionArgs, _query_approved),
-    "QueryApprovedChaincodeDefinitions": (messages.QueryApprovedChaincodeDefinitionsArgs, _query_all_approved),
+    "QueryApprovedChaincodeDefinitions": (
+        messages.QueryApprovedChaincodeDefinitionsArgs,
+        _query_all_approved,
+    ),
     "CheckCommitReadiness": (messages.CheckCommitReadinessArgs, _check_commit_readiness),
     "CommitChaincodeDefinition": (messages.CommitChaincodeDefinitionArgs, _commit),
     "QueryChaincodeDefinition": (messages.QueryChaincodeDefinitionArgs, _query_definition),
     "QueryChaincodeDefinitions": (messages.QueryChaincodeDefinitionsArgs, _query_definitions),
 }
-

@@ -38,7 +38,9 @@ class Parameters:
 
     @property
     def version(self) -> str:
-        return str(chaincode_definition_pb2.ChaincodeEndorsementInfo.FromString(self.endorsement_info).version)
+        return str(
+            chaincode_definition_pb2.ChaincodeEndorsementInfo.FromString(self.endorsement_info).version
+        )
 
     @property
     def endorsement(self) -> Any:
@@ -76,9 +78,7 @@ class Definition:
     parameters: Parameters
 
     def record(self) -> Record:
-        return Record(
-            "ChaincodeDefinition", {"Sequence": self.sequence, **self.parameters.record().fields}
-        )
+        return Record("ChaincodeDefinition", {"Sequence": self.sequence, **self.parameters.record().fields})
 
 
 @dataclass(frozen=True)
@@ -154,7 +154,9 @@ def read_metadata(namespace: str, name: str, read: Read) -> Any | None:
     try:
         return db_pb2.StateMetadata.FromString(encoded)
     except DecodeError as error:
-        raise RecordError(f"could not unmarshal metadata for namespace {namespace}/{name}: {error}") from error
+        raise RecordError(
+            f"could not unmarshal metadata for namespace {namespace}/{name}: {error}"
+        ) from error
 
 
 def _read_field(namespace: str, name: str, field: str, read: Read) -> Any:

@@ -62,7 +62,10 @@ class CollectionSet:
         if not self.writes and not self.metadata_writes:
             return None
         return kv.KVRWSet(
-            writes=[kv.KVWrite(key=key, is_delete=not value, value=value) for key, value in sorted(self.writes.items())],
+            writes=[
+                kv.KVWrite(key=key, is_delete=not value, value=value)
+                for key, value in sorted(self.writes.items())
+            ],
             metadata_writes=[kv.KVMetadataWrite(key=key) for key in sorted(self.metadata_writes)],
         )
 
@@ -105,7 +108,10 @@ class NamespaceSet:
         return kv.KVRWSet(
             reads=[kv_read(key, self.reads[key]) for key in sorted(self.reads)],
             range_queries_info=[query.message() for query in self._distinct_range_queries()],
-            writes=[kv.KVWrite(key=key, is_delete=not value, value=value) for key, value in sorted(self.writes.items())],
+            writes=[
+                kv.KVWrite(key=key, is_delete=not value, value=value)
+                for key, value in sorted(self.writes.items())
+            ],
             metadata_writes=[
                 kv.KVMetadataWrite(key=key, entries=_metadata_entries(metadata))
                 for key, metadata in sorted(self.metadata_writes.items(), key=_by_key)
@@ -141,7 +147,9 @@ class ReadWriteSet:
         message = rwset_pb2.TxPvtReadWriteSet(data_model=rwset_pb2.TxReadWriteSet.KV)
         for name, namespace in sorted(self.namespaces.items(), key=_by_key):
             collections = [
-                rwset_pb2.CollectionPvtReadWriteSet(collection_name=collection, rwset=private.SerializeToString())
+                rwset_pb2.CollectionPvtReadWriteSet(
+                    collection_name=collection, rwset=private.SerializeToString()
+                )
                 for collection, sets in sorted(namespace.collections.items(), key=_by_key)
                 if (private := sets.private_message()) is not None
             ]

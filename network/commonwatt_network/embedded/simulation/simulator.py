@@ -41,7 +41,11 @@ class SimulationResult:
 
 def decode_metadata(metadata: bytes) -> dict[str, bytes]:
     """The entries of a key's stored metadata, by name."""
-    return {entry.name: entry.value for entry in kv.KVMetadataWrite.FromString(metadata).entries} if metadata else {}
+    return (
+        {entry.name: entry.value for entry in kv.KVMetadataWrite.FromString(metadata).entries}
+        if metadata
+        else {}
+    )
 
 
 class Simulator:
@@ -152,7 +156,9 @@ class Simulator:
         self._sets.collection(namespace, collection).reads[key] = found.version if found else None
         return found
 
-    def set_private(self, namespace: str, collection: str, key: str, value: bytes, purge: bool = False) -> None:
+    def set_private(
+        self, namespace: str, collection: str, key: str, value: bytes, purge: bool = False
+    ) -> None:
         self._check_collection(namespace, collection)
         self._before_write()
         sets = self._sets.collection(namespace, collection)
@@ -170,9 +176,13 @@ class Simulator:
 
     def _note_private_written(self, namespace: str, collection: str, key: str) -> None:
         found = self._view.get(hashed_namespace(namespace, collection), _key_hash(key))
-        self._written_metadata[(namespace, collection, key)] = decode_metadata(found.metadata) if found else {}
+        self._written_metadata[(namespace, collection, key)] = (
+            decode_metadata(found.metadata) if found else {}
+        )
 
-    def private_range(self, namespace: str, collection: str, start: str, end: str) -> Iterator[tuple[str, bytes]]:
+    def private_range(
+        self, namespace: str, collection: str, start: str, end: str
+    ) -> Iterator[tuple[str, bytes]]:
         if self._wrote:
             raise self._unsupported("Queries on pvt data is supported only in a read-only transaction")
         self._queried_private_data = True
@@ -209,7 +219,9 @@ class Simulator:
         self._wrote = True
 
     def _unsupported(self, why: str) -> SimulationError:
-        return SimulationError(f"txid [{self._transaction_id}]: unsuppored transaction. {why}")  # Fabric's spelling
+        return SimulationError(
+            f"txid [{self._transaction_id}]: unsuppored transaction. {why}"
+        )  # Fabric's spelling
 
     def result(self) -> SimulationResult:
         return SimulationResult(

@@ -16,7 +16,11 @@ if TYPE_CHECKING:
 
 
 def run_lifecycle(
-    peer: Peer, channel: PeerChannel | None, proposal: Proposal, arguments: list[bytes], simulator: Simulator | None
+    peer: Peer,
+    channel: PeerChannel | None,
+    proposal: Proposal,
+    arguments: list[bytes],
+    simulator: Simulator | None,
 ) -> Any:
     """The Response to a function name and its serialized arguments."""
     if not arguments:
@@ -53,6 +57,8 @@ def _check_access(peer: Peer, channel: PeerChannel | None, proposal: Proposal, r
     if resource in PEER_WIDE:
         peer.check_peer_access(resource, proposal)
     elif channel is None:
-        raise AccessDenied("Invalid channel ID name during check policy on signed data. Name must be different from nil.")
+        raise AccessDenied(
+            "Invalid channel ID name during check policy on signed data. Name must be different from nil."
+        )
     else:
         peer.check_channel_access(resource, channel, proposal)

@@ -59,15 +59,15 @@ def _chain_info(channel: PeerChannel) -> Any:
 def _block_by_number(channel: PeerChannel, argument: bytes) -> Any:
     text = argument.decode(errors="replace")
     if not text.isascii() or not text.isdigit() or int(text) >= 1 << 64:
-        return failure(f'Failed to parse block number with error strconv.ParseUint: parsing "{text}": invalid syntax')
+        return failure(
+            f'Failed to parse block number with error strconv.ParseUint: parsing "{text}": invalid syntax'
+        )
     number = int(text)
     if number == (1 << 64) - 1:  # Fabric's way to ask for the newest block
         number = channel.height - 1
     encoded = channel.ledger.block_bytes(number) if number < channel.height else None
     if encoded is None:
-        return failure(
-            f"Failed to get block number {text}, error no such block number [{text}] in index"
-        )
+        return failure(f"Failed to get block number {text}, error no such block number [{text}] in index")
     return success(encoded)
 
 

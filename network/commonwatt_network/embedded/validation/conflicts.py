@@ -65,7 +65,9 @@ def _merged(
     namespace: str, start: bytes, end: bytes, state: State, updates: Updates
 ) -> Iterator[tuple[bytes, VersionedValue]]:
     changed = {
-        key: value for (ns, key), value in updates.items() if ns == namespace and key >= start and (not end or key < end)
+        key: value
+        for (ns, key), value in updates.items()
+        if ns == namespace and key >= start and (not end or key < end)
     }
     if not changed:
         yield from state.range(namespace, start, end)

@@ -28,7 +28,8 @@ Compile = Callable[[bytes], Policy]
 def endorsers(endorsed: Endorsed, registry: IdentityRegistry) -> list[Identity]:
     """The different endorsers whose signatures hold."""
     signed = [
-        SignedData(endorsed.response_payload + e.endorser, e.endorser, e.signature) for e in endorsed.endorsements
+        SignedData(endorsed.response_payload + e.endorser, e.endorser, e.signature)
+        for e in endorsed.endorsements
     ]
     return valid_identities(signed, registry)
 
@@ -67,7 +68,12 @@ class NamespaceCheck:
             self._evaluate(self._chaincode_policy)
 
     def _check_key(
-        self, location: str, collection: str, key: bytes, state: State, metadata_changed: set[tuple[str, bytes]]
+        self,
+        location: str,
+        collection: str,
+        key: bytes,
+        state: State,
+        metadata_changed: set[tuple[str, bytes]],
     ) -> None:
         if (location, key) in metadata_changed:
             raise PolicyError(

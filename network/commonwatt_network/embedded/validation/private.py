@@ -35,7 +35,9 @@ class Collections(Protocol):
 class PrivateCommit:
     """Gathers the private side of one block."""
 
-    def __init__(self, block_number: int, collections: Collections, fetch: Fetch, updates: BlockUpdates) -> None:
+    def __init__(
+        self, block_number: int, collections: Collections, fetch: Fetch, updates: BlockUpdates
+    ) -> None:
         self._block_number = block_number
         self._collections = collections
         self._fetch = fetch

@@ -46,10 +46,13 @@ class BlockUpdates:
             for collection in sets.collections:
                 hashed = collection.hashed
                 hashes = {
-                    write.key_hash: b"" if _deletes(write) else write.value_hash for write in hashed.hashed_writes
+                    write.key_hash: b"" if _deletes(write) else write.value_hash
+                    for write in hashed.hashed_writes
                 }
                 metadata = {write.key_hash: write.entries for write in hashed.metadata_writes}
-                self._apply(hashed_namespace(sets.namespace, collection.collection), hashes, metadata, version)
+                self._apply(
+                    hashed_namespace(sets.namespace, collection.collection), hashes, metadata, version
+                )
 
     def apply_private(self, namespace: str, collection: str, rwset: Any, version: Version) -> None:
         """Take over the plain writes to a collection that this peer's organisation belongs to."""

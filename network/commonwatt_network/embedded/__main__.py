@@ -1,0 +1,52 @@
+"""`python -m commonwatt_network.embedded CONFIG.json`: run an embedded network until SIGTERM or SIGINT."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import signal
+import sys
+from pathlib import Path
+
+from commonwatt_network.embedded.config import ConfigurationError, EmbeddedConfig, read_config
+from commonwatt_network.embedded.process import EmbeddedNetwork, StartError, write_ready_file
+
+USAGE = "usage: python -m commonwatt_network.embedded CONFIG.json"
+
+
+async def run(config: EmbeddedConfig) -> None:
+    """Start, say that it is ready, wait for the signal, stop. Raises StartError."""
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopped.set)
+    network = EmbeddedNetwork(config)
+    await network.start()
+    if config.ready_file:
+        write_ready_file(config.ready_file)
+    gc.freeze()  # what start-up made stays; collections need not look at it again
+    gc.set_threshold(20_000, 20, 50)
+    await stopped.wait()
+    await network.stop()
+
+
+def main(arguments: list[str]) -> int:
+    """The exit code: 0 stopped as asked, 1 could not start, 2 wrong use or configuration."""
+    if len(arguments) != 1:
+        print(USAGE, file=sys.stderr)
+        return 2
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    try:
+        asyncio.run(run(read_config(Path(arguments[0]))))
+    except ConfigurationError as error:
+        print(error, file=sys.stderr)
+        return 2
+    except StartError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,1 @@
+"""Fabric's Gateway service: a peer that endorses, submits and watches transactions on a client's behalf."""

@@ -1,0 +1,244 @@
+"""One peer of the process: its identity, its channels, its chaincode, and the peers it knows."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import shutil
+import sqlite3
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fabric_protos.ledger.rwset import rwset_pb2
+
+from commonwatt_network.embedded.access import check_channel_access, check_peer_access
+from commonwatt_network.embedded.blocks import BlockError
+from commonwatt_network.embedded.chaincode.package import PackageStore
+from commonwatt_network.embedded.chaincode.runtime import ChaincodeRuntime
+from commonwatt_network.embedded.channel import PeerChannel
+from commonwatt_network.embedded.channel_config import ChannelConfigError
+from commonwatt_network.embedded.config import PeerConfig
+from commonwatt_network.embedded.endorser import Endorser
+from commonwatt_network.embedded.msp import MSP, IdentityRegistry
+from commonwatt_network.embedded.orderer import OrderingService
+from commonwatt_network.embedded.policies import SignedData
+from commonwatt_network.embedded.proposal import Proposal
+from commonwatt_network.embedded.signing import SignatureChecks, SigningIdentity
+from commonwatt_network.embedded.system.registry import SYSTEM_CHAINCODES
+from commonwatt_network.embedded.transaction import BlockParser
+from commonwatt_network.embedded.validation.private import find_write_set
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class PeerMetrics:
+    """What a peer counts of itself, for /metrics."""
+
+    proposals_received: int = 0
+    proposals_endorsed: int = 0
+    proposal_duration_s: float = 0.0
+    blocks_committed: int = 0
+    transactions_committed: int = 0
+    commit_duration_s: float = 0.0
+
+
+@dataclass
+class PeerFaults:
+    """Faults that a test may switch on while the network runs."""
+
+    down: bool = False
+    commit_delay_s: float = 0.0
+    spoil_endorsements: bool = False
+
+
+class Peer:
+    """One peer. Peers of the process share `checks` and `parser` unless each is given its own."""
+
+    def __init__(
+        self, config: PeerConfig, ordering: OrderingService, checks: SignatureChecks, parser: BlockParser
+    ) -> None:
+        """Open what the data folder holds. Raises IdentityError, CertificateError, LedgerDamaged."""
+        self.config = config
+        self.ordering = ordering
+        self.signer = SigningIdentity.from_directory(config.msp_directory, config.mspid)
+        self.local = IdentityRegistry([MSP.from_directory(config.msp_directory, config.mspid)], checks)
+        self.packages = PackageStore(config.data_directory / "chaincodes")
+        self.runtime = ChaincodeRuntime(self, config.chaincode_execute_timeout_s)
+        self.endorser = Endorser(self)
+        self.metrics = PeerMetrics()
+        self.faults = PeerFaults()
+        self.clock: Callable[[], float] = time.time
+        self.peers: Sequence[Peer] = (self,)
+        self.channels: dict[str, PeerChannel] = {}
+        self.failure = ""
+        self._checks = checks
+        self._parser = parser
+        self._followers: dict[str, asyncio.Task[None]] = {}
+        for directory in sorted((config.data_directory / "channels").glob("*/")):
+            channel = self._open(directory.name)
+            if channel.height == 0:  # killed while it joined
+                channel.close()
+                shutil.rmtree(directory)
+            else:
+                self.channels[directory.name] = channel
+
+    @property
+    def address(self) -> str:
+        return self.config.address
+
+    def _open(self, channel_id: str) -> PeerChannel:
+        path = self._channel_directory(channel_id) / "ledger.sqlite"
+        return PeerChannel(
+            channel_id, path, self.signer, self._checks, self._parser, self._fetch_private(channel_id)
+        )
+
+    def _channel_directory(self, channel_id: str) -> Path:
+        return self.config.data_directory / "channels" / channel_id
+
+    def start(self) -> None:
+        """Follow the channels joined so far."""
+        for channel in self.channels.values():
+            self._follow(channel)
+
+    def join(self, channel_id: str, genesis: Any) -> None:
+        """Start a ledger with a genesis block and follow the channel. Raises ChannelConfigError, BlockError."""
+        channel = self._open(channel_id)
+        try:
+            channel.start_with(genesis)
+        except (ChannelConfigError, BlockError):
+            channel.close()
+            shutil.rmtree(self._channel_directory(channel_id))
+            raise
+        self.channels[channel_id] = channel
+        self._follow(channel)
+
+    def _follow(self, channel: PeerChannel) -> None:
+        self._followers[channel.channel_id] = asyncio.create_task(self._commit_blocks(channel))
+
+    async def _commit_blocks(self, channel: PeerChannel) -> None:
+        while True:
+            try:
+                async for block in self.ordering.blocks(channel.channel_id, channel.height):
+                    if self.faults.commit_delay_s:
+                        await asyncio.sleep(self.faults.commit_delay_s)
+                    started_s = time.perf_counter()
+                    channel.commit(block)
+                    self.failure = ""
+                    self.metrics.blocks_committed += 1
+                    self.metrics.transactions_committed += len(block.data.data)
+                    self.metrics.commit_duration_s += time.perf_counter() - started_s
+            except (sqlite3.Error, BlockError, ChannelConfigError) as error:
+                self.failure = (
+                    f"{self.config.name} cannot commit block {channel.height} of channel {channel.channel_id} to "
+                    f"{channel.ledger.path}: {error}"
+                )
+                log.error("%s; trying again every second", self.failure)
+                await asyncio.sleep(1)
+
+    async def close(self) -> None:
+        for task in self._followers.values():
+            task.cancel()
+        await asyncio.gather(*self._followers.values(), return_exceptions=True)
+        await self.runtime.close()
+        for channel in self.channels.values():
+            channel.close()
+
+    # Access
+
+    def check_channel_access(self, resource: str, channel: PeerChannel, proposal: Proposal) -> None:
+        """Raises AccessDenied."""
+        check_channel_access(resource, channel.config, _evidence(proposal))
+
+    def check_peer_access(self, resource: str, proposal: Proposal) -> None:
+        """Raises AccessDenied."""
+        check_peer_access(resource, self.local, self.config.mspid, _evidence(proposal))
+
+    # Chaincode
+
+    def package_references(self, package_id: str) -> Mapping[str, list[tuple[str, str]]]:
+        """The definitions that use an installed package: (name, version) by channel."""
+        references: dict[str, list[tuple[str, str]]] = {}
+        for channel in self.channels.values():
+            for name in channel.defined_chaincodes():
+                definition = channel.definition(name)
+                if definition is not None and channel.approved_package(name) == package_id:
+                    entry = (name, definition.parameters.version)
+                    references.setdefault(channel.channel_id, []).append(entry)
+        return references
+
+    def has_chaincode(self, channel_id: str, name: str) -> bool:
+        """Whether this peer can endorse with the chaincode: defined, approved by its organisation, installed."""
+        channel = self.channels.get(channel_id)
+        if channel is None or self.faults.down:
+            return False
+        return name in SYSTEM_CHAINCODES or channel.approved_package(name) in self.packages.installed
+
+    # Private data
+
+    def distribute_private(self, channel: PeerChannel, transaction_id: str, private: Any) -> str:
+        """Keep an endorsed transaction's private writes, and give members' peers theirs; what went wrong, if so."""
+        channel.ledger.private.keep_transient(transaction_id, private.SerializeToString(), channel.height)
+        for sets in private.ns_pvt_rwset:
+            for entry in sets.collection_pvt_rwset:
+                collection = channel.collection(sets.namespace, entry.collection_name)
+                if collection is None:
+                    continue
+                message = rwset_pb2.TxPvtReadWriteSet(data_model=private.data_model)
+                message.ns_pvt_rwset.add(namespace=sets.namespace, collection_pvt_rwset=[entry])
+                members = [
+                    other
+                    for peer in self.peers
+                    if peer is not self
+                    and not peer.faults.down
+                    and (other := peer.channels.get(channel.channel_id)) is not None
+                    and other.is_member(sets.namespace, entry.collection_name)
+                ]
+                needed = collection.required_peer_count
+                if len(members) < needed:
+                    return (
+                        f"required to disseminate to at least {needed} peers, but know of only {len(members)} "
+                        "eligible peers"
+                    )
+                for other in members[: max(collection.maximum_peer_count, needed)]:
+                    other.ledger.private.keep_transient(
+                        transaction_id, message.SerializeToString(), other.height
+                    )
+        return ""
+
+    def _fetch_private(self, channel_id: str) -> Callable[[str, str, str, bytes], bytes | None]:
+        """A committing channel's search for a write set: what was given to it, else what other members have."""
+
+        def fetch(transaction_id: str, namespace: str, collection: str, wanted: bytes) -> bytes | None:
+            own = self.channels.get(channel_id)
+            others = [peer.channels.get(channel_id) for peer in self.peers if peer is not self]
+            for channel in (own, *others):
+                if channel is None:
+                    continue
+                if channel is not own and own is not None:
+                    allowed = channel.identity_is_member(self.signer.creator, namespace, collection)
+                    if not allowed:
+                        continue
+                for encoded in channel.ledger.private.transient(transaction_id):
+                    found = find_write_set(encoded, namespace, collection, wanted)
+                    if found is not None:
+                        return found
+                committed = channel.ledger.transaction(transaction_id)
+                if committed is not None:
+                    for write in channel.ledger.private.writes_of_block(committed.block_number):
+                        if (write.position, write.namespace, write.collection) == (
+                            committed.position,
+                            namespace,
+                            collection,
+                        ):
+                            return write.rwset
+            return None
+
+        return fetch
+
+
+def _evidence(proposal: Proposal) -> SignedData:
+    return SignedData(proposal.signed.proposal_bytes, proposal.creator, proposal.signed.signature)

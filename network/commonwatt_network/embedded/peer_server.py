@@ -1,0 +1,169 @@
+"""A peer's servers: Gateway, Endorser, Deliver and Discovery over TLS gRPC, operations over HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import grpc
+from aiohttp import web
+from fabric_protos.gateway import gateway_pb2_grpc
+from fabric_protos.peer import events_pb2_grpc, peer_pb2_grpc
+
+from commonwatt_network.embedded.config import PeerConfig
+from commonwatt_network.embedded.gateway.errors import GatewayError, trailing_metadata
+from commonwatt_network.embedded.gateway.service import Gateway
+from commonwatt_network.embedded.operations import operations_application
+from commonwatt_network.embedded.orderer_server import GRPC_OPTIONS, ListenError, listen_tls
+from commonwatt_network.embedded.peer import Peer
+from commonwatt_network.embedded.peer_deliver import (
+    block_with_private_data,
+    filtered_block,
+    plain_block,
+    stream,
+)
+from commonwatt_network.embedded.peer_metrics import render_peer_metrics
+from commonwatt_network.embedded.proposal import ProposalError, ProposalFiltered, unpack_proposal
+
+
+class TooManyRequests(Exception):
+    """The service's concurrency limit is reached."""
+
+
+class Limit:
+    """How many calls of one service may run at once; 0 is no limit."""
+
+    def __init__(self, service: str, limit: int) -> None:
+        self._service = service
+        self._limit = limit
+        self._running = 0
+
+    def __enter__(self) -> None:
+        if self._limit and self._running >= self._limit:
+            raise TooManyRequests(
+                f"too many requests for {self._service}, exceeding concurrency limit ({self._limit})"
+            )
+        self._running += 1
+
+    def __exit__(self, *_: object) -> None:
+        self._running -= 1
+
+
+class GatewayServicer(gateway_pb2_grpc.GatewayServicer):  # type: ignore[misc]
+    """The Gateway over gRPC: errors become statuses with details, calls over the limit are refused."""
+
+    def __init__(self, gateway: Gateway, concurrency_limit: int) -> None:
+        self._gateway = gateway
+        self._limit = Limit("/gateway.Gateway", concurrency_limit)
+
+    async def Evaluate(self, request: Any, context: Any) -> Any:
+        return await self._answer(self._gateway.evaluate, request, context)
+
+    async def Endorse(self, request: Any, context: Any) -> Any:
+        return await self._answer(self._gateway.endorse, request, context)
+
+    async def Submit(self, request: Any, context: Any) -> Any:
+        return await self._answer(self._gateway.submit, request, context)
+
+    async def CommitStatus(self, request: Any, context: Any) -> Any:
+        return await self._answer(self._gateway.commit_status, request, context)
+
+    async def _answer(self, method: Callable[[Any], Awaitable[Any]], request: Any, context: Any) -> Any:
+        try:
+            with self._limit:
+                return await method(request)
+        except GatewayError as error:
+            await context.abort(error.code, str(error), trailing_metadata(error))
+        except TooManyRequests as error:
+            await context.abort(grpc.StatusCode.UNKNOWN, str(error))
+
+    async def ChaincodeEvents(self, request: Any, context: Any) -> AsyncIterator[Any]:
+        try:
+            with self._limit:
+                events = self._gateway.chaincode_events(request)
+                await context.send_initial_metadata(())  # lets the client see that the stream is open
+                async for response in events:
+                    yield response
+        except GatewayError as error:
+            await context.abort(error.code, str(error), trailing_metadata(error))
+        except TooManyRequests as error:
+            await context.abort(grpc.StatusCode.UNKNOWN, str(error))
+
+
+class EndorserServicer(peer_pb2_grpc.EndorserServicer):  # type: ignore[misc]
+    """ProcessProposal: proposals that are refused outright become gRPC errors, as on a real peer."""
+
+    def __init__(self, peer: Peer) -> None:
+        self._peer = peer
+
+    async def ProcessProposal(self, request: Any, context: Any) -> Any:
+        try:
+            return await self._peer.endorser.process(unpack_proposal(request))
+        except (ProposalError, ProposalFiltered) as error:
+            await context.abort(grpc.StatusCode.UNKNOWN, str(error))
+
+
+class DeliverServicer(events_pb2_grpc.DeliverServicer):  # type: ignore[misc]
+    """The three block streams of a peer."""
+
+    def __init__(self, peer: Peer) -> None:
+        self._peer = peer
+
+    def Deliver(self, requests: AsyncIterator[Any], context: Any) -> AsyncIterator[Any]:
+        return stream(self._peer, requests, "event/Block", plain_block)
+
+    def DeliverFiltered(self, requests: AsyncIterator[Any], context: Any) -> AsyncIterator[Any]:
+        return stream(self._peer, requests, "event/FilteredBlock", filtered_block)
+
+    def DeliverWithPrivateData(self, requests: AsyncIterator[Any], context: Any) -> AsyncIterator[Any]:
+        return stream(self._peer, requests, "event/Block", block_with_private_data)
+
+
+class PeerServer:
+    """All listeners of one peer. `start` raises ListenError, and then nothing is left listening."""
+
+    def __init__(self, peer: Peer) -> None:
+        self._peer = peer
+        self._server: Any = None
+        self._runner: web.AppRunner | None = None
+
+    async def start(self) -> None:
+        config: PeerConfig = self._peer.config
+        try:
+            self._server = grpc.aio.server(options=(*GRPC_OPTIONS, ("grpc.max_concurrent_streams", 2500)))
+            gateway = GatewayServicer(Gateway(self._peer), config.gateway_concurrency_limit)
+            gateway_pb2_grpc.add_GatewayServicer_to_server(gateway, self._server)
+            peer_pb2_grpc.add_EndorserServicer_to_server(EndorserServicer(self._peer), self._server)
+            events_pb2_grpc.add_DeliverServicer_to_server(DeliverServicer(self._peer), self._server)
+            listen_tls(self._server, config)
+            await self._server.start()
+            if config.operations_address:
+                await self._serve_operations(config.operations_address)
+        except BaseException:
+            await self.stop(0)
+            raise
+
+    async def _serve_operations(self, address: str) -> None:
+        peer = self._peer
+        application = operations_application(
+            lambda: render_peer_metrics(peer), lambda: [peer.failure] if peer.failure else []
+        )
+        self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=1)
+        await self._runner.setup()
+        host, port = address.rsplit(":", 1)
+        try:
+            await web.TCPSite(self._runner, host, int(port)).start()
+        except OSError as error:
+            raise ListenError(
+                f"{peer.config.name} cannot listen on {address}: {error.strerror or error}; stop what uses the port "
+                "or choose another"
+            ) from error
+
+    async def stop(self, grace_s: float = 0.5) -> None:
+        if self._runner is not None:
+            await self._runner.cleanup()
+            self._runner = None
+        if self._server is not None:
+            await asyncio.shield(self._server.stop(grace_s))
+            self._server = None

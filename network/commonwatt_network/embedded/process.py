@@ -1,0 +1,83 @@
+"""The whole process: orderers and peers of one configuration, started together and stopped together."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from commonwatt_network.embedded.certificates import CertificateError
+from commonwatt_network.embedded.config import EmbeddedConfig
+from commonwatt_network.embedded.ledger import LedgerDamaged
+from commonwatt_network.embedded.msp import IdentityError
+from commonwatt_network.embedded.orderer import OrderingService
+from commonwatt_network.embedded.orderer_server import ListenError, OrdererServer
+from commonwatt_network.embedded.peer import Peer
+from commonwatt_network.embedded.peer_server import PeerServer
+from commonwatt_network.embedded.signing import SignatureChecks
+from commonwatt_network.embedded.transaction import BlockParser
+
+
+class StartError(Exception):
+    """The process cannot start; the message names the node and says what to do."""
+
+
+class EmbeddedNetwork:
+    """Orderers and peers in this process. `start` either starts all of them or none."""
+
+    def __init__(self, config: EmbeddedConfig) -> None:
+        """Open every node's folders. Raises StartError."""
+        self.config = config
+        checks = SignatureChecks()
+        parser = BlockParser()
+        self.peers: list[Peer] = []
+        try:
+            self.ordering = OrderingService(config.orderers, checks)
+            for peer_config in config.peers:
+                self.peers.append(Peer(peer_config, self.ordering, checks, parser))
+        except (IdentityError, CertificateError, LedgerDamaged, OSError) as error:
+            raise StartError(str(error)) from error
+        for peer in self.peers:
+            peer.peers = tuple(self.peers)
+        self._servers: list[OrdererServer | PeerServer] = []
+
+    async def start(self) -> None:
+        """Open the channels, follow them, listen. Raises StartError."""
+        try:
+            await self.ordering.start()
+            for peer in self.peers:
+                peer.start()
+            for orderer in self.ordering.orderers:
+                await self._listen(OrdererServer(orderer))
+            for peer in self.peers:
+                await self._listen(PeerServer(peer))
+        except BaseException as error:
+            await self.stop()
+            if isinstance(error, ListenError | OSError):
+                raise StartError(str(error)) from error
+            raise
+
+    async def _listen(self, server: OrdererServer | PeerServer) -> None:
+        await server.start()
+        self._servers.append(server)
+
+    async def stop(self) -> None:
+        for server in self._servers:
+            await server.stop()
+        self._servers.clear()
+        for peer in self.peers:
+            await peer.close()
+        await self.ordering.close()
+
+    def set_clock(self, clock: Callable[[], float]) -> None:
+        """Let every peer tell the time by `clock` (epoch seconds); for tests."""
+        for peer in self.peers:
+            peer.clock = clock
+
+
+def write_ready_file(path: Path) -> None:
+    """Tell who waits that every node listens: JSON with this process's id, put in place at once."""
+    draft = path.with_suffix(".new")
+    draft.write_text(json.dumps({"pid": os.getpid()}))
+    draft.replace(path)
