@@ -30,6 +30,7 @@ from commonwatt_client.blocks import (
     PrivateWrite,
 )
 from commonwatt_client.checkpoint import Checkpoint, FileCheckpointer, InMemoryCheckpointer
+from commonwatt_client.connecting import connect_network_file, connect_profile
 from commonwatt_client.contract import Contract
 from commonwatt_client.errors import (
     ChaincodeResponse,
@@ -51,7 +52,6 @@ from commonwatt_client.events import EventsRequest, EventStream
 from commonwatt_client.gateway import Gateway, connect
 from commonwatt_client.identity import Identity, load_identity
 from commonwatt_client.network import Network
-from commonwatt_client.profile import connect_network_file, connect_profile
 from commonwatt_client.retry import ReconnectPolicy, RetryPolicy
 from commonwatt_client.signers import Signer, private_key_signer
 from commonwatt_client.timeouts import Timeouts

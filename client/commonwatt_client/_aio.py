@@ -1,9 +1,10 @@
 """Performing the core's effects with asyncio and grpc.aio."""
 
 import asyncio
+import contextlib
 import inspect
-from collections.abc import AsyncGenerator, Iterable, Mapping
-from typing import Any, TypeVar
+from collections.abc import Iterable, Mapping
+from typing import Any, Generic, TypeVar
 
 import grpc
 import grpc.aio
@@ -83,30 +84,9 @@ class Connection:
         finally:
             flow.close()
 
-    async def _stream(self, flow: Flow[None]) -> AsyncGenerator[Any, None]:
-        """The values a flow emits; the stream it has open is cancelled when the reader leaves."""
-        opened = None
-        try:
-            effect = next(flow)
-            while True:
-                if isinstance(effect, Emit):
-                    yield effect.value
-                    effect = next(flow)
-                    continue
-                try:
-                    answer = await self._perform(effect)
-                except (CallFailed, ClientError) as failure:
-                    effect = flow.throw(failure)
-                else:
-                    if isinstance(effect, OpenStream):
-                        opened = answer
-                    effect = flow.send(answer)
-        except StopIteration:
-            return
-        finally:
-            flow.close()
-            if opened is not None:
-                opened.cancel()
+    def _stream(self, flow: Flow[None]) -> "StreamedValues[Any]":
+        """The values that a flow emits."""
+        return StreamedValues(self, flow)
 
     async def _perform(self, effect: Effect) -> Any:
         match effect:
@@ -196,6 +176,64 @@ class Connection:
 
     def _closed_error(self) -> ConnectionClosedError:
         return ConnectionClosedError("the connection is closed; open another with connect")
+
+
+class StreamedValues(Generic[T]):
+    """The values that a flow emits; closing it, from any task, ends a read under way and cancels the open stream."""
+
+    def __init__(self, connection: Connection, flow: Flow[None]) -> None:
+        self._connection = connection
+        self._flow = flow
+        self._opened: Any = None
+        self._closing = asyncio.Event()
+
+    def __aiter__(self) -> "StreamedValues[T]":
+        return self
+
+    async def __anext__(self) -> T:
+        if self._closing.is_set():
+            raise StopAsyncIteration
+        try:
+            effect = self._flow.send(None)
+            while not isinstance(effect, Emit):
+                try:
+                    answer = await self._perform(effect)
+                except (CallFailed, ClientError) as failure:
+                    effect = self._flow.throw(failure)
+                else:
+                    effect = self._flow.send(answer)
+            value: T = effect.value
+            return value
+        except (StopIteration, _Closing):
+            raise StopAsyncIteration from None
+        except asyncio.CancelledError:
+            # grpc cancels the read under way when the stream is cancelled; a task cancelled itself stays cancelled.
+            task = asyncio.current_task()
+            if self._closing.is_set() and not (task and task.cancelling()):
+                raise StopAsyncIteration from None
+            raise
+
+    async def close(self) -> None:
+        """End the stream."""
+        self._closing.set()
+        if self._opened is not None:
+            self._opened.cancel()
+
+    async def _perform(self, effect: Effect) -> Any:
+        if self._closing.is_set():
+            raise _Closing
+        if isinstance(effect, Sleep):
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._closing.wait(), effect.seconds)
+            return None
+        answer = await self._connection._perform(effect)
+        if isinstance(effect, OpenStream):
+            self._opened = answer
+        return answer
+
+
+class _Closing(Exception):
+    """The stream is being closed."""
 
 
 async def _sign(signer: Any, digest: bytes) -> bytes:

@@ -64,6 +64,7 @@ def parse_details(serialised: bytes) -> tuple[ErrorDetail, ...]:
 
 _BY_TEXT = (
     ("too many requests", "TOO_MANY_REQUESTS"),
+    ("failed to get config for channel", "NOT_FOUND"),
     ("ProposalResponsePayloads do not match", "ENDORSEMENTS_DIFFER"),
     ("duplicate transaction found", "DUPLICATE_TRANSACTION"),
     ("access denied", "ACCESS_DENIED"),
@@ -91,7 +92,7 @@ _BY_STATUS = {
 }
 
 
-def topic(status: grpc.StatusCode, texts: tuple[str, ...]) -> str:
+def reason_of(status: grpc.StatusCode, texts: tuple[str, ...]) -> str:
     """The name in `explain.EXPLANATIONS` that fits a status and what the nodes said."""
     for part, name in _BY_TEXT:
         if any(part in text for text in texts):
@@ -102,12 +103,15 @@ def topic(status: grpc.StatusCode, texts: tuple[str, ...]) -> str:
 def call_error(kind: type[E], failed: CallFailed, peer: str, transaction_id: str = "") -> E:
     """The typed error of a phase for a failed call to `peer`."""
     details = parse_details(failed.details)
-    name = topic(failed.status, (failed.message, *(detail.message for detail in details)))
+    name = reason_of(failed.status, (failed.message, *(detail.message for detail in details)))
     message = failed.message or EXPLANATIONS[name].meaning
-    if name in ("PEER_UNREACHABLE", "DEADLINE_EXCEEDED"):
+    if name == "PEER_UNREACHABLE":
         message = f"{peer}: {message}"
+    elif name == "DEADLINE_EXCEEDED":
+        message = f"{peer}: {EXPLANATIONS[name].meaning}"
     return kind(
         message,
+        reason=name,
         transaction_id=transaction_id,
         status=failed.status,
         details=details,

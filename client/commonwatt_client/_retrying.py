@@ -17,6 +17,7 @@ from commonwatt_client.retry import (
     RetryPolicy,
     can_endorse_again,
     fate_is_unknown,
+    is_away,
     is_busy,
 )
 from commonwatt_client.timeouts import Timeouts
@@ -64,7 +65,7 @@ def evaluate(
         except EvaluateError as error:
             failures += 1
             error.tries = failures
-            again = is_busy(error) or error.status is grpc.StatusCode.UNAVAILABLE
+            again = is_busy(error) or is_away(error)
             if policy is None or failures >= policy.max_tries or not again:
                 raise
         yield Sleep(policy.pause_s(failures))

@@ -78,6 +78,7 @@ class GatewayError(ClientError):
     Attributes:
         message: one sentence naming the phase and the cause.
         transaction_id: the transaction concerned, or empty for an event stream.
+        reason: the cause's name, a key of `explain.EXPLANATIONS`.
         status: the gRPC status code, or None where no call failed (a `CommitError`).
         details: what each node concerned said.
         advice: what to do next.
@@ -90,6 +91,7 @@ class GatewayError(ClientError):
         self,
         message: str,
         *,
+        reason: str = "OTHER",
         transaction_id: str = "",
         status: grpc.StatusCode | None = None,
         details: Sequence[ErrorDetail] = (),
@@ -98,6 +100,7 @@ class GatewayError(ClientError):
     ) -> None:
         super().__init__(message)
         self.message = message
+        self.reason = reason
         self.transaction_id = transaction_id
         self.status = status
         self.details = tuple(details)
@@ -179,7 +182,7 @@ class CommitError(GatewayError):
         advice: str = "",
         tries: int = 1,
     ) -> None:
-        super().__init__(message, transaction_id=transaction_id, advice=advice, tries=tries)
+        super().__init__(message, reason=code.name, transaction_id=transaction_id, advice=advice, tries=tries)
         self.code = code
         self.block_number = block_number
 

@@ -1,10 +1,9 @@
 """Event streams of the async client."""
 
-from collections.abc import AsyncGenerator
 from typing import Any, Generic, TypeVar
 
 from commonwatt_client import _event_streams
-from commonwatt_client._aio import Connection
+from commonwatt_client._aio import Connection, StreamedValues
 from commonwatt_client._event_kinds import EventKind, Position
 from commonwatt_client._messages import EventsRequestMessage
 from commonwatt_client._transactions import Party, timeout_of
@@ -45,7 +44,7 @@ class EventStream(Generic[T]):
         self._timeout_s = timeout_s
         self._reconnect = reconnect
         self._request = signed_request
-        self._values: AsyncGenerator[T, None] | None = None
+        self._values: StreamedValues[T] | None = None
 
     async def __aenter__(self) -> "EventStream[T]":
         await self._open()
@@ -66,7 +65,7 @@ class EventStream(Generic[T]):
     async def close(self) -> None:
         """End the stream; other streams of the same connection go on."""
         if self._values is not None:
-            await self._values.aclose()
+            await self._values.close()
 
     async def _open(self) -> None:
         if self._values is not None:

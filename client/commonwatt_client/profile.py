@@ -1,4 +1,4 @@
-"""Connecting from files: `.commonwatt/network.json`, or a Fabric common connection profile."""
+"""Peers and users from files: `.commonwatt/network.json`, or a Fabric common connection profile."""
 
 import json
 from collections.abc import Mapping
@@ -8,31 +8,12 @@ from typing import Any
 
 import yaml
 
-from commonwatt_client._connection import ClientCertificate, Peer
+from commonwatt_client._connection import Peer
 from commonwatt_client.errors import ConfigurationError
-from commonwatt_client.gateway import Gateway, connect
 from commonwatt_client.identity import Identity, load_identity
-from commonwatt_client.signers import PrivateKeySigner, Signer, private_key_signer
-from commonwatt_client.timeouts import Timeouts
+from commonwatt_client.signers import PrivateKeySigner, private_key_signer
 
 FilePath = str | PathLike[str]
-
-
-def connect_network_file(
-    path: FilePath = ".commonwatt/network.json",
-    organization: str = "newtown",
-    user: str = "operator",
-    *,
-    timeouts: Timeouts | None = None,
-) -> Gateway:
-    """A gateway for a user of an organisation, from the file that a network of ours writes.
-
-    The organisation's peers are used one at a time. Raises ConfigurationError.
-    """
-    identity, signer = network_file_user(path, organization, user)
-    return connect(
-        network_file_peers(path, organization), identity=identity, signer=signer, timeouts=timeouts
-    )
 
 
 def network_file_peers(path: FilePath, organization: str) -> tuple[Peer, ...]:
@@ -61,28 +42,6 @@ def network_file_user(path: FilePath, organization: str, user: str) -> tuple[Ide
     with _reading(path):
         identity = load_identity(described["mspid"], Path(users[user]["certificate"]))
         return identity, private_key_signer(Path(users[user]["private_key"]))
-
-
-def connect_profile(
-    path: FilePath,
-    *,
-    identity: Identity,
-    signer: Signer | None = None,
-    organization: str | None = None,
-    timeouts: Timeouts | None = None,
-    client_certificate: ClientCertificate | None = None,
-) -> Gateway:
-    """A gateway from a common connection profile (YAML or JSON), by default for its `client.organization`.
-
-    The organisation's peers are used one at a time. Raises ConfigurationError.
-    """
-    return connect(
-        profile_peers(path, organization),
-        identity=identity,
-        signer=signer,
-        timeouts=timeouts,
-        client_certificate=client_certificate,
-    )
 
 
 def profile_peers(path: FilePath, organization: str | None = None) -> tuple[Peer, ...]:

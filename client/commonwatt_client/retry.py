@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import grpc
 
-from commonwatt_client.errors import ConfigurationError, EndorseError, GatewayError
+from commonwatt_client.errors import ConfigurationError, GatewayError
 from commonwatt_client.validation import ValidationCode
 
 LOST_RACES = frozenset({ValidationCode.MVCC_READ_CONFLICT, ValidationCode.PHANTOM_READ_CONFLICT})
@@ -62,20 +62,22 @@ def policy_of(retry: "RetryPolicy | bool | None") -> RetryPolicy | None:
 
 def is_busy(error: GatewayError) -> bool:
     """Whether the peer refused for its number of concurrent calls (it answers UNKNOWN "too many requests")."""
-    return error.status is grpc.StatusCode.RESOURCE_EXHAUSTED or "too many requests" in error.message
+    return error.reason == "TOO_MANY_REQUESTS"
 
 
 def is_lost_race(error: GatewayError) -> bool:
     """Whether endorsers saw different states, as they do while one of them is a block behind."""
-    said = (error.message, *(detail.message for detail in error.details))
-    return isinstance(error, EndorseError) and any(
-        "ProposalResponsePayloads do not match" in text for text in said
-    )
+    return error.reason == "ENDORSEMENTS_DIFFER"
+
+
+def is_away(error: GatewayError) -> bool:
+    """Whether the peer, or another one or the orderers it needs, cannot be reached at present."""
+    return error.status is grpc.StatusCode.UNAVAILABLE and error.reason != "NOT_FOUND"
 
 
 def can_endorse_again(error: GatewayError) -> bool:
     """Whether an endorsement that failed so may succeed if asked for again."""
-    return is_busy(error) or is_lost_race(error) or error.status is grpc.StatusCode.UNAVAILABLE
+    return is_busy(error) or is_lost_race(error) or is_away(error)
 
 
 def fate_is_unknown(error: GatewayError) -> bool:

@@ -1,0 +1,47 @@
+"""Connecting from files: `.commonwatt/network.json`, or a Fabric common connection profile."""
+
+from commonwatt_client._connection import ClientCertificate
+from commonwatt_client.gateway import Gateway, connect
+from commonwatt_client.identity import Identity
+from commonwatt_client.profile import FilePath, network_file_peers, network_file_user, profile_peers
+from commonwatt_client.signers import Signer
+from commonwatt_client.timeouts import Timeouts
+
+
+def connect_network_file(
+    path: FilePath = ".commonwatt/network.json",
+    organization: str = "newtown",
+    user: str = "operator",
+    *,
+    timeouts: Timeouts | None = None,
+) -> Gateway:
+    """A gateway for a user of an organisation, from the file that a network of ours writes.
+
+    The organisation's peers are used one at a time. Raises ConfigurationError.
+    """
+    identity, signer = network_file_user(path, organization, user)
+    return connect(
+        network_file_peers(path, organization), identity=identity, signer=signer, timeouts=timeouts
+    )
+
+
+def connect_profile(
+    path: FilePath,
+    *,
+    identity: Identity,
+    signer: Signer | None = None,
+    organization: str | None = None,
+    timeouts: Timeouts | None = None,
+    client_certificate: ClientCertificate | None = None,
+) -> Gateway:
+    """A gateway from a common connection profile (YAML or JSON), by default for its `client.organization`.
+
+    The organisation's peers are used one at a time. Raises ConfigurationError.
+    """
+    return connect(
+        profile_peers(path, organization),
+        identity=identity,
+        signer=signer,
+        timeouts=timeouts,
+        client_certificate=client_certificate,
+    )
