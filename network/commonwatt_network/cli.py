@@ -18,8 +18,12 @@ from commonwatt_network.errors import NetworkError, UsageError
 DONE, FAILED, MISUSED, INTERRUPTED = 0, 1, 2, 130
 
 
-def build_app() -> typer.Typer:
-    """The command with the verbs of every distribution that is installed."""
+def build_app(wanted: str | None = None) -> typer.Typer:
+    """The command with the verbs of every distribution that is installed.
+
+    Entry points are loaded, the network's own first, until one offers the verb `wanted`: starting a network does not
+    wait for the load generator's libraries.
+    """
     app = typer.Typer(
         help="Neighbours trade solar power on Hyperledger Fabric.",
         no_args_is_help=True,
@@ -27,15 +31,17 @@ def build_app() -> typer.Typer:
         pretty_exceptions_enable=False,
         rich_markup_mode="rich",
     )
-    for entry in sorted(entry_points(group="commonwatt.commands"), key=lambda entry: entry.name):
+    for entry in sorted(entry_points(group="commonwatt.commands"), key=lambda entry: entry.name != "network"):
         entry.load()(app)
+        if wanted is not None and wanted in typer.main.get_group(app).commands:
+            break
     return app
 
 
 def main() -> None:
     """Run the command line; errors that a person can act on come as one line, not as a traceback."""
     try:
-        build_app()()
+        build_app(wanted=sys.argv[1] if sys.argv[1:] else None)()
     except (UsageError, ConfigurationError) as error:
         _exit(error, MISUSED)
     except (NetworkError, ClientError) as error:
