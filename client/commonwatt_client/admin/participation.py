@@ -19,6 +19,7 @@ from urllib.parse import quote
 import aiohttp
 
 from commonwatt_client.admin.blocks import Block, decode_block, read_config_block
+from commonwatt_client.admin.configuration import ChannelConfig, read_channel_config
 from commonwatt_client.admin.errors import (
     ConnectionFailedError,
     InvalidInputError,
@@ -142,6 +143,10 @@ class OrdererAdmin:
         if isinstance(position, int) and position < 0:
             raise InvalidInputError(f"block number {position} is negative")
         return decode_block(await self._request("GET", f"{_path(channel)}/blocks/{position}"))
+
+    async def fetch_config(self, channel: str) -> ChannelConfig:
+        """The channel configuration in force, as this orderer has it (Fabric 3.1 and later)."""
+        return read_channel_config(await self.get_block(channel, "config"))
 
     async def update_channel(self, envelope: bytes) -> ChannelInfo:
         """Submit a signed configuration update (``common.Envelope``) (Fabric 3.1 and later).

@@ -1,18 +1,22 @@
 """One peer, administered through its own gRPC services: channels, ledgers and the chaincode lifecycle."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import grpc
 from fabric_protos.common import ledger_pb2
+from fabric_protos.discovery import protocol_pb2_grpc
 from fabric_protos.gateway import gateway_pb2, gateway_pb2_grpc
-from fabric_protos.peer import peer_pb2_grpc, query_pb2
+from fabric_protos.peer import events_pb2_grpc, peer_pb2_grpc, query_pb2, snapshot_pb2_grpc
 from fabric_protos.peer.lifecycle import lifecycle_pb2
 
 from commonwatt_client.admin import definition as definitions
+from commonwatt_client.admin import discovery
 from commonwatt_client.admin.blocks import Block, decode_block, read_config_block
+from commonwatt_client.admin.configuration import ChannelConfig, read_channel_config
 from commonwatt_client.admin.definition import (
     ApprovedDefinition,
     ChaincodeDefinition,
@@ -20,14 +24,18 @@ from commonwatt_client.admin.definition import (
     CommittedDefinition,
     InstalledChaincode,
 )
+from commonwatt_client.admin.deliver import deliver_blocks
+from commonwatt_client.admin.discovery import DiscoveredConfig, DiscoveredPeer, Endorsers
 from commonwatt_client.admin.errors import InvalidInputError, NotReadyError, RefusedError
 from commonwatt_client.admin.package import ChaincodePackage, read_package
+from commonwatt_client.admin.participation import Position
 from commonwatt_client.admin.refusals import refusal
 from commonwatt_client.admin.signing import Signatory
+from commonwatt_client.admin.snapshots import snapshot_query, snapshot_request
 from commonwatt_client.admin.transactions import Transaction, decode_processed_transaction
 from commonwatt_client.admin.transport import open_channel, rpc_failure
 from commonwatt_client.admin.wire import parse, serialize
-from commonwatt_client.identity import Identity
+from commonwatt_client.identity import Identity, certificate_hash
 from commonwatt_client.signers import Signer
 from commonwatt_client.validation import ValidationCode
 
@@ -70,6 +78,10 @@ class PeerAdmin:
         self.signatory = Signatory(identity, signer)
         self._channel = open_channel(address, tls_ca, server_name, client_certificate, client_key)
         self._endorser = peer_pb2_grpc.EndorserStub(self._channel)
+        self._deliver = events_pb2_grpc.DeliverStub(self._channel)
+        self._snapshots = snapshot_pb2_grpc.SnapshotStub(self._channel)
+        self._discovery = protocol_pb2_grpc.DiscoveryStub(self._channel)
+        self._tls_hash = certificate_hash(client_certificate) if client_certificate else b""
         self._gateway = gateway_pb2_grpc.GatewayStub(self._channel)
 
     async def __aenter__(self) -> Self:
@@ -148,6 +160,62 @@ class PeerAdmin:
         """A transaction with the peer's verdict on it. Raises NotFoundError."""
         answer = await self._query(channel, "GetTransactionByID", transaction_id.encode())
         return decode_processed_transaction(answer)
+
+    def blocks(self, channel: str, start: Position = 0, stop: Position | None = None) -> AsyncIterator[Block]:
+        """The channel's blocks from `start` to `stop`, both included; without `stop`, as they come, for
+        ever.
+        """
+        return deliver_blocks(
+            self._deliver.Deliver,
+            self.address,
+            self.signatory,
+            channel,
+            start,
+            stop,
+            tls_certificate_hash=self._tls_hash,
+        )
+
+    async def fetch_config(self, channel: str) -> ChannelConfig:
+        """The channel configuration in force, as this peer has it."""
+        return read_channel_config(await self.fetch_config_block(channel))
+
+    # Snapshots
+
+    async def submit_snapshot_request(self, channel: str, block_number: int = 0) -> None:
+        """Ask for a snapshot of the ledger as of a block to come, or as of now (0).
+
+        The peer writes it below its snapshots folder, under ``completed/CHANNEL/BLOCK``.
+        """
+        request = await snapshot_request(self.signatory, channel, block_number)
+        await self._call("request a snapshot", self._snapshots.Generate, request)
+
+    async def cancel_snapshot_request(self, channel: str, block_number: int) -> None:
+        """Take back a pending request. Raises NotFoundError when there is none for this block."""
+        request = await snapshot_request(self.signatory, channel, block_number)
+        await self._call("cancel a snapshot", self._snapshots.Cancel, request)
+
+    async def list_pending_snapshots(self, channel: str) -> tuple[int, ...]:
+        """The block numbers of pending snapshot requests, ascending."""
+        request = await snapshot_query(self.signatory, channel)
+        answer = await self._call("list pending snapshots", self._snapshots.QueryPendings, request)
+        return tuple(sorted(answer.block_numbers))
+
+    # Discovery
+
+    async def discover_peers(self, channel: str) -> tuple[DiscoveredPeer, ...]:
+        """The peers of a channel that this one knows, itself included."""
+        return discovery.read_peers(await self._discover(discovery.peers_query(channel), "members"))
+
+    async def discover_config(self, channel: str) -> DiscoveredConfig:
+        """A channel's organisations and orderers."""
+        return discovery.read_config(await self._discover(discovery.config_query(channel), "config_result"))
+
+    async def discover_endorsers(
+        self, channel: str, chaincode: str, collections: tuple[str, ...] = ()
+    ) -> Endorsers:
+        """Who can endorse for a chaincode. Raises NotReadyError while too few peers are known."""
+        query = discovery.endorsers_query(channel, chaincode, collections)
+        return discovery.read_endorsers(await self._discover(query, "cc_query_res"))
 
     # Chaincode lifecycle
 
@@ -236,13 +304,21 @@ class PeerAdmin:
 
     async def _invoke(self, channel: str, chaincode: str, function: str, *arguments: bytes) -> bytes:
         _, proposal = await self.signatory.signed_proposal(channel, chaincode, function, arguments)
-        try:
-            answer = await self._endorser.ProcessProposal(proposal, timeout=self.timeout_s)
-        except grpc.aio.AioRpcError as error:
-            raise rpc_failure(function, self.address, error) from error
+        answer = await self._call(function, self._endorser.ProcessProposal, proposal)
         if answer.response.status == 200:
             return bytes(answer.response.payload)
         raise refusal(function, self.address, answer.response.status, answer.response.message)
+
+    async def _discover(self, query: Any, wanted: str) -> Any:
+        request = await discovery.signed_request(self.signatory, query, self._tls_hash)
+        answer = await self._call("discover", self._discovery.Discover, request)
+        return discovery.read_result(self.address, answer, wanted)
+
+    async def _call(self, action: str, method: Any, request: Any) -> Any:
+        try:
+            return await method(request, timeout=self.timeout_s)
+        except grpc.aio.AioRpcError as error:
+            raise rpc_failure(action, self.address, error) from error
 
     async def _submit(
         self, channel: str, function: str, argument: bytes, endorsers: tuple[str, ...], patience_s: float

@@ -45,9 +45,16 @@ class Signatory:
         signature = await self.sign(proposal)
         return transaction_id, proposal_pb2.SignedProposal(proposal_bytes=proposal, signature=signature)
 
-    async def signed_envelope(self, kind: int, channel: str, data: bytes) -> Any:
-        """A ``common.Envelope`` of this ``common.HeaderType``, of now."""
-        channel_header = common_pb2.ChannelHeader(type=kind, channel_id=channel)
+    async def signed_envelope(
+        self, kind: int, channel: str, data: bytes, tls_certificate_hash: bytes = b""
+    ) -> Any:
+        """A ``common.Envelope`` of this ``common.HeaderType``, of now.
+
+        tls_certificate_hash: binds it to the mutual TLS connection of that client certificate.
+        """
+        channel_header = common_pb2.ChannelHeader(
+            type=kind, channel_id=channel, tls_cert_hash=tls_certificate_hash
+        )
         seconds, nanos = divmod(time.time_ns(), 1_000_000_000)
         channel_header.timestamp.seconds, channel_header.timestamp.nanos = seconds, nanos
         header = common_pb2.Header(

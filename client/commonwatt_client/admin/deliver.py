@@ -1,0 +1,116 @@
+"""Fabric's Deliver service, the same from peers and orderers: a channel's blocks, past and to come."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import grpc
+from fabric_protos.common import common_pb2
+from fabric_protos.orderer import ab_pb2
+
+from commonwatt_client.admin.blocks import Block, decode_block
+from commonwatt_client.admin.errors import (
+    AdminError,
+    InvalidInputError,
+    NotFoundError,
+    NotReadyError,
+    RefusedError,
+    TimedOutError,
+    UnexpectedAnswerError,
+)
+from commonwatt_client.admin.participation import Position
+from commonwatt_client.admin.signing import Signatory
+from commonwatt_client.admin.transport import rpc_failure
+from commonwatt_client.admin.wire import serialize
+
+_NEVER = 2**64 - 1
+
+
+async def deliver_blocks(
+    deliver: Callable[[], Any],
+    party: str,
+    signatory: Signatory,
+    channel: str,
+    start: Position,
+    stop: Position | None,
+    *,
+    wait: bool = True,
+    tls_certificate_hash: bytes = b"",
+) -> AsyncIterator[Block]:
+    """The blocks from `start` to `stop`, both included, as `party` sends them; without `stop`, for ever.
+
+    NotFoundError (no such block yet, and `wait` is off), RefusedError (no reader of the channel).
+    """
+    seek = ab_pb2.SeekInfo(
+        start=_seek(start),
+        stop=_seek(_NEVER if stop is None else stop),
+        behavior=ab_pb2.SeekInfo.BLOCK_UNTIL_READY if wait else ab_pb2.SeekInfo.FAIL_IF_NOT_READY,
+    )
+    envelope = await signatory.signed_envelope(
+        common_pb2.DELIVER_SEEK_INFO, channel, serialize(seek), tls_certificate_hash
+    )
+    stream = deliver()
+    try:
+        await stream.write(envelope)
+        async for response in stream:
+            kind = response.WhichOneof("Type")
+            if kind == "block":
+                yield decode_block(serialize(response.block))
+            elif response.status == common_pb2.SUCCESS:
+                return
+            else:
+                raise _refusal(party, channel, response.status)
+        raise UnexpectedAnswerError(f"the stream of {channel!r} ended without a status", party=party)
+    except grpc.aio.AioRpcError as error:
+        raise rpc_failure(f"read the blocks of {channel!r}", party, error) from error
+    finally:
+        stream.cancel()
+
+
+async def deliver_block(blocks: AsyncIterator[Block], party: str, timeout_s: float) -> Block:
+    """The first of the blocks. Raises TimedOutError when it does not come in time."""
+    try:
+        async with asyncio.timeout(timeout_s):
+            async for block in blocks:
+                return block
+    except TimeoutError as error:
+        raise TimedOutError(f"{party} sent no block within {timeout_s:g} s", party=party) from error
+    raise NotFoundError("there is no such block", party=party)
+
+
+def _seek(position: Position) -> Any:
+    seek = ab_pb2.SeekPosition()
+    if position == "newest":
+        seek.newest.SetInParent()
+    elif position == "oldest":
+        seek.oldest.SetInParent()
+    elif isinstance(position, int) and 0 <= position <= _NEVER:
+        seek.specified.number = position
+    else:
+        raise InvalidInputError(f"{position!r} is not a block number, 'newest' or 'oldest'")
+    return seek
+
+
+def _refusal(party: str, channel: str, status: int) -> AdminError:
+    known = status in common_pb2.Status.values()
+    answer = f"{common_pb2.Status.Name(status)} ({status})" if known else f"status {status}"
+    action = f"read the blocks of {channel!r}"
+    if status == common_pb2.NOT_FOUND:
+        return NotFoundError(
+            f"cannot {action}",
+            party=party,
+            answer=answer,
+            advice="it has no such channel or block",
+            status=status,
+        )
+    if status == common_pb2.FORBIDDEN:
+        return RefusedError(
+            f"cannot {action}",
+            party=party,
+            answer=answer,
+            advice="use an identity that satisfies the channel's Readers policy",
+            status=status,
+        )
+    if status == common_pb2.SERVICE_UNAVAILABLE:
+        return NotReadyError(f"cannot {action}", party=party, answer=answer, status=status)
+    return RefusedError(f"cannot {action}", party=party, answer=answer, status=status)
