@@ -82,7 +82,7 @@ class Transaction:
 
     @property
     def is_config(self) -> bool:
-        return self.type == common_pb2.CONFIG
+        return bool(self.type == common_pb2.CONFIG)
 
 
 class _Invalid(Exception):

@@ -7,10 +7,37 @@ from typing import Any
 
 import grpc
 from fabric_protos.gateway import gateway_pb2
-from google.protobuf import any_pb2
-from google.rpc import status_pb2
+from google.protobuf import any_pb2, descriptor_pb2, descriptor_pool, message_factory
 
 DETAIL_TYPE_URL = "type.googleapis.com/gateway.ErrorDetail"
+
+
+def _status_class() -> Any:
+    """google.rpc.Status, described here because no other message of its package is needed."""
+    field = descriptor_pb2.FieldDescriptorProto
+    file = descriptor_pb2.FileDescriptorProto(
+        name="commonwatt/embedded/status.proto",
+        package="commonwatt.embedded",
+        syntax="proto3",
+        dependency=["google/protobuf/any.proto"],
+    )
+    message = file.message_type.add(name="Status")
+    message.field.add(name="code", number=1, type=field.TYPE_INT32, label=field.LABEL_OPTIONAL)
+    message.field.add(name="message", number=2, type=field.TYPE_STRING, label=field.LABEL_OPTIONAL)
+    message.field.add(
+        name="details",
+        number=3,
+        type=field.TYPE_MESSAGE,
+        type_name=".google.protobuf.Any",
+        label=field.LABEL_REPEATED,
+    )
+    pool: Any = descriptor_pool.DescriptorPool()
+    pool.AddSerializedFile(any_pb2.DESCRIPTOR.serialized_pb)
+    pool.Add(file)
+    return message_factory.GetMessageClass(pool.FindMessageTypeByName("commonwatt.embedded.Status"))
+
+
+_Status = _status_class()
 
 
 class GatewayError(Exception):
@@ -30,8 +57,7 @@ def trailing_metadata(error: GatewayError) -> tuple[tuple[str, bytes], ...]:
     """The `grpc-status-details-bin` trailer; none where there are no details."""
     if not error.details:
         return ()
-    packed = [
-        any_pb2.Any(type_url=DETAIL_TYPE_URL, value=detail.SerializeToString()) for detail in error.details
-    ]
-    status = status_pb2.Status(code=error.code.value[0], message=str(error), details=packed)
+    status = _Status(code=error.code.value[0], message=str(error))
+    for detail in error.details:
+        status.details.add(type_url=DETAIL_TYPE_URL, value=detail.SerializeToString())
     return (("grpc-status-details-bin", status.SerializeToString()),)

@@ -114,7 +114,7 @@ def _application_policy(signature_policy: bytes) -> bytes:
 
 def metadata_writes(namespaces: Sequence[NamespaceSets]) -> set[tuple[str, bytes]]:
     """The keys whose metadata a transaction writes, as locations in the state database."""
-    changed = set()
+    changed: set[tuple[str, bytes]] = set()
     for sets in namespaces:
         changed.update((sets.namespace, write.key.encode()) for write in sets.public.metadata_writes)
         for collection in sets.collections:
