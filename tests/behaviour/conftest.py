@@ -1,0 +1,148 @@
+"""One running network per backend for all behaviour tests: `network` is parametrised over what this machine has.
+
+Embedded always runs; native runs where `peer` and `orderer` are found (FABRIC_BIN, or PATH), and is skipped with the
+reason where not. The network has the organisations newtown and grid, the channel `newtown` with the market deployed
+(simulated clock), and the channel `trials` of both, empty, for a test's own chaincode.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+from commonwatt_client import Gateway, connect_network_file
+from commonwatt_client.admin import ChaincodeDefinition, CollectionConfig
+
+from commonwatt_network import chaincode, processes
+from commonwatt_network.backends.native import FabricNotFoundError, find_fabric
+from commonwatt_network.deploy import Deployed, deploy
+from commonwatt_network.down import down
+from commonwatt_network.nodes import Nodes
+from commonwatt_network.ports import choose_first_port
+from commonwatt_network.topology import Channel, Topology, User, default_topology
+from commonwatt_network.up import up
+
+T = TypeVar("T")
+BACKENDS = ("embedded", "native")
+HOMES = 6
+ALL_MEMBERS = "/Channel/Application/Endorsement"
+
+
+@dataclass
+class RunningNetwork:
+    """A network that is up: its network.json, its nodes, and ways to connect and to deploy."""
+
+    backend: str
+    version: str
+    nodes: Nodes
+    deployed: dict[tuple[str, str], Deployed] = field(default_factory=dict)
+
+    @property
+    def path(self) -> Path:
+        """network.json, for anything that takes that file."""
+        return self.nodes.layout.network_file
+
+    def connect(self, organization: str = "newtown", user: str = "operator") -> Gateway:
+        """A gateway as a user; use it with `async with`."""
+        return connect_network_file(self.path, organization, user)
+
+    def deploy(
+        self,
+        script: Path,
+        name: str,
+        *,
+        channel: str = "trials",
+        version: str = "1.0",
+        endorsement_policy: str = ALL_MEMBERS,
+        collections: tuple[CollectionConfig, ...] = (),
+        environment: Mapping[str, str] | None = None,
+    ) -> Deployed:
+        """Serve `python script` for every member and bring it into force as `name`; again is a no-op.
+
+        Another version, policy or collection upgrades it, on the servers that run already.
+        """
+        members = self.nodes.topology.channels[channel].organizations
+        running = processes.running(self.nodes.layout)
+        packages = {}
+        for organization in members:
+            server = f"{name}.{organization}"
+            port_file = self.nodes.layout.configuration / server / "port"
+            if not port_file.exists():
+                port_file.parent.mkdir(parents=True)
+                port_file.write_text(str(choose_first_port(1, port_file)))
+            address = chaincode.local_address(int(port_file.read_text()))
+            package = chaincode.package(self.nodes.layout, organization, name, address)
+            packages[organization] = package
+            if server not in running:
+                program = chaincode.server_program(
+                    self.nodes.layout,
+                    organization,
+                    name=server,
+                    command=[sys.executable, str(script)],
+                    address=address,
+                    package_id=package.package_id,
+                    environment=environment,
+                )
+                processes.start(program, self.nodes.layout, "behaviour tests")
+        definition = ChaincodeDefinition(
+            name, version, endorsement_policy=endorsement_policy, collections=collections
+        )
+        result = run_apart(lambda: deploy(self.nodes, channel, definition, packages))
+        self.deployed[channel, name] = result
+        return result
+
+
+def run_apart(action: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    """Run a coroutine in a loop of its own, so that fixtures and tests of either kind may ask for it."""
+    with ThreadPoolExecutor(1) as executor:
+        return executor.submit(lambda: asyncio.run(action())).result()
+
+
+def require_backend(backend: str) -> str:
+    """The version of Fabric behind a backend; skips the test, with the reason, where the machine lacks it."""
+    if backend == "embedded":
+        return "embedded"
+    try:
+        return find_fabric().version_text
+    except FabricNotFoundError as error:
+        pytest.skip(f"native: {error}")
+
+
+@contextmanager
+def quiet(_: str) -> Iterator[None]:
+    """A phase that nobody watches."""
+    yield
+
+
+def behaviour_topology() -> Topology:
+    """Two organisations, two channels: the market on one, nothing on the other."""
+    base = default_topology(homes=HOMES)
+    newtown, grid = base.organizations["newtown"], base.organizations["grid"]
+    users = {
+        **newtown.users,
+        "meter": User(role="meter", attributes={"meter.id": "newtown-meter001", "home.id": "home001"}),
+        "stranger": User(),
+    }
+    organizations = {"newtown": newtown.model_copy(update={"users": users}), "grid": grid}
+    channels = {**base.channels, "trials": Channel(organizations=["newtown", "grid"])}
+    return base.model_copy(update={"organizations": organizations, "channels": channels})
+
+
+@pytest.fixture(scope="session", params=BACKENDS)
+def network(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningNetwork]:
+    """A running network on each backend this machine has."""
+    backend: str = request.param
+    version = require_backend(backend)
+    directory = tmp_path_factory.mktemp(backend) / ".commonwatt"
+    try:
+        result = run_apart(lambda: up(directory, behaviour_topology(), backend, quiet))
+        yield RunningNetwork(backend, version, result.nodes)
+    finally:
+        down(directory)

@@ -1,0 +1,46 @@
+"""The network itself: ready when said so, the same on every backend."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from commonwatt_network.deploy import peer_admin
+from commonwatt_network.status import network_status
+
+
+async def test_every_member_can_transact_through_its_own_peer(network: Any) -> None:
+    for organization in ("newtown", "grid"):
+        async with network.connect(organization) as gateway:
+            contract = gateway.get_network("newtown").get_contract("market")
+            answer = json.loads(await contract.submit_transaction("get_parameters", "{}"))
+            assert answer["clock"] == "simulated"
+            assert answer["community_mspid"] == "NewtownMSP"
+
+
+async def test_status_tells_every_process_and_height(network: Any) -> None:
+    status = await network_status(network.nodes.layout.directory)
+    assert status.state == "running"
+    assert {node.name for node in status.processes} >= {"orderer0", "peer0.newtown", "peer0.grid", "market.grid"}
+    assert all(node.pid for node in status.processes)
+    heights = status.channels["newtown"]
+    assert heights.keys() == {"peer0.newtown", "peer0.grid"}
+    assert all(height is not None and height > 5 for height in heights.values())
+
+
+async def test_peers_hold_the_same_blocks(network: Any) -> None:
+    hashes = set()
+    for peer in network.nodes.peers:
+        async with peer_admin(network.nodes, peer) as admin:
+            block = await admin.get_block_by_number("newtown", 3)
+            hashes.add(block.header_hash)
+    assert len(hashes) == 1
+
+
+def test_a_chaincode_can_be_upgraded(network: Any, repository: Any) -> None:
+    probe = repository / "tests" / "behaviour" / "chaincode" / "probe.py"
+    first = network.deploy(probe, "upgraded", version="1.0")
+    assert (first.version, first.sequence) == ("1.0", 1)
+    assert network.deploy(probe, "upgraded", version="1.0") == first
+    second = network.deploy(probe, "upgraded", version="2.0")
+    assert (second.version, second.sequence) == ("2.0", 2)
