@@ -8,10 +8,12 @@ from typing import Any
 
 import grpc
 from aiohttp import web
+from fabric_protos.discovery import protocol_pb2_grpc
 from fabric_protos.gateway import gateway_pb2_grpc
 from fabric_protos.peer import events_pb2_grpc, peer_pb2_grpc
 
 from commonwatt_network.embedded.config import PeerConfig
+from commonwatt_network.embedded.discovery import DiscoveryServicer
 from commonwatt_network.embedded.gateway.errors import GatewayError, trailing_metadata
 from commonwatt_network.embedded.gateway.service import Gateway
 from commonwatt_network.embedded.operations import operations_application
@@ -136,6 +138,7 @@ class PeerServer:
             gateway_pb2_grpc.add_GatewayServicer_to_server(gateway, self._server)
             peer_pb2_grpc.add_EndorserServicer_to_server(EndorserServicer(self._peer), self._server)
             events_pb2_grpc.add_DeliverServicer_to_server(DeliverServicer(self._peer), self._server)
+            protocol_pb2_grpc.add_DiscoveryServicer_to_server(DiscoveryServicer(self._peer), self._server)
             listen_tls(self._server, config)
             await self._server.start()
             if config.operations_address:
