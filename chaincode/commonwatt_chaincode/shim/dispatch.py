@@ -62,9 +62,12 @@ def _values(entry: Transaction, arguments: Sequence[bytes]) -> list[Any]:
     required = sum(parameter.required for parameter in entry.parameters)
     if not required <= len(arguments) <= len(entry.parameters):
         wanted = ", ".join(parameter.name for parameter in entry.parameters) or "none"
+        count = (
+            f"{required}" if required == len(entry.parameters) else f"{required} to {len(entry.parameters)}"
+        )
         raise Refusal(
             "bad_argument",
-            f"{entry.name} takes {required or 'no'} arguments ({wanted}), got {len(arguments)}",
+            f"{entry.name} takes {count} arguments ({wanted}), got {len(arguments)}",
         )
     return [
         parameter.read(argument, parameter.name)
