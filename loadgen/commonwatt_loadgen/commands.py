@@ -2,9 +2,11 @@
 
 import typer
 
+from commonwatt_loadgen import rules_commands
 from commonwatt_loadgen.simulate.command import simulate_command
 
 
 def register(app: typer.Typer) -> None:
     """Add the verbs to `app`."""
     app.command("simulate")(simulate_command)
+    rules_commands.register(app)
