@@ -108,14 +108,15 @@ def log_file(layout: Layout, name: str) -> Path:
 
 
 def last_lines(layout: Layout, name: str, count: int = 8) -> str:
-    """The end of the program's log, for a message about its failure."""
+    """The end of the program's log, for a message about its failure; without the stack traces of Go."""
     try:
         with log_file(layout, name).open("rb") as file:
             file.seek(max(0, file.seek(0, os.SEEK_END) - 16_384))
             text = file.read().decode(errors="replace")
     except OSError:
         return ""
-    return "\n".join(f"    {line[:400]}" for line in text.splitlines()[-count:])
+    said = text.split("\ngoroutine ")[0] if "\ngoroutine " in text else text
+    return "\n".join(f"    {line[:400]}" for line in said.strip().splitlines()[-count:])
 
 
 def _signal(processes: Iterable[psutil.Process], number: int) -> None:

@@ -17,7 +17,10 @@ from commonwatt_network.nodes import HOST, Nodes
 from commonwatt_network.processes import Program
 
 PROGRAMS = ("peer", "orderer")
-LOGGING_SPEC = "warn"
+LOGGING = {
+    "FABRIC_LOGGING_SPEC": "warn",
+    "FABRIC_LOGGING_FORMAT": "%{time:2006-01-02 15:04:05.000 MST} %{level:.4s} [%{module}] %{shortfunc} -> %{message}",
+}
 
 # Chaincode as a service needs no building: these three say so to the peer.
 BUILDER = {
@@ -130,6 +133,7 @@ def _peer_programs(nodes: Nodes, fabric: FabricPrograms, builder: Path) -> list[
             network=nodes.topology.name,
             bootstrap=nodes.gateway_peer(peer.organization).address,
             builder=builder,
+            version=fabric.version,
         )
         write_atomically(folder / "core.yaml", text)
         command = [str(fabric.peer), "node", "start"]
@@ -138,7 +142,7 @@ def _peer_programs(nodes: Nodes, fabric: FabricPrograms, builder: Path) -> list[
 
 
 def _environment(folder: Path) -> dict[str, str]:
-    return {"FABRIC_CFG_PATH": str(folder), "FABRIC_LOGGING_SPEC": LOGGING_SPEC}
+    return {"FABRIC_CFG_PATH": str(folder), **LOGGING}
 
 
 def _templates() -> jinja2.Environment:
