@@ -37,6 +37,7 @@ class WirePeer:
         get_multiple: int = 1000,
         collections: Iterable[str] = (),
         intercept: Callable[[Any], bytes | None] | None = None,
+        register_timeout_s: float = 10.0,
     ) -> None:
         self.state = WorldState()
         self.chaincode_id = ""
@@ -48,6 +49,7 @@ class WirePeer:
         self._ready = ready(write_batch, get_multiple)
         self._collections = frozenset(collections)
         self._intercept = intercept
+        self._register_timeout_s = register_timeout_s
         self._simulations: dict[str, Simulation] = {}
         self._ended: dict[str, asyncio.Future[Any]] = {}
         self._pending: set[str] = set()
@@ -67,10 +69,11 @@ class WirePeer:
         self._call = connect(wait_for_ready=True)
         self._writing = asyncio.Lock()
         try:
-            register = _Message.FromString(await asyncio.wait_for(self._call.read(), 10))
+            first = await asyncio.wait_for(self._call.read(), self._register_timeout_s)
         except BaseException:
             await self._channel.close()
             raise
+        register = _Message.FromString(first)
         assert register.type == _Message.REGISTER
         self.chaincode_id = chaincode_pb2.ChaincodeID.FromString(register.payload).name
         await self._write(_Message(type=_Message.REGISTERED).SerializeToString())
