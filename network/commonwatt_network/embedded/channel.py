@@ -68,6 +68,7 @@ class PeerChannel:
         self._packages: dict[str, str | None] = {}
         self._memberships: dict[tuple[str, str], bool] = {}
         self._policies: dict[bytes, Policy] = {}
+        self.rules_version = 0
         self._waiting: dict[str, list[asyncio.Future[CommittedTransaction]]] = {}
         self._recent: OrderedDict[int, tuple[Any, tuple[Transaction, ...]]] = OrderedDict()
         self._grown = asyncio.Event()
@@ -104,10 +105,12 @@ class PeerChannel:
             self.config = ChannelConfig.from_block(block, self._checks)
             self._policies.clear()
             self._memberships.clear()
+            self.rules_version += 1
         if any(namespace.startswith(NAMESPACE) for namespace, _ in commit.updates):
             self._definitions.clear()
             self._packages.clear()
             self._memberships.clear()
+            self.rules_version += 1
         number = block.header.number
         self._recent[number] = (block, transactions)
         if len(self._recent) > REMEMBERED_BLOCKS:

@@ -135,7 +135,7 @@ class Endorser:
             answer.version = 1
             answer.payload = payload
             answer.endorsement.endorser = peer.signer.creator
-            answer.endorsement.signature = peer.signer.sign(payload + peer.signer.creator)
+            answer.endorsement.signature = peer.sign(payload + peer.signer.creator)
         return answer
 
 

@@ -5,8 +5,8 @@ When a block is cut
   `preferred_max_bytes`; an envelope larger than that stands alone; so does a configuration update; at the latest
   `BatchTimeout` after the first envelope of the block came in;
 - besides, because this orderer serves one machine: as soon as every subscriber of the process has finished the
-  block before. If that block was cut less than 100 ms ago, the channel is under load and the cut lingers 5 ms
-  longer, so that a block carries several transactions. `cut_when_idle=False` turns this rule off.
+  block before. If that block was cut less than 100 ms ago and it or this one carries several transactions, the
+  channel is under load and the cut lingers 10 ms longer, so that a block carries more of them. `cut_when_idle=False` turns this rule off.
 
 A block is written before any subscriber sees it.
 """
@@ -36,7 +36,7 @@ from commonwatt_network.embedded.consenters import consenter_metadata
 from commonwatt_network.embedded.signing import SignatureChecks, SigningIdentity
 
 BUSY_WINDOW_S = 0.1
-LINGER_S = 0.005
+LINGER_S = 0.010
 
 logger = logging.getLogger(__name__)
 
@@ -99,6 +99,7 @@ class OrderedChannel:
         self._new_block = asyncio.Condition()
         self._subscriptions: set[Subscription] = set()
         self._last_cut_s = 0.0
+        self._last_batch_count = 0
         self._failure: str | None = None
         self._closed = False
         self._task: asyncio.Task[None] | None = None
@@ -230,7 +231,8 @@ class OrderedChannel:
             if now_s >= deadline_s:
                 return batch
             if self.cut_when_idle and self._all_idle():
-                if lingered or now_s - self._last_cut_s > BUSY_WINDOW_S:
+                alone_again = len(batch) == 1 and self._last_batch_count <= 1
+                if lingered or alone_again or now_s - self._last_cut_s > BUSY_WINDOW_S:
                     return batch
                 await asyncio.sleep(min(LINGER_S, deadline_s - now_s))
                 lingered = True
@@ -285,6 +287,7 @@ class OrderedChannel:
         await asyncio.to_thread(self.store.append, block)
         self._failure = None
         self._last_cut_s = time.monotonic()
+        self._last_batch_count = len(batch)
         self._last_hash = header_hash(block.header)
         if is_config:
             self._last_config = number

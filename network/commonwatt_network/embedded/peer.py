@@ -77,6 +77,7 @@ class Peer:
         self.failure = ""
         self._checks = checks
         self._parser = parser
+        self._fingerprint = self.local.deserialize(self.signer.creator).fingerprint
         self._followers: dict[str, asyncio.Task[None]] = {}
         for directory in sorted((config.data_directory / "channels").glob("*/")):
             channel = self._open(directory.name)
@@ -85,6 +86,12 @@ class Peer:
                 shutil.rmtree(directory)
             else:
                 self.channels[directory.name] = channel
+
+    def sign(self, message: bytes) -> bytes:
+        """This peer's signature; peers that share its checks need not verify it again."""
+        signature = self.signer.sign(message)
+        self._checks.remember(self._fingerprint, message, signature)
+        return signature
 
     @property
     def address(self) -> str:

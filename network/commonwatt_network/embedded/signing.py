@@ -87,6 +87,10 @@ class SignatureChecks:
         verify_signature(key, message, signature)
         self._remember(check)
 
+    def remember(self, fingerprint: bytes, message: bytes, signature: bytes) -> None:
+        """Take a signature for valid that this process has just made itself."""
+        self._remember((fingerprint, signature, hashlib.sha256(message).digest()))
+
     def _remember(self, check: tuple[bytes, bytes, bytes]) -> None:
         self._recent.add(check)
         if len(self._recent) >= self._limit:

@@ -35,6 +35,7 @@ ENDORSE_FAILED = "failed to endorse transaction, see attached details for more i
 COLLECT_FAILED = "failed to collect enough transaction endorsements, see attached details for more info"
 NO_COMBINATION = "no combination of peers can be derived which satisfy the endorsement policy: "
 ALIGNMENT_TIMEOUT_S = 0.2
+REMEMBERED_PLANS = 500
 
 
 class Gateway:
@@ -42,6 +43,7 @@ class Gateway:
 
     def __init__(self, peer: Peer) -> None:
         self._peer = peer
+        self._chosen: dict[tuple[Any, ...], list[Peer] | None] = {}
         self._last_endorsers: dict[tuple[str, str], tuple[Peer, ...]] = {}
 
     # Evaluate
@@ -147,7 +149,7 @@ class Gateway:
         done = {outcome.peer.address: outcome for outcome in (first, *guessed)}
         while True:
             good = [peer for peer in able if peer.address not in done or done[peer.address].ok]
-            chosen = choose_endorsers(channel, good, [first_peer, *guesses], policies)
+            chosen = self._choose(channel, interest, good, [first_peer, *guesses], policies)
             if chosen is None:
                 if all(outcome.ok for outcome in done.values()):
                     raise _no_plan(channel, self._peer.peers, policies)
@@ -215,6 +217,23 @@ class Gateway:
                 "protect transient data",
             )
         return policies, able
+
+    def _choose(
+        self, channel: PeerChannel, interest: Any, peers: list[Peer], preferred: list[Peer], policies: list[Any]
+    ) -> list[Peer] | None:
+        """As `choose_endorsers`, remembered for as long as the channel's rules stay what they are."""
+        key = (
+            channel.channel_id,
+            channel.rules_version,
+            interest.SerializeToString(deterministic=True),
+            tuple(peer.address for peer in peers),
+            tuple(peer.address for peer in preferred),
+        )
+        if key not in self._chosen:
+            if len(self._chosen) >= REMEMBERED_PLANS:
+                self._chosen.clear()
+            self._chosen[key] = choose_endorsers(channel, peers, preferred, policies)
+        return self._chosen[key]
 
     def _remember(self, proposal: Proposal, first: Peer, chosen: list[Peer]) -> None:
         others = tuple(peer for peer in chosen if peer is not first)

@@ -1,7 +1,9 @@
 """What one peer keeps of one channel: blocks, the state they lead to, its history, and private data.
 
-Everything of a block is written in one SQLite transaction with `synchronous=FULL`, so a ledger is always at
-exactly one block: a crash loses either nothing of a block or all of it, and never one that was reported.
+Everything of a block is written in one SQLite transaction, so a ledger is always at exactly one block: a crash loses
+either nothing of a block or all of it. A killed process loses nothing. When the machine itself fails, the last blocks
+may be gone here, and come again from the orderer, which waits for the disk; private data cannot come again, so a
+block with private data waits for the disk here too.
 """
 
 from commonwatt_network.embedded.ledger.database import LedgerDamaged

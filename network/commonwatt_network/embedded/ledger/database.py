@@ -53,7 +53,7 @@ def open_database(path: Path) -> sqlite3.Connection:
     try:
         database = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=256)
         database.execute("pragma journal_mode = wal")
-        database.execute("pragma synchronous = full")
+        database.execute("pragma synchronous = normal")
         database.execute("pragma cache_size = -4000")  # kibibytes: one ledger's share of the process's memory
         database.execute("pragma wal_autocheckpoint = 1000")
         (version,) = database.execute("pragma user_version").fetchone()

@@ -90,6 +90,9 @@ class Ledger:
         if number != self.height:
             raise ValueError(f"{self.path}: block {number} cannot follow block {self.height - 1}")
         database = self._database
+        wait_for_disk = bool(commit.private.writes)
+        if wait_for_disk:
+            database.execute("pragma synchronous = full")
         database.execute("begin immediate")
         try:
             database.execute(
@@ -115,6 +118,9 @@ class Ledger:
             if database.in_transaction:
                 database.execute("rollback")
             raise
+        finally:
+            if wait_for_disk:
+                database.execute("pragma synchronous = normal")
         self.height = number + 1
         self.previous_hash, self.last_hash = block.header.previous_hash, commit.block_hash
 
