@@ -6,7 +6,16 @@ import secrets
 from typing import Any
 
 import pytest
-from commonwatt_chaincode.shim import ConfigurationError, Contract, PeerError, Stub, evaluate, transaction
+from commonwatt_chaincode.shim import (
+    ConfigurationError,
+    Contract,
+    PeerError,
+    ServerConfig,
+    Stub,
+    evaluate,
+    serve,
+    transaction,
+)
 from commonwatt_chaincode.shim.testing import WirePeer
 from fabric_protos.peer import chaincode_shim_pb2, proposal_response_pb2
 
@@ -158,9 +167,10 @@ async def test_many_keys_are_read_as_the_peer_offers(serving: Serving, offered: 
 
 
 async def test_a_stream_that_ends_cancels_its_transactions(serving: Serving) -> None:
-    cancelled = asyncio.Event()
+    started, cancelled = asyncio.Event(), asyncio.Event()
 
     async def handler(stub: Stub) -> Any:
+        started.set()
         try:
             await asyncio.sleep(30)
         except asyncio.CancelledError:
@@ -169,12 +179,10 @@ async def test_a_stream_that_ends_cancels_its_transactions(serving: Serving) -> 
 
     async with serving(handler) as address:
         async with WirePeer(address) as peer:
-            started = asyncio.ensure_future(peer.invoke("anything"))
-            await peer.keepalive()
-            while not peer.keepalives:
-                await asyncio.sleep(0)
+            running = asyncio.ensure_future(peer.invoke("anything"))
+            await asyncio.wait_for(started.wait(), 5)
         with pytest.raises(EOFError):
-            await started
+            await running
         await asyncio.wait_for(cancelled.wait(), 5)
 
 
@@ -200,10 +208,10 @@ async def test_logs_show_no_payload(serving: Serving, caplog: pytest.LogCaptureF
 
 
 async def test_a_port_in_use_is_told(serving: Serving, probe: Contract) -> None:
-    async with serving() as address:
+    async with serving() as address, WirePeer(address):
+        config = ServerConfig(address, "probe_2:hash", plaintext=True)
         with pytest.raises(ConfigurationError, match=f"cannot listen on {address}"):
-            async with serving():
-                await asyncio.sleep(5)
+            await asyncio.wait_for(serve(probe, config), 10)
 
 
 async def test_garbage_on_the_stream_ends_that_stream_alone(serving: Serving) -> None:

@@ -101,10 +101,15 @@ class WirePeer:
         transaction_id = transaction_id or hashlib.sha256(number).hexdigest()
         self._simulations[transaction_id] = Simulation(self.state, transaction_id, self._collections)
         ended: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self._ended[transaction_id] = ended
         proposal = signed_proposal("channel", creator or caller(), EPOCH, transient or {})
         values = [argument_bytes(argument) for argument in (name, *arguments)]
-        await self._write(start("channel", transaction_id, values, proposal))
+        self._ended[transaction_id] = ended
+        try:
+            await self._write(start("channel", transaction_id, values, proposal))
+        except EOFError:
+            self._ended.pop(transaction_id, None)
+            ended.cancel()
+            raise
         return await ended
 
     def simulation(self, transaction_id: str) -> Simulation:
@@ -117,7 +122,10 @@ class WirePeer:
 
     async def _write(self, message: bytes) -> None:
         async with self._writing:
-            await self._call.write(message)
+            try:
+                await self._call.write(message)
+            except (grpc.RpcError, asyncio.InvalidStateError):
+                raise EOFError("the chaincode's stream ended") from None
 
     async def _read(self) -> None:
         try:
