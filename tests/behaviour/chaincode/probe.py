@@ -96,7 +96,9 @@ class Probe(Contract):
 
     @evaluate
     async def range(self, stub: Stub, start: str, end: str) -> list[Row]:
-        return [{"key": row.key, "text": row.value.decode()} async for row in stub.get_state_by_range(start, end)]
+        return [
+            {"key": row.key, "text": row.value.decode()} async for row in stub.get_state_by_range(start, end)
+        ]
 
     @transaction
     async def count_range(self, stub: Stub, start: str, end: str, into: str) -> int:

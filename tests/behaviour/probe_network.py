@@ -1,0 +1,64 @@
+"""The test chaincode on a running network, and short ways to call it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from commonwatt_client import Contract, EvaluateError, Gateway
+from commonwatt_client.admin import CollectionConfig
+
+PROBE = Path(__file__).parent / "chaincode" / "probe.py"
+MEMBERS = "OR('NewtownMSP.member', 'GridMSP.member')"
+COLLECTIONS = (
+    CollectionConfig("shared", MEMBERS),
+    CollectionConfig("newtown_only", "OR('NewtownMSP.member')"),
+)
+
+
+@dataclass(frozen=True)
+class Probe:
+    """The test chaincode as one user sees it; arguments that are not text go as JSON."""
+
+    gateway: Gateway
+    contract: Contract
+
+    async def submit(
+        self, name: str, *arguments: Any, transient: Mapping[str, bytes] | None = None, by: Sequence[str] = ()
+    ) -> str:
+        """Submit and wait for the commit; ``by`` names the organisations that endorse."""
+        outcome = await self.contract.submit(
+            name, arguments=_encoded(arguments), transient=transient, endorsing_organizations=by
+        )
+        return outcome.result.decode()
+
+    async def evaluate(
+        self, name: str, *arguments: Any, transient: Mapping[str, bytes] | None = None, by: Sequence[str] = ()
+    ) -> str:
+        """Evaluate; the payload as text."""
+        result = await self.contract.evaluate(
+            name, arguments=_encoded(arguments), transient=transient, endorsing_organizations=by
+        )
+        return result.decode()
+
+    async def json(self, name: str, *arguments: Any) -> Any:
+        """Evaluate; the payload read as JSON."""
+        return json.loads(await self.evaluate(name, *arguments))
+
+    async def refusal(self, name: str, *arguments: Any) -> str:
+        """Evaluate what must be refused: what the chaincode's peer said."""
+        try:
+            result = await self.evaluate(name, *arguments)
+        except EvaluateError as error:
+            return " ".join(detail.message for detail in error.details) or str(error)
+        raise AssertionError(f"{name} was not refused but answered {result!r}")
+
+
+def _encoded(arguments: Sequence[Any]) -> list[str | bytes]:
+    return [value if isinstance(value, str | bytes) else json.dumps(value) for value in arguments]
+
+
+Opener = Callable[..., Awaitable[Probe]]
