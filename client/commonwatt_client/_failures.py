@@ -66,6 +66,7 @@ _BY_TEXT = (
     ("too many requests", "TOO_MANY_REQUESTS"),
     ("failed to get config for channel", "NOT_FOUND"),
     ("ProposalResponsePayloads do not match", "ENDORSEMENTS_DIFFER"),
+    ("code = Unavailable", "ENDORSER_UNREACHABLE"),
     ("duplicate transaction found", "DUPLICATE_TRANSACTION"),
     ("access denied", "ACCESS_DENIED"),
     ("creator is malformed", "ACCESS_DENIED"),

@@ -148,6 +148,10 @@ _BEFORE_A_BLOCK: dict[str, tuple[str, str]] = {
         "See that it runs (`commonwatt network status`), that address and port are right, and that `tls_ca_cert` and "
         "`tls_server_name` belong to it; give further peers so that the next one is used.",
     ),
+    "ENDORSER_UNREACHABLE": (
+        "The gateway peer could not reach a peer of another organisation whose endorsement is needed.",
+        "See that this organisation's peer runs; `retry=True` asks again while it comes back.",
+    ),
     "ORDERER_UNAVAILABLE": (
         "No orderer took the transaction: there is no leader, or too few orderers run. It may have been ordered all "
         "the same.",

@@ -72,6 +72,8 @@ def is_lost_race(error: GatewayError) -> bool:
 
 def is_away(error: GatewayError) -> bool:
     """Whether the peer, or another one or the orderers it needs, cannot be reached at present."""
+    if error.reason == "ENDORSER_UNREACHABLE":
+        return True
     return error.status is grpc.StatusCode.UNAVAILABLE and error.reason != "NOT_FOUND"
 
 

@@ -1,0 +1,193 @@
+"""Event streams that are cut: what is asked for next, so that nothing is missed and nothing comes twice."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import grpc
+import pytest
+from commonwatt_client import EventsError, ReconnectPolicy
+from commonwatt_client._effects import CallFailed, CloseStream, Effect, OpenStream, Read
+from commonwatt_client._event_kinds import (
+    ChaincodeEvents,
+    EventKind,
+    Position,
+    blocks_and_private_data,
+    filtered_blocks,
+    full_blocks,
+)
+from commonwatt_client._event_streams import events, starting_position
+from commonwatt_client._transactions import Party
+from fabric_protos.common import common_pb2
+from fabric_protos.gateway import gateway_pb2
+from fabric_protos.orderer import ab_pb2
+from fabric_protos.peer import chaincode_event_pb2, events_pb2
+
+from .conftest import Ran, run_scripted
+
+CUT = CallFailed(grpc.StatusCode.UNAVAILABLE, "connection reset")
+REFUSED = CallFailed(grpc.StatusCode.PERMISSION_DENIED, "access denied")
+AGAIN = ReconnectPolicy()
+MARKET = ChaincodeEvents("newtown", "market")
+
+
+def chaincode_events(block: int, *transactions: str) -> bytes:
+    message: bytes = gateway_pb2.ChaincodeEventsResponse(
+        block_number=block,
+        events=[
+            chaincode_event_pb2.ChaincodeEvent(chaincode_id="market", tx_id=name, event_name="Trade")
+            for name in transactions
+        ],
+    ).SerializeToString()
+    return message
+
+
+def filtered(number: int) -> bytes:
+    block = events_pb2.FilteredBlock(channel_id="newtown", number=number)
+    message: bytes = events_pb2.DeliverResponse(filtered_block=block).SerializeToString()
+    return message
+
+
+def deliver_status(code: int) -> bytes:
+    message: bytes = events_pb2.DeliverResponse(status=code).SerializeToString()
+    return message
+
+
+def run(party: Party, kind: EventKind, start: Position, *streams: Iterable[Any], policy: Any = AGAIN) -> Ran:
+    """Each stream is the messages it gives; an exception in its place is its cut. The last stream is refused."""
+    opened = iter([*streams, [REFUSED]])
+    ran = Ran(None, [], [])
+
+    def answer(effect: Effect) -> Any:
+        if isinstance(effect, OpenStream):
+            return iter(next(opened))
+        assert isinstance(effect, Read)
+        return next(effect.stream, None)
+
+    with pytest.raises(EventsError) as caught:
+        run_scripted(events(party, kind, kind.new_request(party, start), start, None, policy), answer, ran)
+    ran.result = caught.value
+    return ran
+
+
+def asked(ran: Ran) -> list[Any]:
+    """The start position of each chaincode events request that was sent."""
+    requests = [
+        gateway_pb2.ChaincodeEventsRequest.FromString(
+            gateway_pb2.SignedChaincodeEventsRequest.FromString(effect.request).request
+        )
+        for effect in ran.effects
+        if isinstance(effect, OpenStream)
+    ]
+    return [(request.start_position.specified.number, request.after_transaction_id) for request in requests]
+
+
+def test_chaincode_events_go_on_after_the_last_transaction(party: Party) -> None:
+    ran = run(
+        party,
+        MARKET,
+        Position(3),
+        [chaincode_events(3, "a", "b"), chaincode_events(5, "c"), CUT],
+        [chaincode_events(5, "d"), CUT],
+    )
+    assert [event.transaction_id for event in ran.emitted] == ["a", "b", "c", "d"]
+    assert asked(ran) == [(3, ""), (5, "c"), (5, "d")]
+
+
+def test_what_a_peer_sends_again_is_dropped(party: Party) -> None:
+    ran = run(
+        party,
+        MARKET,
+        Position(3),
+        [chaincode_events(3, "a", "b"), CUT],
+        [chaincode_events(2, "z"), chaincode_events(3, "a", "b", "c"), CUT],
+    )
+    assert [event.transaction_id for event in ran.emitted] == ["a", "b", "c"]
+
+
+def test_an_ended_stream_is_a_cut_one(party: Party) -> None:
+    ran = run(party, MARKET, Position(3), [chaincode_events(3, "a")], [chaincode_events(4, "b")])
+    assert [event.transaction_id for event in ran.emitted] == ["a", "b"]
+
+
+def test_blocks_go_on_with_the_next(party: Party) -> None:
+    ran = run(
+        party,
+        filtered_blocks("newtown"),
+        Position(7),
+        [filtered(7), filtered(8), CUT],
+        [filtered(8), filtered(9)],
+    )
+    assert [block.number for block in ran.emitted] == [7, 8, 9]
+
+
+def test_a_missing_block_is_asked_for(party: Party) -> None:
+    ran = run(
+        party, filtered_blocks("newtown"), Position(7), [filtered(7), filtered(9)], [filtered(8), filtered(9)]
+    )
+    assert [block.number for block in ran.emitted] == [7, 8, 9]
+
+
+def test_the_next_peer_takes_over(party: Party) -> None:
+    ran = run(party, MARKET, Position(3), [CUT], [chaincode_events(3, "a"), CUT])
+    assert [effect.peer for effect in ran.effects if isinstance(effect, OpenStream)] == [0, 1, 0]
+
+
+def test_without_a_policy_the_first_cut_ends_it(party: Party) -> None:
+    ran = run(party, MARKET, Position(3), [CUT], policy=None)
+    assert "connection reset" in str(ran.result)
+
+
+def test_a_long_outage_ends_it(party: Party) -> None:
+    ran = run(party, MARKET, Position(3), [CUT], [CUT], policy=ReconnectPolicy(max_outage_s=-1))
+    assert (ran.result.tries, ran.result.reason) == (1, "PEER_UNREACHABLE")
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"), [(common_pb2.FORBIDDEN, "ACCESS_DENIED"), (common_pb2.NOT_FOUND, "NOT_FOUND")]
+)
+def test_a_refused_deliver_is_final(party: Party, code: int, reason: str) -> None:
+    ran = run(party, full_blocks("newtown"), Position(0), [deliver_status(code)])
+    assert ran.result.reason == reason
+    assert sum(isinstance(effect, OpenStream) for effect in ran.effects) == 1
+
+
+@pytest.mark.parametrize(
+    "kind", [full_blocks("newtown"), filtered_blocks("newtown"), blocks_and_private_data("newtown")]
+)
+def test_an_unexpected_kind_of_block_is_no_event(party: Party, kind: EventKind) -> None:
+    ran = run(party, kind, Position(0), [b"", CUT])
+    assert ran.emitted == []
+
+
+def newest(number: int | CallFailed) -> Any:
+    def answer(effect: Effect) -> Any:
+        if isinstance(effect, Read):
+            return filtered(number) if isinstance(number, int) else number
+        assert isinstance(effect, OpenStream | CloseStream)
+        return None
+
+    return answer
+
+
+def test_now_is_the_block_after_the_newest(party: Party) -> None:
+    ran = run_scripted(starting_position(party, "newtown", Position(), 5.0), newest(41))
+    assert ran.result == Position(42)
+    request = next(effect.request for effect in ran.effects if isinstance(effect, OpenStream))
+    payload = common_pb2.Payload.FromString(common_pb2.Envelope.FromString(request).payload)
+    assert ab_pb2.SeekInfo.FromString(payload.data).start.WhichOneof("Type") == "newest"
+
+
+def test_a_wanted_position_stays(party: Party) -> None:
+    for wanted in (Position(7), Position(7, "a"), Position(None, "a")):
+        assert run_scripted(starting_position(party, "newtown", wanted, 5.0), newest(41)).result == wanted
+    assert (
+        run_scripted(starting_position(party, "newtown", Position(), 5.0), newest(REFUSED)).result
+        == Position()
+    )
+
+
+def test_no_peer_at_all_is_told_at_once(party: Party) -> None:
+    down = CallFailed(grpc.StatusCode.UNAVAILABLE, "failed to connect")
+    with pytest.raises(EventsError) as caught:
+        run_scripted(starting_position(party, "newtown", Position(), 5.0), newest(down))
+    assert caught.value.reason == "PEER_UNREACHABLE"

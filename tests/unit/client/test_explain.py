@@ -1,0 +1,85 @@
+"""Every code that Fabric can answer with is explained, and errors carry the same words."""
+
+import grpc
+import pytest
+from commonwatt_client import ValidationCode
+from commonwatt_client._effects import CallFailed
+from commonwatt_client._failures import call_error, commit_error
+from commonwatt_client.errors import EndorseError, SubmitError
+from commonwatt_client.explain import EXPLANATIONS, explain, explain_validation
+from fabric_protos.gateway import gateway_pb2
+from fabric_protos.peer import transaction_pb2
+from google.protobuf import any_pb2
+
+
+def test_codes_are_fabrics() -> None:
+    assert {code.name: code.value for code in ValidationCode} == dict(
+        transaction_pb2.TxValidationCode.items()
+    )
+
+
+def test_every_code_is_explained() -> None:
+    for name, number in transaction_pb2.TxValidationCode.items():
+        assert explain(name) is explain(number) is explain(name.lower())
+        assert explain(name).meaning
+        assert explain(name).next_step
+
+
+def test_unknown_codes() -> None:
+    with pytest.raises(KeyError, match="MVCC_READ_CONFLICT"):
+        explain("NO_SUCH_CODE")
+    later = ValidationCode(77)
+    assert later == 77
+    assert later is not ValidationCode.VALID
+    assert "UNKNOWN_CODE_77" in str(explain_validation(later))
+
+
+def test_commit_error_says_what_explain_says() -> None:
+    error = commit_error(ValidationCode.MVCC_READ_CONFLICT, 7, "ab12", tries=3)
+    text = str(error)
+    assert explain("MVCC_READ_CONFLICT").meaning in text
+    assert explain("MVCC_READ_CONFLICT").next_step in text
+    assert "block 7" in text
+    assert "ab12" in text
+    assert "3 tries" in text
+    assert error.reason == "MVCC_READ_CONFLICT"
+
+
+@pytest.mark.parametrize(
+    ("status", "message", "reason"),
+    [
+        (grpc.StatusCode.UNKNOWN, "too many requests for /gateway.Gateway", "TOO_MANY_REQUESTS"),
+        (grpc.StatusCode.UNAVAILABLE, "failed to connect to all addresses", "PEER_UNREACHABLE"),
+        (
+            grpc.StatusCode.UNAVAILABLE,
+            "no orderers could successfully process transaction",
+            "ORDERER_UNAVAILABLE",
+        ),
+        (grpc.StatusCode.ABORTED, "ProposalResponsePayloads do not match", "ENDORSEMENTS_DIFFER"),
+        (grpc.StatusCode.PERMISSION_DENIED, "", "ACCESS_DENIED"),
+        (grpc.StatusCode.DATA_LOSS, "", "OTHER"),
+    ],
+)
+def test_reasons(status: grpc.StatusCode, message: str, reason: str) -> None:
+    error = call_error(SubmitError, CallFailed(status, message), "peer0", "ab12")
+    assert error.reason == reason
+    assert error.advice == EXPLANATIONS[reason].next_step
+
+
+def test_details_name_each_endorser() -> None:
+    detail = any_pb2.Any()
+    detail.Pack(
+        gateway_pb2.ErrorDetail(
+            address="127.0.0.1:7051", msp_id="GridMSP", message="chaincode response 500, no"
+        )
+    )
+    packed = detail.SerializeToString()
+    assert len(packed) < 128
+    status = (
+        b"\x08\x0a" + b"\x1a" + bytes([len(packed)]) + packed
+    )  # google.rpc.Status{code: 10, details: [detail]}
+    error = call_error(EndorseError, CallFailed(grpc.StatusCode.ABORTED, "failed", status), "peer0", "ab12")
+    assert [(d.address, d.mspid) for d in error.details] == [("127.0.0.1:7051", "GridMSP")]
+    assert error.chaincode_response is not None
+    assert (error.chaincode_response.status, error.chaincode_response.message) == (500, "no")
+    assert "127.0.0.1:7051 (GridMSP)" in str(error)

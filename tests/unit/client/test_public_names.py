@@ -1,0 +1,130 @@
+"""What the client offers is a promise: this list changes only on purpose."""
+
+import subprocess
+import sys
+
+import commonwatt_client
+import commonwatt_client.sync
+import pytest
+
+ASYNC = [
+    "Block",
+    "BlockAndPrivateData",
+    "BlockTransaction",
+    "ChaincodeEvent",
+    "ChaincodeResponse",
+    "Checkpoint",
+    "ClientCertificate",
+    "ClientError",
+    "Commit",
+    "CommitError",
+    "CommitStatusError",
+    "ConfigurationError",
+    "Connection",
+    "ConnectionClosedError",
+    "Contract",
+    "EndorseError",
+    "ErrorDetail",
+    "EvaluateError",
+    "EventStream",
+    "EventsError",
+    "EventsRequest",
+    "FileCheckpointer",
+    "FilteredBlock",
+    "FilteredTransaction",
+    "Gateway",
+    "GatewayError",
+    "Identity",
+    "InMemoryCheckpointer",
+    "MalformedMessageError",
+    "Network",
+    "Outcome",
+    "Peer",
+    "PrivateWrite",
+    "Proposal",
+    "ReconnectPolicy",
+    "RetryPolicy",
+    "Signer",
+    "SigningError",
+    "Status",
+    "SubmitError",
+    "SubmittedTransaction",
+    "Timeouts",
+    "Transaction",
+    "ValidationCode",
+    "connect",
+    "connect_network_file",
+    "connect_profile",
+    "load_identity",
+    "private_key_signer",
+]
+
+SYNC = [
+    "Commit",
+    "Connection",
+    "Contract",
+    "EventStream",
+    "EventsRequest",
+    "Gateway",
+    "Network",
+    "Proposal",
+    "SubmittedTransaction",
+    "Transaction",
+    "connect",
+    "connect_network_file",
+    "connect_profile",
+]
+
+# Every method of Fabric's Gateway API (Node, 1.11) under its name in snake_case.
+METHODS = {
+    "Gateway": "identity get_network new_proposal new_signed_proposal new_transaction new_signed_transaction "
+    "new_commit new_signed_commit new_chaincode_events_request new_signed_chaincode_events_request "
+    "new_block_events_request new_signed_block_events_request new_filtered_block_events_request "
+    "new_signed_filtered_block_events_request new_block_and_private_data_events_request "
+    "new_signed_block_and_private_data_events_request close",
+    "Network": "name get_contract chaincode_events new_chaincode_events_request block_events "
+    "new_block_events_request filtered_block_events new_filtered_block_events_request "
+    "block_and_private_data_events new_block_and_private_data_events_request",
+    "Contract": "chaincode_name contract_name evaluate_transaction submit_transaction evaluate submit submit_async "
+    "new_proposal",
+    "Proposal": "to_bytes digest transaction_id evaluate endorse",
+    "Transaction": "to_bytes digest transaction_id result submit",
+    "Commit": "to_bytes digest transaction_id status",
+    "SubmittedTransaction": "to_bytes digest transaction_id status result",
+}
+
+
+def test_async_names() -> None:
+    assert sorted(commonwatt_client.__all__) == sorted(ASYNC)
+
+
+def test_sync_names() -> None:
+    assert sorted(commonwatt_client.sync.__all__) == sorted(SYNC)
+
+
+@pytest.mark.parametrize("package", [commonwatt_client, commonwatt_client.sync])
+@pytest.mark.parametrize("name", METHODS)
+def test_gateway_api_is_complete(package: object, name: str) -> None:
+    missing = [method for method in METHODS[name].split() if not hasattr(getattr(package, name), method)]
+    assert not missing
+
+
+@pytest.mark.parametrize("package", [commonwatt_client, commonwatt_client.sync])
+def test_every_public_name_is_documented(package: object) -> None:
+    undocumented = [
+        f"{name}.{member}"
+        for name in package.__all__  # type: ignore[attr-defined]
+        for member, value in [("", getattr(package, name)), *vars(getattr(package, name)).items()]
+        if (
+            not member.startswith("_")
+            and (callable(value) or isinstance(value, property))
+            and not value.__doc__
+        )
+        and not isinstance(value, type(getattr(package, "ValidationCode", None)))
+    ]
+    assert undocumented == []
+
+
+def test_import_needs_no_event_loop_and_no_pkcs11() -> None:
+    code = "import sys, commonwatt_client, commonwatt_client.sync; sys.exit('pkcs11' in sys.modules)"
+    assert subprocess.run([sys.executable, "-W", "error", "-c", code], timeout=60).returncode == 0
