@@ -51,9 +51,10 @@ class CollectionConfig:
                 f"collection {self.name}: required_peer_count {self.required_peer_count} is not from 0 to "
                 f"maximum_peer_count {self.maximum_peer_count}"
             )
-        parse_signature_policy(self.member_policy)
+        # One spelling each, so that equal definitions compare equal.
+        object.__setattr__(self, "member_policy", str(parse_signature_policy(self.member_policy)))
         if self.endorsement_policy:
-            _application_policy(self.endorsement_policy)
+            object.__setattr__(self, "endorsement_policy", _one_spelling(self.endorsement_policy))
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ class ChaincodeDefinition:
             raise InvalidInputError(f"{self.version!r} is not a chaincode version")
         if self.sequence < 1:
             raise InvalidInputError(f"sequence {self.sequence} of {self.name}: sequences start at 1")
-        _application_policy(self.endorsement_policy)
+        object.__setattr__(self, "endorsement_policy", _one_spelling(self.endorsement_policy))
         names = [collection.name for collection in self.collections]
         if len(set(names)) < len(names):
             raise InvalidInputError(f"{self.name} has two collections of one name: {sorted(names)}")
@@ -232,6 +233,10 @@ def _definition(name: str, result: Any) -> ChaincodeDefinition:
         raise UnexpectedAnswerError(
             f"the definition of {name!r} cannot be read", answer=str(error)
         ) from error
+
+
+def _one_spelling(policy: str) -> str:
+    return policy if policy.startswith("/") else str(parse_signature_policy(policy))
 
 
 def _application_policy(text: str) -> Any:

@@ -21,8 +21,8 @@ from commonwatt_client.admin.wire import parse, serialize
 class DiscoveredPeer:
     """A peer of the channel as known by gossip.
 
-    endpoint: ``host:port``, empty where it publishes none. ledger_height: blocks it has. chaincodes: name to
-    version, of those it has both installed and in force.
+    endpoint: ``host:port``, empty where it publishes none. ledger_height: blocks it has. chaincodes: those it
+    has installed and in force, by name, each with its definition's sequence (what gossip calls its version).
     """
 
     mspid: str

@@ -2,6 +2,8 @@
 contain.
 """
 
+import re
+
 from commonwatt_client.admin.errors import (
     AdminError,
     AlreadyDoneError,
@@ -17,7 +19,7 @@ _NEXT_SEQUENCE = "query the committed definition and use its next()"
 _BE_ADMIN = "use an identity of the node's own organisation with the admin role"
 _WAIT = "wait until its peers and orderers have found each other, then ask again"
 
-# First match wins; texts as of Fabric 2.5 and 3.1.
+# First match of these patterns wins; texts as of Fabric 2.5 and 3.1.
 _MEANINGS: tuple[tuple[str, type[AdminError], str], ...] = (
     ("no Raft leader", NotReadyError, _WAIT),
     ("no peer combination can satisfy", NotReadyError, _WAIT),
@@ -28,12 +30,12 @@ _MEANINGS: tuple[tuple[str, type[AdminError], str], ...] = (
     ("with different parameters", RefusedError, _NEXT_SEQUENCE),
     ("redefine the current committed sequence", AlreadyDoneError, ""),
     ("channel already exists", ChannelExistsError, "it has joined already; ask how it stands"),
-    ("] already exists with state", ChannelExistsError, "it has joined already; ask how it stands"),
+    (r"\] already exists with state", ChannelExistsError, "it has joined already; ask how it stands"),
     ("channel does not exist", ChannelNotFoundError, _JOIN_FIRST),
     ("Failed to get policy manager for channel", ChannelNotFoundError, _JOIN_FIRST),
     ("could not get last config for channel", ChannelNotFoundError, _JOIN_FIRST),
-    ("cannot find ledger for the channel", ChannelNotFoundError, _JOIN_FIRST),
-    ("channel '", ChannelNotFoundError, _JOIN_FIRST),
+    ("cannot find ledger for", ChannelNotFoundError, _JOIN_FIRST),
+    ("channel '[^']*' not found", ChannelNotFoundError, _JOIN_FIRST),
     ("not found on peer", ChannelNotFoundError, _JOIN_FIRST),
     ("no snapshot request", NotFoundError, "list the pending ones"),
     ("no such block", NotFoundError, ""),
@@ -50,9 +52,15 @@ _MEANINGS: tuple[tuple[str, type[AdminError], str], ...] = (
     ("incorrect timestamp", RefusedError, "set this machine's clock: it differs too much from the node's"),
     ("does not contain OU", RefusedError, _BE_ADMIN),
     ("creator is malformed", RefusedError, "use an identity of an organisation that the node knows"),
+    (
+        "failed constructing descriptor",
+        NotReadyError,
+        "commit its definition, and wait until enough peers have it",
+    ),
+    ("^access denied$", RefusedError, "use a member of a channel that the node has joined"),
     ("access denied", RefusedError, _BE_ADMIN),
     ("not satisfied: implicit policy evaluation failed", RefusedError, "collect the missing signatures"),
-    ("policy for [", RefusedError, "collect the missing signatures"),
+    (r"policy for \[", RefusedError, "collect the missing signatures"),
     (
         "request body too large",
         RefusedError,
@@ -68,6 +76,6 @@ def refusal(action: str, party: str, status: int, *answers: str) -> AdminError:
     """The typed error for a refused action. answers: the node's text first, then what others said to it."""
     answer = "; ".join(filter(None, answers))
     kind, advice = next(
-        ((kind, advice) for text, kind, advice in _MEANINGS if text in answer), (RefusedError, "")
+        ((kind, advice) for text, kind, advice in _MEANINGS if re.search(text, answer)), (RefusedError, "")
     )
     return kind(f"cannot {action}", party=party, answer=answer, advice=advice, status=status)
