@@ -1,0 +1,127 @@
+"""The state that a replay has reached, and how a difference from the ledger is put into words."""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+Json = dict[str, Any]
+Writes = dict[str, Json | None]
+
+
+class Difference(Exception):
+    """The ledger holds something that the rules do not give; the message says what."""
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """A valid transaction of the contract as a block holds it.
+
+    `attributes` are those of the caller's certificate; `writes` maps keys to values, None for a deletion.
+    """
+
+    block: int
+    transaction_id: str
+    mspid: str
+    attributes: Mapping[str, str]
+    timestamp_s: int
+    arguments: tuple[bytes, ...]
+    writes: Mapping[str, bytes | None]
+
+    @property
+    def function(self) -> str:
+        """The transaction's name."""
+        return self.arguments[0].decode("utf-8", "replace") if self.arguments else ""
+
+    @property
+    def argument(self) -> Json:
+        """Its one argument, without members that are null."""
+        members = json.loads(self.arguments[1]) if len(self.arguments) > 1 else {}
+        return {name: value for name, value in members.items() if value is not None}
+
+
+class World:
+    """Records by key, found again by the leading parts of their keys."""
+
+    def __init__(self) -> None:
+        self._records: dict[str, Json] = {}
+        self._keys: defaultdict[str, set[str]] = defaultdict(set)
+
+    def get(self, key: str) -> Json | None:
+        """The record of a key."""
+        return self._records.get(key)
+
+    def need(self, key: str) -> Json:
+        """The record of a key. Difference if there is none."""
+        record = self._records.get(key)
+        if record is None:
+            raise Difference(f"it rests on {key}, which the ledger does not hold")
+        return record
+
+    def under(self, prefix: str) -> Iterator[Json]:
+        """Records by key, of all keys that begin with `prefix`: one part or two, without the last slash."""
+        for key in sorted(self._keys[prefix]):
+            yield self._records[key]
+
+    def apply(self, writes: Writes) -> None:
+        """Let writes take effect."""
+        for key, record in writes.items():
+            first, _, rest = key.partition("/")
+            groups = (first, f"{first}/{rest.partition('/')[0]}")
+            if record is None:
+                self._records.pop(key, None)
+                for group in groups:
+                    self._keys[group].discard(key)
+            else:
+                self._records[key] = record
+                for group in groups:
+                    self._keys[group].add(key)
+
+
+def require(holds: bool, sentence: str) -> None:
+    """Difference unless it holds."""
+    if not holds:
+        raise Difference(sentence)
+
+
+def compare(expected: Writes, actual: Mapping[str, bytes | None]) -> None:
+    """Difference that names the first key, and its first member, on which rules and ledger part."""
+    for key in sorted({*expected, *actual}):
+        if key not in actual:
+            raise Difference(f"{key} should be written and is not")
+        if key not in expected:
+            raise Difference(f"{key} is written and should not be")
+        wanted, found = expected[key], actual[key]
+        if (None if wanted is None else _bytes(wanted)) != found:
+            raise Difference(f"{key}: {_first_member(wanted, found)}")
+
+
+def _bytes(record: Json) -> bytes:
+    return json.dumps(record, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def _first_member(wanted: Json | None, found: bytes | None) -> str:
+    if wanted is None or found is None:
+        return "deleted, the rules write it" if wanted else "written, the rules delete it"
+    try:
+        return _part(wanted, json.loads(found), "") or "the same content in other bytes"
+    except ValueError:
+        return "not a JSON record"
+
+
+def _part(wanted: Any, found: Any, where: str) -> str:
+    if isinstance(wanted, dict) and isinstance(found, dict):
+        for name in sorted({*wanted, *found}):
+            inner = _part(wanted.get(name), found.get(name), f"{where}.{name}" if where else name)
+            if inner:
+                return inner
+        return ""
+    if isinstance(wanted, (list, tuple)) and isinstance(found, list) and len(wanted) == len(found):
+        for place, (one, other) in enumerate(zip(wanted, found, strict=True)):
+            if inner := _part(one, other, f"{where}[{place}]"):
+                return inner
+        return ""
+    if wanted == found:
+        return ""
+    return f"{where} is {str(found)[:80]} on the ledger, {str(wanted)[:80]} by the rules"
