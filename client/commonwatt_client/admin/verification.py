@@ -7,6 +7,7 @@ channel's own history, creators' and endorsers' signatures who agreed to each tr
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -47,7 +48,7 @@ class Authorities:
         for organizations in (config.application_organizations, config.orderer_organizations):
             for each in organizations.values():
                 pems = (*each.root_certificates, *each.intermediate_certificates)
-                by_mspid[each.mspid] = tuple(x509.load_pem_x509_certificate(pem) for pem in pems)
+                by_mspid[each.mspid] = tuple(_certificate(pem) for pem in pems)
         return cls(by_mspid)
 
     def certify(self, creator: Creator) -> bool:
@@ -56,7 +57,7 @@ class Authorities:
         Validity dates are not looked at: blocks are older than today. Nor are revocation lists.
         """
         try:
-            certificate = x509.load_pem_x509_certificate(creator.certificate)
+            certificate = _certificate(creator.certificate)
         except ValueError:
             return False
         return any(_issued(certificate, authority) for authority in self.by_mspid.get(creator.mspid, ()))
@@ -145,7 +146,7 @@ def proposal_hash(transaction: Transaction, proposal_payload: bytes) -> bytes:
 def verify_signature(signer: Creator, message: bytes, signature: bytes) -> bool:
     """Whether the signature over the message is the signer's (ECDSA over SHA-256, or Ed25519)."""
     try:
-        key = x509.load_pem_x509_certificate(signer.certificate).public_key()
+        key = _public_key(signer.certificate)
         if isinstance(key, ec.EllipticCurvePublicKey):
             key.verify(signature, message, ec.ECDSA(hashes.SHA256()))
         elif isinstance(key, ed25519.Ed25519PublicKey):
@@ -157,6 +158,20 @@ def verify_signature(signer: Creator, message: bytes, signature: bytes) -> bool:
     return True
 
 
+# A ledger repeats few certificates many times: each is parsed and checked against its issuer once.
+
+
+@lru_cache(maxsize=4096)
+def _certificate(pem: bytes) -> x509.Certificate:
+    return x509.load_pem_x509_certificate(pem)
+
+
+@lru_cache(maxsize=4096)
+def _public_key(pem: bytes) -> object:
+    return _certificate(pem).public_key()
+
+
+@lru_cache(maxsize=4096)
 def _issued(certificate: x509.Certificate, authority: x509.Certificate) -> bool:
     if certificate.issuer != authority.subject:
         return False
