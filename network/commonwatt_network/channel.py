@@ -95,10 +95,13 @@ def check_certificates(nodes: Nodes) -> None:
             if days_left(certificate) < 0:
                 raise ChannelError(f"{path} expired on {certificate.not_valid_after_utc.date()}")
         units = [
-            unit.value for unit in loaded[enrolment].subject.get_attributes_for_oid(NameOID.ORGANIZATIONAL_UNIT_NAME)
+            unit.value
+            for unit in loaded[enrolment].subject.get_attributes_for_oid(NameOID.ORGANIZATIONAL_UNIT_NAME)
         ]
         if units != [role]:
-            raise ChannelError(f"{enrolment}: {node.name} needs the one organisational unit {role}, not {units}")
+            raise ChannelError(
+                f"{enrolment}: {node.name} needs the one organisational unit {role}, not {units}"
+            )
         if HOST not in _hosts(loaded[tls]):
             raise ChannelError(f"{tls} does not name {HOST}, at which {node.name} is dialled")
 
@@ -142,7 +145,9 @@ def _orderer_group(nodes: Nodes, batch: Batch) -> Any:
                 "MSP": _msp(nodes, name),
                 "Endpoints": policies.value(
                     configuration_pb2.OrdererAddresses(
-                        addresses=[orderer.address for orderer in nodes.orderers if orderer.organization == name]
+                        addresses=[
+                            orderer.address for orderer in nodes.orderers if orderer.organization == name
+                        ]
                     )
                 ),
             },

@@ -16,11 +16,19 @@ from rich.table import Table
 
 from commonwatt_network.errors import UsageError
 from commonwatt_network.state import default_directory
-from commonwatt_network.topology import Topology, default_topology, json_schema, load_topology, sample_topologies
+from commonwatt_network.topology import (
+    Topology,
+    default_topology,
+    json_schema,
+    load_topology,
+    sample_topologies,
+)
 
 DirectoryOption = Annotated[
     Path | None,
-    typer.Option("--directory", envvar="COMMONWATT_DIRECTORY", help="The network's folder; default: .commonwatt here."),
+    typer.Option(
+        "--directory", envvar="COMMONWATT_DIRECTORY", help="The network's folder; default: .commonwatt here."
+    ),
 ]
 out = Console(highlight=False, soft_wrap=True)
 
@@ -64,7 +72,8 @@ def network_up(
         table.add_row(
             channel,
             ", ".join(settings.organizations),
-            ", ".join(f"{name} {entry.version}" for name, entry in result.deployed[channel].items()) or "none",
+            ", ".join(f"{name} {entry.version}" for name, entry in result.deployed[channel].items())
+            or "none",
             ", ".join(f"{peer.name} {peer.address}" for peer in nodes.peers_of(channel)),
         )
     out.print(table)
@@ -113,7 +122,9 @@ def network_status(
     for node in status.processes:
         colour = "green" if node.state == "running" else "red"
         days = "" if node.certificate_days_left is None else f"{node.certificate_days_left} days left"
-        table.add_row(node.name, node.kind, f"[{colour}]{node.state}[/]", str(node.pid or ""), node.address, days)
+        table.add_row(
+            node.name, node.kind, f"[{colour}]{node.state}[/]", str(node.pid or ""), node.address, days
+        )
     out.print(table)
     for channel, heights in status.channels.items():
         shown = ", ".join(f"{peer} {'?' if height is None else height}" for peer, height in heights.items())
@@ -128,10 +139,14 @@ def topology_schema() -> None:
 
 
 @topology_app.command("check")
-def topology_check(file: Annotated[str, typer.Argument(help="A YAML file, or a sample by its name.")]) -> None:
+def topology_check(
+    file: Annotated[str, typer.Argument(help="A YAML file, or a sample by its name.")],
+) -> None:
     """Check a topology file."""
     topology = load_topology(file)
-    out.print(f"{file}: {len(topology.organizations)} organisations, {len(topology.channels)} channels: correct")
+    out.print(
+        f"{file}: {len(topology.organizations)} organisations, {len(topology.channels)} channels: correct"
+    )
 
 
 @topology_app.command("samples")
@@ -149,7 +164,9 @@ def topology_samples(name: Annotated[str | None, typer.Argument(help="Print this
 
 def _wanted_topology(source: str | None, communities: int | None, homes: int | None) -> Topology | None:
     if source is not None and (communities is not None or homes is not None):
-        raise UsageError("COMMUNITIES and HOMES shape the default topology; with TOPOLOGY, write them in its file")
+        raise UsageError(
+            "COMMUNITIES and HOMES shape the default topology; with TOPOLOGY, write them in its file"
+        )
     if source is not None:
         return load_topology(source)
     if communities is None and homes is None:

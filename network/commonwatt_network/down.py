@@ -19,7 +19,7 @@ OURS = {
 
 def down(directory: Path) -> tuple[str, ...]:
     """Stop every process of the network in `directory`; the names of those that ran. Ledgers and keys stay."""
-    layout = Layout(directory.absolute())
+    layout = Layout(directory)
     if not layout.directory.is_dir():
         return ()
     with exclusive(layout):
@@ -27,8 +27,8 @@ def down(directory: Path) -> tuple[str, ...]:
 
 
 def reset(directory: Path) -> tuple[str, ...]:
-    """Stop the network and delete its ledgers, keys and logs. Raises UsageError for a folder that is not a network's."""
-    layout = Layout(directory.absolute())
+    """Stop the network and delete its ledgers, keys and logs. Raises UsageError for a folder that is no network's."""
+    layout = Layout(directory)
     if not layout.directory.is_dir():
         return ()
     foreign = sorted(path.name for path in layout.directory.iterdir() if not _is_ours(path))

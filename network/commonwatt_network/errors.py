@@ -1,7 +1,7 @@
 """What can go wrong with a network, as the person at the keyboard meets it.
 
-    NetworkError            it ran and failed: says which process, what it said last, what to do next
-      UsageError            wrong use or configuration (exit code 2): nothing was changed
+NetworkError            it ran and failed: says which process, what it said last, what to do next
+  UsageError            wrong use or configuration (exit code 2): nothing was changed
 """
 
 from __future__ import annotations

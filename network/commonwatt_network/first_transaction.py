@@ -42,7 +42,9 @@ async def first_transactions(nodes: Nodes) -> None:
 async def _first_on_channel(nodes: Nodes, channel: str, chaincode: str) -> None:
     settings = nodes.topology.channels[channel]
     community = settings.organizations[0]
-    await _as_member(nodes, channel, chaincode, community, lambda contract: _configure(contract, settings.clock))
+    await _as_member(
+        nodes, channel, chaincode, community, lambda contract: _configure(contract, settings.clock)
+    )
     await asyncio.gather(
         *(_as_member(nodes, channel, chaincode, member, _transact) for member in settings.organizations)
     )

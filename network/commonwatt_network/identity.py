@@ -73,7 +73,9 @@ def ensure_identities(nodes: Nodes) -> Roster:
         for user, attributes in roster.items():
             if user != ADMIN:
                 folder = layout.user(organization, user)
-                _ensure_user(layout, organization, folder, authorities, "client", attributes, member.days_valid)
+                _ensure_user(
+                    layout, organization, folder, authorities, "client", attributes, member.days_valid
+                )
         users[organization] = MappingProxyType(roster)
     return Roster(MappingProxyType(users))
 
@@ -155,7 +157,12 @@ def _ensure_user(
 
 
 def _ensure_msp(
-    folder: Path, authorities: Authorities, role: str, name: str, attributes: Mapping[str, str] | None, days: int
+    folder: Path,
+    authorities: Authorities,
+    role: str,
+    name: str,
+    attributes: Mapping[str, str] | None,
+    days: int,
 ) -> KeyPair:
     certificate, key = folder / "signcerts" / "cert.pem", folder / "keystore" / "key.pem"
     pair = _reusable(certificate, key, authorities.enrolment)
@@ -182,13 +189,16 @@ def _reusable(certificate: Path, key: Path, authority: KeyPair) -> KeyPair | Non
         return None
     pair = _read(certificate, key)
     if not issued_by(pair.certificate, authority):
+        issuer = authority.certificate.subject.rfc4514_string()
         raise IdentityError(
-            f"{certificate} was not issued by this network's authority {authority.certificate.subject.rfc4514_string()}; "
+            f"{certificate} was not issued by this network's authority {issuer}; "
             "put the right file back, or delete this network with `make network-reset`"
         )
     if days_left(pair.certificate) < 0:
         expired = pair.certificate.not_valid_after_utc.date()
-        raise IdentityError(f"{certificate} expired on {expired}; delete it and its key to have it issued anew")
+        raise IdentityError(
+            f"{certificate} expired on {expired}; delete it and its key to have it issued anew"
+        )
     return pair
 
 

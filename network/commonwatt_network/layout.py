@@ -9,9 +9,12 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Layout:
-    """Paths under a network's folder, which is absolute."""
+    """Paths under a network's folder."""
 
     directory: Path
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "directory", self.directory.absolute())
 
     @property
     def network_file(self) -> Path:

@@ -61,7 +61,9 @@ def value(message: Any) -> Any:
     return configtx_pb2.ConfigValue(value=message.SerializeToString(), mod_policy=ADMINS)
 
 
-def group(policies: Mapping[str, Any], values: Mapping[str, Any], groups: Mapping[str, Any] | None = None) -> Any:
+def group(
+    policies: Mapping[str, Any], values: Mapping[str, Any], groups: Mapping[str, Any] | None = None
+) -> Any:
     """A ConfigGroup."""
     result = configtx_pb2.ConfigGroup(mod_policy=ADMINS)
     for name, policy in policies.items():

@@ -25,7 +25,9 @@ def write_profiles(nodes: Nodes) -> None:
 def common_profile(nodes: Nodes, organization: str) -> dict[str, Any]:
     """The common connection profile of one organisation: every peer it may talk to, with URLs and TLS."""
     layout, topology = nodes.layout, nodes.topology
-    channels = {name: entry for name, entry in topology.channels.items() if organization in entry.organizations}
+    channels = {
+        name: entry for name, entry in topology.channels.items() if organization in entry.organizations
+    }
     members = {member for entry in channels.values() for member in entry.organizations} | {organization}
     peers = [peer for peer in nodes.peers if peer.organization in members]
     return {
@@ -60,11 +62,15 @@ def common_profile(nodes: Nodes, organization: str) -> dict[str, Any]:
             if member in members
         },
         "orderers": {
-            orderer.name: _endpoint(f"grpcs://{orderer.address}", orderer.name, layout.tls_ca_certificate(orderer.organization))
+            orderer.name: _endpoint(
+                f"grpcs://{orderer.address}", orderer.name, layout.tls_ca_certificate(orderer.organization)
+            )
             for orderer in nodes.orderers
         },
         "peers": {
-            peer.name: _endpoint(f"grpcs://{peer.address}", peer.name, layout.tls_ca_certificate(peer.organization))
+            peer.name: _endpoint(
+                f"grpcs://{peer.address}", peer.name, layout.tls_ca_certificate(peer.organization)
+            )
             for peer in peers
         },
     }

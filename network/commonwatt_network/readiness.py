@@ -28,13 +28,19 @@ class NotReadyError(NetworkError):
 
 async def wait_listening(nodes: Nodes, pids: dict[str, int]) -> None:
     """Until every node and chaincode server accepts connections. `pids`: node name -> process id behind it."""
-    servers: list[Orderer | Peer | ChaincodeServer] = [*nodes.orderers, *nodes.peers, *nodes.chaincode_servers]
+    servers: list[Orderer | Peer | ChaincodeServer] = [
+        *nodes.orderers,
+        *nodes.peers,
+        *nodes.chaincode_servers,
+    ]
 
     async def listening(node: Orderer | Peer | ChaincodeServer) -> None:
         async def accepts() -> bool:
             return await _accepts(node.port)
 
-        await _until(accepts, f"{node.name} to listen on {node.address}", nodes.layout, node.name, pids[node.name])
+        await _until(
+            accepts, f"{node.name} to listen on {node.address}", nodes.layout, node.name, pids[node.name]
+        )
 
     await asyncio.gather(*(listening(server) for server in servers))
 
@@ -79,12 +85,16 @@ async def wait_ready_file(path: Path, layout: Layout, name: str, pid: int) -> No
     """Until the process `pid` has written its ready file."""
 
     async def written() -> bool:
-        try:
-            return bool(json.loads(path.read_bytes())["pid"] == pid)
-        except (OSError, ValueError, KeyError):
-            return False
+        return _written_by(path) == pid
 
     await _until(written, f"{name} to be ready", layout, name, pid)
+
+
+def _written_by(ready_file: Path) -> int | None:
+    try:
+        return int(json.loads(ready_file.read_bytes())["pid"])
+    except (OSError, ValueError, KeyError):
+        return None
 
 
 async def _leader(session: aiohttp.ClientSession, nodes: Nodes, metric: str, channel: str) -> str | None:
@@ -117,7 +127,9 @@ def _ended(pid: int) -> bool:
 
 def _failure(what: str, layout: Layout, name: str) -> str:
     lines = processes.last_lines(layout, name)
-    said = f"; its last lines ({processes.log_file(layout, name)}):\n{lines}" if lines else "; it said nothing"
+    said = (
+        f"; its last lines ({processes.log_file(layout, name)}):\n{lines}" if lines else "; it said nothing"
+    )
     return what + said
 
 

@@ -56,18 +56,28 @@ class NetworkStatus:
 
 async def network_status(directory: Path) -> NetworkStatus:
     """The network in `directory` as it is now. Raises UsageError when there is none."""
-    layout = Layout(directory.absolute())
+    layout = Layout(directory)
     state = read_state(layout)
     if state is None:
         raise UsageError(f"there is no network in {layout.directory}; start one with `make network-up`")
     nodes = state.nodes(layout)
     alive = processes.running(layout)
-    owner = {node.name: "embedded" for node in (*nodes.orderers, *nodes.peers)} if state.backend == "embedded" else {}
+    owner = (
+        {node.name: "embedded" for node in (*nodes.orderers, *nodes.peers)}
+        if state.backend == "embedded"
+        else {}
+    )
     statuses = []
-    for kind, group in (("orderer", nodes.orderers), ("peer", nodes.peers), ("chaincode", nodes.chaincode_servers)):
+    for kind, group in (
+        ("orderer", nodes.orderers),
+        ("peer", nodes.peers),
+        ("chaincode", nodes.chaincode_servers),
+    ):
         for node in group:
             running = alive.get(owner.get(node.name, node.name), [])
-            folder = node.directory / "tls" if kind != "chaincode" else layout.chaincode_tls(node.organization)
+            folder = (
+                node.directory / "tls" if kind != "chaincode" else layout.chaincode_tls(node.organization)
+            )
             statuses.append(
                 NodeStatus(
                     node.name, kind, node.organization, node.address,

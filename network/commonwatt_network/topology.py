@@ -18,7 +18,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from commonwatt_network.errors import UsageError
 
-Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,62}$", description="lower-case letters, digits, hyphens")]
+Name = Annotated[
+    str, Field(pattern=r"^[a-z][a-z0-9-]{0,62}$", description="lower-case letters, digits, hyphens")
+]
 ChannelName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9.-]{0,248}$")]
 MspId = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9.-]{0,62}$")]
 Role = Literal["operator", "grid", "home", "meter"]
@@ -28,7 +30,8 @@ DEFAULT_TOPOLOGY = "default"
 
 # Inner-west Sydney, where the paper's household types live; further communities are numbered.
 COMMUNITIES = (
-    "newtown", "glebe", "marrickville", "enmore", "leichhardt", "balmain", "annandale", "stanmore", "rozelle", "petersham",
+    "newtown", "glebe", "marrickville", "enmore", "leichhardt",
+    "balmain", "annandale", "stanmore", "rozelle", "petersham",
 )  # fmt: skip
 
 
@@ -52,7 +55,9 @@ class Organization(_Model):
 
     mspid: MspId | None = Field(default=None, description="default: the name in CamelCase with MSP after it")
     peers: int = Field(default=1, ge=1, le=16)
-    homes: int = Field(default=0, ge=0, le=5000, description="home001, home002, ... each with its own certificate")
+    homes: int = Field(
+        default=0, ge=0, le=5000, description="home001, home002, ... each with its own certificate"
+    )
     users: dict[Name, User] = Field(default_factory=dict)
     days_valid: int = Field(default=3650, ge=1, le=36500, description="of every certificate it issues")
 
@@ -87,7 +92,9 @@ class Channel(_Model):
     organizations: list[Name] = Field(min_length=1)
     chaincodes: list[Name] = Field(default_factory=list)
     endorsement: Literal["all", "majority", "any"] = "all"
-    clock: Literal["simulated", "live"] = Field(default="simulated", description="the market's time on this channel")
+    clock: Literal["simulated", "live"] = Field(
+        default="simulated", description="the market's time on this channel"
+    )
     batch: Batch = Batch()
 
 
@@ -120,7 +127,9 @@ class Topology(_Model):
         _check_orderers(self.orderers)
         shared = set(self.organizations) & set(self.orderers.organizations)
         if shared:
-            raise ValueError(f"{sorted(shared)[0]} is both a member and an orderer organisation; give them two names")
+            raise ValueError(
+                f"{sorted(shared)[0]} is both a member and an orderer organisation; give them two names"
+            )
         mspids = [self.mspid(name) for name in (*self.organizations, *self.orderers.organizations)]
         for mspid in mspids:
             if mspids.count(mspid) > 1:
@@ -149,7 +158,9 @@ def _check_orderers(orderers: Orderers) -> None:
 def _check_members(channel: str, kind: str, names: list[str], known: Mapping[str, object]) -> None:
     for name in names:
         if name not in known:
-            raise ValueError(f"channel {channel} names the {kind} {name}, which is not among: {', '.join(known) or 'none'}")
+            raise ValueError(
+                f"channel {channel} names the {kind} {name}, which is not among: {', '.join(known) or 'none'}"
+            )
         if names.count(name) > 1:
             raise ValueError(f"channel {channel} names the {kind} {name} twice")
 
@@ -160,7 +171,9 @@ def default_topology(communities: int = 1, homes: int = 60) -> Topology:
         raise TopologyError(f"COMMUNITIES={communities}: between 1 and 50 communities fit on one machine")
     if not 1 <= homes <= 5000:
         raise TopologyError(f"HOMES={homes}: between 1 and 5000 homes per community")
-    names = [*COMMUNITIES, *(f"community{n}" for n in range(len(COMMUNITIES) + 1, communities + 1))][:communities]
+    names = [*COMMUNITIES, *(f"community{n}" for n in range(len(COMMUNITIES) + 1, communities + 1))][
+        :communities
+    ]
     operator = User(role="operator")
     return Topology(
         organizations={
@@ -189,7 +202,9 @@ def load_topology(source: str | Path) -> Topology:
 def sample_topologies() -> dict[str, str]:
     """Name and YAML text of every sample shipped with the kit."""
     folder = resources.files("commonwatt_network") / "topologies"
-    files = sorted((entry for entry in folder.iterdir() if entry.name.endswith(".yaml")), key=lambda entry: entry.name)
+    files = sorted(
+        (entry for entry in folder.iterdir() if entry.name.endswith(".yaml")), key=lambda entry: entry.name
+    )
     return {entry.name.removesuffix(".yaml"): entry.read_text(encoding="utf-8") for entry in files}
 
 
@@ -203,7 +218,9 @@ def parse_topology(text: str, where: str = "topology") -> Topology:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise TopologyError(f"{where}:{line}: not YAML: {error.problem}") from error
     if not isinstance(content, dict):
-        raise TopologyError(f"{where}:1: a topology is a mapping with organizations, orderers, channels, chaincodes")
+        raise TopologyError(
+            f"{where}:1: a topology is a mapping with organizations, orderers, channels, chaincodes"
+        )
     try:
         return Topology.model_validate(content)
     except ValidationError as error:
@@ -234,7 +251,9 @@ def _allowed_keys(location: list[Any]) -> list[str]:
     """The keys of the model at `location`, found by walking the annotations."""
     model: Any = Topology
     for part in location:
-        annotation = model.model_fields[part].annotation if _is_model(model) and part in model.model_fields else model
+        annotation = (
+            model.model_fields[part].annotation if _is_model(model) and part in model.model_fields else model
+        )
         models = [entry for entry in (annotation, *_inner(annotation)) if _is_model(entry)]
         model = models[-1] if models else annotation
     return sorted(model.model_fields) if _is_model(model) else []
@@ -273,7 +292,9 @@ def _refuse_duplicates(node: yaml.Node | None, where: str) -> None:
         for key, value in node.value:
             line = key.start_mark.line + 1
             if key.value in seen:
-                raise TopologyError(f"{where}:{line}: key {key.value} was given already on line {seen[key.value]}")
+                raise TopologyError(
+                    f"{where}:{line}: key {key.value} was given already on line {seen[key.value]}"
+                )
             seen[key.value] = line
             _refuse_duplicates(value, where)
 

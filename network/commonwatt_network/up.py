@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -48,20 +48,21 @@ async def up(directory: Path, topology: Topology | None, backend: str | None, ph
     """Bring up the network in `directory`.
 
     Without a topology or backend: those it was made with, or the defaults. Whatever was started by this call is ended
-    again when the call fails; what ran before goes on. Raises UsageError before anything is changed, NetworkError after.
+    again when the call fails; what ran before goes on. Raises UsageError before anything is started, NetworkError after.
     """
-    layout = Layout(directory.absolute())
+    layout = Layout(directory)
     with exclusive(layout):
         state = _settle(layout, topology, backend)
         nodes = state.nodes(layout)
         fabric = _find_fabric(state, layout)
+        alive = processes.running(layout)
+        _require_ports(nodes, state.backend, alive)
+        write_state(layout, state)
         with phase("identities and channels"):
             roster = ensure_identities(nodes)
             blocks = ensure_genesis_blocks(nodes)
             programs = [*_node_programs(nodes, fabric), *server_programs(nodes)]
-        missing = _missing(layout, programs)
-        _require_ports(nodes, missing)
-        write_state(layout, state)
+        missing = [program for program in programs if program.name not in alive]
         with _started_or_ended(layout, missing) as pids:
             with phase("processes"):
                 await _wait_processes(nodes, state.backend, programs, pids)
@@ -101,8 +102,8 @@ def _settle(layout: Layout, topology: Topology | None, backend: str | None) -> S
         )
     if topology not in (None, state.topology):
         raise UsageError(
-            f"the network in {layout.directory} was made from another topology ({_difference(state.topology, topology)}); "
-            "leave the topology out to go on with it, use another folder, or delete it with `make network-reset`"
+            f"the network in {layout.directory} was made from another topology "
+            f"({_difference(state.topology, topology)}); leave the topology out to go on with it, use another folder, or delete it with `make network-reset`"
         )
     return state
 
@@ -125,7 +126,8 @@ def _short(value: object) -> str:
 
 
 def _find_fabric(state: State, layout: Layout) -> native.FabricPrograms | None:
-    if state.backend != "native":
+    if state.backend == "embedded":
+        embedded.check_consensus(state.topology)
         return None
     fabric = native.find_fabric(layout.directory)
     native.check_version(fabric, state.topology.orderers.consensus)
@@ -136,14 +138,17 @@ def _node_programs(nodes: Nodes, fabric: native.FabricPrograms | None) -> list[P
     return native.programs(nodes, fabric) if fabric else embedded.programs(nodes)
 
 
-def _missing(layout: Layout, programs: Sequence[Program]) -> list[Program]:
-    alive = processes.running(layout)
-    return [program for program in programs if program.name not in alive]
-
-
-def _require_ports(nodes: Nodes, missing: Sequence[Program]) -> None:
-    starting = {name for program in missing for name in program.serves}
-    require_free({port: name for port, name in nodes.ports().items() if name in starting})
+def _require_ports(nodes: Nodes, backend: str, alive: Container[str]) -> None:
+    """Refuse a port that another program holds, of those that our own programs do not listen on already."""
+    embedded_nodes = (
+        {node.name for node in (*nodes.orderers, *nodes.peers)} if backend == "embedded" else set()
+    )
+    needed = {
+        port: name
+        for port, name in nodes.ports().items()
+        if (embedded.PROCESS if name in embedded_nodes else name) not in alive
+    }
+    require_free(needed)
 
 
 @contextmanager

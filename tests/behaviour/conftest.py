@@ -19,7 +19,6 @@ from typing import Any, TypeVar
 import pytest
 from commonwatt_client import Gateway, connect_network_file
 from commonwatt_client.admin import ChaincodeDefinition, CollectionConfig
-
 from commonwatt_network import chaincode, processes
 from commonwatt_network.backends.native import FabricNotFoundError, find_fabric
 from commonwatt_network.deploy import Deployed, deploy
@@ -136,7 +135,9 @@ def behaviour_topology() -> Topology:
 
 
 @pytest.fixture(scope="session", params=BACKENDS)
-def network(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningNetwork]:
+def network(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[RunningNetwork]:
     """A running network on each backend this machine has."""
     backend: str = request.param
     version = require_backend(backend)

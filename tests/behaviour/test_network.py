@@ -21,7 +21,12 @@ async def test_every_member_can_transact_through_its_own_peer(network: Any) -> N
 async def test_status_tells_every_process_and_height(network: Any) -> None:
     status = await network_status(network.nodes.layout.directory)
     assert status.state == "running"
-    assert {node.name for node in status.processes} >= {"orderer0", "peer0.newtown", "peer0.grid", "market.grid"}
+    assert {node.name for node in status.processes} >= {
+        "orderer0",
+        "peer0.newtown",
+        "peer0.grid",
+        "market.grid",
+    }
     assert all(node.pid for node in status.processes)
     heights = status.channels["newtown"]
     assert heights.keys() == {"peer0.newtown", "peer0.grid"}

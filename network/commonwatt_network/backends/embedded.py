@@ -10,6 +10,7 @@ from commonwatt_network.errors import UsageError
 from commonwatt_network.layout import write_atomically
 from commonwatt_network.nodes import Nodes
 from commonwatt_network.processes import Program
+from commonwatt_network.topology import Topology
 
 PROCESS = "embedded"
 
@@ -19,12 +20,16 @@ def ready_file(nodes: Nodes) -> Path:
     return nodes.layout.configuration / PROCESS / "ready.json"
 
 
-def programs(nodes: Nodes) -> list[Program]:
-    """Write the process's configuration and say how to run it. Raises UsageError for consensus it does not have."""
-    if nodes.topology.orderers.consensus == "bft":
+def check_consensus(topology: Topology) -> None:
+    """Raise UsageError for an ordering service that only real Fabric has."""
+    if topology.orderers.consensus == "bft":
         raise UsageError(
             "orderers.consensus: bft needs real Fabric; choose NETWORK=native, or consensus: raft for the embedded one"
         )
+
+
+def programs(nodes: Nodes) -> list[Program]:
+    """Write the process's configuration and say how to run it."""
     folder = nodes.layout.configuration / PROCESS
     configuration = {
         "orderers": [

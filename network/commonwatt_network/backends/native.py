@@ -119,7 +119,9 @@ def _orderer_programs(nodes: Nodes, fabric: FabricPrograms) -> list[Program]:
         folder = nodes.layout.configuration / orderer.name
         text = template.render(orderer=orderer, host=HOST, cluster_authorities=authorities)
         write_atomically(folder / "orderer.yaml", text)
-        programs.append(Program(orderer.name, [str(fabric.orderer)], _environment(folder), folder, (orderer.name,)))
+        programs.append(
+            Program(orderer.name, [str(fabric.orderer)], _environment(folder), folder, (orderer.name,))
+        )
     return programs
 
 
