@@ -59,10 +59,14 @@ async def assemble_update(
 ) -> bytes:
     """The signed ``common.Envelope`` to submit, by Broadcast or over REST.
 
-    identity: who submits; its own signature counts too, so a lone signer needs none in `signatures`.
+    identity: who submits. Orderers count the signatures on the update alone, not the envelope's, so the
+    submitter's is added to them unless it is there; a lone signer gives none in `signatures`.
     """
     channel = parse(configtx_pb2.ConfigUpdate, update).channel_id
-    signed = [parse(configtx_pb2.ConfigSignature, signature) for signature in signatures]
+    collected = list(signatures)
+    if identity.creator not in {signed_by(signature).serialized for signature in collected}:
+        collected.append(await sign_update(update, identity, signer))
+    signed = [parse(configtx_pb2.ConfigSignature, signature) for signature in collected]
     inner = configtx_pb2.ConfigUpdateEnvelope(config_update=update, signatures=signed)
     envelope = await Signatory(identity, signer).signed_envelope(
         common_pb2.CONFIG_UPDATE, channel, serialize(inner)
