@@ -75,7 +75,7 @@ def parse_duration_s(text: str) -> float:
         if body == "0":
             return 0.0
         raise ChannelConfigError(f'time: invalid duration "{text}"')
-    return sign * sum(float(number) * DURATION_UNITS_S[unit] for number, unit in parts)
+    return sign * round(sum(float(number) * DURATION_UNITS_S[unit] for number, unit in parts), 9)
 
 
 @dataclass(frozen=True, slots=True)

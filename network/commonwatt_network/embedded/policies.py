@@ -17,8 +17,6 @@ from google.protobuf.message import DecodeError
 
 from commonwatt_network.embedded.msp import Identity, IdentityError, IdentityRegistry
 
-MAXIMUM_DEPTH = 64  # of nested n-out-of gates; protobuf itself refuses messages nested deeper than 100
-
 
 class PolicyError(Exception):
     """A policy doesn't compile or isn't satisfied; the message is Fabric's."""
@@ -128,13 +126,11 @@ def compile_signature_policy(envelope: Any, registry: IdentityRegistry) -> Signa
         raise PolicyError(
             f"This evaluator only understands messages of version 0, but version was {envelope.version}"
         )
-    return SignaturePolicy(envelope, registry, _compile(envelope.rule, envelope.identities, 0))
+    return SignaturePolicy(envelope, registry, _compile(envelope.rule, envelope.identities))
 
 
-def _compile(rule: Any, principals: Sequence[Any], depth: int) -> Gate:
+def _compile(rule: Any, principals: Sequence[Any]) -> Gate:
     kind = rule.WhichOneof("Type")
-    if depth > MAXIMUM_DEPTH:
-        raise PolicyError(f"policy nested deeper than {MAXIMUM_DEPTH} levels")
     if kind == "signed_by":
         index = rule.signed_by
         if not 0 <= index < len(principals):
@@ -143,7 +139,7 @@ def _compile(rule: Any, principals: Sequence[Any], depth: int) -> Gate:
             )
         return _signed_by(principals[index])
     if kind == "n_out_of":
-        gates = tuple(_compile(inner, principals, depth + 1) for inner in rule.n_out_of.rules)
+        gates = tuple(_compile(inner, principals) for inner in rule.n_out_of.rules)
         return _n_out_of(rule.n_out_of.n, gates)
     raise PolicyError("Unknown type: <nil>:<nil>")
 
