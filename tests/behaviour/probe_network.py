@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from commonwatt_client import Contract, EvaluateError, Gateway
 from commonwatt_client.admin import CollectionConfig
 
 PROBE = Path(__file__).parent / "chaincode" / "probe.py"
+MSPIDS = ("NewtownMSP", "GridMSP")
 MEMBERS = "OR('NewtownMSP.member', 'GridMSP.member')"
 COLLECTIONS = (
     CollectionConfig("shared", MEMBERS),
@@ -43,6 +45,18 @@ class Probe:
             name, arguments=_encoded(arguments), transient=transient, endorsing_organizations=by
         )
         return result.decode()
+
+    async def answers(self, timeout_s: float = 30.0) -> None:
+        """Wait until the chaincode's server has started in every organisation."""
+        for mspid in MSPIDS:
+            async with asyncio.timeout(timeout_s):
+                while True:
+                    try:
+                        await self.evaluate("get", "absent", by=[mspid])
+                        break
+                    except EvaluateError as error:
+                        if "launch" not in str(error) and "connect" not in str(error):
+                            raise
 
     async def json(self, name: str, *arguments: Any) -> Any:
         """Evaluate; the payload read as JSON."""

@@ -12,9 +12,7 @@ from typing import Any
 import pytest
 from commonwatt_client import CommitError, EndorseError
 
-from .probe_network import COLLECTIONS, MEMBERS, PROBE, Probe
-
-BOTH = ("NewtownMSP", "GridMSP")
+from .probe_network import COLLECTIONS, MEMBERS, MSPIDS, PROBE, Probe
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +26,9 @@ def deployed(network: Any) -> Any:
 @pytest.fixture
 async def probe(deployed: Any) -> AsyncIterator[Probe]:
     async with deployed.connect("newtown", "operator") as gateway:
-        yield Probe(gateway, gateway.get_network("trials").get_contract("probe"))
+        probe = Probe(gateway, gateway.get_network("trials").get_contract("probe"))
+        await probe.answers()
+        yield probe
 
 
 @pytest.fixture
@@ -140,11 +140,11 @@ async def test_a_write_into_a_missing_collection_is_refused(probe: Probe, key: s
 
 async def test_a_key_s_own_endorsement_policy_holds(probe: Probe, key: str) -> None:
     await probe.submit("put", key, "1")
-    await probe.submit("require_organizations", key, list(BOTH))
-    assert await probe.json("required_organizations", key) == sorted(BOTH)
+    await probe.submit("require_organizations", key, list(MSPIDS))
+    assert await probe.json("required_organizations", key) == sorted(MSPIDS)
     with pytest.raises(CommitError, match="ENDORSEMENT_POLICY_FAILURE"):
         await probe.submit("put", key, "2", by=["NewtownMSP"])
-    await probe.submit("put", key, "3", by=BOTH)
+    await probe.submit("put", key, "3", by=MSPIDS)
     assert await probe.evaluate("get", key) == "3"
 
 
