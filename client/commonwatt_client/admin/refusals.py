@@ -25,6 +25,11 @@ _MEANINGS: tuple[tuple[str, type[AdminError], str], ...] = (
     ("no peer combination can satisfy", NotReadyError, _WAIT),
     ("failed to find any endorsing peers", NotReadyError, _WAIT),
     ("no orderers could successfully", NotReadyError, _WAIT),
+    (
+        "ProposalResponsePayloads do not match",
+        NotReadyError,
+        "wait until its peers are level, then ask again",
+    ),
     ("not installed on sufficient peers", NotReadyError, "approve with a package id in enough organisations"),
     ("with unchanged content", AlreadyDoneError, ""),
     ("with different parameters", RefusedError, _NEXT_SEQUENCE),

@@ -14,8 +14,6 @@ from hypothesis import strategies as st
 principals = st.builds(
     Principal, st.from_regex(r"[A-Za-z0-9][A-Za-z0-9.-]{0,8}", fullmatch=True), st.sampled_from(ROLES)
 )
-    Principal, st.from_regex(r"[A-Za-z0-9][A-Za-z0-9.-]{0,8}", fullmatch=True), st.sampled_from(ROLES)
-)
 
 
 def gates(rules: st.SearchStrategy[SignaturePolicy]) -> st.SearchStrategy[SignaturePolicy]:
