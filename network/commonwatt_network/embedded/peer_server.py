@@ -14,6 +14,7 @@ from fabric_protos.peer import events_pb2_grpc, peer_pb2_grpc
 
 from commonwatt_network.embedded.config import PeerConfig
 from commonwatt_network.embedded.discovery import DiscoveryServicer
+from commonwatt_network.embedded.faults import PeerFaults
 from commonwatt_network.embedded.gateway.errors import GatewayError, trailing_metadata
 from commonwatt_network.embedded.gateway.service import Gateway
 from commonwatt_network.embedded.operations import operations_application
@@ -55,8 +56,9 @@ class Limit:
 class GatewayServicer(gateway_pb2_grpc.GatewayServicer):  # type: ignore[misc]
     """The Gateway over gRPC: errors become statuses with details, calls over the limit are refused."""
 
-    def __init__(self, gateway: Gateway, concurrency_limit: int) -> None:
+    def __init__(self, gateway: Gateway, concurrency_limit: int, faults: PeerFaults) -> None:
         self._gateway = gateway
+        self._faults = faults
         self._limit = Limit("/gateway.Gateway", concurrency_limit)
 
     async def Evaluate(self, request: Any, context: Any) -> Any:
@@ -85,12 +87,27 @@ class GatewayServicer(gateway_pb2_grpc.GatewayServicer):  # type: ignore[misc]
             with self._limit:
                 events = self._gateway.chaincode_events(request)
                 await context.send_initial_metadata(())  # lets the client see that the stream is open
-                async for response in events:
+                async for response in _until(self._faults.streams_dropped, events):
                     yield response
         except GatewayError as error:
             await context.abort(error.code, str(error), trailing_metadata(error))
         except TooManyRequests as error:
             await context.abort(grpc.StatusCode.UNKNOWN, str(error))
+
+
+async def _until(dropped: asyncio.Event, events: AsyncIterator[Any]) -> AsyncIterator[Any]:
+    """The events until `dropped` is set; then the stream fails as if the peer had gone."""
+    waiting = asyncio.create_task(dropped.wait())
+    try:
+        while True:
+            coming = asyncio.ensure_future(anext(events))
+            done, _ = await asyncio.wait({coming, waiting}, return_when=asyncio.FIRST_COMPLETED)
+            if coming not in done:
+                coming.cancel()
+                raise GatewayError(grpc.StatusCode.UNAVAILABLE, "the event stream was dropped")
+            yield coming.result()
+    finally:
+        waiting.cancel()
 
 
 class EndorserServicer(peer_pb2_grpc.EndorserServicer):  # type: ignore[misc]
@@ -112,14 +129,18 @@ class DeliverServicer(events_pb2_grpc.DeliverServicer):  # type: ignore[misc]
     def __init__(self, peer: Peer) -> None:
         self._peer = peer
 
-    def Deliver(self, requests: AsyncIterator[Any], context: Any) -> AsyncIterator[Any]:
-        return stream(self._peer, requests, "event/Block", plain_block)
+    # grpc.aio streams from async generators alone: a function that returns one is taken for a blocking handler.
+    async def Deliver(self, requests: AsyncIterator[Any], context: Any) -> AsyncIterator[Any]:
+        async for response in stream(self._peer, requests, "event/Block", plain_block):
+            yield response
 
-    def DeliverFiltered(self, requests: AsyncIterator[Any], context: Any) -> AsyncIterator[Any]:
-        return stream(self._peer, requests, "event/FilteredBlock", filtered_block)
+    async def DeliverFiltered(self, requests: AsyncIterator[Any], context: Any) -> AsyncIterator[Any]:
+        async for response in stream(self._peer, requests, "event/FilteredBlock", filtered_block):
+            yield response
 
-    def DeliverWithPrivateData(self, requests: AsyncIterator[Any], context: Any) -> AsyncIterator[Any]:
-        return stream(self._peer, requests, "event/Block", block_with_private_data)
+    async def DeliverWithPrivateData(self, requests: AsyncIterator[Any], context: Any) -> AsyncIterator[Any]:
+        async for response in stream(self._peer, requests, "event/Block", block_with_private_data):
+            yield response
 
 
 class PeerServer:
@@ -134,7 +155,9 @@ class PeerServer:
         config: PeerConfig = self._peer.config
         try:
             self._server = grpc.aio.server(options=(*GRPC_OPTIONS, ("grpc.max_concurrent_streams", 2500)))
-            gateway = GatewayServicer(Gateway(self._peer), config.gateway_concurrency_limit)
+            gateway = GatewayServicer(
+                Gateway(self._peer), config.gateway_concurrency_limit, self._peer.faults
+            )
             gateway_pb2_grpc.add_GatewayServicer_to_server(gateway, self._server)
             peer_pb2_grpc.add_EndorserServicer_to_server(EndorserServicer(self._peer), self._server)
             events_pb2_grpc.add_DeliverServicer_to_server(DeliverServicer(self._peer), self._server)
