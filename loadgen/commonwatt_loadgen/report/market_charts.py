@@ -370,16 +370,17 @@ def types(community: Json, key: str) -> list[Figure]:
     """The generation and usage types in use (Figures 3 and 4)."""
     data = community["types"]
     return [
-        _type_lines(
+        type_lines(
             data["generation_w"], f"{key}-gtypes", "Generation types (Figure 3)", "PV power on the first day."
         ),
-        _type_lines(
+        type_lines(
             data["usage_w"], f"{key}-utypes", "Usage types (Figure 4)", "Homes' load on the first day."
         ),
     ]
 
 
-def _type_lines(lines: dict[str, list[int]], key: str, title: str, caption: str) -> Figure:
+def type_lines(lines: dict[str, list[int]], key: str, title: str, caption: str) -> Figure:
+    """Mean power by hour of each type."""
     drawing = canvas()
     axes = drawing.subplots()
     for place, (name, watts) in enumerate(lines.items()):

@@ -65,7 +65,7 @@ def _bid(world: World, recorded: Recorded, key: str, record: Json) -> Writes:
     minute = local_minute(start, parameters.utc_offset_min)
     same_band = band_at(parameters.tou, minute) == band_at(parameters.tou, round_["minute"])
     require(same_band and start <= now, f"the interval from {start} does not belong into round {number}")
-    limit = int(argument.get("limit_uaud_per_kwh", tou))
+    limit: int = {"limit_uaud_per_kwh": tou, **argument}["limit_uaud_per_kwh"]
     require(parameters.feed_in <= limit <= tou, f"the limit {limit} is out of bounds")
     require(1 <= energy_wh <= parameters.max_request_wh, f"{energy_wh} Wh are out of bounds")
     identifier = request_id(number, home)

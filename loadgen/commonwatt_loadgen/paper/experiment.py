@@ -1,0 +1,159 @@
+"""One simulated day of an experiment, and what is kept of it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from commonwatt_chaincode.market.battery import Account
+from commonwatt_chaincode.market.parameters import Parameters
+from commonwatt_chaincode.market.settlement import settle_interval
+from commonwatt_chaincode.market.tariff import tou_at
+
+from commonwatt_loadgen.hems.agent import HomeAgent, Settlement
+from commonwatt_loadgen.hems.community import make_community
+from commonwatt_loadgen.inprocess import InProcessMarket
+from commonwatt_loadgen.records import DayRecord
+from commonwatt_loadgen.traces import default_types
+from commonwatt_loadgen.traces.sources import MINUTES_PER_DAY
+
+VARIANTS = (
+    "gross feed-in",
+    "net feed-in",
+    "own battery, surplus fed in",
+    "own battery, surplus wasted",
+    "without PV",
+)
+"""What a prosumer might pay without the market; the paper leaves it open."""
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A reading of the paper's inputs: the scale of usage and what becomes of spilt energy."""
+
+    name: str
+    usage_scale_ppm: int
+    spill_policy: str
+    description: str
+
+
+PRESETS = {
+    preset.name: preset
+    for preset in (
+        Preset("RAW", 1_000_000, "WASTE", "the 15 types as measured, 10.4 kWh a day"),
+        Preset(
+            "NSW",
+            1_684_000,
+            "WASTE",
+            "usage x 1.684: the Ausgrid sample's mean with controlled load, 17.5 kWh a day",
+        ),
+        Preset(
+            "FIT",
+            1_800_000,
+            "FEED_IN",
+            "usage x 1.8, and surplus that finds no room sold at the feed-in tariff",
+        ),
+    )
+}
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """What one run is given."""
+
+    preset: str
+    users: int
+    share_percent: int
+    seed: int
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What is kept of a run: money in nAUD, energy in Wh, by hour of the day where so named."""
+
+    experiment: Experiment
+    requests: int
+    offers: int
+    fills: int
+    use_wh: int
+    need_wh: int
+    p2p_wh: int
+    consumers: int
+    consumers_naud: int
+    consumers_traditional_naud: int
+    prosumers: int
+    prosumers_naud: int
+    prosumers_traditional_naud: tuple[int, ...]
+    p2p_by_hour_wh: tuple[int, ...]
+    grid_by_hour_wh: tuple[int, ...]
+    paid_by_hour_naud: tuple[int, ...]
+
+
+def run(experiment: Experiment) -> Outcome:
+    """Trade one day from empty batteries, one round per request."""
+    preset = PRESETS[experiment.preset]
+    rules = Parameters(spill_policy=preset.spill_policy)
+    homes = make_community(
+        default_types(preset.usage_scale_ppm),
+        [f"home{number:03d}" for number in range(1, experiment.users + 1)],
+        prosumer_share_ppm=experiment.share_percent * 10_000,
+        storage_wh=rules.storage_wh,
+        seed=experiment.seed,
+    )
+    agents = [HomeAgent(home, rules, experiment.seed) for home in homes]
+    day = InProcessMarket(rules).run_day(agents, 0)
+    return _kept(experiment, rules, agents, day)
+
+
+def _kept(experiment: Experiment, rules: Parameters, agents: Sequence[HomeAgent], day: DayRecord) -> Outcome:
+    consumers = [day.bills[agent.home] for agent in agents if not agent.spec.prosumer]
+    prosumers = [agent for agent in agents if agent.spec.prosumer]
+    p2p, grid, paid = [0] * 24, [0] * 24, [0] * 24
+    for one in day.rounds:
+        hour = one.minute // 60
+        p2p[hour] += one.request.p2p_energy_wh
+        grid[hour] += one.request.grid_energy_wh
+        paid[hour] += one.request.amount_naud
+    by_home: dict[str, list[Settlement]] = {agent.home: [] for agent in prosumers}
+    for settled in day.settlements:
+        if settled.home in by_home:
+            by_home[settled.home].append(settled)
+    variants = [0] * len(VARIANTS)
+    for agent in prosumers:
+        for place, amount in enumerate(traditional_variants(agent, rules, by_home[agent.home])):
+            variants[place] += amount
+    return Outcome(
+        experiment=experiment,
+        requests=len(day.rounds),
+        offers=sum(len(one.offers) for one in day.rounds),
+        fills=sum(len(one.fills) for one in day.rounds),
+        use_wh=sum(settled.use_wh for settled in day.settlements),
+        need_wh=sum(one.request.energy_wh for one in day.rounds),
+        p2p_wh=sum(p2p),
+        consumers=len(consumers),
+        consumers_naud=sum(bill.amount_naud for bill in consumers),
+        consumers_traditional_naud=sum(bill.traditional_naud for bill in consumers),
+        prosumers=len(prosumers),
+        prosumers_naud=sum(day.bills[agent.home].amount_naud for agent in prosumers),
+        prosumers_traditional_naud=tuple(variants),
+        p2p_by_hour_wh=tuple(p2p),
+        grid_by_hour_wh=tuple(grid),
+        paid_by_hour_naud=tuple(paid),
+    )
+
+
+def traditional_variants(agent: HomeAgent, rules: Parameters, intervals: Sequence[Settlement]) -> list[int]:
+    """A prosumer's cost without the market in nAUD, by each of `VARIANTS`."""
+    gross = net = fed_in = wasted = no_pv = 0
+    account = Account(agent.battery.e_min_wh)
+    for one in intervals:
+        tou = tou_at(rules.tou, one.start_min % MINUTES_PER_DAY)
+        net_wh = one.use_wh - one.generation_wh
+        gross += one.use_wh * tou - one.generation_wh * rules.feed_in
+        net += max(0, net_wh) * tou - max(0, -net_wh) * rules.feed_in
+        no_pv += one.use_wh * tou
+        alone = settle_interval(
+            agent.battery, account, one.end_min - one.start_min, one.use_wh, one.generation_wh
+        )
+        account = alone.account
+        wasted += alone.need_wh * tou
+        fed_in += alone.need_wh * tou - alone.spill_wh * rules.feed_in
+    return [gross, net, fed_in, wasted, no_pv]

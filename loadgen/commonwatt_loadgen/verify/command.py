@@ -1,0 +1,80 @@
+"""`commonwatt verify`."""
+
+import asyncio
+import json
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from commonwatt_client import ClientError
+from commonwatt_client.admin import AdminError, Block
+
+from commonwatt_loadgen.errors import UsageFault
+from commonwatt_loadgen.network_file import DEFAULT_PATH, read_network_file
+from commonwatt_loadgen.verify.audit import Audit, Findings, FirstDifference
+from commonwatt_loadgen.verify.source import blocks_of_files, blocks_of_network
+
+
+def verify_command(
+    channel: Annotated[str, typer.Option(help="the channel; default: the first community's")] = "",
+    blocks: Annotated[
+        Path | None, typer.Option(help="a folder of files *.block instead of a running network")
+    ] = None,
+    user: Annotated[str, typer.Option(help="who reads the blocks")] = "operator",
+    as_json: Annotated[bool, typer.Option("--json", help="print the findings as JSON")] = False,
+    network_file: Annotated[Path, typer.Option(help="the network to audit")] = DEFAULT_PATH,
+) -> None:
+    """Replay a channel from its blocks: hashes, signatures, every award, battery account and bill."""
+    audit = Audit()
+    difference = ""
+    try:
+        if blocks is not None:
+            for block in blocks_of_files(blocks):
+                audit.check(block)
+        else:
+            asyncio.run(_check_all(audit, _network(channel, user, network_file)))
+    except FirstDifference as error:
+        difference = str(error)
+    except (UsageFault, ClientError, AdminError, OSError) as error:
+        sys.stderr.write(f"commonwatt verify: {error}\n")
+        raise typer.Exit(2) from error
+    _print(audit.findings, difference, as_json)
+    raise typer.Exit(1 if difference else 0)
+
+
+def _network(channel: str, user: str, network_file: Path) -> AsyncIterator[Block]:
+    communities = {one.channel: one.organization for one in read_network_file(network_file).communities}
+    chosen = channel or next(iter(communities))
+    if chosen not in communities:
+        raise UsageFault(
+            f"{network_file} has no market on a channel {chosen}; it has {', '.join(communities)}"
+        )
+    return blocks_of_network(network_file, chosen, communities[chosen], user)
+
+
+async def _check_all(audit: Audit, blocks: AsyncIterator[Block]) -> None:
+    async for block in blocks:
+        audit.check(block)
+
+
+def _print(findings: Findings, difference: str, as_json: bool) -> None:
+    if as_json:
+        found = {
+            "blocks": findings.blocks,
+            "transactions": findings.transactions,
+            "invalid": findings.invalid,
+            "functions": dict(sorted(findings.functions.items())),
+            "transactions_per_s": round(findings.transactions_per_s),
+            "first_difference": difference or None,
+        }
+        typer.echo(json.dumps(found, indent=2))
+        return
+    functions = findings.functions
+    typer.echo(
+        f"{findings.blocks:,} blocks, {findings.transactions:,} transactions ({findings.invalid:,} invalid), "
+        f"{findings.transactions_per_s:,.0f} transactions/s: {functions['close_round']:,} awards, "
+        f"{functions['report_reading']:,} readings, {functions['settle_day']:,} settlements recomputed"
+    )
+    typer.echo(f"first difference: {difference}" if difference else "all as the rules give it")

@@ -1,0 +1,36 @@
+"""Where the blocks to audit come from: a running network, or files."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from commonwatt_client import connect_network_file
+from commonwatt_client.admin import Block, decode_block
+from fabric_protos.common import ledger_pb2
+
+from commonwatt_loadgen.errors import UsageFault
+
+
+async def blocks_of_network(
+    network_file: Path, channel: str, organization: str, user: str
+) -> AsyncIterator[Block]:
+    """All blocks that the organisation's peer has now, from the first."""
+    async with connect_network_file(network_file, organization, user) as gateway:
+        network = gateway.get_network(channel)
+        info = await network.get_contract("qscc").evaluate_transaction("GetChainInfo", channel)
+        height = ledger_pb2.BlockchainInfo.FromString(info).height
+        async with network.block_events(start_block=0) as blocks:
+            async for block in blocks:
+                yield decode_block(block.raw)
+                if block.number + 1 >= height:
+                    return
+
+
+def blocks_of_files(folder: Path) -> list[Block]:
+    """The blocks of a folder of files *.block, one serialised block each, by block number.
+
+    Such files come from `peer channel fetch` and from any other export of whole blocks.
+    """
+    paths = sorted(folder.glob("*.block"))
+    if not paths:
+        raise UsageFault(f"{folder} holds no files *.block; export one block a file, from block 0 on")
+    return sorted((decode_block(path.read_bytes()) for path in paths), key=lambda block: block.number)
