@@ -14,6 +14,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from commonwatt_network import explain_command
 from commonwatt_network.errors import UsageError
 from commonwatt_network.state import default_directory
 from commonwatt_network.topology import (
@@ -40,6 +41,7 @@ def register(app: typer.Typer) -> None:
     """Add the network's verbs to `app`."""
     app.add_typer(network_app, name="network")
     app.add_typer(topology_app, name="topology")
+    explain_command.register(app)
 
 
 @network_app.command("up")

@@ -1,0 +1,116 @@
+"""Connecting from files: what is understood, and one clear line for what is not."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from commonwatt_client import ConfigurationError, Peer, connect_network_file, connect_profile
+from commonwatt_client.profile import network_file_peers, network_file_user, profile_peers
+
+from .conftest import Keyed
+
+
+@pytest.fixture
+def network_file(tmp_path: Path, keyed: Keyed) -> Path:
+    (tmp_path / "certificate.pem").write_bytes(keyed.identity.certificate_pem)
+    (tmp_path / "private_key.pem").write_bytes(keyed.key_pem)
+    peer = {
+        "name": "peer0",
+        "address": "127.0.0.1:7051",
+        "tls_ca_cert": "/ca.crt",
+        "tls_server_name": "peer0.newtown",
+    }
+    user = {
+        "certificate": str(tmp_path / "certificate.pem"),
+        "private_key": str(tmp_path / "private_key.pem"),
+    }
+    content = {
+        "organizations": {"newtown": {"mspid": "NewtownMSP", "peers": [peer], "users": {"operator": user}}}
+    }
+    file = tmp_path / "network.json"
+    file.write_text(json.dumps(content))
+    return file
+
+
+def altered(file: Path, change: Any) -> Path:
+    content = json.loads(file.read_text())
+    change(content)
+    file.write_text(json.dumps(content))
+    return file
+
+
+def test_network_file(network_file: Path, keyed: Keyed) -> None:
+    identity, signer = network_file_user(network_file, "newtown", "operator")
+    assert identity == keyed.identity
+    assert signer.sign(bytes(32))
+    assert network_file_peers(network_file, "newtown") == (
+        Peer("127.0.0.1:7051", Path("/ca.crt"), "peer0.newtown", "peer0"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda content: content.pop("organizations"), "no organisation newtown; it has none"),
+        (lambda content: content["organizations"].update(newtown=7), "no organisation newtown"),
+        (lambda content: content["organizations"]["newtown"].pop("mspid"), "field 'mspid' is missing"),
+        (lambda content: content["organizations"]["newtown"].update(peers=[7]), "wrong type"),
+        (lambda content: content["organizations"]["newtown"].update(peers=[]), "no peer to connect to"),
+        (lambda content: content["organizations"]["newtown"]["users"].clear(), "no user operator"),
+        (
+            lambda content: content["organizations"]["newtown"]["peers"][0].update(address="nonsense"),
+            "not host:port",
+        ),
+    ],
+)
+def test_flawed_network_files(network_file: Path, change: Any, said: str) -> None:
+    with pytest.raises(ConfigurationError, match=said):
+        connect_network_file(altered(network_file, change), "newtown", "operator")
+
+
+def test_no_network_file_says_how_to_get_one(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="make network-up"):
+        connect_network_file(tmp_path / "network.json")
+
+
+PROFILE: dict[str, Any] = {
+    "client": {"organization": "Org1"},
+    "organizations": {"Org1": {"mspid": "Org1MSP", "peers": ["peer0.org1.example.com"]}},
+    "peers": {
+        "peer0.org1.example.com": {
+            "url": "grpcs://localhost:7051",
+            "tlsCACerts": {"pem": "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"},
+            "grpcOptions": {
+                "ssl-target-name-override": "peer0.org1.example.com",
+                "hostnameOverride": "other",
+            },
+        }
+    },
+}
+
+
+@pytest.mark.parametrize("name", ["profile.yaml", "profile.json"])
+def test_the_samples_profile(tmp_path: Path, name: str) -> None:
+    """The shape that fabric-samples' test network writes."""
+    file = tmp_path / name
+    file.write_text(json.dumps(PROFILE) if name.endswith("json") else yaml.safe_dump(PROFILE))
+    (peer,) = profile_peers(file)
+    assert (peer.address, peer.tls_server_name) == ("localhost:7051", "peer0.org1.example.com")
+    assert peer.tls_ca_cert == PROFILE["peers"][peer.name]["tlsCACerts"]["pem"].encode()
+    assert not peer.plaintext
+
+
+def test_profile_paths_are_relative_to_it(tmp_path: Path) -> None:
+    peer = {"url": "grpcs://localhost:7051", "tlsCACerts": {"path": "tls/ca.crt"}}
+    content = {**PROFILE, "peers": {"peer0.org1.example.com": peer}}
+    (tmp_path / "p.yaml").write_text(yaml.safe_dump(content))
+    assert profile_peers(tmp_path / "p.yaml")[0].tls_ca_cert == tmp_path / "tls" / "ca.crt"
+
+
+def test_profile_without_a_client_organization(tmp_path: Path, keyed: Keyed) -> None:
+    (tmp_path / "p.yaml").write_text(yaml.safe_dump({**PROFILE, "client": {}}))
+    with pytest.raises(ConfigurationError, match=r"names no client\.organization"):
+        connect_profile(tmp_path / "p.yaml", identity=keyed.identity)
+    assert profile_peers(tmp_path / "p.yaml", "Org1")
