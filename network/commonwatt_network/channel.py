@@ -84,10 +84,8 @@ def genesis_block(nodes: Nodes, channel: str) -> bytes:
 
 def check_certificates(nodes: Nodes) -> None:
     """Refuse node certificates that a node would start with and fail later. Raises ChannelError."""
-    for role, node in (
-        *(("orderer", orderer) for orderer in nodes.orderers),
-        *(("peer", peer) for peer in nodes.peers),
-    ):
+    for node in nodes.fabric_nodes:
+        role = "orderer" if isinstance(node, Orderer) else "peer"
         enrolment = node.directory / "msp" / "signcerts" / "cert.pem"
         tls = node.directory / "tls" / "server.crt"
         loaded = {path: x509.load_pem_x509_certificate(path.read_bytes()) for path in (enrolment, tls)}

@@ -36,6 +36,10 @@ class Orderer:
     def operations_address(self) -> str:
         return f"{HOST}:{self.operations_port}"
 
+    @property
+    def tls_directory(self) -> Path:
+        return self.directory / "tls"
+
 
 @dataclass(frozen=True)
 class Peer:
@@ -57,6 +61,10 @@ class Peer:
     def operations_address(self) -> str:
         return f"{HOST}:{self.operations_port}"
 
+    @property
+    def tls_directory(self) -> Path:
+        return self.directory / "tls"
+
 
 @dataclass(frozen=True)
 class ChaincodeServer:
@@ -66,10 +74,14 @@ class ChaincodeServer:
     chaincode: str
     organization: str
     port: int
+    tls_directory: Path
 
     @property
     def address(self) -> str:
         return f"{HOST}:{self.port}"
+
+
+Node = Orderer | Peer | ChaincodeServer
 
 
 @dataclass(frozen=True)
@@ -82,10 +94,16 @@ class Nodes:
     peers: tuple[Peer, ...]
     chaincode_servers: tuple[ChaincodeServer, ...]
 
+    @property
+    def fabric_nodes(self) -> tuple[Orderer | Peer, ...]:
+        """Orderers, then peers."""
+        return (*self.orderers, *self.peers)
+
     def ports(self) -> dict[int, str]:
         """Every port the network listens on, with the name of who does."""
-        taken = {node.port: node.name for node in (*self.orderers, *self.peers, *self.chaincode_servers)}
-        taken |= {node.operations_port: node.name for node in (*self.orderers, *self.peers)}
+        taken = {node.port: node.name for node in self.fabric_nodes}
+        taken |= {server.port: server.name for server in self.chaincode_servers}
+        taken |= {node.operations_port: node.name for node in self.fabric_nodes}
         return taken | {orderer.admin_port: orderer.name for orderer in self.orderers}
 
     def peers_of(self, channel: str) -> tuple[Peer, ...]:
@@ -130,7 +148,13 @@ def settle(topology: Topology, layout: Layout, first_port: int) -> Nodes:
         for n in range(settings.peers)
     ]  # fmt: skip
     servers = [
-        ChaincodeServer(f"{chaincode}.{organization}", chaincode, organization, next(ports))
+        ChaincodeServer(
+            f"{chaincode}.{organization}",
+            chaincode,
+            organization,
+            next(ports),
+            layout.chaincode_tls(organization),
+        )
         for chaincode, organization in _chaincode_owners(topology)
     ]
     return Nodes(topology, layout, tuple(orderers), tuple(peers), tuple(servers))

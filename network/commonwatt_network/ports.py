@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import socket
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import psutil
@@ -58,9 +58,9 @@ def require_free(ports: Mapping[int, str]) -> None:
 
 def _holder(port: int) -> str:
     try:
-        connections: Iterable[psutil._common.sconn] = psutil.net_connections("tcp4")
-        for connection in connections:
-            if connection.status == psutil.CONN_LISTEN and connection.laddr.port == port and connection.pid:
+        for connection in psutil.net_connections("tcp4"):
+            held = connection.laddr and connection.laddr.port == port
+            if held and connection.status == psutil.CONN_LISTEN and connection.pid:
                 return f" by {psutil.Process(connection.pid).name()} (process {connection.pid})"
     except (psutil.Error, OSError):
         pass

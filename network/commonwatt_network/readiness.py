@@ -13,7 +13,7 @@ import psutil
 from commonwatt_network import processes
 from commonwatt_network.errors import NetworkError
 from commonwatt_network.layout import Layout
-from commonwatt_network.nodes import ChaincodeServer, Nodes, Orderer, Peer
+from commonwatt_network.nodes import Node, Nodes, Orderer, Peer
 
 POLL_S = 0.05
 START_TIMEOUT_S = 30.0
@@ -28,13 +28,9 @@ class NotReadyError(NetworkError):
 
 async def wait_listening(nodes: Nodes, pids: dict[str, int]) -> None:
     """Until every node and chaincode server accepts connections. `pids`: node name -> process id behind it."""
-    servers: list[Orderer | Peer | ChaincodeServer] = [
-        *nodes.orderers,
-        *nodes.peers,
-        *nodes.chaincode_servers,
-    ]
+    servers: list[Node] = [*nodes.fabric_nodes, *nodes.chaincode_servers]
 
-    async def listening(node: Orderer | Peer | ChaincodeServer) -> None:
+    async def listening(node: Node) -> None:
         async def accepts() -> bool:
             return await _accepts(node.port)
 
@@ -55,7 +51,7 @@ async def wait_healthy(nodes: Nodes, pids: dict[str, int]) -> None:
 
             await _until(answers, f"{node.name} to be healthy", nodes.layout, node.name, pids[node.name])
 
-        await asyncio.gather(*(healthy(node) for node in (*nodes.orderers, *nodes.peers)))
+        await asyncio.gather(*(healthy(node) for node in nodes.fabric_nodes))
 
 
 async def wait_leaders(nodes: Nodes, channels: Iterable[str]) -> None:

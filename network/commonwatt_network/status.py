@@ -12,14 +12,16 @@ from commonwatt_client import ClientError
 from cryptography import x509
 
 from commonwatt_network import processes
+from commonwatt_network.backends import embedded
 from commonwatt_network.certificates import days_left
 from commonwatt_network.deploy import peer_admin
 from commonwatt_network.errors import UsageError
 from commonwatt_network.layout import Layout
-from commonwatt_network.nodes import Nodes, Peer
+from commonwatt_network.nodes import ChaincodeServer, Node, Nodes, Orderer, Peer
 from commonwatt_network.state import read_state
 
 QUERY_TIMEOUT_S = 5.0
+KINDS = {Orderer: "orderer", Peer: "peer", ChaincodeServer: "chaincode"}
 
 
 @dataclass(frozen=True)
@@ -62,31 +64,21 @@ async def network_status(directory: Path) -> NetworkStatus:
         raise UsageError(f"there is no network in {layout.directory}; start one with `make network-up`")
     nodes = state.nodes(layout)
     alive = processes.running(layout)
-    owner = (
-        {node.name: "embedded" for node in (*nodes.orderers, *nodes.peers)}
-        if state.backend == "embedded"
-        else {}
-    )
     statuses = []
-    for kind, group in (
-        ("orderer", nodes.orderers),
-        ("peer", nodes.peers),
-        ("chaincode", nodes.chaincode_servers),
-    ):
-        for node in group:
-            running = alive.get(owner.get(node.name, node.name), [])
-            folder = (
-                node.directory / "tls" if kind != "chaincode" else layout.chaincode_tls(node.organization)
+    for node in (*nodes.fabric_nodes, *nodes.chaincode_servers):
+        running = alive.get(program_of(node, state.backend), [])
+        statuses.append(
+            NodeStatus(
+                name=node.name,
+                kind=KINDS[type(node)],
+                organization=node.organization,
+                address=node.address,
+                state="running" if running else "stopped",
+                pid=running[0].pid if running else None,
+                memory_bytes=sum(map(_memory, running)) if running else None,
+                certificate_days_left=_days_left(node.tls_directory / "server.crt"),
             )
-            statuses.append(
-                NodeStatus(
-                    node.name, kind, node.organization, node.address,
-                    "running" if running else "stopped",
-                    running[0].pid if running else None,
-                    sum(map(_memory, running)) if running else None,
-                    _days_left(folder / "server.crt"),
-                )
-            )  # fmt: skip
+        )
     states = {status.state for status in statuses}
     return NetworkStatus(
         state.topology.name,
@@ -119,8 +111,14 @@ async def heights(nodes: Nodes, running: set[str]) -> dict[str, dict[str, int | 
     return found
 
 
+def program_of(node: Node, backend: str) -> str:
+    """The name of the program that a node runs in."""
+    own = backend != "embedded" or isinstance(node, ChaincodeServer)
+    return node.name if own else embedded.PROCESS
+
+
 def _memory(process: psutil.Process) -> int:
-    """Memory of its own, in bytes: what would be free again if it ended; resident size where that is not told."""
+    """Resident memory, in bytes."""
     try:
         return int(process.memory_info().rss)
     except psutil.Error:

@@ -28,6 +28,7 @@ from commonwatt_network.ports import choose_first_port, require_free
 from commonwatt_network.processes import Program
 from commonwatt_network.profiles import write_profiles
 from commonwatt_network.state import BACKENDS, State, exclusive, read_state, write_state
+from commonwatt_network.status import program_of
 from commonwatt_network.topology import Topology, default_topology
 
 Phase = Callable[[str], AbstractContextManager[None]]
@@ -48,7 +49,7 @@ async def up(directory: Path, topology: Topology | None, backend: str | None, ph
     """Bring up the network in `directory`.
 
     Without a topology or backend: those it was made with, or the defaults. Whatever was started by this call is ended
-    again when the call fails; what ran before goes on. Raises UsageError before anything is started, NetworkError after.
+    again when the call fails; what ran before goes on. Raises UsageError before anything is started, then NetworkError.
     """
     layout = Layout(directory)
     with exclusive(layout):
@@ -103,7 +104,8 @@ def _settle(layout: Layout, topology: Topology | None, backend: str | None) -> S
     if topology not in (None, state.topology):
         raise UsageError(
             f"the network in {layout.directory} was made from another topology "
-            f"({_difference(state.topology, topology)}); leave the topology out to go on with it, use another folder, or delete it with `make network-reset`"
+            f"({_difference(state.topology, topology)}); leave the topology out to go on with it, "
+            "use another folder, or delete it with `make network-reset`"
         )
     return state
 
@@ -140,14 +142,12 @@ def _node_programs(nodes: Nodes, fabric: native.FabricPrograms | None) -> list[P
 
 def _require_ports(nodes: Nodes, backend: str, alive: Container[str]) -> None:
     """Refuse a port that another program holds, of those that our own programs do not listen on already."""
-    embedded_nodes = (
-        {node.name for node in (*nodes.orderers, *nodes.peers)} if backend == "embedded" else set()
-    )
-    needed = {
-        port: name
-        for port, name in nodes.ports().items()
-        if (embedded.PROCESS if name in embedded_nodes else name) not in alive
+    running = {
+        node.name
+        for node in (*nodes.fabric_nodes, *nodes.chaincode_servers)
+        if program_of(node, backend) in alive
     }
+    needed = {port: name for port, name in nodes.ports().items() if name not in running}
     require_free(needed)
 
 

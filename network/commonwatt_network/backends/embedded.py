@@ -63,5 +63,5 @@ def programs(nodes: Nodes) -> list[Program]:
     path = folder / "embedded.json"
     write_atomically(path, json.dumps(configuration, indent=2) + "\n")
     command = [sys.executable, "-m", "commonwatt_network.embedded", str(path)]
-    names = tuple(node.name for node in (*nodes.orderers, *nodes.peers))
+    names = tuple(node.name for node in nodes.fabric_nodes)
     return [Program(PROCESS, command, {"PYTHONUNBUFFERED": "1"}, folder, names)]

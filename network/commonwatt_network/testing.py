@@ -1,0 +1,226 @@
+"""pytest fixtures: an embedded Fabric network in the test's own process, up in well under a second.
+
+Put `pytest_plugins = ["commonwatt_network.testing"]` into a conftest.py, then::
+
+    @pytest.fixture(scope="session")
+    async def ledger(embedded_network):
+        await embedded_network.deploy("market", [sys.executable, "-m", "my_chaincode"])
+        yield embedded_network
+
+    async def test_something(ledger):
+        before = ledger.snapshot()
+        async with ledger.connect("newtown", "operator") as gateway:
+            ...
+        await ledger.restore(before)          # milliseconds
+        ledger.peer("peer0.grid").faults.down = True
+        ledger.set_clock(lambda: 0.0)
+
+Chaincode runs in processes of its own, as everywhere. With `guard=True` (the default) one peer's chaincode runs
+every proposal in a second process too, with another hash seed: chaincode that is not deterministic fails its
+endorsement with a list of what differs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import subprocess
+import tempfile
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from commonwatt_client import Gateway, connect_network_file
+from commonwatt_client.admin import ChaincodeDefinition, CollectionConfig
+
+from commonwatt_network import chaincode as servers
+from commonwatt_network.backends import embedded as backend
+from commonwatt_network.channel import ensure_genesis_blocks
+from commonwatt_network.deploy import Deployed, deploy, join_orderers, join_peers
+from commonwatt_network.embedded.chaincode.runtime import ChaincodeRuntime
+from commonwatt_network.embedded.config import read_config
+from commonwatt_network.embedded.peer import Peer
+from commonwatt_network.embedded.process import EmbeddedNetwork
+from commonwatt_network.embedded.snapshots import Snapshot
+from commonwatt_network.identity import Roster, ensure_identities
+from commonwatt_network.layout import Layout
+from commonwatt_network.network_file import write_network_file
+from commonwatt_network.nodes import Nodes, ports_needed, settle
+from commonwatt_network.ports import choose_first_port
+from commonwatt_network.processes import Program
+from commonwatt_network.topology import Topology, default_topology
+
+ALL_MEMBERS = "/Channel/Application/Endorsement"
+STOP_TIMEOUT_S = 5.0
+
+
+@dataclass
+class TestNetwork:
+    """A network in this process and event loop, with the chaincode processes that were deployed on it."""
+
+    __test__ = False  # not a test class, whatever its name
+
+    nodes: Nodes
+    network: EmbeddedNetwork
+    roster: Roster
+    _processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    _second_servers: dict[str, dict[str, str]] = field(default_factory=dict)
+
+    @property
+    def path(self) -> Path:
+        """network.json, for anything that takes that file."""
+        return self.nodes.layout.network_file
+
+    def connect(self, organization: str, user: str = "operator") -> Gateway:
+        """A gateway as a user; use it with `async with`."""
+        return connect_network_file(self.path, organization, user)
+
+    def peer(self, name: str) -> Peer:
+        """The peer `peer0.<organization>`: its `faults`, its `channels`, its `metrics`."""
+        return next(peer for peer in self.network.peers if peer.config.name == name)
+
+    async def deploy(
+        self,
+        name: str,
+        command: Sequence[str],
+        *,
+        channel: str | None = None,
+        version: str = "1.0",
+        endorsement_policy: str = ALL_MEMBERS,
+        collections: tuple[CollectionConfig, ...] = (),
+        guard: bool = True,
+    ) -> Deployed:
+        """Run `command` as a chaincode server for each member of the channel and bring it into force.
+
+        `command` is told by Fabric's standard environment variables where to serve. `guard`: see the module.
+        """
+        chosen = channel or next(iter(self.nodes.topology.channels))
+        packages = {}
+        for organization in self.nodes.topology.channels[chosen].organizations:
+            layout = self.nodes.layout
+            address = servers.local_address(_free_port(layout))
+            package = servers.package(layout, organization, f"{name}_{version}", address)
+            packages[organization] = package
+            self._serve(organization, f"{name}.{organization}", command, address, package.package_id, "0")
+            if guard and not self._second_servers.get(organization):
+                second = servers.local_address(_free_port(layout))
+                self._serve(
+                    organization, f"{name}.{organization}.second", command, second, package.package_id, "1"
+                )
+                self._second_servers.setdefault(organization, {})[package.package_id] = second
+                self._use_second_servers(organization)
+                guard = False  # one organisation's second run is enough to tell
+        definition = ChaincodeDefinition(
+            name, version, endorsement_policy=endorsement_policy, collections=collections
+        )
+        return await deploy(self.nodes, chosen, definition, packages)
+
+    def _serve(
+        self,
+        organization: str,
+        name: str,
+        command: Sequence[str],
+        address: str,
+        package_id: str,
+        hash_seed: str,
+    ) -> None:
+        program: Program = servers.server_program(
+            self.nodes.layout,
+            organization,
+            name=name,
+            command=list(command),
+            address=address,
+            package_id=package_id,
+            environment={"PYTHONHASHSEED": hash_seed},
+        )
+        log = self.nodes.layout.logs / f"{name}.log"
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("ab") as output:
+            environment = {**os.environ, **program.environment}
+            process = subprocess.Popen(program.command, env=environment, stdout=output, stderr=output)
+        self._processes.append(process)
+
+    def _use_second_servers(self, organization: str) -> None:
+        for peer in self.network.peers:
+            if peer.config.mspid == self.nodes.topology.mspid(organization):
+                timeout_s = peer.config.chaincode_execute_timeout_s
+                peer.second_runtime = ChaincodeRuntime(peer, timeout_s, self._second_servers[organization])
+                return
+
+    def snapshot(self) -> Snapshot:
+        """All state of the network as of now, taken while no transaction is under way."""
+        return self.network.snapshot()
+
+    async def restore(self, snapshot: Snapshot) -> None:
+        """Put an earlier state back, in milliseconds; connections stay."""
+        await self.network.restore(snapshot)
+
+    def set_clock(self, clock: Callable[[], float]) -> None:
+        """Let the peers tell the time by `clock` (epoch seconds)."""
+        self.network.set_clock(clock)
+
+    def clash(self, transactions: int = 1) -> None:
+        """Let so many of the coming transactions fail with MVCC_READ_CONFLICT."""
+        self.network.clash(transactions)
+
+    def without_leader(self, lost: bool = True) -> None:
+        """Let the orderer answer `no Raft leader`, or stop doing so."""
+        self.network.ordering.faults.no_leader = lost
+
+    async def close(self) -> None:
+        await self.network.stop()
+        for process in self._processes:
+            process.terminate()
+        for process in self._processes:
+            try:
+                await asyncio.to_thread(process.wait, STOP_TIMEOUT_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                await asyncio.to_thread(process.wait)
+
+
+def _free_port(layout: Layout) -> int:
+    return choose_first_port(1, layout.directory / os.urandom(4).hex())
+
+
+@contextlib.asynccontextmanager
+async def run_embedded_network(
+    directory: Path, topology: Topology | None = None, settings: Mapping[str, object] | None = None
+) -> AsyncIterator[TestNetwork]:
+    """A network of `topology` (default: newtown and grid, one channel, nothing deployed) in `directory`.
+
+    `settings` go into every peer's configuration, for example `{"gateway_concurrency_limit": 2}`.
+    """
+    chosen = topology or _bare_topology()
+    layout = Layout(directory)
+    nodes = settle(chosen, layout, choose_first_port(ports_needed(chosen), directory))
+    roster = ensure_identities(nodes)
+    blocks = ensure_genesis_blocks(nodes)
+    config = read_config(Path(backend.programs(nodes)[0].command[-1]))
+    peers = tuple(peer.model_copy(update=dict(settings or {})) for peer in config.peers)
+    network = EmbeddedNetwork(config.model_copy(update={"peers": peers, "ready_file": None}))
+    running = TestNetwork(nodes, network, roster)
+    await network.start()
+    try:
+        await join_orderers(nodes, blocks)
+        await join_peers(nodes, blocks)
+        write_network_file(nodes, "embedded", roster, {channel: {} for channel in chosen.channels})
+        yield running
+    finally:
+        await running.close()
+
+
+def _bare_topology() -> Topology:
+    base = default_topology(homes=2)
+    channels = {name: entry.model_copy(update={"chaincodes": []}) for name, entry in base.channels.items()}
+    return base.model_copy(update={"channels": channels, "chaincodes": {}})
+
+
+@pytest.fixture
+async def embedded_network() -> AsyncIterator[TestNetwork]:
+    """A fresh network with nothing deployed, gone after the test."""
+    with tempfile.TemporaryDirectory(prefix="commonwatt-test-") as directory:
+        async with run_embedded_network(Path(directory)) as network:
+            yield network
