@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +30,7 @@ def _collection(name: str, members: tuple[str, ...], **settings: Any) -> Collect
 
 
 @pytest.fixture(scope="module")
-def semantics(network: Any) -> Iterator[Any]:
+def semantics(network: Any) -> Any:
     """A probe chaincode with private collections, and a second one to be called by it."""
     collections = (
         _collection("shared", BOTH, required_peer_count=0, maximum_peer_count=3),
@@ -48,7 +47,7 @@ def semantics(network: Any) -> Iterator[Any]:
     )
     network.deploy(PROBE, "semantics", collections=collections)
     network.deploy(PROBE, "callee")
-    yield network
+    return network
 
 
 def contract_of(gateway: Gateway, name: str = "semantics") -> Contract:
@@ -258,7 +257,7 @@ async def test_a_refused_transaction_leaves_nothing(semantics: Any) -> None:
         contract = contract_of(gateway)
         with pytest.raises(EndorseError) as refused:
             await contract.submit_transaction("refuse", "never")
-        assert [detail.message for detail in refused.value.details][0].startswith("chaincode response ")
+        assert refused.value.details[0].message.startswith("chaincode response ")
         assert await contract.evaluate_transaction("get", "never") == b""
 
 

@@ -6,6 +6,9 @@ import asyncio
 import logging
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from hashlib import sha256
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +18,7 @@ from fabric_protos.peer import policy_pb2
 
 from commonwatt_network.embedded.blocks import TRANSACTIONS_FILTER, config_envelope_of, verify_block
 from commonwatt_network.embedded.channel_config import ChannelConfig
+from commonwatt_network.embedded.faults import PeerFaults
 from commonwatt_network.embedded.ledger import CommittedTransaction, Ledger, private_namespace
 from commonwatt_network.embedded.lifecycle.collections import (
     CollectionError,
@@ -43,6 +47,7 @@ from commonwatt_network.embedded.validation.private import Fetch
 log = logging.getLogger(__name__)
 
 REMEMBERED_BLOCKS = 16
+_rules_versions = count()
 
 
 class PeerChannel:
@@ -68,7 +73,7 @@ class PeerChannel:
         self._packages: dict[str, str | None] = {}
         self._memberships: dict[tuple[str, str], bool] = {}
         self._policies: dict[bytes, Policy] = {}
-        self.rules_version = 0
+        self.rules_version = next(_rules_versions)
         self._waiting: dict[str, list[asyncio.Future[CommittedTransaction]]] = {}
         self._recent: OrderedDict[int, tuple[Any, tuple[Transaction, ...]]] = OrderedDict()
         self._grown = asyncio.Event()
@@ -93,24 +98,26 @@ class PeerChannel:
         block.metadata.metadata[TRANSACTIONS_FILTER] = bytes([Codes.VALID] * len(transactions))
         self.ledger.append(commit)
 
-    def commit(self, received: Any) -> None:
+    def commit(self, received: Any, faults: PeerFaults | None = None) -> None:
         """Verify, validate and append the next block, and tell those who wait. Raises BlockError."""
         policy = self.config.policies.get("/Channel/Orderer/BlockValidation")
         verify_block(received, self.ledger.height, self.ledger.last_hash, policy)
         block = _own_copy(received)
         transactions = self._parser.parse(received)
+        if faults is not None and faults.clashes:
+            transactions = _clashing(transactions, faults)
         commit = validate_block(block, transactions, self.ledger, self, self._fetch_private)
         self.ledger.append(commit)
         if commit.is_config and config_envelope_of(block) is not None:
             self.config = ChannelConfig.from_block(block, self._checks)
             self._policies.clear()
             self._memberships.clear()
-            self.rules_version += 1
+            self.rules_version = next(_rules_versions)
         if any(namespace.startswith(NAMESPACE) for namespace, _ in commit.updates):
             self._definitions.clear()
             self._packages.clear()
             self._memberships.clear()
-            self.rules_version += 1
+            self.rules_version = next(_rules_versions)
         number = block.header.number
         self._recent[number] = (block, transactions)
         if len(self._recent) > REMEMBERED_BLOCKS:
@@ -224,8 +231,6 @@ class PeerChannel:
         return self._packages[name]
 
     def _hash_own_approval(self, key: str) -> bytes | None:
-        from hashlib import sha256
-
         value = self._read_own_approval(key)
         return None if value is None else sha256(value).digest()
 
@@ -324,6 +329,18 @@ class PeerChannel:
 
     def close(self) -> None:
         self.ledger.close()
+
+
+def _clashing(transactions: tuple[Transaction, ...], faults: PeerFaults) -> tuple[Transaction, ...]:
+    """The transactions with as many of them in conflict as a test has asked for."""
+    result = []
+    for transaction in transactions:
+        endorsed = transaction.endorsed
+        if faults.clashes and endorsed is not None and endorsed.chaincode_name != NAMESPACE:
+            faults.clashes -= 1
+            transaction = replace(transaction, code=int(Codes.MVCC_READ_CONFLICT))
+        result.append(transaction)
+    return tuple(result)
 
 
 def _own_copy(block: Any) -> Any:

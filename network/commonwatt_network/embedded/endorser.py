@@ -15,6 +15,7 @@ from commonwatt_network.embedded.access import AccessDenied
 from commonwatt_network.embedded.chaincode.link import ChaincodeError
 from commonwatt_network.embedded.chaincode.runtime import find_runnable
 from commonwatt_network.embedded.channel import PeerChannel
+from commonwatt_network.embedded.determinism import NotDeterministic, compare
 from commonwatt_network.embedded.interest import chaincode_interest
 from commonwatt_network.embedded.lifecycle.records import RecordError
 from commonwatt_network.embedded.proposal import (
@@ -107,6 +108,10 @@ class Endorser:
         if response.status >= ERROR_THRESHOLD:
             event = None
         result = simulator.result() if simulator is not None else None
+        if result is not None and channel is not None and simulator is not None:
+            await self._guard(proposal, channel, simulator, (response, event, result))
+        if peer.faults.mismatching:
+            response.message += f" (as {peer.config.name} sees it)"
         if result is not None and result.private is not None and channel is not None:
             problem = peer.distribute_private(channel, proposal.transaction_id, result.private)
             if problem:
@@ -137,6 +142,23 @@ class Endorser:
             answer.endorsement.endorser = peer.signer.creator
             answer.endorsement.signature = peer.sign(payload + peer.signer.creator)
         return answer
+
+    async def _guard(
+        self, proposal: Proposal, channel: PeerChannel, simulator: Simulator, first: tuple[Any, Any, Any]
+    ) -> None:
+        """Run the proposal again on the chaincode's second server, where there is one, and compare."""
+        runtime = self._peer.second_runtime
+        if runtime is None or proposal.chaincode_name in SYSTEM_CHAINCODES:
+            return
+        again = simulator.again()
+        find_runnable(self._peer, channel, proposal.chaincode_name, again)
+        response, event = await runtime.run(channel, proposal, proposal.chaincode_name, proposal.input, again)
+        if response.status >= ERROR_THRESHOLD:
+            event = None
+        try:
+            compare(first, (response, event, again.result()))
+        except NotDeterministic as error:
+            raise ChaincodeError(str(error)) from error
 
 
 def _failure(message: str) -> Any:

@@ -77,8 +77,13 @@ class Orderer:
         self._joined_path = config.data_directory / "joined.json"
         self._relations: dict[str, tuple[ChannelConfig, bool]] = {}
         self.joined: set[str] = set()
-        if self._joined_path.exists():
-            self.joined = set(json.loads(self._joined_path.read_text()))
+        self.read_joined()
+
+    def read_joined(self) -> None:
+        """Learn from the data folder which channels this orderer has joined."""
+        self._relations.clear()
+        exists = self._joined_path.exists()
+        self.joined = set(json.loads(self._joined_path.read_text())) if exists else set()
 
     @property
     def name(self) -> str:

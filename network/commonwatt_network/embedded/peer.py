@@ -22,6 +22,7 @@ from commonwatt_network.embedded.channel import PeerChannel
 from commonwatt_network.embedded.channel_config import ChannelConfigError
 from commonwatt_network.embedded.config import PeerConfig
 from commonwatt_network.embedded.endorser import Endorser
+from commonwatt_network.embedded.faults import PeerFaults
 from commonwatt_network.embedded.msp import MSP, IdentityRegistry
 from commonwatt_network.embedded.orderer import OrderingService
 from commonwatt_network.embedded.policies import SignedData
@@ -46,15 +47,6 @@ class PeerMetrics:
     commit_duration_s: float = 0.0
 
 
-@dataclass
-class PeerFaults:
-    """Faults that a test may switch on while the network runs."""
-
-    down: bool = False
-    commit_delay_s: float = 0.0
-    spoil_endorsements: bool = False
-
-
 class Peer:
     """One peer. Peers of the process share `checks` and `parser` unless each is given its own."""
 
@@ -68,6 +60,7 @@ class Peer:
         self.local = IdentityRegistry([MSP.from_directory(config.msp_directory, config.mspid)], checks)
         self.packages = PackageStore(config.data_directory / "chaincodes")
         self.runtime = ChaincodeRuntime(self, config.chaincode_execute_timeout_s)
+        self.second_runtime: ChaincodeRuntime | None = None  # see determinism.py
         self.endorser = Endorser(self)
         self.metrics = PeerMetrics()
         self.faults = PeerFaults()
@@ -79,7 +72,12 @@ class Peer:
         self._parser = parser
         self._fingerprint = self.local.deserialize(self.signer.creator).fingerprint
         self._followers: dict[str, asyncio.Task[None]] = {}
-        for directory in sorted((config.data_directory / "channels").glob("*/")):
+        self.open_channels()
+
+    def open_channels(self) -> None:
+        """Open the ledgers of the data folder. Raises LedgerDamaged."""
+        self.packages.reload()
+        for directory in sorted((self.config.data_directory / "channels").glob("*/")):
             channel = self._open(directory.name)
             if channel.height == 0:  # killed while it joined
                 channel.close()
@@ -133,7 +131,7 @@ class Peer:
                     if self.faults.commit_delay_s:
                         await asyncio.sleep(self.faults.commit_delay_s)
                     started_s = time.perf_counter()
-                    channel.commit(block)
+                    channel.commit(block, self.faults)
                     self.failure = ""
                     self.metrics.blocks_committed += 1
                     self.metrics.transactions_committed += len(block.data.data)
@@ -146,13 +144,21 @@ class Peer:
                 log.error("%s; trying again every second", self.failure)
                 await asyncio.sleep(1)
 
-    async def close(self) -> None:
+    async def close_channels(self) -> None:
+        """Stop following and close every ledger."""
         for task in self._followers.values():
             task.cancel()
         await asyncio.gather(*self._followers.values(), return_exceptions=True)
-        await self.runtime.close()
+        self._followers.clear()
         for channel in self.channels.values():
             channel.close()
+        self.channels.clear()
+
+    async def close(self) -> None:
+        await self.close_channels()
+        await self.runtime.close()
+        if self.second_runtime is not None:
+            await self.second_runtime.close()
 
     # Access
 

@@ -97,17 +97,19 @@ class GatewayServicer(gateway_pb2_grpc.GatewayServicer):  # type: ignore[misc]
 
 async def _until(dropped: asyncio.Event, events: AsyncIterator[Any]) -> AsyncIterator[Any]:
     """The events until `dropped` is set; then the stream fails as if the peer had gone."""
-    waiting = asyncio.create_task(dropped.wait())
+    ended = asyncio.create_task(dropped.wait())
+    coming: asyncio.Future[Any] | None = None
     try:
         while True:
             coming = asyncio.ensure_future(anext(events))
-            done, _ = await asyncio.wait({coming, waiting}, return_when=asyncio.FIRST_COMPLETED)
-            if coming not in done:
-                coming.cancel()
+            await asyncio.wait({coming, ended}, return_when=asyncio.FIRST_COMPLETED)
+            if not coming.done():
                 raise GatewayError(grpc.StatusCode.UNAVAILABLE, "the event stream was dropped")
             yield coming.result()
     finally:
-        waiting.cancel()
+        ended.cancel()
+        if coming is not None:
+            coming.cancel()
 
 
 class EndorserServicer(peer_pb2_grpc.EndorserServicer):  # type: ignore[misc]

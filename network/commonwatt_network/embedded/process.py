@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+from commonwatt_network.embedded import snapshots
 from commonwatt_network.embedded.certificates import CertificateError
 from commonwatt_network.embedded.config import EmbeddedConfig
 from commonwatt_network.embedded.ledger import LedgerDamaged
@@ -16,6 +17,7 @@ from commonwatt_network.embedded.orderer_server import ListenError, OrdererServe
 from commonwatt_network.embedded.peer import Peer
 from commonwatt_network.embedded.peer_server import PeerServer
 from commonwatt_network.embedded.signing import SignatureChecks
+from commonwatt_network.embedded.snapshots import Snapshot
 from commonwatt_network.embedded.transaction import BlockParser
 
 
@@ -69,6 +71,19 @@ class EmbeddedNetwork:
         for peer in self.peers:
             await peer.close()
         await self.ordering.close()
+
+    def snapshot(self) -> Snapshot:
+        """All state as of now; call it while no transaction is under way."""
+        return snapshots.take(self)
+
+    async def restore(self, snapshot: Snapshot) -> None:
+        """Back to an earlier state; clients and chaincode stay connected."""
+        await snapshots.restore(self, snapshot)
+
+    def clash(self, transactions: int = 1) -> None:
+        """Let the coming endorser transactions, so many of them, fail with MVCC_READ_CONFLICT."""
+        for peer in self.peers:
+            peer.faults.clashes = transactions
 
     def set_clock(self, clock: Callable[[], float]) -> None:
         """Let every peer tell the time by `clock` (epoch seconds); for tests."""

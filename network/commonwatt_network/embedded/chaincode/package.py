@@ -114,10 +114,15 @@ class PackageStore:
     """The packages installed on one peer, kept as files."""
 
     def __init__(self, directory: Path) -> None:
-        directory.mkdir(parents=True, exist_ok=True)
         self._directory = directory
         self.installed: dict[str, ChaincodePackage] = {}
-        for path in sorted(directory.glob("*.tar.gz")):
+        self.reload()
+
+    def reload(self) -> None:
+        """Read the folder anew."""
+        self._directory.mkdir(parents=True, exist_ok=True)
+        self.installed.clear()
+        for path in sorted(self._directory.glob("*.tar.gz")):
             package = parse_package(path.read_bytes())
             self.installed[package.package_id] = package
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from fabric_protos.peer import chaincode_shim_pb2, proposal_response_pb2
@@ -75,9 +76,13 @@ def find_runnable(
 class ChaincodeRuntime:
     """Runs transactions on one peer."""
 
-    def __init__(self, peer: Peer, execute_timeout_s: float) -> None:
+    def __init__(
+        self, peer: Peer, execute_timeout_s: float, addresses: Mapping[str, str] | None = None
+    ) -> None:
+        """`addresses`: servers by package id, instead of those that the packages name."""
         self._peer = peer
         self._execute_timeout_s = execute_timeout_s
+        self._addresses = addresses or {}
         self._links: dict[str, ChaincodeLink] = {}
 
     async def run(
@@ -161,7 +166,11 @@ class ChaincodeRuntime:
     def link(self, package_id: str) -> ChaincodeLink:
         link = self._links.get(package_id)
         if link is None:
-            link = self._links[package_id] = ChaincodeLink(self._peer.packages.installed[package_id])
+            package = self._peer.packages.installed[package_id]
+            if package_id in self._addresses:
+                connection = package.connection.model_copy(update={"address": self._addresses[package_id]})
+                package = replace(package, connection=connection)
+            link = self._links[package_id] = ChaincodeLink(package)
         return link
 
     async def _invoke_from_chaincode(

@@ -219,7 +219,12 @@ class Gateway:
         return policies, able
 
     def _choose(
-        self, channel: PeerChannel, interest: Any, peers: list[Peer], preferred: list[Peer], policies: list[Any]
+        self,
+        channel: PeerChannel,
+        interest: Any,
+        peers: list[Peer],
+        preferred: list[Peer],
+        policies: list[Any],
     ) -> list[Peer] | None:
         """As `choose_endorsers`, remembered for as long as the channel's rules stay what they are."""
         key = (

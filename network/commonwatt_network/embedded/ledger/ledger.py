@@ -75,6 +75,10 @@ class Ledger:
     def close(self) -> None:
         self._database.close()
 
+    def gather(self) -> None:
+        """Put everything into the one file, so that it can be copied."""
+        self._database.execute("pragma wal_checkpoint(truncate)").fetchall()
+
     def _fact(self, name: str) -> bytes | None:
         row = self._database.execute("select value from facts where name = ?", (name,)).fetchone()
         return row[0] if row else None

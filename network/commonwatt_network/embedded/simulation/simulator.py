@@ -67,6 +67,10 @@ class Simulator:
     def height(self) -> int:
         return self._view.height
 
+    def again(self) -> Simulator:
+        """A fresh simulation of the same transaction on the same view; close only this one."""
+        return Simulator(self._transaction_id, self._view, self._collection_names)
+
     def close(self) -> None:
         self._view.close()
 
