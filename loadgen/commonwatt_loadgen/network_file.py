@@ -1,6 +1,7 @@
 """What a load generator needs of `.commonwatt/network.json`: the communities and who lives there."""
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,12 @@ from typing import Any
 from commonwatt_loadgen.errors import UsageFault
 
 DEFAULT_PATH = Path(".commonwatt/network.json")
+
+
+def default_path() -> Path:
+    """The file of the network in `COMMONWATT_DIRECTORY`, or of the one in the folder here."""
+    directory = os.environ.get("COMMONWATT_DIRECTORY")
+    return Path(directory) / "network.json" if directory else DEFAULT_PATH
 
 
 @dataclass(frozen=True)

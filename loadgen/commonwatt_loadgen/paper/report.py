@@ -171,7 +171,7 @@ def _figure_5(summary: Json) -> Figure:
     ]
     caption = (
         f"60 homes, 20 % generators: {point['p2p_of_need']['mean']:.0f} % of need is traded (reference 17), "
-        f"{point['day_p2p_of_p2p']['mean']:.0f} % of it from 10 to 16 h (reference 61)."
+        f"{point['midday_p2p_of_need']['mean']:.0f} % from 10 to 16 h (reference 61)."
     )
     svg = svg_of(drawing, "f5", "Bars by hour: energy bought from neighbours and from the grid")
     return Figure(

@@ -80,7 +80,7 @@ def summary_of(outcomes: Sequence[Outcome], seeds: int) -> Json:
             "all": "both together",
             "prosumers_of_consumers": "a prosumer's cost, percent of a consumer's cost without the market",
             "p2p_of_need": "energy bought from neighbours, percent of what had to be bought",
-            "day_p2p_of_p2p": "energy traded from 10 to 16 h, percent of all traded",
+            "midday_p2p_of_need": "the same from 10 to 16 h alone",
             "variants": "prosumers' cost without the market by five readings, percent of a consumer's",
         },
         "seeds": seeds,
@@ -132,7 +132,7 @@ def _point(runs: Sequence[Outcome], share: int) -> Json:
             for place, name in enumerate(VARIANTS)
         },
         "p2p_of_need": _spread([_percent(one.p2p_wh, one.need_wh) for one in runs]),
-        "day_p2p_of_p2p": _spread([_percent(sum(one.p2p_by_hour_wh[10:16]), one.p2p_wh) for one in runs]),
+        "midday_p2p_of_need": _spread([_midday_percent(one) for one in runs]),
         "use_kwh_per_user": _spread([one.use_wh / one.experiment.users / 1000 for one in runs]),
         "need_kwh_per_user": _spread([one.need_wh / one.experiment.users / 1000 for one in runs]),
         "counts": {
@@ -148,6 +148,11 @@ def _point(runs: Sequence[Outcome], share: int) -> Json:
 
 def _percent(part: int, whole: int) -> float | None:
     return 100 * part / whole if whole else None
+
+
+def _midday_percent(one: Outcome) -> float | None:
+    p2p_wh, grid_wh = sum(one.p2p_by_hour_wh[10:16]), sum(one.grid_by_hour_wh[10:16])
+    return _percent(p2p_wh, p2p_wh + grid_wh)
 
 
 def _of_consumers(one: Outcome, prosumers_naud: int) -> float | None:

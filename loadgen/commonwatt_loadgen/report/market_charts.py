@@ -393,10 +393,11 @@ def type_lines(lines: dict[str, list[int]], key: str, title: str, caption: str) 
             label=name,
         )
     _clock(axes)
-    axes.set_ylim(bottom=0)
+    highest = max((max(watts) for watts in lines.values()), default=1) / 1000
+    axes.set_ylim(0, highest * (1.5 if len(lines) > 4 else 1.1))
     axes.set_ylabel("kW")
     if lines:
-        axes.legend(frameon=False, fontsize=8, ncols=2 if len(lines) > 4 else 1, loc="upper left")
+        axes.legend(frameon=False, fontsize=8, ncols=3 if len(lines) > 4 else 1, loc="upper left")
     headers = ["hour", *(f"{name}, W" for name in lines)]
     rows: list[list[Cell]] = [
         [f"{hour}:00", *(watts[hour] for watts in lines.values())] for hour in range(24)

@@ -18,7 +18,7 @@ from rich.progress import (
 )
 
 from commonwatt_loadgen.errors import UsageFault
-from commonwatt_loadgen.network_file import DEFAULT_PATH
+from commonwatt_loadgen.network_file import default_path
 from commonwatt_loadgen.report.simulation import NAUD_PER_AUD, simulation_report
 from commonwatt_loadgen.simulate.calls import Refused
 from commonwatt_loadgen.simulate.onledger import Disagreement
@@ -27,25 +27,38 @@ from commonwatt_loadgen.simulate.run import Json, simulate, write_summary
 
 
 def simulate_command(
-    homes: Annotated[int, typer.Option(help="homes per community; 0: all that the network has")] = 0,
-    days: Annotated[int, typer.Option(help="days to trade")] = 1,
-    seed: Annotated[int, typer.Option(help="equal seeds draw equal homes, intervals and prices")] = 1,
-    share: Annotated[float, typer.Option(help="percent of the homes that have PV and a battery")] = 20.0,
-    storage: Annotated[int, typer.Option(help="Wh of a prosumer's battery")] = 5000,
+    homes: Annotated[
+        int, typer.Option(envvar="HOMES", help="homes per community; 0: all that the network has")
+    ] = 0,
+    days: Annotated[int, typer.Option(envvar="DAYS", help="days to trade")] = 1,
+    seed: Annotated[
+        int, typer.Option(envvar="SEED", help="equal seeds draw equal homes, intervals and prices")
+    ] = 1,
+    share: Annotated[
+        float, typer.Option(envvar="SHARE", help="percent of the homes that have PV and a battery")
+    ] = 20.0,
+    storage: Annotated[int, typer.Option(envvar="STORAGE", help="Wh of a prosumer's battery")] = 5000,
     strategy: Annotated[
         list[str] | None, typer.Option(help="bidding strategy; several are dealt out in turn")
     ] = None,
-    forecast: Annotated[str, typer.Option(help="perfect, persistence or yesterday")] = "perfect",
+    forecast: Annotated[
+        str, typer.Option(envvar="FORECAST", help="perfect, persistence or yesterday")
+    ] = "perfect",
     battery: Annotated[
-        str, typer.Option(help="sell-all, or keep what the forecast says is needed")
+        str, typer.Option(envvar="BATTERY", help="sell-all, or keep what the forecast says is needed")
     ] = "sell-all",
     traces: Annotated[
-        Path | None, typer.Option(help="Ausgrid, NEM12 or tidy file; default: 15 + 3 NSW types")
+        Path | None,
+        typer.Option(envvar="TRACES", help="Ausgrid, NEM12 or tidy file; default: 15 + 3 NSW types"),
     ] = None,
-    trace_day: Annotated[int, typer.Option(help="day of the trace file to begin with")] = 1,
-    strict: Annotated[bool, typer.Option(help="refuse a trace file with any flaw")] = False,
+    trace_day: Annotated[
+        int, typer.Option(envvar="TRACE_DAY", help="day of the trace file to begin with")
+    ] = 1,
+    strict: Annotated[bool, typer.Option(envvar="STRICT", help="refuse a trace file with any flaw")] = False,
     out: Annotated[Path, typer.Option(help="where summary.json and report.html go")] = Path("out/simulate"),
-    network_file: Annotated[Path, typer.Option(help="the network to trade on")] = DEFAULT_PATH,
+    network_file: Annotated[
+        Path | None, typer.Option(help="the network to trade on; default: that of the folder here")
+    ] = None,
 ) -> None:
     """Trade days of every community on the network that is up, and report them."""
     options = SimulationOptions(
@@ -61,7 +74,7 @@ def simulate_command(
         trace_day=trace_day,
         strict=strict,
         out=out,
-        network_file=network_file,
+        network_file=network_file or default_path(),
     )
     try:
         summary = _with_progress(options)

@@ -31,8 +31,8 @@ def read_tidy_csv(path: Path) -> Assembly:
         TraceError: a column is missing, a time or a number is malformed, a row is cut off.
     """
     try:
-        pieces = pd.read_csv(path, dtype=str, chunksize=_ROWS_AT_ONCE, skip_blank_lines=False)
-        return _assembled(path, pieces)
+        with pd.read_csv(path, dtype=str, chunksize=_ROWS_AT_ONCE, skip_blank_lines=False) as pieces:
+            return _assembled(path, pieces)
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
         raise TraceError(path, 0, f"unreadable: {error}") from error
 
