@@ -25,7 +25,7 @@ from commonwatt_client import (
 )
 from commonwatt_client.profile import network_file_peers, network_file_user
 
-from .probe_network import COLLECTIONS, MEMBERS, PROBE
+from .probe_network import COLLECTIONS, MEMBERS, PROBE, Probe
 
 BOTH = ("NewtownMSP", "GridMSP")
 
@@ -40,6 +40,7 @@ def deployed(network: Any) -> Any:
 @pytest.fixture
 async def gateway(deployed: Any) -> AsyncIterator[Gateway]:
     async with deployed.connect() as gateway:
+        await Probe(gateway, gateway.get_network("trials").get_contract("probe")).answers()
         yield gateway
 
 
