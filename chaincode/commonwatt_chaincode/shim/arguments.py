@@ -44,7 +44,10 @@ def _read_text(argument: bytes, name: str) -> str:
 
 def _decode(argument: bytes, name: str) -> Any:
     try:
-        return json.loads(argument, object_pairs_hook=_unique, parse_constant=_no_constant)
+        value = json.loads(argument, object_pairs_hook=_unique, parse_constant=_no_constant)
+        if b"\\ud" in argument.lower():  # a lone surrogate is no text: it could not be written anywhere
+            json.dumps(value, ensure_ascii=False).encode()
+        return value
     except (ValueError, RecursionError) as error:
         raise Refusal("bad_argument", f"{name} is not JSON: {str(error)[:120]}") from None
 

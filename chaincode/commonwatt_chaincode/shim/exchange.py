@@ -7,9 +7,13 @@ from dataclasses import dataclass
 
 from fabric_protos.peer import chaincode_pb2, chaincode_shim_pb2
 
-from .errors import PeerError, StreamClosed
+from .errors import InvalidRequest, PeerError, StreamClosed
 from .writes import WriteBuffer
 
+MAX_MESSAGE_BYTES = 100 * 1024 * 1024
+"""What peers accept in one message, and what we accept of them."""
+
+_ENVELOPE_BYTES = 1024  # more than the fields of a message around its payload take
 _Message = chaincode_shim_pb2.ChaincodeMessage
 
 
@@ -48,6 +52,8 @@ class Exchange:
     def ask(self, kind: int, request: bytes) -> "asyncio.Future[bytes]":
         """Send a request; the future gives the answer's payload, or raises PeerError or StreamClosed."""
         future: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+        if len(request) > MAX_MESSAGE_BYTES - _ENVELOPE_BYTES:
+            raise InvalidRequest(f"a request of {len(request)} bytes is more than peers take")
         if self._closed:
             future.set_exception(StreamClosed("the peer's stream has ended"))
             return future

@@ -18,12 +18,14 @@ from typing import Any
 import grpc
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
+from google.protobuf.message import DecodeError
 
 from .configuration import ServerConfig, config_from_environment
 from .contract import Contract, Handler
 from .dispatch import as_handler
 from .errors import ConfigurationError
-from .session import MAX_MESSAGE_BYTES, LocalSession, Session, register
+from .exchange import MAX_MESSAGE_BYTES
+from .session import LocalSession, Session, register
 from .workers import WorkerPool
 
 log = logging.getLogger(__name__)
@@ -88,6 +90,7 @@ class ChaincodeService:
         self._chaincode_id = chaincode_id
         self._open_session = open_session
         self._streams: dict[asyncio.Task[Any], Session] = {}
+        self._draining = False
 
     def rpc_handler(self) -> grpc.GenericRpcHandler:
         """For the server: messages come and go as bytes, and are parsed once, by who runs the transaction."""
@@ -96,6 +99,7 @@ class ChaincodeService:
 
     async def drain(self, timeout_s: float) -> None:
         """Finish the transactions in flight, refuse new ones, then end every stream."""
+        self._draining = True
         streams = dict(self._streams)
         if not streams:
             return
@@ -110,6 +114,8 @@ class ChaincodeService:
             stream.cancel()
 
     async def _connect(self, _: Any, context: Any) -> None:
+        if self._draining:
+            await context.abort(grpc.StatusCode.UNAVAILABLE, "the chaincode server is stopping")
         peer = _peer_name(context)
         log.info("%s connected", peer)
         outbox = Outbox()
@@ -122,12 +128,17 @@ class ChaincodeService:
         try:
             while (message := await context.read()) is not grpc.aio.EOF:
                 session.receive(message)
+        except DecodeError:
+            log.warning("%s sent what is no chaincode message; its stream ends", peer)
         except asyncio.CancelledError:
+            if not self._draining:  # the peer is gone
+                raise
             await outbox.flushed()
         finally:
             del self._streams[this]
             session.close()
             writer.cancel()
+            await asyncio.gather(writer, return_exceptions=True)
             log.info("%s disconnected", peer)
 
 

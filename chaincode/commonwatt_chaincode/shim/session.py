@@ -13,15 +13,12 @@ from fabric_protos.peer import chaincode_event_pb2, chaincode_pb2, chaincode_shi
 
 from .contract import Handler
 from .errors import ChaincodeCallError, InvalidRequest, PeerError, Refusal, StreamClosed
-from .exchange import Exchange, Offers
+from .exchange import MAX_MESSAGE_BYTES, Exchange, Offers
 from .proposal import read_signed_proposal
 from .results import Response
 from .stub import Stub
 
 log = logging.getLogger(__name__)
-
-MAX_MESSAGE_BYTES = 100 * 1024 * 1024
-"""What peers accept in one message, and what we accept of them."""
 
 _Message = chaincode_shim_pb2.ChaincodeMessage
 _ANSWERS = frozenset((_Message.RESPONSE, _Message.ERROR))
@@ -76,8 +73,8 @@ class LocalSession:
     def close(self) -> None:
         """The stream has ended: cancel what runs."""
         for exchange, task in self._running.values():
+            task.cancel()  # first, so that no future is left with an exception that nobody awaits
             exchange.close()
-            task.cancel()
 
     def _start(self, received: Any) -> None:
         key = (received.channel_id, received.txid)
@@ -86,8 +83,8 @@ class LocalSession:
             return
         if key in self._running:  # the peer gave the first run up, and forgot it
             former, task = self._running[key]
-            former.close()
             task.cancel()
+            former.close()
         exchange = Exchange(*key, self._offers, self._send)
         task = asyncio.get_running_loop().create_task(self._run(exchange, received))
         self._running[key] = (exchange, task)
@@ -95,12 +92,7 @@ class LocalSession:
     async def _run(self, exchange: Exchange, received: Any) -> None:
         key = (exchange.channel_id, exchange.transaction_id)
         try:
-            answer = completed(*key, *await self._response(exchange, received))
-            if len(answer) > MAX_MESSAGE_BYTES:
-                answer = completed(
-                    *key, Response(500, f"a result of {len(answer)} bytes is more than peers take")
-                )
-            self._send(answer)
+            self._send(await self._answer(exchange, received))
         except StreamClosed:
             log.info("transaction %s ended with its stream", key[1][:12])
         finally:
@@ -108,8 +100,9 @@ class LocalSession:
             if running is not None and running[0] is exchange:
                 del self._running[key]
 
-    async def _response(self, exchange: Exchange, received: Any) -> tuple[Response, tuple[str, bytes] | None]:
+    async def _answer(self, exchange: Exchange, received: Any) -> bytes:
         """Run the handler, send its writes, and turn whatever goes wrong into a response."""
+        key = (exchange.channel_id, exchange.transaction_id)
         try:
             given = chaincode_pb2.ChaincodeInput.FromString(received.payload)
             proposal = read_signed_proposal(received.proposal)
@@ -117,13 +110,16 @@ class LocalSession:
             response = await self._handler(stub)
             if response.status < 400:
                 await exchange.flush_writes()
-                return response, exchange.event
+            answer = completed(*key, response, exchange.event if response.status < 400 else None)
+            if len(answer) <= MAX_MESSAGE_BYTES:
+                return answer
+            response = Response(500, f"a result of {len(answer)} bytes is more than peers take")
         except StreamClosed:
             raise
         except Refusal as refusal:
-            response = Response(refusal.status, str(refusal))
+            response = Response(refusal.status, _text(refusal))
         except (PeerError, ChaincodeCallError, InvalidRequest) as error:
-            response = Response(500, str(error))
+            response = Response(500, _text(error))
         except Exception as error:
             where = "".join(traceback.format_tb(error.__traceback__))
             # The error's own text may hold values of the proposal, so only a debug log shows it.
@@ -131,7 +127,12 @@ class LocalSession:
             name = type(error).__qualname__
             log.error("transaction %s failed with %s%s\n%s", exchange.transaction_id[:12], name, text, where)
             response = Response(500, f"the chaincode failed with {name}; its log says where")
-        return response, None
+        return completed(*key, response)
+
+
+def _text(error: Exception) -> str:
+    """An error's text as UTF-8 can carry it: a lone surrogate of some argument may not cost the answer."""
+    return str(error).encode("utf-8", "replace").decode()
 
 
 def completed(

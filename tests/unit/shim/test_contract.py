@@ -119,6 +119,7 @@ async def test_a_json_argument_becomes_its_dataclass_and_back(assets: MemoryLedg
         ([], "asset must be an object, got an array"),
         ("{", "asset is not JSON: Expecting property name"),
         ('{"id":"a","id":"b","size_wh":1}', "asset is not JSON: a member stands twice in one object"),
+        ('{"id":"\\ud800","size_wh":1}', "asset is not JSON"),
         ('{"id":"a","size_wh":NaN}', "asset is not JSON: NaN is not a JSON number"),
         (b"\xff", "asset is not JSON"),
         ("[" * 100_000, "asset is not JSON"),

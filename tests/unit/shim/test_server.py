@@ -10,6 +10,7 @@ from commonwatt_chaincode.shim import (
     ConfigurationError,
     Contract,
     PeerError,
+    Refusal,
     ServerConfig,
     Stub,
     evaluate,
@@ -212,6 +213,25 @@ async def test_a_port_in_use_is_told(serving: Serving, probe: Contract) -> None:
         config = ServerConfig(address, "probe_2:hash", plaintext=True)
         with pytest.raises(ConfigurationError, match=f"cannot listen on {address}"):
             await asyncio.wait_for(serve(probe, config), 10)
+
+
+class Surrogate(Contract):
+    @evaluate
+    async def go(self, stub: Stub) -> None:
+        raise Refusal("odd", "a lone \ud800 surrogate")
+
+    @transaction
+    async def much(self, stub: Stub) -> None:
+        await stub.put_state("k", bytes(100 * 1024 * 1024))
+
+
+async def test_every_transaction_is_answered(serving: Serving) -> None:
+    async with serving(Surrogate()) as address, WirePeer(address) as peer:
+        done = response(await peer.invoke("go"))
+        assert (done.status, done.message) == (400, "odd: a lone ? surrogate")
+        done = response(await peer.invoke("much"))
+        assert done.status == 500
+        assert "more than peers take" in done.message
 
 
 async def test_garbage_on_the_stream_ends_that_stream_alone(serving: Serving) -> None:

@@ -11,8 +11,8 @@ from typing import Any
 import grpc
 from fabric_protos.peer import chaincode_pb2, chaincode_shim_pb2
 
+from ..exchange import MAX_MESSAGE_BYTES
 from ..results import EPOCH
-from ..session import MAX_MESSAGE_BYTES
 from .messages import answer, argument_bytes, ready, start
 from .proposals import caller, signed_proposal
 from .simulation import Simulation
