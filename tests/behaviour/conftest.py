@@ -13,6 +13,7 @@ from collections.abc import Callable, Coroutine, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -90,12 +91,31 @@ class RunningNetwork:
                     environment=environment,
                 )
                 processes.start(program, self.nodes.layout, "behaviour tests")
+                log = processes.log_file(self.nodes.layout, server)
+                run_apart(partial(_listening, address, log))
         definition = ChaincodeDefinition(
             name, version, endorsement_policy=endorsement_policy, collections=collections
         )
         result = run_apart(lambda: deploy(self.nodes, channel, definition, packages))
         self.deployed[channel, name] = result
         return result
+
+
+async def _listening(address: str, log: Path) -> None:
+    """Wait until a chaincode server takes connections: a real peer dials it once and then gives up."""
+    host, port = address.rsplit(":", 1)
+    try:
+        async with asyncio.timeout(20):
+            while True:
+                try:
+                    _, writer = await asyncio.open_connection(host, int(port))
+                    break
+                except OSError:
+                    await asyncio.sleep(0.05)
+    except TimeoutError:
+        pytest.fail(f"nothing listens on {address}; {log} says why")
+    writer.close()
+    await writer.wait_closed()
 
 
 def run_apart(action: Callable[[], Coroutine[Any, Any, T]]) -> T:
