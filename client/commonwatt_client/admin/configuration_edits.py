@@ -1,8 +1,8 @@
 """Changes to a running channel, one function each: from the configuration in force to the one wanted.
 
 Each returns a new `ChannelConfig`; `compute_update` of the two is what organisations sign. Edits compose, but
-consenters change one at a time: Fabric refuses more in one update. An edit that would lock everybody out, or that
-nodes accept and then fail over, raises InvalidInputError.
+consenters change one at a time: Fabric refuses more in one update. An edit that would lock everybody out,
+or that nodes accept and then fail over, raises InvalidInputError.
 """
 
 from collections.abc import Callable, Iterable
@@ -25,7 +25,9 @@ ORDERER = "Orderer"
 
 
 def add_organization(config: ChannelConfig, section: str, name: str, group: bytes) -> ChannelConfig:
-    """Add an organisation to the `APPLICATION` or `ORDERER` section; `group` is its serialized ``ConfigGroup``."""
+    """Add an organisation to the `APPLICATION` or `ORDERER` section; `group` is its serialized
+    ``ConfigGroup``.
+    """
 
     def edit(root: Any) -> None:
         organizations = _section(root, section).groups
@@ -149,9 +151,12 @@ def replace_consenter(config: ChannelConfig, address: str, consenter: Consenter)
 
 
 def revoke_certificates(config: ChannelConfig, section: str, organization: str, crl: bytes) -> ChannelConfig:
-    """Put a certificate revocation list (PEM) into an organisation's MSP, in the place of its issuer's former one.
+    """Put a certificate revocation list (PEM) into an organisation's MSP, in the place of its issuer's
+    former one.
 
-    The list must be signed by one of the MSP's authorities: nodes would refuse the update otherwise.
+    The list must be signed by one of the MSP's authorities and carry its key's identifier (the
+    AuthorityKeyIdentifier extension): nodes accept one without, and from then on no identity of the
+    organisation at all.
     """
     try:
         revocations = x509.load_pem_x509_crl(crl)
@@ -162,8 +167,14 @@ def revoke_certificates(config: ChannelConfig, section: str, organization: str, 
         group = _organization(root, section, organization)
         msp = msp_of(group)
         authorities = x509.load_pem_x509_certificates(b"\n".join([*msp.root_certs, *msp.intermediate_certs]))
-        if not any(_issued(revocations, authority) for authority in authorities):
+        issuers = [authority for authority in authorities if _issued(revocations, authority)]
+        if not issuers:
             raise InvalidInputError(f"no authority of {organization} signed this revocation list")
+        if _key_identifier(revocations) not in map(_key_identifier, issuers):
+            raise InvalidInputError(
+                f"the revocation list of {organization} does not name its issuer's key: it would lock out everybody",
+                advice="issue it with the AuthorityKeyIdentifier extension",
+            )
         kept = [each for each in msp.revocation_list if _crl_issuer(each) != revocations.issuer]
         del msp.revocation_list[:]
         msp.revocation_list.extend([*kept, crl])
@@ -193,7 +204,8 @@ def _organization(root: Any, section: str, name: str) -> Any:
 
 
 def _set(group: Any, name: str, message: Any | None) -> None:
-    # Maps give no stable bytes by themselves: an equal value must stay byte for byte the same to be no change.
+    # Maps give no stable bytes by themselves: an equal value must stay byte for byte the same to be no
+    # change.
     if message is None:
         if name in group.values:
             del group.values[name]
@@ -228,7 +240,8 @@ def _with_consenters(config: ChannelConfig, consenters: list[Consenter]) -> Chan
 
 
 def _check_consenter(config: ChannelConfig, consenter: Consenter) -> None:
-    # Nodes accept certificates of a CA that no orderer organisation has, and expired ones, and then never connect.
+    # Nodes accept certificates of a CA that no orderer organisation has, and expired ones, and then never
+    # connect.
     authorities = [
         authority
         for organization in config.orderer_organizations.values()
@@ -259,6 +272,16 @@ def _issued(signed: Any, authority: x509.Certificate) -> bool:
     except Exception:  # each key type fails in its own way; none of them issued it
         return False
     return True
+
+
+def _key_identifier(signed: x509.Certificate | x509.CertificateRevocationList) -> bytes | None:
+    """Of the key that signed a revocation list, or of a certificate's own key; None where it is not said."""
+    try:
+        if isinstance(signed, x509.Certificate):
+            return signed.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value.digest
+        return signed.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier).value.key_identifier
+    except x509.ExtensionNotFound:
+        return None
 
 
 def _crl_issuer(pem: bytes) -> x509.Name:

@@ -1,5 +1,6 @@
 """Channel configurations: decoded, edited, and the update that leads from one to the other."""
 
+import datetime
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -28,6 +29,10 @@ from commonwatt_client.admin import (
     set_orderer_endpoints,
 )
 from commonwatt_client.admin.configuration import duration_s, msp_of
+from commonwatt_network.certificates import KeyPair, create_authority
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.serialization import Encoding
 from fabric_protos.common import configtx_pb2
 from fabric_protos.msp import msp_config_pb2
 from hypothesis import HealthCheck, given, settings
@@ -233,3 +238,39 @@ def test_durations(text: str, seconds: float) -> None:
 def test_what_is_no_duration(text: str) -> None:
     with pytest.raises(InvalidInputError):
         duration_s(text)
+
+
+def revocation_list(authority: KeyPair, *, names_its_key: bool) -> bytes:
+    now = datetime.datetime.now(datetime.UTC)
+    builder = (
+        x509.CertificateRevocationListBuilder()
+        .issuer_name(authority.certificate.subject)
+        .last_update(now)
+        .next_update(now + datetime.timedelta(days=1))
+    )
+    if names_its_key:
+        identifier = x509.AuthorityKeyIdentifier.from_issuer_public_key(authority.key.public_key())
+        builder = builder.add_extension(identifier, critical=False)
+    return builder.sign(authority.key, hashes.SHA256()).public_bytes(Encoding.PEM)
+
+
+def test_a_revocation_list_that_would_lock_out_everybody_is_refused(genesis_config: ChannelConfig) -> None:
+    authority = create_authority("ca.hill", "hill")
+
+    def own_authority(root: Any) -> None:
+        group = root.groups["Application"].groups["GridMSP"]
+        msp = msp_of(group)
+        msp.root_certs[0] = authority.certificate_pem
+        group.values["MSP"].value = msp_config_pb2.MSPConfig(
+            config=msp.SerializeToString()
+        ).SerializeToString()
+
+    config = edited(genesis_config, own_authority)
+    good = revocation_list(authority, names_its_key=True)
+    for accepted in (good, revocation_list(authority, names_its_key=True)):
+        config = revoke_certificates(config, APPLICATION, "GridMSP", accepted)
+        assert config.application_organizations["GridMSP"].revocation_lists == (accepted,)
+    with pytest.raises(InvalidInputError, match="lock out everybody"):
+        revoke_certificates(config, APPLICATION, "GridMSP", revocation_list(authority, names_its_key=False))
+    with pytest.raises(InvalidInputError, match="no authority of NewtownMSP"):
+        revoke_certificates(config, APPLICATION, "NewtownMSP", good)
