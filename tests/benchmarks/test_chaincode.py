@@ -98,6 +98,23 @@ async def test_the_chaincode_alone(name: str, workers: int, tmp_path: Path) -> N
             )
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+async def test_transactions_that_compute(workers: int, tmp_path: Path) -> None:
+    tls, count = tls_files(tmp_path), 200
+    credentials = grpc.ssl_channel_credentials(
+        tls.ca_cert.read_bytes(), tls.client_key.read_bytes(), tls.client_cert.read_bytes()
+    )
+    with _server(PROBE, tls, {"CHAINCODE_WORKERS": str(workers)}) as (address, _):
+        async with WirePeer(address, credentials, register_timeout_s=30) as peer:
+            await peer.invoke("compute", 1)
+            start = time.perf_counter()
+            await asyncio.gather(*(peer.invoke("compute", 20_000) for _ in range(count)))
+            took = time.perf_counter() - start
+            print(
+                f"\nchaincode alone, {workers} workers, 10 ms of computing each: {count / took:.0f} transactions/s"
+            )
+
+
 async def _submit_many(contract: Contract, count: int) -> None:
     prefix, turns = secrets.token_hex(4), asyncio.Semaphore(IN_FLIGHT)
 

@@ -231,6 +231,14 @@ class Probe(Contract):
         return "welcome"
 
     @evaluate
+    async def compute(self, stub: Stub, rounds: int) -> str:
+        """Keep a core busy: a chain of hashes."""
+        digest = b""
+        for _ in range(rounds):
+            digest = hashlib.sha256(digest).digest()
+        return digest.hex()
+
+    @evaluate
     async def wait(self, stub: Stub, seconds: float) -> str:
         await asyncio.sleep(seconds)
         return "waited"
