@@ -11,11 +11,11 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-import grpc
-from fabric_protos.peer import chaincode_pb2, chaincode_shim_pb2, chaincode_shim_pb2_grpc
+from fabric_protos.peer import chaincode_pb2, chaincode_shim_pb2
 from google.protobuf.message import DecodeError
 
-from commonwatt_network.embedded.chaincode.package import ChaincodePackage, Connection
+from commonwatt_network.embedded.chaincode.package import ChaincodePackage
+from commonwatt_network.embedded.chaincode.stream import ChaincodeStream, StreamError, open_stream
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +29,6 @@ READY_PAYLOAD = chaincode_pb2.ChaincodeAdditionalParams(
     use_get_multiple_keys=True,
     max_size_get_multiple_keys=1000,
 ).SerializeToString()
-LONGEST_MESSAGE_BYTES = 100 << 20
 SHORTEST_RETRY_S, LONGEST_RETRY_S = 0.02, 1.0
 
 
@@ -49,7 +48,7 @@ class ChaincodeLink:
     def __init__(self, package: ChaincodePackage) -> None:
         self.package = package
         self._running: dict[tuple[str, str], _Running] = {}
-        self._outgoing: asyncio.Queue[Any] | None = None
+        self._stream: ChaincodeStream | None = None
         self._ready = asyncio.Event()
         self._failure = "not connected yet"
         self._task: asyncio.Task[None] | None = None
@@ -92,16 +91,13 @@ class ChaincodeLink:
         while True:
             try:
                 await self._run_stream()
-                self._failure = "the chaincode server closed the stream"
-            except grpc.aio.AioRpcError as error:
-                self._failure = error.details() or str(error.code())
-            except (ChaincodeError, DecodeError, ValueError) as error:
+            except (ChaincodeError, StreamError, OSError, ValueError) as error:
                 self._failure = str(error)
             if self._ready.is_set():
                 log.warning("chaincode %s: stream ended: %s", self.package.package_id, self._failure)
                 retry_s = SHORTEST_RETRY_S
             self._ready.clear()
-            self._outgoing = None
+            self._stream = None
             for running in self._running.values():
                 if not running.outcome.done():
                     running.outcome.set_exception(
@@ -111,27 +107,23 @@ class ChaincodeLink:
             retry_s = min(retry_s * 2, LONGEST_RETRY_S)
 
     async def _run_stream(self) -> None:
-        async with _channel(self.package.connection) as channel:
-            call = chaincode_shim_pb2_grpc.ChaincodeStub(channel).Connect()
-            outgoing: asyncio.Queue[Any] = asyncio.Queue()
-            self._outgoing = outgoing
-
-            async def write() -> None:
-                while True:
-                    await call.write(await outgoing.get())
-
-            writer = asyncio.create_task(write())
-            try:
-                while (message := await call.read()) is not grpc.aio.EOF:
-                    self._receive(message)
-            finally:
-                writer.cancel()
-                call.cancel()
+        stream = await open_stream(self.package.connection, self._receive_bytes)
+        self._stream = stream
+        try:
+            raise ChaincodeError(await stream.ended)
+        finally:
+            stream.close()
 
     def _send(self, message: Any) -> None:
-        if self._outgoing is None:
+        if self._stream is None:
             raise ChaincodeError("error sending: chaincode stream terminated")
-        self._outgoing.put_nowait(message)
+        self._stream.send(message.SerializeToString())
+
+    def _receive_bytes(self, encoded: bytes) -> None:
+        try:
+            self._receive(Message.FromString(encoded))
+        except (ChaincodeError, DecodeError) as error:
+            raise StreamError(str(error)) from error
 
     def _receive(self, message: Any) -> None:
         kind = message.type
@@ -158,7 +150,7 @@ class ChaincodeLink:
 
     async def _answer_later(self, reply: Awaitable[Any]) -> None:
         message = await reply
-        if self._outgoing is not None:
+        if self._stream is not None:
             self._send(message)
 
     def _register(self, message: Any) -> None:
@@ -182,22 +174,3 @@ def _error(request: Any, text: str) -> Any:
     return Message(
         type=Message.ERROR, payload=text.encode(), txid=request.txid, channel_id=request.channel_id
     )
-
-
-def _channel(connection: Connection) -> Any:
-    options = [
-        ("grpc.max_send_message_length", LONGEST_MESSAGE_BYTES),
-        ("grpc.max_receive_message_length", LONGEST_MESSAGE_BYTES),
-        ("grpc.enable_retries", 0),
-        ("grpc.use_local_subchannel_pool", 1),
-        ("grpc.initial_reconnect_backoff_ms", 20),
-        ("grpc.enable_http_proxy", 0),
-    ]
-    if not connection.tls_required:
-        return grpc.aio.insecure_channel(connection.address, options=options)
-    credentials = grpc.ssl_channel_credentials(
-        root_certificates=connection.root_cert.encode() or None,
-        private_key=connection.client_key.encode() if connection.client_auth_required else None,
-        certificate_chain=connection.client_cert.encode() if connection.client_auth_required else None,
-    )
-    return grpc.aio.secure_channel(connection.address, credentials, options=options)
