@@ -196,7 +196,8 @@ async def run(network: Any, program: Program, prefix: str) -> Outcome:
                     for _ in range(2 if step.fate == "twice" else 1):
                         commits.append(await transaction.submit())
                 except GatewayError as error:
-                    outcome.refused.append((labels[transaction.transaction_id], error.status.name if error.status else ""))
+                    status = error.status.name if error.status else ""
+                    outcome.refused.append((labels[transaction.transaction_id], status))
             await asyncio.gather(*(commit.status() for commit in commits))
             submitted += len(commits)
             await _wait_for(admin, submitted, labels, first_block, outcome)
@@ -287,7 +288,7 @@ numbers = count()
 
 
 @settings(
-    max_examples=12,
+    max_examples=20,
     deadline=None,
     derandomize=True,
     phases=[Phase.explicit, Phase.generate],

@@ -16,6 +16,7 @@ import grpc
 from fabric_protos.discovery import protocol_pb2, protocol_pb2_grpc
 from fabric_protos.gossip import message_pb2
 from fabric_protos.msp import identities_pb2
+from google.protobuf import text_format
 from google.protobuf.message import DecodeError
 
 from commonwatt_network.embedded.blocks import WIRE_ERROR
@@ -134,8 +135,7 @@ class DiscoveryServicer(protocol_pb2_grpc.DiscoveryServicer):  # type: ignore[mi
             try:
                 result.content.append(self._descriptor(channel, interest))
             except (DiscoveryError, PolicyError) as error:
-                text = " ".join(str(interest).split())
-                raise DiscoveryError(f"failed constructing descriptor for {text}") from error
+                raise DiscoveryError(f"failed constructing descriptor for {_go_text(interest)}") from error
         return result
 
     def _descriptor(self, channel: PeerChannel, interest: Any) -> Any:
@@ -162,6 +162,12 @@ class DiscoveryServicer(protocol_pb2_grpc.DiscoveryServicer):  # type: ignore[mi
                 entry = describe_peer(peer, channel.channel_id, self._started_ns)
                 descriptor.endorsers_by_groups[groups[principal]].peers.append(entry)
         return descriptor
+
+
+def _go_text(message: Any) -> str:
+    """A message on one line as Go prints it: `chaincodes:{name:"market"}`."""
+    text = text_format.MessageToString(message, as_one_line=True)
+    return text.replace(" { ", ":{").replace(" }", "}").replace(": ", ":")
 
 
 def principal_sets(channel: PeerChannel, interest: Any) -> list[PrincipalSet]:
