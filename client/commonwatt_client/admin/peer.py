@@ -9,10 +9,10 @@ from typing import Any, Self
 import grpc
 from fabric_protos.common import ledger_pb2
 from fabric_protos.discovery import protocol_pb2_grpc
-from fabric_protos.gateway import gateway_pb2, gateway_pb2_grpc
 from fabric_protos.peer import events_pb2_grpc, peer_pb2_grpc, query_pb2, snapshot_pb2_grpc
 from fabric_protos.peer.lifecycle import lifecycle_pb2
 
+from commonwatt_client._connection import ClientCertificate, Peer
 from commonwatt_client.admin import definition as definitions
 from commonwatt_client.admin import discovery
 from commonwatt_client.admin.blocks import Block, decode_block, read_config_block
@@ -33,11 +33,13 @@ from commonwatt_client.admin.refusals import refusal
 from commonwatt_client.admin.signing import Signatory
 from commonwatt_client.admin.snapshots import snapshot_query, snapshot_request
 from commonwatt_client.admin.transactions import Transaction, decode_processed_transaction
-from commonwatt_client.admin.transport import open_channel, rpc_failure
+from commonwatt_client.admin.transport import gateway_failure, open_channel, rpc_failure
 from commonwatt_client.admin.wire import parse, serialize
+from commonwatt_client.errors import GatewayError
+from commonwatt_client.gateway import connect
 from commonwatt_client.identity import Identity, certificate_hash
+from commonwatt_client.retry import RetryPolicy
 from commonwatt_client.signers import Signer
-from commonwatt_client.validation import ValidationCode
 
 _POLL_S = 0.2
 
@@ -82,7 +84,16 @@ class PeerAdmin:
         self._snapshots = snapshot_pb2_grpc.SnapshotStub(self._channel)
         self._discovery = protocol_pb2_grpc.DiscoveryStub(self._channel)
         self._tls_hash = certificate_hash(client_certificate) if client_certificate else b""
-        self._gateway = gateway_pb2_grpc.GatewayStub(self._channel)
+        self._gateway = connect(
+            Peer(address, tls_ca_cert=tls_ca, tls_server_name=server_name),
+            identity=identity,
+            signer=signer,
+            client_certificate=(
+                ClientCertificate(client_certificate, client_key)
+                if client_certificate and client_key
+                else None
+            ),
+        )
 
     async def __aenter__(self) -> Self:
         return self
@@ -94,6 +105,7 @@ class PeerAdmin:
 
     async def close(self) -> None:
         """Close the connection."""
+        await self._gateway.close()
         await self._channel.close()
 
     # Channels
@@ -335,31 +347,17 @@ class PeerAdmin:
     async def _submit_once(
         self, channel: str, function: str, argument: bytes, endorsers: tuple[str, ...]
     ) -> str:
-        transaction_id, proposal = await self.signatory.signed_proposal(
-            channel, "_lifecycle", function, (argument,)
-        )
-        call = {"timeout": self.timeout_s}
-        names = {"transaction_id": transaction_id, "channel_id": channel}
-        request = gateway_pb2.EndorseRequest(
-            **names, proposed_transaction=proposal, endorsing_organizations=endorsers
-        )
+        contract = self._gateway.get_network(channel).get_contract("_lifecycle")
         try:
-            envelope = (await self._gateway.Endorse(request, **call)).prepared_transaction
-            envelope.signature = await self.signatory.sign(envelope.payload)
-            await self._gateway.Submit(
-                gateway_pb2.SubmitRequest(**names, prepared_transaction=envelope), **call
+            outcome = await contract.submit(
+                function,
+                arguments=[argument],
+                endorsing_organizations=endorsers,
+                endorse_timeout_s=self.timeout_s,
+                submit_timeout_s=self.timeout_s,
+                commit_timeout_s=self.timeout_s,
+                retry=RetryPolicy(max_tries=1),  # a commit that does not come is asked for, not endorsed anew
             )
-            asked = gateway_pb2.CommitStatusRequest(**names, identity=self.signatory.identity.creator)
-            status = await self._gateway.CommitStatus(
-                gateway_pb2.SignedCommitStatusRequest(
-                    request=serialize(asked), signature=await self.signatory.sign(serialize(asked))
-                ),
-                **call,
-            )
-        except grpc.aio.AioRpcError as error:
-            raise rpc_failure(function, self.address, error) from error
-        if status.result != ValidationCode.VALID:
-            raise RefusedError(
-                f"{function} is invalid: {ValidationCode(status.result).name}", party=self.address
-            )
-        return transaction_id
+        except GatewayError as error:
+            raise gateway_failure(function, self.address, error) from error
+        return outcome.transaction_id

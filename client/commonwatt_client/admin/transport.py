@@ -14,7 +14,7 @@ from commonwatt_client.admin.errors import (
     TimedOutError,
 )
 from commonwatt_client.admin.refusals import refusal
-from commonwatt_client.errors import ConfigurationError
+from commonwatt_client.errors import ConfigurationError, ErrorDetail, GatewayError
 
 
 def open_channel(
@@ -37,12 +37,22 @@ def open_channel(
 
 def rpc_failure(action: str, address: str, error: grpc.aio.AioRpcError) -> AdminError:
     """The typed error for a failed call."""
-    code, text = error.code(), error.details() or error.code().name
-    said = [str(detail) for detail in parse_details(details_of(error))]
+    text = error.details() or error.code().name
+    return _failure(action, address, error.code(), text, parse_details(details_of(error)))
+
+
+def gateway_failure(action: str, address: str, error: GatewayError) -> AdminError:
+    """The typed error for a transaction that failed."""
+    return _failure(action, address, error.status, error.message, error.details)
+
+
+def _failure(
+    action: str, address: str, code: grpc.StatusCode | None, text: str, details: tuple[ErrorDetail, ...]
+) -> AdminError:
     if code is grpc.StatusCode.DEADLINE_EXCEEDED:
         return TimedOutError(f"cannot {action}: no answer in time", party=address)
-    failure = refusal(action, address, code.value[0], text, *said)
-    if code is grpc.StatusCode.UNAVAILABLE and not said and not isinstance(failure, NotReadyError):
+    failure = refusal(action, address, code.value[0] if code else 0, text, *map(str, details))
+    if code is grpc.StatusCode.UNAVAILABLE and not details and not isinstance(failure, NotReadyError):
         return ConnectionFailedError(
             f"cannot {action}",
             party=address,
