@@ -12,6 +12,8 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
+from rich.progress import DownloadColumn, Progress
 from rich.table import Table
 
 from commonwatt_network import explain_command
@@ -41,6 +43,8 @@ def register(app: typer.Typer) -> None:
     """Add the network's verbs to `app`."""
     app.add_typer(network_app, name="network")
     app.add_typer(topology_app, name="topology")
+    app.command("doctor")(doctor)
+    app.command("fabric")(fabric)
     explain_command.register(app)
 
 
@@ -162,6 +166,50 @@ def topology_samples(name: Annotated[str | None, typer.Argument(help="Print this
         typer.echo(samples[name], nl=False)
     else:
         raise UsageError(f"no sample {name}; there are: {', '.join(samples)}")
+
+
+def doctor(directory: DirectoryOption = None) -> None:
+    """Say what this machine can run and what is missing, one line each with the fix."""
+    from commonwatt_network.doctor import examine
+
+    findings = examine((directory or default_directory()).absolute())
+    for finding in findings:
+        mark = "[green]✓[/]" if finding.good else "[red]✗[/]" if finding.needed else "[yellow]-[/]"
+        out.print(f"{mark} {finding.what:18s} {escape(finding.says)}")
+    if any(finding.needed and not finding.good for finding in findings):
+        raise typer.Exit(1)
+
+
+def fabric(
+    version: Annotated[str, typer.Option(envvar="FABRIC_VERSION", help="The release to install.")] = "",
+    mirror: Annotated[
+        str, typer.Option(envvar="FABRIC_MIRROR", help="A mirror of the project's releases: its URL.")
+    ] = "",
+    archive: Annotated[
+        str, typer.Option(envvar="FABRIC_ARCHIVE", help="The archive itself: a file or a URL.")
+    ] = "",
+    sha256: Annotated[
+        str, typer.Option(envvar="FABRIC_SHA256", help="Its SHA-256; default: the one published with it.")
+    ] = "",
+    directory: DirectoryOption = None,
+) -> None:
+    """Download Hyperledger Fabric's programs for this machine, check and unpack them."""
+    from commonwatt_network.fabric_archive import VERSION, Source, install_fabric, release_source
+
+    digest = sha256 or None
+    source = (
+        Source(archive, digest) if archive else release_source(version or VERSION, mirror or None, digest)
+    )
+    with Progress(*Progress.get_default_columns(), DownloadColumn(), console=out, transient=True) as bar:
+        task = bar.add_task("Fabric", total=None)
+
+        def show(done: int, total: int | None) -> None:
+            bar.update(task, completed=done, total=total)
+
+        programs = asyncio.run(install_fabric((directory or default_directory()).absolute(), source, show))
+    out.print(
+        f"Hyperledger Fabric {programs.version_text} is in {programs.peer.parent}; use it with NETWORK=native"
+    )
 
 
 def _wanted_topology(source: str | None, communities: int | None, homes: int | None) -> Topology | None:

@@ -55,4 +55,5 @@ def _stop_all(layout: Layout) -> tuple[str, ...]:
 
 
 def _is_ours(path: Path) -> bool:
-    return path.name in OURS or path.name.startswith(".state.json.")
+    unfinished = (".state.json.", ".network.json.", ".fabric-")  # a command was killed while it wrote these
+    return path.name in OURS or path.name.startswith(unfinished)

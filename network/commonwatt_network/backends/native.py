@@ -61,9 +61,12 @@ class FabricPrograms:
         return ".".join(map(str, self.version))
 
 
-def find_fabric(directory: Path | None = None) -> FabricPrograms:
-    """Programs in FABRIC_BIN, in the network's own `fabric/bin`, or on PATH. Raises FabricNotFoundError."""
-    named = os.environ.get("FABRIC_BIN")
+def find_fabric(directory: Path | None = None, named: str | None = "") -> FabricPrograms:
+    """Programs in FABRIC_BIN (or the folder `named`), in the network's own `fabric/bin`, or on PATH.
+
+    Raises FabricNotFoundError.
+    """
+    named = os.environ.get("FABRIC_BIN") if named == "" else named
     own = directory / "fabric" / "bin" if directory else None
     if named:
         search, where = named, f"FABRIC_BIN={named}"

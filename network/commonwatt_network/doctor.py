@@ -1,0 +1,143 @@
+"""What this machine can run, and what is missing for the rest: one line each, with the fix."""
+
+from __future__ import annotations
+
+import os
+import resource
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from commonwatt_network.backends.native import FabricNotFoundError, find_fabric
+from commonwatt_network.errors import UsageError
+from commonwatt_network.layout import Layout
+from commonwatt_network.ports import PortInUseError, choose_first_port
+from commonwatt_network.state import read_state
+
+MEMORY_NEEDED_BYTES = 1 << 30
+DISK_NEEDED_BYTES = 1 << 30
+OPEN_FILES_NEEDED = 1024
+PORTS_NEEDED = 100
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing looked at. `needed`: whether the default network needs it."""
+
+    what: str
+    good: bool
+    says: str
+    needed: bool = False
+
+
+def examine(directory: Path) -> list[Finding]:
+    """Everything that decides what can be run with the network folder `directory`."""
+    return [
+        _python(),
+        _memory(),
+        _disk(directory),
+        _open_files(),
+        _ports(directory),
+        _folder(directory),
+        _native(directory),
+        _bft(directory),
+        _program("fabric-ca-server", "ca: fabric-ca", "install Fabric CA's release and put it on PATH"),
+        _compose(),
+        _program("kubectl", "NETWORK=kubernetes", "install kubectl and give it a cluster"),
+    ]
+
+
+def _python() -> Finding:
+    version = ".".join(map(str, sys.version_info[:3]))
+    good = sys.version_info >= (3, 11)
+    return Finding(
+        "Python", good, version if good else f"{version}: install Python 3.11 or later", needed=True
+    )
+
+
+def _memory() -> Finding:
+    available = psutil.virtual_memory().available
+    good = available >= MEMORY_NEEDED_BYTES
+    says = f"{available / 1e9:.1f} GB available"
+    return Finding(
+        "memory", good, says if good else f"{says}: close programs until 1 GB is free", needed=True
+    )
+
+
+def _disk(directory: Path) -> Finding:
+    existing = next(path for path in (directory, *directory.parents) if path.exists())
+    free = shutil.disk_usage(existing).free
+    good = free >= DISK_NEEDED_BYTES and os.access(existing, os.W_OK)
+    says = f"{free / 1e9:.1f} GB free in {existing}"
+    return Finding(
+        "disk", good, says if good else f"{says}: free 1 GB there, and be allowed to write", needed=True
+    )
+
+
+def _open_files() -> Finding:
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    good = limit == resource.RLIM_INFINITY or limit >= OPEN_FILES_NEEDED
+    return Finding(
+        "open files", good, str(limit) if good else f"{limit}: raise it with `ulimit -n 4096`", needed=True
+    )
+
+
+def _ports(directory: Path) -> Finding:
+    try:
+        first = choose_first_port(PORTS_NEEDED, directory)
+    except PortInUseError as error:
+        return Finding("ports", False, str(error), needed=True)
+    return Finding("ports", True, f"{first} and the next {PORTS_NEEDED - 1} are free", needed=True)
+
+
+def _folder(directory: Path) -> Finding:
+    try:
+        state = read_state(Layout(directory))
+    except UsageError as error:
+        return Finding("network folder", False, str(error), needed=True)
+    says = (
+        "no network yet" if state is None else f"{state.backend} network {state.topology.name} in {directory}"
+    )
+    return Finding("network folder", True, says, needed=True)
+
+
+def _native(directory: Path) -> Finding:
+    try:
+        fabric = find_fabric(directory)
+    except FabricNotFoundError as error:
+        return Finding("NETWORK=native", False, str(error))
+    good = fabric.version >= (2, 5)
+    says = f"Hyperledger Fabric {fabric.version_text} in {fabric.peer.parent}"
+    return Finding(
+        "NETWORK=native", good, says if good else f"{says}: 2.5 or later is needed; run `make fabric`"
+    )
+
+
+def _bft(directory: Path) -> Finding:
+    try:
+        version = find_fabric(directory).version
+    except FabricNotFoundError:
+        return Finding("consensus: bft", False, "needs Fabric 3; run `make fabric`")
+    good = version >= (3, 0)
+    return Finding("consensus: bft", good, "Fabric 3" if good else "needs Fabric 3; run `make fabric`")
+
+
+def _program(name: str, purpose: str, fix: str) -> Finding:
+    found = shutil.which(name)
+    return Finding(purpose, found is not None, found or f"{name} not found: {fix}")
+
+
+def _compose() -> Finding:
+    fix = "install a container engine with `docker compose`"
+    if shutil.which("docker") is None:
+        return Finding("NETWORK=compose", False, f"docker not found: {fix}")
+    try:
+        answer = subprocess.run(["docker", "compose", "version"], capture_output=True, text=True, timeout=20)
+    except (OSError, subprocess.SubprocessError) as error:
+        return Finding("NETWORK=compose", False, f"docker does not answer ({error}): start it")
+    good = answer.returncode == 0
+    return Finding("NETWORK=compose", good, answer.stdout.strip() if good else f"no compose plugin: {fix}")
