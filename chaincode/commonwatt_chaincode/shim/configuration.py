@@ -83,3 +83,13 @@ def config_from_environment(environment: Mapping[str, str] = os.environ) -> Serv
         plaintext=disabled in ("true", "1"),
         workers=int(workers),
     )
+
+
+def log_level_from_environment(environment: Mapping[str, str] = os.environ) -> str:
+    """CORE_CHAINCODE_LOGGING_LEVEL, as Fabric names it: debug, info, warning or error; INFO if not set."""
+    level = (environment.get("CORE_CHAINCODE_LOGGING_LEVEL") or "info").upper()
+    if level not in ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"):
+        raise ConfigurationError(
+            f"CORE_CHAINCODE_LOGGING_LEVEL is {level!r}; it takes debug, info, warning or error"
+        )
+    return level

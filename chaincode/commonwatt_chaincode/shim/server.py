@@ -20,7 +20,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from google.protobuf.message import DecodeError
 
-from .configuration import ServerConfig, config_from_environment
+from .configuration import ServerConfig, config_from_environment, log_level_from_environment
 from .contract import Contract, Handler
 from .dispatch import as_handler
 from .errors import ConfigurationError
@@ -71,10 +71,10 @@ async def serve(program: Program, config: ServerConfig, stop: asyncio.Event | No
 
 def run_from_environment(*contracts: Contract) -> int:
     """Serve contracts as the environment says; an exit code: 0 stopped on request, 2 wrong configuration."""
-    logging.basicConfig(
-        stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s"
-    )
     try:
+        logging.basicConfig(
+            level=log_level_from_environment(), format="%(asctime)s %(levelname)s %(name)s %(message)s"
+        )
         config = config_from_environment()
         asyncio.run(serve(contracts, config))
     except ConfigurationError as error:

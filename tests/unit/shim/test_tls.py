@@ -6,6 +6,7 @@ from pathlib import Path
 import grpc
 import pytest
 from commonwatt_chaincode.shim import ConfigurationError, ServerConfig, config_from_environment
+from commonwatt_chaincode.shim.configuration import log_level_from_environment
 from commonwatt_chaincode.shim.testing import WirePeer
 from commonwatt_chaincode.shim.testing.certificates import TlsFiles
 
@@ -102,6 +103,13 @@ async def test_files_that_do_not_fit_are_told(serving: Serving, tls: TlsFiles, t
         with pytest.raises(ConfigurationError, match=sentence):
             async with serving(plaintext=False, tls_cert=cert, tls_key=key):
                 raise AssertionError("it started")
+
+
+def test_the_log_level_is_fabric_s() -> None:
+    assert log_level_from_environment({}) == "INFO"
+    assert log_level_from_environment({"CORE_CHAINCODE_LOGGING_LEVEL": "debug"}) == "DEBUG"
+    with pytest.raises(ConfigurationError, match="'LOUD'; it takes debug"):
+        log_level_from_environment({"CORE_CHAINCODE_LOGGING_LEVEL": "loud"})
 
 
 def test_a_wrong_configuration_ends_the_process_with_one_line(server_process: ServerProcess) -> None:
