@@ -6,9 +6,9 @@
     from commonwatt_client import connect_network_file
 
     async def main():
-        async with connect_network_file(".commonwatt/network.json", "newtown", "home001") as gateway:
+        async with connect_network_file(".commonwatt/network.json", "newtown", "operator") as gateway:
             market = gateway.get_network("newtown").get_contract("market")
-            print(await market.submit_transaction("submit_request", '{"round": 1, "energy_wh": 500}'))
+            print(await market.submit_transaction("open_round", '{"minute": 600}'))
 
     asyncio.run(main())
 

@@ -31,7 +31,7 @@ def connect(
 
         async with connect(Peer("127.0.0.1:7051", "ca.crt"), identity=identity, signer=signer) as gateway:
             contract = gateway.get_network("newtown").get_contract("market")
-            print(await contract.evaluate_transaction("get_market"))
+            print(await contract.evaluate_transaction("get_parameters", "{}"))
 
     Nothing is sent until the first call. Without a signer every message must be signed elsewhere. Several peers are
     used one at a time: the next one once no connection to the present one can be had. Raises ConfigurationError.

@@ -4,9 +4,9 @@
 
     from commonwatt_client.sync import connect_network_file
 
-    with connect_network_file(".commonwatt/network.json", "newtown", "home001") as gateway:
+    with connect_network_file(".commonwatt/network.json", "newtown", "operator") as gateway:
         market = gateway.get_network("newtown").get_contract("market")
-        print(market.submit_transaction("submit_request", '{"round": 1, "energy_wh": 500}'))
+        print(market.submit_transaction("open_round", '{"minute": 600}'))
 
 Values, errors, identities, signers and policies are those of `commonwatt_client`. A gateway and what it gives may be
 used by several threads at once; one event stream by one thread, while any other may close it.
