@@ -211,8 +211,6 @@ def _channel_id(request: web.Request) -> str:
 def _updated_channel(envelope: Any) -> str:
     try:
         payload, header, _ = headers_of(envelope)
-        if not payload.HasField("header"):
-            raise RequestError(400, "invalid config update envelope: bad header")
         if header.type != common_pb2.CONFIG_UPDATE:
             raise RequestError(400, "invalid config update envelope: bad type")
         if not header.channel_id:
@@ -220,7 +218,8 @@ def _updated_channel(envelope: Any) -> str:
         wrapped = configtx_pb2.ConfigUpdateEnvelope.FromString(payload.data)
         update = configtx_pb2.ConfigUpdate.FromString(wrapped.config_update)
     except (BlockError, DecodeError) as error:
-        raise RequestError(400, "invalid config update envelope: bad payload") from error
+        what = "header" if str(error) == "header not set" else "payload"
+        raise RequestError(400, f"invalid config update envelope: bad {what}") from error
     return str(update.channel_id)
 
 

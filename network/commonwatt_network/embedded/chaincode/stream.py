@@ -100,7 +100,10 @@ class ChaincodeStream(asyncio.Protocol):
     def send(self, message: bytes) -> None:
         """Queue a message; it leaves at the end of this turn of the event loop, as far as flow control lets it."""
         self._output += b"\x00" + struct.pack(">I", len(message)) + message
-        if not self._flushing:
+        self._flush_soon()
+
+    def _flush_soon(self) -> None:
+        if self._output and not self._flushing:
             self._flushing = True
             asyncio.get_running_loop().call_soon(self._flush)
 
@@ -202,7 +205,7 @@ class ChaincodeStream(asyncio.Protocol):
             elif name == MAX_FRAME_SIZE:
                 self._frame_size = value
         self._write(_frame(SETTINGS, ACK, 0))
-        self._flush()
+        self._flush_soon()
 
     def _widen(self, stream_id: int, payload: bytes) -> None:
         increment = int.from_bytes(payload, "big") & LONGEST_WINDOW
@@ -210,7 +213,7 @@ class ChaincodeStream(asyncio.Protocol):
             self._connection_window += increment
         else:
             self._stream_window += increment
-        self._flush()
+        self._flush_soon()
 
     def _write(self, content: bytes) -> None:
         if self._transport is not None:

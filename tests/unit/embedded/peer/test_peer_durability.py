@@ -1,0 +1,124 @@
+"""Nothing that was reported committed is lost: a process killed under load, torn and damaged ledger files."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+from commonwatt_client import ClientError, Contract
+from commonwatt_network.embedded.ledger import Ledger, LedgerDamaged
+from commonwatt_network.testing import TestNetwork, run_embedded_network
+
+KILLS = 2
+
+
+async def _write_until_cut_off(
+    kv: Contract, label: str, committed: list[str], reached: asyncio.Event
+) -> None:
+    enough = len(committed) + 60
+    for number in range(10_000):
+        key = f"{label}-{number}"
+        try:
+            await kv.submit_transaction("put", key, key)
+        except ClientError:
+            return
+        committed.append(key)
+        if len(committed) >= enough:
+            reached.set()
+
+
+async def test_a_killed_process_loses_nothing_that_it_reported(ledger: TestNetwork) -> None:
+    """The network of the fixture is stopped; a process of its own goes on with its folders, and is killed twice."""
+    configuration = ledger.nodes.layout.configuration / "embedded" / "embedded.json"
+    ready = ledger.nodes.layout.configuration / "embedded" / "ready.json"
+    await ledger.network.stop()
+    committed: list[str] = []
+    for turn in range(KILLS + 1):
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "commonwatt_network.embedded", str(configuration)
+        )
+        try:
+            async with asyncio.timeout(20):
+                while not ready.exists():
+                    assert process.returncode is None
+                    await asyncio.sleep(0.02)
+            async with ledger.connect("newtown") as gateway:
+                kv = gateway.get_network("newtown").get_contract("kv")
+                for key in committed:
+                    assert await kv.evaluate_transaction("get", key) == key.encode()
+                if turn == KILLS:
+                    break
+                reached = asyncio.Event()
+                writers = [
+                    asyncio.create_task(_write_until_cut_off(kv, f"{turn}-{writer}", committed))
+                    for writer in range(8)
+                ]
+                async with asyncio.timeout(30):
+                    await reached.wait()
+                os.kill(process.pid, signal.SIGKILL)
+                await asyncio.wait_for(asyncio.gather(*writers), 60)
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+            ready.unlink(missing_ok=True)
+    heights = set()
+    for name in ("peer0.newtown", "peer0.grid"):
+        kept = Ledger(ledger.nodes.layout.ledgers / name / "channels" / "newtown" / "ledger.sqlite")
+        rows = kept._database.execute("select * from state order by namespace, key").fetchall()
+        public = [row for row in rows if "$$p" not in row[0]]
+        heights.add((kept.height, kept.last_hash, hash(tuple(public))))
+        kept.close()
+    assert len(heights) == 1
+
+
+async def test_a_peer_whose_last_blocks_are_torn_off_fetches_them_again(tmp_path: Path) -> None:
+    async with run_embedded_network(tmp_path) as network:
+        directory = network.nodes.layout.ledgers / "peer0.grid" / "channels" / "newtown"
+        before = {path: path.read_bytes() for path in directory.iterdir()}
+        assert before
+    path = directory / "ledger.sqlite-wal"
+    kept = Ledger(directory / "ledger.sqlite")
+    height = kept.height
+    kept.close()
+    path.write_bytes(b"\x37\x7f\x06\x82 torn in the middle of a fram")
+    again = Ledger(directory / "ledger.sqlite")
+    assert again.height == height
+    again.close()
+
+
+def test_a_file_that_is_no_ledger_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.sqlite"
+    path.write_bytes(b"something else entirely, longer than a header of SQLite " * 40)
+    with pytest.raises(LedgerDamaged, match="not a readable ledger .* delete the file"):
+        Ledger(path)
+
+
+async def test_a_last_block_with_other_contents_is_refused(tmp_path: Path) -> None:
+    async with run_embedded_network(tmp_path) as network:
+        path = network.nodes.layout.ledgers / "peer0.grid" / "channels" / "newtown" / "ledger.sqlite"
+    damaged = Ledger(path)
+    block = damaged.block(damaged.height - 1)
+    assert block is not None
+    block.data.data[0] = b"another transaction"
+    damaged._database.execute("update blocks set content = ?", (block.SerializeToString(),))
+    damaged.close()
+    with pytest.raises(LedgerDamaged, match="does not have the contents that its header names"):
+        Ledger(path)
+
+
+async def test_calls_over_the_limit_are_refused_as_by_a_real_peer(tmp_path: Path) -> None:
+    async with run_embedded_network(tmp_path, settings={"gateway_concurrency_limit": 1}) as network:
+        async with network.connect("newtown") as gateway:
+            contract = gateway.get_network("newtown").get_contract("qscc")
+            calls = [contract.evaluate_transaction("GetChainInfo", "newtown") for _ in range(20)]
+            results = await asyncio.gather(*calls, return_exceptions=True)
+        refused = [str(result) for result in results if isinstance(result, ClientError)]
+        for text in refused:
+            assert "too many requests for /gateway.Gateway, exceeding concurrency limit (1)" in text
+        assert len(refused) < len(results)
