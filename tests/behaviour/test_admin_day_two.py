@@ -188,6 +188,8 @@ async def test_an_organisation_comes_and_goes_by_majority(nodes: Nodes, change: 
 async def test_an_orderer_leaves_and_comes_back_while_trade_goes_on(
     nodes: Nodes, change: Any, peer: PeerAdmin
 ) -> None:
+    if find_fabric().version_text.startswith("2."):
+        pytest.skip("an orderer of Fabric 2.5 notices only after ten minutes that it was removed")
     before = await peer.fetch_config(CHANNEL)
     last = nodes.orderers[-1]
     consenter = next(each for each in before.consenters if each.address == last.address)
