@@ -25,6 +25,7 @@ class Standing:
     midnight_s: int
     accounts: Mapping[str, Account]
     last_round: int
+    market_time: int
 
 
 async def prepare(
@@ -37,7 +38,8 @@ async def prepare(
 ) -> Standing:
     """Configure the channel if it is new, register its homes, and find the next day to simulate.
 
-    A channel that has been simulated before goes on with its next day: its clock only moves forward.
+    A new channel begins with `first_day`; one that has been simulated before goes on with its next day, since its
+    clock only moves forward.
 
     Raises:
         UsageFault: the channel runs on a live clock.
@@ -54,17 +56,25 @@ async def prepare(
     )
     latest_s = max(described["market_time"], *(one["metered_until"] or 0 for one in batteries))
     offset_s = rules.utc_offset_min * MINUTE_S
-    midnight_s = -(-(latest_s + offset_s) // DAY_S) * DAY_S - offset_s
+    next_midnight_s = -(-(latest_s + offset_s) // DAY_S) * DAY_S - offset_s
+    unused = all(one["metered_until"] is None for one in batteries)
+    midnight_s = next_midnight_s
+    if unused:
+        midnight_s = max(next_midnight_s, _midnight_s(first_day, rules.utc_offset_min))
     accounts = {one["home"]: Account(one["battery_wh"], one["reserved_wh"]) for one in batteries}
-    for one in batteries:
-        await _catch_up(calls, one, midnight_s)
-    return Standing(rules, midnight_s, accounts, described["last_round"])
+    await _in_turn_of(16, [_catch_up(calls, one, midnight_s) for one in batteries])
+    return Standing(rules, midnight_s, accounts, described["last_round"], described["market_time"])
 
 
 def parameters_of(described: Mapping[str, Any]) -> Parameters:
     """Parameters from the contract's JSON."""
     tou = tuple(Band(*band) for band in described["tou"])
     return Parameters(**{**described, "tou": tou})
+
+
+def _midnight_s(day: date, utc_offset_min: int) -> int:
+    """0:00 local time of a date, in epoch seconds."""
+    return int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()) - utc_offset_min * MINUTE_S
 
 
 async def _configured(calls: MarketCalls, first_day: date, changes: Mapping[str, Any]) -> Result:
@@ -74,8 +84,7 @@ async def _configured(calls: MarketCalls, first_day: date, changes: Mapping[str,
         if refusal.code != "not_configured":
             raise
         offset_min = changes.get("utc_offset_min", Parameters().utc_offset_min)
-        midnight = datetime(first_day.year, first_day.month, first_day.day, tzinfo=UTC)
-        at = int(midnight.timestamp()) - offset_min * MINUTE_S
+        at = _midnight_s(first_day, offset_min)
         await calls.submit(
             OPERATOR, "configure", {"clock": "simulated", "at": at, "parameters": dict(changes)}
         )

@@ -1,0 +1,95 @@
+"""When transactions are meant to be sent: schedules of intended times, drawn once and known to every worker."""
+
+import csv
+import math
+import random
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from commonwatt_loadgen.errors import UsageFault
+
+SHAPES = (
+    "constant:RATE",
+    "poisson:RATE",
+    "step:RATE,RATE,...",
+    "ramp:FROM-TO",
+    "spike:RATExFACTOR",
+    "replay:FILE",
+)
+
+
+def intended_times(shape: str, duration_s: float, seed: int) -> list[float]:
+    """Seconds from the start at which a transaction is to be sent, ascending; rates are per second.
+
+    `step` holds each rate for an equal share of the time, `ramp` rises evenly, `spike` multiplies the rate in the
+    middle fifth, `replay` takes the times in the first column of a CSV file.
+
+    Raises:
+        UsageFault: the shape is none of `SHAPES`.
+    """
+    kind, _, text = shape.partition(":")
+    try:
+        if kind == "replay":
+            return _replayed(Path(text), duration_s)
+        if kind == "poisson":
+            return list(_poisson(float(text), duration_s, seed))
+        rate, highest = _rate_of(kind, text, duration_s)
+    except ValueError as error:
+        raise UsageFault(f"--rate {shape}: is none of {', '.join(SHAPES)}") from error
+    if not 0 < highest <= 1_000_000:
+        raise UsageFault(f"--rate {shape}: rates are above 0 and at most 1,000,000 per second")
+    return list(_even(rate, duration_s))
+
+
+def _rate_of(kind: str, text: str, duration_s: float) -> tuple[Callable[[float], float], float]:
+    """The rate as a function of time, and the highest."""
+    if kind == "constant":
+        rate = float(text)
+        return (lambda _: rate), rate
+    if kind == "step":
+        rates = [float(part) for part in text.split(",")]
+        return (lambda t: rates[min(len(rates) - 1, int(t / duration_s * len(rates)))]), max(rates)
+    if kind == "ramp":
+        low, high = (float(part) for part in text.split("-"))
+        return (lambda t: low + (high - low) * t / duration_s), max(low, high)
+    if kind == "spike":
+        base, factor = (float(part) for part in text.split("x"))
+        return (lambda t: base * factor if 0.4 <= t / duration_s < 0.6 else base), base * max(1.0, factor)
+    raise ValueError(kind)
+
+
+def _even(rate: Callable[[float], float], duration_s: float) -> Iterator[float]:
+    """Evenly spaced at the rate of the moment."""
+    moment = 0.0
+    while moment < duration_s:
+        yield moment
+        now = rate(moment)
+        moment += 1 / now if now > 0 else 0.1
+
+
+def _poisson(rate: float, duration_s: float, seed: int) -> Iterator[float]:
+    if not 0 < rate <= 1_000_000 or not math.isfinite(rate):
+        raise ValueError(rate)
+    draws = random.Random(seed)  # noqa: S311 - arrivals, not secrets
+    moment = draws.expovariate(rate)
+    while moment < duration_s:
+        yield moment
+        moment += draws.expovariate(rate)
+
+
+def _replayed(path: Path, duration_s: float) -> list[float]:
+    times = []
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            for line, fields in enumerate(csv.reader(file), 1):
+                try:
+                    times.append(float(fields[0]))
+                except (ValueError, IndexError) as error:
+                    if line > 1:
+                        raise UsageFault(
+                            f"{path}:{line}: no number of seconds in the first column"
+                        ) from error
+    except OSError as error:
+        raise UsageFault(f"{path}: cannot be read: {error.strerror}") from error
+    first = min(times, default=0.0)
+    return sorted(time - first for time in times if time - first < duration_s)

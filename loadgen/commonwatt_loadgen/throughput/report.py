@@ -1,0 +1,176 @@
+"""The report of a throughput test."""
+
+from typing import Any
+
+from commonwatt_loadgen.report.figure import (
+    BATTERY_COLOUR,
+    CYCLE,
+    GRID_COLOUR,
+    NEIGHBOUR_COLOUR,
+    Cell,
+    Figure,
+    Table,
+    canvas,
+    svg_of,
+)
+from commonwatt_loadgen.report.page import Page, Section, Tile, render
+
+Json = dict[str, Any]
+
+
+def load_report(summary: Json) -> str:
+    """The HTML of the summary."""
+    run, generator = summary["run"], summary["generator"]
+    total = summary["latency_ms"].get("total", {})
+    tiles = [
+        Tile(
+            f"{summary['committed_per_s']:.1f} tx/s",
+            f"committed, {summary['outcomes']['committed']:,} in all",
+        ),
+        Tile(f"{total.get('p50', 0):,.0f} ms", "median latency from the intended send time"),
+        Tile(f"{total.get('p95', 0):,.0f} ms", "95th percentile"),
+        Tile("passed" if summary["passed"] else "FAILED", "thresholds"),
+    ]
+    lead = (
+        f"{run['rate']} for {run['duration_s']:g} s, {run['mode']}, {run['workers']} "
+        f"{'worker' if run['workers'] == 1 else 'workers'}, on the {run['backend']} network “{run['network']}”."
+    )
+    limit = (
+        "The generator itself was the limit: use more workers."
+        if generator["was_the_limit"]
+        else "It kept its schedule."
+    )
+    sections = [
+        Section(
+            "Outcomes",
+            "Only committed transactions count as throughput.",
+            tables=[_thresholds(summary), _outcomes(summary)],
+        ),
+        Section(
+            "Latency",
+            f"The generator used {generator['cpu_percent_of_a_core']:.0f} % of a core and sent at most "
+            f"{generator['lag_p99_ms']:.1f} ms late (99th percentile). {limit}",
+            tables=[_latencies(summary)],
+            figures=[_rates(summary), _longest(summary)],
+        ),
+    ]
+    if summary["resources"]:
+        sections.append(
+            Section(
+                "The network's processes",
+                figures=[
+                    _resources(summary, "cpu_percent", "Processor time", "% of a core"),
+                    _resources(summary, "memory_mb", "Memory", "MB"),
+                ],
+            )
+        )
+    footer = ["Every field of summary.json is explained in its own `definitions`."]
+    if run["backend"] == "embedded":
+        footer.append("The embedded network's speed is its own and says nothing about Hyperledger Fabric's.")
+    return render(Page("A network under load", lead, tiles, sections, footer))
+
+
+def _thresholds(summary: Json) -> Table:
+    rows: list[list[Cell]] = [
+        [one["name"], one["limit"], one["value"], "met" if one["met"] else "NOT MET"]
+        for one in summary["thresholds"]
+    ]
+    return Table(["threshold", "limit", "measured", ""], rows)
+
+
+def _outcomes(summary: Json) -> Table:
+    meanings = summary["definitions"]["outcomes"]
+    rows: list[list[Cell]] = [
+        [name, count, meanings[name], summary["first_errors"].get(name, "")[:160]]
+        for name, count in summary["outcomes"].items()
+    ]
+    return Table(["outcome", "transactions", "meaning", "first seen"], rows)
+
+
+def _latencies(summary: Json) -> Table:
+    phases = summary["latency_ms"]
+    headers = list(next(iter(phases.values()), {}))
+    meanings = summary["definitions"]
+    rows: list[list[Cell]] = [
+        [f"{name}: {meanings[name]}", *(values[header] for header in headers)]
+        for name, values in phases.items()
+    ]
+    return Table(["phase", *headers], rows)
+
+
+def _rates(summary: Json) -> Figure:
+    rows = summary["seconds"]
+    drawing = canvas()
+    axes = drawing.subplots()
+    axes.step(
+        [row[0] for row in rows], [row[1] for row in rows], where="post", color=GRID_COLOUR, label="intended"
+    )
+    axes.step(
+        [row[0] for row in rows],
+        [row[2] for row in rows],
+        where="post",
+        color=BATTERY_COLOUR,
+        label="committed",
+    )
+    axes.set_ylim(bottom=0)
+    axes.set_xlabel("second")
+    axes.set_ylabel("transactions/s")
+    axes.grid(axis="y", alpha=0.25)
+    axes.legend(frameon=False)
+    return Figure(
+        "rates",
+        "Intended and committed",
+        "By the second in which a transaction was due, and in which its commit was known.",
+        "",
+        svg_of(drawing, "rates", "Transactions per second: intended and committed"),
+        Table(["second", "intended", "committed"], [row[:3] for row in rows]),
+    )
+
+
+def _longest(summary: Json) -> Figure:
+    rows = summary["seconds"]
+    drawing = canvas()
+    axes = drawing.subplots()
+    axes.step([row[0] for row in rows], [row[3] for row in rows], where="post", color=NEIGHBOUR_COLOUR)
+    axes.set_ylim(bottom=0)
+    axes.set_xlabel("second")
+    axes.set_ylabel("ms")
+    axes.grid(axis="y", alpha=0.25)
+    return Figure(
+        "longest",
+        "The longest latency of each second",
+        "From the intended send time, by the second in which the transaction was due.",
+        "",
+        svg_of(drawing, "longest", "Longest latency by second"),
+        Table(["second", "longest, ms"], [[row[0], row[3]] for row in rows]),
+    )
+
+
+def _resources(summary: Json, field: str, title: str, unit: str) -> Figure:
+    samples = summary["resources"]
+    names = list(dict.fromkeys(one["process"] for one in samples))
+    drawing = canvas()
+    axes = drawing.subplots()
+    for place, name in enumerate(names):
+        mine = [one for one in samples if one["process"] == name]
+        axes.plot(
+            [one["at_s"] for one in mine],
+            [one[field] for one in mine],
+            color=CYCLE[place % len(CYCLE)],
+            label=name,
+        )
+    axes.set_ylim(bottom=0)
+    axes.set_xlabel("s")
+    axes.set_ylabel(unit)
+    axes.grid(axis="y", alpha=0.25)
+    axes.legend(frameon=False, fontsize=8)
+    rows: list[list[Cell]] = [[one["process"], one["at_s"], one[field]] for one in samples]
+    key = field.replace("_", "-")
+    return Figure(
+        key,
+        title,
+        "One line per process.",
+        "",
+        svg_of(drawing, key, title),
+        Table(["process", "s", unit], rows),
+    )
