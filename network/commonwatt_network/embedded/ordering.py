@@ -7,7 +7,6 @@ When a block is cut
 - besides, because this orderer serves one machine: as soon as every subscriber of the process has finished the
   block before. If that block was cut less than 100 ms ago and it or this one carries several transactions, the
   channel is under load and the cut lingers 10 ms longer, so that a block carries more of them.
-
   `cut_when_idle=False` turns this rule off.
 
 A block is written before any subscriber sees it.
