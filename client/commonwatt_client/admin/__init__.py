@@ -19,6 +19,7 @@ from commonwatt_client.admin.configuration import (
     Organization,
     read_channel_config,
 )
+from commonwatt_client.admin.configuration_checks import find_mistakes
 from commonwatt_client.admin.configuration_edits import (
     APPLICATION,
     ORDERER,
@@ -121,6 +122,7 @@ __all__ = [
     "compute_update",
     "decode_block",
     "decode_transaction",
+    "find_mistakes",
     "orderers_that_signed",
     "package_ccaas",
     "parse_signature_policy",
