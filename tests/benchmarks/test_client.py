@@ -1,13 +1,14 @@
 """Our client beside the official Node client: one network, the same load, alternating runs; memory; replay.
 
-Prints committed transactions per second and the client's CPU time per transaction for both, the resident memory over
-20,000 submits, and how fast as many events are replayed from block 0. COUNT changes the 20,000.
+Prints committed transactions per second and the client's CPU time per transaction for both (and for fabric-sdk-py), the
+resident memory over 20,000 submits, and how fast as many events are replayed from block 0. COUNT changes the 20,000.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import secrets
 import subprocess
 import sys
 import time
@@ -18,12 +19,14 @@ import pytest
 
 from ..behaviour.conftest import network  # noqa: F401
 from ..behaviour.probe_network import COLLECTIONS, MEMBERS, PROBE, Probe
+from ..interop.fabric_sdk_py.installed import query_and_invoke
 from ..interop.node.installed import node_client, run_node_client
 
 ALL = "AND('NewtownMSP.member', 'GridMSP.member')"
 IN_FLIGHT = 200
 PER_RUN = 1_500
 ROUNDS = 2
+ONE_BY_ONE = 60
 COUNT = int(os.environ.get("COUNT", "20000"))
 
 
@@ -64,6 +67,19 @@ async def test_beside_the_node_client(network: Any, tmp_path: Path) -> None:  # 
         )
         assert all(result["failed"] == 0 for result in results)
     print(f"{network.backend}: ours / node = {rates['ours'] / rates['node']:.2f}")
+
+
+@pytest.mark.timeout(900)
+async def test_beside_fabric_sdk_py(network: Any, tmp_path: Path) -> None:  # noqa: F811
+    """One at a time, as that SDK needs it, with one endorser; its figure is of the 1.4 protocol."""
+    await ready(network, "one", MEMBERS)
+    theirs = query_and_invoke(network, tmp_path, "one", f"s{secrets.token_hex(4)}", count=ONE_BY_ONE)
+    ours = run_python_client(network, tmp_path, "one", transaction="put", count=ONE_BY_ONE, inFlight=1)
+    for name, result in (("ours", ours), ("fabric-sdk-py", theirs)):
+        print(
+            f"\n{network.backend} ({network.version}), one at a time, {name}: {ONE_BY_ONE / result['seconds']:.1f} "
+            f"committed/s, client CPU {1000 * result['cpu_s'] / ONE_BY_ONE:.2f} ms per transaction"
+        )
 
 
 @pytest.mark.timeout(900)
