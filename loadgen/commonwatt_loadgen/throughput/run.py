@@ -2,7 +2,7 @@
 
 import asyncio
 import multiprocessing
-import time
+import threading
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -19,12 +19,11 @@ from commonwatt_loadgen.simulate.latency import milliseconds, new_histogram
 from commonwatt_loadgen.throughput.arrivals import intended_times
 from commonwatt_loadgen.throughput.outcomes import COMMITTED, MEANINGS, OUTCOMES
 from commonwatt_loadgen.throughput.resources import ResourceSampler
-from commonwatt_loadgen.throughput.worker import PHASES, Report, Share, work
+from commonwatt_loadgen.throughput.worker import PHASES, Report, Share, enter, work
 from commonwatt_loadgen.throughput.workload import prepare_workload
 
 Json = dict[str, Any]
 
-_LEAD_S = 2.0  # for the workers to start and load their identities
 _PERCENTILES = (50, 90, 95, 99, 99.9, 100)
 _LAG_LIMIT_MS = 50.0  # beyond it the generator itself falls behind its schedule
 
@@ -73,14 +72,12 @@ def load(options: LoadOptions) -> Json:
         raise UsageFault(f"--rate {options.rate}: nothing to send within {options.duration_s:g} s")
     network = read_network_file(options.network_file or default_path())
     workload = asyncio.run(prepare_workload(network, network.communities[0], len(times)))
-    begin_at = time.time() + _LEAD_S
     shares = [
         Share(
             network.path,
             workload,
             tuple(range(place, len(times), options.workers)),
             tuple(times[place :: options.workers]),
-            begin_at,
             options.timeout_s,
             -(-options.in_flight // options.workers),
         )
@@ -95,9 +92,11 @@ def load(options: LoadOptions) -> Json:
 
 def _reports(shares: Sequence[Share]) -> list[Report]:
     try:
-        with ProcessPoolExecutor(len(shares), mp_context=multiprocessing.get_context("spawn")) as pool:
+        context = multiprocessing.get_context("spawn")
+        ready = context.Barrier(len(shares))
+        with ProcessPoolExecutor(len(shares), context, initializer=enter, initargs=(ready,)) as pool:
             return list(pool.map(work, shares))
-    except BrokenProcessPool as error:
+    except (BrokenProcessPool, threading.BrokenBarrierError) as error:
         raise IncompleteRun("a worker process was lost; its transactions are unaccounted for") from error
 
 

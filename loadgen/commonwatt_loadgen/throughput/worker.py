@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from typing import Any
 
@@ -14,18 +15,19 @@ from commonwatt_loadgen.simulate.latency import new_histogram
 from commonwatt_loadgen.throughput.outcomes import COMMITTED, classify_code, classify_error
 from commonwatt_loadgen.throughput.workload import TRANSACTION, Workload
 
+_READY_TIMEOUT_S = 60.0
+_LEAD_S = 0.1
 PHASES = ("total", "endorse", "order", "commit", "lag")
 
 
 @dataclass(frozen=True)
 class Share:
-    """What one worker is to do: numbers and intended times of its transactions, and when to begin (time.time)."""
+    """What one worker is to do: numbers and intended times of its transactions."""
 
     network_file: Path
     workload: Workload
     numbers: tuple[int, ...]
     times_s: tuple[float, ...]
-    begin_at: float
     timeout_s: float
     in_flight: int = 0  # above 0: closed loop, so many at once, without intended times
 
@@ -53,6 +55,14 @@ class _Measured:
         self.histograms[name].record_value(max(1, round(elapsed_s * 1_000_000)))
 
 
+_start: list[Barrier] = []  # where this process waits until all workers are ready
+
+
+def enter(barrier: Barrier) -> None:
+    """Prepare a worker process."""
+    _start.append(barrier)
+
+
 def work(share: Share) -> Report:
     """Do a share of the load; run in a process of its own."""
     return asyncio.run(_work(share))
@@ -70,8 +80,8 @@ async def _work(share: Share) -> Report:
             identity, signer = network_file_user(share.network_file, organization, user)
             gateway = connect(connection, identity=identity, signer=signer, timeouts=timeouts)
             contracts[user] = gateway.get_network(share.workload.channel).get_contract("market")
-        await asyncio.sleep(max(0.0, share.begin_at - time.time()))
-        offset = time.monotonic() - (time.time() - share.begin_at)
+        await asyncio.to_thread(_start[0].wait, _READY_TIMEOUT_S)
+        offset = time.monotonic() + _LEAD_S
         if share.in_flight:
             await _closed_loop(share, contracts, measured, offset)
         else:
