@@ -1,0 +1,116 @@
+"""Summaries add up, and reports are whole, self-contained HTML."""
+
+from html.parser import HTMLParser
+
+import pytest
+from commonwatt_chaincode.market.parameters import Parameters
+from commonwatt_loadgen.hems.agent import HomeAgent
+from commonwatt_loadgen.hems.community import make_community
+from commonwatt_loadgen.inprocess import InProcessMarket
+from commonwatt_loadgen.paper.report import paper_report
+from commonwatt_loadgen.paper.sweeps import experiments, run_all, summary_of
+from commonwatt_loadgen.report.simulation import simulation_report
+from commonwatt_loadgen.simulate.summary import DEFINITIONS, community_summary
+from commonwatt_loadgen.traces import default_types
+
+
+class Outline(HTMLParser):
+    """Collects what a check needs of a page."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ids: list[str] = []
+        self.tags: dict[str, int] = {}
+        self.unlabelled = 0
+        self.outside: list[str] = []
+
+    def handle_starttag(self, tag, attributes):
+        values = dict(attributes)
+        self.tags[tag] = self.tags.get(tag, 0) + 1
+        if "id" in values:
+            self.ids.append(values["id"])
+        if tag == "svg" and not (values.get("role") == "img" and values.get("aria-label")):
+            self.unlabelled += 1
+        for name in ("src", "href", "xlink:href"):
+            if values.get(name, "#").startswith(("http", "//", "/")):
+                self.outside.append(values[name])
+
+
+def checked(html: str) -> Outline:
+    outline = Outline()
+    outline.feed(html)
+    assert outline.unlabelled == 0
+    assert outline.outside == []
+    assert "script" not in outline.tags
+    assert len(outline.ids) == len(set(outline.ids))
+    assert outline.tags["svg"] == outline.tags["details"] == outline.tags["figure"]
+    return outline
+
+
+@pytest.fixture(scope="module")
+def summary():
+    rules = Parameters()
+    homes = make_community(
+        default_types(),
+        [f"home{number:03d}" for number in range(20)],
+        prosumer_share_ppm=400_000,
+        storage_wh=5000,
+        seed=1,
+        strategies=["suggested", "zero-intelligence"],
+    )
+    agents = [HomeAgent(home, rules, 1) for home in homes]
+    market = InProcessMarket(rules)
+    days = [market.run_day(agents, day) for day in range(2)]
+    return {
+        "definitions": DEFINITIONS,
+        "run": {
+            "seed": 1,
+            "days": 2,
+            "share_percent": 40.0,
+            "first_day": "2012-11-01",
+            "network": "<newtown>",
+            "backend": "embedded",
+            "source": "the default types",
+        },
+        "communities": [{"channel": "newtown", **community_summary(homes, days, rules)}],
+        "performance": {},
+    }
+
+
+def test_the_summary_adds_up(summary):
+    community = summary["communities"][0]
+    totals = community["totals"]
+    assert totals["money_balances"]
+    for name in (
+        "use_wh",
+        "generation_wh",
+        "direct_wh",
+        "own_wh",
+        "p2p_wh",
+        "grid_wh",
+        "charged_wh",
+        "spill_wh",
+    ):
+        assert sum(hour[name] for hour in community["hours"]) == totals[name]
+    assert sum(slot["p2p_wh"] for slot in community["half_hours"]) == totals["p2p_wh"]
+    assert sum(pair["energy_wh"] for pair in community["trades"]) == totals["p2p_wh"]
+    assert sum(home["amount_naud"] for home in community["homes"]) == totals["amount_naud"]
+    assert sum(row["revenue_naud"] for row in community["strategies"]) == totals["p2p_amount_naud"]
+    assert totals["use_wh"] == totals["direct_wh"] + totals["own_wh"] + totals["p2p_wh"] + totals["grid_wh"]
+    assert community["half_hours"][-1]["battery_max_wh"] <= 5000
+
+
+def test_the_simulation_report_is_whole(summary):
+    html = simulation_report(summary)
+    checked(html)
+    assert "<newtown>" not in html
+
+
+def test_the_paper_is_summarised_and_reported():
+    wanted = experiments(1)
+    assert len(wanted) == len(set(wanted)) == 39
+    summary = summary_of(run_all(wanted, 1, lambda _: None), 1)
+    nsw = next(one for one in summary["shares"]["NSW"] if one["share_percent"] == 50)
+    assert 45 < nsw["consumers"]["mean"] < 65
+    assert abs(nsw["counts"]["requests"] - 1141) < 60
+    checked(paper_report(summary))

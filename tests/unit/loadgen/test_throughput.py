@@ -1,0 +1,102 @@
+"""Arrivals, outcome classes and the knee."""
+
+import grpc
+import pytest
+from commonwatt_client import CommitError, EndorseError, ErrorDetail, ValidationCode
+from commonwatt_loadgen.errors import UsageFault
+from commonwatt_loadgen.throughput.arrivals import intended_times
+from commonwatt_loadgen.throughput.knee import find_knee
+from commonwatt_loadgen.throughput.outcomes import classify_error
+from commonwatt_loadgen.throughput.run import LoadOptions
+
+
+def test_shapes():
+    assert intended_times("constant:4", 1, 0) == [0, 0.25, 0.5, 0.75]
+    step = intended_times("step:10,100", 2, 0)
+    assert sum(time < 1 for time in step) == pytest.approx(10, abs=1)
+    assert sum(time >= 1 for time in step) == pytest.approx(100, abs=1)
+    assert len(intended_times("ramp:0-100", 10, 0)) == pytest.approx(500, rel=0.05)
+    spike = intended_times("spike:10x5", 10, 0)
+    assert sum(4 <= time < 6 for time in spike) == pytest.approx(100, abs=2)
+    assert len(spike) == pytest.approx(180, abs=3)
+    poisson = intended_times("poisson:100", 20, 7)
+    assert poisson == sorted(poisson) == intended_times("poisson:100", 20, 7)
+    assert 1800 < len(poisson) < 2200
+
+
+def test_replay(tmp_path):
+    path = tmp_path / "times.csv"
+    path.write_text("seconds\n100.0\n100.5\n103\n200\n")
+    assert intended_times(f"replay:{path}", 10, 0) == [0, 0.5, 3]
+    path.write_text("1\n2\nsoon\n")
+    with pytest.raises(UsageFault, match=r"times.csv:3: no number"):
+        intended_times(f"replay:{path}", 10, 0)
+
+
+@pytest.mark.parametrize(
+    "shape", ["50", "constant:", "constant:-1", "constant:0", "poisson:0", "sine:5", "ramp:5", "step:"]
+)
+def test_wrong_shapes_are_named(shape):
+    with pytest.raises(UsageFault, match="--rate"):
+        intended_times(shape, 5, 0)
+
+
+@pytest.mark.parametrize(
+    ("error", "outcome"),
+    [
+        (
+            CommitError("x", code=ValidationCode.MVCC_READ_CONFLICT, block_number=1, transaction_id="t"),
+            "conflict",
+        ),
+        (
+            CommitError("x", code=ValidationCode.PHANTOM_READ_CONFLICT, block_number=1, transaction_id="t"),
+            "conflict",
+        ),
+        (
+            CommitError(
+                "x", code=ValidationCode.ENDORSEMENT_POLICY_FAILURE, block_number=1, transaction_id="t"
+            ),
+            "policy",
+        ),
+        (CommitError("x", code=ValidationCode.BAD_PAYLOAD, block_number=1, transaction_id="t"), "failed"),
+        (
+            EndorseError("too many requests, exceeding concurrency limit", status=grpc.StatusCode.UNKNOWN),
+            "limited",
+        ),
+        (EndorseError("x", status=grpc.StatusCode.DEADLINE_EXCEEDED), "timed out"),
+        (
+            EndorseError(
+                "x",
+                status=grpc.StatusCode.ABORTED,
+                details=[ErrorDetail("a", "M", "chaincode response 400, duplicate_request: again")],
+            ),
+            "refused",
+        ),
+        (EndorseError("x", status=grpc.StatusCode.UNAVAILABLE), "failed"),
+    ],
+)
+def test_outcomes_are_told_apart(error, outcome):
+    assert classify_error(error) == outcome
+
+
+@pytest.mark.parametrize("capacity", [35, 150, 1000])
+def test_the_knee_is_found(capacity):
+    def run(options: LoadOptions):
+        rate = float(options.rate.removeprefix("constant:"))
+        fits = rate <= capacity
+        return {
+            "passed": fits,
+            "committed_per_s": min(rate, capacity),
+            "latency_ms": {"total": {"p95": 20.0 if fits else 9000.0}},
+        }
+
+    found = find_knee(LoadOptions(), run, lambda _: None)
+    assert capacity * 0.9 <= found["knee_per_s"] <= capacity
+    assert len(found["steps"]) < 16
+
+
+def test_a_network_that_takes_nothing_has_no_knee():
+    found = find_knee(
+        LoadOptions(), lambda _: {"passed": False, "committed_per_s": 0.0, "latency_ms": {}}, lambda _: None
+    )
+    assert found["knee_per_s"] == 0
