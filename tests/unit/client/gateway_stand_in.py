@@ -1,0 +1,72 @@
+"""A gateway peer that answers as told, over real gRPC on loopback: for faults that a real peer cannot be asked for."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+
+import grpc
+from commonwatt_client import Peer
+
+Behaviour = Callable[[bytes, grpc.ServicerContext], Any]
+
+
+class StandIn(grpc.GenericRpcHandler):
+    """Serves each method by the behaviour set for it; streaming behaviours yield."""
+
+    def __init__(self) -> None:
+        self.behaviours: dict[str, Behaviour] = {}
+        self.calls: list[str] = []
+        self.called = threading.Event()
+        self.stopping = threading.Event()
+        self.address = ""
+
+    @property
+    def peer(self) -> Peer:
+        return Peer(self.address, plaintext=True, name="stand-in")
+
+    def service(self, details: grpc.HandlerCallDetails) -> Any:
+        name = details.method.rpartition("/")[2]
+        self.calls.append(name)
+        self.called.set()
+        behaviour = self.behaviours.get(name)
+        if behaviour is None:
+            return None
+        if name.startswith("Deliver"):
+            return grpc.stream_stream_rpc_method_handler(
+                lambda requests, context: behaviour(next(requests), context)
+            )
+        if name.endswith("Events"):
+            return grpc.unary_stream_rpc_method_handler(behaviour)
+        return grpc.unary_unary_rpc_method_handler(behaviour)
+
+    def wait(self, context: grpc.ServicerContext) -> None:
+        """Hold a call until the client leaves or the stand-in stops."""
+        context.add_callback(self.stopping.set)
+        self.stopping.wait(20)
+
+
+@contextmanager
+def stand_in(port: int = 0) -> Iterator[StandIn]:
+    """A running stand-in on a free port of loopback."""
+    handler = StandIn()
+    with ThreadPoolExecutor(16) as executor:
+        server = grpc.server(executor, handlers=[handler])
+        handler.address = f"127.0.0.1:{server.add_insecure_port(f'127.0.0.1:{port}')}"
+        server.start()
+        try:
+            yield handler
+        finally:
+            handler.stopping.set()
+            server.stop(0).wait()
+
+
+def free_address() -> str:
+    """An address of loopback that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return f"127.0.0.1:{probe.getsockname()[1]}"
