@@ -16,8 +16,14 @@ from fabric_protos.common import common_pb2
 from fabric_protos.ledger.queryresult import kv_query_result_pb2
 from fabric_protos.peer import policy_pb2
 
-from commonwatt_network.embedded.blocks import TRANSACTIONS_FILTER, config_envelope_of, verify_block
-from commonwatt_network.embedded.channel_config import ChannelConfig
+from commonwatt_network.embedded.blocks import (
+    TRANSACTIONS_FILTER,
+    BlockError,
+    config_envelope_of,
+    verify_block,
+)
+from commonwatt_network.embedded.channel_config import ChannelConfig, ChannelConfigError
+from commonwatt_network.embedded.config_update import ConfigUpdateError, validate_config_envelope
 from commonwatt_network.embedded.faults import PeerFaults
 from commonwatt_network.embedded.ledger import CommittedTransaction, Ledger, private_namespace
 from commonwatt_network.embedded.lifecycle.collections import (
@@ -106,10 +112,11 @@ class PeerChannel:
         transactions = self._parser.parse(received)
         if faults is not None and faults.clashes:
             transactions = _clashing(transactions, faults)
+        successor = self._next_config(block) if transactions and transactions[0].is_config else None
         commit = validate_block(block, transactions, self.ledger, self, self._fetch_private)
         self.ledger.append(commit)
-        if commit.is_config and config_envelope_of(block) is not None:
-            self.config = ChannelConfig.from_block(block, self._checks)
+        if successor is not None:
+            self.config = successor
             self._policies.clear()
             self._memberships.clear()
             self.rules_version = next(_rules_versions)
@@ -130,6 +137,17 @@ class PeerChannel:
         self._grown = asyncio.Event()
         for listener in self.on_commit:
             listener(block)
+
+    def _next_config(self, block: Any) -> ChannelConfig | None:
+        """The configuration that a block brings, if any. Raises BlockError if it was not rightly authorised."""
+        proposed = config_envelope_of(block)
+        if proposed is None:
+            return None
+        try:
+            validate_config_envelope(self.channel_id, self.config.config, self.config.policies, proposed)
+            return self.config.successor(proposed.config)
+        except (ConfigUpdateError, ChannelConfigError) as error:
+            raise BlockError(f"error validating config block {block.header.number}: {error}") from error
 
     def _fetch_private(self, txid: str, namespace: str, collection: str, wanted: bytes) -> bytes | None:
         return self._fetch_elsewhere(txid, namespace, collection, wanted)

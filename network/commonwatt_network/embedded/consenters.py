@@ -71,8 +71,8 @@ def validate_consenters(config: ChannelConfig) -> None:
     consenters = read_consenters(config)
     if not consenters:
         raise ConsenterError("empty consenter set")
-    roots = [ca for msp in config.registry.msps.values() for ca in msp.tls_roots]
-    intermediates = [ca for msp in config.registry.msps.values() for ca in msp.tls_intermediates]
+    roots = [ca for msp in config.registry.msps.values() for ca in msp.authorities.tls_roots]
+    intermediates = [ca for msp in config.registry.msps.values() for ca in msp.authorities.tls_intermediates]
     for consenter in consenters:
         for role, pem in (("server", consenter.server_tls_pem), ("client", consenter.client_tls_pem)):
             _check_certificate(consenter, role, pem, roots, intermediates)

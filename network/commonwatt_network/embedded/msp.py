@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any, cast
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.serialization import Encoding
 from fabric_protos.msp import identities_pb2, msp_config_pb2, msp_principal_pb2
 from google.protobuf.message import DecodeError
 
+from commonwatt_network.embedded.authorities import Authorities
 from commonwatt_network.embedded.certificates import (
     CertificateError,
     PublicKey,
@@ -29,8 +29,6 @@ from commonwatt_network.embedded.certificates import (
     is_authority,
     organizational_units,
     parse_pem,
-    subject_key_identifier,
-    unique_chain,
 )
 from commonwatt_network.embedded.msp_directory import MspDirectoryError, read_msp_directory
 from commonwatt_network.embedded.signing import SignatureChecks, SignatureError
@@ -152,14 +150,9 @@ class MSP:
         self.mspid: str = config.name
         self.config = config
         try:
-            self.roots = tuple(parse_pem(pem) for pem in config.root_certs)
-            self.intermediates = tuple(parse_pem(pem) for pem in config.intermediate_certs)
-            self.tls_roots = tuple(parse_pem(pem) for pem in config.tls_root_certs)
-            self.tls_intermediates = tuple(parse_pem(pem) for pem in config.tls_intermediate_certs)
-            self._require_authorities()
-            self._revocations = tuple(_parse_revocations(crl) for crl in config.revocation_list)
+            self.authorities = Authorities(config)
             self._required_units = {
-                (unit.organizational_unit_identifier, self._certifiers(unit.certificate))
+                (unit.organizational_unit_identifier, self.authorities.certifiers(unit.certificate))
                 for unit in config.organizational_unit_identifiers
             }
             self._set_up_node_units()
@@ -190,7 +183,7 @@ class MSP:
     def chain(self, certificate: x509.Certificate) -> tuple[x509.Certificate, ...]:
         """From the certificate to a root. Raises IdentityError."""
         try:
-            return unique_chain(certificate, self.roots, self.intermediates)
+            return self.authorities.chain(certificate)
         except CertificateError as error:
             raise IdentityError(str(error)) from error
 
@@ -199,7 +192,7 @@ class MSP:
             self._validate_chain(identity)
         except IdentityError as error:
             raise IdentityError(f"could not obtain certification chain: {error}") from error
-        if self._is_revoked(identity):
+        if self.authorities.is_revoked(identity.chain):
             raise IdentityError(
                 "could not validate identity against certification chain: The certificate has been revoked"
             )
@@ -309,23 +302,10 @@ class MSP:
             )
         if len(identity.chain) < 2:
             raise IdentityError(f"expected a chain of length at least 2, got {len(identity.chain)}")
-        if identity.chain[1] in self._inner_authorities:
+        if identity.chain[1] in self.authorities.inner:
             raise IdentityError(
                 "invalid validation chain. Parent certificate should be a leaf of the certification tree"
             )
-
-    def _is_revoked(self, identity: Identity) -> bool:
-        issuer = identity.chain[1]
-        wanted = subject_key_identifier(issuer)
-        for key_identifier, revocations in self._revocations:
-            serial = identity.certificate.serial_number
-            if key_identifier == wanted and revocations.get_revoked_certificate_by_serial_number(serial):
-                try:
-                    if revocations.is_signature_valid(issuer.public_key()):  # type: ignore[arg-type]
-                        return True
-                except (TypeError, InvalidSignature):
-                    continue
-        return False
 
     def _validate_units(self, identity: Identity) -> None:
         certifiers = identity.chain_identifier
@@ -356,35 +336,6 @@ class MSP:
                 f"not a combination of them. OUs: {listed}, MSP: [{self.mspid}]"
             )
 
-    def _require_authorities(self) -> None:
-        if not self.roots:
-            raise IdentityError("expected at least one CA certificate")
-        families = ((self.roots, self.intermediates), (self.tls_roots, self.tls_intermediates))
-        for roots, intermediates in families:
-            for certificate in (*roots, *intermediates):
-                serial = f"(SN: {certificate.serial_number:x})"
-                if not is_authority(certificate):
-                    raise IdentityError(f"CA Certificate did not have the CA attribute, {serial}")
-                if subject_key_identifier(certificate) is None:
-                    raise IdentityError(
-                        f"CA Certificate problem with Subject Key Identifier extension, {serial}: "
-                        "subjectKeyIdentifier not found in certificate"
-                    )
-                try:
-                    unique_chain(certificate, roots, intermediates)
-                except CertificateError as error:
-                    raise IdentityError(
-                        f"CA Certificate is not valid, (SN: {certificate.serial_number}): "
-                        f"could not obtain certification chain: {error}"
-                    ) from error
-        self._inner_authorities = {parent for ca in self.intermediates for parent in self.chain(ca)[1:]}
-
-    def _certifiers(self, pem: bytes) -> bytes:
-        certificate = parse_pem(pem)
-        if certificate not in (*self.roots, *self.intermediates):
-            raise IdentityError("Failed adding OU. Certificate not in root or intermediate certs.")
-        return chain_identifier(self.chain(certificate))
-
     def _set_up_node_units(self) -> None:
         node_units = self.config.fabric_node_ous
         self._role_units: dict[int, tuple[str, bytes]] = {}
@@ -396,22 +347,9 @@ class MSP:
         ):
             if self.config.HasField("fabric_node_ous") and node_units.HasField(field):
                 unit = getattr(node_units, field)
-                certifiers = self._certifiers(unit.certificate) if unit.certificate else b""
+                certifiers = self.authorities.certifiers(unit.certificate) if unit.certificate else b""
                 self._role_units[role] = (unit.organizational_unit_identifier, certifiers)
         self.enforces_units = bool(node_units.enable and self._role_units)
-
-
-def _parse_revocations(encoded: bytes) -> tuple[bytes | None, x509.CertificateRevocationList]:
-    try:
-        pem = encoded.lstrip().startswith(b"-----BEGIN")
-        crl = x509.load_pem_x509_crl(encoded) if pem else x509.load_der_x509_crl(encoded)
-    except ValueError as error:
-        raise IdentityError(f"could not parse RevocationList: {error}") from error
-    try:
-        authority = crl.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier).value.key_identifier
-    except x509.ExtensionNotFound:
-        authority = None
-    return authority, crl
 
 
 class IdentityRegistry:
