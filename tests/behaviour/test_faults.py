@@ -1,0 +1,179 @@
+"""kill -9 under load: what was reported committed is on every peer afterwards, and `network-up` brings the dead back.
+
+Native runs three orderers, so that the others go on without the one that led.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+import pytest
+from commonwatt_client import Contract, GatewayError, connect_network_file
+from commonwatt_client.admin import AdminError
+from commonwatt_client.validation import ValidationCode
+from commonwatt_network import processes
+from commonwatt_network.backends.native import FabricNotFoundError, find_fabric
+from commonwatt_network.deploy import peer_admin
+from commonwatt_network.down import down
+from commonwatt_network.nodes import Nodes, Peer
+from commonwatt_network.readiness import find_leader
+from commonwatt_network.topology import OrdererOrganization, Orderers, Topology, default_topology
+from commonwatt_network.up import up
+
+CHANNEL = "newtown"
+WORKERS = 8
+DEADLINE_S = 30.0
+
+
+@contextmanager
+def quiet(_: str) -> Iterator[None]:
+    yield
+
+
+def topology(backend: str) -> Topology:
+    base = default_topology(homes=1)
+    if backend == "embedded":
+        return base
+    organizations = {"orderers": OrdererOrganization(mspid="OrdererMSP", nodes=3)}
+    return base.model_copy(update={"orderers": Orderers(organizations=organizations)})
+
+
+@pytest.fixture(scope="module", params=["embedded", "native"])
+def nodes(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nodes]:
+    """A network of this module's own: its processes get killed."""
+    backend: str = request.param
+    if backend == "native":
+        try:
+            find_fabric()
+        except FabricNotFoundError as error:
+            pytest.skip(f"native: {error}")
+    directory = tmp_path_factory.mktemp(f"faults-{backend}") / ".commonwatt"
+    try:
+        yield asyncio.run(up(directory, topology(backend), backend, quiet)).nodes
+    finally:
+        down(directory)
+
+
+@dataclass
+class Load:
+    """Homes being registered by several workers, and what was reported committed, with when."""
+
+    committed: dict[str, float] = field(default_factory=dict)
+    failures: int = 0
+    refusal: GatewayError | None = None
+    stopped: bool = False
+
+    async def worker(self, contract: Contract, number: int) -> None:
+        count = 0
+        while not self.stopped:
+            count += 1
+            home, salt = f"w{number}-{count}", "00" * 8
+            digest = hashlib.sha256(bytes(8) + home.encode()).hexdigest()
+            argument = (
+                f'{{"home":"{home}","home_class":"consumer","meter_salt":"{salt}","meter_hash":"{digest}"}}'
+            )
+            try:
+                outcome = await contract.submit(
+                    "register_home",
+                    arguments=[argument],
+                    endorse_timeout_s=5,
+                    submit_timeout_s=5,
+                    commit_timeout_s=5,
+                    retry=True,
+                )
+            except GatewayError as error:
+                if error.chaincode_response and error.chaincode_response.status == 400:
+                    self.refusal = error
+                self.failures += 1
+                await asyncio.sleep(0.05)
+            else:
+                self.committed[outcome.transaction_id] = time.monotonic()
+
+    async def more_committed(self, count: int) -> float:
+        """Wait until `count` more are committed; when the first of them was."""
+        began, before = time.monotonic(), len(self.committed)
+        while len(self.committed) < before + count:
+            assert self.refusal is None, self.refusal
+            assert time.monotonic() < began + DEADLINE_S, f"no progress for {DEADLINE_S} s"
+            await asyncio.sleep(0.02)
+        return list(self.committed.values())[before]
+
+
+@asynccontextmanager
+async def load(nodes: Nodes) -> AsyncIterator[Load]:
+    running = Load()
+    async with connect_network_file(nodes.layout.network_file, "newtown", "operator") as gateway:
+        contract = gateway.get_network(CHANNEL).get_contract("market")
+        workers = [asyncio.ensure_future(running.worker(contract, number)) for number in range(WORKERS)]
+        try:
+            yield running
+        finally:
+            running.stopped = True
+            await asyncio.gather(*workers)
+
+
+def kill(nodes: Nodes, name: str) -> float:
+    """kill -9 the program and its workers; when."""
+    group = processes.running(nodes.layout)[name]
+    for process in group:
+        process.kill()
+    killed = time.monotonic()
+    psutil.wait_procs(group, timeout=10)
+    return killed
+
+
+async def restore(nodes: Nodes) -> tuple[str, ...]:
+    result = await up(Path(nodes.layout.directory), None, None, quiet)
+    return result.started
+
+
+async def every_peer_has(nodes: Nodes, transactions: list[str]) -> None:
+    """Every transaction is VALID on every peer, and the peers end at one height with one hash."""
+
+    async def check(peer: Peer) -> tuple[int, bytes]:
+        async with peer_admin(nodes, peer) as admin:
+            for transaction in transactions:
+                while True:
+                    try:
+                        found = await admin.get_transaction_by_id(CHANNEL, transaction)
+                    except AdminError:
+                        await asyncio.sleep(0.1)  # the peer is still catching up
+                        continue
+                    assert found.validation is ValidationCode.VALID
+                    break
+            info = await admin.get_chain_info(CHANNEL)
+            return info.height, info.current_block_hash
+
+    async with asyncio.timeout(DEADLINE_S):
+        ends = {await check(peer) for peer in nodes.peers}
+    assert len(ends) == 1
+
+
+@pytest.mark.parametrize("victim", ["leader", "peer0.grid", "market.newtown"])
+async def test_nothing_reported_committed_is_lost(nodes: Nodes, victim: str) -> None:
+    native = len(nodes.orderers) > 1
+    name = victim
+    if victim == "leader":
+        name = (await find_leader(nodes, CHANNEL) or "") if native else "embedded"
+    elif victim == "peer0.grid" and not native:
+        name = "market.grid"
+    async with load(nodes) as running:
+        await running.more_committed(20)
+        killed = kill(nodes, name)
+        if victim == "leader" and native:
+            recovered = await running.more_committed(WORKERS + 1)
+        assert await restore(nodes) == (name,)
+        if victim != "leader" or not native:
+            recovered = await running.more_committed(WORKERS + 1)
+        await running.more_committed(20)
+    print(
+        f"\n{name} killed: trading again after {recovered - killed:.1f} s; {running.failures} calls failed meanwhile"
+    )
+    await every_peer_has(nodes, list(running.committed))
