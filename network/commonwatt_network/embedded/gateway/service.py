@@ -418,4 +418,6 @@ async def _events(channel: PeerChannel, request: Any, start: int) -> AsyncIterat
                 matching.append(event)
         if matching:
             yield gateway_pb2.ChaincodeEventsResponse(events=matching, block_number=number)
+        else:
+            await asyncio.sleep(0)  # a long way back must not keep the others waiting
         number += 1
