@@ -17,6 +17,9 @@ SHAPES = (
     "replay:FILE",
 )
 
+_RESOLUTION_S = 0.01
+_ROUNDING = 1e-9
+
 
 def intended_times(shape: str, duration_s: float, seed: int) -> list[float]:
     """Seconds from the start at which a transaction is to be sent, ascending; rates are per second.
@@ -59,12 +62,15 @@ def _rate_of(kind: str, text: str, duration_s: float) -> tuple[Callable[[float],
 
 
 def _even(rate: Callable[[float], float], duration_s: float) -> Iterator[float]:
-    """Evenly spaced at the rate of the moment."""
-    moment = 0.0
-    while moment < duration_s:
-        yield moment
-        now = rate(moment)
-        moment += 1 / now if now > 0 else 0.1
+    """The moments at which the integral of the rate passes a whole number."""
+    due, total = 0, 0.0
+    for place in range(math.ceil(duration_s / _RESOLUTION_S)):
+        moment = place * _RESOLUTION_S
+        now = rate(moment + _RESOLUTION_S / 2)
+        while due < total + now * _RESOLUTION_S - _ROUNDING:
+            yield moment + max(0.0, due - total) / now
+            due += 1
+        total += now * _RESOLUTION_S
 
 
 def _poisson(rate: float, duration_s: float, seed: int) -> Iterator[float]:

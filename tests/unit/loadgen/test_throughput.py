@@ -11,7 +11,7 @@ from commonwatt_loadgen.throughput.run import LoadOptions
 
 
 def test_shapes():
-    assert intended_times("constant:4", 1, 0) == [0, 0.25, 0.5, 0.75]
+    assert intended_times("constant:4", 1, 0) == pytest.approx([0, 0.25, 0.5, 0.75])
     step = intended_times("step:10,100", 2, 0)
     assert sum(time < 1 for time in step) == pytest.approx(10, abs=1)
     assert sum(time >= 1 for time in step) == pytest.approx(100, abs=1)
