@@ -43,12 +43,16 @@ simulate: $(READY) ## Trade a day on the network that is up, and write out/simul
 	@$(BIN)/commonwatt simulate
 
 .PHONY: paper
-paper: $(READY) ## Repeat the paper's experiments on the network that is up
+paper: $(READY) ## Repeat the paper's experiments in-process, and write out/paper/report.html
 	@$(BIN)/commonwatt paper
 
 .PHONY: load
 load: $(READY) ## Load the network that is up with transactions, and write out/load/report.html
 	@$(BIN)/commonwatt load
+
+.PHONY: load-max
+load-max: $(READY) ## Find the highest rate that keeps its thresholds
+	@$(BIN)/commonwatt load-max
 
 .PHONY: fabric
 fabric: $(READY) ## Download Hyperledger Fabric's programs for NETWORK=native
