@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from commonwatt_network.embedded import snapshots
+from commonwatt_network.embedded.block_store import StoreDamaged
 from commonwatt_network.embedded.certificates import CertificateError
 from commonwatt_network.embedded.config import EmbeddedConfig
 from commonwatt_network.embedded.ledger import LedgerDamaged
@@ -56,7 +57,7 @@ class EmbeddedNetwork:
                 await self._listen(PeerServer(peer))
         except BaseException as error:
             await self.stop()
-            if isinstance(error, ListenError | OSError):
+            if isinstance(error, ListenError | StoreDamaged | OSError):
                 raise StartError(str(error)) from error
             raise
 
