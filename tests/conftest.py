@@ -6,6 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from .softhsm import softhsm
+
+__all__ = ["softhsm"]
+
 
 @pytest.fixture(scope="session")
 def repository() -> Path:
