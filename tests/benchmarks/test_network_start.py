@@ -1,0 +1,53 @@
+"""How long `network-up` takes and how much memory the network holds, beside the project's goals."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from commonwatt_network.backends.native import FabricNotFoundError, find_fabric
+from commonwatt_network.down import down
+from commonwatt_network.status import network_status
+from commonwatt_network.topology import load_topology
+from commonwatt_network.up import up
+
+
+@pytest.mark.parametrize(
+    ("backend", "sample", "goal_s"),
+    [
+        ("embedded", "default", 5.0),
+        ("native", "default", 20.0),
+        ("native", "three-orderers", 20.0),
+        ("native", "bft", 20.0),
+    ],
+)
+def test_time_to_the_first_transaction(tmp_path: Path, backend: str, sample: str, goal_s: float) -> None:
+    if backend == "native":
+        try:
+            find_fabric()
+        except FabricNotFoundError as error:
+            pytest.skip(f"native: {error}")
+    phases: dict[str, float] = {}
+
+    @contextmanager
+    def timed(name: str) -> Iterator[None]:
+        began = time.perf_counter()
+        yield
+        phases[name] = time.perf_counter() - began
+
+    directory = tmp_path / ".commonwatt"
+    try:
+        began = time.perf_counter()
+        asyncio.run(up(directory, load_topology(sample), backend, timed))
+        ready_s = time.perf_counter() - began
+        status = asyncio.run(network_status(directory))
+    finally:
+        down(directory)
+    listed = ", ".join(f"{name} {seconds:.1f}" for name, seconds in phases.items())
+    print(
+        f"\n{backend} {sample}: ready in {ready_s:.1f} s (goal {goal_s:.0f}): {listed}; {status.memory_bytes / 1e6:.0f} MB"
+    )
