@@ -101,10 +101,11 @@ def call(
             answer: bytes = yield Call(index, method, request, timeout_s)
             return answer
         except CallFailed as failed:
-            if is_unreachable(failed):
+            # A peer that lets calls run into their timeout may hang: the next call tries another one.
+            if is_unreachable(failed) or failed.status is grpc.StatusCode.DEADLINE_EXCEEDED:
                 peers.leave(index)
-                if attempt + 1 < len(peers):
-                    continue
+            if is_unreachable(failed) and attempt + 1 < len(peers):
+                continue
             raise call_error(kind, failed, peers.name(index), transaction_id) from None
     raise AssertionError("a ring has at least one peer")
 

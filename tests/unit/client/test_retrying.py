@@ -215,3 +215,15 @@ def test_every_peer_down_is_told_with_its_address(party: Party) -> None:
     with pytest.raises(EndorseError, match=r"second at 127\.0\.0\.1:2") as caught:
         run(party, None, down, down)
     assert caught.value.reason == "PEER_UNREACHABLE"
+
+
+def test_a_hanging_peer_is_left(party: Party) -> None:
+    with pytest.raises(EndorseError) as caught:
+        run(party, None, LATE)
+    assert caught.value.reason == "DEADLINE_EXCEEDED"
+    assert party.peers.current == 1
+
+
+def test_a_commit_is_asked_for_at_the_next_peer(party: Party) -> None:
+    ran = run(party, POLICY, ENDORSED, OK, LATE, OK, VALID)
+    assert [effect.peer for effect in ran.effects if isinstance(effect, Call)] == [0, 0, 0, 1, 1]
