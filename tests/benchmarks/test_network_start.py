@@ -48,6 +48,5 @@ def test_time_to_the_first_transaction(tmp_path: Path, backend: str, sample: str
     finally:
         down(directory)
     listed = ", ".join(f"{name} {seconds:.1f}" for name, seconds in phases.items())
-    print(
-        f"\n{backend} {sample}: ready in {ready_s:.1f} s (goal {goal_s:.0f}): {listed}; {status.memory_bytes / 1e6:.0f} MB"
-    )
+    memory_mb = status.memory_bytes / 1e6
+    print(f"\n{backend} {sample}: ready in {ready_s:.1f} s (goal {goal_s:.0f}): {listed}; {memory_mb:.0f} MB")
