@@ -81,6 +81,13 @@ def test_a_tariff_covers_the_day() -> None:
     check_tariff(TABLE_2)
     assert (lowest_tou(TABLE_2), highest_tou(TABLE_2)) == (177_000, 541_100)
     assert band_at(TABLE_2, 100) == Band(0, 7, 177_000)
+    assert [Band(7, 14, 1).covers(minute) for minute in (1, 419, 420, 839, 840)] == [
+        False,
+        False,
+        True,
+        True,
+        False,
+    ]
     for minute in (-1, 1_440):
         with pytest.raises(ValueError, match="outside the day"):
             band_at(TABLE_2, minute)
@@ -147,6 +154,8 @@ def test_what_a_battery_gives_and_takes() -> None:
     assert available_wh(lossy, account, 12) == 1_000  # its power for 12 minutes
     assert sellable_wh(lossy, account) == 320  # (2000 - 1500 - 100) * 0.8
     assert sellable_wh(lossy, Account(1_000, 0)) == 0
+    assert repr(sellable_wh(lossy, Account(2_003, 100))) == "322"  # an integer, 322.4 rounded down
+    assert sellable_wh(battery(), Account(0, 0)) == 0
     assert chargeable_wh(lossy, account, 60) == 3_333  # 3000 / 0.9
     assert chargeable_wh(lossy, account, 6) == 500
     assert chargeable_wh(lossy, Account(6_000, 0), 60) == 0
@@ -288,6 +297,11 @@ def test_bounds_of_parameters(name: str, low: int, high: int) -> None:
     for outside in (low - 1, high + 1):
         with pytest.raises(ValueError, match=name):
             changed(basis, {name: outside})
+
+
+def test_energy_may_be_free() -> None:
+    free = {"tou": [[0, 24, 0]], "feed_in": 0, "seed_s": 0, "seed_b": 0}
+    assert tou_at(changed(Parameters(), free).tou, 720) == 0
 
 
 def test_the_defaults_are_the_specifications() -> None:

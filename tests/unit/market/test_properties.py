@@ -317,13 +317,16 @@ def test_the_checks_before_signing_find_every_forgery() -> None:
         "2: O0 is not whole": forged(offers=line(good.offers, 0, released_wh=5)),
         "2: O1 is not whole": forged(offers=line(good.offers, 1, released_wh=-1, energy_wh=7)),
         "3: R0 pays another amount": forged(fills=line(good.fills, 0, amount_naud=841)),
+        "3: R0 pays another amount, none": forged(
+            fills=(*good.fills, good.fills[0]._replace(energy_wh=0, amount_naud=0))
+        ),
         "3: R1 and O1 do not agree": forged(fills=line(good.fills, 0, request="R1")),
         "5: R1 pays above": forged(requests=line(good.requests, 1, amount_naud=10 * TOU + 1)),
     }
     for broken, clearing in forgeries.items():
         with pytest.raises(InvariantBroken) as error:
             check_clearing(REQUESTS, OFFERS, clearing, TOU, FEED_IN)
-        assert str(error.value).startswith(broken)
+        assert str(error.value).startswith(broken.partition(",")[0])
 
 
 def test_the_checks_before_signing_find_wrong_matches() -> None:
@@ -351,6 +354,28 @@ def test_the_checks_before_signing_find_a_dearer_sale() -> None:
     award = replace(dear, offers=(*dear.offers, released))
     with pytest.raises(InvariantBroken, match="7: R0 was passed over"):
         check_clearing(asked, offered, award, TOU, FEED_IN)
+
+
+def test_the_checks_before_signing_look_at_bounds_exactly() -> None:
+    dearest = [Request("R0", "h0", 5, TOU)]
+    at_feed_in = [Offer("O0", "p0", 5, FEED_IN)]
+    award = clear(dearest, at_feed_in, TOU)
+    check_clearing(dearest, at_feed_in, award, TOU, FEED_IN)
+    short = replace(
+        award,
+        requests=line(award.requests, 0, p2p_amount_naud=5 * FEED_IN - 1),
+        offers=line(award.offers, 0, revenue_naud=5 * FEED_IN - 1),
+    )
+    with pytest.raises(InvariantBroken, match="5: O0 earns below the feed-in"):
+        check_clearing(dearest, at_feed_in, short, TOU, FEED_IN)
+    missed = clear([replace(dearest[0], bidding=False)], at_feed_in, TOU)
+    exactly = [replace(dearest[0], limit_uaud_per_kwh=FEED_IN)]
+    with pytest.raises(InvariantBroken, match="6: R0 missed a trade"):
+        check_clearing(exactly, at_feed_in, missed, TOU, FEED_IN)
+    both = [Offer("O0", "p0", 5, FEED_IN), Offer("O1", "p0", 5, TOU)]
+    nothing = clear([replace(dearest[0], bidding=False)], both, TOU)
+    with pytest.raises(InvariantBroken, match="6: R0 missed a trade"):
+        check_clearing(exactly, both, nothing, TOU, FEED_IN)
 
 
 def test_accounts_before_signing() -> None:
