@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from commonwatt_network.embedded.admission import Rejection, Status
-from commonwatt_network.embedded.block_store import BlockStore
+from commonwatt_network.embedded.block_store import BlockStore, StoreDamaged
 from commonwatt_network.embedded.blocks import (
     BlockError,
     config_envelope_of,
@@ -68,7 +68,7 @@ class Orderer:
     """One orderer node: its identity, and the channels that it has joined."""
 
     def __init__(self, config: NodeConfig, service: OrderingService) -> None:
-        """Raises IdentityError or CertificateError if the node's own MSP folder is unusable."""
+        """Raises IdentityError, CertificateError (unusable MSP folder) or StoreDamaged."""
         self.config = config
         self.msp = MSP.from_directory(config.msp_directory, config.mspid)
         self.signer = SigningIdentity.from_directory(config.msp_directory, config.mspid)
@@ -83,7 +83,7 @@ class Orderer:
         """Learn from the data folder which channels this orderer has joined."""
         self._relations.clear()
         exists = self._joined_path.exists()
-        self.joined = set(json.loads(self._joined_path.read_text())) if exists else set()
+        self.joined = _read_joined(self._joined_path) if exists else set()
 
     @property
     def name(self) -> str:
@@ -244,18 +244,29 @@ class OrderingService:
                 f"no orderer of this process holds channel {channel_id} below block {block.header.number}; "
                 "join with the channel's genesis block"
             )
-        path = self._store_path(channel_id)
-        try:
-            if path.parent.exists():
-                shutil.rmtree(path.parent)  # left over from a join that was never finished
-            store = BlockStore(path)
-            store.append(block)
-            store.close()
-        except OSError as error:
-            raise JoinError(f"failed to append join block to the ledger: {error.strerror}: {path}") from error
+        self._begin_store(channel_id, block)
         self._open_store(channel_id, orderer)
         async with self._opened:
             self._opened.notify_all()
+
+    def _begin_store(self, channel_id: str, genesis: Any) -> None:
+        """Write block 0, unless a process that was killed while it joined or left has kept the same channel."""
+        path = self._store_path(channel_id)
+        try:
+            store = BlockStore(path)
+            try:
+                if store.height == 0:
+                    store.append(genesis)
+                elif header_hash(store.block(0).header) != header_hash(genesis.header):
+                    raise JoinError(
+                        f"{path} holds the blocks of another channel {channel_id}; move them away to join this one"
+                    )
+            finally:
+                store.close()
+        except StoreDamaged as error:
+            raise JoinError(str(error)) from error
+        except OSError as error:
+            raise JoinError(f"failed to append join block to the ledger: {error.strerror}: {path}") from error
 
     def _open_store(self, channel_id: str, orderer: Orderer) -> None:
         store = BlockStore(self._store_path(channel_id))
@@ -287,6 +298,18 @@ class OrderingService:
         channel = self.channels.pop(channel_id)
         await channel.close()
         shutil.rmtree(self._store_path(channel_id).parent)
+
+
+def _read_joined(path: Path) -> set[str]:
+    try:
+        joined = json.loads(path.read_text())
+    except ValueError:
+        joined = None
+    if not isinstance(joined, list) or not all(isinstance(name, str) for name in joined):
+        raise StoreDamaged(
+            f"{path}: not a JSON list of channel names; write down the channels of {path.parent}"
+        )
+    return set(joined)
 
 
 def validate_join_block(block: Any) -> ChannelConfig:

@@ -39,7 +39,7 @@ class EmbeddedNetwork:
             self.ordering = OrderingService(config.orderers, checks)
             for peer_config in config.peers:
                 self.peers.append(Peer(peer_config, self.ordering, checks, parser))
-        except (IdentityError, CertificateError, LedgerDamaged, OSError) as error:
+        except (IdentityError, CertificateError, LedgerDamaged, StoreDamaged, OSError) as error:
             raise StartError(str(error)) from error
         for peer in self.peers:
             peer.peers = tuple(self.peers)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from commonwatt_network.embedded.admission import Rejection
+from commonwatt_network.embedded.block_store import StoreDamaged
 from commonwatt_network.embedded.blocks import (
     BlockError,
     config_envelope_of,
@@ -225,6 +226,27 @@ async def test_orderers_share_one_sequence_and_the_last_to_leave_deletes_it(
     assert store.exists()
     await second.remove("newtown")
     assert not store.exists()
+
+
+async def test_blocks_kept_by_a_process_killed_while_it_joined_are_kept(
+    serve: Serve, envelope: Make, genesis: Any, orderer_configs: list[NodeConfig]
+) -> None:
+    service = await serve()
+    service.broadcast(envelope(b"kept"))
+    await take(service, 1)
+    await service.close()
+    (Path(orderer_configs[0].data_directory) / "joined.json").unlink()
+    again = await serve()
+    assert contents((await take(again, 1))[0]) == [b"kept"]
+
+
+@pytest.mark.parametrize("damage", ["[1, 2", '{"a": 1}', "[1]"])
+def test_damage_to_the_list_of_channels_is_said(orderer_configs: list[NodeConfig], damage: str) -> None:
+    folder = Path(orderer_configs[0].data_directory)
+    folder.mkdir(parents=True)
+    (folder / "joined.json").write_text(damage)
+    with pytest.raises(StoreDamaged, match=r"joined.json: not a JSON list of channel names"):
+        OrderingService(orderer_configs)
 
 
 async def test_a_reader_waits_for_a_channel_that_is_joined_later(
