@@ -12,6 +12,7 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    TaskID,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
@@ -100,15 +101,21 @@ def _with_progress(options: SimulationOptions) -> Json:
         TextColumn("left"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True)) as bars:
-        tasks: dict[str, int] = {}
+    bars = Progress(*columns, console=Console(stderr=True))
+    tasks: dict[str, TaskID] = {}
 
-        def progress(channel: str, done: int, total: int) -> None:
-            if channel not in tasks:
-                tasks[channel] = bars.add_task(channel, total=total)
-            bars.update(bars.task_ids[list(tasks).index(channel)], completed=done)
+    def progress(channel: str, done: int, total: int) -> None:
+        if not tasks:
+            bars.start()  # not before the first day begins: a refused option is one line
+        if channel not in tasks:
+            tasks[channel] = bars.add_task(channel, total=total)
+        bars.update(tasks[channel], completed=done)
 
+    try:
         return asyncio.run(simulate(options, progress))
+    finally:
+        if tasks:
+            bars.stop()
 
 
 def _print(summary: Json, report: Path) -> None:
