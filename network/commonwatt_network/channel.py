@@ -25,7 +25,7 @@ from commonwatt_network import policies
 from commonwatt_network.certificates import days_left
 from commonwatt_network.errors import UsageError
 from commonwatt_network.layout import write_atomically
-from commonwatt_network.nodes import HOST, Nodes, Orderer
+from commonwatt_network.nodes import Nodes, Orderer
 from commonwatt_network.topology import Batch
 
 RAFT_TICK = "50ms"  # with 10 ticks to an election a lost leader costs about a second
@@ -59,27 +59,37 @@ def genesis_block(nodes: Nodes, channel: str) -> bytes:
     settings = topology.channels[channel]
     bft = topology.orderers.consensus == "bft"
     orderer = _orderer_group(nodes, settings.batch)
-    application = policies.group(
-        {
-            **policies.META,
-            "LifecycleEndorsement": policies.implicit("MAJORITY", "Endorsement"),
-            "Endorsement": policies.implicit(settings.endorsement.upper(), "Endorsement"),
-        },
-        {"Capabilities": _capabilities("V2_5")},
-        {topology.mspid(name): _member_group(nodes, name) for name in settings.organizations},
-    )
-    root = policies.group(
+    members = {topology.mspid(name): _member_group(nodes, name) for name in settings.organizations}
+    application = application_group(members, settings.endorsement)
+    return configuration_block(channel, channel_group(orderer, application, "V3_0" if bft else "V2_0"))
+
+
+def channel_group(orderer: Any, application: Any, capability: str) -> Any:
+    """A channel's whole configuration, from its two sections."""
+    return policies.group(
         policies.META,
         {
             "HashingAlgorithm": policies.value(configuration_pb2.HashingAlgorithm(name="SHA256")),
             "BlockDataHashingStructure": policies.value(
                 configuration_pb2.BlockDataHashingStructure(width=WHOLE_BLOCK_HASH)
             ),
-            "Capabilities": _capabilities("V3_0" if bft else "V2_0"),
+            "Capabilities": _capabilities(capability),
         },
         {"Orderer": orderer, "Application": application},
     )
-    return _block(channel, root)
+
+
+def application_group(members: Groups, endorsement: str) -> Any:
+    """The section of the organisations with peers. `endorsement` (all, majority or any) asks their peers."""
+    return policies.group(
+        {
+            **policies.META,
+            "LifecycleEndorsement": policies.implicit("MAJORITY", "Endorsement"),
+            "Endorsement": policies.implicit(endorsement.upper(), "Endorsement"),
+        },
+        {"Capabilities": _capabilities("V2_5")},
+        members,
+    )
 
 
 def check_certificates(nodes: Nodes) -> None:
@@ -100,11 +110,12 @@ def check_certificates(nodes: Nodes) -> None:
             raise ChannelError(
                 f"{enrolment}: {node.name} needs the one organisational unit {role}, not {units}"
             )
-        if HOST not in _hosts(loaded[tls]):
-            raise ChannelError(f"{tls} does not name {HOST}, at which {node.name} is dialled")
+        if node.host not in hosts_of(loaded[tls]):
+            raise ChannelError(f"{tls} does not name {node.host}, at which {node.name} is dialled")
 
 
-def _hosts(certificate: x509.Certificate) -> list[str]:
+def hosts_of(certificate: x509.Certificate) -> list[str]:
+    """The names and addresses a TLS certificate is good for."""
     try:
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except x509.ExtensionNotFound:
@@ -114,7 +125,75 @@ def _hosts(certificate: x509.Certificate) -> list[str]:
 
 def _orderer_group(nodes: Nodes, batch: Batch) -> Any:
     topology = nodes.topology
-    values: Values = {
+    groups = {
+        topology.mspid(name): orderer_organization_group(
+            topology.mspid(name),
+            _msp(nodes, name),
+            [orderer.address for orderer in nodes.orderers if orderer.organization == name],
+        )
+        for name in topology.orderers.organizations
+    }
+    if topology.orderers.consensus == "raft":
+        certificates = ((node.directory / "tls" / "server.crt").read_bytes() for node in nodes.orderers)
+        consenters = [
+            raft_consenter(node.host, node.port, certificate)
+            for node, certificate in zip(nodes.orderers, certificates, strict=True)
+        ]
+        return raft_group(consenters, batch, groups)
+    consenters = _bft_consenters(nodes.orderers)
+    consensus = orderer_pb2.ConsensusType(type="BFT", metadata=_bft_options(batch).SerializeToString())
+    values = {
+        **_ordering_values(batch),
+        "Orderers": policies.value(configuration_pb2.Orderers(consenter_mapping=consenters)),
+        "ConsensusType": policies.value(consensus),
+    }
+    return policies.group(
+        {**policies.META, "BlockValidation": bft_block_validation(consenters)}, values, groups
+    )
+
+
+def raft_group(consenters: Sequence[Any], batch: Batch, organizations: Groups) -> Any:
+    """The ordering section of a channel ordered by Raft."""
+    metadata = raft_pb2.ConfigMetadata(
+        consenters=consenters,
+        options=raft_pb2.Options(
+            tick_interval=RAFT_TICK,
+            election_tick=10,
+            heartbeat_tick=1,
+            max_inflight_blocks=5,
+            snapshot_interval_size=SNAPSHOT_BYTES,
+        ),
+    )
+    consensus = orderer_pb2.ConsensusType(type="etcdraft", metadata=metadata.SerializeToString())
+    return policies.group(
+        {**policies.META, "BlockValidation": policies.implicit("ANY", "Writers")},
+        {**_ordering_values(batch), "ConsensusType": policies.value(consensus)},
+        organizations,
+    )
+
+
+def raft_consenter(host: str, port: int, certificate: bytes) -> Any:
+    """A Raft node; it shows the one TLS certificate (PEM) as server and as client."""
+    return raft_pb2.Consenter(host=host, port=port, client_tls_cert=certificate, server_tls_cert=certificate)
+
+
+def orderer_organization_group(mspid: str, msp: Any, endpoints: Sequence[str]) -> Any:
+    """An organisation in the ordering section; `endpoints` (host:port) are its orderers."""
+    addresses = configuration_pb2.OrdererAddresses(addresses=endpoints)
+    return policies.group(policies.organization(mspid), {"MSP": msp, "Endpoints": policies.value(addresses)})
+
+
+def member_group(mspid: str, msp: Any, anchors: Sequence[tuple[str, int]]) -> Any:
+    """An organisation with peers; `anchors` are host and port of those that other organisations' peers meet first."""
+    peers = [peer_pb2.AnchorPeer(host=host, port=port) for host, port in anchors]
+    return policies.group(
+        {**policies.organization(mspid), "Endorsement": policies.signed_by_role(mspid, "PEER")},
+        {"MSP": msp, "AnchorPeers": policies.value(peer_pb2.AnchorPeers(anchor_peers=peers))},
+    )
+
+
+def _ordering_values(batch: Batch) -> Values:
+    return {
         "BatchSize": policies.value(
             orderer_pb2.BatchSize(
                 max_message_count=batch.max_messages,
@@ -126,62 +205,12 @@ def _orderer_group(nodes: Nodes, batch: Batch) -> Any:
         "ChannelRestrictions": policies.value(orderer_pb2.ChannelRestrictions()),
         "Capabilities": _capabilities("V2_0"),
     }
-    if topology.orderers.consensus == "bft":
-        consenters = _bft_consenters(nodes.orderers)
-        values["Orderers"] = policies.value(configuration_pb2.Orderers(consenter_mapping=consenters))
-        consensus = orderer_pb2.ConsensusType(type="BFT", metadata=_bft_options(batch).SerializeToString())
-        block_validation = bft_block_validation(consenters)
-    else:
-        metadata = _raft_metadata(nodes.orderers).SerializeToString()
-        consensus = orderer_pb2.ConsensusType(type="etcdraft", metadata=metadata)
-        block_validation = policies.implicit("ANY", "Writers")
-    values["ConsensusType"] = policies.value(consensus)
-    groups = {
-        topology.mspid(name): policies.group(
-            policies.organization(topology.mspid(name)),
-            {
-                "MSP": _msp(nodes, name),
-                "Endpoints": policies.value(
-                    configuration_pb2.OrdererAddresses(
-                        addresses=[
-                            orderer.address for orderer in nodes.orderers if orderer.organization == name
-                        ]
-                    )
-                ),
-            },
-        )
-        for name in topology.orderers.organizations
-    }
-    return policies.group({**policies.META, "BlockValidation": block_validation}, values, groups)
 
 
 def _member_group(nodes: Nodes, organization: str) -> Any:
-    mspid = nodes.topology.mspid(organization)
     anchor = nodes.gateway_peer(organization)
-    anchors = peer_pb2.AnchorPeers(anchor_peers=[peer_pb2.AnchorPeer(host=HOST, port=anchor.port)])
-    return policies.group(
-        {**policies.organization(mspid), "Endorsement": policies.signed_by_role(mspid, "PEER")},
-        {"MSP": _msp(nodes, organization), "AnchorPeers": policies.value(anchors)},
-    )
-
-
-def _raft_metadata(orderers: Sequence[Orderer]) -> Any:
-    consenters = []
-    for orderer in orderers:
-        certificate = (orderer.directory / "tls" / "server.crt").read_bytes()
-        consenters.append(
-            raft_pb2.Consenter(
-                host=HOST, port=orderer.port, client_tls_cert=certificate, server_tls_cert=certificate
-            )
-        )
-    options = raft_pb2.Options(
-        tick_interval=RAFT_TICK,
-        election_tick=10,
-        heartbeat_tick=1,
-        max_inflight_blocks=5,
-        snapshot_interval_size=SNAPSHOT_BYTES,
-    )
-    return raft_pb2.ConfigMetadata(consenters=consenters, options=options)
+    mspid = nodes.topology.mspid(organization)
+    return member_group(mspid, _msp(nodes, organization), [(anchor.host, anchor.port)])
 
 
 def _bft_consenters(orderers: Sequence[Orderer]) -> list[Any]:
@@ -191,7 +220,7 @@ def _bft_consenters(orderers: Sequence[Orderer]) -> list[Any]:
         consenters.append(
             configuration_pb2.Consenter(
                 id=number,
-                host=HOST,
+                host=orderer.host,
                 port=orderer.port,
                 msp_id=orderer.mspid,
                 identity=(orderer.directory / "msp" / "signcerts" / "cert.pem").read_bytes(),
@@ -244,15 +273,23 @@ def bft_block_validation(consenters: Sequence[Any]) -> Any:
 
 def _msp(nodes: Nodes, organization: str) -> Any:
     folder = nodes.layout.msp(organization)
-    root = (folder / "cacerts" / "ca.pem").read_bytes()
+    return msp_value(
+        nodes.topology.mspid(organization),
+        (folder / "cacerts" / "ca.pem").read_bytes(),
+        (folder / "tlscacerts" / "tlsca.pem").read_bytes(),
+    )
+
+
+def msp_value(mspid: str, root: bytes, tls_root: bytes) -> Any:
+    """An organisation's MSP, from its two authorities' certificates (PEM)."""
 
     def role(unit: str) -> Any:
         return msp_config_pb2.FabricOUIdentifier(certificate=root, organizational_unit_identifier=unit)
 
     config = msp_config_pb2.FabricMSPConfig(
-        name=nodes.topology.mspid(organization),
+        name=mspid,
         root_certs=[root],
-        tls_root_certs=[(folder / "tlscacerts" / "tlsca.pem").read_bytes()],
+        tls_root_certs=[tls_root],
         crypto_config=msp_config_pb2.FabricCryptoConfig(
             signature_hash_family="SHA2", identity_identifier_hash_function="SHA256"
         ),
@@ -273,7 +310,8 @@ def _capabilities(name: str) -> Any:
     return policies.value(capabilities)
 
 
-def _block(channel: str, root: Any) -> bytes:
+def configuration_block(channel: str, root: Any) -> bytes:
+    """Block 0 that holds a channel's configuration, serialized (common.Block)."""
     nonce = bytes(24)
     header = common_pb2.ChannelHeader(
         type=common_pb2.CONFIG, version=1, channel_id=channel, tx_id=hashlib.sha256(nonce).hexdigest()

@@ -5,7 +5,7 @@ What is there and good is kept; what is missing is made. Private keys are readab
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -55,27 +55,25 @@ def ensure_identities(nodes: Nodes) -> Roster:
     topology, layout = nodes.topology, nodes.layout
     users: dict[str, Mapping[str, Mapping[str, str]]] = {}
     for organization, settings in topology.orderers.organizations.items():
-        authorities = _ensure_organization(layout, organization)
-        _ensure_admin(layout, organization, authorities, settings.days_valid)
+        authorities = ensure_organization(layout, organization)
+        ensure_admin(layout, organization, authorities, settings.days_valid)
         for orderer in (node for node in nodes.orderers if node.organization == organization):
-            _ensure_node(layout, orderer.directory, authorities, "orderer", orderer.name, settings.days_valid)
+            ensure_node(orderer.directory, authorities, "orderer", orderer.name, settings.days_valid)
     for organization, member in topology.organizations.items():
-        authorities = _ensure_organization(layout, organization)
-        _ensure_admin(layout, organization, authorities, member.days_valid)
+        authorities = ensure_organization(layout, organization)
+        ensure_admin(layout, organization, authorities, member.days_valid)
         for peer in (node for node in nodes.peers if node.organization == organization):
-            _ensure_node(layout, peer.directory, authorities, "peer", peer.name, member.days_valid)
+            ensure_node(peer.directory, authorities, "peer", peer.name, member.days_valid)
         for name, folder in (
             (f"chaincode.{organization}", layout.chaincode_tls(organization)),
             (f"peers.{organization}", layout.chaincode_client_tls(organization)),
         ):
-            _ensure_tls(folder, authorities.tls, name, member.days_valid)
+            ensure_tls(folder, authorities.tls, name, member.days_valid)
         roster = user_attributes(nodes, organization)
         for user, attributes in roster.items():
             if user != ADMIN:
                 folder = layout.user(organization, user)
-                _ensure_user(
-                    layout, organization, folder, authorities, "client", attributes, member.days_valid
-                )
+                ensure_user(folder, authorities, "client", attributes, member.days_valid)
         users[organization] = MappingProxyType(roster)
     return Roster(MappingProxyType(users))
 
@@ -86,19 +84,27 @@ def user_attributes(nodes: Nodes, organization: str) -> dict[str, dict[str, str]
     users: dict[str, dict[str, str]] = {ADMIN: {}}
     for name, user in settings.users.items():
         role = {"role": user.role} if user.role else {}
-        users[name] = {**_fabric_attributes(name), **role, **user.attributes}
-    for number in range(1, settings.homes + 1):
+        users[name] = {**fabric_attributes(name), **role, **user.attributes}
+    return users | home_attributes(organization, settings.homes)
+
+
+def home_attributes(organization: str, homes: int) -> dict[str, dict[str, str]]:
+    """home001, home002, ... with the attributes of their certificates."""
+    users = {}
+    for number in range(1, homes + 1):
         home = f"home{number:03d}"
         meter = {"meter.id": f"{organization}-meter{number:03d}"}
-        users[home] = {**_fabric_attributes(home), "role": "home", "home.id": home, **meter}
+        users[home] = {**fabric_attributes(home), "role": "home", "home.id": home, **meter}
     return users
 
 
-def _fabric_attributes(name: str) -> dict[str, str]:
+def fabric_attributes(name: str) -> dict[str, str]:
+    """The attributes that Fabric CA gives every client."""
     return {"hf.EnrollmentID": name, "hf.Type": "client", "hf.Affiliation": ""}
 
 
-def _ensure_organization(layout: Layout, organization: str) -> Authorities:
+def ensure_organization(layout: Layout, organization: str) -> Authorities:
+    """The organisation's authorities and its public MSP folder."""
     folder = layout.organization(organization)
     authorities = Authorities(
         _ensure_authority(folder / "ca", f"ca.{organization}", organization),
@@ -129,28 +135,29 @@ def _write_public_msp(folder: Path, authorities: Authorities) -> None:
     _write_once(folder / "config.yaml", NODE_OUS.encode())
 
 
-def _ensure_node(
-    layout: Layout, folder: Path, authorities: Authorities, role: str, name: str, days: int
+def ensure_node(
+    folder: Path, authorities: Authorities, role: str, name: str, days: int, hosts: Iterable[str] = ()
 ) -> None:
+    """A peer's or orderer's identity and TLS pair; the latter names `hosts` besides this machine."""
     _ensure_msp(folder / "msp", authorities, role, name, None, days)
-    _ensure_tls(folder / "tls", authorities.tls, name, days)
+    ensure_tls(folder / "tls", authorities.tls, name, days, hosts)
 
 
-def _ensure_admin(layout: Layout, organization: str, authorities: Authorities, days: int) -> None:
+def ensure_admin(layout: Layout, organization: str, authorities: Authorities, days: int) -> None:
+    """The organisation's administrator, with a TLS pair for its orderers' administration ports."""
     folder = layout.user(organization, ADMIN)
-    _ensure_user(layout, organization, folder, authorities, "admin", None, days)
-    _ensure_tls(folder / "tls", authorities.tls, f"admin.{organization}", days)
+    ensure_user(folder, authorities, "admin", None, days)
+    ensure_tls(folder / "tls", authorities.tls, f"admin.{organization}", days)
 
 
-def _ensure_user(
-    layout: Layout,
-    organization: str,
+def ensure_user(
     folder: Path,
     authorities: Authorities,
     role: str,
     attributes: Mapping[str, str] | None,
     days: int,
 ) -> None:
+    """A client or administrator: an MSP folder, and the two files that a client needs."""
     pair = _ensure_msp(folder / "msp", authorities, role, folder.name, attributes, days)
     _write_once(folder / "certificate.pem", pair.certificate_pem)
     _write_once(folder / "private_key.pem", pair.key_pem, mode=0o600)
@@ -173,10 +180,15 @@ def _ensure_msp(
     return pair
 
 
-def _ensure_tls(folder: Path, authority: KeyPair, name: str, days: int) -> None:
+def ensure_tls(folder: Path, authority: KeyPair, name: str, days: int, hosts: Iterable[str] = ()) -> None:
+    """A TLS pair for server and client side, good for `name`, this machine and `hosts`."""
     certificate, key = folder / "server.crt", folder / "server.key"
     if _reusable(certificate, key, authority) is None:
-        _write_pair(certificate, key, issue_tls(authority, name, (name, "localhost", HOST), days))
+        _write_pair(
+            certificate,
+            key,
+            issue_tls(authority, name, dict.fromkeys((name, "localhost", HOST, *hosts)), days),
+        )
     _write_once(folder / "ca.crt", authority.certificate_pem)
 
 

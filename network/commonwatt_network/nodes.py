@@ -9,11 +9,16 @@ from commonwatt_network.layout import Layout
 from commonwatt_network.topology import Topology
 
 HOST = "127.0.0.1"
+EVERYWHERE = "0.0.0.0"  # noqa: S104  listening on every interface is what a host among others does
 
 
 @dataclass(frozen=True)
 class Orderer:
-    """An ordering node. `admin_port` is the channel participation REST interface, mutual TLS."""
+    """An ordering node. `admin_port` is the channel participation REST interface, mutual TLS.
+
+    `host` is the name or address that others dial, `listen` the address it binds. Administration and operations
+    stay on this machine.
+    """
 
     name: str
     organization: str
@@ -23,10 +28,16 @@ class Orderer:
     operations_port: int
     directory: Path
     ledger: Path
+    host: str = HOST
+    listen: str = HOST
 
     @property
     def address(self) -> str:
-        return f"{HOST}:{self.port}"
+        return f"{self.host}:{self.port}"
+
+    @property
+    def listen_address(self) -> str:
+        return f"{self.listen}:{self.port}"
 
     @property
     def admin_address(self) -> str:
@@ -43,7 +54,7 @@ class Orderer:
 
 @dataclass(frozen=True)
 class Peer:
-    """A peer; its name is unique in the network: `peer0.newtown`."""
+    """A peer; its name is unique in the network: `peer0.newtown`. `host` and `listen` as of an orderer."""
 
     name: str
     organization: str
@@ -52,10 +63,16 @@ class Peer:
     operations_port: int
     directory: Path
     ledger: Path
+    host: str = HOST
+    listen: str = HOST
 
     @property
     def address(self) -> str:
-        return f"{HOST}:{self.port}"
+        return f"{self.host}:{self.port}"
+
+    @property
+    def listen_address(self) -> str:
+        return f"{self.listen}:{self.port}"
 
     @property
     def operations_address(self) -> str:

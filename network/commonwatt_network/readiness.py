@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
+from typing import Protocol
 
 import aiohttp
 import psutil
@@ -13,7 +14,7 @@ import psutil
 from commonwatt_network import processes
 from commonwatt_network.errors import NetworkError
 from commonwatt_network.layout import Layout
-from commonwatt_network.nodes import Node, Nodes, Orderer, Peer
+from commonwatt_network.nodes import EVERYWHERE, HOST, ChaincodeServer, Node, Nodes, Orderer, Peer
 
 POLL_S = 0.05
 START_TIMEOUT_S = 30.0
@@ -26,13 +27,26 @@ class NotReadyError(NetworkError):
     """A process ended or did not become ready; the message carries its own last lines."""
 
 
-async def wait_listening(nodes: Nodes, pids: dict[str, int]) -> None:
+class Host(Protocol):
+    """Nodes that run on this machine: a whole network's, or one organisation's."""
+
+    @property
+    def layout(self) -> Layout: ...
+
+    @property
+    def fabric_nodes(self) -> tuple[Orderer | Peer, ...]: ...
+
+    @property
+    def chaincode_servers(self) -> tuple[ChaincodeServer, ...]: ...
+
+
+async def wait_listening(nodes: Host, pids: dict[str, int]) -> None:
     """Until every node and chaincode server accepts connections. `pids`: node name -> process id behind it."""
     servers: list[Node] = [*nodes.fabric_nodes, *nodes.chaincode_servers]
 
     async def listening(node: Node) -> None:
         async def accepts() -> bool:
-            return await _accepts(node.port)
+            return await _accepts(node)
 
         await _until(
             accepts, f"{node.name} to listen on {node.address}", nodes.layout, node.name, pids[node.name]
@@ -41,7 +55,7 @@ async def wait_listening(nodes: Nodes, pids: dict[str, int]) -> None:
     await asyncio.gather(*(listening(server) for server in servers))
 
 
-async def wait_healthy(nodes: Nodes, pids: dict[str, int]) -> None:
+async def wait_healthy(nodes: Host, pids: dict[str, int]) -> None:
     """Until every orderer and peer calls itself healthy on its operations address."""
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5)) as session:
 
@@ -129,9 +143,10 @@ def _failure(what: str, layout: Layout, name: str) -> str:
     return what + said
 
 
-async def _accepts(port: int) -> bool:
+async def _accepts(node: Node) -> bool:
+    listen = HOST if isinstance(node, ChaincodeServer) or node.listen == EVERYWHERE else node.listen
     try:
-        _, writer = await asyncio.open_connection("127.0.0.1", port)
+        _, writer = await asyncio.open_connection(listen, node.port)
     except OSError:
         return False
     writer.close()

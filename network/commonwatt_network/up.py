@@ -64,7 +64,7 @@ async def up(directory: Path, topology: Topology | None, backend: str | None, ph
             blocks = ensure_genesis_blocks(nodes)
             programs = [*_node_programs(nodes, fabric), *server_programs(nodes)]
         missing = [program for program in programs if program.name not in alive]
-        with _started_or_ended(layout, missing) as pids:
+        with started_or_ended(layout, missing) as pids:
             with phase("processes"):
                 await _wait_processes(nodes, state.backend, programs, pids)
             with phase("channels joined"):
@@ -152,7 +152,7 @@ def _require_ports(nodes: Nodes, backend: str, alive: Container[str]) -> None:
 
 
 @contextmanager
-def _started_or_ended(layout: Layout, missing: Sequence[Program]) -> Iterator[dict[str, int]]:
+def started_or_ended(layout: Layout, missing: Sequence[Program]) -> Iterator[dict[str, int]]:
     """Start programs; end them again if the body fails, or if this process dies in it. Yields name -> process id."""
     start_id = uuid.uuid4().hex
     command = [sys.executable, "-m", "commonwatt_network.guard", str(layout.directory), start_id]

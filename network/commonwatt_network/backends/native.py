@@ -6,14 +6,15 @@ import os
 import re
 import shutil
 import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import jinja2
 
 from commonwatt_network.errors import UsageError
-from commonwatt_network.layout import write_atomically
-from commonwatt_network.nodes import HOST, Nodes
+from commonwatt_network.layout import Layout, write_atomically
+from commonwatt_network.nodes import Nodes, Orderer, Peer
 from commonwatt_network.processes import Program
 
 PROGRAMS = ("peer", "orderer")
@@ -108,42 +109,61 @@ def check_version(fabric: FabricPrograms, consensus: str) -> None:
 
 def programs(nodes: Nodes, fabric: FabricPrograms) -> list[Program]:
     """Write every node's configuration and say how to run it."""
-    builder = nodes.layout.configuration / "builder"
-    for name, script in BUILDER.items():
-        write_atomically(builder / "bin" / name, script, mode=0o755)
+    builder = write_builder(nodes.layout)
     return [*_orderer_programs(nodes, fabric), *_peer_programs(nodes, fabric, builder)]
 
 
+def write_builder(layout: Layout) -> Path:
+    """Write the external builder that peers need for chaincode as a service; its folder."""
+    builder = layout.configuration / "builder"
+    for name, script in BUILDER.items():
+        write_atomically(builder / "bin" / name, script, mode=0o755)
+    return builder
+
+
 def _orderer_programs(nodes: Nodes, fabric: FabricPrograms) -> list[Program]:
-    template = _templates().get_template("orderer.yaml.j2")
     authorities = [nodes.layout.tls_ca_certificate(name) for name in nodes.topology.orderers.organizations]
-    programs = []
-    for orderer in nodes.orderers:
-        folder = nodes.layout.configuration / orderer.name
-        text = template.render(orderer=orderer, host=HOST, cluster_authorities=authorities)
-        write_atomically(folder / "orderer.yaml", text)
-        programs.append(
-            Program(orderer.name, [str(fabric.orderer)], _environment(folder), folder, (orderer.name,))
-        )
-    return programs
+    return [orderer_program(nodes.layout, fabric, orderer, authorities) for orderer in nodes.orderers]
+
+
+def orderer_program(
+    layout: Layout, fabric: FabricPrograms, orderer: Orderer, cluster_authorities: Sequence[Path]
+) -> Program:
+    """Write the orderer's configuration and say how to run it. `cluster_authorities`: TLS CAs of orderers (files)."""
+    template = _templates().get_template("orderer.yaml.j2")
+    text = template.render(orderer=orderer, cluster_authorities=cluster_authorities)
+    return _program(layout, orderer.name, "orderer.yaml", text, [str(fabric.orderer)])
 
 
 def _peer_programs(nodes: Nodes, fabric: FabricPrograms, builder: Path) -> list[Program]:
-    template = _templates().get_template("core.yaml.j2")
-    programs = []
-    for peer in nodes.peers:
-        folder = nodes.layout.configuration / peer.name
-        text = template.render(
-            peer=peer,
-            network=nodes.topology.name,
-            bootstrap=nodes.gateway_peer(peer.organization).address,
-            builder=builder,
-            version=fabric.version,
+    return [
+        peer_program(
+            nodes.layout,
+            fabric,
+            peer,
+            nodes.gateway_peer(peer.organization).address,
+            nodes.topology.name,
+            builder,
         )
-        write_atomically(folder / "core.yaml", text)
-        command = [str(fabric.peer), "node", "start"]
-        programs.append(Program(peer.name, command, _environment(folder), folder, (peer.name,)))
-    return programs
+        for peer in nodes.peers
+    ]
+
+
+def peer_program(
+    layout: Layout, fabric: FabricPrograms, peer: Peer, bootstrap: str, network: str, builder: Path
+) -> Program:
+    """Write the peer's configuration and say how to run it. `bootstrap`: a peer of its organisation, or itself."""
+    template = _templates().get_template("core.yaml.j2")
+    text = template.render(
+        peer=peer, network=network, bootstrap=bootstrap, builder=builder, version=fabric.version
+    )
+    return _program(layout, peer.name, "core.yaml", text, [str(fabric.peer), "node", "start"])
+
+
+def _program(layout: Layout, name: str, file: str, text: str, command: list[str]) -> Program:
+    folder = layout.configuration / name
+    write_atomically(folder / file, text)
+    return Program(name, command, _environment(folder), folder, (name,))
 
 
 def _environment(folder: Path) -> dict[str, str]:
