@@ -11,8 +11,9 @@ from typing import Any, TypeVar
 
 from .market.billing import Bill
 from .market.clearing import Clearing
-from .market.parameters import Parameters, as_json, changed
+from .market.parameters import Parameters, as_json
 from .market.prices import PriceState
+from .market.tariff import Band
 
 OPEN = "OPEN"
 OFFERS = "OFFERS"
@@ -300,6 +301,8 @@ def encode(record: object) -> bytes:
 
 def to_json(value: Any) -> Any:
     """A record as JSON values."""
+    if value is None or isinstance(value, (int, str)):
+        return value
     if isinstance(value, Parameters):
         return as_json(value)
     if hasattr(value, "__dataclass_fields__"):
@@ -310,19 +313,21 @@ def to_json(value: Any) -> Any:
         return [to_json(item) for item in value]
     if isinstance(value, Mapping):
         return {name: to_json(item) for name, item in value.items()}
-    return value
+    if isinstance(value, list):
+        return [to_json(item) for item in value]
+    raise TypeError(f"a record holds a {type(value).__qualname__}")
 
 
 def decode(kind: type[Record], value: bytes) -> Record:
     """The record of this kind that ``encode`` wrote."""
     members = json.loads(value)
     if "parameters" in members:
-        members["parameters"] = changed(Parameters(), members["parameters"])
+        members["parameters"] = _parameters(members["parameters"])
     if "prices" in members:
         members["prices"] = _prices(members["prices"])
     if "versions" in members:
         members["versions"] = tuple(
-            Version(**version | {"parameters": changed(Parameters(), version["parameters"])})
+            Version(**version | {"parameters": _parameters(version["parameters"])})
             for version in members["versions"]
         )
     if "bill" in members:
@@ -333,6 +338,11 @@ def decode(kind: type[Record], value: bytes) -> Record:
 def decode_optional(kind: type[Record], value: bytes | None) -> Record | None:
     """The record, or None where the ledger holds none."""
     return None if value is None else decode(kind, value)
+
+
+def _parameters(members: Mapping[str, Any]) -> Parameters:
+    """Parameters that were checked before they were written."""
+    return Parameters(**{**members, "tou": tuple(Band(*band) for band in members["tou"])})
 
 
 def _prices(members: Mapping[str, Any]) -> PriceState:
