@@ -55,7 +55,7 @@ async def test_a_killed_process_loses_nothing_that_it_reported(ledger: TestNetwo
                     break
                 reached = asyncio.Event()
                 writers = [
-                    asyncio.create_task(_write_until_cut_off(kv, f"{turn}-{writer}", committed))
+                    asyncio.create_task(_write_until_cut_off(kv, f"{turn}-{writer}", committed, reached))
                     for writer in range(8)
                 ]
                 async with asyncio.timeout(30):
