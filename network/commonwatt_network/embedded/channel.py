@@ -34,7 +34,7 @@ from commonwatt_network.embedded.lifecycle.collections import (
     implicit_endorsement_policy,
     members_of,
 )
-from commonwatt_network.embedded.lifecycle.functions import LIFECYCLE_POLICY_REFERENCE, NAMESPACE
+from commonwatt_network.embedded.lifecycle.invocation import LIFECYCLE_POLICY_REFERENCE, NAMESPACE
 from commonwatt_network.embedded.lifecycle.records import (
     NAMESPACES,
     Definition,
@@ -74,7 +74,7 @@ class PeerChannel:
         self.ledger = Ledger(path)
         self._checks = checks
         self._parser = parser
-        self._fetch_elsewhere = fetch_private
+        self._fetch_private = fetch_private
         self._definitions: dict[str, Definition | None] = {}
         self._packages: dict[str, str | None] = {}
         self._memberships: dict[tuple[str, str], bool] = {}
@@ -148,9 +148,6 @@ class PeerChannel:
             return self.config.successor(proposed.config)
         except (ConfigUpdateError, ChannelConfigError) as error:
             raise BlockError(f"error validating config block {block.header.number}: {error}") from error
-
-    def _fetch_private(self, txid: str, namespace: str, collection: str, wanted: bytes) -> bytes | None:
-        return self._fetch_elsewhere(txid, namespace, collection, wanted)
 
     # Reading
 

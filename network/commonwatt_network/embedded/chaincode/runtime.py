@@ -14,7 +14,7 @@ from commonwatt_network.embedded.chaincode.context import TransactionContext
 from commonwatt_network.embedded.chaincode.link import ChaincodeError, ChaincodeLink
 from commonwatt_network.embedded.chaincode.requests import RequestError, answer
 from commonwatt_network.embedded.channel import PeerChannel
-from commonwatt_network.embedded.lifecycle.functions import NAMESPACE
+from commonwatt_network.embedded.lifecycle.invocation import NAMESPACE
 from commonwatt_network.embedded.lifecycle.records import read_sequence
 from commonwatt_network.embedded.policies import SignedData
 from commonwatt_network.embedded.proposal import Proposal

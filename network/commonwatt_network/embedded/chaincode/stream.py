@@ -13,6 +13,7 @@ import ssl
 import struct
 import tempfile
 from collections.abc import Callable
+from typing import cast
 
 from commonwatt_network.embedded.chaincode.package import Connection
 
@@ -79,9 +80,8 @@ class ChaincodeStream(asyncio.Protocol):
         self._frame_size = DEFAULT_FRAME
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-        transport.write(self._opening)
+        self._transport = cast(asyncio.Transport, transport)
+        self._transport.write(self._opening)
 
     def connection_lost(self, error: Exception | None) -> None:
         self._end(str(error) if error else "the chaincode server closed the connection")

@@ -17,6 +17,7 @@ from commonwatt_network.embedded.admission import Rejection
 from commonwatt_network.embedded.channel import PeerChannel
 from commonwatt_network.embedded.gateway.calls import Outcome, call_endorser
 from commonwatt_network.embedded.gateway.errors import GatewayError, error_detail
+from commonwatt_network.embedded.gateway.events import events_from, start_block
 from commonwatt_network.embedded.gateway.plans import (
     PlanError,
     able_peers,
@@ -25,7 +26,6 @@ from commonwatt_network.embedded.gateway.plans import (
 )
 from commonwatt_network.embedded.policies import SignedData
 from commonwatt_network.embedded.proposal import Proposal, ProposalError, prepare_transaction, unpack_proposal
-from commonwatt_network.embedded.transaction import Codes
 
 if TYPE_CHECKING:
     from commonwatt_network.embedded.peer import Peer
@@ -340,7 +340,7 @@ class Gateway:
             text = f"invalid chaincode events request: {error}"
             raise GatewayError(Status.INVALID_ARGUMENT, text) from error
         channel = self._authorized("gateway/ChaincodeEvents", request, signed)
-        return _events(channel, request, _start_block(channel, request))
+        return events_from(channel, request, start_block(channel, request))
 
 
 def _unpack(signed: Any, missing: str) -> Proposal:
@@ -386,38 +386,3 @@ def _no_plan(channel: PeerChannel, peers: Any, policies: list[Any]) -> GatewayEr
     if choose_endorsers(channel, present, (), policies) is not None:
         problem = "required chaincodes are not installed on sufficient peers"
     return GatewayError(Status.FAILED_PRECONDITION, NO_COMBINATION + problem)
-
-
-def _start_block(channel: PeerChannel, request: Any) -> int:
-    if request.after_transaction_id:
-        found = channel.ledger.transaction(request.after_transaction_id)
-        if found is not None:
-            return found.block_number
-    kind = request.start_position.WhichOneof("Type") if request.HasField("start_position") else None
-    if kind == "specified":
-        return int(request.start_position.specified.number)
-    if kind in ("oldest", "newest"):
-        type_name = f"*orderer.SeekPosition_{kind.capitalize()}"
-        raise GatewayError(Status.INVALID_ARGUMENT, f"invalid start position type: {type_name}")
-    return channel.height
-
-
-async def _events(channel: PeerChannel, request: Any, start: int) -> AsyncIterator[Any]:
-    after, passed = request.after_transaction_id, not request.after_transaction_id
-    number = start
-    while True:
-        await channel.wait_for_height(number + 1)
-        matching = []
-        for transaction, code in channel.transactions(number):
-            event = transaction.endorsed.event if transaction.endorsed is not None else None
-            if code != Codes.VALID or event is None:
-                continue
-            if not passed:
-                passed = transaction.transaction_id == after
-            elif event.chaincode_id == request.chaincode_id:
-                matching.append(event)
-        if matching:
-            yield gateway_pb2.ChaincodeEventsResponse(events=matching, block_number=number)
-        else:
-            await asyncio.sleep(0)  # a long way back must not keep the others waiting
-        number += 1

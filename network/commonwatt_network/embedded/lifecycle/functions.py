@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from fabric_protos.peer import policy_pb2
@@ -16,12 +15,23 @@ from fabric_protos.peer.lifecycle import chaincode_definition_pb2, db_pb2
 from fabric_protos.peer.lifecycle import lifecycle_pb2 as messages
 from google.protobuf.message import DecodeError
 
-from commonwatt_network.embedded.chaincode.package import PackageError, PackageStore
-from commonwatt_network.embedded.channel_config import ChannelConfig
+from commonwatt_network.embedded.chaincode.package import PackageError
 from commonwatt_network.embedded.lifecycle.collections import (
     CollectionError,
     check_collections,
     implicit_collection_name,
+)
+from commonwatt_network.embedded.lifecycle.invocation import (
+    DEFAULT_POLICY_REFERENCE,
+    NAMESPACE,
+    Invocation,
+    LifecycleError,
+)
+from commonwatt_network.embedded.lifecycle.packages import (
+    get_package,
+    install,
+    query_all_installed,
+    query_installed,
 )
 from commonwatt_network.embedded.lifecycle.records import (
     NAMESPACES,
@@ -38,63 +48,12 @@ from commonwatt_network.embedded.lifecycle.records import (
     read_sequence,
     write_record,
 )
-from commonwatt_network.embedded.simulation import SimulationError, Simulator
+from commonwatt_network.embedded.simulation import SimulationError
 
-NAMESPACE = "_lifecycle"
 CHAINCODE_NAME = re.compile(r"[a-zA-Z0-9]+([-_][a-zA-Z0-9]+)*")
 CHAINCODE_VERSION = re.compile(r"[A-Za-z0-9_.+-]+")
 SYSTEM_CHAINCODES = frozenset({"cscc", "escc", "lscc", "qscc", "vscc"})
-DEFAULT_POLICY_REFERENCE = "/Channel/Application/Endorsement"
-LIFECYCLE_POLICY_REFERENCE = "/Channel/Application/LifecycleEndorsement"
 RANGE_END = "\x7f"
-
-
-class LifecycleError(Exception):
-    """A lifecycle function refuses; the message is Fabric's. `status` is the response's."""
-
-    def __init__(self, message: str, status: int = 500) -> None:
-        super().__init__(message)
-        self.status = status
-
-
-@dataclass(frozen=True)
-class Invocation:
-    """One call of a lifecycle function. `config` and `simulator` are None for calls without a channel."""
-
-    mspid: str
-    channel_id: str
-    packages: PackageStore
-    references: Callable[[str], Mapping[str, list[tuple[str, str]]]]
-    config: ChannelConfig | None
-    simulator: Simulator | None
-
-    @property
-    def channel(self) -> ChannelConfig:
-        if self.config is None:
-            raise LifecycleError(f"no application config for channel '{self.channel_id}'")
-        return self.config
-
-    @property
-    def state(self) -> Simulator:
-        if self.simulator is None:
-            raise LifecycleError("invalid channel-less operation")
-        return self.simulator
-
-    def read(self, key: str) -> bytes | None:
-        return self.state.get_state(NAMESPACE, key)
-
-    def write(self, key: str, value: bytes) -> None:
-        self.state.set_state(NAMESPACE, key, value)
-
-    def read_own(self, key: str) -> bytes | None:
-        return self.state.get_private(NAMESPACE, implicit_collection_name(self.mspid), key)
-
-    def write_own(self, key: str, value: bytes) -> None:
-        self.state.set_private(NAMESPACE, implicit_collection_name(self.mspid), key, value)
-
-    def read_hash(self, mspid: str) -> Callable[[str], bytes | None]:
-        collection = implicit_collection_name(mspid)
-        return lambda key: self.state.get_private_hash(NAMESPACE, collection, key)
 
 
 def dispatch(invocation: Invocation, function: str, encoded: bytes) -> bytes:
@@ -117,45 +76,6 @@ def dispatch(invocation: Invocation, function: str, encoded: bytes) -> bytes:
     except (PackageError, CollectionError, RecordError, SimulationError) as error:
         raise LifecycleError(f"{prefix}: {error}") from error
     return result
-
-
-# Packages
-
-
-def _install(invocation: Invocation, arguments: Any) -> Any:
-    package = invocation.packages.install(arguments.chaincode_install_package)
-    return messages.InstallChaincodeResult(package_id=package.package_id, label=package.label)
-
-
-def _query_installed(invocation: Invocation, arguments: Any) -> Any:
-    package = invocation.packages.installed.get(arguments.package_id)
-    if package is None:
-        raise LifecycleError(f"could not find chaincode with package id '{arguments.package_id}'")
-    result = messages.QueryInstalledChaincodeResult(package_id=package.package_id, label=package.label)
-    for channel_id, chaincodes in invocation.references(package.package_id).items():
-        for name, version in chaincodes:
-            result.references[channel_id].chaincodes.add(name=name, version=version)
-    return result
-
-
-def _query_all_installed(invocation: Invocation, _: Any) -> Any:
-    result = messages.QueryInstalledChaincodesResult()
-    for package in invocation.packages.installed.values():
-        installed = result.installed_chaincodes.add(package_id=package.package_id, label=package.label)
-        for channel_id, chaincodes in invocation.references(package.package_id).items():
-            for name, version in chaincodes:
-                installed.references[channel_id].chaincodes.add(name=name, version=version)
-    return result
-
-
-def _get_package(invocation: Invocation, arguments: Any) -> Any:
-    encoded = invocation.packages.load(arguments.package_id)
-    if encoded is None:
-        raise LifecycleError(f"chaincode install package '{arguments.package_id}' not found", status=404)
-    return messages.GetInstalledChaincodePackageResult(chaincode_install_package=encoded)
-
-
-# Definitions
 
 
 def _definition(invocation: Invocation, arguments: Any) -> Definition:
@@ -420,10 +340,10 @@ def _query_definitions(invocation: Invocation, _: Any) -> Any:
 
 
 FUNCTIONS: Mapping[str, tuple[Any, Callable[[Invocation, Any], Any]]] = {
-    "InstallChaincode": (messages.InstallChaincodeArgs, _install),
-    "QueryInstalledChaincode": (messages.QueryInstalledChaincodeArgs, _query_installed),
-    "QueryInstalledChaincodes": (messages.QueryInstalledChaincodesArgs, _query_all_installed),
-    "GetInstalledChaincodePackage": (messages.GetInstalledChaincodePackageArgs, _get_package),
+    "InstallChaincode": (messages.InstallChaincodeArgs, install),
+    "QueryInstalledChaincode": (messages.QueryInstalledChaincodeArgs, query_installed),
+    "QueryInstalledChaincodes": (messages.QueryInstalledChaincodesArgs, query_all_installed),
+    "GetInstalledChaincodePackage": (messages.GetInstalledChaincodePackageArgs, get_package),
     "ApproveChaincodeDefinitionForMyOrg": (messages.ApproveChaincodeDefinitionForMyOrgArgs, _approve),
     "QueryApprovedChaincodeDefinition": (messages.QueryApprovedChaincodeDefinitionArgs, _query_approved),
     "QueryApprovedChaincodeDefinitions": (

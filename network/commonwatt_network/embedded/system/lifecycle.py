@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from commonwatt_network.embedded.access import PEER_WIDE, AccessDenied
 from commonwatt_network.embedded.channel import PeerChannel
-from commonwatt_network.embedded.lifecycle.functions import NAMESPACE, Invocation, LifecycleError, dispatch
+from commonwatt_network.embedded.lifecycle.functions import dispatch
+from commonwatt_network.embedded.lifecycle.invocation import NAMESPACE, Invocation, LifecycleError
 from commonwatt_network.embedded.proposal import Proposal
 from commonwatt_network.embedded.simulation import Simulator
 from commonwatt_network.embedded.system.responses import failure, success
