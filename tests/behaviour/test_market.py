@@ -15,6 +15,7 @@ from commonwatt_client import Gateway, GatewayError, Identity, connect, private_
 from commonwatt_client.admin import decode_block
 from commonwatt_client.profile import network_file_peers
 from commonwatt_loadgen.verify.audit import Audit, FirstDifference
+from commonwatt_loadgen.verify.parallel import ParallelAudit
 from commonwatt_loadgen.verify.source import blocks_of_network
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -193,6 +194,25 @@ async def test_a_channel_is_audited_and_tampering_is_found(network: Any, market:
         with pytest.raises(FirstDifference) as error:
             audit.check(decode_block(content))
         assert words in str(error.value), what
+
+
+async def test_an_audit_on_all_processors_finds_the_same(
+    network: Any, market: Market, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("commonwatt_loadgen.verify.parallel.CHUNK", 4)
+    await _trade(market)
+    blocks = [block async for block in blocks_of_network(network.path, "newtown", "newtown", "operator")]
+    with ParallelAudit(Audit()) as parallel:
+        for block in blocks:
+            parallel.check(block)
+    number = next(b.number for b in blocks if b"submit_offer" in b.serialized)
+    forged = decode_block(_rehashed(blocks[number].serialized.replace(b"submit_offer", b"submit_loser")))
+    with (
+        pytest.raises(FirstDifference, match=f"block {number}: no orderer of the channel signed it"),
+        ParallelAudit(Audit()) as parallel,
+    ):
+        for block in [*blocks[:number], forged]:
+            parallel.check(block)
 
 
 async def _trade(market: Market) -> None:

@@ -14,6 +14,7 @@ from commonwatt_client.admin import AdminError, Block
 from commonwatt_loadgen.errors import UsageFault
 from commonwatt_loadgen.network_file import DEFAULT_PATH, read_network_file
 from commonwatt_loadgen.verify.audit import Audit, Findings, FirstDifference
+from commonwatt_loadgen.verify.parallel import ParallelAudit
 from commonwatt_loadgen.verify.source import blocks_of_files, blocks_of_network
 
 
@@ -31,8 +32,9 @@ def verify_command(
     difference = ""
     try:
         if blocks is not None:
-            for block in blocks_of_files(blocks):
-                audit.check(block)
+            with ParallelAudit(audit) as parallel:
+                for block in blocks_of_files(blocks):
+                    parallel.check(block)
         else:
             asyncio.run(_check_all(audit, _network(channel, user, network_file)))
     except FirstDifference as error:
@@ -55,8 +57,9 @@ def _network(channel: str, user: str, network_file: Path) -> AsyncIterator[Block
 
 
 async def _check_all(audit: Audit, blocks: AsyncIterator[Block]) -> None:
-    async for block in blocks:
-        audit.check(block)
+    with ParallelAudit(audit) as parallel:
+        async for block in blocks:
+            parallel.check(block)
 
 
 def _print(findings: Findings, difference: str, as_json: bool) -> None:
