@@ -1,0 +1,80 @@
+"""What clients and other tools read, and the ports a network keeps."""
+
+from __future__ import annotations
+
+import json
+import socket
+from pathlib import Path
+
+import pytest
+import yaml
+from commonwatt_network.identity import ensure_identities
+from commonwatt_network.layout import Layout
+from commonwatt_network.network_file import describe
+from commonwatt_network.nodes import Nodes, ports_needed, settle
+from commonwatt_network.ports import FIRST, LAST, PortInUseError, choose_first_port, require_free
+from commonwatt_network.profiles import write_profiles
+from commonwatt_network.topology import load_topology
+
+
+@pytest.fixture
+def nodes(tmp_path: Path) -> Nodes:
+    nodes = settle(load_topology("three-orderers"), Layout(tmp_path), 13_500)
+    ensure_identities(nodes)
+    return nodes
+
+
+def files_in(value: object) -> list[str]:
+    if isinstance(value, dict):
+        return [found for entry in value.values() for found in files_in(entry)]
+    if isinstance(value, list):
+        return [found for entry in value for found in files_in(entry)]
+    return [value] if isinstance(value, str) and value.startswith("/") else []
+
+
+def test_the_network_file_names_files_that_exist(nodes: Nodes) -> None:
+    roster = ensure_identities(nodes)
+    content = json.loads(
+        json.dumps(describe(nodes, "native", roster, {"newtown": {"market": {"version": "1.0"}}}))
+    )
+    assert content["backend"] == "native"
+    assert content["organizations"]["newtown"]["mspid"] == "NewtownMSP"
+    assert len(content["orderers"]) == 3
+    assert content["channels"]["newtown"]["organizations"] == ["newtown", "grid"]
+    paths = files_in(content)
+    assert len(paths) > 200
+    assert all(Path(path).is_file() for path in paths)
+    assert len(content["organizations"]["newtown"]["users"]) == 62
+
+
+def test_a_profile_holds_the_organisations_own_channels_alone(nodes: Nodes) -> None:
+    write_profiles(nodes)
+    profile = yaml.safe_load((nodes.layout.profiles / "newtown.yaml").read_text())
+    assert set(profile["channels"]) == {"newtown"}
+    assert set(profile["peers"]) == {"peer0.newtown", "peer0.grid"}
+    assert profile["organizations"]["newtown"]["peers"] == ["peer0.newtown"]
+    for endpoint in (*profile["peers"].values(), *profile["orderers"].values()):
+        assert endpoint["url"].startswith("grpcs://127.0.0.1:")
+        assert Path(endpoint["tlsCACerts"]["path"]).is_file()
+    grid = yaml.safe_load((nodes.layout.profiles / "grid.yaml").read_text())
+    assert set(grid["channels"]) == {"newtown", "glebe"}
+    dialect = json.loads((nodes.layout.profiles / "newtown.fabric-sdk-py.json").read_text())
+    assert "://" not in dialect["peers"]["peer0.newtown"]["url"]
+
+
+def test_a_network_needs_each_of_its_ports_once(nodes: Nodes) -> None:
+    ports = nodes.ports()
+    assert len(ports) == ports_needed(nodes.topology)
+    assert sorted(ports) == list(range(13_500, 13_500 + len(ports)))
+
+
+def test_ports_are_free_and_below_the_ephemeral_range(tmp_path: Path) -> None:
+    first = choose_first_port(20, tmp_path)
+    assert FIRST <= first <= LAST - 20
+    assert choose_first_port(20, tmp_path) == first
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", first + 7))
+        taken.listen()
+        assert choose_first_port(20, tmp_path) != first
+        with pytest.raises(PortInUseError, match=f"port {first + 7}, which peer0 listens on, is in use by"):
+            require_free({first: "orderer0", first + 7: "peer0"})
