@@ -16,7 +16,7 @@ from rich.markup import escape
 from rich.progress import DownloadColumn, Progress
 from rich.table import Table
 
-from commonwatt_network import explain_command
+from commonwatt_network import consortium_commands, explain_command, org_commands
 from commonwatt_network.errors import UsageError
 from commonwatt_network.state import default_directory
 from commonwatt_network.topology import (
@@ -46,6 +46,8 @@ def register(app: typer.Typer) -> None:
     app.command("doctor")(doctor)
     app.command("fabric")(fabric)
     explain_command.register(app)
+    org_commands.register(app)
+    consortium_commands.register(app)
 
 
 @network_app.command("up")

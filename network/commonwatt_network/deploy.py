@@ -23,6 +23,7 @@ from commonwatt_client.signers import private_key_signer
 from commonwatt_network.chaincode import server_package
 from commonwatt_network.identity import ADMIN
 from commonwatt_network.nodes import Nodes, Orderer, Peer
+from commonwatt_network.readiness import Host
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class Deployed:
     sequence: int
 
 
-def orderer_admin(nodes: Nodes, orderer: Orderer) -> OrdererAdmin:
+def orderer_admin(nodes: Host, orderer: Orderer) -> OrdererAdmin:
     """The orderer's administration port, spoken to as its own organisation's administrator."""
     tls = nodes.layout.user(orderer.organization, ADMIN) / "tls"
     return OrdererAdmin(
@@ -45,7 +46,7 @@ def orderer_admin(nodes: Nodes, orderer: Orderer) -> OrdererAdmin:
     )
 
 
-def peer_admin(nodes: Nodes, peer: Peer) -> PeerAdmin:
+def peer_admin(nodes: Host, peer: Peer) -> PeerAdmin:
     """The peer, spoken to as its own organisation's administrator."""
     folder = nodes.layout.user(peer.organization, ADMIN)
     return PeerAdmin(

@@ -10,8 +10,9 @@ import difflib
 import re
 from collections.abc import Mapping
 from importlib import resources
+from ipaddress import IPv4Address
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, get_args
+from typing import Annotated, Any, Literal, Self, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -23,6 +24,14 @@ Name = Annotated[
 ]
 ChannelName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9.-]{0,248}$")]
 MspId = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9.-]{0,62}$")]
+Image = Annotated[
+    str,
+    Field(
+        pattern=r"^[a-z0-9][a-z0-9._/:-]*:[0-9][A-Za-z0-9_.-]*(@sha256:[0-9a-f]{64})?$",
+        description="name:version, with @sha256:... behind it or not",
+    ),
+]
+M = TypeVar("M", bound=BaseModel)
 Role = Literal["operator", "grid", "home", "meter"]
 RAFT_CONSENTERS = (1, 3, 5)
 BFT_CONSENTERS = 4
@@ -60,6 +69,10 @@ class Organization(_Model):
     )
     users: dict[Name, User] = Field(default_factory=dict)
     days_valid: int = Field(default=3650, ge=1, le=36500, description="of every certificate it issues")
+    host: IPv4Address | None = Field(
+        default=None,
+        description="NETWORK=compose: address of the machine its nodes run on; default: this one",
+    )
 
 
 class OrdererOrganization(_Model):
@@ -68,6 +81,7 @@ class OrdererOrganization(_Model):
     mspid: MspId | None = None
     nodes: int = Field(default=1, ge=1, le=5)
     days_valid: int = Field(default=3650, ge=1, le=36500)
+    host: IPv4Address | None = Field(default=None, description="as of an organisation")
 
 
 class Orderers(_Model):
@@ -112,6 +126,16 @@ class Ports(_Model):
     first: int | None = Field(default=None, ge=1024, le=32_000, description="below the ephemeral range")
 
 
+class Images(_Model):
+    """The container images of NETWORK=compose and kubernetes, each pinned by version; a digest may follow."""
+
+    peer: Image = "hyperledger/fabric-peer:3.1.5"
+    orderer: Image = "hyperledger/fabric-orderer:3.1.5"
+    chaincode: Image = Field(
+        default="commonwatt-chaincode:0.1.0", description="built from chaincode/Dockerfile"
+    )
+
+
 class Topology(_Model):
     """A whole network."""
 
@@ -121,6 +145,7 @@ class Topology(_Model):
     channels: dict[ChannelName, Channel] = Field(min_length=1)
     chaincodes: dict[Name, Chaincode] = Field(default_factory=dict)
     ports: Ports = Ports()
+    images: Images = Images()
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -210,6 +235,13 @@ def sample_topologies() -> dict[str, str]:
 
 def parse_topology(text: str, where: str = "topology") -> Topology:
     """The topology in `text`. Raises TopologyError with one line per mistake: `where:line: what is wrong`."""
+    return parse_model(
+        Topology, text, where, "a topology is a mapping with organizations, orderers, channels, chaincodes"
+    )
+
+
+def parse_model(model: type[M], text: str, where: str, expected: str) -> M:
+    """The `model` in a YAML text; `expected` says what stands there. Raises TopologyError as `parse_topology` does."""
     try:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
         _refuse_duplicates(root, where)
@@ -218,13 +250,13 @@ def parse_topology(text: str, where: str = "topology") -> Topology:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise TopologyError(f"{where}:{line}: not YAML: {error.problem}") from error
     if not isinstance(content, dict):
-        raise TopologyError(
-            f"{where}:1: a topology is a mapping with organizations, orderers, channels, chaincodes"
-        )
+        raise TopologyError(f"{where}:1: {expected}")
     try:
-        return Topology.model_validate(content)
+        return model.model_validate(content)
     except ValidationError as error:
-        raise TopologyError("\n".join(_mistake(item, root, where) for item in error.errors())) from error
+        raise TopologyError(
+            "\n".join(_mistake(model, item, root, where) for item in error.errors())
+        ) from error
 
 
 def json_schema() -> dict[str, Any]:
@@ -232,12 +264,12 @@ def json_schema() -> dict[str, Any]:
     return Topology.model_json_schema()
 
 
-def _mistake(item: Mapping[str, Any], root: yaml.Node | None, where: str) -> str:
+def _mistake(model: type[BaseModel], item: Mapping[str, Any], root: yaml.Node | None, where: str) -> str:
     location = [part for part in item["loc"] if part != "[key]"]
     line = _line(root, location)
-    path = ".".join(map(str, location)) or "topology"
+    path = ".".join(map(str, location)) or "file"
     if item["type"] == "extra_forbidden":
-        key, allowed = str(location[-1]), _allowed_keys(location[:-1])
+        key, allowed = str(location[-1]), _allowed_keys(model, location[:-1])
         close = difflib.get_close_matches(key, allowed, n=1)
         hint = f"did you mean {close[0]}?" if close else f"allowed here: {', '.join(allowed)}"
         return f"{where}:{line}: unknown key {path}; {hint}"
@@ -247,9 +279,9 @@ def _mistake(item: Mapping[str, Any], root: yaml.Node | None, where: str) -> str
     return f"{where}:{line}: {path}: {message}" if location else f"{where}:{line}: {message}"
 
 
-def _allowed_keys(location: list[Any]) -> list[str]:
+def _allowed_keys(root: type[BaseModel], location: list[Any]) -> list[str]:
     """The keys of the model at `location`, found by walking the annotations."""
-    model: Any = Topology
+    model: Any = root
     for part in location:
         annotation = (
             model.model_fields[part].annotation if _is_model(model) and part in model.model_fields else model

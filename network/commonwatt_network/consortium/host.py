@@ -1,0 +1,259 @@
+"""An organisation's own host: its folder, its keys, its programs. Nothing here knows any other organisation."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from commonwatt_client.admin import ChaincodePackage
+from pydantic import ValidationError
+
+from commonwatt_network import processes, readiness
+from commonwatt_network.backends import native
+from commonwatt_network.chaincode import package, server_program
+from commonwatt_network.consortium.organization import OrganizationDescription
+from commonwatt_network.errors import UsageError
+from commonwatt_network.identity import (
+    ADMIN,
+    ensure_admin,
+    ensure_node,
+    ensure_organization,
+    ensure_tls,
+    ensure_user,
+    fabric_attributes,
+    home_attributes,
+)
+from commonwatt_network.layout import Layout, write_atomically
+from commonwatt_network.nodes import ChaincodeServer, Orderer, Peer
+from commonwatt_network.ports import require_free
+from commonwatt_network.processes import Program
+from commonwatt_network.state import exclusive
+from commonwatt_network.up import started_or_ended
+
+DESCRIPTION = "organization.json"
+NETWORK = "commonwatt"
+SETTLED = ("name", "msp_id", "orderers", "peers")  # what other organisations were told: it stays as it is
+
+
+@dataclass(frozen=True)
+class OwnHost:
+    """An organisation's processes on its own host."""
+
+    description: OrganizationDescription
+    layout: Layout
+    orderers: tuple[Orderer, ...]
+    peers: tuple[Peer, ...]
+    chaincode_servers: tuple[ChaincodeServer, ...]
+
+    @property
+    def name(self) -> str:
+        return self.description.name
+
+    @property
+    def mspid(self) -> str:
+        return self.description.msp_id
+
+    @property
+    def fabric_nodes(self) -> tuple[Orderer | Peer, ...]:
+        return (*self.orderers, *self.peers)
+
+    @property
+    def package(self) -> ChaincodePackage:
+        """The chaincode package that the organisation's peers install."""
+        settings, server = self.description.chaincode, self.chaincode_servers[0]
+        return package(self.layout, self.name, f"{settings.name}_{settings.version}", server.address)
+
+    def users(self) -> dict[str, dict[str, str]]:
+        """Every user with the attributes of its certificate."""
+        users: dict[str, dict[str, str]] = {ADMIN: {}}
+        for name, user in self.description.users.items():
+            role = {"role": user.role} if user.role else {}
+            users[name] = {**fabric_attributes(name), **role, **user.attributes}
+        return users | home_attributes(self.name, self.description.homes)
+
+
+def settle_host(description: OrganizationDescription, directory: Path) -> OwnHost:
+    """Give every process of the organisation its name and folders."""
+    layout, name, mspid = Layout(directory), description.name, description.msp_id
+    orderers = tuple(
+        Orderer(
+            f"orderer{n}.{name}", name, mspid, node.port, node.admin_port, node.operations_port,
+            layout.orderer(name, f"orderer{n}"), layout.ledgers / f"orderer{n}.{name}",
+            host=node.host, listen=description.listen,
+        )
+        for n, node in enumerate(description.orderers)
+    )  # fmt: skip
+    peers = tuple(
+        Peer(
+            f"peer{n}.{name}", name, mspid, node.port, node.operations_port,
+            layout.peer(name, f"peer{n}"), layout.ledgers / f"peer{n}.{name}",
+            host=node.host, listen=description.listen,
+        )
+        for n, node in enumerate(description.peers)
+    )  # fmt: skip
+    chaincode = description.chaincode
+    server = ChaincodeServer(
+        f"{chaincode.name}.{name}", chaincode.name, name, chaincode.port, layout.chaincode_tls(name)
+    )
+    return OwnHost(description, layout, orderers, peers, (server,))
+
+
+def init_host(description: OrganizationDescription, directory: Path) -> OwnHost:
+    """Make the organisation's keys in `directory`, or what is missing of them. Nothing that exists is replaced.
+
+    Raises UsageError for a folder of something else, and when what other organisations were told would change.
+    """
+    host = settle_host(description, directory)
+    layout = host.layout
+    if layout.state_file.exists():
+        raise UsageError(
+            f"{layout.directory} holds a network made by `network up`; use another folder (--directory)"
+        )
+    if (layout.directory / DESCRIPTION).exists():
+        _refuse_unsettling(open_host(directory).description, description, layout)
+    with exclusive(layout):
+        _ensure_material(host)
+        write_atomically(layout.directory / DESCRIPTION, description.model_dump_json(indent=2) + "\n")
+        _write_client_file(host)
+    return host
+
+
+def open_host(directory: Path) -> OwnHost:
+    """The organisation whose folder this is. Raises UsageError when there is none."""
+    path = Layout(directory).directory / DESCRIPTION
+    try:
+        return settle_host(OrganizationDescription.model_validate_json(path.read_bytes()), directory)
+    except FileNotFoundError:
+        raise UsageError(
+            f"there is no organisation in {path.parent}; make one with `commonwatt org init FILE`"
+        ) from None
+    except (OSError, ValidationError) as error:
+        raise UsageError(f"{path} cannot be read; put it back from a backup ({error})") from error
+
+
+async def start_host(host: OwnHost) -> tuple[str, ...]:
+    """Start what does not run yet; the names of what was started. It is ended again when the start fails."""
+    with exclusive(host.layout):
+        fabric = native.find_fabric(host.layout.directory)
+        native.check_version(fabric, "raft")
+        alive = processes.running(host.layout)
+        missing = [program for program in _programs(host, fabric) if program.name not in alive]
+        require_free(_ports(host, {program.name for program in missing}))
+        _write_client_file(host)
+        with started_or_ended(host.layout, missing) as started:
+            running = {name: group[0].pid for name, group in alive.items()} | started
+            await readiness.wait_listening(host, running)
+            await readiness.wait_healthy(host, running)
+        return tuple(started)
+
+
+def require_running(host: OwnHost) -> None:
+    """Raise UsageError when one of the organisation's processes does not run."""
+    alive = processes.running(host.layout)
+    names = [node.name for node in (*host.fabric_nodes, *host.chaincode_servers)]
+    stopped = [name for name in names if name not in alive]
+    if stopped:
+        raise UsageError(f"{', '.join(stopped)} is not running; start it with `commonwatt org start`")
+
+
+def _programs(host: OwnHost, fabric: native.FabricPrograms) -> list[Program]:
+    authority = host.layout.tls_ca_certificate(host.name)
+    builder = native.write_builder(host.layout)
+    chaincode, server = host.description.chaincode, host.chaincode_servers[0]
+    return [
+        *(native.orderer_program(host.layout, fabric, orderer, [authority]) for orderer in host.orderers),
+        *(
+            native.peer_program(host.layout, fabric, peer, host.peers[0].address, NETWORK, builder)
+            for peer in host.peers
+        ),
+        server_program(
+            host.layout,
+            host.name,
+            name=server.name,
+            command=[sys.executable, "-m", chaincode.module],
+            address=server.address,
+            package_id=host.package.package_id,
+            environment={"CHAINCODE_WORKERS": str(chaincode.workers)},
+        ),
+    ]
+
+
+def _ports(host: OwnHost, names: set[str]) -> dict[int, str]:
+    ports = {node.port: node.name for node in (*host.fabric_nodes, *host.chaincode_servers)}
+    ports |= {node.operations_port: node.name for node in host.fabric_nodes}
+    ports |= {orderer.admin_port: orderer.name for orderer in host.orderers}
+    return {port: name for port, name in ports.items() if name in names}
+
+
+def _ensure_material(host: OwnHost) -> None:
+    layout, name, days = host.layout, host.name, host.description.days_valid
+    authorities = ensure_organization(layout, name)
+    ensure_admin(layout, name, authorities, days)
+    for node in host.fabric_nodes:
+        role = "orderer" if isinstance(node, Orderer) else "peer"
+        ensure_node(node.directory, authorities, role, node.name, days, [node.host])
+    ensure_tls(layout.chaincode_tls(name), authorities.tls, f"chaincode.{name}", days)
+    ensure_tls(layout.chaincode_client_tls(name), authorities.tls, f"peers.{name}", days)
+    for user, attributes in host.users().items():
+        if user != ADMIN:
+            ensure_user(layout.user(name, user), authorities, "client", attributes, days)
+
+
+def _refuse_unsettling(old: OrganizationDescription, new: OrganizationDescription, layout: Layout) -> None:
+    for field in SETTLED:
+        before, after = getattr(old, field), getattr(new, field)
+        if before != after:
+            raise UsageError(
+                f"{layout.directory} is {old.name}'s, with another {field.replace('msp_id', 'mspid')}; the other "
+                "organisations were told that one: go on with it, or use another folder (--directory)"
+            )
+
+
+def _write_client_file(host: OwnHost) -> None:
+    """`network.json`, as clients of this organisation need it: its own peers and users."""
+    layout = host.layout
+    users: Mapping[str, Mapping[str, str]] = host.users()
+    content = {
+        "name": NETWORK,
+        "backend": "native",
+        "organizations": {
+            host.name: {
+                "mspid": host.mspid,
+                "peers": [
+                    {
+                        "name": peer.name,
+                        "address": peer.address,
+                        "tls_ca_cert": str(layout.tls_ca_certificate(host.name)),
+                        "tls_server_name": peer.name,
+                        "operations_address": peer.operations_address,
+                    }
+                    for peer in host.peers
+                ],
+                "users": {
+                    user: {
+                        "certificate": str(layout.user(host.name, user) / "certificate.pem"),
+                        "private_key": str(layout.user(host.name, user) / "private_key.pem"),
+                        "attributes": dict(attributes),
+                    }
+                    for user, attributes in users.items()
+                },
+            }
+        },
+        "orderers": [
+            {
+                "name": orderer.name,
+                "mspid": orderer.mspid,
+                "address": orderer.address,
+                "admin_address": orderer.admin_address,
+                "operations_address": orderer.operations_address,
+                "tls_ca_cert": str(layout.tls_ca_certificate(host.name)),
+                "tls_server_name": orderer.name,
+            }
+            for orderer in host.orderers
+        ],
+        "channels": {},
+    }
+    write_atomically(layout.network_file, json.dumps(content, indent=2) + "\n")

@@ -1,0 +1,235 @@
+"""One organisation's steps on a channel: join, install, approve, commit. Each can be repeated."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import TypeVar
+
+from commonwatt_client.admin import (
+    AdminError,
+    AlreadyDoneError,
+    ChaincodeDefinition,
+    ChannelConfig,
+    ChannelExistsError,
+    CommitReadiness,
+    CommittedDefinition,
+    ConnectionFailedError,
+    NotFoundError,
+    NotReadyError,
+    PeerAdmin,
+    RefusedError,
+    TimedOutError,
+)
+
+from commonwatt_network.consortium.bundle import own_bundle
+from commonwatt_network.consortium.host import OwnHost, require_running
+from commonwatt_network.consortium.review import (
+    ReviewError,
+    approvals_needed,
+    find_differences,
+    organization_of,
+    review_block,
+)
+from commonwatt_network.deploy import orderer_admin, peer_admin
+from commonwatt_network.errors import NetworkError, UsageError
+from commonwatt_network.layout import write_atomically
+
+CONNECT_TIMEOUT_S = 2.0
+SLICE_S = 2.0
+
+Say = Callable[[str], None]
+T = TypeVar("T")
+
+
+class WaitingError(NetworkError):
+    """Not everybody needed is there yet; the message says who. The same command again goes on."""
+
+
+async def join(host: OwnHost, block: bytes, say: Say) -> ChannelConfig:
+    """Join the channel with the organisation's own orderers and peers.
+
+    Refused before anything changes when the block is mistaken, says something foreign of this organisation, or
+    is another one than this host joined before. Raises ReviewError, UsageError.
+    """
+    review = review_block(block)
+    config = review.config
+    wrong = (*review.mistakes, *find_differences(config, own_bundle(host)))
+    if wrong:
+        raise ReviewError(f"the block of channel {config.channel} is not joined: {'; '.join(wrong)}")
+    require_running(host)
+    kept = host.layout.genesis_block(config.channel)
+    if kept.exists() and kept.read_bytes() != block:
+        raise ReviewError(f"this host is on another channel {config.channel}: the block in {kept} differs")
+    write_atomically(kept, block)
+    for orderer in host.orderers:
+        async with orderer_admin(host, orderer) as ordering:
+            joined = config.channel in await ordering.list_channels()
+            if not joined:
+                await ordering.join_channel(block)
+            say(f"{orderer.name} {'was on' if joined else 'joined'} channel {config.channel}")
+    for peer in host.peers:
+        async with peer_admin(host, peer) as admin:
+            joined = config.channel in await admin.list_channels()
+            if not joined:
+                try:
+                    await admin.join_channel(block)
+                except ChannelExistsError:
+                    joined = True  # an earlier command was cut off while the peer went on joining
+            say(f"{peer.name} {'was on' if joined else 'joined'} channel {config.channel}")
+    return config
+
+
+async def install(host: OwnHost, say: Say) -> None:
+    """Install the organisation's chaincode package on each of its peers."""
+    require_running(host)
+    for peer in host.peers:
+        async with peer_admin(host, peer) as admin:
+            present = {installed.package_id for installed in await admin.query_installed_chaincodes()}
+            if host.package.package_id not in present:
+                await admin.install_chaincode(host.package)
+            say(
+                f"{peer.name} {'had' if host.package.package_id in present else 'installed'} {host.package.label}"
+            )
+
+
+async def approve(host: OwnHost, channel: str, wait_s: float, say: Say) -> None:
+    """Approve the organisation's chaincode on the channel, and commit it once enough organisations have approved.
+
+    `wait_s`: how long to wait for others (an ordering service that has a quorum, peers that endorse the commit).
+    Raises WaitingError naming who is missing.
+    """
+    require_running(host)
+    own_config(host, channel)
+    async with peer_admin(host, host.peers[0]) as admin:
+        if channel not in await admin.list_channels():
+            raise UsageError(
+                f"{host.peers[0].name} is not on channel {channel}; join it with `commonwatt org join`"
+            )
+        config = await admin.fetch_config(channel)
+        installed = {entry.package_id for entry in await admin.query_installed_chaincodes()}
+        if host.package.package_id not in installed:
+            raise UsageError(f"{host.package.label} is not installed; do that with `commonwatt org install`")
+        wanted = await next_definition(host, admin, channel)
+        label = f"{wanted.name} {wanted.version} (sequence {wanted.sequence})"
+        if await _is_approved(admin, channel, wanted, host.package.package_id):
+            say(f"{host.mspid} had approved {label}")
+        else:
+            await _patiently(lambda: _approve_once(admin, channel, wanted, host), config, wait_s, say)
+            say(f"{host.mspid} approved {label}")
+        if await committed_definition(admin, channel, wanted.name) == wanted:
+            say(f"{label} is in force on channel {channel}")
+            return
+        readiness = await admin.check_commit_readiness(channel, wanted)
+        needed = approvals_needed(config)
+        if sum(readiness.approvals.values()) < needed:
+            say(f"{_standing(readiness)}; {needed} approvals are needed")
+            return
+        await _patiently(lambda: _commit_once(admin, channel, wanted), config, wait_s, say)
+        say(f"{_standing(readiness)}; {label} is in force on channel {channel}")
+
+
+async def next_definition(host: OwnHost, admin: PeerAdmin, channel: str) -> ChaincodeDefinition:
+    """The definition this organisation wants: that in force, when it is the same, or the one to follow it."""
+    settings = host.description.chaincode
+    committed = await committed_definition(admin, channel, settings.name)
+    wanted = ChaincodeDefinition(settings.name, settings.version)
+    if committed is None:
+        return wanted
+    same = replace(wanted, sequence=committed.sequence)
+    return same if same == committed else same.next()
+
+
+async def committed_definition(admin: PeerAdmin, channel: str, name: str) -> ChaincodeDefinition | None:
+    """The definition in force, None when there is none."""
+    try:
+        found: CommittedDefinition = await admin.query_committed_chaincode_definition(channel, name)
+    except NotFoundError:
+        return None
+    return found.definition
+
+
+def own_config(host: OwnHost, channel: str) -> ChannelConfig:
+    """The configuration this host joined the channel with. Raises UsageError when it did not."""
+    path = host.layout.genesis_block(channel)
+    if not path.exists():
+        raise UsageError(
+            f"{host.name} has not joined channel {channel}; do that with `commonwatt org join BLOCK`"
+        )
+    return review_block(path.read_bytes()).config
+
+
+async def silent_orderers(config: ChannelConfig) -> tuple[str, ...]:
+    """The channel's orderers that accept no connection from here now, as `MSPID (host:port)`."""
+
+    async def answers(address: str) -> bool:
+        name, _, port = address.rpartition(":")
+        try:
+            async with asyncio.timeout(CONNECT_TIMEOUT_S):
+                _, writer = await asyncio.open_connection(name, int(port))
+        except (OSError, TimeoutError):
+            return False
+        writer.close()
+        return True
+
+    addresses = [consenter.address for consenter in config.consenters]
+    answered = await asyncio.gather(*map(answers, addresses))
+    return tuple(
+        f"{organization_of(config, address)} ({address})"
+        for address, good in zip(addresses, answered, strict=True)
+        if not good
+    )
+
+
+async def _approve_once(admin: PeerAdmin, channel: str, wanted: ChaincodeDefinition, host: OwnHost) -> None:
+    try:
+        await admin.approve_chaincode_definition(channel, wanted, host.package.package_id, patience_s=SLICE_S)
+    except AlreadyDoneError:
+        return  # an earlier command was cut off before it heard so
+
+
+async def _commit_once(admin: PeerAdmin, channel: str, wanted: ChaincodeDefinition) -> None:
+    try:
+        await admin.commit_chaincode_definition(channel, wanted, patience_s=SLICE_S)
+    except AdminError:
+        # Another organisation may have committed it at the same time.
+        if await committed_definition(admin, channel, wanted.name) != wanted:
+            raise
+
+
+async def _patiently(action: Callable[[], Awaitable[T]], config: ChannelConfig, wait_s: float, say: Say) -> T:
+    """Do `action` again and again while the network is not ready, saying each time it changes who is missing."""
+    deadline = asyncio.get_running_loop().time() + wait_s
+    said = ""
+    while True:
+        try:
+            return await action()
+        except (NotReadyError, TimedOutError, ConnectionFailedError) as error:
+            silent = await silent_orderers(config)
+            waiting = (
+                f"waiting for orderers of {', '.join(silent)}"
+                if silent
+                else f"waiting for the other organisations' nodes to meet on channel {config.channel}"
+            )
+            if asyncio.get_running_loop().time() > deadline:
+                raise WaitingError(
+                    f"{waiting}; after {wait_s:.0f} s: {error}. The same command again goes on from here"
+                ) from error
+            if waiting != said:
+                say(waiting)
+                said = waiting
+
+
+async def _is_approved(admin: PeerAdmin, channel: str, wanted: ChaincodeDefinition, package_id: str) -> bool:
+    try:
+        approved = await admin.query_approved_chaincode_definition(channel, wanted.name, wanted.sequence)
+    except RefusedError:  # none yet, in words that differ between versions
+        return False
+    return approved.definition == wanted and approved.package_id == package_id
+
+
+def _standing(readiness: CommitReadiness) -> str:
+    approved = ", ".join(sorted(mspid for mspid, yes in readiness.approvals.items() if yes)) or "nobody"
+    waiting = f"; waiting for {', '.join(readiness.missing)}" if readiness.missing else ""
+    return f"approved by {approved}{waiting}"

@@ -1,0 +1,87 @@
+"""How an organisation stands on its channels: what runs, how far its peers are, and who is waited for."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any
+
+from commonwatt_client import ClientError
+from commonwatt_client.admin import ChannelConfig
+
+from commonwatt_network import processes
+from commonwatt_network.consortium.host import OwnHost
+from commonwatt_network.consortium.membership import (
+    committed_definition,
+    next_definition,
+    own_config,
+    silent_orderers,
+)
+from commonwatt_network.deploy import peer_admin
+
+QUERY_TIMEOUT_S = 5.0
+
+
+async def host_standing(host: OwnHost) -> dict[str, Any]:
+    """As a JSON object: `processes` (name -> running or stopped) and `channels`.
+
+    Per channel: `heights` (peer -> blocks, null where it does not answer), `silent_orderers`, `committed` (chaincode
+    version, null before it is in force), `waiting_for` (MSP ids that have yet to approve the version this host runs).
+    """
+    alive = processes.running(host.layout)
+    nodes = [node.name for node in (*host.fabric_nodes, *host.chaincode_servers)]
+    blocks = sorted(host.layout.blocks.glob("*.block"))
+    configs = [own_config(host, path.stem) for path in blocks]
+    channels = await asyncio.gather(*(_channel(host, config) for config in configs))
+    return {
+        "organization": host.name,
+        "mspid": host.mspid,
+        "processes": {name: "running" if name in alive else "stopped" for name in nodes},
+        "channels": {config.channel: channel for config, channel in zip(configs, channels, strict=True)},
+    }
+
+
+async def _channel(host: OwnHost, config: ChannelConfig) -> dict[str, Any]:
+    channel = config.channel
+    heights: dict[str, int | None] = {}
+    committed: str | None = None
+    missing: list[str] = []
+    for peer in host.peers:
+        heights[peer.name] = None
+        try:
+            async with asyncio.timeout(QUERY_TIMEOUT_S), peer_admin(host, peer) as admin:
+                heights[peer.name] = (await admin.get_chain_info(channel)).height
+                definition = await committed_definition(admin, channel, host.description.chaincode.name)
+                committed = definition.version if definition else None
+                wanted = await next_definition(host, admin, channel)
+                if definition == wanted:
+                    found = await admin.query_committed_chaincode_definition(channel, wanted.name)
+                    missing = sorted(mspid for mspid, approved in found.approvals.items() if not approved)
+                else:
+                    missing = list((await admin.check_commit_readiness(channel, wanted)).missing)
+        except (ClientError, TimeoutError):
+            continue
+    return {
+        "heights": heights,
+        "silent_orderers": list(await silent_orderers(config)),
+        "committed": committed,
+        "waiting_for": missing,
+    }
+
+
+def describe_standing(standing: dict[str, Any]) -> Iterator[str]:
+    """The same in words, one line each."""
+    running = ", ".join(f"{name} {state}" for name, state in standing["processes"].items())
+    yield f"{standing['organization']} ({standing['mspid']}): {running}"
+    for channel, entry in standing["channels"].items():
+        heights = ", ".join(
+            f"{peer} {'does not answer' if height is None else f'{height} blocks'}"
+            for peer, height in entry["heights"].items()
+        )
+        yield f"channel {channel}: {heights}"
+        for orderer in entry["silent_orderers"]:
+            yield f"channel {channel}: waiting for the orderer of {orderer}"
+        if entry["committed"]:
+            yield f"channel {channel}: chaincode {entry['committed']} is in force"
+        if entry["waiting_for"]:
+            yield f"channel {channel}: waiting for the approval of {', '.join(entry['waiting_for'])}"

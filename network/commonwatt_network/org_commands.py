@@ -1,0 +1,191 @@
+"""The verbs of one organisation on its own host: `commonwatt org init`, `export`, `start`, `join` and so on."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from commonwatt_network.layout import write_atomically
+from commonwatt_network.state import default_directory
+
+DirectoryOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--directory",
+        envvar="COMMONWATT_DIRECTORY",
+        help="The organisation's folder; default: .commonwatt here.",
+    ),
+]
+ChannelArgument = Annotated[str, typer.Argument(help="The channel's name.")]
+UserOption = Annotated[str, typer.Option(help="One of the organisation's users.")]
+TransactionArgument = Annotated[str, typer.Argument(help="A transaction of the contract.")]
+JsonArgument = Annotated[str, typer.Argument(help="Its argument, a JSON object.")]
+out = Console(highlight=False, soft_wrap=True, markup=False)
+
+org_app = typer.Typer(no_args_is_help=True, help="Run one organisation of a consortium on its own host.")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verbs to `app`."""
+    app.add_typer(org_app, name="org")
+
+
+@org_app.command("init")
+def org_init(
+    file: Annotated[Path, typer.Argument(help="The organisation's YAML file.")],
+    directory: DirectoryOption = None,
+) -> None:
+    """Make the organisation's certificate authorities, keys and certificates on this host."""
+    from commonwatt_network.consortium.host import init_host
+    from commonwatt_network.consortium.organization import load_description
+
+    host = init_host(load_description(file), directory or default_directory())
+    nodes = ", ".join(f"{node.name} at {node.address}" for node in host.fabric_nodes)
+    out.print(f"{host.name} ({host.mspid}) is ready: {nodes}; its keys stay in {host.layout.directory}")
+
+
+@org_app.command("export")
+def org_export(
+    file: Annotated[Path, typer.Argument(help="Where the bundle goes.")], directory: DirectoryOption = None
+) -> None:
+    """Write the public bundle for the other organisations: certificates and addresses, nothing secret."""
+    from commonwatt_network.consortium.bundle import own_bundle
+    from commonwatt_network.consortium.host import open_host
+
+    bundle = own_bundle(open_host(directory or default_directory()))
+    write_atomically(file, bundle.to_json())
+    out.print(f"{bundle.name}'s bundle is in {file}; fingerprint {bundle.fingerprint}")
+
+
+@org_app.command("start")
+def org_start(directory: DirectoryOption = None) -> None:
+    """Start the organisation's orderers, peers and chaincode on this host, or whatever of them is not running."""
+    from commonwatt_network.consortium.host import open_host, start_host
+
+    host = open_host(directory or default_directory())
+    started = asyncio.run(start_host(host))
+    out.print(f"started {', '.join(started)}" if started else "everything was running already")
+
+
+@org_app.command("stop")
+def org_stop(directory: DirectoryOption = None) -> None:
+    """Stop the organisation's processes; ledgers and keys stay."""
+    from commonwatt_network.consortium.host import open_host
+    from commonwatt_network.down import down
+
+    stopped = down(open_host(directory or default_directory()).layout.directory)
+    out.print(f"stopped {', '.join(stopped)}; the ledgers stay" if stopped else "nothing was running")
+
+
+@org_app.command("join")
+def org_join(
+    block: Annotated[Path, typer.Argument(help="The channel's block, as `consortium create` wrote it.")],
+    directory: DirectoryOption = None,
+) -> None:
+    """Join the channel with the organisation's own orderers and peers."""
+    from commonwatt_network.consortium.host import open_host
+    from commonwatt_network.consortium.membership import join, silent_orderers
+
+    async def run() -> None:
+        config = await join(open_host(directory or default_directory()), read_file(block), out.print)
+        silent = await silent_orderers(config)
+        if silent:
+            out.print(f"not there yet: orderers of {', '.join(silent)}")
+
+    asyncio.run(run())
+
+
+@org_app.command("install")
+def org_install(directory: DirectoryOption = None) -> None:
+    """Install the organisation's chaincode package on its peers."""
+    from commonwatt_network.consortium.host import open_host
+    from commonwatt_network.consortium.membership import install
+
+    asyncio.run(install(open_host(directory or default_directory()), out.print))
+
+
+@org_app.command("approve")
+def org_approve(
+    channel: ChannelArgument,
+    wait: Annotated[float, typer.Option(help="Seconds to wait for other organisations.")] = 30.0,
+    directory: DirectoryOption = None,
+) -> None:
+    """Approve the chaincode for this organisation; whoever completes the approvals puts it into force."""
+    from commonwatt_network.consortium.host import open_host
+    from commonwatt_network.consortium.membership import approve
+
+    asyncio.run(approve(open_host(directory or default_directory()), channel, wait, out.print))
+
+
+@org_app.command("submit")
+def org_submit(
+    channel: ChannelArgument,
+    transaction: TransactionArgument,
+    argument: JsonArgument = "{}",
+    user: UserOption = "operator",
+    directory: DirectoryOption = None,
+) -> None:
+    """Submit a transaction as one of the organisation's users, and print its result once it is committed."""
+    _transact(directory, channel, transaction, argument, user, submit=True)
+
+
+@org_app.command("evaluate")
+def org_evaluate(
+    channel: ChannelArgument,
+    transaction: TransactionArgument,
+    argument: JsonArgument = "{}",
+    user: UserOption = "operator",
+    directory: DirectoryOption = None,
+) -> None:
+    """Ask the organisation's own peer, and print the answer; nothing is written."""
+    _transact(directory, channel, transaction, argument, user, submit=False)
+
+
+@org_app.command("status")
+def org_status(
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON, for programs.")] = False,
+    directory: DirectoryOption = None,
+) -> None:
+    """Show this organisation's processes and channels, and who is waited for."""
+    from commonwatt_network.consortium.host import open_host
+    from commonwatt_network.consortium.standing import describe_standing, host_standing
+
+    standing = asyncio.run(host_standing(open_host(directory or default_directory())))
+    if as_json:
+        typer.echo(json.dumps(standing, indent=2))
+        return
+    for line in describe_standing(standing):
+        out.print(line)
+
+
+def _transact(
+    directory: Path | None, channel: str, transaction: str, argument: str, user: str, *, submit: bool
+) -> None:
+    from commonwatt_client import connect_network_file
+
+    from commonwatt_network.consortium.host import open_host
+
+    host = open_host(directory or default_directory())
+
+    async def run() -> bytes:
+        async with connect_network_file(host.layout.network_file, host.name, user) as gateway:
+            contract = gateway.get_network(channel).get_contract(host.description.chaincode.name)
+            call = contract.submit_transaction if submit else contract.evaluate_transaction
+            return await call(transaction, argument)
+
+    typer.echo(asyncio.run(run()).decode())
+
+
+def read_file(path: Path) -> bytes:
+    """The bytes of a file the person named. Raises UsageError."""
+    from commonwatt_network.errors import UsageError
+
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror}") from error
