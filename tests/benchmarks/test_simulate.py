@@ -1,0 +1,48 @@
+"""The default day on the embedded network, and days in this process."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from commonwatt_loadgen.paper.experiment import Experiment, run
+from commonwatt_loadgen.simulate.options import SimulationOptions
+from commonwatt_loadgen.simulate.run import simulate
+from commonwatt_network.down import down
+from commonwatt_network.topology import default_topology
+from commonwatt_network.up import up
+
+
+@contextmanager
+def quiet(_: str) -> Iterator[None]:
+    yield
+
+
+@pytest.mark.timeout(600)
+async def test_the_default_day_on_the_embedded_network(tmp_path: Path) -> None:
+    directory = tmp_path / ".commonwatt"
+    try:
+        result = await up(directory, default_topology(), "embedded", quiet)
+        summary = await simulate(
+            SimulationOptions(network_file=result.nodes.layout.network_file), lambda *_: None
+        )
+    finally:
+        down(directory)
+    speed = summary["performance"]
+    latency = speed["commit_latency_ms"]
+    print(
+        f"\n60 homes, 1 day, embedded: {speed['elapsed_s']:.1f} s (goal 60, at most 120), "
+        f"{speed['transactions']:,} transactions, {speed['transactions_per_s']:.0f} tx/s, "
+        f"commit latency p50 {latency['p50']:.0f} ms, p95 {latency['p95']:.0f} ms"
+    )
+
+
+def test_a_day_in_process() -> None:
+    for share in (20, 50, 90):
+        started = time.perf_counter()
+        outcome = run(Experiment("NSW", 60, share, 1))
+        elapsed_ms = (time.perf_counter() - started) * 1000
+        print(f"\n60 homes, {share} % generators, in-process: {elapsed_ms:.0f} ms, {outcome.offers:,} offers")
