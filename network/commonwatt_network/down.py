@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 from commonwatt_network import processes
+from commonwatt_network.backends import compose, kubernetes
 from commonwatt_network.errors import UsageError
 from commonwatt_network.layout import Layout
 from commonwatt_network.state import exclusive
@@ -13,7 +14,7 @@ from commonwatt_network.state import exclusive
 DOWNLOADS = "fabric"  # Fabric's own programs, which belong to no ledger
 OURS = {
     "network.json", "state.json", "lock", "organizations", "channels", "ledgers", "configuration", "logs", "profiles",
-    "fabric-sdk-py", DOWNLOADS,
+    "fabric-sdk-py", "compose", "kubernetes", DOWNLOADS,
 }  # fmt: skip
 
 
@@ -37,7 +38,7 @@ def reset(directory: Path) -> tuple[str, ...]:
             f"{layout.directory} holds {foreign[0]}, which no network made; move it away, then reset again"
         )
     with exclusive(layout):
-        stopped = _stop_all(layout)
+        stopped = _stop_all(layout, delete=True)
         for path in layout.directory.iterdir():
             if path.is_dir() and path.name != DOWNLOADS:
                 shutil.rmtree(path)
@@ -48,10 +49,11 @@ def reset(directory: Path) -> tuple[str, ...]:
     return stopped
 
 
-def _stop_all(layout: Layout) -> tuple[str, ...]:
+def _stop_all(layout: Layout, *, delete: bool = False) -> tuple[str, ...]:
     found = processes.running(layout)
     processes.stop(process for group in found.values() for process in group)
-    return tuple(sorted(found))
+    contained = (*compose.stop(layout, delete=delete), *kubernetes.stop(layout, delete=delete))
+    return tuple(sorted({*found, *contained}))
 
 
 def _is_ours(path: Path) -> bool:

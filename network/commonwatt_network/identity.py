@@ -58,17 +58,19 @@ def ensure_identities(nodes: Nodes) -> Roster:
         authorities = ensure_organization(layout, organization)
         ensure_admin(layout, organization, authorities, settings.days_valid)
         for orderer in (node for node in nodes.orderers if node.organization == organization):
-            ensure_node(orderer.directory, authorities, "orderer", orderer.name, settings.days_valid)
+            hosts = [f"{orderer.name}.{organization}"]  # its name among containers
+            ensure_node(orderer.directory, authorities, "orderer", orderer.name, settings.days_valid, hosts)
     for organization, member in topology.organizations.items():
         authorities = ensure_organization(layout, organization)
         ensure_admin(layout, organization, authorities, member.days_valid)
         for peer in (node for node in nodes.peers if node.organization == organization):
             ensure_node(peer.directory, authorities, "peer", peer.name, member.days_valid)
-        for name, folder in (
-            (f"chaincode.{organization}", layout.chaincode_tls(organization)),
-            (f"peers.{organization}", layout.chaincode_client_tls(organization)),
+        servers = [server.name for server in nodes.chaincode_servers if server.organization == organization]
+        for name, folder, hosts in (
+            (f"chaincode.{organization}", layout.chaincode_tls(organization), servers),
+            (f"peers.{organization}", layout.chaincode_client_tls(organization), []),
         ):
-            ensure_tls(folder, authorities.tls, name, member.days_valid)
+            ensure_tls(folder, authorities.tls, name, member.days_valid, hosts)
         roster = user_attributes(nodes, organization)
         for user, attributes in roster.items():
             if user != ADMIN:

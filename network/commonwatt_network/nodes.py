@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from commonwatt_network.layout import Layout
+from commonwatt_network.placement import Placement
 from commonwatt_network.topology import Topology
 
 HOST = "127.0.0.1"
@@ -16,8 +17,8 @@ EVERYWHERE = "0.0.0.0"  # noqa: S104  listening on every interface is what a hos
 class Orderer:
     """An ordering node. `admin_port` is the channel participation REST interface, mutual TLS.
 
-    `host` is the name or address that others dial, `listen` the address it binds. Administration and operations
-    stay on this machine.
+    `host` is the name or address that others dial, `listen` the address it binds. Administration and operations are
+    at `management`: on this machine alone, but for a node in a container.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Orderer:
     ledger: Path
     host: str = HOST
     listen: str = HOST
+    management: str = HOST
 
     @property
     def address(self) -> str:
@@ -41,11 +43,11 @@ class Orderer:
 
     @property
     def admin_address(self) -> str:
-        return f"{HOST}:{self.admin_port}"
+        return f"{self.management}:{self.admin_port}"
 
     @property
     def operations_address(self) -> str:
-        return f"{HOST}:{self.operations_port}"
+        return f"{self.management}:{self.operations_port}"
 
     @property
     def tls_directory(self) -> Path:
@@ -54,7 +56,7 @@ class Orderer:
 
 @dataclass(frozen=True)
 class Peer:
-    """A peer; its name is unique in the network: `peer0.newtown`. `host` and `listen` as of an orderer."""
+    """A peer; its name is unique in the network: `peer0.newtown`. `host`, `listen`, `management` as of an orderer."""
 
     name: str
     organization: str
@@ -65,6 +67,7 @@ class Peer:
     ledger: Path
     host: str = HOST
     listen: str = HOST
+    management: str = HOST
 
     @property
     def address(self) -> str:
@@ -76,7 +79,7 @@ class Peer:
 
     @property
     def operations_address(self) -> str:
-        return f"{HOST}:{self.operations_port}"
+        return f"{self.management}:{self.operations_port}"
 
     @property
     def tls_directory(self) -> Path:
@@ -92,10 +95,11 @@ class ChaincodeServer:
     organization: str
     port: int
     tls_directory: Path
+    host: str = HOST
 
     @property
     def address(self) -> str:
-        return f"{HOST}:{self.port}"
+        return f"{self.host}:{self.port}"
 
 
 Node = Orderer | Peer | ChaincodeServer
@@ -143,36 +147,41 @@ def ports_needed(topology: Topology) -> int:
     return 3 * orderers + 2 * peers + len(_chaincode_owners(topology))
 
 
-def settle(topology: Topology, layout: Layout, first_port: int) -> Nodes:
-    """Give every process of `topology` its name, folders and ports, counted up from `first_port`."""
-    ports = iter(range(first_port, first_port + ports_needed(topology)))
+def settle(
+    topology: Topology, layout: Layout, first_port: int, placement: Placement | None = None
+) -> Nodes:
+    """Give every process of `topology` its name, folders and ports, counted up from `first_port`.
+
+    A network that was changed while it ran has a `placement`, which knows the names and ports of them all.
+    """
+    counted = iter(range(first_port, first_port + ports_needed(topology)))
+
+    def ports(name: str, count: int) -> tuple[int, ...]:
+        return placement.ports[name] if placement else tuple(next(counted) for _ in range(count))
+
     orderers: list[Orderer] = []
     for organization, settings in topology.orderers.organizations.items():
-        for _ in range(settings.nodes):
-            name = f"orderer{len(orderers)}"
+        for n in range(settings.nodes):
+            name = placement.orderers[organization][n] if placement else f"orderer{len(orderers)}"
             orderers.append(
                 Orderer(
-                    name, organization, topology.mspid(organization), next(ports), next(ports), next(ports),
+                    name, organization, topology.mspid(organization), *ports(name, 3),
                     layout.orderer(organization, name), layout.ledgers / name,
                 )
             )  # fmt: skip
     peers = [
         Peer(
-            f"peer{n}.{organization}", organization, topology.mspid(organization), next(ports), next(ports),
-            layout.peer(organization, f"peer{n}"), layout.ledgers / f"peer{n}.{organization}",
+            name, organization, topology.mspid(organization), *ports(name, 2),
+            layout.peer(organization, f"peer{n}"), layout.ledgers / name,
         )
         for organization, settings in topology.organizations.items()
         for n in range(settings.peers)
+        for name in [f"peer{n}.{organization}"]
     ]  # fmt: skip
     servers = [
-        ChaincodeServer(
-            f"{chaincode}.{organization}",
-            chaincode,
-            organization,
-            next(ports),
-            layout.chaincode_tls(organization),
-        )
+        ChaincodeServer(name, chaincode, organization, *ports(name, 1), layout.chaincode_tls(organization))
         for chaincode, organization in _chaincode_owners(topology)
+        for name in [f"{chaincode}.{organization}"]
     ]
     return Nodes(topology, layout, tuple(orderers), tuple(peers), tuple(servers))
 

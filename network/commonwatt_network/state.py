@@ -13,25 +13,44 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from commonwatt_network.backends.containers import BACKENDS as CONTAINER_BACKENDS
+from commonwatt_network.backends.containers import outside
 from commonwatt_network.errors import UsageError
 from commonwatt_network.layout import Layout, write_atomically
 from commonwatt_network.nodes import Nodes, settle
+from commonwatt_network.placement import Placement, read_placement
 from commonwatt_network.topology import Topology
 
 FORMAT = 1
-BACKENDS = ("embedded", "native")
+BACKENDS = ("embedded", "native", *CONTAINER_BACKENDS)
+
+
+@dataclass(frozen=True)
+class Change:
+    """A step of a change under way: its words, what the network is once it is done, and what was wanted in all."""
+
+    words: str
+    topology: Topology
+    placement: Placement
+    wanted: Topology
 
 
 @dataclass(frozen=True)
 class State:
-    """A network as it was first made: its topology, backend and ports never change by themselves."""
+    """A network as it was first made: its topology, backend and ports never change by themselves.
+
+    `placement` is set by the first change of the running network; `change` is one that was begun and not finished.
+    """
 
     topology: Topology
     backend: str
     first_port: int
+    placement: Placement | None = None
+    change: Change | None = None
 
     def nodes(self, layout: Layout) -> Nodes:
-        return settle(self.topology, layout, self.first_port)
+        nodes = settle(self.topology, layout, self.first_port, self.placement)
+        return outside(nodes) if self.backend in CONTAINER_BACKENDS else nodes
 
 
 def read_state(layout: Layout) -> State | None:
@@ -43,8 +62,14 @@ def read_state(layout: Layout) -> State | None:
                 f"{layout.directory} was made by another version of this kit (format {content['format']}, "
                 f"this is {FORMAT}); use that version, or delete the network with `make network-reset`"
             )
-        topology = Topology.model_validate(content["topology"])
-        return State(topology, str(content["backend"]), int(content["first_port"]))
+        placement, change = content.get("placement"), content.get("change")
+        return State(
+            Topology.model_validate(content["topology"]),
+            str(content["backend"]),
+            int(content["first_port"]),
+            read_placement(placement) if placement else None,
+            _read_change(change) if change else None,
+        )
     except FileNotFoundError:
         _refuse_stale(layout)
         return None
@@ -64,8 +89,28 @@ def write_state(layout: Layout, state: State) -> None:
         "backend": state.backend,
         "first_port": state.first_port,
         "topology": state.topology.model_dump(mode="json"),
+        "placement": state.placement.to_json() if state.placement else None,
+        "change": _describe_change(state.change) if state.change else None,
     }
     write_atomically(layout.state_file, json.dumps(content, indent=2) + "\n")
+
+
+def _describe_change(change: Change) -> dict[str, Any]:
+    return {
+        "words": change.words,
+        "topology": change.topology.model_dump(mode="json"),
+        "placement": change.placement.to_json(),
+        "wanted": change.wanted.model_dump(mode="json"),
+    }
+
+
+def _read_change(content: dict[str, Any]) -> Change:
+    return Change(
+        str(content["words"]),
+        Topology.model_validate(content["topology"]),
+        read_placement(content["placement"]),
+        Topology.model_validate(content["wanted"]),
+    )
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from commonwatt_client import ClientError
 from cryptography import x509
 
 from commonwatt_network import processes
-from commonwatt_network.backends import embedded
+from commonwatt_network.backends import compose, embedded, kubernetes
 from commonwatt_network.certificates import days_left
 from commonwatt_network.deploy import peer_admin
 from commonwatt_network.errors import UsageError
@@ -64,6 +64,7 @@ async def network_status(directory: Path) -> NetworkStatus:
         raise UsageError(f"there is no network in {layout.directory}; start one with `make network-up`")
     nodes = state.nodes(layout)
     alive = processes.running(layout)
+    contained = _contained(state.backend, layout)
     statuses = []
     for node in (*nodes.fabric_nodes, *nodes.chaincode_servers):
         running = alive.get(program_of(node, state.backend), [])
@@ -73,7 +74,9 @@ async def network_status(directory: Path) -> NetworkStatus:
                 kind=KINDS[type(node)],
                 organization=node.organization,
                 address=node.address,
-                state="running" if running else "stopped",
+                state="running"
+                if (node.name in contained if contained is not None else running)
+                else "stopped",
                 pid=running[0].pid if running else None,
                 memory_bytes=sum(map(_memory, running)) if running else None,
                 certificate_days_left=_days_left(node.tls_directory / "server.crt"),
@@ -109,6 +112,13 @@ async def heights(nodes: Nodes, running: set[str]) -> dict[str, dict[str, int | 
     for (channel, peer), height in zip(pairs, answers, strict=True):
         found[channel][peer.name] = height
     return found
+
+
+def _contained(backend: str, layout: Layout) -> set[str] | None:
+    """The names of the nodes whose containers run; None where nodes are processes of this machine."""
+    if backend == "compose":
+        return compose.running(layout)
+    return kubernetes.running(layout) if backend == "kubernetes" else None
 
 
 def program_of(node: Node, backend: str) -> str:

@@ -5,15 +5,15 @@ from __future__ import annotations
 import subprocess
 import sys
 import uuid
-from collections.abc import Callable, Container, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import psutil
 
 from commonwatt_network import processes, readiness
-from commonwatt_network.backends import embedded, native
+from commonwatt_network.backends import compose, containers, embedded, kubernetes, native
 from commonwatt_network.chaincode import server_programs
 from commonwatt_network.channel import ensure_genesis_blocks
 from commonwatt_network.deploy import Deployed, deploy_topology, join_orderers, join_peers
@@ -55,22 +55,25 @@ async def up(directory: Path, topology: Topology | None, backend: str | None, ph
     with exclusive(layout):
         state = _settle(layout, topology, backend)
         nodes = state.nodes(layout)
-        fabric = _find_fabric(state, layout)
+        fabric = _find_fabric(state, nodes)
         alive = processes.running(layout)
         _require_ports(nodes, state.backend, alive)
         write_state(layout, state)
         with phase("identities and channels"):
             roster = ensure_identities(nodes)
-            blocks = ensure_genesis_blocks(nodes)
-            programs = [*_node_programs(nodes, fabric), *server_programs(nodes)]
+            blocks = ensure_genesis_blocks(_as_they_see_themselves(nodes, state.backend))
+            programs = _programs(nodes, state.backend, fabric)
         missing = [program for program in programs if program.name not in alive]
-        with started_or_ended(layout, missing) as pids:
+        with (
+            _containers(nodes, state.backend, phase) as created,
+            started_or_ended(layout, missing) as pids,
+        ):
             with phase("processes"):
                 await _wait_processes(nodes, state.backend, programs, pids)
             with phase("channels joined"):
                 await join_orderers(nodes, blocks)
                 await join_peers(nodes, blocks)
-            if state.backend == "native":
+            if state.backend != "embedded":
                 with phase("leaders"):
                     await readiness.wait_leaders(nodes, blocks)
             with phase("chaincode"):
@@ -83,8 +86,8 @@ async def up(directory: Path, topology: Topology | None, backend: str | None, ph
             write_profiles(nodes)
             with phase("first transactions"):
                 await first_transactions(nodes)
-        description = f"Hyperledger Fabric {fabric.version_text}" if fabric else "embedded, for development"
-        return Up(nodes, state, tuple(program.name for program in missing), deployed, description)
+        started = tuple(dict.fromkeys((*created, *(program.name for program in missing))))
+        return Up(nodes, state, started, deployed, _description(state, fabric))
 
 
 def _settle(layout: Layout, topology: Topology | None, backend: str | None) -> State:
@@ -127,21 +130,49 @@ def _short(value: object) -> str:
     return "none" if value is None else "an entry" if isinstance(value, dict) else str(value)
 
 
-def _find_fabric(state: State, layout: Layout) -> native.FabricPrograms | None:
+def _find_fabric(state: State, nodes: Nodes) -> native.FabricPrograms | None:
+    """Refuse what this machine cannot run; Fabric's programs, where the backend needs them."""
     if state.backend == "embedded":
         embedded.check_consensus(state.topology)
         return None
-    fabric = native.find_fabric(layout.directory)
+    if state.backend in containers.BACKENDS:
+        (compose.require if state.backend == "compose" else kubernetes.require)(nodes)
+        return None
+    fabric = native.find_fabric(nodes.layout.directory)
     native.check_version(fabric, state.topology.orderers.consensus)
     return fabric
 
 
-def _node_programs(nodes: Nodes, fabric: native.FabricPrograms | None) -> list[Program]:
-    return native.programs(nodes, fabric) if fabric else embedded.programs(nodes)
+def _as_they_see_themselves(nodes: Nodes, backend: str) -> Nodes:
+    return containers.inside(nodes) if backend in containers.BACKENDS else nodes
 
 
-def _require_ports(nodes: Nodes, backend: str, alive: Container[str]) -> None:
+def _programs(nodes: Nodes, backend: str, fabric: native.FabricPrograms | None) -> list[Program]:
+    """What runs on this machine as a process: everything, or what leads to the containers."""
+    if backend in containers.BACKENDS:
+        return kubernetes.forwarders(nodes) if backend == "kubernetes" else []
+    return [
+        *(native.programs(nodes, fabric) if fabric else embedded.programs(nodes)),
+        *server_programs(nodes),
+    ]
+
+
+def _containers(nodes: Nodes, backend: str, phase: Phase) -> AbstractContextManager[tuple[str, ...]]:
+    """Start what runs in containers, and end it if the body fails. Yields the names of what was started."""
+    if backend not in containers.BACKENDS:
+        return nullcontext(())
+    return (compose.started if backend == "compose" else kubernetes.started)(nodes, phase)
+
+
+def _description(state: State, fabric: native.FabricPrograms | None) -> str:
+    if state.backend in containers.BACKENDS:
+        return f"{state.topology.images.peer} under {state.backend}"
+    return f"Hyperledger Fabric {fabric.version_text}" if fabric else "embedded, for development"
+
+
+def _require_ports(nodes: Nodes, backend: str, alive: Collection[str]) -> None:
     """Refuse a port that another program holds, of those that our own programs do not listen on already."""
+    alive = {*alive, *compose.running(nodes.layout)} if backend == "compose" else alive
     running = {
         node.name
         for node in (*nodes.fabric_nodes, *nodes.chaincode_servers)
@@ -174,6 +205,10 @@ def started_or_ended(layout: Layout, missing: Sequence[Program]) -> Iterator[dic
 async def _wait_processes(
     nodes: Nodes, backend: str, programs: Sequence[Program], started: dict[str, int]
 ) -> None:
+    if backend == "compose":
+        return  # `docker compose up --wait` came back when every container was healthy
+    if backend == "kubernetes":
+        nodes = replace(nodes, chaincode_servers=())  # dialled inside the cluster alone
     alive: dict[str, list[psutil.Process]] = processes.running(nodes.layout)
     pids = {
         node: started.get(program.name) or alive[program.name][0].pid
@@ -184,5 +219,5 @@ async def _wait_processes(
         pid = pids[nodes.orderers[0].name]
         await readiness.wait_ready_file(embedded.ready_file(nodes), nodes.layout, embedded.PROCESS, pid)
     await readiness.wait_listening(nodes, pids)
-    if backend == "native":
+    if backend != "embedded":
         await readiness.wait_healthy(nodes, pids)

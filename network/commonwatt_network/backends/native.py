@@ -10,18 +10,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import jinja2
-
+from commonwatt_network.backends.configuration import (
+    ORDERER_FILE,
+    PEER_FILE,
+    fabric_environment,
+    orderer_configuration,
+    peer_configuration,
+)
 from commonwatt_network.errors import UsageError
 from commonwatt_network.layout import Layout, write_atomically
 from commonwatt_network.nodes import Nodes, Orderer, Peer
 from commonwatt_network.processes import Program
 
 PROGRAMS = ("peer", "orderer")
-LOGGING = {
-    "FABRIC_LOGGING_SPEC": "warn",
-    "FABRIC_LOGGING_FORMAT": "%{time:2006-01-02 15:04:05.000 MST} %{level:.4s} [%{module}] %{shortfunc} -> %{message}",
-}
 
 # Chaincode as a service needs no building: these three say so to the peer.
 BUILDER = {
@@ -130,9 +131,8 @@ def orderer_program(
     layout: Layout, fabric: FabricPrograms, orderer: Orderer, cluster_authorities: Sequence[Path]
 ) -> Program:
     """Write the orderer's configuration and say how to run it. `cluster_authorities`: TLS CAs of orderers (files)."""
-    template = _templates().get_template("orderer.yaml.j2")
-    text = template.render(orderer=orderer, cluster_authorities=cluster_authorities)
-    return _program(layout, orderer.name, "orderer.yaml", text, [str(fabric.orderer)])
+    text = orderer_configuration(orderer, cluster_authorities)
+    return _program(layout, orderer.name, ORDERER_FILE, text, [str(fabric.orderer)])
 
 
 def _peer_programs(nodes: Nodes, fabric: FabricPrograms, builder: Path) -> list[Program]:
@@ -153,27 +153,11 @@ def peer_program(
     layout: Layout, fabric: FabricPrograms, peer: Peer, bootstrap: str, network: str, builder: Path
 ) -> Program:
     """Write the peer's configuration and say how to run it. `bootstrap`: a peer of its organisation, or itself."""
-    template = _templates().get_template("core.yaml.j2")
-    text = template.render(
-        peer=peer, network=network, bootstrap=bootstrap, builder=builder, version=fabric.version
-    )
-    return _program(layout, peer.name, "core.yaml", text, [str(fabric.peer), "node", "start"])
+    text = peer_configuration(peer, bootstrap, network, builder, fabric.version)
+    return _program(layout, peer.name, PEER_FILE, text, [str(fabric.peer), "node", "start"])
 
 
 def _program(layout: Layout, name: str, file: str, text: str, command: list[str]) -> Program:
     folder = layout.configuration / name
     write_atomically(folder / file, text)
-    return Program(name, command, _environment(folder), folder, (name,))
-
-
-def _environment(folder: Path) -> dict[str, str]:
-    return {"FABRIC_CFG_PATH": str(folder), **LOGGING}
-
-
-def _templates() -> jinja2.Environment:
-    return jinja2.Environment(
-        loader=jinja2.PackageLoader("commonwatt_network"),
-        undefined=jinja2.StrictUndefined,
-        keep_trailing_newline=True,
-        autoescape=False,  # noqa: S701  these are configuration files, not pages
-    )
+    return Program(name, command, fabric_environment(folder), folder, (name,))

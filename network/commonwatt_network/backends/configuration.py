@@ -1,0 +1,55 @@
+"""The configuration of real peers and orderers, the same whether they run as programs or in containers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from functools import partial
+from pathlib import PurePath
+
+import jinja2
+
+from commonwatt_network.nodes import Orderer, Peer
+
+PEER_FILE, ORDERER_FILE = "core.yaml", "orderer.yaml"
+LOGGING = {
+    "FABRIC_LOGGING_SPEC": "warn",
+    "FABRIC_LOGGING_FORMAT": "%{time:2006-01-02 15:04:05.000 MST} %{level:.4s} [%{module}] %{shortfunc} -> %{message}",
+}
+
+
+def peer_configuration(
+    peer: Peer, bootstrap: str, network: str, builder: PurePath, version: tuple[int, ...]
+) -> str:
+    """A peer's core.yaml. `bootstrap`: a peer of its organisation, or itself; `builder`: the ccaas builder's folder."""
+    return (
+        templates()
+        .get_template("core.yaml.j2")
+        .render(peer=peer, network=network, bootstrap=bootstrap, builder=builder, version=version)
+    )
+
+
+def orderer_configuration(orderer: Orderer, cluster_authorities: Sequence[PurePath]) -> str:
+    """An orderer's orderer.yaml. `cluster_authorities`: the TLS CA certificates of all orderers (files)."""
+    template = templates().get_template("orderer.yaml.j2")
+    return template.render(orderer=orderer, cluster_authorities=cluster_authorities)
+
+
+def fabric_environment(folder: PurePath) -> dict[str, str]:
+    """The environment of a peer or orderer whose configuration file lies in `folder`."""
+    return {"FABRIC_CFG_PATH": str(folder), **LOGGING}
+
+
+def templates() -> jinja2.Environment:
+    """The kit's templates of configuration files and manifests."""
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("commonwatt_network"),
+        undefined=jinja2.StrictUndefined,
+        keep_trailing_newline=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        autoescape=False,  # noqa: S701  these are configuration files, not pages
+    )
+    # Jinja's own `tojson` escapes for HTML; JSON is YAML as it stands.
+    environment.filters["quoted"] = partial(json.dumps, ensure_ascii=False)
+    return environment

@@ -1,0 +1,254 @@
+"""Nodes in containers, under Compose and Kubernetes alike: names, folders, what is mounted, what they may use.
+
+Nodes in containers dial each other by `service.organisation` (`peer0.newtown`, `orderer0.orderers`, `market.grid`);
+from outside they are reached at the ports that the topology settled. Inside, everything is where the official images
+expect it: configuration and keys in /etc/hyperledger/fabric, read-only, and the ledger in /var/hyperledger.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import MappingProxyType
+
+from commonwatt_network.backends.configuration import (
+    ORDERER_FILE,
+    PEER_FILE,
+    fabric_environment,
+    orderer_configuration,
+    peer_configuration,
+)
+from commonwatt_network.chaincode import server_programs
+from commonwatt_network.layout import Layout, write_atomically
+from commonwatt_network.nodes import EVERYWHERE, HOST, ChaincodeServer, Node, Nodes, Orderer, Peer
+from commonwatt_network.topology import Topology
+
+BACKENDS = ("compose", "kubernetes")
+CONFIGURATION = Path("/etc/hyperledger/fabric")
+LEDGER = Path("/var/hyperledger")
+BUILDER = Path("/opt/hyperledger/ccaas_builder")  # in the official peer image
+CLUSTER_AUTHORITIES = Path("cluster")
+MSP_FILES = (
+    "cacerts/ca.pem", "tlscacerts/tlsca.pem", "signcerts/cert.pem", "keystore/key.pem", "config.yaml",
+)  # fmt: skip
+TLS_FILES = ("server.crt", "server.key", "ca.crt")
+
+
+@dataclass(frozen=True)
+class File:
+    """A file of a rendered network; `mode` 0600 where it is secret."""
+
+    content: bytes
+    mode: int = 0o644
+
+
+Files = Mapping[str, File]
+Phase = Callable[[str], AbstractContextManager[None]]
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The most that a container may use."""
+
+    cpus: float
+    memory_mb: int
+    processes: int
+
+
+@dataclass(frozen=True)
+class Container:
+    """One node as its container sees itself. `files`: path under its configuration folder -> file."""
+
+    node: Node
+    kind: str
+    image: str
+    command: tuple[str, ...]
+    environment: Mapping[str, str]
+    limits: Limits
+    files: Files
+    operations_port: int | None
+
+    @property
+    def name(self) -> str:
+        return self.node.name
+
+    @property
+    def service(self) -> str:
+        return self.node.host.split(".")[0]
+
+    @property
+    def ports(self) -> dict[str, int]:
+        """What it listens on, by purpose."""
+        ports = {"grpc": self.node.port}
+        if isinstance(self.node, Orderer):
+            ports["admin"] = self.node.admin_port
+        if self.operations_port is not None:
+            ports["operations"] = self.operations_port
+        return ports
+
+
+def outside(nodes: Nodes) -> Nodes:
+    """The same nodes as they are dialled from here: by the address of the machine that publishes their ports.
+
+    Chaincode servers alone carry the name by which peers dial them, for that goes into the packages.
+    """
+
+    def seen(node: Orderer | Peer) -> str:
+        address = host_of(nodes.topology, node.organization)
+        return str(address) if address else HOST
+
+    return replace(
+        nodes,
+        orderers=tuple(replace(node, host=seen(node)) for node in nodes.orderers),
+        peers=tuple(replace(node, host=seen(node)) for node in nodes.peers),
+        chaincode_servers=tuple(replace(node, host=service_host(node)) for node in nodes.chaincode_servers),
+    )
+
+
+def inside(nodes: Nodes) -> Nodes:
+    """The same nodes as they name themselves to each other and on their channels."""
+    return replace(
+        nodes,
+        orderers=tuple(replace(node, host=service_host(node)) for node in nodes.orderers),
+        peers=tuple(replace(node, host=service_host(node)) for node in nodes.peers),
+        chaincode_servers=tuple(replace(node, host=service_host(node)) for node in nodes.chaincode_servers),
+    )
+
+
+def service_host(node: Node) -> str:
+    """The name by which containers dial the node: `service.organisation`."""
+    return f"{node.name}.{node.organization}" if isinstance(node, Orderer) else node.name
+
+
+def host_of(topology: Topology, organization: str) -> str | None:
+    """The address of the machine that the organisation's nodes run on; None: the topology says nothing of machines."""
+    entry = topology.organizations.get(organization) or topology.orderers.organizations[organization]
+    return str(entry.host) if entry.host else None
+
+
+def containers(nodes: Nodes) -> tuple[Container, ...]:
+    """Every container of the network, with what it needs: reads keys and certificates of the network's folder."""
+    view = inside(nodes)
+    return (
+        *(_orderer(view, orderer) for orderer in view.orderers),
+        *(_peer(view, peer) for peer in view.peers),
+        *(_chaincode(view, server) for server in view.chaincode_servers),
+    )
+
+
+def write_files(directory: Path, files: Files, owner: tuple[int, int] | None = None) -> None:
+    """Write rendered files under `directory`, owned by `owner` (user and group id) where one is given."""
+    for name, file in files.items():
+        path = directory / name
+        write_atomically(path, file.content, file.mode)
+        if owner:
+            os.chown(path, *owner)
+
+
+def _orderer(nodes: Nodes, orderer: Orderer) -> Container:
+    organizations = list(nodes.topology.orderers.organizations)
+    authorities = {f"{CLUSTER_AUTHORITIES}/{name}.pem": name for name in organizations}
+    placed = _placed(orderer)
+    assert isinstance(placed, Orderer)
+    text = orderer_configuration(placed, [CONFIGURATION / name for name in authorities])
+    return Container(
+        orderer,
+        "orderer",
+        nodes.topology.images.orderer,
+        ("orderer",),
+        MappingProxyType(fabric_environment(CONFIGURATION)),
+        Limits(1.0, 512, 512),
+        {
+            ORDERER_FILE: File(text.encode()),
+            **_identity(orderer.directory),
+            **{
+                path: File(nodes.layout.tls_ca_certificate(name).read_bytes())
+                for path, name in authorities.items()
+            },
+        },
+        orderer.operations_port,
+    )
+
+
+def _peer(nodes: Nodes, peer: Peer) -> Container:
+    placed = _placed(peer)
+    assert isinstance(placed, Peer)
+    text = peer_configuration(
+        placed,
+        nodes.gateway_peer(peer.organization).address,
+        nodes.topology.name,
+        BUILDER,
+        _version(nodes.topology.images.peer),
+    )
+    return Container(
+        peer,
+        "peer",
+        nodes.topology.images.peer,
+        ("peer", "node", "start"),
+        MappingProxyType(fabric_environment(CONFIGURATION)),
+        Limits(2.0, 1024, 1024),
+        {PEER_FILE: File(text.encode()), **_identity(peer.directory)},
+        peer.operations_port,
+    )
+
+
+def _chaincode(nodes: Nodes, server: ChaincodeServer) -> Container:
+    settings = nodes.topology.chaincodes[server.chaincode]
+    program = next(program for program in server_programs(nodes) if program.name == server.name)
+    environment = {
+        name: _path_inside(value, nodes.layout, server) for name, value in program.environment.items()
+    }
+    environment["CHAINCODE_SERVER_ADDRESS"] = f"{EVERYWHERE}:{server.port}"
+    return Container(
+        server,
+        "chaincode",
+        nodes.topology.images.chaincode,
+        ("/venv/bin/python", "-m", settings.module),
+        MappingProxyType(environment),
+        Limits(1.0 * settings.workers, 256 + 256 * settings.workers, 256),
+        _files(server.tls_directory, TLS_FILES, "tls"),
+        None,
+    )
+
+
+def _path_inside(value: str, layout: Layout, server: ChaincodeServer) -> str:
+    """A path of this machine as the chaincode's container sees it; anything else unchanged."""
+    if value == str(layout.tls_ca_certificate(server.organization)):
+        return str(CONFIGURATION / "tls" / "ca.crt")
+    return value.replace(str(server.tls_directory), str(CONFIGURATION / "tls"))
+
+
+def _placed(node: Orderer | Peer) -> Orderer | Peer:
+    """The node with the folders and addresses of its container."""
+    return replace(
+        node,
+        directory=CONFIGURATION,
+        ledger=LEDGER,
+        listen=EVERYWHERE,
+        management=EVERYWHERE,
+    )
+
+
+def _identity(directory: Path) -> dict[str, File]:
+    return _files(directory / "msp", MSP_FILES, "msp") | _files(directory / "tls", TLS_FILES, "tls")
+
+
+def _files(directory: Path, names: tuple[str, ...], target: str) -> dict[str, File]:
+    return {
+        f"{target}/{name}": File((directory / name).read_bytes(), 0o600 if _is_key(name) else 0o644)
+        for name in names
+    }
+
+
+def _is_key(name: str) -> bool:
+    return name.endswith((".key", "keystore/key.pem"))
+
+
+def _version(image: str) -> tuple[int, ...]:
+    """Fabric's version by an image's tag."""
+    tag = image.split("@")[0].rsplit(":", 1)[1]
+    return tuple(int(part) for part in re.findall(r"\d+", tag)[:3])
