@@ -62,7 +62,7 @@ def network_up(
         int | None, typer.Option(envvar="HOMES", help="Homes per community of the default topology.")
     ] = None,
     backend: Annotated[
-        str | None, typer.Option(envvar="NETWORK", help="embedded (default) or native: real Fabric.")
+        str | None, typer.Option(envvar="NETWORK", help="embedded (default), native, compose or kubernetes.")
     ] = None,
     directory: DirectoryOption = None,
 ) -> None:
@@ -90,6 +90,29 @@ def network_up(
         f"[bold green]up[/] in {time.monotonic() - began:.1f} s ({result.backend_description}; {started})\n"
         f"clients connect with {nodes.layout.network_file}"
     )
+
+
+@network_app.command("render")
+def network_render(
+    backend: Annotated[str, typer.Option(envvar="NETWORK", help="compose or kubernetes.")],
+    output: Annotated[Path, typer.Option(help="The folder to write to.")],
+    topology: Annotated[
+        str | None, typer.Option(envvar="TOPOLOGY", help="A YAML file, or a sample by its name.")
+    ] = None,
+    communities: Annotated[
+        int | None, typer.Option(envvar="COMMUNITIES", help="Communities of the default topology.")
+    ] = None,
+    homes: Annotated[
+        int | None, typer.Option(envvar="HOMES", help="Homes per community of the default topology.")
+    ] = None,
+    directory: DirectoryOption = None,
+) -> None:
+    """Write Compose files or Kubernetes manifests, with keys, for those who apply them themselves."""
+    from commonwatt_network.render import render
+
+    wanted = _wanted_topology(topology or None, communities, homes)
+    files = render(directory or default_directory(), wanted, backend, output)
+    out.print(f"wrote {len(files)} files to {output}; private keys are among them")
 
 
 @network_app.command("down")

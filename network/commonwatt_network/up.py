@@ -53,7 +53,7 @@ async def up(directory: Path, topology: Topology | None, backend: str | None, ph
     """
     layout = Layout(directory)
     with exclusive(layout):
-        state = _settle(layout, topology, backend)
+        state = settle_state(layout, topology, backend)
         nodes = state.nodes(layout)
         fabric = _find_fabric(state, nodes)
         alive = processes.running(layout)
@@ -90,7 +90,7 @@ async def up(directory: Path, topology: Topology | None, backend: str | None, ph
         return Up(nodes, state, started, deployed, _description(state, fabric))
 
 
-def _settle(layout: Layout, topology: Topology | None, backend: str | None) -> State:
+def settle_state(layout: Layout, topology: Topology | None, backend: str | None) -> State:
     """The state kept, which the wishes must agree with; or a new one."""
     if backend is not None and backend not in BACKENDS:
         raise UsageError(f"unknown backend {backend!r}; there are: {', '.join(BACKENDS)}")
