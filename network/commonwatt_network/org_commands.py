@@ -25,6 +25,9 @@ ChannelArgument = Annotated[str, typer.Argument(help="The channel's name.")]
 UserOption = Annotated[str, typer.Option(help="One of the organisation's users.")]
 TransactionArgument = Annotated[str, typer.Argument(help="A transaction of the contract.")]
 JsonArgument = Annotated[str, typer.Argument(help="Its argument, a JSON object.")]
+PassphraseOption = Annotated[
+    Path | None, typer.Option(help="A file that holds the passphrase; default: it is asked for.")
+]
 out = Console(highlight=False, soft_wrap=True, markup=False)
 
 org_app = typer.Typer(no_args_is_help=True, help="Run one organisation of a consortium on its own host.")
@@ -161,6 +164,42 @@ def org_status(
         return
     for line in describe_standing(standing):
         out.print(line)
+
+
+@org_app.command("backup")
+def org_backup(
+    file: Annotated[Path, typer.Argument(help="Where the backup goes.")],
+    passphrase_file: PassphraseOption = None,
+    directory: DirectoryOption = None,
+) -> None:
+    """Write the organisation's keys and ledgers to one file, encrypted with a passphrase. Stop it first."""
+    from commonwatt_network.consortium.backup import back_up
+    from commonwatt_network.consortium.host import open_host
+
+    host = open_host(directory or default_directory())
+    backup = back_up(host, file, _passphrase(passphrase_file, confirm=True))
+    out.print(f"{host.name} is in {backup.path} ({backup.size_bytes / 1e6:.1f} MB), encrypted")
+
+
+@org_app.command("restore")
+def org_restore(
+    file: Annotated[Path, typer.Argument(help="The backup.")],
+    passphrase_file: PassphraseOption = None,
+    directory: DirectoryOption = None,
+) -> None:
+    """Bring an organisation back from its backup, onto a host that has nothing of it."""
+    from commonwatt_network.consortium.backup import restore
+
+    host = restore(file, directory or default_directory(), _passphrase(passphrase_file))
+    out.print(
+        f"{host.name} ({host.mspid}) is back in {host.layout.directory}; go on with `commonwatt org start`"
+    )
+
+
+def _passphrase(file: Path | None, *, confirm: bool = False) -> str:
+    if file is not None:
+        return read_file(file).decode(errors="replace").strip()
+    return str(typer.prompt("passphrase", hide_input=True, confirmation_prompt=confirm))
 
 
 def _transact(
