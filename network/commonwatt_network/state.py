@@ -19,7 +19,7 @@ from commonwatt_network.errors import UsageError
 from commonwatt_network.layout import Layout, write_atomically
 from commonwatt_network.nodes import Nodes, settle
 from commonwatt_network.placement import Placement, read_placement
-from commonwatt_network.topology import Topology
+from commonwatt_network.topology import SETTLED, Topology
 
 FORMAT = 1
 BACKENDS = ("embedded", "native", *CONTAINER_BACKENDS)
@@ -64,7 +64,7 @@ def read_state(layout: Layout) -> State | None:
             )
         placement, change = content.get("placement"), content.get("change")
         return State(
-            Topology.model_validate(content["topology"]),
+            Topology.model_validate(content["topology"], context=SETTLED),
             str(content["backend"]),
             int(content["first_port"]),
             read_placement(placement) if placement else None,
@@ -107,9 +107,9 @@ def _describe_change(change: Change) -> dict[str, Any]:
 def _read_change(content: dict[str, Any]) -> Change:
     return Change(
         str(content["words"]),
-        Topology.model_validate(content["topology"]),
+        Topology.model_validate(content["topology"], context=SETTLED),
         read_placement(content["placement"]),
-        Topology.model_validate(content["wanted"]),
+        Topology.model_validate(content["wanted"], context=SETTLED),
     )
 
 

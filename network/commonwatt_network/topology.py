@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, model_validator
 
 from commonwatt_network.errors import UsageError
 
@@ -35,6 +35,7 @@ M = TypeVar("M", bound=BaseModel)
 Role = Literal["operator", "grid", "home", "meter"]
 RAFT_CONSENTERS = (1, 3, 5)
 BFT_CONSENTERS = 4
+SETTLED = {"settled": True}  # validation context: orderers come and go one at a time, so their number may be even
 DEFAULT_TOPOLOGY = "default"
 
 # Inner-west Sydney, where the paper's household types live; further communities are numbered.
@@ -72,6 +73,10 @@ class Organization(_Model):
     host: IPv4Address | None = Field(
         default=None,
         description="NETWORK=compose: address of the machine its nodes run on; default: this one",
+    )
+    new_peers: Literal["blocks", "snapshot"] = Field(
+        default="blocks",
+        description="how a peer that is added catches up: by every block, or from a snapshot of a peer's state",
     )
 
 
@@ -136,6 +141,15 @@ class Images(_Model):
     )
 
 
+class Certificates(_Model):
+    """When `commonwatt apply` renews certificates, and whether with the keys they have."""
+
+    renew_before_days: int = Field(
+        default=30, ge=0, le=3650, description="or a third of days_valid, where that is less"
+    )
+    new_keys: bool = False
+
+
 class Topology(_Model):
     """A whole network."""
 
@@ -146,10 +160,12 @@ class Topology(_Model):
     chaincodes: dict[Name, Chaincode] = Field(default_factory=dict)
     ports: Ports = Ports()
     images: Images = Images()
+    certificates: Certificates = Certificates()
 
     @model_validator(mode="after")
-    def _consistent(self) -> Self:
-        _check_orderers(self.orderers)
+    def _consistent(self, info: ValidationInfo) -> Self:
+        if info.context != SETTLED:
+            _check_orderers(self.orderers)
         shared = set(self.organizations) & set(self.orderers.organizations)
         if shared:
             raise ValueError(

@@ -99,6 +99,11 @@ def settle_state(layout: Layout, topology: Topology | None, backend: str | None)
         chosen = topology or default_topology()
         first = chosen.ports.first or choose_first_port(ports_needed(chosen), layout.directory)
         return State(chosen, backend or "embedded", first)
+    if state.change:
+        raise UsageError(
+            f"a change of the network in {layout.directory} was interrupted ({state.change.words}); "
+            "finish it with `commonwatt apply`, which also starts what does not run"
+        )
     if backend not in (None, state.backend):
         raise UsageError(
             f"the network in {layout.directory} is {state.backend}, not {backend}; a ledger cannot move between them: "
@@ -108,7 +113,7 @@ def settle_state(layout: Layout, topology: Topology | None, backend: str | None)
         raise UsageError(
             f"the network in {layout.directory} was made from another topology "
             f"({_difference(state.topology, topology)}); leave the topology out to go on with it, "
-            "use another folder, or delete it with `make network-reset`"
+            "change it as it runs with `commonwatt apply`, use another folder, or delete it with `make network-reset`"
         )
     return state
 

@@ -1,0 +1,133 @@
+"""What cannot be done to a running network, said before anything is changed."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterator
+
+from commonwatt_network.errors import UsageError
+from commonwatt_network.topology import Topology
+
+
+class RefusedChangeError(UsageError):
+    """The running network cannot become what is wanted; one line per reason, and nothing was changed."""
+
+
+def refuse_impossible(running: Topology, wanted: Topology) -> None:
+    """Raise RefusedChangeError naming everything that is wrong with the change."""
+    reasons = [
+        *_identity(running, wanted),
+        *_channels(running, wanted),
+        *_organizations(running, wanted),
+        *_orderers(running, wanted),
+        *_chaincodes(running, wanted),
+    ]
+    if reasons:
+        raise RefusedChangeError("nothing was changed:\n" + "\n".join(f"  {reason}" for reason in reasons))
+
+
+def unexplained(reached: Topology, wanted: Topology) -> None:
+    """Refuse what no step brought about. Raises RefusedChangeError."""
+    where = _first_difference("", reached.model_dump(mode="json"), wanted.model_dump(mode="json"))
+    if where:
+        raise RefusedChangeError(f"nothing was changed: {where} cannot be changed on a running network")
+
+
+def version_key(version: str) -> tuple[tuple[int, int, str], ...]:
+    """Orders versions as people do: 1.9 before 1.10, 1.0-rc1 before 1.0, 1.0 before 1.0.1."""
+    parts = re.findall(r"\d+|[A-Za-z]+", version)
+    keys = [(1, int(part), "") if part.isdigit() else (-1, 0, part) for part in parts]
+    return (*keys, (0, 0, ""))
+
+
+def _identity(running: Topology, wanted: Topology) -> Iterator[str]:
+    if wanted.name != running.name:
+        yield f"name: the network is called {running.name}; another name is another network"
+    if wanted.ports != running.ports:
+        first = running.ports.first or "chosen at its first start"
+        yield f"ports: the running network keeps its own ({first}); nodes that come get free ones"
+
+
+def _channels(running: Topology, wanted: Topology) -> Iterator[str]:
+    for name, old in running.channels.items():
+        new = wanted.channels.get(name)
+        if new is None:
+            yield (
+                f"channel {name} would be orphaned: its ledger and its members' accounts are nobody's without an "
+                "entry here; leave it in, or reset the network"
+            )
+            continue
+        gone = [member for member in old.organizations if member not in new.organizations]
+        if gone:
+            yield (
+                f"channel {name} would be orphaned by {', '.join(gone)}: its accounts and its chaincode's "
+                "endorsement need every member that it has"
+            )
+        elif new.organizations[0] != old.organizations[0]:
+            yield f"channel {name}: its community, the first organisation, is {old.organizations[0]} for good"
+        if [name for name in old.chaincodes if name not in new.chaincodes]:
+            yield f"channel {name}: Fabric has no way to take a chaincode off a channel"
+        if new.clock != old.clock:
+            yield f"channel {name}: its clock was founded as {old.clock}; another clock is another channel"
+        if new.endorsement != old.endorsement:
+            yield f"channel {name}: endorsement {old.endorsement} was agreed by its members; it stays"
+
+
+def _organizations(running: Topology, wanted: Topology) -> Iterator[str]:
+    for name, old in running.organizations.items():
+        new = wanted.organizations.get(name)
+        if new is None:
+            members = [channel for channel, entry in running.channels.items() if name in entry.organizations]
+            if old.homes:
+                yield f"organisation {name} cannot go: its {old.homes} homes have accounts and bills"
+            elif members:
+                yield f"organisation {name} cannot go: it is a member of channel {', '.join(members)}"
+            continue
+        if wanted.mspid(name) != running.mspid(name):
+            yield f"organisation {name}: its MSP id {running.mspid(name)} is in every certificate and ledger"
+        if new.homes < old.homes:
+            yield f"organisation {name}: {old.homes} homes have accounts, {new.homes} would lose some of them"
+        for user in old.users:
+            if user not in new.users:
+                yield f"organisation {name}: the certificate of {user} stays valid; revoke it instead"
+    for name in wanted.organizations.keys() - running.organizations.keys():
+        if name in running.orderers.organizations:
+            yield f"{name} is an orderer organisation already; give the new one another name"
+
+
+def _orderers(running: Topology, wanted: Topology) -> Iterator[str]:
+    old, new = running.orderers, wanted.orderers
+    if new.consensus != old.consensus:
+        yield f"orderers.consensus: a running network's ledgers stay {old.consensus}, they cannot become {new.consensus}"
+        return
+    for name in [*new.organizations, *old.organizations]:
+        if name not in old.organizations:
+            yield f"orderer organisation {name} is new: the orderers that run do not know its TLS authority"
+        elif name not in new.organizations:
+            yield f"orderer organisation {name} cannot go: blocks in the ledgers carry its signatures"
+        elif wanted.mspid(name) != running.mspid(name):
+            yield f"orderer organisation {name}: its MSP id {running.mspid(name)} is in every block"
+        elif old.consensus == "bft" and new.organizations[name].nodes != old.organizations[name].nodes:
+            yield f"orderer organisation {name}: only Raft's orderers can come and go"
+
+
+def _chaincodes(running: Topology, wanted: Topology) -> Iterator[str]:
+    for name, old in running.chaincodes.items():
+        new = wanted.chaincodes.get(name)
+        if new is None:
+            yield f"chaincode {name} is gone, but Fabric has no way to take a chaincode off a channel"
+        elif version_key(new.version) < version_key(old.version):
+            yield f"chaincode {name}: {old.version} runs, {new.version} would be a downgrade; give it a later version"
+        elif new.version == old.version and new.module != old.module:
+            yield f"chaincode {name}: module {new.module} under the version {old.version} that runs; give it another"
+
+
+def _first_difference(path: str, a: object, b: object) -> str | None:
+    if isinstance(a, dict) and isinstance(b, dict):
+        inner = (
+            _first_difference(f"{path}.{key}" if path else str(key), a.get(key), b.get(key))
+            for key in itertools.chain(a, (key for key in b if key not in a))
+        )
+        return next((found for found in inner if found), None)
+    return None if a == b else path

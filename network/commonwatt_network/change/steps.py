@@ -1,0 +1,116 @@
+"""What a change of a running network is made of. Each step knows its words and what the network is once it is done."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from commonwatt_network.topology import Batch, Topology
+
+
+@dataclass(frozen=True)
+class Step:
+    """One thing to do. `after` is the whole topology once it is done."""
+
+    words: str
+    after: Topology
+
+
+@dataclass(frozen=True)
+class Record(Step):
+    """Nothing to do on the network: settings that count from now on."""
+
+
+@dataclass(frozen=True)
+class AddOrganization(Step):
+    """Authorities, certificates and peers of an organisation that is on no channel yet."""
+
+    organization: str
+
+
+@dataclass(frozen=True)
+class EnrolUsers(Step):
+    """Certificates for homes and users."""
+
+    organization: str
+
+
+@dataclass(frozen=True)
+class ChangeBatch(Step):
+    """When a channel's orderers cut blocks."""
+
+    channel: str
+    batch: Batch
+
+
+@dataclass(frozen=True)
+class AddPeer(Step):
+    """One more peer of an organisation, on all its channels. `by_snapshot`: from another peer's state, not block 0."""
+
+    organization: str
+    peer: str
+    by_snapshot: bool
+
+
+@dataclass(frozen=True)
+class RemovePeer(Step):
+    """An organisation's last peer goes; its ledger stays on disk."""
+
+    peer: str
+
+
+@dataclass(frozen=True)
+class AddOrderer(Step):
+    """One more Raft node, on every channel."""
+
+    organization: str
+
+
+@dataclass(frozen=True)
+class RemoveOrderer(Step):
+    """An orderer organisation's last node leaves every channel."""
+
+    organization: str
+
+
+@dataclass(frozen=True)
+class AddChannel(Step):
+    """A channel with its members and chaincodes."""
+
+    channel: str
+
+
+@dataclass(frozen=True)
+class AddMember(Step):
+    """An organisation joins a channel that is there already."""
+
+    channel: str
+    organization: str
+
+
+@dataclass(frozen=True)
+class AddChaincode(Step):
+    """A chaincode that is new to a channel."""
+
+    channel: str
+    chaincode: str
+
+
+@dataclass(frozen=True)
+class ReplaceServers(Step):
+    """New chaincode servers beside the old ones, and every channel moved over: another version."""
+
+    chaincode: str
+
+
+@dataclass(frozen=True)
+class RestartServers(Step):
+    """The same chaincode servers with other settings."""
+
+    chaincode: str
+
+
+@dataclass(frozen=True)
+class RemoveOrganization(Step):
+    """The peers of an organisation that is on no channel and has no homes."""
+
+    organization: str
