@@ -54,15 +54,17 @@ def org_init(
 
 @org_app.command("export")
 def org_export(
-    file: Annotated[Path, typer.Argument(help="Where the bundle goes.")], directory: DirectoryOption = None
+    file: Annotated[Path, typer.Argument(help="Where the bundle goes: a file, or a folder for NAME.json.")],
+    directory: DirectoryOption = None,
 ) -> None:
     """Write the public bundle for the other organisations: certificates and addresses, nothing secret."""
     from commonwatt_network.consortium.bundle import own_bundle
     from commonwatt_network.consortium.host import open_host
 
     bundle = own_bundle(open_host(directory or default_directory()))
-    write_atomically(file, bundle.to_json())
-    out.print(f"{bundle.name}'s bundle is in {file}; fingerprint {bundle.fingerprint}")
+    target = file / f"{bundle.name}.json" if file.is_dir() else file
+    write_atomically(target, bundle.to_json())
+    out.print(f"{bundle.name}'s bundle is in {target}; fingerprint {bundle.fingerprint}")
 
 
 @org_app.command("start")

@@ -1,0 +1,256 @@
+"""The page docs/consortium.md, word for word: three organisations on three hosts of their own, one cut off, one lost.
+
+The hosts are network namespaces of this machine, with addresses and names of their own; they need root and iproute2.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from commonwatt_network.backends.native import FabricNotFoundError, find_fabric
+from cryptography.hazmat.primitives import serialization
+
+from .namespaces import Internet
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "consortium.md").read_text(encoding="utf-8")
+CLIENT = Path(__file__).with_name("consortium_client.py")
+BLOCK = re.compile(
+    r"^```(?P<kind>sh|yaml) (?P<host>\S+)(?: (?P<step>\S+))?\n(?P<text>.*?)^```", re.MULTILINE | re.DOTALL
+)
+ORGANIZATIONS = ("newtown", "glebe", "grid")
+CLOCK = 1767225600
+TIMEOUT_S = 150
+NOTHING_TO_FIRST_TRADE_S = 60
+
+
+@dataclass
+class Consortium:
+    """The hosts, each with a folder of its own, and one folder to exchange files in."""
+
+    folder: Path
+    internet: Internet = field(default_factory=Internet)
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    def add_host(self, host: str, organization: str, address: str) -> None:
+        (self.folder / host).mkdir()
+        (self.folder / host / "exchange").symlink_to(self.folder / "exchange")
+        self.internet.add_host(host, address)
+        for kind in ("orderer", "peer"):
+            self.internet.call(f"{kind}.{organization}.example", address)
+
+    def run(self, host: str, line: str) -> str:
+        """A line of the page, typed on the host. What it printed."""
+        done = subprocess.run(
+            self.internet.command(host, "sh", "-c", line),
+            cwd=self.folder / host,
+            env=_environment(),
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT_S,
+        )
+        assert done.returncode == 0, f"{host}$ {line}\n{done.stdout}{done.stderr}"
+        assert "Traceback" not in done.stderr
+        return done.stdout
+
+    def follow(self, blocks: list[re.Match[str]]) -> dict[str, list[str]]:
+        """Type blocks of the page, those for every host on all of them at once. Host -> what each line printed."""
+        printed: dict[str, list[str]] = {host: [] for host in self.internet.hosts}
+
+        def type_in(host: str, text: str) -> None:
+            printed[host] += [self.run(host, line) for line in text.splitlines()]
+
+        for block in blocks:
+            hosts = ORGANIZATIONS if block["host"] == "every" else (block["host"],)
+            with ThreadPoolExecutor() as pool:
+                list(pool.map(type_in, hosts, [block["text"]] * len(hosts)))
+        return printed
+
+    def client(self, host: str, verb: str, *arguments: str) -> list[str]:
+        """The command that runs the test's client on a host."""
+        file = self.folder / host / ".commonwatt" / "network.json"
+        organization = host.removeprefix("new-")
+        return self.internet.command(
+            host, sys.executable, str(CLIENT), verb, str(file), organization, "newtown", *arguments
+        )
+
+    def wait_for(self, host: str, transactions: list[str], timeout_s: float = 60) -> float:
+        """Until the host's own peer has all of these as valid; the seconds it took."""
+        began = time.monotonic()
+        while True:
+            found = subprocess.run(
+                self.client(host, "find"),
+                input=" ".join(transactions),
+                capture_output=True,
+                text=True,
+                timeout=60,
+            )
+            if found.returncode == 0 and json.loads(found.stdout)["valid"] == len(transactions):
+                return time.monotonic() - began
+            assert time.monotonic() - began < timeout_s, f"{host}: {found.stdout}{found.stderr}"
+
+
+class Trading:
+    """Steady trade from one host while something happens; on leaving, what was committed meanwhile."""
+
+    def __init__(self, consortium: Consortium, host: str, first_clock: int) -> None:
+        self.stop = consortium.folder / f"stop-{first_clock}"
+        command = consortium.client(host, "trade", str(first_clock), str(self.stop))
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    def end(self) -> dict[str, Any]:
+        self.stop.touch()
+        answer, said = self.process.communicate(timeout=60)
+        assert self.process.returncode == 0, said
+        result: dict[str, Any] = json.loads(answer)
+        return result
+
+    def __enter__(self) -> Trading:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.kill()
+        self.process.communicate()
+
+
+@pytest.fixture(scope="module")
+def consortium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Consortium]:
+    """Three hosts on which the page was followed up to the first trade."""
+    _require_hosts()
+    consortium = Consortium(tmp_path_factory.mktemp("consortium"))
+    (consortium.folder / "exchange").mkdir()
+    try:
+        consortium.internet.open()
+        for number, host in enumerate(ORGANIZATIONS, start=1):
+            consortium.add_host(host, host, f"10.9.8.{number}")
+        for block in _blocks("yaml"):
+            (consortium.folder / block["host"] / "organization.yaml").write_text(block["text"])
+        began = time.monotonic()
+        consortium.follow(_blocks("sh"))
+        consortium.seconds["from nothing to the first trade"] = time.monotonic() - began
+        yield consortium
+    finally:
+        consortium.internet.close()
+        shutil.rmtree(consortium.folder)
+
+
+@pytest.mark.timeout(240)
+def test_three_hosts_trade_by_the_page(consortium: Consortium) -> None:
+    ledgers = [
+        json.loads(consortium.run(host, "commonwatt org evaluate newtown list_trades"))
+        for host in ORGANIZATIONS
+    ]
+    assert ledgers[0] == ledgers[2]
+    assert ledgers[0]["totals"] == {"amount_naud": 150_000_000, "energy_wh": 1000, "fills": 1}
+    assert ledgers[0]["trades"][0]["seller"] == "glebe-7"
+    seconds = consortium.seconds["from nothing to the first trade"]
+    print(f"\nthree hosts from nothing to the first trade: {seconds:.1f} s")
+    assert seconds <= NOTHING_TO_FIRST_TRADE_S
+
+
+def test_no_key_was_passed_on(consortium: Consortium) -> None:
+    passed_on = b"".join(path.read_bytes() for path in (consortium.folder / "exchange").iterdir())
+    assert passed_on.count(b"BEGIN CERTIFICATE") >= 9
+    keys = [
+        path
+        for host in ORGANIZATIONS
+        for path in (consortium.folder / host / ".commonwatt" / "organizations").rglob("*")
+        if path.is_file() and b"PRIVATE KEY" in path.read_bytes()
+    ]
+    assert len(keys) > 20
+    for path in keys:
+        assert path.stat().st_mode & 0o077 == 0, path
+        key: Any = serialization.load_pem_private_key(path.read_bytes(), None)
+        secret = key.private_numbers().private_value.to_bytes(32)
+        assert secret not in passed_on
+        assert secret.hex().encode() not in passed_on
+        assert path.read_bytes().splitlines()[1] not in passed_on
+    assert b"PRIVATE" not in passed_on
+
+
+def test_the_others_go_on_without_a_host_that_is_cut_off_and_it_catches_up(consortium: Consortium) -> None:
+    with Trading(consortium, "newtown", CLOCK + 1_000_000) as trading:
+        time.sleep(2)  # some trade before
+        consortium.internet.cut("grid")
+        cut_at = time.monotonic()
+        status = consortium.run("newtown", "commonwatt org status")
+        assert "waiting for the orderer of GridMSP (orderer.grid.example:7050)" in status
+        # Long enough for every wait on the lost host to run out.
+        time.sleep(max(0.0, 20 - (time.monotonic() - cut_at)))
+        consortium.internet.mend("grid")
+        traded = trading.end()
+    caught_up_s = consortium.wait_for("grid", traded["committed"])
+    print(
+        f"\na host cut off for 20 s: {len(traded['committed'])} transactions committed meanwhile, longest pause "
+        f"{traded['longest_pause_s']:.1f} s; level again {caught_up_s:.1f} s after its link was back"
+    )
+    assert len(traded["committed"]) > 10
+
+
+def test_a_lost_host_comes_back_on_a_new_one_from_its_backup(consortium: Consortium) -> None:
+    (consortium.folder / "glebe" / "passphrase.txt").write_text("correct horse battery staple\n")
+    before = consortium.run("glebe", "commonwatt org evaluate newtown list_trades")
+    with Trading(consortium, "newtown", CLOCK + 2_000_000) as trading:
+        consortium.follow(_blocks("sh", "backup"))
+        time.sleep(2)  # some trade that the backup does not know
+        safe = consortium.folder / "safe"
+        safe.mkdir()
+        for name in ("glebe.backup", "passphrase.txt"):
+            shutil.copy(consortium.folder / "glebe" / name, safe)
+        consortium.internet.lose_host("glebe")
+        shutil.rmtree(consortium.folder / "glebe")
+        consortium.add_host("new-glebe", "glebe", "10.9.8.77")
+        shutil.copytree(safe, consortium.folder / "new-glebe", dirs_exist_ok=True)
+        assert safe.joinpath("glebe.backup").read_bytes().count(b"PRIVATE KEY") == 0
+        began = time.monotonic()
+        consortium.follow(_blocks("sh", "restore"))
+        traded = trading.end()
+    consortium.wait_for("new-glebe", traded["committed"])
+    back_s = time.monotonic() - began
+    assert consortium.run("new-glebe", "commonwatt org evaluate newtown list_trades") == before
+    consortium.run("new-glebe", "commonwatt org submit newtown get_parameters")
+    print(
+        f"\na host lost: back on a new one {back_s:.1f} s after its backup was there; {len(traded['committed'])} "
+        f"transactions committed meanwhile, longest pause {traded['longest_pause_s']:.1f} s"
+    )
+
+
+def _blocks(kind: str, step: str | None = None) -> list[re.Match[str]]:
+    return [block for block in BLOCK.finditer(PAGE) if block["kind"] == kind and block["step"] == step]
+
+
+def _environment() -> dict[str, str]:
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+    kept = {name: os.environ[name] for name in ("HOME", "LANG", "FABRIC_BIN") if name in os.environ}
+    return {**kept, "PATH": path, "COLUMNS": "200"}
+
+
+def _require_hosts() -> None:
+    if not sys.platform.startswith("linux") or os.geteuid() != 0:
+        pytest.skip("hosts are made of Linux network namespaces, by root")
+    if shutil.which("ip") is None:
+        pytest.skip("hosts are made by the program ip (package iproute2), which is not here")
+    try:
+        find_fabric()
+    except FabricNotFoundError as error:
+        pytest.skip(f"real Fabric is needed: {error}")
+    trial = Internet(prefix=f"cw{os.getpid()}t-")
+    try:
+        trial.open()
+        trial.add_host("trial", "10.9.8.250")
+    except (OSError, subprocess.SubprocessError) as error:
+        pytest.skip(f"this machine lets nobody make network namespaces: {error}")
+    finally:
+        trial.close()
