@@ -21,6 +21,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, ObjectIdentifier
 
 ATTRIBUTES_OID = ObjectIdentifier("1.2.3.4.5.6.7.8.1")
 AUTHORITY_DAYS = 36_525
+OWN_OF_EACH = x509.BasicConstraints | x509.SubjectKeyIdentifier | x509.AuthorityKeyIdentifier
 BACKDATED = timedelta(minutes=5)  # a peer's clock may run a little behind
 
 
@@ -82,6 +83,18 @@ def issue_tls(authority: KeyPair, name: str, hosts: Iterable[str], days: int) ->
         .add_extension(x509.SubjectAlternativeName([_general_name(host) for host in hosts]), critical=False)
     )
     return KeyPair(builder.sign(authority.key, hashes.SHA256()), key)
+
+
+def reissue(
+    authority: KeyPair, old: x509.Certificate, key: ec.EllipticCurvePrivateKey | None, days: int
+) -> KeyPair:
+    """The same certificate for so many days from now: for the private key it has, or for a new one."""
+    chosen = key or ec.generate_private_key(ec.SECP256R1())
+    builder = _leaf_builder(authority, old.subject, chosen, days)
+    for extension in old.extensions:
+        if not isinstance(extension.value, OWN_OF_EACH):
+            builder = builder.add_extension(extension.value, extension.critical)
+    return KeyPair(builder.sign(authority.key, hashes.SHA256()), chosen)
 
 
 def encode_attributes(attributes: Mapping[str, str]) -> bytes:

@@ -59,7 +59,7 @@ def genesis_block(nodes: Nodes, channel: str) -> bytes:
     settings = topology.channels[channel]
     bft = topology.orderers.consensus == "bft"
     orderer = _orderer_group(nodes, settings.batch)
-    members = {topology.mspid(name): _member_group(nodes, name) for name in settings.organizations}
+    members = {topology.mspid(name): member_entry(nodes, name) for name in settings.organizations}
     application = application_group(members, settings.endorsement)
     return configuration_block(channel, channel_group(orderer, application, "V3_0" if bft else "V2_0"))
 
@@ -207,7 +207,8 @@ def _ordering_values(batch: Batch) -> Values:
     }
 
 
-def _member_group(nodes: Nodes, organization: str) -> Any:
+def member_entry(nodes: Nodes, organization: str) -> Any:
+    """A member organisation of the topology as a channel's configuration has it."""
     anchor = nodes.gateway_peer(organization)
     mspid = nodes.topology.mspid(organization)
     return member_group(mspid, _msp(nodes, organization), [(anchor.host, anchor.port)])

@@ -26,6 +26,7 @@ from commonwatt_network.topology import (
     load_topology,
     sample_topologies,
 )
+from commonwatt_network.watch.command import watch
 
 DirectoryOption = Annotated[
     Path | None,
@@ -46,8 +47,12 @@ def register(app: typer.Typer) -> None:
     app.command("doctor")(doctor)
     app.command("fabric")(fabric)
     explain_command.register(app)
+    app.command("watch")(watch)
     org_commands.register(app)
     consortium_commands.register(app)
+    from commonwatt_network.change import commands as change_commands  # which uses this module's options
+
+    change_commands.register(app, network_app, topology_app)
 
 
 @network_app.command("up")
@@ -69,9 +74,9 @@ def network_up(
     """Start the network, or whatever of it is not running, and return when a transaction works."""
     from commonwatt_network.up import up
 
-    wanted = _wanted_topology(topology or None, communities, homes)
+    wanted = wanted_topology(topology or None, communities, homes)
     began = time.monotonic()
-    result = asyncio.run(up(directory or default_directory(), wanted, backend or None, _phase))
+    result = asyncio.run(up(directory or default_directory(), wanted, backend or None, phase))
     nodes = result.nodes
     table = Table(box=None, pad_edge=False)
     for heading in ("channel", "organisations", "chaincode", "peers"):
@@ -110,7 +115,7 @@ def network_render(
     """Write Compose files or Kubernetes manifests, with keys, for those who apply them themselves."""
     from commonwatt_network.render import render
 
-    wanted = _wanted_topology(topology or None, communities, homes)
+    wanted = wanted_topology(topology or None, communities, homes)
     files = render(directory or default_directory(), wanted, backend, output)
     out.print(f"wrote {len(files)} files to {output}; private keys are among them")
 
@@ -237,7 +242,8 @@ def fabric(
     )
 
 
-def _wanted_topology(source: str | None, communities: int | None, homes: int | None) -> Topology | None:
+def wanted_topology(source: str | None, communities: int | None, homes: int | None) -> Topology | None:
+    """The topology that options ask for; None when they leave it open."""
     if source is not None and (communities is not None or homes is not None):
         raise UsageError(
             "COMMUNITIES and HOMES shape the default topology; with TOPOLOGY, write them in its file"
@@ -250,7 +256,7 @@ def _wanted_topology(source: str | None, communities: int | None, homes: int | N
 
 
 @contextmanager
-def _phase(name: str) -> Iterator[None]:
+def phase(name: str) -> Iterator[None]:
     """Show a phase while it runs, and its time when it is done."""
     began = time.monotonic()
     with out.status(f"{name} ..."):

@@ -46,11 +46,11 @@ async def wait_listening(nodes: Host, pids: dict[str, int]) -> None:
     servers: list[Node] = [*nodes.fabric_nodes, *nodes.chaincode_servers]
 
     async def listening(node: Node) -> None:
-        async def accepts() -> bool:
-            return await _accepts(node)
+        async def answers() -> bool:
+            return await accepts(node)
 
         await _until(
-            accepts, f"{node.name} to listen on {node.address}", nodes.layout, node.name, pids[node.name]
+            answers, f"{node.name} to listen on {node.address}", nodes.layout, node.name, pids[node.name]
         )
 
     await asyncio.gather(*(listening(server) for server in servers))
@@ -144,7 +144,8 @@ def _failure(what: str, layout: Layout, name: str) -> str:
     return what + said
 
 
-async def _accepts(node: Node) -> bool:
+async def accepts(node: Node) -> bool:
+    """Whether the node takes connections now."""
     listen = HOST if isinstance(node, ChaincodeServer) or node.listen == EVERYWHERE else node.listen
     try:
         _, writer = await asyncio.open_connection(listen, node.port)

@@ -99,7 +99,7 @@ def _organizations(running: Topology, wanted: Topology) -> Iterator[str]:
 def _orderers(running: Topology, wanted: Topology) -> Iterator[str]:
     old, new = running.orderers, wanted.orderers
     if new.consensus != old.consensus:
-        yield f"orderers.consensus: a running network's ledgers stay {old.consensus}, they cannot become {new.consensus}"
+        yield f"orderers.consensus: ledgers ordered by {old.consensus} cannot go on by {new.consensus}"
         return
     for name in [*new.organizations, *old.organizations]:
         if name not in old.organizations:

@@ -1,0 +1,97 @@
+"""Doing what a plan says, one step after the other; what is done is recorded, so that a cut-off one goes on."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from commonwatt_network import processes
+from commonwatt_network.backends import native
+from commonwatt_network.change import membership, ordering, renewals, servers, steps
+from commonwatt_network.change.placing import place, placement_of
+from commonwatt_network.change.plan import Plan, find_network, make_plan
+from commonwatt_network.change.site import Phase, Site, start
+from commonwatt_network.layout import Layout
+from commonwatt_network.state import Change, State, exclusive, write_state
+from commonwatt_network.topology import Topology
+
+Work = Callable[[Site, Any], Awaitable[None]]
+WORK: dict[type[steps.Step], Work] = {
+    steps.Record: membership.nothing,
+    steps.AddOrganization: membership.bring,
+    steps.AddChannel: membership.bring,
+    steps.AddChaincode: membership.bring,
+    steps.EnrolUsers: membership.enrol,
+    steps.AddPeer: membership.add_peer,
+    steps.AddMember: membership.add_member,
+    steps.RemovePeer: membership.remove,
+    steps.RemoveOrganization: membership.remove,
+    steps.ChangeBatch: ordering.change_batch,
+    steps.AddOrderer: ordering.add_orderer,
+    steps.RemoveOrderer: ordering.remove_orderer,
+    steps.ReplaceServers: servers.replace_servers,
+    steps.RestartServers: servers.restart_servers,
+}
+
+
+@dataclass(frozen=True)
+class Applied:
+    """What was done, in words, with the seconds that each took; nothing when the network was as wanted."""
+
+    done: tuple[tuple[str, float], ...]
+
+
+async def apply(directory: Path, wanted: Topology | None, phase: Phase) -> Applied:
+    """Make the running network in `directory` what is `wanted`; without it, finish what was interrupted.
+
+    Raises UsageError before anything is changed, NetworkError when a step failed: the same call again goes on there.
+    """
+    layout = Layout(directory)
+    with exclusive(layout):
+        state = find_network(layout)
+        goal = wanted or (state.change.wanted if state.change else state.topology)
+        plan = make_plan(layout, state, goal)
+        fabric = native.find_fabric(layout.directory) if state.backend == "native" else None
+        if plan.nothing:
+            return Applied(())
+        running = bool(processes.running(layout))
+        done: list[tuple[str, float]] = []
+        if not running or state.change:
+            nodes = state.nodes(layout)
+            with phase("start what does not run"):
+                await start(Site(state.backend, fabric, nodes, nodes))
+        for step in plan.steps:
+            began = time.monotonic()
+            with phase(step.words):
+                state = await _do(layout, state, fabric, step, goal)
+            done.append((step.words, time.monotonic() - began))
+        for renewal in renewals.due(state.nodes(layout)):
+            began = time.monotonic()
+            nodes = state.nodes(layout)
+            with phase(renewal.words):
+                await renewals.renew(Site(state.backend, fabric, nodes, nodes), renewal)
+            done.append((renewal.words, time.monotonic() - began))
+        return Applied(tuple(done))
+
+
+async def _do(
+    layout: Layout, state: State, fabric: native.FabricPrograms | None, step: steps.Step, goal: Topology
+) -> State:
+    """One step. What it is and where its new nodes will be is written before it begins, that it is done after."""
+    before = state.nodes(layout)
+    if state.change and state.change.topology == step.after:
+        placement = state.change.placement
+    else:
+        placement = place(before, step, layout)
+    state = replace(state, placement=placement_of(before))
+    write_state(layout, replace(state, change=Change(step.words, step.after, placement, goal)))
+    after = State(step.after, state.backend, state.first_port, placement)
+    await WORK[type(step)](Site(state.backend, fabric, before, after.nodes(layout)), step)
+    write_state(layout, after)
+    return after
+
+
+__all__ = ["Applied", "Plan", "apply"]

@@ -1,0 +1,72 @@
+"""Organisations, peers, users and channels that come, and those that go."""
+
+from __future__ import annotations
+
+from commonwatt_client.admin import APPLICATION, ChannelConfig, add_organization
+
+from commonwatt_network.change.configuration import change_configuration
+from commonwatt_network.change.site import Site, describe, restart_embedded, settle_in, stop_nodes
+from commonwatt_network.change.snapshots import join_by_snapshots
+from commonwatt_network.change.steps import (
+    AddChaincode,
+    AddChannel,
+    AddMember,
+    AddOrganization,
+    AddPeer,
+    EnrolUsers,
+    RemoveOrganization,
+    RemovePeer,
+    Step,
+)
+from commonwatt_network.channel import member_entry
+from commonwatt_network.identity import ensure_identities
+
+
+async def bring(site: Site, _: AddOrganization | AddChannel | AddChaincode) -> None:
+    """What is missing is made, started, joined and deployed."""
+    await settle_in(site)
+
+
+async def enrol(site: Site, _: EnrolUsers) -> None:
+    """Certificates alone; no process takes notice."""
+    ensure_identities(site.nodes)
+    await describe(site)
+
+
+async def add_peer(site: Site, step: AddPeer) -> None:
+    """Its process, then its channels: from block 0 or from a snapshot; then chaincode packages."""
+    [peer] = [node for node in site.nodes.peers if node.name == step.peer]
+    if step.by_snapshot:
+        await join_by_snapshots(site, peer)
+    await settle_in(site)
+
+
+async def add_member(site: Site, step: AddMember) -> None:
+    """The channel's members take it in by a configuration update; then its peers join, and it approves."""
+    ensure_identities(site.nodes)
+    mspid = site.nodes.topology.mspid(step.organization)
+    entry = member_entry(site.nodes, step.organization).SerializeToString(deterministic=True)
+
+    def with_member(config: ChannelConfig) -> ChannelConfig:
+        if mspid in config.application_organizations:
+            return config
+        return add_organization(config, APPLICATION, mspid, entry)
+
+    members = site.before.topology.channels[step.channel].organizations
+    await change_configuration(site.nodes, step.channel, with_member, members)
+    await settle_in(site)
+
+
+async def remove(site: Site, _: RemovePeer | RemoveOrganization) -> None:
+    """Processes end; what they kept on disk stays."""
+    gone = [node.name for node in site.before.peers if node not in site.nodes.peers]
+    if site.fabric:
+        stop_nodes(site, gone)
+    else:
+        await restart_embedded(site)
+    await describe(site)
+
+
+async def nothing(site: Site, _: Step) -> None:
+    """Settings that count from now on."""
+    await describe(site)

@@ -1,0 +1,114 @@
+"""Orderers that come and go, one consenter at a time, and when they cut blocks."""
+
+from __future__ import annotations
+
+from commonwatt_client.admin import (
+    BatchSize,
+    ChannelConfig,
+    ChannelExistsError,
+    ChannelNotFoundError,
+    Consenter,
+    add_consenter,
+    remove_consenter,
+    set_batch,
+    set_orderer_endpoints,
+)
+
+from commonwatt_network import readiness
+from commonwatt_network.change.configuration import change_configuration, fetch_config_block
+from commonwatt_network.change.site import Site, describe, restart_embedded, start, stop_nodes
+from commonwatt_network.change.steps import AddOrderer, ChangeBatch, RemoveOrderer
+from commonwatt_network.deploy import orderer_admin
+from commonwatt_network.identity import ensure_identities
+from commonwatt_network.nodes import Nodes, Orderer
+from commonwatt_network.topology import Batch
+
+
+async def change_batch(site: Site, step: ChangeBatch) -> None:
+    """One configuration update; every orderer cuts by it from the next block on."""
+    await change_configuration(
+        site.nodes, step.channel, lambda config: _with_batch(config, step.batch), orderer_signers(site.nodes)
+    )
+
+
+async def add_orderer(site: Site, step: AddOrderer) -> None:
+    """The process first; then, channel by channel, its place among the consenters, and at once its joining."""
+    [orderer] = [node for node in site.nodes.orderers if node not in site.before.orderers]
+    ensure_identities(site.nodes)
+    await start(site)
+    consenter = consenter_of(orderer)
+    for channel in site.nodes.topology.channels:
+
+        def with_orderer(config: ChannelConfig) -> ChannelConfig:
+            known = {each.address for each in config.consenters}
+            return config if orderer.address in known else add_consenter(config, consenter)
+
+        await change_configuration(site.before, channel, with_orderer, orderer_signers(site.nodes))
+        await _join(site, orderer, channel)
+        await _tell_endpoints(site, step.organization, channel)
+    if site.fabric:
+        await readiness.wait_leaders(site.nodes, site.nodes.topology.channels)
+    await describe(site)
+
+
+async def remove_orderer(site: Site, step: RemoveOrderer) -> None:
+    """Peers and clients forget it, then the consenters, then it is stopped."""
+    [orderer] = [node for node in site.before.orderers if node not in site.nodes.orderers]
+    for channel in site.nodes.topology.channels:
+        await _tell_endpoints(site, step.organization, channel)
+
+        def without(config: ChannelConfig) -> ChannelConfig:
+            known = {each.address for each in config.consenters}
+            return remove_consenter(config, orderer.address) if orderer.address in known else config
+
+        await change_configuration(site.nodes, channel, without, orderer_signers(site.nodes))
+        if await readiness.accepts(orderer):
+            async with orderer_admin(site.before, orderer) as admin:
+                try:
+                    await admin.remove_channel(channel)
+                except ChannelNotFoundError:
+                    continue  # an interrupted removal had got this far
+    if site.fabric:
+        stop_nodes(site, [orderer.name])
+        await readiness.wait_leaders(site.nodes, site.nodes.topology.channels)
+    else:
+        await restart_embedded(site)
+    await describe(site)
+
+
+def orderer_signers(nodes: Nodes) -> list[str]:
+    """The organisations whose administrators sign what concerns the ordering."""
+    return list(nodes.topology.orderers.organizations)
+
+
+def consenter_of(orderer: Orderer, certificate: bytes | None = None) -> Consenter:
+    """The orderer's entry among a channel's consenters; with the certificate it shows now, or another (PEM)."""
+    certificate = certificate or (orderer.tls_directory / "server.crt").read_bytes()
+    return Consenter(orderer.host, orderer.port, certificate, certificate)
+
+
+async def _join(site: Site, orderer: Orderer, channel: str) -> None:
+    async with orderer_admin(site.nodes, orderer) as admin:
+        if channel in await admin.list_channels():
+            return
+        block = await fetch_config_block(site.before, channel, site.before.orderers)
+        try:
+            await admin.join_channel(block)
+        except ChannelExistsError:
+            return
+
+
+async def _tell_endpoints(site: Site, organization: str, channel: str) -> None:
+    addresses = [node.address for node in site.nodes.orderers if node.organization == organization]
+    mspid = site.nodes.topology.mspid(organization)
+    await change_configuration(
+        site.nodes,
+        channel,
+        lambda config: set_orderer_endpoints(config, mspid, addresses),
+        orderer_signers(site.nodes),
+    )
+
+
+def _with_batch(config: ChannelConfig, batch: Batch) -> ChannelConfig:
+    size = BatchSize(batch.max_messages, batch.absolute_bytes, batch.preferred_bytes)
+    return set_batch(config, size=size, timeout_s=batch.timeout_ms / 1000)

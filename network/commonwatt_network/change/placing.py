@@ -1,0 +1,68 @@
+"""Names and ports for nodes that come to a running network; those that are there keep theirs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from commonwatt_network.change.steps import ReplaceServers, Step
+from commonwatt_network.errors import UsageError
+from commonwatt_network.layout import Layout
+from commonwatt_network.nodes import Nodes, Orderer, settle
+from commonwatt_network.placement import Placement
+from commonwatt_network.ports import LAST, is_free
+
+
+def placement_of(nodes: Nodes) -> Placement:
+    """The names and ports of a network as it runs."""
+    orderers: dict[str, tuple[str, ...]] = dict.fromkeys(nodes.topology.orderers.organizations, ())
+    for orderer in nodes.orderers:
+        orderers[orderer.organization] += (orderer.name,)
+    ports: dict[str, tuple[int, ...]] = {server.name: (server.port,) for server in nodes.chaincode_servers}
+    for node in nodes.fabric_nodes:
+        admin = (node.admin_port,) if isinstance(node, Orderer) else ()
+        ports[node.name] = (node.port, *admin, node.operations_port)
+    return Placement(orderers, ports)
+
+
+def place(before: Nodes, step: Step, layout: Layout) -> Placement:
+    """Where everything is once `step` is done. Servers that are replaced get an address of their own beside the old."""
+    old = placement_of(before)
+    topology = step.after
+    orderers = {
+        name: _orderer_names(old, name, entry.nodes)
+        for name, entry in topology.orderers.organizations.items()
+    }
+    # Counted out only to learn every node's name and how many ports it has.
+    counted = settle(topology, layout, 0, None)
+    shape = {name: len(ports) for name, ports in placement_of(counted).ports.items()}
+    names = {name: 3 for listed in orderers.values() for name in listed}
+    names |= {name: count for name, count in shape.items() if count < 3}
+    moving = f"{step.chaincode}." if isinstance(step, ReplaceServers) else None
+    taken = {port for ports in old.ports.values() for port in ports}
+    free = _free_ports(max(taken) + 1, taken)
+    ports = {
+        name: old.ports[name]
+        if name in old.ports and not (moving and name.startswith(moving))
+        else tuple(next(free) for _ in range(count))
+        for name, count in names.items()
+    }
+    return Placement(orderers, ports)
+
+
+def _orderer_names(old: Placement, organization: str, count: int) -> tuple[str, ...]:
+    own = old.orderers[organization][:count]
+    used = {name for names in old.orderers.values() for name in names}
+    number = len(used)
+    while len(own) < count:
+        while f"orderer{number}" in used:
+            number += 1
+        own += (f"orderer{number}",)
+        used.add(f"orderer{number}")
+    return own
+
+
+def _free_ports(first: int, taken: set[int]) -> Iterator[int]:
+    for port in range(first, LAST):
+        if port not in taken and is_free(port):
+            yield port
+    raise UsageError(f"no free port between {first} and {LAST} for what is to be added")

@@ -1,0 +1,61 @@
+"""What would be done to a running network, in words; nothing is changed by asking."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from commonwatt_network.backends.containers import BACKENDS as CONTAINER_BACKENDS
+from commonwatt_network.change.difference import difference
+from commonwatt_network.change.renewals import Renewal, due
+from commonwatt_network.change.snapshots import check_snapshots
+from commonwatt_network.change.steps import AddPeer, Step
+from commonwatt_network.errors import UsageError
+from commonwatt_network.layout import Layout
+from commonwatt_network.state import State, read_state
+from commonwatt_network.topology import Topology
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Steps in the order in which they will be done, then certificates to renew. `interrupted`: the first one began."""
+
+    steps: tuple[Step, ...]
+    renewals: tuple[Renewal, ...]
+    interrupted: bool
+
+    @property
+    def nothing(self) -> bool:
+        return not self.steps and not self.renewals
+
+    @property
+    def lines(self) -> list[str]:
+        """One line per step."""
+        words = [step.words for step in self.steps]
+        if self.interrupted and words:
+            words[0] = f"finish what was interrupted: {words[0]}"
+        return [*words, *(renewal.words for renewal in self.renewals)]
+
+
+def find_network(layout: Layout) -> State:
+    """The network in the folder. Raises UsageError when there is none, or none that can be changed."""
+    state = read_state(layout)
+    if state is None:
+        raise UsageError(f"there is no network in {layout.directory}; start one with `make network-up`")
+    if state.backend in CONTAINER_BACKENDS:
+        raise UsageError(
+            f"the network in {layout.directory} runs under {state.backend}; plan and apply change embedded and native "
+            "networks"
+        )
+    return state
+
+
+def make_plan(layout: Layout, state: State, wanted: Topology | None) -> Plan:
+    """What leads from `state` to `wanted`, a change that was cut off first. Raises UsageError for what cannot be."""
+    goal = wanted or (state.change.wanted if state.change else state.topology)
+    begun = difference(state.topology, state.change.topology) if state.change else []
+    reached = begun[-1].after if begun else state.topology
+    steps = (*begun, *difference(reached, goal))
+    if any(isinstance(step, AddPeer) and step.by_snapshot for step in steps):
+        check_snapshots(state.backend)
+    nodes = state.nodes(layout)
+    return Plan(steps, tuple(due(nodes, goal)), bool(begun))

@@ -1,0 +1,190 @@
+"""Certificates renewed before they expire, with the keys they have or with new ones, while trade goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from commonwatt_client.admin import ChannelConfig, Consenter, replace_consenter
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from commonwatt_network import readiness
+from commonwatt_network.certificates import KeyPair, days_left, read_key_pair, reissue
+from commonwatt_network.change.configuration import change_configuration
+from commonwatt_network.change.ordering import consenter_of, orderer_signers
+from commonwatt_network.change.site import Site, restart, settle_in, stop_other_servers
+from commonwatt_network.errors import UsageError
+from commonwatt_network.identity import ensure_organization, user_attributes
+from commonwatt_network.layout import write_atomically
+from commonwatt_network.nodes import Nodes, Orderer, Peer
+from commonwatt_network.topology import Topology
+
+NEXT = "next"  # where an orderer's new pair waits until every channel knows it
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A certificate and its key on disk; `copies` are further places of both."""
+
+    certificate: Path
+    key: Path
+    copies: tuple[tuple[Path, Path], ...] = ()
+
+
+@dataclass(frozen=True)
+class Renewal:
+    """Certificates of one owner that expire soon. `restarts`: the nodes that have to take notice."""
+
+    words: str
+    organization: str
+    pairs: tuple[Pair, ...]
+    tls: tuple[Pair, ...]
+    restarts: tuple[str, ...] = ()
+
+
+def due(nodes: Nodes, wanted: Topology | None = None) -> list[Renewal]:
+    """What expires within the topology's `certificates.renew_before_days`, or a third of its validity."""
+    topology = wanted or nodes.topology
+    before_days = topology.certificates.renew_before_days
+    found = []
+    for renewal in _owners(nodes):
+        days_valid = _days_valid(topology, renewal.organization)
+        limit = min(before_days, days_valid // 3)
+        left = [d for pair in (*renewal.pairs, *renewal.tls) if (d := _days_left(pair)) is not None]
+        if left and min(left) < limit:
+            keys = "with new keys" if topology.certificates.new_keys else "with the keys they have"
+            words = f"renew the certificates of {renewal.words} {keys}: {_days(min(left))} left"
+            found.append(Renewal(words, renewal.organization, renewal.pairs, renewal.tls, renewal.restarts))
+    if found and topology.certificates.new_keys and topology.orderers.consensus == "bft":
+        raise UsageError(
+            "certificates.new_keys: BFT's consenters are named by their certificates, which this command does not "
+            "change; renew with new_keys: false"
+        )
+    return found
+
+
+async def renew(site: Site, renewal: Renewal) -> None:
+    """Issue anew, tell the channels where a consenter's key changes, restart who has to take notice."""
+    new_keys = site.nodes.topology.certificates.new_keys
+    authorities = ensure_organization(site.layout, renewal.organization)
+    days = _days_valid(site.nodes.topology, renewal.organization)
+    orderers = [node for node in site.nodes.orderers if node.name in renewal.restarts]
+    for pair in renewal.pairs:
+        _replace(pair, authorities.enrolment, days, new_keys)
+    for pair in renewal.tls:
+        if orderers and new_keys:
+            await _renew_consenter(site, orderers[0], pair, authorities.tls, days)
+        else:
+            _replace(pair, authorities.tls, days, new_keys)
+    if any(server.name in renewal.restarts for server in site.nodes.chaincode_servers):
+        await settle_in(site)
+        stop_other_servers(site)
+    await restart(site, renewal.restarts)
+    if site.fabric:
+        await readiness.wait_leaders(site.nodes, site.nodes.topology.channels)
+
+
+def _owners(nodes: Nodes) -> list[Renewal]:
+    """Everyone who holds certificates, with all of them; orderers first."""
+    layout = nodes.layout
+    owners = [_node(node) for node in nodes.fabric_nodes]
+    for organization in nodes.topology.organizations:
+        servers = [s.name for s in nodes.chaincode_servers if s.organization == organization]
+        tls = [
+            _tls(folder)
+            for folder in (layout.chaincode_tls(organization), layout.chaincode_client_tls(organization))
+        ]
+        if servers:
+            words = f"{organization}'s chaincode servers"
+            owners.append(Renewal(words, organization, (), tuple(tls), tuple(servers)))
+    for organization in [*nodes.topology.orderers.organizations, *nodes.topology.organizations]:
+        member = organization in nodes.topology.organizations
+        names = list(user_attributes(nodes, organization)) if member else ["admin"]
+        users = tuple(_user(layout.user(organization, name)) for name in names)
+        admin = (_tls(layout.user(organization, "admin") / "tls"),)
+        words = (
+            f"{organization}'s {len(names)} users and homes" if member else f"{organization}'s administrator"
+        )
+        owners.append(Renewal(words, organization, users, admin))
+    return owners
+
+
+def _node(node: Orderer | Peer) -> Renewal:
+    return Renewal(
+        node.name,
+        node.organization,
+        (_msp(node.directory / "msp"),),
+        (_tls(node.tls_directory),),
+        (node.name,),
+    )
+
+
+def _msp(folder: Path) -> Pair:
+    return Pair(folder / "signcerts" / "cert.pem", folder / "keystore" / "key.pem")
+
+
+def _tls(folder: Path) -> Pair:
+    return Pair(folder / "server.crt", folder / "server.key")
+
+
+def _user(folder: Path) -> Pair:
+    pair = _msp(folder / "msp")
+    return Pair(pair.certificate, pair.key, ((folder / "certificate.pem", folder / "private_key.pem"),))
+
+
+def _replace(pair: Pair, authority: KeyPair, days: int, new_keys: bool) -> None:
+    """The key first: a pair that is cut in two is issued anew by the next try."""
+    old = x509.load_pem_x509_certificate(pair.certificate.read_bytes())
+    key = None if new_keys else read_key_pair(pair.certificate, pair.key).key
+    _write(pair, reissue(authority, old, key, days))
+
+
+def _write(pair: Pair, renewed: KeyPair) -> None:
+    for certificate, key in ((pair.certificate, pair.key), *pair.copies):
+        write_atomically(key, renewed.key_pem, mode=0o600)
+        write_atomically(certificate, renewed.certificate_pem)
+
+
+async def _renew_consenter(site: Site, orderer: Orderer, pair: Pair, authority: KeyPair, days: int) -> None:
+    """The channels learn the new certificate before the orderer shows it."""
+    folder = pair.certificate.parent / NEXT
+    waiting = Pair(folder / "server.crt", folder / "server.key")
+    if not waiting.certificate.exists():
+        old = x509.load_pem_x509_certificate(pair.certificate.read_bytes())
+        _write(waiting, reissue(authority, old, ec.generate_private_key(ec.SECP256R1()), days))
+    renewed = read_key_pair(waiting.certificate, waiting.key)
+    consenter = consenter_of(orderer, renewed.certificate_pem)
+    edit = _edit(orderer, consenter)
+    channels = list(site.nodes.topology.channels)
+    for channel in channels:
+        await change_configuration(site.nodes, channel, edit, orderer_signers(site.nodes))
+    _write(pair, renewed)
+    waiting.certificate.unlink()
+    waiting.key.unlink()
+    folder.rmdir()
+
+
+def _edit(orderer: Orderer, consenter: Consenter) -> Callable[[ChannelConfig], ChannelConfig]:
+    def with_certificate(config: ChannelConfig) -> ChannelConfig:
+        return replace_consenter(config, orderer.address, consenter)
+
+    return with_certificate
+
+
+def _days_valid(topology: Topology, organization: str) -> int:
+    entry = topology.organizations.get(organization) or topology.orderers.organizations[organization]
+    return entry.days_valid
+
+
+def _days_left(pair: Pair) -> int | None:
+    """None for one that is not there yet."""
+    try:
+        return days_left(x509.load_pem_x509_certificate(pair.certificate.read_bytes()))
+    except (OSError, ValueError):
+        return None
+
+
+def _days(number: int) -> str:
+    return f"{number} day{'' if number == 1 else 's'}"

@@ -1,0 +1,69 @@
+"""A new peer that starts from another peer's state instead of from block 0."""
+
+from __future__ import annotations
+
+import asyncio
+
+from commonwatt_client.admin import ChannelExistsError, PeerAdmin
+
+from commonwatt_network.change.site import Site, start
+from commonwatt_network.deploy import peer_admin
+from commonwatt_network.errors import NetworkError, UsageError
+from commonwatt_network.identity import ensure_identities
+from commonwatt_network.nodes import Peer
+
+PATIENCE_S = 30.0
+POLL_S = 0.1
+
+
+class SnapshotError(NetworkError):
+    """A peer's snapshot was not written, or not taken up."""
+
+
+def check_snapshots(backend: str) -> None:
+    """Raise UsageError where peers have no snapshots."""
+    if backend == "embedded":
+        raise UsageError(
+            "new_peers: snapshot needs real Fabric; the embedded peers keep none, say new_peers: blocks"
+        )
+
+
+async def join_by_snapshots(site: Site, peer: Peer) -> None:
+    """Let `peer` join every channel of its organisation by a fresh snapshot of the organisation's first peer."""
+    ensure_identities(site.nodes)
+    await start(site)
+    giver = site.before.gateway_peer(peer.organization)
+    channels = [name for name in site.nodes.topology.channels if peer in site.nodes.peers_of(name)]
+    async with peer_admin(site.nodes, giver) as source, peer_admin(site.nodes, peer) as target:
+        joined = await target.list_channels()
+        for channel in channels:
+            if channel not in joined:
+                await _join(source, target, giver, channel)
+
+
+async def _join(source: PeerAdmin, target: PeerAdmin, giver: Peer, channel: str) -> None:
+    newest = (await source.get_chain_info(channel)).height - 1
+    await source.submit_snapshot_request(channel)
+    completed = giver.ledger / "snapshots" / "completed" / channel
+
+    async def written() -> bool:
+        return completed.is_dir() and any(
+            entry.name.isdigit() and int(entry.name) >= newest for entry in completed.iterdir()
+        )
+
+    deadline = asyncio.get_running_loop().time() + PATIENCE_S
+    while not await written():
+        if asyncio.get_running_loop().time() > deadline:
+            raise SnapshotError(f"{giver.name} wrote no snapshot of channel {channel} into {completed}")
+        await asyncio.sleep(POLL_S)
+    newest_folder = max(
+        (entry for entry in completed.iterdir() if entry.name.isdigit()), key=lambda e: int(e.name)
+    )
+    try:
+        await target.join_channel_by_snapshot(str(newest_folder))
+    except ChannelExistsError:
+        return
+    while channel not in await target.list_channels():
+        if asyncio.get_running_loop().time() > deadline:
+            raise SnapshotError(f"the new peer did not take up the snapshot {newest_folder}")
+        await asyncio.sleep(POLL_S)
