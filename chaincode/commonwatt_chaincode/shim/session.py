@@ -117,6 +117,7 @@ class LocalSession:
         except StreamClosed:
             raise
         except Refusal as refusal:
+            log.info("transaction %s on %s refused: %s", key[1][:12], key[0], refusal.code)
             response = Response(refusal.status, _text(refusal))
         except (PeerError, ChaincodeCallError, InvalidRequest) as error:
             response = Response(500, _text(error))

@@ -1,0 +1,122 @@
+// Draws the figures that the watch serves, once a second. Whatever comes from the network is set as text, never as HTML.
+"use strict";
+
+const SECONDS = 180;
+const sections = new Map();
+
+function number(value, digits = 0) {
+  return value.toLocaleString("en-AU", { minimumFractionDigits: digits, maximumFractionDigits: digits });
+}
+
+const cents = (uaudPerKwh) => (uaudPerKwh === null ? "–" : number(uaudPerKwh / 1e4, 2) + " c");
+const kilowattHours = (wh) => number(wh / 1e3, 1) + " kWh";
+const dollars = (naud) => "$" + number(naud / 1e9, 2);
+
+function row(values, classes = []) {
+  const line = document.createElement("tr");
+  values.forEach((value, column) => {
+    const cell = document.createElement("td");
+    cell.textContent = value;
+    if (classes[column]) cell.className = classes[column];
+    line.append(cell);
+  });
+  return line;
+}
+
+function fill(body, rows, none) {
+  body.replaceChildren(...(rows.length ? rows : [row([none])]));
+}
+
+function section(name) {
+  if (!sections.has(name)) {
+    const made = document.getElementById("channel").content.firstElementChild.cloneNode(true);
+    document.getElementById("channels").append(made);
+    sections.set(name, made);
+  }
+  return sections.get(name);
+}
+
+function draw(svg, history) {
+  const top = Math.max(1, ...history);
+  const x = (index) => 600 - (history.length - 1 - index) * (600 / (SECONDS - 1));
+  const points = history.map((value, index) => `${x(index).toFixed(1)},${(118 - (value / top) * 112).toFixed(1)}`);
+  const line = points.length ? "M" + points.join("L") : "";
+  svg.querySelector(".line").setAttribute("d", line);
+  svg.querySelector(".area").setAttribute("d", line ? `${line}L600,120L${x(0).toFixed(1)},120Z` : "");
+  const now = history.length ? history[history.length - 1] : 0;
+  svg.setAttribute("aria-label", `Committed transactions per second: ${number(now, 1)} now, at most ${number(top, 1)} in the last ${history.length} seconds`);
+  return top;
+}
+
+function show(name, channel) {
+  const part = section(name);
+  const market = channel.market;
+  part.querySelector("h2").textContent = "Channel " + name;
+  const changes = channel.leader_changes ? `, which changed ${channel.leader_changes} times` : "";
+  part.querySelector(".lead").textContent = `${channel.organizations.join(" and ")}; ordered by ${channel.leader || "nobody known"}${changes}`;
+  const tiles = [
+    [number(channel.transactions_per_s, 1), "transactions per second"],
+    [number(market.open_rounds), "open rounds"],
+    [number(market.trades), "trades"],
+    [kilowattHours(market.traded_wh), "traded between homes"],
+    [dollars(market.traded_naud), "paid between homes"],
+    [kilowattHours(market.grid_wh), "bought from the grid"],
+    [cents(market.sell_price_uaud_per_kwh), "selling price per kWh"],
+    [cents(market.buy_price_uaud_per_kwh), "buying price per kWh"],
+  ].map(([value, label]) => {
+    const tile = document.createElement("li");
+    const strong = document.createElement("b");
+    const text = document.createElement("span");
+    strong.textContent = value;
+    text.textContent = label;
+    tile.append(strong, text);
+    return tile;
+  });
+  part.querySelector(".tiles").replaceChildren(...tiles);
+  const top = draw(part.querySelector(".rate"), channel.history);
+  part.querySelector("figcaption p").textContent = `the last three minutes; the top is ${number(top, 1)}`;
+  const heights = Object.entries(channel.heights);
+  const highest = Math.max(0, ...heights.map(([, height]) => height || 0));
+  fill(part.querySelector(".peers"), heights.map(([peer, height]) => height === null
+    ? row([peer, "no answer"], ["", "bad"])
+    : row([peer, number(height) + (height < highest - 2 ? ` (${highest - height} behind)` : "")])), "no peers");
+  const outcomes = Object.entries(channel.transactions).map(([code, count]) => row([code, number(count)], ["", code === "VALID" ? "" : "bad"]));
+  const refused = Object.entries(channel.refusals).map(([code, count]) => row(["refused: " + code, number(count)]));
+  fill(part.querySelector(".outcomes"), outcomes.concat(refused), "nothing yet");
+  fill(part.querySelector(".trades"), market.recent.map((trade) => row([
+    trade.round, trade.buyer, trade.seller, number(trade.energy_wh) + " Wh", cents(trade.price_uaud_per_kwh), dollars(trade.amount_naud),
+  ])), "no trade yet");
+}
+
+function showNodes(nodes) {
+  fill(document.getElementById("nodes"), nodes.map((node) => {
+    const days = node.certificate_days_left;
+    const good = node.state === "running" ? "good" : "bad";
+    return row(
+      [node.name, node.kind, node.state, node.memory_bytes ? number(node.memory_bytes / 1e6) + " MB" : "–", days === null ? "–" : number(days) + " days left"],
+      ["", "", good, "", days !== null && days < 30 ? "bad" : ""],
+    );
+  }), "waiting");
+}
+
+async function refresh() {
+  const state = document.getElementById("state");
+  try {
+    const answer = await fetch("figures.json");
+    const figures = await answer.json();
+    document.getElementById("name").textContent = figures.name;
+    document.title = figures.name + ": watch";
+    const text = `${figures.backend} network, ${figures.state}, ${number(figures.memory_bytes / 1e6)} MB`;
+    if (state.textContent !== text) state.textContent = text;
+    state.className = figures.state === "running" ? "lead" : "lead bad";
+    Object.entries(figures.channels).forEach(([name, channel]) => show(name, channel));
+    showNodes(figures.nodes);
+    document.documentElement.dataset.ready = "yes";
+  } catch (error) {
+    state.textContent = "the watch does not answer: start it again with `make watch`";
+    state.className = "lead bad";
+  }
+  setTimeout(refresh, 1000);
+}
+
+refresh();

@@ -1,0 +1,69 @@
+"""The watch's web server: the page, its figures as JSON, and /metrics."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from importlib import resources
+
+from aiohttp import web
+
+from commonwatt_network.watch.exposition import CONTENT_TYPE, exposition
+from commonwatt_network.watch.watcher import Watcher
+
+FILES = {
+    "/": ("page.html", "text/html"),
+    "/page.css": ("page.css", "text/css"),
+    "/page.js": ("page.js", "text/javascript"),
+}
+HEADERS = {
+    "Content-Security-Policy": "default-src 'self'; img-src data:; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Cache-Control": "no-store",
+}
+
+
+def application(watcher: Watcher) -> web.Application:
+    """The pages of a watcher that runs."""
+
+    @web.middleware
+    async def with_headers(
+        request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+    ) -> web.StreamResponse:
+        response = await handler(request)
+        response.headers.update(HEADERS)
+        return response
+
+    async def file(request: web.Request) -> web.Response:
+        name, kind = FILES[request.path]
+        text = (resources.files("commonwatt_network.watch") / name).read_text(encoding="utf-8")
+        return web.Response(text=text, content_type=kind)
+
+    async def figures(request: web.Request) -> web.Response:
+        return web.json_response(watcher.snapshot())
+
+    async def metrics(request: web.Request) -> web.Response:
+        return web.Response(
+            body=exposition(watcher.snapshot()).encode(), headers={"Content-Type": CONTENT_TYPE}
+        )
+
+    app = web.Application(middlewares=[with_headers])
+    for path in FILES:
+        app.router.add_get(path, file)
+    app.router.add_get("/figures.json", figures)
+    app.router.add_get("/metrics", metrics)
+    return app
+
+
+async def serve(watcher: Watcher, host: str, port: int, ready: Callable[[str], None]) -> None:
+    """Watch and serve until cancelled; `ready` is told the address. Raises OSError when the port is taken."""
+    async with watcher.running():
+        runner = web.AppRunner(application(watcher), access_log=None)
+        await runner.setup()
+        try:
+            site = web.TCPSite(runner, host, port)
+            await site.start()
+            ready(f"http://{host}:{runner.addresses[0][1]}")
+            await asyncio.Event().wait()
+        finally:
+            await runner.cleanup()

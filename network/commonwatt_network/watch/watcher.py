@@ -1,0 +1,212 @@
+"""Keeps a running network's figures current: one task per stream of events, one that asks the nodes."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections import Counter, deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+from commonwatt_client import ClientError, Gateway, InMemoryCheckpointer, connect_network_file
+
+from commonwatt_network.errors import UsageError
+from commonwatt_network.identity import ADMIN
+from commonwatt_network.layout import Layout
+from commonwatt_network.nodes import Nodes
+from commonwatt_network.processes import log_file
+from commonwatt_network.state import State, read_state
+from commonwatt_network.status import NetworkStatus, network_status
+from commonwatt_network.watch.market import MarketFigures
+from commonwatt_network.watch.nodes import Reading, orderer_names, read_nodes
+from commonwatt_network.watch.refusals import RefusalLog
+
+MARKET_MODULE = "commonwatt_chaincode"
+NODES_EVERY_S = 1.0
+STATUS_EVERY_S = 3.0
+RETRY_S = 1.0
+RATE_WINDOW_S = 5.0
+HISTORY_S = 180
+
+
+@dataclass
+class ChannelFigures:
+    """A channel: its transactions by validation code since it began, its leaders since the watch began, its market."""
+
+    transactions: Counter[str] = field(default_factory=Counter)
+    blocks: int = 0
+    leader: str | None = None
+    leader_changes: int = 0
+    market: MarketFigures = field(default_factory=MarketFigures)
+    arrivals: deque[tuple[float, int]] = field(default_factory=deque)
+    history: deque[float] = field(default_factory=lambda: deque(maxlen=HISTORY_S))
+
+    def transactions_per_s(self, now: float) -> float:
+        """Valid transactions per second over the last five seconds."""
+        while self.arrivals and self.arrivals[0][0] < now - RATE_WINDOW_S:
+            self.arrivals.popleft()
+        return sum(count for _, count in self.arrivals) / RATE_WINDOW_S
+
+
+class Watcher:
+    """The figures of the network in a folder. Use `running`; `snapshot` and `status` are current then."""
+
+    def __init__(self, directory: Path) -> None:
+        """Raises UsageError where no network was ever up."""
+        self.layout = Layout(directory)
+        state = read_state(self.layout)
+        if state is None or not self.layout.network_file.exists():
+            raise UsageError(
+                f"there is no network in {self.layout.directory}; start one with `make network-up`"
+            )
+        self.state: State = state
+        self.nodes: Nodes = state.nodes(self.layout)
+        self.channels = {name: ChannelFigures() for name in state.topology.channels}
+        self.reading = Reading()
+        self.status: NetworkStatus | None = None
+        self._logs = [
+            RefusalLog(log_file(self.layout, server.name)) for server in self.nodes.chaincode_servers
+        ]
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Watch while the body runs. The network itself may stop and start meanwhile."""
+        async with aiohttp.ClientSession() as session:
+            tasks = [asyncio.create_task(self._ask_nodes(session)), asyncio.create_task(self._ask_status())]
+            for channel in self.channels:
+                tasks.append(asyncio.create_task(self._follow_blocks(channel)))
+                tasks += [
+                    asyncio.create_task(self._follow_market(channel, chaincode))
+                    for chaincode in self.state.topology.channels[channel].chaincodes
+                    if self.state.topology.chaincodes[chaincode].module == MARKET_MODULE
+                ]
+            try:
+                yield
+            finally:
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
+
+    def refusals(self, channel: str) -> Counter[str]:
+        """The contract's refusals by code. Each organisation's server is asked: the most that one of them counted."""
+        most: Counter[str] = Counter()
+        for log in self._logs:
+            for (where, code), count in log.counts.items():
+                if where == channel:
+                    most[code] = max(most[code], count)
+        return most
+
+    def snapshot(self) -> dict[str, Any]:
+        """Everything, as the page reads it."""
+        now = time.monotonic()
+        peers = {channel: [peer.name for peer in self.nodes.peers_of(channel)] for channel in self.channels}
+        return {
+            "name": self.state.topology.name,
+            "backend": self.state.backend,
+            "state": self.status.state if self.status else "unknown",
+            "memory_bytes": self.status.memory_bytes if self.status else 0,
+            "nodes": [
+                {
+                    "name": node.name,
+                    "kind": node.kind,
+                    "organization": node.organization,
+                    "state": node.state,
+                    "pid": node.pid,
+                    "memory_bytes": node.memory_bytes,
+                    "certificate_days_left": node.certificate_days_left,
+                }
+                for node in (self.status.processes if self.status else ())
+            ],
+            "channels": {
+                name: {
+                    "organizations": list(self.state.topology.channels[name].organizations),
+                    "heights": self.reading.heights(name, peers[name]),
+                    "leader": figures.leader,
+                    "leader_changes": figures.leader_changes,
+                    "transactions": dict(figures.transactions),
+                    "transactions_per_s": round(figures.transactions_per_s(now), 1),
+                    "history": [round(value, 1) for value in figures.history],
+                    "refusals": dict(self.refusals(name).most_common()),
+                    "market": figures.market.to_json(),
+                }
+                for name, figures in self.channels.items()
+            },
+        }
+
+    async def _ask_nodes(self, session: aiohttp.ClientSession) -> None:
+        orderers = orderer_names(self.nodes)
+        while True:
+            self.reading = await read_nodes(session, self.nodes)
+            now = time.monotonic()
+            for name, figures in self.channels.items():
+                leader = self.reading.leader(name, orderers)
+                if leader and figures.leader and leader != figures.leader:
+                    figures.leader_changes += 1
+                figures.leader = leader or figures.leader
+                figures.history.append(figures.transactions_per_s(now))
+            for log in self._logs:
+                log.read()
+            await asyncio.sleep(NODES_EVERY_S)
+
+    async def _ask_status(self) -> None:
+        while True:
+            try:
+                self.status = await network_status(self.layout.directory)
+            except UsageError:
+                self.status = None  # deleted under our eyes
+            await asyncio.sleep(STATUS_EVERY_S)
+
+    async def _follow_blocks(self, channel: str) -> None:
+        """Count transactions by validation code; those in blocks committed from now on count for the rate."""
+        figures = self.channels[channel]
+        checkpoint = InMemoryCheckpointer()
+        began: int | None = None
+        while True:
+            try:
+                async with self._connect(channel) as gateway:
+                    network = gateway.get_network(channel)
+                    async for block in network.filtered_block_events(start_block=0, checkpoint=checkpoint):
+                        if began is None:
+                            began = max((h for h in self._heights(channel) if h), default=block.number)
+                        codes = Counter(entry.validation_code.name for entry in block.transactions)
+                        figures.transactions += codes
+                        figures.blocks = block.number + 1
+                        checkpoint.checkpoint_block(block.number)
+                        if block.number >= began and codes["VALID"]:
+                            figures.arrivals.append((time.monotonic(), codes["VALID"]))
+            except ClientError:
+                await asyncio.sleep(RETRY_S)
+
+    async def _follow_market(self, channel: str, chaincode: str) -> None:
+        market = self.channels[channel].market
+        checkpoint = InMemoryCheckpointer()
+        while True:
+            try:
+                async with self._connect(channel) as gateway:
+                    network = gateway.get_network(channel)
+                    async for event in network.chaincode_events(
+                        chaincode, start_block=0, checkpoint=checkpoint
+                    ):
+                        market.fold(event.event_name, event.payload)
+                        checkpoint.checkpoint_chaincode_event(event)
+            except ClientError:
+                await asyncio.sleep(RETRY_S)
+
+    def _heights(self, channel: str) -> list[int | None]:
+        return list(
+            self.reading.heights(channel, [peer.name for peer in self.nodes.peers_of(channel)]).values()
+        )
+
+    def _connect(self, channel: str) -> Gateway:
+        """As an identity of the channel's first organisation that may read: its operator, or its administrator."""
+        organization = self.state.topology.channels[channel].organizations[0]
+        described = json.loads(self.layout.network_file.read_bytes())
+        users = described["organizations"][organization]["users"]
+        return connect_network_file(
+            self.layout.network_file, organization, "operator" if "operator" in users else ADMIN
+        )
