@@ -38,6 +38,10 @@ network-status: $(READY) ## Show every process, and every peer's height
 network-reset: $(READY) ## Stop the network and delete its ledgers and keys
 	@$(BIN)/commonwatt network reset
 
+.PHONY: watch
+watch: $(READY) ## Show the network that is up live on a page (WATCH_PORT=9480)
+	@$(BIN)/commonwatt watch
+
 .PHONY: simulate
 simulate: $(READY) ## Trade a day on the network that is up, and write out/simulate/report.html
 	@$(BIN)/commonwatt simulate
