@@ -9,6 +9,9 @@ READY := $(VENV)/.ready
 help: ## List every target
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
+# uv trusts the certificate authorities that this machine trusts, as pip does: behind a company's proxy too.
+export UV_SYSTEM_CERTS ?= true
+
 # Everything the targets need lives in a virtual environment in the checkout; uv fills it from uv.lock.
 $(READY): uv.lock pyproject.toml chaincode/pyproject.toml client/pyproject.toml network/pyproject.toml loadgen/pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Commonwatt needs Python 3.11 or later; this is %s. Name another with PYTHON=/path/to/python3." % sys.version.split()[0])'
