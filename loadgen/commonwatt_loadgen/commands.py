@@ -5,6 +5,7 @@ import typer
 from commonwatt_loadgen import rules_commands
 from commonwatt_loadgen.paper.command import paper_command
 from commonwatt_loadgen.simulate.command import simulate_command
+from commonwatt_loadgen.throughput.caliper_command import caliper_command
 from commonwatt_loadgen.throughput.command import load_command, load_max_command
 from commonwatt_loadgen.verify.command import verify_command
 
@@ -15,5 +16,6 @@ def register(app: typer.Typer) -> None:
     app.command("paper")(paper_command)
     app.command("load")(load_command)
     app.command("load-max")(load_max_command)
+    app.command("caliper")(caliper_command)
     app.command("verify")(verify_command)
     rules_commands.register(app)

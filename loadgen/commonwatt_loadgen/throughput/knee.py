@@ -1,51 +1,70 @@
 """The knee: the highest rate whose 95th percentile stays under the bound, found by doubling and then halving in."""
 
+import time
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
-
-from commonwatt_loadgen.throughput.run import LoadOptions
 
 Json = dict[str, Any]
 
 _FIRST_RATE, _HIGHEST_RATE = 20.0, 20_000.0
 _PRECISION = 0.1
+_KEPT_UP = 0.9  # of the intended rate, committed
 
 
-def find_knee(options: LoadOptions, run: Callable[[LoadOptions], Json], tell: Callable[[str], None]) -> Json:
-    """Summaries of every step and the highest rate that passed its thresholds (0 if none did).
+def find_knee(
+    run: Callable[[float], Json],
+    tell: Callable[[str], None],
+    budget_s: float = 300.0,
+    clock: Callable[[], float] = time.monotonic,
+) -> Json:
+    """Every step, the highest rate that passed its thresholds (0 if none did), and what set the limit.
 
-    The last passing and the first failing rate end up within a tenth of each other.
+    `run` loads the network at a rate per second and returns the summary. The last passing and the first failing rate
+    end up within a tenth of each other, unless `budget_s` is spent before: no step begins after that.
+    `limited_by` is `network`, `generator` (it did not keep its schedule, so the network may do more), `time` or
+    `search` (no rate failed).
     """
     steps: list[Json] = []
+    started = clock()
 
     def passes(rate: float) -> bool:
-        summary = run(replace(options, rate=f"constant:{rate:g}", in_flight=0))
+        summary = run(rate)
         # A network that falls behind shows it in the rate, even before latencies exceed the bound.
-        kept_up = summary["committed_per_s"] >= 0.9 * rate
+        kept_up = summary["committed_per_s"] >= _KEPT_UP * rate
         latency = summary["latency_ms"].get("total", {}).get("p95")
         steps.append(
             {"rate": rate, "passed": summary["passed"] and kept_up, "p95_ms": latency, "summary": summary}
         )
         verdict = "passes" if steps[-1]["passed"] else "fails"
+        if summary["generator"]["was_the_limit"]:
+            verdict += "; the generator was the limit"
         tell(
-            f"{rate:g}/s: {summary['committed_per_s']:.1f} committed/s, p95 {latency or 0:.0f} ms: {verdict}"
+            f"{rate:g}/s: {summary['committed_per_s']:.1f} committed/s, p95 {latency or 0:.0f} ms, generator "
+            f"{summary['generator']['cpu_percent_of_a_core']:.0f} % of a core: {verdict}"
         )
         return bool(steps[-1]["passed"])
 
     good, bad = 0.0, 0.0
+    limited_by = "search"
     rate = _FIRST_RATE
-    while rate <= _HIGHEST_RATE:
-        if not passes(rate):
-            bad = rate
+    while rate and rate <= _HIGHEST_RATE:
+        if clock() - started > budget_s:
+            limited_by = "time"
             break
-        good, rate = rate, rate * 2
-    while good and bad and (bad - good) / good > _PRECISION:
-        middle = round((good + bad) / 2)
-        if middle in (good, bad):
-            break
-        if passes(middle):
-            good = middle
+        if passes(rate):
+            good = rate
         else:
-            bad = middle
-    return {"knee_per_s": good, "steps": steps}
+            bad = rate
+            limited_by = "generator" if steps[-1]["summary"]["generator"]["was_the_limit"] else "network"
+        rate = _next_rate(good, bad)
+    return {"knee_per_s": good, "limited_by": limited_by, "steps": steps}
+
+
+def _next_rate(good: float, bad: float) -> float:
+    """Twice the last good rate until one was bad, then halfway between; 0 where that settles it."""
+    if not bad:
+        return good * 2
+    middle = float(round((good + bad) / 2))
+    if not good or (bad - good) / good <= _PRECISION or middle in (good, bad):
+        return 0.0
+    return middle

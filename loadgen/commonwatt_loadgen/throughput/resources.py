@@ -1,4 +1,4 @@
-"""Processor time and memory of every process of the network while a test runs."""
+"""The network's processes and nodes while a test runs, once a second on the run's own time axis."""
 
 import json
 import subprocess
@@ -10,36 +10,59 @@ from typing import Any
 
 import psutil
 
+from commonwatt_loadgen.network_file import NetworkFile
+from commonwatt_loadgen.throughput.node_metrics import operations_addresses, scrape
+
 _INTERVAL_S = 1.0
 
 
-class ResourceSampler:
-    """Samples the network's processes once a second in a thread; `with` starts and stops it."""
+class NetworkSampler:
+    """Samples in a thread from `start` to `stop`.
 
-    def __init__(self, network_directory: Path) -> None:
-        self._processes = network_processes(network_directory)
+    `processes`: processor time and memory of each process (psutil). `nodes`: what each node's /metrics said.
+    """
+
+    def __init__(self, network: NetworkFile) -> None:
+        self._found = network_processes(network.path.parent)
+        self._addresses = operations_addresses(network.content)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._sample, daemon=True)
-        self._started = time.monotonic()
-        self.samples: list[dict[str, Any]] = []
+        self._started = 0.0
+        self.processes: list[dict[str, Any]] = []
+        self.nodes: list[dict[str, Any]] = []
 
-    def __enter__(self) -> "ResourceSampler":
-        for process in self._processes.values():
+    def start(self) -> None:
+        """Begin; now is second 0."""
+        for process in self._found.values():
             _used(process)  # the first call of cpu_percent only sets its mark
         self._started = time.monotonic()
         self._thread.start()
-        return self
 
-    def __exit__(self, *exc_info: object) -> None:
+    def stop(self) -> None:
+        """End; harmless where it never began."""
         self._stop.set()
-        self._thread.join()
+        if self._thread.ident is not None:
+            self._thread.join()
+
+    def heights(self) -> dict[str, dict[str, int]]:
+        """Each node's newest heights by channel."""
+        return {
+            one["node"]: one["heights"] for one in self.nodes[-4 * len(self._addresses) :] if one["heights"]
+        }
 
     def _sample(self) -> None:
-        while not self._stop.wait(_INTERVAL_S):
-            at_s = round(time.monotonic() - self._started, 1)
-            for name, process in self._processes.items():
+        while True:
+            for name, process in self._found.items():
                 if used := _used(process):
-                    self.samples.append({"at_s": at_s, "process": name, **used})
+                    self.processes.append({"at_s": self._now_s(), "process": name, **used})
+            for name, address in self._addresses.items():
+                if (told := scrape(address)) is not None:
+                    self.nodes.append({"at_s": self._now_s(), "node": name, **told})
+            if self._stop.wait(_INTERVAL_S):
+                return
+
+    def _now_s(self) -> float:
+        return round(time.monotonic() - self._started, 1)
 
 
 def _used(process: psutil.Process) -> dict[str, Any] | None:

@@ -13,7 +13,7 @@ from commonwatt_loadgen.simulate.preparation import prepare
 from commonwatt_loadgen.traces import default_types
 
 TRANSACTION = "submit_request"
-_ENERGY_WH = 500
+ENERGY_WH = 500
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Workload:
         home, user = self.users[number % len(self.users)]
         argument = {
             "home": home,
-            "energy_wh": _ENERGY_WH,
+            "energy_wh": ENERGY_WH,
             "bid": False,
             "interval_start": self.first_start_s + number // len(self.users),
         }

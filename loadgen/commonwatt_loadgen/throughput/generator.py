@@ -1,0 +1,165 @@
+"""One generator: sends its share of the schedule on time and measures each phase."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from commonwatt_client import ClientError, Connection, Contract, Timeouts, connect
+from commonwatt_client.profile import network_file_peers, network_file_user
+
+from commonwatt_loadgen.throughput.measure import (
+    COMMITTED_THEN,
+    FAILED_THEN,
+    INTENDED,
+    LONGEST_MS,
+    Measurements,
+    Progress,
+    Report,
+)
+from commonwatt_loadgen.throughput.outcomes import COMMITTED, classify_code, classify_error
+from commonwatt_loadgen.throughput.workload import TRANSACTION, Workload
+
+_TELL_EVERY_S = 1.0
+
+
+@dataclass(frozen=True)
+class Share:
+    """What one generator is to do: numbers and intended times of its transactions, dealt to the communities in turn."""
+
+    network_file: Path
+    workloads: tuple[Workload, ...]
+    numbers: tuple[int, ...]
+    times_s: tuple[float, ...]
+    timeout_s: float
+    in_flight: int = 0  # above 0: closed loop, so many at once, without intended times
+
+
+@dataclass
+class _Run:
+    share: Share
+    contracts: dict[tuple[str, str], Contract]
+    start: float  # time.monotonic() of the first intended moment
+    measured: Measurements = field(default_factory=Measurements)
+
+
+async def generate(share: Share, wait_start: Callable[[], float], tell: Callable[[Progress], None]) -> Report:
+    """Connect every user, wait for the start (a `time.monotonic()` moment), send, and report.
+
+    `wait_start` blocks in a thread of its own; `tell` is called about once a second.
+    """
+    timeouts = Timeouts(endorse_s=share.timeout_s, submit_s=share.timeout_s, commit_status_s=share.timeout_s)
+    connections: dict[str, Connection] = {}
+    try:
+        contracts = _contracts(share, timeouts, connections)
+        run = _Run(share, contracts, await asyncio.to_thread(wait_start))
+        cpu_before = time.process_time()
+        telling = asyncio.create_task(_tell(run, cpu_before, tell))
+        sending = asyncio.create_task(_closed_loop(run) if share.in_flight else _open_loop(run))
+        try:
+            # `_tell` never ends by itself: if it is done first, whoever listens is gone.
+            await asyncio.wait({telling, sending}, return_when=asyncio.FIRST_COMPLETED)
+            if not sending.done():
+                telling.result()
+            sending.result()
+        finally:
+            telling.cancel()
+            sending.cancel()
+        ended = time.monotonic()
+        return run.measured.report(ended - run.start, time.process_time() - cpu_before)
+    finally:
+        for connection in connections.values():
+            await connection.close()
+
+
+def _contracts(
+    share: Share, timeouts: Timeouts, connections: dict[str, Connection]
+) -> dict[tuple[str, str], Contract]:
+    contracts = {}
+    for workload in share.workloads:
+        organization = workload.organization
+        if organization not in connections:
+            connections[organization] = Connection(network_file_peers(share.network_file, organization))
+        for _, user in workload.users:
+            identity, signer = network_file_user(share.network_file, organization, user)
+            gateway = connect(connections[organization], identity=identity, signer=signer, timeouts=timeouts)
+            contracts[workload.channel, user] = gateway.get_network(workload.channel).get_contract("market")
+    return contracts
+
+
+async def _tell(run: _Run, cpu_before: float, tell: Callable[[Progress], None]) -> None:
+    while True:
+        await asyncio.sleep(_TELL_EVERY_S)
+        tell(run.measured.progress(time.monotonic() - run.start, time.process_time() - cpu_before))
+
+
+async def _open_loop(run: _Run) -> None:
+    """Send each transaction at its time whether or not earlier ones have come back."""
+    running: set[asyncio.Task[None]] = set()
+    for number, intended in zip(run.share.numbers, run.share.times_s, strict=True):
+        pause = run.start + intended - time.monotonic()
+        if pause > 0:
+            await asyncio.sleep(pause)
+        run.measured.record("lag", max(0.0, time.monotonic() - run.start - intended))
+        task = asyncio.create_task(_one(run, number, intended))
+        running.add(task)
+        task.add_done_callback(running.discard)
+    await asyncio.gather(*running)
+
+
+async def _closed_loop(run: _Run) -> None:
+    """Keep a fixed number in flight for as long as the open-loop schedule would have lasted."""
+    numbers = iter(run.share.numbers)
+    end = run.share.times_s[-1] if run.share.times_s else 0.0
+    pause = run.start - time.monotonic()
+    if pause > 0:
+        await asyncio.sleep(pause)
+
+    async def sender() -> None:
+        for number in numbers:
+            now = time.monotonic() - run.start
+            if now >= end:
+                return
+            await _one(run, number, now)
+
+    await asyncio.gather(*(sender() for _ in range(run.share.in_flight)))
+
+
+async def _one(run: _Run, number: int, intended: float) -> None:
+    measured, workloads = run.measured, run.share.workloads
+    workload = workloads[number % len(workloads)]
+    user, argument = workload.request(number // len(workloads))
+    started = time.monotonic()
+    measured.sent += 1
+    measured.seconds[int(intended)][INTENDED] += 1
+    contract = run.contracts[workload.channel, user]
+    try:
+        transaction = await contract.new_proposal(TRANSACTION, arguments=(argument,)).endorse()
+        endorsed = time.monotonic()
+        commit = await transaction.submit()
+        ordered = time.monotonic()
+        status = await commit.status()
+    except ClientError as error:
+        _failed(run, workload.channel, classify_error(error), str(error))
+        return
+    outcome = classify_code(status.code)
+    if outcome != COMMITTED:
+        _failed(run, workload.channel, outcome, f"validation code {status.code.name}")
+        return
+    ended = time.monotonic()
+    measured.outcomes[workload.channel][COMMITTED] += 1
+    total_s = ended - run.start - intended
+    measured.record("total", total_s)
+    measured.record("endorse", endorsed - started)
+    measured.record("order", ordered - endorsed)
+    measured.record("commit", ended - ordered)
+    row = measured.seconds[int(intended)]
+    row[LONGEST_MS] = max(row[LONGEST_MS], round(total_s * 1000))
+    measured.seconds[int(ended - run.start)][COMMITTED_THEN] += 1
+
+
+def _failed(run: _Run, channel: str, outcome: str, text: str) -> None:
+    run.measured.outcomes[channel][outcome] += 1
+    run.measured.first_errors.setdefault(outcome, text)
+    run.measured.seconds[max(0, int(time.monotonic() - run.start))][FAILED_THEN] += 1

@@ -1,0 +1,33 @@
+"""How to load a network."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from commonwatt_loadgen.errors import UsageFault
+
+
+@dataclass(frozen=True)
+class LoadOptions:
+    """What the command takes; see its help."""
+
+    rate: str = "constant:50"
+    duration_s: float = 30.0
+    workers: int = 1
+    in_flight: int = 0  # above 0: closed loop
+    timeout_s: float = 30.0  # of each phase
+    p95_s: float = 2.0
+    error_percent: float = 0.1
+    seed: int = 1
+    network_file: Path | None = None
+    dask: str | None = None  # a scheduler's address; None: processes of this machine
+
+    def check(self) -> None:
+        """Raise UsageFault for a value that cannot be."""
+        for name, value, low, high in (
+            ("--duration", self.duration_s, 1, 86_400),
+            ("--workers", self.workers, 1, 256),
+            ("--in-flight", self.in_flight, 0, 100_000),
+            ("--timeout", self.timeout_s, 0.1, 3600),
+        ):
+            if not low <= value <= high:
+                raise UsageFault(f"{name} {value:g}: must be within {low}..{high}")
