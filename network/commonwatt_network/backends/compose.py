@@ -180,9 +180,13 @@ def _health(container: Container) -> list[str]:
 
 
 def _variables(nodes: Nodes, owner: tuple[int, int]) -> File:
+    return File(f"COMPOSE_PROJECT_NAME={_project(nodes)}\nCOMMONWATT_USER={owner[0]}:{owner[1]}\n".encode())
+
+
+def _project(nodes: Nodes) -> str:
+    """Two networks on one machine may have one name; their folders differ."""
     mark = hashlib.sha256(str(nodes.layout.directory).encode()).hexdigest()[:8]
-    project = f"{nodes.topology.name}-{mark}"
-    return File(f"COMPOSE_PROJECT_NAME={project}\nCOMMONWATT_USER={owner[0]}:{owner[1]}\n".encode())
+    return f"{nodes.topology.name}-{mark}"
 
 
 def _owner() -> tuple[int, int]:

@@ -51,6 +51,20 @@ class Reading:
             name: int(heights[channel]) if channel in heights else None for name, heights in found.items()
         }
 
+    def work(self, peer: str) -> dict[str, float]:
+        """A peer's work since it started: mean time to commit a block, in ms, and proposals that it did not endorse."""
+        metrics = self.metrics.get(peer, Metrics())
+        blocks = metrics.total("ledger_block_processing_time_count")
+        commit_s = metrics.total("ledger_block_processing_time_sum")
+        asked, endorsed = (
+            metrics.total("endorser_proposals_received"),
+            metrics.total("endorser_successful_proposals"),
+        )
+        return {
+            "commit_ms": round(1000 * commit_s / blocks, 1) if blocks else 0.0,
+            "not_endorsed": max(0.0, asked - endorsed),
+        }
+
     def leader(self, channel: str, orderers: Iterable[str]) -> str | None:
         """The orderer that calls itself leader of a channel."""
         named = (

@@ -77,14 +77,17 @@ function show(name, channel) {
   part.querySelector("figcaption p").textContent = `the last three minutes; the top is ${number(top, 1)}`;
   const heights = Object.entries(channel.heights);
   const highest = Math.max(0, ...heights.map(([, height]) => height || 0));
-  fill(part.querySelector(".peers"), heights.map(([peer, height]) => height === null
-    ? row([peer, "no answer"], ["", "bad"])
-    : row([peer, number(height) + (height < highest - 2 ? ` (${highest - height} behind)` : "")])), "no peers");
+  fill(part.querySelector(".peers"), heights.map(([peer, height]) => {
+    if (height === null) return row([peer, "no answer", "–", "–"], ["", "bad"]);
+    const work = channel.peers[peer];
+    const behind = height < highest - 2 ? ` (${highest - height} behind)` : "";
+    return row([peer, number(height) + behind, number(work.commit_ms, 1) + " ms", number(work.not_endorsed)]);
+  }), "no peers");
   const outcomes = Object.entries(channel.transactions).map(([code, count]) => row([code, number(count)], ["", code === "VALID" ? "" : "bad"]));
   const refused = Object.entries(channel.refusals).map(([code, count]) => row(["refused: " + code, number(count)]));
   fill(part.querySelector(".outcomes"), outcomes.concat(refused), "nothing yet");
   fill(part.querySelector(".trades"), market.recent.map((trade) => row([
-    trade.round, trade.buyer, trade.seller, number(trade.energy_wh) + " Wh", cents(trade.price_uaud_per_kwh), dollars(trade.amount_naud),
+    trade.round, trade.buyer, trade.seller, number(trade.energy_wh) + " Wh", cents(trade.price_uaud_per_kwh), number(trade.amount_naud / 1e7, 2) + " c",
   ])), "no trade yet");
 }
 

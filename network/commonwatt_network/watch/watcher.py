@@ -126,6 +126,7 @@ class Watcher:
                 name: {
                     "organizations": list(self.state.topology.channels[name].organizations),
                     "heights": self.reading.heights(name, peers[name]),
+                    "peers": {peer: self.reading.work(peer) for peer in peers[name]},
                     "leader": figures.leader,
                     "leader_changes": figures.leader_changes,
                     "transactions": dict(figures.transactions),

@@ -1,0 +1,118 @@
+"""Headless Chromium, driven through its debugging protocol: what a person's browser would make of a page."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import itertools
+import json
+import shutil
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+FLAGS = (
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--hide-scrollbars",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync", "--remote-debugging-port=0",
+)  # fmt: skip
+WAIT_S = 20.0
+
+
+def find_chromium() -> str:
+    """The browser's program; skips the test where there is none."""
+    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    return found or pytest.skip("chromium is not on PATH")
+
+
+class Page:
+    """One tab. `problems` collects exceptions and errors that the page wrote to its console."""
+
+    def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        self._socket = socket
+        self._numbers = itertools.count(1)
+        self._answers: dict[int, asyncio.Future[dict[str, Any]]] = {}
+        self.problems: list[str] = []
+
+    async def read(self) -> None:
+        async for message in self._socket:
+            content = json.loads(message.data)
+            if "id" in content:
+                self._answers.pop(content["id"]).set_result(content)
+            elif content["method"] == "Runtime.exceptionThrown":
+                self.problems.append(json.dumps(content["params"]["exceptionDetails"]))
+            elif content["method"] == "Runtime.consoleAPICalled" and content["params"]["type"] == "error":
+                self.problems.append(json.dumps(content["params"]["args"]))
+            elif content["method"] == "Log.entryAdded" and content["params"]["entry"]["level"] == "error":
+                self.problems.append(content["params"]["entry"]["text"])
+
+    async def call(self, method: str, **parameters: Any) -> dict[str, Any]:
+        number = next(self._numbers)
+        self._answers[number] = asyncio.get_running_loop().create_future()
+        await self._socket.send_json({"id": number, "method": method, "params": parameters})
+        async with asyncio.timeout(WAIT_S):
+            answer = await self._answers[number]
+        result: dict[str, Any] = answer["result"]
+        return result
+
+    async def evaluate(self, expression: str) -> Any:
+        """A JavaScript expression's value."""
+        answer = await self.call("Runtime.evaluate", expression=expression, returnByValue=True)
+        return answer["result"].get("value")
+
+    async def until(self, expression: str) -> None:
+        """Wait until a JavaScript expression is true."""
+        async with asyncio.timeout(WAIT_S):
+            while not await self.evaluate(expression):
+                await asyncio.sleep(0.1)
+
+    async def resize(self, width: int, height: int = 900) -> None:
+        await self.call(
+            "Emulation.setDeviceMetricsOverride",
+            width=width,
+            height=height,
+            deviceScaleFactor=1,
+            mobile=width < 600,
+        )
+
+    async def screenshot(self, path: Path) -> None:
+        """The whole page, also what one would have to scroll to."""
+        answer = await self.call("Page.captureScreenshot", format="png", captureBeyondViewport=True)
+        path.write_bytes(base64.b64decode(answer["data"]))
+
+
+@asynccontextmanager
+async def browse(address: str) -> AsyncIterator[Page]:
+    """A page in a browser of its own."""
+    program = find_chromium()
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
+        process = await asyncio.create_subprocess_exec(
+            program, *FLAGS, f"--user-data-dir={profile}", "about:blank",
+            stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
+        )  # fmt: skip
+        try:
+            port_file = Path(profile) / "DevToolsActivePort"
+            async with asyncio.timeout(WAIT_S):
+                while not port_file.exists() or not port_file.read_text().strip():
+                    await asyncio.sleep(0.05)
+            port = int(port_file.read_text().split()[0])
+            async with aiohttp.ClientSession() as session:
+                async with session.get(f"http://127.0.0.1:{port}/json") as answer:
+                    target = next(entry for entry in await answer.json() if entry["type"] == "page")
+                async with session.ws_connect(target["webSocketDebuggerUrl"], max_msg_size=1 << 26) as socket:
+                    page = Page(socket)
+                    reader = asyncio.create_task(page.read())
+                    try:
+                        for domain in ("Runtime", "Log", "Page"):
+                            await page.call(f"{domain}.enable")
+                        await page.call("Page.navigate", url=address)
+                        yield page
+                    finally:
+                        reader.cancel()
+        finally:
+            process.terminate()
+            await process.wait()
