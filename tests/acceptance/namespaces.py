@@ -73,11 +73,18 @@ class Internet:
             )
             shutil.rmtree(self._names_file(name).parent, ignore_errors=True)
 
-    def _kill(self, host: str) -> None:
+    def pids(self) -> list[int]:
+        """Of all programs on all hosts."""
+        return [pid for host in self.hosts for pid in self._pids(host)]
+
+    def _pids(self, host: str) -> list[int]:
         listed = subprocess.run(
             ["ip", "netns", "pids", self._namespace(host)], capture_output=True, text=True, timeout=TIMEOUT_S
         )
-        for pid in map(int, listed.stdout.split()):
+        return [int(pid) for pid in listed.stdout.split()]
+
+    def _kill(self, host: str) -> None:
+        for pid in self._pids(host):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
 
