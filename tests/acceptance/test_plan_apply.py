@@ -12,21 +12,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event
 
-import pytest
-from commonwatt_client import ClientError, ValidationCode, connect_network_file
-from commonwatt_network.backends.native import FabricNotFoundError, find_fabric
-from commonwatt_network.certificates import days_left
+from commonwatt_client import ClientError, RetryPolicy, ValidationCode, connect_network_file
 from commonwatt_network.change.apply import apply
-from commonwatt_network.change.configuration import ordering_client
-from commonwatt_network.change.steps import Step
 from commonwatt_network.deploy import peer_admin
-from commonwatt_network.down import down
 from commonwatt_network.layout import Layout
 from commonwatt_network.nodes import Nodes
 from commonwatt_network.state import read_state
-from commonwatt_network.topology import Topology, default_topology
-from commonwatt_network.up import up
-from cryptography import x509
+from commonwatt_network.topology import Topology
 
 CHANNEL = "newtown"
 LONGEST_PAUSE_S = 5.0
@@ -85,7 +77,7 @@ class Trade:
                         endorse_timeout_s=3,
                         submit_timeout_s=3,
                         commit_timeout_s=10,
-                        retry=True,
+                        retry=RetryPolicy(longest_pause_s=0.5),
                     )
                 except ClientError:
                     await asyncio.sleep(0.1)

@@ -12,7 +12,7 @@ from commonwatt_network import processes
 from commonwatt_network.backends import native
 from commonwatt_network.change import membership, ordering, renewals, servers, steps
 from commonwatt_network.change.placing import place, placement_of
-from commonwatt_network.change.plan import Plan, find_network, make_plan
+from commonwatt_network.change.plan import find_network, make_plan
 from commonwatt_network.change.site import Phase, Site, start
 from commonwatt_network.layout import Layout
 from commonwatt_network.state import Change, State, exclusive, write_state
@@ -68,12 +68,12 @@ async def apply(directory: Path, wanted: Topology | None, phase: Phase) -> Appli
             with phase(step.words):
                 state = await _do(layout, state, fabric, step, goal)
             done.append((step.words, time.monotonic() - began))
-        for renewal in renewals.due(state.nodes(layout)):
+        for renewal in plan.renewals:
             began = time.monotonic()
-            nodes = state.nodes(layout)
             with phase(renewal.words):
-                await renewals.renew(Site(state.backend, fabric, nodes, nodes), renewal)
+                state = await _renew(layout, state, fabric, renewal)
             done.append((renewal.words, time.monotonic() - began))
+        write_state(layout, replace(state, change=None))
         return Applied(tuple(done))
 
 
@@ -85,7 +85,9 @@ async def _do(
     if state.change and state.change.topology == step.after:
         placement = state.change.placement
     else:
-        placement = place(before, step, layout)
+        replaced = step.chaincode if isinstance(step, steps.ReplaceServers) else None
+        moving = [server.name for server in before.chaincode_servers if server.chaincode == replaced]
+        placement = place(before, step.after, layout, moving)
     state = replace(state, placement=placement_of(before))
     write_state(layout, replace(state, change=Change(step.words, step.after, placement, goal)))
     after = State(step.after, state.backend, state.first_port, placement)
@@ -94,4 +96,16 @@ async def _do(
     return after
 
 
-__all__ = ["Applied", "Plan", "apply"]
+async def _renew(
+    layout: Layout, state: State, fabric: native.FabricPrograms | None, renewal: renewals.Renewal
+) -> State:
+    """One owner's certificates. It is done again from its beginning when it was cut off."""
+    before = state.nodes(layout)
+    moving = {server.name for server in before.chaincode_servers} & {*renewal.restarts}
+    placement = place(before, state.topology, layout, moving)
+    state = replace(state, placement=placement_of(before))
+    write_state(layout, replace(state, change=Change(renewal.key, state.topology, placement, state.topology)))
+    after = replace(state, placement=placement, change=None)
+    await renewals.renew(Site(state.backend, fabric, before, after.nodes(layout)), renewal)
+    write_state(layout, after)
+    return after

@@ -59,7 +59,9 @@ def _settings(at: Topology, wanted: Topology) -> Iterator[Step]:
             changed.append(f"{name}: {_brief(old)} becomes {_brief(new)}")
     for section in ("organizations", "orderers"):
         old_group, new_group = _organizations(after, section), _organizations(wanted, section)
-        for name in old_group.keys() & new_group.keys():
+        for name in old_group:
+            if name not in new_group:
+                continue
             fields = [
                 field
                 for field in RECORDED_OF_ORGANIZATION

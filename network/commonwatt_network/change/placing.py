@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
-from commonwatt_network.change.steps import ReplaceServers, Step
 from commonwatt_network.errors import UsageError
 from commonwatt_network.layout import Layout
 from commonwatt_network.nodes import Nodes, Orderer, settle
 from commonwatt_network.placement import Placement
 from commonwatt_network.ports import LAST, is_free
+from commonwatt_network.topology import Topology
 
 
 def placement_of(nodes: Nodes) -> Placement:
@@ -24,10 +24,9 @@ def placement_of(nodes: Nodes) -> Placement:
     return Placement(orderers, ports)
 
 
-def place(before: Nodes, step: Step, layout: Layout) -> Placement:
-    """Where everything is once `step` is done. Servers that are replaced get an address of their own beside the old."""
+def place(before: Nodes, topology: Topology, layout: Layout, moving: Collection[str] = ()) -> Placement:
+    """Where everything of `topology` is. The chaincode servers `moving` get new addresses beside their old ones."""
     old = placement_of(before)
-    topology = step.after
     orderers = {
         name: _orderer_names(old, name, entry.nodes)
         for name, entry in topology.orderers.organizations.items()
@@ -37,12 +36,11 @@ def place(before: Nodes, step: Step, layout: Layout) -> Placement:
     shape = {name: len(ports) for name, ports in placement_of(counted).ports.items()}
     names = {name: 3 for listed in orderers.values() for name in listed}
     names |= {name: count for name, count in shape.items() if count < 3}
-    moving = f"{step.chaincode}." if isinstance(step, ReplaceServers) else None
     taken = {port for ports in old.ports.values() for port in ports}
     free = _free_ports(max(taken) + 1, taken)
     ports = {
         name: old.ports[name]
-        if name in old.ports and not (moving and name.startswith(moving))
+        if name in old.ports and name not in moving
         else tuple(next(free) for _ in range(count))
         for name, count in names.items()
     }

@@ -57,5 +57,5 @@ def make_plan(layout: Layout, state: State, wanted: Topology | None) -> Plan:
     steps = (*begun, *difference(reached, goal))
     if any(isinstance(step, AddPeer) and step.by_snapshot for step in steps):
         check_snapshots(state.backend)
-    nodes = state.nodes(layout)
-    return Plan(steps, tuple(due(nodes, goal)), bool(begun))
+    cut_off = state.change.words if state.change else ""
+    return Plan(steps, tuple(due(state.nodes(layout), goal, cut_off)), bool(begun))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from commonwatt_client.admin import ChannelConfig, Consenter, replace_consenter
@@ -16,6 +16,7 @@ from commonwatt_network.change.configuration import change_configuration
 from commonwatt_network.change.ordering import consenter_of, orderer_signers
 from commonwatt_network.change.site import Site, restart, settle_in, stop_other_servers
 from commonwatt_network.errors import UsageError
+from commonwatt_network.first_transaction import first_transactions
 from commonwatt_network.identity import ensure_organization, user_attributes
 from commonwatt_network.layout import write_atomically
 from commonwatt_network.nodes import Nodes, Orderer, Peer
@@ -37,31 +38,43 @@ class Pair:
 class Renewal:
     """Certificates of one owner that expire soon. `restarts`: the nodes that have to take notice."""
 
-    words: str
+    owner: str
     organization: str
     pairs: tuple[Pair, ...]
     tls: tuple[Pair, ...]
     restarts: tuple[str, ...] = ()
+    manner: str = ""
+
+    @property
+    def key(self) -> str:
+        """What says that this renewal was begun."""
+        return f"renew the certificates of {self.owner}"
+
+    @property
+    def words(self) -> str:
+        return f"{self.key} {self.manner}"
 
 
-def due(nodes: Nodes, wanted: Topology | None = None) -> list[Renewal]:
-    """What expires within the topology's `certificates.renew_before_days`, or a third of its validity."""
-    topology = wanted or nodes.topology
+def due(nodes: Nodes, topology: Topology, cut_off: str = "") -> list[Renewal]:
+    """What expires within `certificates.renew_before_days`, or a third of its validity; and what was `cut_off`."""
     before_days = topology.certificates.renew_before_days
     found = []
     for renewal in _owners(nodes):
+        if renewal.organization not in {**topology.organizations, **topology.orderers.organizations}:
+            continue
         days_valid = _days_valid(topology, renewal.organization)
         limit = min(before_days, days_valid // 3)
         left = [d for pair in (*renewal.pairs, *renewal.tls) if (d := _days_left(pair)) is not None]
-        if left and min(left) < limit:
+        if left and (min(left) < limit or renewal.key == cut_off):
             keys = "with new keys" if topology.certificates.new_keys else "with the keys they have"
-            words = f"renew the certificates of {renewal.words} {keys}: {_days(min(left))} left"
-            found.append(Renewal(words, renewal.organization, renewal.pairs, renewal.tls, renewal.restarts))
-    if found and topology.certificates.new_keys and topology.orderers.consensus == "bft":
-        raise UsageError(
-            "certificates.new_keys: BFT's consenters are named by their certificates, which this command does not "
-            "change; renew with new_keys: false"
-        )
+            found.append(replace(renewal, manner=f"{keys}: {_days(min(left))} left"))
+    by_certificate = {node.name for node in nodes.orderers} if topology.orderers.consensus == "bft" else set()
+    for renewal in found:
+        if renewal.owner in by_certificate:
+            raise UsageError(
+                f"{renewal.words}: BFT's channels name their orderers by whole certificates, which this command does "
+                "not change; say certificates: {renew_before_days: 0} and renew them by a configuration update"
+            )
     return found
 
 
@@ -81,9 +94,12 @@ async def renew(site: Site, renewal: Renewal) -> None:
     if any(server.name in renewal.restarts for server in site.nodes.chaincode_servers):
         await settle_in(site)
         stop_other_servers(site)
-    await restart(site, renewal.restarts)
-    if site.fabric:
+    else:
+        await restart(site, renewal.restarts)
+    if site.fabric and orderers:
         await readiness.wait_leaders(site.nodes, site.nodes.topology.channels)
+    if renewal.restarts:
+        await first_transactions(site.nodes)  # or the pauses of two owners would add up
 
 
 def _owners(nodes: Nodes) -> list[Renewal]:
