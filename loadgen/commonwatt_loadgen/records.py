@@ -77,7 +77,7 @@ def bills_of(
                 settled.need_wh,
                 settled.charged_wh,
                 settled.spill_wh,
-                0,
+                settled.grid_charge_wh,
                 tou_at(rules.tou, settled.start_min % MINUTES_PER_DAY),
                 rules.feed_in,
                 spill_price,

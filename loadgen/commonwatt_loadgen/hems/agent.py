@@ -14,11 +14,13 @@ from commonwatt_chaincode.market.battery import (
 )
 from commonwatt_chaincode.market.parameters import Parameters
 from commonwatt_chaincode.market.settlement import settle_interval
+from commonwatt_chaincode.market.tariff import lowest_tou
 
 from commonwatt_loadgen.hems.battery import BATTERY_POLICIES
 from commonwatt_loadgen.hems.community import HomeSpec
 from commonwatt_loadgen.hems.draws import Draws
 from commonwatt_loadgen.hems.forecast import FORECASTS, Metered
+from commonwatt_loadgen.hems.grid_charging import expected_need_wh, grid_charge_wh
 from commonwatt_loadgen.hems.strategy import STRATEGIES, PriceView
 from commonwatt_loadgen.traces.sources import MINUTES_PER_DAY
 
@@ -47,6 +49,7 @@ class Settlement:
     charged_wh: int
     spill_wh: int
     battery_wh: int
+    grid_charge_wh: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +83,8 @@ class HomeAgent:
         self._forecast = FORECASTS[forecast]()
         self._policy = BATTERY_POLICIES[battery_policy]()
         self._keeps_energy = battery_policy != "sell-all"
+        self._buys_to_store = parameters.storage_from_grid and self.battery.capacity_wh > 0
+        self._needed_wh = 0  # of the battery, until grid energy is cheapest again
         self._intervals = Draws(seed, "interval", spec.home)
         self._asks = Draws(seed, "ask", spec.home)
         self._bids = Draws(seed, "bid", spec.home)
@@ -112,9 +117,15 @@ class HomeAgent:
         """Read the meter at an interval's end and let generation and battery serve the home."""
         metered = self.meter(interval.start_min, interval.end_min)
         minutes = interval.end_min - interval.start_min
-        outcome = settle_interval(self.battery, self.account, minutes, metered.use_wh, metered.generation_wh)
-        self.account = outcome.account
         self._past.append(metered)
+        bought_wh = 0
+        if self._buys_to_store:
+            self._needed_wh = expected_need_wh(self.parameters, interval.end_min, self._net_forecast)
+            bought_wh = grid_charge_wh(self.parameters, self.battery, self.account, metered, self._needed_wh)
+        outcome = settle_interval(
+            self.battery, self.account, minutes, metered.use_wh, metered.generation_wh, bought_wh
+        )
+        self.account = outcome.account
         return Settlement(
             self.home,
             interval.start_min,
@@ -126,6 +137,7 @@ class HomeAgent:
             outcome.charged_wh,
             outcome.spill_wh,
             outcome.account.energy_wh,
+            bought_wh,
         )
 
     def limit(self, tou: int, suggested: int, energy_wh: int, decision: int) -> int:
@@ -143,13 +155,19 @@ class HomeAgent:
         energy_wh = self.sellable_wh()
         if self._keeps_energy and energy_wh:
             st_mean = (self.parameters.st_min + self.parameters.st_max) // 2
-            past = [one for one in self._past if one.end_min > now_min - 2 * MINUTES_PER_DAY]
-            forecast_wh = self._forecast.net_wh(now_min, now_min + st_mean, past, self.meter)
-            energy_wh = self._policy.offer_wh(energy_wh, forecast_wh)
+            energy_wh = self._policy.offer_wh(energy_wh, self._net_forecast(now_min, now_min + st_mean))
+        energy_wh -= self._needed_wh
         if energy_wh <= 0:
             return None
         view = PriceView(self.parameters.feed_in, tou, suggested, energy_wh, decision)
-        return Ask(energy_wh, self.strategy.ask(view, self._asks))
+        price = self.strategy.ask(view, self._asks)
+        if self._buys_to_store:
+            price = max(price, lowest_tou(self.parameters.tou))
+        return Ask(energy_wh, price)
+
+    def _net_forecast(self, start_min: int, end_min: int) -> int:
+        past = [one for one in self._past if one.end_min > start_min - 2 * MINUTES_PER_DAY]
+        return self._forecast.net_wh(start_min, end_min, past, self.meter)
 
     def offer_ended(self, offered_wh: int, sold_wh: int) -> None:
         """Take note of what became of an offer; what was sold leaves the battery."""

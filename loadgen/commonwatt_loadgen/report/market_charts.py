@@ -133,6 +133,7 @@ def flows(community: Json, key: str) -> Figure:
         (2, 4, totals["p2p_wh"], "batteries, sold to neighbours"),
         (2, 7, totals["battery_end_wh"], "batteries, left at the end"),
         (1, 5, totals["grid_wh"], "grid"),
+        (1, 2, totals["grid_charge_wh"], "grid, into batteries"),
     ]
     svg = sankey(
         nodes,
@@ -218,7 +219,7 @@ def _stacked(
 def prices(community: Json, key: str) -> Figure:
     """Tariff, suggested and traded prices through time."""
     slots = community["half_hours"]
-    hours = len(slots) // 2
+    hours = community["totals"]["days"] * 24
     drawing = canvas()
     axes = drawing.subplots()
     times = [one["start_min"] / 60 for one in slots]
@@ -297,7 +298,7 @@ def batteries(community: Json, key: str) -> Figure:
     )
     means = [one["battery_mean_wh"] / 1000 for one in slots]
     axes.plot(times, means, color=BATTERY_COLOUR, linewidth=2, label="mean")
-    _clock(axes, len(slots) // 2)
+    _clock(axes, community["totals"]["days"] * 24)
     axes.set_ylim(bottom=0)
     axes.set_ylabel("kWh in a battery")
     axes.legend(frameon=False, loc="upper left")
@@ -313,7 +314,7 @@ def batteries(community: Json, key: str) -> Figure:
     return Figure(
         f"{key}-batteries",
         "Batteries through the day",
-        "Charged from the sun only; emptied by the home's own use and by sales.",
+        "Charged from the sun, and from the grid where the community allows it; emptied by own use and by sales.",
         "Mean battery content with a band from the emptiest to the fullest",
         svg_of(drawing, f"{key}-batteries", "Battery content by half hour"),
         Table(["time", "mean, kWh", "least, kWh", "most, kWh"], rows),

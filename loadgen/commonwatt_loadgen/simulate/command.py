@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -11,12 +12,12 @@ from rich.console import Console
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
-    Progress,
     TaskID,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.progress import Progress as Bars
 
 from commonwatt_loadgen.errors import UsageFault
 from commonwatt_loadgen.network_file import default_path
@@ -24,7 +25,15 @@ from commonwatt_loadgen.report.simulation import NAUD_PER_AUD, simulation_report
 from commonwatt_loadgen.simulate.calls import Refused
 from commonwatt_loadgen.simulate.onledger import Disagreement
 from commonwatt_loadgen.simulate.options import SimulationOptions
-from commonwatt_loadgen.simulate.run import Json, simulate, write_summary
+from commonwatt_loadgen.simulate.run import (
+    Json,
+    Progress,
+    finished,
+    other_is_unfinished,
+    simulate,
+    simulate_in_process,
+    write_summary,
+)
 
 
 def simulate_command(
@@ -55,13 +64,40 @@ def simulate_command(
     trace_day: Annotated[
         int, typer.Option(envvar="TRACE_DAY", help="day of the trace file to begin with")
     ] = 1,
+    pv: Annotated[
+        str, typer.Option(envvar="PV", help="traces, or equation: equation 1 under a clear-sky model")
+    ] = "traces",
+    noise: Annotated[
+        float, typer.Option(envvar="NOISE", help="percent by which homes differ from their types")
+    ] = 0.0,
+    disutility: Annotated[
+        float | None,
+        typer.Option(
+            envvar="DISUTILITY",
+            help="consumers move load at this discomfort, c/kWh per kW; default: none does",
+        ),
+    ] = None,
+    storage_from_grid: Annotated[
+        bool | None,
+        typer.Option(
+            envvar="STORAGE_FROM_GRID", help="batteries charge from the grid in the cheapest band, too"
+        ),
+    ] = None,
     strict: Annotated[bool, typer.Option(envvar="STRICT", help="refuse a trace file with any flaw")] = False,
     out: Annotated[Path, typer.Option(help="where summary.json and report.html go")] = Path("out/simulate"),
     network_file: Annotated[
         Path | None, typer.Option(help="the network to trade on; default: that of the folder here")
     ] = None,
+    in_process: Annotated[
+        bool,
+        typer.Option(envvar="IN_PROCESS", help="by the chaincode's rules in this process, without a network"),
+    ] = False,
+    communities: Annotated[int, typer.Option(help="communities of --in-process")] = 1,
 ) -> None:
-    """Trade days of every community on the network that is up, and report them."""
+    """Trade days of every community on the network that is up, and report them.
+
+    An interrupted simulation goes on where it stopped when the same is asked for again.
+    """
     options = SimulationOptions(
         seed=seed,
         homes=homes,
@@ -74,11 +110,24 @@ def simulate_command(
         traces=traces,
         trace_day=trace_day,
         strict=strict,
+        pv=pv,
+        noise_percent=noise,
+        disutility=disutility,
+        storage_from_grid=storage_from_grid,
         out=out,
         network_file=network_file or default_path(),
     )
     try:
-        summary = _with_progress(options)
+        if in_process:
+            summary = _with_progress(lambda told: simulate_in_process(options, communities, told), "days")
+        else:
+            if other_is_unfinished(options):
+                sys.stderr.write("An interrupted simulation with other options is left as it is.\n")
+            summary = _with_progress(lambda told: asyncio.run(simulate(options, told)), "min")
+    except KeyboardInterrupt as interrupt:
+        again = "" if in_process else "; the same command goes on from here"
+        sys.stderr.write(f"commonwatt simulate: interrupted{again}\n")
+        raise typer.Exit(130) from interrupt
     except UsageFault as fault:
         sys.stderr.write(f"commonwatt simulate: {fault}\n")
         raise typer.Exit(2) from fault
@@ -88,20 +137,22 @@ def simulate_command(
     write_summary(options, summary)
     report = out / "report.html"
     report.write_text(simulation_report(summary), "utf-8")
+    if not in_process:
+        finished(options)
     _print(summary, report)
 
 
-def _with_progress(options: SimulationOptions) -> Json:
+def _with_progress(run: Callable[[Progress], Json], unit: str) -> Json:
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn("min"),
+        TextColumn(unit),
         TimeElapsedColumn(),
         TextColumn("left"),
         TimeRemainingColumn(),
     )
-    bars = Progress(*columns, console=Console(stderr=True))
+    bars = Bars(*columns, console=Console(stderr=True))
     tasks: dict[str, TaskID] = {}
 
     def progress(channel: str, done: int, total: int) -> None:
@@ -112,7 +163,7 @@ def _with_progress(options: SimulationOptions) -> Json:
         bars.update(tasks[channel], completed=done)
 
     try:
-        return asyncio.run(simulate(options, progress))
+        return run(progress)
     finally:
         if tasks:
             bars.stop()
@@ -129,10 +180,11 @@ def _print(summary: Json, report: Path) -> None:
             f"{totals['p2p_wh'] / 1000:,.1f} kWh traded ({totals['p2p_percent_of_need']} % of need); "
             f"all homes pay {cost:,.2f} AUD instead of {before:,.2f} AUD ({totals['amount_percent']} %)"
         )
-    latency = speed["commit_latency_ms"]
-    print(
-        f"{speed['transactions']:,} transactions in {speed['elapsed_s']:.1f} s: "
-        f"{speed['transactions_per_s']:.1f} tx/s; commit latency p50 {latency['p50']:.0f} ms, "
-        f"p95 {latency['p95']:.0f} ms; {speed['retries']} tried again"
-    )
+    if speed:
+        latency = speed["commit_latency_ms"]
+        print(
+            f"{speed['transactions']:,} transactions in {speed['elapsed_s']:.1f} s: "
+            f"{speed['transactions_per_s']:.1f} tx/s; commit latency p50 {latency['p50']:.0f} ms, "
+            f"p95 {latency['p95']:.0f} ms; {speed['retries']} tried again"
+        )
     print(f"report: {report}")

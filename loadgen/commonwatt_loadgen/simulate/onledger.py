@@ -114,7 +114,11 @@ class _Day:
             "use_wh": settled.use_wh,
             "generation_wh": settled.generation_wh,
         }
+        if settled.grid_charge_wh:
+            argument["grid_charge_wh"] = settled.grid_charge_wh
         result = await self.calls.submit(settled.home, "report_reading", argument)
+        if not result:
+            return  # committed before an interruption
         held = (result["need_wh"], result["own_wh"], result["charged_wh"], result["battery_wh"])
         if held != (settled.need_wh, settled.own_wh, settled.charged_wh, settled.battery_wh):
             raise Disagreement(

@@ -9,13 +9,18 @@ from commonwatt_loadgen.hems.forecast import FORECASTS
 from commonwatt_loadgen.hems.strategy import STRATEGIES
 from commonwatt_loadgen.network_file import DEFAULT_PATH
 from commonwatt_loadgen.traces import Problem, TraceError, TraceSet, default_types, load_traces
+from commonwatt_loadgen.traces.sun import with_equation_one
 
 NSW_USAGE_SCALE_PPM = 1_684_000  # to the Ausgrid sample's mean with controlled load, 17.5 kWh a day
 
 
 @dataclass(frozen=True)
 class SimulationOptions:
-    """How to simulate; `homes` 0 means every home of the network."""
+    """How to simulate; `homes` 0 means every home of the network.
+
+    `disutility` is c/kWh of marginal discomfort per kW that a consumer's load is moved; None moves none.
+    `storage_from_grid` None leaves the community's parameter as it is.
+    """
 
     seed: int = 1
     homes: int = 0
@@ -28,6 +33,10 @@ class SimulationOptions:
     traces: Path | None = None
     trace_day: int = 1
     strict: bool = False
+    pv: str = "traces"
+    noise_percent: float = 0.0
+    disutility: float | None = None
+    storage_from_grid: bool | None = None
     usage_scale_ppm: int = NSW_USAGE_SCALE_PPM
     out: Path = Path("out/simulate")
     network_file: Path = DEFAULT_PATH
@@ -40,6 +49,8 @@ class SimulationOptions:
             ("--share", self.share_percent, 0, 100),
             ("--storage", self.storage_wh, 0, 10**9),
             ("--trace-day", self.trace_day, 1, 100_000),
+            ("--noise", self.noise_percent, 0, 50),
+            ("--disutility", 1.0 if self.disutility is None else self.disutility, 0.01, 100_000),
         ):
             if not low <= value <= high:
                 raise UsageFault(f"{name} {value:g}: must be within {low}..{high}")
@@ -47,6 +58,7 @@ class SimulationOptions:
             ("--strategy", self.strategies, STRATEGIES),
             ("--forecast", (self.forecast,), FORECASTS),
             ("--battery", (self.battery,), BATTERY_POLICIES),
+            ("--pv", (self.pv,), ("traces", "equation")),
         ):
             for name in chosen:
                 if name not in known:
@@ -54,6 +66,14 @@ class SimulationOptions:
 
     def trace_set(self) -> tuple[TraceSet, list[Problem]]:
         """The traces to follow; raises UsageFault where the file cannot be used."""
+        traces, problems = self._use_traces()
+        return (with_equation_one(traces) if self.pv == "equation" else traces), problems
+
+    def parameter_changes(self) -> dict[str, object]:
+        """What to set of the community's parameters before trading."""
+        return {} if self.storage_from_grid is None else {"storage_from_grid": self.storage_from_grid}
+
+    def _use_traces(self) -> tuple[TraceSet, list[Problem]]:
         if self.traces is None:
             return default_types(self.usage_scale_ppm), []
         try:

@@ -19,13 +19,16 @@ from commonwatt_loadgen.simulate.calls import OPERATOR, MarketCalls, Refused, Re
 
 @dataclass(frozen=True)
 class Standing:
-    """Where a channel's market stands: its rules, 0:00 of the day to simulate, and what batteries hold."""
+    """Where a channel's market stands: its rules, 0:00 of the day to simulate, what batteries hold, and the redundancy
+    that the last cleared round left to prices.
+    """
 
     rules: Parameters
     midnight_s: int
     accounts: Mapping[str, Account]
     last_round: int
     market_time: int
+    redundancy_wh: int = 0
 
 
 async def prepare(
@@ -63,7 +66,18 @@ async def prepare(
         midnight_s = max(next_midnight_s, _midnight_s(first_day, rules.utc_offset_min))
     accounts = {one["home"]: Account(one["battery_wh"], one["reserved_wh"]) for one in batteries}
     await _in_turn_of(16, [_catch_up(calls, one, midnight_s) for one in batteries])
-    return Standing(rules, midnight_s, accounts, described["last_round"], described["market_time"])
+    last_round = described["last_round"]
+    redundancy_wh = await _redundancy_wh(calls, last_round)
+    return Standing(rules, midnight_s, accounts, last_round, described["market_time"], redundancy_wh)
+
+
+async def _redundancy_wh(calls: MarketCalls, last_round: int) -> int:
+    """What the last cleared round left to the next suggested price."""
+    for number in range(last_round, 0, -1):
+        found = await calls.evaluate(OPERATOR, "get_round", {"round": number})
+        if found["state"] == "CLEARED":
+            return int(found["result"]["totals"]["redundancy_wh"])
+    return 0
 
 
 def parameters_of(described: Mapping[str, Any]) -> Parameters:

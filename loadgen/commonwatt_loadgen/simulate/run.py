@@ -4,29 +4,35 @@ import asyncio
 import json
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from commonwatt_loadgen.errors import UsageFault
-from commonwatt_loadgen.hems.agent import HomeAgent
-from commonwatt_loadgen.hems.community import HomeSpec, make_community
+from commonwatt_loadgen.hems.community import HomeSpec
 from commonwatt_loadgen.network_file import Community, NetworkFile, read_network_file
-from commonwatt_loadgen.records import DayRecord
+from commonwatt_loadgen.simulate.calls import MarketCalls
 from commonwatt_loadgen.simulate.gateway import GatewayCalls
+from commonwatt_loadgen.simulate.inprocess import communities_in_process
 from commonwatt_loadgen.simulate.latency import Latencies
 from commonwatt_loadgen.simulate.onledger import MINUTE_S, OnLedgerMarket
 from commonwatt_loadgen.simulate.options import SimulationOptions
+from commonwatt_loadgen.simulate.people import agents_of, as_they_live, draw_homes
 from commonwatt_loadgen.simulate.preparation import Standing, prepare
-from commonwatt_loadgen.simulate.summary import DEFINITIONS, community_summary
-from commonwatt_loadgen.traces import TraceSet
+from commonwatt_loadgen.simulate.resuming import FILE, Unfinished, resume
+from commonwatt_loadgen.simulate.summary import DEFINITIONS, Tally
+from commonwatt_loadgen.traces import Problem, TraceSet
 from commonwatt_loadgen.traces.checks import counted
+from commonwatt_loadgen.traces.sources import MINUTES_PER_DAY
 
 Json = dict[str, Any]
-Progress = Callable[[str, int, int], None]  # community, minutes done, minutes in all
+Progress = Callable[[str, int, int], None]  # community, minutes (in-process: days) done, and in all
 
 
 async def simulate(options: SimulationOptions, progress: Progress) -> Json:
-    """Trade on the network that is up and return the summary.
+    """Trade on the network that is up and return the summary; an interrupted simulation is continued.
+
+    The caller calls `finished` once it has kept the summary.
 
     Raises:
         UsageFault: the options, the traces or the network file cannot be used.
@@ -35,10 +41,13 @@ async def simulate(options: SimulationOptions, progress: Progress) -> Json:
     options.check()
     traces, problems = options.trace_set()
     network = read_network_file(options.network_file)
+    unfinished = _unfinished(options)
     latencies = Latencies()
     started = time.monotonic()
     runs = [
-        asyncio.create_task(_community(options, network, place, community, traces, latencies, progress))
+        asyncio.create_task(
+            _Run(options, network, place, community, traces, latencies, unfinished).trade(progress)
+        )
         for place, community in enumerate(network.communities)
     ]
     try:
@@ -47,6 +56,51 @@ async def simulate(options: SimulationOptions, progress: Progress) -> Json:
         for run in runs:
             run.cancel()
         await asyncio.gather(*runs, return_exceptions=True)
+    return {
+        **_opening(options, traces, problems, communities, network.name, network.backend),
+        "performance": latencies.summary(time.monotonic() - started),
+    }
+
+
+def simulate_in_process(options: SimulationOptions, communities: int, progress: Progress) -> Json:
+    """The same days by the chaincode's rules in this process, without a network.
+
+    Raises:
+        UsageFault: the options or the traces cannot be used.
+    """
+    options.check()
+    if not 1 <= communities <= 1000:
+        raise UsageFault(f"--communities {communities}: must be within 1..1000")
+    traces, problems = options.trace_set()
+    done = communities_in_process(options, traces, communities, progress)
+    return {**_opening(options, traces, problems, done, "", "in-process"), "performance": {}}
+
+
+def other_is_unfinished(options: SimulationOptions) -> bool:
+    """Whether an interrupted simulation with other options is there, which this one will not continue."""
+    return _unfinished(options).other
+
+
+def finished(options: SimulationOptions) -> None:
+    """Say that the summary is kept: the next simulation begins with a new day."""
+    _unfinished(options).finish()
+
+
+def _unfinished(options: SimulationOptions) -> Unfinished:
+    about = {name: value for name, value in asdict(options).items() if name != "out"}
+    about = json.loads(json.dumps(about, default=str))
+    about["network_file"] = str(options.network_file.absolute())
+    return Unfinished(options.out / FILE, about)
+
+
+def _opening(
+    options: SimulationOptions,
+    traces: TraceSet,
+    problems: list[Problem],
+    communities: list[Json],
+    network: str,
+    backend: str,
+) -> Json:
     return {
         "schema": "commonwatt-simulation-1",
         "definitions": DEFINITIONS,
@@ -57,50 +111,85 @@ async def simulate(options: SimulationOptions, progress: Progress) -> Json:
             "strategies": list(options.strategies),
             "forecast": options.forecast,
             "battery": options.battery,
-            "network": network.name,
-            "backend": network.backend,
+            "pv": options.pv,
+            "noise_percent": options.noise_percent,
+            "disutility_c_per_kwh_per_kw": options.disutility,
+            "network": network,
+            "backend": backend,
             "source": traces.source,
             "trace_problems": counted(problems),
             "first_day": communities[0]["first_day"],
         },
         "communities": communities,
-        "performance": latencies.summary(time.monotonic() - started),
     }
 
 
-async def _community(
-    options: SimulationOptions,
-    network: NetworkFile,
-    place: int,
-    community: Community,
-    traces: TraceSet,
-    latencies: Latencies,
-    progress: Progress,
-) -> Json:
-    homes = homes_of(options, community, traces, options.seed + place)
-    calls = GatewayCalls(network.path, community, latencies)
-    try:
-        standing = await prepare(calls, community.channel, homes, community.meters, traces.first_day, {})
-        agents = agents_of(options, homes, standing, options.seed + place)
-        market = OnLedgerMarket(calls, standing.rules, standing.midnight_s)
-        days: list[DayRecord] = []
-        for day in range(options.days):
+class _Run:
+    """One community's simulation."""
 
-            def advance(minute: int, before: int = day * 1440) -> None:
-                progress(community.channel, before + minute, options.days * 1440)
+    def __init__(
+        self,
+        options: SimulationOptions,
+        network: NetworkFile,
+        place: int,
+        community: Community,
+        traces: TraceSet,
+        latencies: Latencies,
+        unfinished: Unfinished,
+    ) -> None:
+        self._options = options
+        self._community = community
+        self._traces = traces
+        self._unfinished = unfinished
+        self._seed = options.seed + place
+        self._gateway = GatewayCalls(network.path, community, latencies)
 
-            days.append(await market.run_day(agents, day, advance))
+    async def trade(self, progress: Progress) -> Json:
+        options, channel = self._options, self._community.channel
+        try:
+            homes = homes_of(options, self._community, self._traces, self._seed)
+            standing, calls = await self._begin(homes)
+            homes = as_they_live(options, homes, standing.rules)
+            agents = agents_of(options, homes, standing.rules, standing.accounts, self._seed)
+            market = OnLedgerMarket(
+                calls, standing.rules, standing.midnight_s, redundancy_wh=standing.redundancy_wh
+            )
+            tally = Tally(homes, standing.rules)
+            total = options.days * MINUTES_PER_DAY
+            for day in range(options.days):
+
+                def advance(minute: int, before: int = day * MINUTES_PER_DAY) -> None:
+                    progress(channel, before + minute, total)
+
+                tally.add(await market.run_day(agents, day, advance))
+        finally:
+            await self._gateway.close()
         first_day = datetime.fromtimestamp(standing.midnight_s, UTC) + timedelta(
             seconds=standing.rules.utc_offset_min * MINUTE_S
         )
         return {
-            "channel": community.channel,
+            "channel": channel,
             "first_day": first_day.date().isoformat(),
             "first_round": standing.last_round + 1,
-            **community_summary(homes, days, standing.rules),
+            **tally.summary(),
         }
-    finally:
-        await calls.close()
+
+    async def _begin(self, homes: list[HomeSpec]) -> tuple[Standing, MarketCalls]:
+        """Where the simulation begins, or began before it was interrupted."""
+        channel, calls = self._community.channel, self._gateway
+        begun = self._unfinished.begun(channel)
+        if begun is not None:
+            return await resume(calls, begun)
+        standing = await prepare(
+            calls,
+            channel,
+            homes,
+            self._community.meters,
+            self._traces.first_day,
+            self._options.parameter_changes(),
+        )
+        self._unfinished.begin(channel, standing)
+        return standing, calls
 
 
 def homes_of(options: SimulationOptions, community: Community, traces: TraceSet, seed: int) -> list[HomeSpec]:
@@ -112,31 +201,7 @@ def homes_of(options: SimulationOptions, community: Community, traces: TraceSet,
             f"channel {community.channel} has {len(known)} homes, not {wanted}; "
             f"start the network with more: `make network-reset network-up HOMES={wanted}`"
         )
-    try:
-        return make_community(
-            traces,
-            known[:wanted],
-            prosumer_share_ppm=round(options.share_percent * 10_000),
-            storage_wh=options.storage_wh,
-            seed=seed,
-            strategies=list(options.strategies),
-        )
-    except ValueError as error:
-        raise UsageFault(str(error)) from error
-
-
-def agents_of(
-    options: SimulationOptions, homes: list[HomeSpec], standing: Standing, seed: int
-) -> list[HomeAgent]:
-    """An agent per home that holds what the ledger's account holds."""
-    agents = []
-    for home in homes:
-        agent = HomeAgent(
-            home, standing.rules, seed, forecast=options.forecast, battery_policy=options.battery
-        )
-        agent.account = standing.accounts[home.home]
-        agents.append(agent)
-    return agents
+    return draw_homes(options, known[:wanted], traces, seed)
 
 
 def write_summary(options: SimulationOptions, summary: Json) -> None:

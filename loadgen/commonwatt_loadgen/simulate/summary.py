@@ -1,13 +1,15 @@
 """From the records of a community's days to figures: plain JSON values, integers in the units their names state."""
 
-from collections import defaultdict
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from commonwatt_chaincode.market.billing import Bill
 from commonwatt_chaincode.market.parameters import Parameters
-from commonwatt_chaincode.market.tariff import tou_at
+from commonwatt_chaincode.market.tariff import highest_tou, tou_at
 
 from commonwatt_loadgen.hems.community import HomeSpec
+from commonwatt_loadgen.hems.flexibility import FlexibleLoad
 from commonwatt_loadgen.records import DayRecord
 from commonwatt_loadgen.traces.sources import MINUTES_PER_DAY, SLOT_MINUTES
 
@@ -25,6 +27,7 @@ DEFINITIONS = {
     "need": "use left to be bought, from neighbours or the grid",
     "p2p": "bought from neighbours",
     "grid": "bought from the grid",
+    "grid_charge": "stored from the grid in its cheapest band, where the community allows it",
     "charged": "PV surplus stored in the home's own battery",
     "spill": "PV surplus that found no room",
     "sold": "battery energy sold to neighbours",
@@ -33,21 +36,21 @@ DEFINITIONS = {
     "suggested_uaud_per_kwh": "mean of p_S, the asking price suggested to sellers (equation 5)",
     "traded_uaud_per_kwh": "mean price of the energy traded; null where none was",
     "start_min": "minutes from 0:00 of the first simulated day",
+    "half_hours": "prices and batteries through time; whole days where more than 14 were simulated",
+    "disutility": "consumers' load moved within its day, what the tariff alone charges for it before and after, and "
+    "their discomfort in money; null where loads do not move",
 }
 
 
-def community_summary(homes: Sequence[HomeSpec], days: Sequence[DayRecord], rules: Parameters) -> Json:
+DAYS_IN_HALF_HOURS = 14
+
+
+def community_summary(homes: Sequence[HomeSpec], days: Iterable[DayRecord], rules: Parameters) -> Json:
     """Everything the report shows of one community."""
-    return {
-        "totals": _totals(homes, days),
-        "classes": _classes(homes, days),
-        "strategies": _strategies(homes, days),
-        "homes": _homes(homes, days),
-        "hours": _hours(days, rules),
-        "half_hours": _half_hours(homes, days, rules),
-        "trades": _trades(days),
-        "types": _types(homes),
-    }
+    tally = Tally(homes, rules)
+    for day in days:
+        tally.add(day)
+    return tally.summary()
 
 
 def percent(part: int, whole: int) -> float | None:
@@ -55,84 +58,8 @@ def percent(part: int, whole: int) -> float | None:
     return round(100 * part / whole, 1) if whole else None
 
 
-def _totals(homes: Sequence[HomeSpec], days: Sequence[DayRecord]) -> Json:
-    settled = [one for day in days for one in day.settlements]
-    rounds = [one for day in days for one in day.rounds]
-    bills = [bill for day in days for bill in day.bills.values()]
-    need_wh = sum(one.request.energy_wh for one in rounds)
-    p2p_wh = sum(one.request.p2p_energy_wh for one in rounds)
-    paid_naud = sum(one.request.p2p_amount_naud for one in rounds)
-    amount_naud = sum(bill.amount_naud for bill in bills)
-    traditional_naud = sum(bill.traditional_naud for bill in bills)
-    return {
-        "homes": len(homes),
-        "prosumers": sum(home.prosumer for home in homes),
-        "days": len(days),
-        "requests": len(rounds),
-        "offers": sum(len(one.offers) for one in rounds),
-        "fills": sum(len(one.fills) for one in rounds),
-        "readings": len(settled),
-        "use_wh": sum(one.use_wh for one in settled),
-        "generation_wh": sum(one.generation_wh for one in settled),
-        "direct_wh": sum(min(one.use_wh, one.generation_wh) for one in settled),
-        "own_wh": sum(one.own_wh for one in settled),
-        "need_wh": need_wh,
-        "p2p_wh": p2p_wh,
-        "grid_wh": sum(one.request.grid_energy_wh for one in rounds),
-        "charged_wh": sum(one.charged_wh for one in settled),
-        "spill_wh": sum(one.spill_wh for one in settled),
-        "battery_end_wh": sum(days[-1].battery_wh.values()) if days else 0,
-        "p2p_amount_naud": paid_naud,
-        "traded_uaud_per_kwh": paid_naud // p2p_wh if p2p_wh else None,
-        "amount_naud": amount_naud,
-        "traditional_naud": traditional_naud,
-        "amount_percent": percent(amount_naud, traditional_naud),
-        "p2p_percent_of_need": percent(p2p_wh, need_wh),
-        "money_balances": paid_naud == sum(bill.revenue_naud for bill in bills),
-    }
-
-
-def _classes(homes: Sequence[HomeSpec], days: Sequence[DayRecord]) -> list[Json]:
-    groups = [
-        ("consumers", [home.home for home in homes if not home.prosumer]),
-        ("prosumers", [home.home for home in homes if home.prosumer]),
-        ("all", [home.home for home in homes]),
-    ]
-    return [{"class": name, **_group(members, days)} for name, members in groups if members]
-
-
-def _group(members: Sequence[str], days: Sequence[DayRecord]) -> Json:
-    bills = [day.bills[home] for day in days for home in members]
-    amount_naud = sum(bill.amount_naud for bill in bills)
-    traditional_naud = sum(bill.traditional_naud for bill in bills)
-    sold_wh = sum(bill.sold_wh for bill in bills)
-    revenue_naud = sum(bill.revenue_naud for bill in bills)
-    return {
-        "homes": len(members),
-        "amount_naud": amount_naud,
-        "traditional_naud": traditional_naud,
-        "amount_percent": percent(amount_naud, traditional_naud),
-        "bought_p2p_wh": sum(bill.bought_p2p_wh for bill in bills),
-        "p2p_amount_naud": sum(bill.p2p_amount_naud for bill in bills),
-        "bought_grid_wh": sum(bill.bought_grid_wh for bill in bills),
-        "sold_wh": sold_wh,
-        "revenue_naud": revenue_naud,
-        "sold_uaud_per_kwh": revenue_naud // sold_wh if sold_wh else None,
-    }
-
-
-def _strategies(homes: Sequence[HomeSpec], days: Sequence[DayRecord]) -> list[Json]:
-    """What homes of each class earned and saved by bidding strategy."""
-    rows = []
-    for strategy in dict.fromkeys(home.strategy for home in homes):
-        for prosumer in (True, False):
-            members = [home.home for home in homes if home.strategy == strategy and home.prosumer == prosumer]
-            if members:
-                name = "prosumers" if prosumer else "consumers"
-                rows.append({"strategy": strategy, "class": name, **_group(members, days)})
-    return rows
-
-
+_SETTLED = ("use_wh", "generation_wh", "own_wh", "charged_wh", "spill_wh", "grid_charge_wh")
+_BILLED = tuple(Bill.__dataclass_fields__)
 _HOME_SUMS = (
     "use_wh",
     "generation_wh",
@@ -140,11 +67,13 @@ _HOME_SUMS = (
     "need_wh",
     "charged_wh",
     "spill_wh",
+    "grid_charge_wh",
     "bought_p2p_wh",
     "bought_grid_wh",
     "sold_wh",
     "p2p_amount_naud",
     "grid_amount_naud",
+    "grid_charge_amount_naud",
     "revenue_naud",
     "spill_credit_naud",
     "amount_naud",
@@ -154,105 +83,269 @@ _HOME_SUMS = (
 )
 
 
-def _homes(homes: Sequence[HomeSpec], days: Sequence[DayRecord]) -> list[Json]:
-    return [
-        {
-            "home": home.home,
-            "class": "prosumer" if home.prosumer else "consumer",
-            "usage_type": home.usage_type,
-            "generation_type": home.generation_type,
-            "strategy": home.strategy,
-            "storage_wh": home.storage_wh,
-            "battery_end_wh": days[-1].battery_wh[home.home] if days else 0,
-            **{name: sum(getattr(day.bills[home.home], name) for day in days) for name in _HOME_SUMS},
-        }
-        for home in homes
-    ]
+class Tally:
+    """Sums of a community's days, day after day, so that a year takes no more memory than a day."""
 
+    def __init__(self, homes: Sequence[HomeSpec], rules: Parameters) -> None:
+        self._homes = homes
+        self._rules = rules
+        self._days = 0
+        self._counts: Counter[str] = Counter()
+        self._bills: dict[str, Counter[str]] = {home.home: Counter() for home in homes}
+        self._hours: list[Counter[str]] = [Counter() for _ in range(24)]
+        self._pairs: dict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0, 0])
+        self._half_hours: list[Json] = []
+        self._by_day: list[Json] = []
+        self._battery_wh = {home.home: 0 for home in homes if home.prosumer}
+        self._battery_end_wh: dict[str, int] = dict.fromkeys(self._bills, 0)
+        self._moved: Counter[str] = Counter()
 
-def _hours(days: Sequence[DayRecord], rules: Parameters) -> list[Json]:
-    """Sums over all days by the hour in which an interval began."""
-    hours: list[Json] = [
-        dict.fromkeys(
-            ("use_wh", "generation_wh", "direct_wh", "own_wh", "p2p_wh", "grid_wh", "charged_wh", "spill_wh"),
-            0,
-        )
-        for _ in range(24)
-    ]
-    for day in days:
-        for settled in day.settlements:
-            hour = hours[settled.start_min % MINUTES_PER_DAY // 60]
-            hour["use_wh"] += settled.use_wh
-            hour["generation_wh"] += settled.generation_wh
-            hour["direct_wh"] += min(settled.use_wh, settled.generation_wh)
-            hour["own_wh"] += settled.own_wh
-            hour["charged_wh"] += settled.charged_wh
-            hour["spill_wh"] += settled.spill_wh
-        for one in day.rounds:
-            hours[one.minute // 60]["p2p_wh"] += one.request.p2p_energy_wh
-            hours[one.minute // 60]["grid_wh"] += one.request.grid_energy_wh
-    return [
-        {"hour": hour, "tou_uaud_per_kwh": tou_at(rules.tou, hour * 60), **sums}
-        for hour, sums in enumerate(hours)
-    ]
+    def add(self, day: DayRecord) -> None:
+        """Count a day; days come in their order."""
+        self._days += 1
+        self._count(day)
+        for home, one in day.bills.items():
+            sums = self._bills[home]
+            for name in _BILLED:
+                sums[name] += getattr(one, name)
+        self._battery_end_wh = day.battery_wh
+        rows = _half_hours(day, self._battery_wh, self._rules)
+        self._by_day.append(_whole_day(rows))
+        if self._days <= DAYS_IN_HALF_HOURS:
+            self._half_hours += rows
+        for spec in self._homes:
+            if isinstance(spec.usage, FlexibleLoad):
+                self._count_moved(spec.usage, day.day)
 
-
-def _half_hours(homes: Sequence[HomeSpec], days: Sequence[DayRecord], rules: Parameters) -> list[Json]:
-    """Prices and battery contents through time; rounds are counted where they opened."""
-    prosumers = {home.home for home in homes if home.prosumer}
-    rows: list[Json] = []
-    battery = dict.fromkeys(prosumers, 0)
-    for day in days:
-        rounds, contents = defaultdict(list), defaultdict(list)
-        for one in day.rounds:
-            rounds[(one.opened_min - 1) // SLOT_MINUTES].append(one)
-        for settled in day.settlements:
-            if settled.home in prosumers:
-                contents[(settled.end_min - 1) // SLOT_MINUTES].append(settled)
-        first = day.day * MINUTES_PER_DAY // SLOT_MINUTES
-        for slot in range(first, first + MINUTES_PER_DAY // SLOT_MINUTES):
-            moves = [(one.end_min, 0, one.home, one.battery_wh, False) for one in contents[slot]]
-            moves += [
-                (one.opened_min, 1, offer.home, offer.sold_wh, True)
-                for one in rounds[slot]
-                for offer in one.offers
-            ]
-            for _, _, home, energy_wh, sale in sorted(moves):
-                battery[home] = battery[home] - energy_wh if sale else energy_wh
-            p2p_wh = sum(one.request.p2p_energy_wh for one in rounds[slot])
-            paid = sum(one.request.p2p_amount_naud for one in rounds[slot])
-            count = len(rounds[slot])
-            rows.append(
+    def summary(self) -> Json:
+        """The figures of the days so far."""
+        return {
+            "totals": self._totals(),
+            "classes": self._classes(),
+            "strategies": self._strategies(),
+            "homes": self._home_rows(),
+            "hours": [
+                {"hour": hour, "tou_uaud_per_kwh": tou_at(self._rules.tou, hour * 60), **sums}
+                for hour, sums in enumerate(_ordered(one, _HOUR_SUMS) for one in self._hours)
+            ],
+            "half_hours": self._half_hours if self._days <= DAYS_IN_HALF_HOURS else self._by_day,
+            "trades": [
                 {
-                    "start_min": slot * SLOT_MINUTES,
-                    "tou_uaud_per_kwh": tou_at(rules.tou, slot * SLOT_MINUTES % MINUTES_PER_DAY),
-                    "suggested_uaud_per_kwh": sum(one.sell_price for one in rounds[slot]) // count
-                    if count
-                    else None,
-                    "traded_uaud_per_kwh": paid // p2p_wh if p2p_wh else None,
-                    "p2p_wh": p2p_wh,
-                    "battery_mean_wh": sum(battery.values()) // len(battery) if battery else 0,
-                    "battery_min_wh": min(battery.values(), default=0),
-                    "battery_max_wh": max(battery.values(), default=0),
+                    "seller": seller,
+                    "buyer": buyer,
+                    "energy_wh": sums[0],
+                    "amount_naud": sums[1],
+                    "fills": sums[2],
                 }
-            )
-    return rows
+                for (seller, buyer), sums in sorted(self._pairs.items())
+            ],
+            "types": _types(self._homes),
+            "disutility": self._disutility(),
+        }
 
-
-def _trades(days: Sequence[DayRecord]) -> list[Json]:
-    """Who traded with whom: sums by seller and buyer."""
-    pairs: dict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0, 0])
-    for day in days:
+    def _count(self, day: DayRecord) -> None:
+        counts = self._counts
+        counts["readings"] += len(day.settlements)
+        for settled in day.settlements:
+            hour = self._hours[settled.start_min % MINUTES_PER_DAY // 60]
+            for name in _SETTLED:
+                hour[name] += getattr(settled, name)
+            hour["direct_wh"] += min(settled.use_wh, settled.generation_wh)
         for one in day.rounds:
+            hour = self._hours[one.minute // 60]
+            hour["p2p_wh"] += one.request.p2p_energy_wh
+            hour["grid_wh"] += one.request.grid_energy_wh
+            counts["requests"] += 1
+            counts["offers"] += len(one.offers)
+            counts["fills"] += len(one.fills)
+            counts["need_wh"] += one.request.energy_wh
+            counts["p2p_amount_naud"] += one.request.p2p_amount_naud
             for fill in one.fills:
-                sums = pairs[fill.seller, fill.buyer]
+                sums = self._pairs[fill.seller, fill.buyer]
                 sums[0] += fill.energy_wh
                 sums[1] += fill.amount_naud
                 sums[2] += 1
-    return [
-        {"seller": seller, "buyer": buyer, "energy_wh": sums[0], "amount_naud": sums[1], "fills": sums[2]}
-        for (seller, buyer), sums in sorted(pairs.items())
-    ]
+
+    def _billed(self, name: str, members: Iterable[str]) -> int:
+        return sum(self._bills[home][name] for home in members)
+
+    def _totals(self) -> Json:
+        hours, counts = self._hours, self._counts
+        paid_naud, p2p_wh = counts["p2p_amount_naud"], sum(hour["p2p_wh"] for hour in hours)
+        amount_naud = self._billed("amount_naud", self._bills)
+        traditional_naud = self._billed("traditional_naud", self._bills)
+        return {
+            "homes": len(self._homes),
+            "prosumers": sum(home.prosumer for home in self._homes),
+            "days": self._days,
+            **_ordered(counts, ("requests", "offers", "fills", "readings")),
+            **{name: sum(hour[name] for hour in hours) for name in _HOUR_SUMS},
+            "need_wh": counts["need_wh"],
+            "battery_end_wh": sum(self._battery_end_wh.values()),
+            "p2p_amount_naud": paid_naud,
+            "traded_uaud_per_kwh": paid_naud // p2p_wh if p2p_wh else None,
+            "grid_charge_amount_naud": self._billed("grid_charge_amount_naud", self._bills),
+            "amount_naud": amount_naud,
+            "traditional_naud": traditional_naud,
+            "amount_percent": percent(amount_naud, traditional_naud),
+            "p2p_percent_of_need": percent(p2p_wh, counts["need_wh"]),
+            "money_balances": paid_naud == self._billed("revenue_naud", self._bills),
+        }
+
+    def _classes(self) -> list[Json]:
+        groups = [
+            ("consumers", [home.home for home in self._homes if not home.prosumer]),
+            ("prosumers", [home.home for home in self._homes if home.prosumer]),
+            ("all", [home.home for home in self._homes]),
+        ]
+        return [{"class": name, **self._group(members)} for name, members in groups if members]
+
+    def _group(self, members: Sequence[str]) -> Json:
+        sums = {name: self._billed(name, members) for name in _BILLED}
+        return {
+            "homes": len(members),
+            **_ordered(sums, ("amount_naud", "traditional_naud")),
+            "amount_percent": percent(sums["amount_naud"], sums["traditional_naud"]),
+            **_ordered(sums, ("bought_p2p_wh", "p2p_amount_naud", "bought_grid_wh", "sold_wh")),
+            **_ordered(sums, ("revenue_naud", "grid_charge_wh", "grid_charge_amount_naud")),
+            "sold_uaud_per_kwh": sums["revenue_naud"] // sums["sold_wh"] if sums["sold_wh"] else None,
+        }
+
+    def _strategies(self) -> list[Json]:
+        """What homes of each class earned and saved by bidding strategy."""
+        rows = []
+        for strategy in dict.fromkeys(home.strategy for home in self._homes):
+            for prosumer, name in ((True, "prosumers"), (False, "consumers")):
+                members = [
+                    home.home
+                    for home in self._homes
+                    if home.strategy == strategy and home.prosumer == prosumer
+                ]
+                if members:
+                    rows.append({"strategy": strategy, "class": name, **self._group(members)})
+        return rows
+
+    def _home_rows(self) -> list[Json]:
+        return [
+            {
+                "home": home.home,
+                "class": "prosumer" if home.prosumer else "consumer",
+                "usage_type": home.usage_type,
+                "generation_type": home.generation_type,
+                "strategy": home.strategy,
+                "storage_wh": home.storage_wh,
+                "battery_end_wh": self._battery_end_wh[home.home],
+                **_ordered(self._bills[home.home], _HOME_SUMS),
+            }
+            for home in self._homes
+        ]
+
+    def _count_moved(self, load: FlexibleLoad, day: int) -> None:
+        planned, dearest = load.day(day), highest_tou(self._rules.tou)
+        for slot, (before, after) in enumerate(zip(planned.nominal_wh, planned.moved_wh, strict=True)):
+            tou = tou_at(self._rules.tou, slot * SLOT_MINUTES)
+            self._moved["moved_wh"] += max(0, after - before)
+            self._moved["tariff_before_naud"] += before * tou
+            self._moved["tariff_after_naud"] += after * tou
+            if tou == dearest:
+                self._moved["dearest_before_wh"] += before
+                self._moved["dearest_after_wh"] += after
+        self._moved["discomfort_naud"] += planned.discomfort_naud
+
+    def _disutility(self) -> Json | None:
+        loads = [home.usage for home in self._homes if isinstance(home.usage, FlexibleLoad)]
+        if not loads:
+            return None
+        return {
+            "homes": len(loads),
+            "coefficient_uaud_per_kwh_per_kw": loads[0].coefficient,
+            "dearest_uaud_per_kwh": highest_tou(self._rules.tou),
+            **_ordered(self._moved, _MOVED_SUMS),
+        }
+
+
+_HOUR_SUMS = (
+    "use_wh",
+    "generation_wh",
+    "direct_wh",
+    "own_wh",
+    "p2p_wh",
+    "grid_wh",
+    "charged_wh",
+    "spill_wh",
+    "grid_charge_wh",
+)
+_MOVED_SUMS = (
+    "moved_wh",
+    "dearest_before_wh",
+    "dearest_after_wh",
+    "tariff_before_naud",
+    "tariff_after_naud",
+    "discomfort_naud",
+)
+
+
+def _ordered(sums: Mapping[str, int], names: Iterable[str]) -> dict[str, int]:
+    return {name: sums[name] for name in names}
+
+
+def _half_hours(day: DayRecord, battery_wh: dict[str, int], rules: Parameters) -> list[Json]:
+    """Prices and battery contents through a day; rounds are counted where they opened.
+
+    `battery_wh` holds prosumers' batteries as the day before left them, and is brought up to date.
+    """
+    rounds, contents = defaultdict(list), defaultdict(list)
+    for one in day.rounds:
+        rounds[(one.opened_min - 1) // SLOT_MINUTES].append(one)
+    for settled in day.settlements:
+        if settled.home in battery_wh:
+            contents[(settled.end_min - 1) // SLOT_MINUTES].append(settled)
+    rows: list[Json] = []
+    first = day.day * MINUTES_PER_DAY // SLOT_MINUTES
+    for slot in range(first, first + MINUTES_PER_DAY // SLOT_MINUTES):
+        moves = [(one.end_min, 0, one.home, one.battery_wh, False) for one in contents[slot]]
+        moves += [
+            (one.opened_min, 1, offer.home, offer.sold_wh, True)
+            for one in rounds[slot]
+            for offer in one.offers
+        ]
+        for _, _, home, energy_wh, sale in sorted(moves):
+            battery_wh[home] = battery_wh[home] - energy_wh if sale else energy_wh
+        p2p_wh = sum(one.request.p2p_energy_wh for one in rounds[slot])
+        paid = sum(one.request.p2p_amount_naud for one in rounds[slot])
+        count = len(rounds[slot])
+        rows.append(
+            {
+                "start_min": slot * SLOT_MINUTES,
+                "tou_uaud_per_kwh": tou_at(rules.tou, slot * SLOT_MINUTES % MINUTES_PER_DAY),
+                "suggested_uaud_per_kwh": sum(one.sell_price for one in rounds[slot]) // count
+                if count
+                else None,
+                "traded_uaud_per_kwh": paid // p2p_wh if p2p_wh else None,
+                "p2p_wh": p2p_wh,
+                "battery_mean_wh": sum(battery_wh.values()) // len(battery_wh) if battery_wh else 0,
+                "battery_min_wh": min(battery_wh.values(), default=0),
+                "battery_max_wh": max(battery_wh.values(), default=0),
+            }
+        )
+    return rows
+
+
+def _whole_day(rows: Sequence[Json]) -> Json:
+    """A day of half hours as one row."""
+    suggested = [one["suggested_uaud_per_kwh"] for one in rows if one["suggested_uaud_per_kwh"] is not None]
+    p2p_wh = sum(one["p2p_wh"] for one in rows)
+    paid = sum(one["p2p_wh"] * (one["traded_uaud_per_kwh"] or 0) for one in rows)
+    return {
+        "start_min": rows[0]["start_min"],
+        "tou_uaud_per_kwh": sum(one["tou_uaud_per_kwh"] for one in rows) // len(rows),
+        "suggested_uaud_per_kwh": sum(suggested) // len(suggested) if suggested else None,
+        "traded_uaud_per_kwh": paid // p2p_wh if p2p_wh else None,
+        "p2p_wh": p2p_wh,
+        "battery_mean_wh": sum(one["battery_mean_wh"] for one in rows) // len(rows),
+        "battery_min_wh": min(one["battery_min_wh"] for one in rows),
+        "battery_max_wh": max(one["battery_max_wh"] for one in rows),
+    }
 
 
 def _types(homes: Sequence[HomeSpec]) -> Json:

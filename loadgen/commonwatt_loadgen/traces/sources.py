@@ -92,10 +92,16 @@ class HalfHourly:
         return HalfHourly(np.roll(self.slots_mwh, -day * SLOTS_PER_DAY))
 
 
+def equation_one_w(
+    area_m2: float, efficiency: float, irradiance_w_per_m2: float, temperature_c: float
+) -> int:
+    """PV power by equation 1: area x efficiency x irradiance x (1 - 0.005 (temperature - 25)), at least 0 W."""
+    return max(0, round(area_m2 * efficiency * irradiance_w_per_m2 * (1 - 0.005 * (temperature_c - 25))))
+
+
 @dataclass(frozen=True)
 class EquationOnePv:
-    """PV power by equation 1 of the paper: P = area x efficiency x irradiance x (1 - 0.005 (temperature -
-    25)).
+    """PV power by equation 1 of the paper on a day like every other.
 
     Irradiance in W/m² and air temperature in °C are given by the hour. The float arithmetic ends here: what
     is metered is a whole number of W.
@@ -111,11 +117,9 @@ class EquationOnePv:
 
     def profile(self) -> HourlyProfile:
         """The powers as an hourly profile, negative ones cut to 0 W."""
-        powers = (
-            self.area_m2 * self.efficiency * sun * (1 - 0.005 * (warmth - 25))
-            for sun, warmth in zip(self.irradiance_w_per_m2, self.temperature_c, strict=True)
-        )
-        return HourlyProfile(tuple(max(0, round(power)) for power in powers))
+        hours = zip(self.irradiance_w_per_m2, self.temperature_c, strict=True)
+        powers = (equation_one_w(self.area_m2, self.efficiency, sun, warmth) for sun, warmth in hours)
+        return HourlyProfile(tuple(powers))
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,68 @@
+"""Simulations without a network: the chaincode's own rules in this process, day after day in bounded memory.
+
+Communities are independent of each other, so several of them use as many processes; the days of one follow each other.
+"""
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from typing import Any
+
+from commonwatt_chaincode.market.parameters import Parameters, changed
+
+from commonwatt_loadgen.inprocess import InProcessMarket
+from commonwatt_loadgen.simulate.options import SimulationOptions
+from commonwatt_loadgen.simulate.people import agents_of, as_they_live, draw_homes
+from commonwatt_loadgen.simulate.summary import Tally
+from commonwatt_loadgen.traces import TraceSet
+
+Json = dict[str, Any]
+DEFAULT_HOMES = 60
+
+
+def communities_in_process(
+    options: SimulationOptions, traces: TraceSet, communities: int, progress: Callable[[str, int, int], None]
+) -> list[Json]:
+    """The communities' summaries, the same whatever the number of processes."""
+    total = options.days
+    if communities == 1:
+        return [community_in_process(options, traces, 0, lambda done: progress(channel_of(0), done, total))]
+    summaries: dict[int, Json] = {}
+    with ProcessPoolExecutor(min(communities, os.cpu_count() or 1)) as processes:
+        runs = {
+            processes.submit(community_in_process, options, traces, place): place
+            for place in range(communities)
+        }
+        for run in as_completed(runs):
+            summaries[runs[run]] = run.result()
+            progress(channel_of(runs[run]), total, total)
+    return [summaries[place] for place in range(communities)]
+
+
+def community_in_process(
+    options: SimulationOptions,
+    traces: TraceSet,
+    place: int,
+    advance: Callable[[int], None] = lambda _: None,
+) -> Json:
+    """One community's days; `advance` is told the days that are done."""
+    rules = changed(Parameters(), options.parameter_changes())
+    home_ids = [f"home{number:03d}" for number in range(1, (options.homes or DEFAULT_HOMES) + 1)]
+    seed = options.seed + place
+    homes = as_they_live(options, draw_homes(options, home_ids, traces, seed), rules)
+    agents = agents_of(options, homes, rules, {}, seed)
+    market, tally = InProcessMarket(rules), Tally(homes, rules)
+    for day in range(options.days):
+        tally.add(market.run_day(agents, day))
+        advance(day + 1)
+    return {
+        "channel": channel_of(place),
+        "first_day": traces.first_day.isoformat(),
+        "first_round": 1,
+        **tally.summary(),
+    }
+
+
+def channel_of(place: int) -> str:
+    """What a community without a channel is called."""
+    return "in-process" if place == 0 else f"in-process-{place + 1}"

@@ -1,0 +1,57 @@
+"""The homes and agents of a community as the options want them, on a ledger or in this process alike."""
+
+from collections.abc import Mapping, Sequence
+
+from commonwatt_chaincode.market.battery import Account
+from commonwatt_chaincode.market.parameters import Parameters
+
+from commonwatt_loadgen.errors import UsageFault
+from commonwatt_loadgen.hems.agent import HomeAgent
+from commonwatt_loadgen.hems.community import HomeSpec, make_community
+from commonwatt_loadgen.hems.flexibility import with_flexible_consumers
+from commonwatt_loadgen.hems.noise import with_noise
+from commonwatt_loadgen.simulate.options import SimulationOptions
+from commonwatt_loadgen.traces import TraceSet
+
+_UAUD_PER_CENT = 10_000
+
+
+def draw_homes(
+    options: SimulationOptions, home_ids: Sequence[str], traces: TraceSet, seed: int
+) -> list[HomeSpec]:
+    """Homes with their types, noise and installations drawn; raises UsageFault where the traces cannot do."""
+    try:
+        homes = make_community(
+            traces,
+            list(home_ids),
+            prosumer_share_ppm=round(options.share_percent * 10_000),
+            storage_wh=options.storage_wh,
+            seed=seed,
+            strategies=list(options.strategies),
+        )
+    except ValueError as error:
+        raise UsageFault(str(error)) from error
+    return with_noise(homes, options.noise_percent, seed)
+
+
+def as_they_live(options: SimulationOptions, homes: list[HomeSpec], rules: Parameters) -> list[HomeSpec]:
+    """The homes with consumers' loads moved under the community's tariff, where the options want that."""
+    if options.disutility is None:
+        return homes
+    return with_flexible_consumers(homes, rules.tou, max(1, round(options.disutility * _UAUD_PER_CENT)))
+
+
+def agents_of(
+    options: SimulationOptions,
+    homes: Sequence[HomeSpec],
+    rules: Parameters,
+    accounts: Mapping[str, Account],
+    seed: int,
+) -> list[HomeAgent]:
+    """An agent per home that holds what its account holds; a home without one begins with an empty battery."""
+    agents = []
+    for home in homes:
+        agent = HomeAgent(home, rules, seed, forecast=options.forecast, battery_policy=options.battery)
+        agent.account = accounts.get(home.home, agent.account)
+        agents.append(agent)
+    return agents

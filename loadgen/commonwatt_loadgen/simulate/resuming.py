@@ -1,0 +1,180 @@
+"""Going on with an interrupted simulation to the results it would have had.
+
+The ledger is the record. All that a file must remember is where the simulation began (`unfinished.json`, written
+before the first round). A resumed run plays its agents from there again; what the ledger already holds is read instead
+of sent, so agents meet the same awards, and from the first step that is missing on everything is traded as ever.
+"""
+
+import asyncio
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from commonwatt_chaincode.market.battery import Account
+
+from commonwatt_loadgen.errors import UsageFault
+from commonwatt_loadgen.simulate.calls import OPERATOR, Argument, MarketCalls, Refused, Result
+from commonwatt_loadgen.simulate.preparation import Standing, parameters_of
+
+FILE = "unfinished.json"
+_AT_ONCE = 16
+_ALREADY_THERE = frozenset({"duplicate_request", "round_taken", "not_request_phase"})
+
+
+class Unfinished:
+    """The file beside the report that says how and where an unfinished simulation began."""
+
+    def __init__(self, path: Path, options: Mapping[str, Any]) -> None:
+        self._path = path
+        self._options = dict(options)
+        self._begun: dict[str, Any] = {}
+        self.other = False  # an interrupted simulation with other options is there
+        try:
+            content = json.loads(path.read_text("utf-8"))
+            if content["options"] == self._options:
+                self._begun = dict(content["begun"])
+            else:
+                self.other = True
+        except FileNotFoundError:
+            pass
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise UsageFault(f"{path} is damaged ({error}); delete it to begin with a new day") from error
+
+    def begun(self, channel: str) -> Mapping[str, Any] | None:
+        """Where the simulation of a channel began, if it has."""
+        return self._begun.get(channel)
+
+    def begin(self, channel: str, standing: Standing) -> None:
+        """Remember where a channel's simulation begins, before anything is traded."""
+        self._begun[channel] = {
+            "midnight_s": standing.midnight_s,
+            "last_round": standing.last_round,
+            "redundancy_wh": standing.redundancy_wh,
+            "accounts": {
+                home: [account.energy_wh, account.reserved_wh] for home, account in standing.accounts.items()
+            },
+        }
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        draft = self._path.with_suffix(".draft")
+        with draft.open("w", encoding="utf-8") as file:
+            json.dump({"options": self._options, "begun": self._begun}, file)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(self._path)
+
+    def finish(self) -> None:
+        """Forget it: the simulation is done and reported."""
+        self._path.unlink(missing_ok=True)
+
+
+@dataclass(frozen=True)
+class Held:
+    """What the ledger holds of a simulation: its rounds, how far homes are metered, and the market time."""
+
+    rounds: Mapping[int, Result]
+    metered_until: Mapping[str, int]
+    market_time: int
+
+
+async def resume(calls: MarketCalls, begun: Mapping[str, Any]) -> "tuple[Standing, ResumedCalls]":
+    """Where the simulation began, and calls that know what became of it since."""
+    described = await _settled(calls)
+    homes = list(begun["accounts"])
+    slots = asyncio.Semaphore(_AT_ONCE)
+
+    async def ask(transaction: str, argument: Argument) -> Result:
+        async with slots:
+            return await calls.evaluate(OPERATOR, transaction, argument)
+
+    numbers = range(begun["last_round"] + 1, described["last_round"] + 1)
+    rounds = await asyncio.gather(*(ask("get_round", {"round": number}) for number in numbers))
+    batteries = await asyncio.gather(*(ask("get_battery", {"home": home}) for home in homes))
+    held = Held(
+        rounds=dict(zip(numbers, rounds, strict=True)),
+        metered_until={one["home"]: one["metered_until"] or 0 for one in batteries},
+        market_time=described["market_time"],
+    )
+    standing = Standing(
+        rules=parameters_of(described["parameters"]),
+        midnight_s=begun["midnight_s"],
+        accounts={home: Account(*account) for home, account in begun["accounts"].items()},
+        last_round=begun["last_round"],
+        market_time=described["market_time"],
+        redundancy_wh=begun["redundancy_wh"],
+    )
+    return standing, ResumedCalls(calls, held, standing.last_round)
+
+
+async def _settled(calls: MarketCalls) -> Result:
+    """The channel once everything is committed that the interrupted run had sent.
+
+    A clock moved to where it stands changes nothing, but is ordered behind whatever was on its way.
+    """
+    while True:
+        described = await calls.evaluate(OPERATOR, "get_parameters", {})
+        try:
+            await calls.submit(OPERATOR, "advance_clock", {"at": described["market_time"]})
+        except Refused as refusal:
+            if refusal.code != "clock_runs_back":
+                raise
+            continue
+        return await calls.evaluate(OPERATOR, "get_parameters", {})
+
+
+class ResumedCalls:
+    """`MarketCalls` that answer from the ledger what is on it already; an empty answer says no more than that."""
+
+    def __init__(self, calls: MarketCalls, held: Held, last_round: int) -> None:
+        self._calls = calls
+        self._held = held
+        self._last_round = last_round
+
+    async def submit(self, user: str, transaction: str, argument: Argument) -> Result:
+        """See `MarketCalls`.
+
+        Raises:
+            Refused: the contract refused it.
+            UsageFault: the ledger went on otherwise than this simulation does.
+        """
+        if transaction == "open_round":
+            return await self._open(user, argument)
+        if transaction == "report_reading":
+            done = argument["interval_end"] <= self._held.metered_until[argument["home"]]
+        elif transaction == "advance_clock":
+            done = argument["at"] <= self._held.market_time
+        else:
+            held = self._held.rounds.get(argument.get("round", 0))
+            if held is not None and "result" in held:
+                return dict(held["result"]) if transaction == "close_round" else {}
+            if held is not None and transaction == "submit_request":
+                return await self._request(user, argument)
+            done = False
+        return {} if done else await self._calls.submit(user, transaction, argument)
+
+    async def evaluate(self, user: str, transaction: str, argument: Argument) -> Result:
+        """See `MarketCalls`."""
+        return await self._calls.evaluate(user, transaction, argument)
+
+    async def _open(self, user: str, argument: Argument) -> Result:
+        self._last_round += 1
+        number = self._last_round
+        opened = self._held.rounds.get(number)
+        if opened is None:
+            opened = await self._calls.submit(user, "open_round", argument)
+        if (opened["round"], opened["opened_at"]) != (number, argument["at"]):
+            raise UsageFault(
+                f"round {number} should open at market time {argument['at']}, but round {opened['round']} did at "
+                f"{opened['opened_at']}: somebody else has traded since. Delete {FILE} to begin with a new day"
+            )
+        return opened
+
+    async def _request(self, user: str, argument: Argument) -> Result:
+        try:
+            return await self._calls.submit(user, "submit_request", argument)
+        except Refused as refusal:
+            if refusal.code not in _ALREADY_THERE:
+                raise
+            return {}
