@@ -67,7 +67,7 @@ class Page:
     async def until(self, expression: str) -> None:
         """Wait until a JavaScript expression is true."""
         async with asyncio.timeout(WAIT_S):
-            while not await self.evaluate(expression):
+            while not await self.evaluate(expression):  # noqa: ASYNC110  the page is asked, it does not tell
                 await asyncio.sleep(0.1)
 
     async def resize(self, width: int, height: int = 900) -> None:
@@ -79,10 +79,14 @@ class Page:
             mobile=width < 600,
         )
 
-    async def screenshot(self, path: Path) -> None:
-        """The whole page, also what one would have to scroll to."""
+    async def screenshot(self) -> bytes:
+        """The whole page as PNG, also what one would have to scroll to."""
         answer = await self.call("Page.captureScreenshot", format="png", captureBeyondViewport=True)
-        path.write_bytes(base64.b64decode(answer["data"]))
+        return base64.b64decode(answer["data"])
+
+
+def _written(path: Path) -> str:
+    return path.read_text() if path.exists() else ""
 
 
 @asynccontextmanager
@@ -97,9 +101,9 @@ async def browse(address: str) -> AsyncIterator[Page]:
         try:
             port_file = Path(profile) / "DevToolsActivePort"
             async with asyncio.timeout(WAIT_S):
-                while not port_file.exists() or not port_file.read_text().strip():
+                while not _written(port_file):  # noqa: ASYNC110
                     await asyncio.sleep(0.05)
-            port = int(port_file.read_text().split()[0])
+            port = int(_written(port_file).split()[0])
             async with aiohttp.ClientSession() as session:
                 async with session.get(f"http://127.0.0.1:{port}/json") as answer:
                     target = next(entry for entry in await answer.json() if entry["type"] == "page")

@@ -1,0 +1,119 @@
+"""The watch's page in a real browser, at desk and phone width, while a network trades."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp import web
+from commonwatt_client import EndorseError, connect_network_file
+from commonwatt_network.down import down
+from commonwatt_network.topology import default_topology
+from commonwatt_network.up import up
+from commonwatt_network.watch.server import application
+from commonwatt_network.watch.watcher import Watcher
+
+from .chromium import browse, find_chromium
+
+MIDNIGHT = 1_700_000_000 // 86_400 * 86_400
+
+
+@contextmanager
+def quiet(_: str) -> Iterator[None]:
+    yield
+
+
+@pytest.fixture
+async def watched(tmp_path: Path) -> AsyncIterator[tuple[str, Path]]:
+    """The address of a watch, and the network.json of the embedded network that it watches."""
+    find_chromium()
+    directory = tmp_path / ".commonwatt"
+    try:
+        await up(directory, default_topology(homes=2), "embedded", quiet)
+        watcher = Watcher(directory)
+        async with watcher.running():
+            runner = web.AppRunner(application(watcher), access_log=None)
+            await runner.setup()
+            await web.TCPSite(runner, "127.0.0.1", 0).start()
+            yield f"http://127.0.0.1:{runner.addresses[0][1]}", watcher.layout.network_file
+            await runner.cleanup()
+    finally:
+        down(directory)
+
+
+async def trade(network_file: Path) -> None:
+    """One round in which home001 asks for 500 Wh, home002 has nothing to offer, and the grid delivers."""
+
+    async def submit(user: str, name: str, **argument: Any) -> Any:
+        async with connect_network_file(network_file, "newtown", user) as gateway:
+            contract = gateway.get_network("newtown").get_contract("market")
+            return json.loads(await contract.submit_transaction(name, json.dumps(argument)))
+
+    for number in (1, 2):
+        home, salt = f"home{number:03d}", "00" * 8
+        meter = sha256(bytes.fromhex(salt) + f"newtown-meter{number:03d}".encode()).hexdigest()
+        await submit(
+            "operator", "register_home", home=home, home_class="consumer", meter_salt=salt, meter_hash=meter
+        )
+    opened = await submit("operator", "open_round", at=MIDNIGHT + 600)
+    await submit(
+        "home001",
+        "submit_request",
+        round=opened["round"],
+        home="home001",
+        energy_wh=500,
+        interval_start=MIDNIGHT,
+    )
+    with pytest.raises(EndorseError, match="unknown_round"):
+        await submit(
+            "home001", "submit_request", round=99, home="home001", energy_wh=1, interval_start=MIDNIGHT
+        )
+    await submit("operator", "close_round", round=opened["round"], at=opened["closes_at"])
+
+
+async def test_the_page_follows_the_market(watched: tuple[str, Path], tmp_path: Path) -> None:
+    address, network_file = watched
+    async with browse(address) as page:
+        await page.resize(1280)
+        await page.until("document.documentElement.dataset.ready === 'yes'")
+        await trade(network_file)
+        await page.until("document.body.innerText.includes('refused: unknown_round')")
+        await page.until("document.body.innerText.includes('0.5 kWh\\nbought from the grid')")
+        text = await page.evaluate("document.body.innerText")
+        assert "Channel newtown" in text
+        assert "ordered by orderer0" in text
+        assert "days left" in text
+        for width in (1280, 390):
+            await page.resize(width)
+            assert await page.evaluate("document.documentElement.scrollWidth") <= width, "nothing sticks out"
+            picture = await page.screenshot()
+            assert picture.startswith(b"\x89PNG")
+            await asyncio.to_thread((tmp_path / f"watch-{width}.png").write_bytes, picture)
+        assert await page.evaluate("document.querySelector('svg').getAttribute('aria-label')")
+        assert page.problems == []
+
+
+async def test_prometheus_reads_the_same_figures(watched: tuple[str, Path]) -> None:
+    address, network_file = watched
+    await trade(network_file)
+    wanted = {
+        'commonwatt_market_grid_energy_wh_total{channel="newtown"} 500',
+        'commonwatt_market_rounds_cleared_total{channel="newtown"} 1',
+        'commonwatt_market_homes{channel="newtown"} 2',
+        'commonwatt_refusals_total{channel="newtown",code="unknown_round"} 1',
+    }
+    async with aiohttp.ClientSession() as session, asyncio.timeout(20):
+        while True:
+            async with session.get(f"{address}/metrics") as answer:
+                lines = set((await answer.text()).splitlines())
+            if wanted <= lines:
+                break
+            await asyncio.sleep(0.2)
+    assert 'commonwatt_node_up{node="peer0.grid",kind="peer",organization="grid"} 1' in lines
