@@ -68,14 +68,23 @@ def due(nodes: Nodes, topology: Topology, cut_off: str = "") -> list[Renewal]:
         if left and (min(left) < limit or renewal.key == cut_off):
             keys = "with new keys" if topology.certificates.new_keys else "with the keys they have"
             found.append(replace(renewal, manner=f"{keys}: {_days(min(left))} left"))
-    by_certificate = {node.name for node in nodes.orderers} if topology.orderers.consensus == "bft" else set()
-    for renewal in found:
-        if renewal.owner in by_certificate:
-            raise UsageError(
-                f"{renewal.words}: BFT's channels name their orderers by whole certificates, which this command does "
-                "not change; say certificates: {renew_before_days: 0} and renew them by a configuration update"
-            )
+    _refuse(nodes, topology, {renewal.owner for renewal in found})
     return found
+
+
+def _refuse(nodes: Nodes, topology: Topology, owners: set[str]) -> None:
+    """Raise UsageError for orderers whose certificates cannot be renewed as the topology wants it."""
+    orderers = [node.name for node in nodes.orderers if node.name in owners]
+    if orderers and topology.orderers.consensus == "bft":
+        raise UsageError(
+            f"the certificates of {', '.join(orderers)} expire soon, but BFT's channels name their orderers by whole "
+            "certificates, which this command does not change; renew them by a configuration update of your own"
+        )
+    if orderers and topology.certificates.new_keys and len(nodes.orderers) == 1:
+        raise UsageError(
+            f"{orderers[0]} is the only orderer: a Raft leader hands over before its key changes, and nobody is there "
+            "to take over; say new_keys: false, or add orderers first"
+        )
 
 
 async def renew(site: Site, renewal: Renewal) -> None:
