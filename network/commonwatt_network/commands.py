@@ -26,7 +26,7 @@ from commonwatt_network.topology import (
     load_topology,
     sample_topologies,
 )
-from commonwatt_network.watch.command import watch
+from commonwatt_network.watch.command import monitoring, watch
 
 DirectoryOption = Annotated[
     Path | None,
@@ -48,6 +48,7 @@ def register(app: typer.Typer) -> None:
     app.command("fabric")(fabric)
     explain_command.register(app)
     app.command("watch")(watch)
+    network_app.command("monitoring")(monitoring)
     org_commands.register(app)
     consortium_commands.register(app)
     from commonwatt_network.change import commands as change_commands  # which uses this module's options

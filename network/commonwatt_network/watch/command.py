@@ -42,3 +42,23 @@ def watch(
         ) from error
     except KeyboardInterrupt:
         out.print("stopped watching; the network goes on")
+
+
+def monitoring(
+    output: Annotated[Path, typer.Option(help="The folder to write to.")],
+    directory: Annotated[
+        Path | None, typer.Option("--directory", envvar="COMMONWATT_DIRECTORY", help="The network's folder.")
+    ] = None,
+) -> None:
+    """Write Prometheus' configuration and a Grafana dashboard for the network."""
+    from commonwatt_network import monitoring as rendering
+    from commonwatt_network.layout import Layout
+    from commonwatt_network.state import read_state
+
+    layout = Layout(directory or default_directory())
+    state = read_state(layout)
+    if state is None:
+        raise UsageError(f"there is no network in {layout.directory}; start one with `make network-up`")
+    files = rendering.render(state.nodes(layout), state.backend)
+    rendering.write(output, files)
+    out.print(f"wrote {', '.join(files)} to {output}; the market's figures come from `commonwatt watch`")
