@@ -26,6 +26,8 @@ def simulation_report(summary: Json) -> str:
         f"{first['homes'] and max(home['storage_wh'] for home in first['homes']):,} Wh battery, traded for "
         f"{run['days']} {'day' if run['days'] == 1 else 'days'} from {run['first_day']} (seed {run['seed']})."
     )
+    if run["backend"] == "in-process":
+        lead += " The chaincode's own rules ran in one process, without a network."
     if summary["performance"]:
         lead += f" Every step was a transaction on the {run['backend']} network “{run['network']}”."
     footer = [
@@ -67,6 +69,69 @@ def _tiles(summary: Json) -> list[Tile]:
 
 def _community_sections(community: Json, key: str, name: str) -> list[Section]:
     of = f" in {name}" if name else ""
+    return [*_market_sections(community, key, of), *_household_sections(community, of)]
+
+
+def _household_sections(community: Json, of: str) -> list[Section]:
+    """What moved loads and batteries charged from the grid came to, where there were any."""
+    sections = []
+    moved = community["disutility"]
+    if moved:
+        cents = moved["coefficient_uaud_per_kwh_per_kw"] / 10_000
+        gained = moved["tariff_before_naud"] - moved["tariff_after_naud"] - moved["discomfort_naud"]
+        sections.append(
+            Section(
+                f"What moving loads changed{of}",
+                f"{moved['homes']} consumers moved {moved['moved_wh'] / 1000:,.1f} kWh within their days, at "
+                f"{cents:g} c/kWh of discomfort per kW. Without a market the tariff alone would have rewarded "
+                f"them with {gained / NAUD_PER_AUD:,.2f} AUD after discomfort.",
+                tables=[_moved_table(moved)],
+            )
+        )
+    totals = community["totals"]
+    if totals["grid_charge_wh"]:
+        paid = totals["grid_charge_amount_naud"]
+        sections.append(
+            Section(
+                f"Grid energy stored{of}",
+                f"Batteries took {totals['grid_charge_wh'] / 1000:,.1f} kWh from the grid in its cheapest band, for "
+                f"{paid / NAUD_PER_AUD:,.2f} AUD; it is part of prosumers' bills.",
+                tables=[_stored_table(community)],
+            )
+        )
+    return sections
+
+
+def _moved_table(moved: Json) -> Table:
+    dearest = f"use at {moved['dearest_uaud_per_kwh'] / 10_000:g} c/kWh, kWh"
+    rows: list[list[Any]] = [
+        [dearest, moved["dearest_before_wh"] / 1000, moved["dearest_after_wh"] / 1000],
+        [
+            "all use at the grid's tariff, AUD",
+            _aud(moved["tariff_before_naud"]),
+            _aud(moved["tariff_after_naud"]),
+        ],
+        ["discomfort, AUD", 0.0, _aud(moved["discomfort_naud"])],
+    ]
+    return Table(["consumers", "as they would have lived", "as they did"], rows)
+
+
+def _stored_table(community: Json) -> Table:
+    rows: list[list[Any]] = [
+        [
+            one["home"],
+            one["grid_charge_wh"] / 1000,
+            _aud(one["grid_charge_amount_naud"]),
+            one["own_wh"] / 1000,
+            one["sold_wh"] / 1000,
+        ]
+        for one in community["homes"]
+        if one["grid_charge_wh"]
+    ]
+    return Table(["home", "charged from the grid, kWh", "for, AUD", "own use, kWh", "sold, kWh"], rows)
+
+
+def _market_sections(community: Json, key: str, of: str) -> list[Section]:
     return [
         Section(
             f"Who paid what{of}",

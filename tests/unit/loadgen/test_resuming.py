@@ -1,0 +1,119 @@
+"""A simulation interrupted anywhere goes on to the very results it would have had."""
+
+import asyncio
+from datetime import date
+
+import pytest
+from commonwatt_chaincode.market.parameters import Parameters, changed
+from commonwatt_loadgen.errors import UsageFault
+from commonwatt_loadgen.inprocess import InProcessMarket
+from commonwatt_loadgen.records import DayRecord
+from commonwatt_loadgen.simulate.onledger import OnLedgerMarket
+from commonwatt_loadgen.simulate.options import SimulationOptions
+from commonwatt_loadgen.simulate.people import agents_of, as_they_live, draw_homes
+from commonwatt_loadgen.simulate.preparation import prepare
+from commonwatt_loadgen.simulate.resuming import Unfinished, resume
+
+METERS = {f"home{number:03d}": f"meter-{number}" for number in range(1, 9)}
+SEED = 4
+OPTIONS = SimulationOptions(
+    days=2,
+    share_percent=50,
+    strategies=("suggested", "shading"),
+    storage_wh=9000,
+    noise_percent=15,
+    disutility=25,
+    storage_from_grid=True,
+)
+
+
+class Killed(Exception):
+    """The process died here."""
+
+
+class Mortal:
+    """`MarketCalls` that die after some submissions, some of them committed without anybody being told."""
+
+    def __init__(self, calls, lives: int) -> None:
+        self.calls = calls
+        self.lives = lives
+
+    async def submit(self, user, transaction, argument):
+        if self.lives <= 0:
+            raise Killed
+        self.lives -= 1
+        result = await self.calls.submit(user, transaction, argument)
+        if self.lives <= 0:
+            raise Killed
+        return result
+
+    async def evaluate(self, user, transaction, argument):
+        return await self.calls.evaluate(user, transaction, argument)
+
+
+def living(rules):
+    traces, _ = OPTIONS.trace_set()
+    return as_they_live(OPTIONS, draw_homes(OPTIONS, list(METERS), traces, SEED), rules)
+
+
+def in_process() -> list[DayRecord]:
+    rules = changed(Parameters(), OPTIONS.parameter_changes())
+    agents = agents_of(OPTIONS, living(rules), rules, {}, SEED)
+    market = InProcessMarket(rules)
+    return [market.run_day(agents, day) for day in range(OPTIONS.days)]
+
+
+async def trade(calls, standing) -> list[DayRecord]:
+    agents = agents_of(OPTIONS, living(standing.rules), standing.rules, standing.accounts, SEED)
+    market = OnLedgerMarket(calls, standing.rules, standing.midnight_s, redundancy_wh=standing.redundancy_wh)
+    return [await market.run_day(agents, day) for day in range(OPTIONS.days)]
+
+
+async def test_an_interrupted_simulation_comes_to_the_same_results(memory_calls, tmp_path):
+    expected = in_process()
+    assert any(one.grid_charge_wh for day in expected for one in day.settlements)
+    assert sum(len(one.fills) for day in expected for one in day.rounds) > 20
+    calls = memory_calls(METERS, 3)
+    unfinished = Unfinished(tmp_path / "unfinished.json", {"seed": SEED})
+    standing = await prepare(
+        calls, "newtown", living(Parameters()), METERS, date(2012, 11, 1), OPTIONS.parameter_changes()
+    )
+    unfinished.begin("newtown", standing)
+    for lives in (1, 40, 333, 511):
+        trader = calls
+        if lives > 1:
+            again = Unfinished(tmp_path / "unfinished.json", {"seed": SEED}).begun("newtown")
+            standing, trader = await resume(calls, again)
+            trader._calls = Mortal(calls, lives)
+        else:
+            trader = Mortal(calls, lives)
+        with pytest.raises(Killed):
+            await trade(trader, standing)
+        await asyncio.sleep(0)
+    standing, trader = await resume(calls, again)
+    before = dict(calls.committed)
+    assert await trade(trader, standing) == expected
+    assert calls.committed["open_round"] == sum(len(day.rounds) for day in expected)
+    assert before["open_round"] > 100  # it did go on rather than begin again
+
+
+async def test_a_ledger_that_went_on_otherwise_is_not_continued(memory_calls, tmp_path):
+    calls = memory_calls(METERS, 3)
+    standing = await prepare(calls, "newtown", living(Parameters()), METERS, date(2012, 11, 1), {})
+    unfinished = Unfinished(tmp_path / "unfinished.json", {"seed": SEED})
+    unfinished.begin("newtown", standing)
+    await calls.submit("operator", "open_round", {"minute": 600, "at": standing.midnight_s + 7})
+    standing, trader = await resume(calls, unfinished.begun("newtown"))
+    with pytest.raises(UsageFault, match="somebody else has traded"):
+        await trade(trader, standing)
+
+
+def test_other_options_do_not_continue(tmp_path):
+    path = tmp_path / "unfinished.json"
+    path.write_text('{"options": {"seed": 1}, "begun": {"newtown": {}}}')
+    assert Unfinished(path, {"seed": 2}).other
+    assert Unfinished(path, {"seed": 2}).begun("newtown") is None
+    assert Unfinished(path, {"seed": 1}).begun("newtown") == {}
+    path.write_text("{")
+    with pytest.raises(UsageFault, match="damaged"):
+        Unfinished(path, {"seed": 1})
