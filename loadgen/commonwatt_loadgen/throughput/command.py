@@ -3,19 +3,25 @@
 import json
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from commonwatt_client import ClientError
 
-from commonwatt_loadgen.errors import UsageFault
+from commonwatt_loadgen.errors import IncompleteRun, UsageFault
 from commonwatt_loadgen.simulate.calls import Refused
 from commonwatt_loadgen.throughput.knee import find_knee
+from commonwatt_loadgen.throughput.live import LivePage
+from commonwatt_loadgen.throughput.options import LoadOptions
 from commonwatt_loadgen.throughput.report import load_report
-from commonwatt_loadgen.throughput.run import IncompleteRun, LoadOptions, load
+from commonwatt_loadgen.throughput.run import load, make_ready, run, schedule
 
 Json = dict[str, Any]
+
+_FOR_A_SEARCH = 300_000  # transactions that a search for the knee may send in all
 
 Rate = Annotated[
     str,
@@ -25,11 +31,20 @@ Rate = Annotated[
 ]
 Duration = Annotated[float, typer.Option(envvar="DURATION", help="seconds")]
 Workers = Annotated[int, typer.Option(envvar="WORKERS", help="generator processes")]
+InFlight = Annotated[int, typer.Option(envvar="IN_FLIGHT", help="closed loop: so many at once; 0: open loop")]
 P95 = Annotated[float, typer.Option(envvar="P95", help="threshold: 95th percentile of latency, seconds")]
 Errors = Annotated[
     float, typer.Option(envvar="ERRORS", help="threshold: transactions not committed, percent")
 ]
 Timeout = Annotated[float, typer.Option(help="deadline of each phase, seconds")]
+Seed = Annotated[int, typer.Option(envvar="SEED", help="draws Poisson arrivals")]
+Budget = Annotated[float, typer.Option(envvar="BUDGET", help="no step begins after so many seconds")]
+Dask = Annotated[
+    str | None,
+    typer.Option(envvar="DASK", help="a Dask scheduler (tcp://host:8786) whose workers are the generators"),
+]
+Ui = Annotated[bool, typer.Option("--ui", envvar="UI", help="show a live page while the test runs")]
+UiPort = Annotated[int, typer.Option(envvar="UI_PORT", help="where the page is served; 0: any free port")]
 Out = Annotated[Path, typer.Option(help="where summary.json and report.html go")]
 NetworkPath = Annotated[
     Path | None, typer.Option(help="the network to load; default: that of the folder here")
@@ -40,20 +55,34 @@ def load_command(
     rate: Rate = "constant:50",
     duration: Duration = 30.0,
     workers: Workers = 1,
-    in_flight: Annotated[
-        int, typer.Option(envvar="IN_FLIGHT", help="closed loop: so many at once; 0: open loop")
-    ] = 0,
+    in_flight: InFlight = 0,
     p95: P95 = 2.0,
     errors: Errors = 0.1,
     timeout: Timeout = 30.0,
-    seed: Annotated[int, typer.Option(envvar="SEED", help="draws Poisson arrivals")] = 1,
+    seed: Seed = 1,
+    dask: Dask = None,
+    ui: Ui = False,
+    ui_port: UiPort = 0,
     out: Out = Path("out/load"),
     network_file: NetworkPath = None,
 ) -> None:
-    """Load the network that is up; exit code 1 where a threshold is missed or the run is incomplete."""
-    options = LoadOptions(rate, duration, workers, in_flight, timeout, p95, errors, seed, out, network_file)
-    summary = _guarded("load", lambda: load(options))
-    _write(out, summary, load_report(summary))
+    """Load every community of the network that is up; exit code 1 where a threshold is missed."""
+    options = LoadOptions(
+        rate, duration, workers, in_flight, timeout, p95, errors, seed, network_file, dask or None
+    )
+
+    def watched() -> Json:
+        options.check()
+        with LivePage(ui_port) if ui else nullcontext() as page:
+            if page:
+                print(f"live: {page.url}", flush=True)
+            summary = load(options, page)
+            if page:
+                page.finished(summary["passed"])
+        return summary
+
+    summary = _guarded("load", watched)
+    _write("load", out, summary, load_report(summary))
     total = summary["latency_ms"].get("total", {})
     print(
         f"{summary['outcomes']['committed']:,} of {summary['planned']:,} committed, "
@@ -61,6 +90,10 @@ def load_command(
         f"p95 {total.get('p95', 0):.0f} ms; generator {summary['generator']['cpu_percent_of_a_core']:.0f} % of a core, "
         f"lag p99 {summary['generator']['lag_p99_ms']:.1f} ms"
     )
+    if summary["generator"]["was_the_limit"]:
+        print(
+            "the generator was the limit, not the network: use more WORKERS, or a machine that is less busy"
+        )
     for one in summary["thresholds"]:
         print(f"{one['name']} {one['value']} ({one['limit']}): {'met' if one['met'] else 'NOT MET'}")
     print(f"report: {out / 'report.html'}")
@@ -73,28 +106,51 @@ def load_max_command(
     workers: Workers = 1,
     p95: P95 = 2.0,
     errors: Errors = 0.1,
-    timeout: Timeout = 30.0,
+    timeout: Timeout = 10.0,
+    budget: Budget = 240.0,
     out: Out = Path("out/load-max"),
     network_file: NetworkPath = None,
 ) -> None:
     """Find the highest rate whose latency and errors stay within their thresholds."""
-    options = LoadOptions(
-        "constant:1", duration, workers, 0, timeout, p95, errors, out=out, network_file=network_file
-    )
-    found = _guarded("load-max", lambda: find_knee(options, load, print))
+    options = LoadOptions("constant:1", duration, workers, 0, timeout, p95, errors, network_file=network_file)
+
+    def search() -> Json:
+        schedule(options)
+        ready = make_ready(options, _FOR_A_SEARCH)
+        sent = 0
+
+        def step(rate: float) -> Json:
+            nonlocal sent
+            now = replace(options, rate=f"constant:{rate:g}")
+            times = schedule(now)
+            first, sent = sent, sent + len(times)
+            return run(now, ready, times, first=first)
+
+        return find_knee(step, lambda line: print(line, flush=True), budget)
+
+    found = _guarded("load-max", search)
     best = max(
         (step for step in found["steps"] if step["passed"]), key=lambda step: step["rate"], default=None
     )
     shown = (best or found["steps"][-1])["summary"]
-    _write(out, found, load_report(shown))
-    print(f"the knee: {found['knee_per_s']:g} tx/s; report of that step: {out / 'report.html'}")
+    _write("load-max", out, found, load_report(shown))
+    limits = {
+        "network": "the network's limit",
+        "generator": "the generator's limit, not the network's: use more WORKERS",
+        "time": f"as far as {budget:g} s went",
+        "search": "no rate failed",
+    }
+    print(
+        f"the knee: {found['knee_per_s']:g} tx/s ({limits[found['limited_by']]}); generator there "
+        f"{shown['generator']['cpu_percent_of_a_core']:.0f} % of a core; report of that step: {out / 'report.html'}"
+    )
     if best is None:
         raise typer.Exit(1)
 
 
-def _guarded(verb: str, run: Callable[[], Json]) -> Json:
+def _guarded(verb: str, action: Callable[[], Json]) -> Json:
     try:
-        return run()
+        return action()
     except UsageFault as fault:
         sys.stderr.write(f"commonwatt {verb}: {fault}\n")
         raise typer.Exit(2) from fault
@@ -103,7 +159,13 @@ def _guarded(verb: str, run: Callable[[], Json]) -> Json:
         raise typer.Exit(1) from error
 
 
-def _write(out: Path, summary: Json, html: str) -> None:
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "summary.json").write_text(json.dumps(summary, indent=1, ensure_ascii=False) + "\n", "utf-8")
-    (out / "report.html").write_text(html, "utf-8")
+def _write(verb: str, out: Path, summary: Json, html: str) -> None:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        (out / "summary.json").write_text(json.dumps(summary, indent=1, ensure_ascii=False) + "\n", "utf-8")
+        (out / "report.html").write_text(html, "utf-8")
+    except OSError as error:
+        sys.stderr.write(
+            f"commonwatt {verb}: {out} cannot be written: {error.strerror}; name another with --out\n"
+        )
+        raise typer.Exit(2) from error

@@ -1,4 +1,4 @@
-"""What peers and orderers say of themselves in Prometheus' text format: heights, transactions, time spent committing."""
+"""What peers and orderers say of themselves as Prometheus text: heights, transactions, time spent committing."""
 
 import re
 import urllib.error
@@ -50,7 +50,7 @@ def operations_addresses(content: Mapping[str, Any]) -> dict[str, str]:
 def scrape(address: str) -> dict[str, Any] | None:
     """What the node at `address` (host:port) says now; None where it does not answer in a second."""
     try:
-        with urllib.request.urlopen(f"http://{address}/metrics", timeout=_TIMEOUT_S) as answer:  # noqa: S310
+        with urllib.request.urlopen(f"http://{address}/metrics", timeout=_TIMEOUT_S) as answer:
             return parse_metrics(answer.read().decode("utf-8", "replace"))
     except (OSError, urllib.error.URLError, ValueError):
         return None

@@ -36,7 +36,7 @@ def load_report(summary: Json) -> str:
         f"{'worker' if run['workers'] == 1 else 'workers'}, on the {run['backend']} network “{run['network']}”."
     )
     limit = (
-        "The generator itself was the limit: use more workers."
+        "The generator itself was the limit, not the network: use more workers."
         if generator["was_the_limit"]
         else "It kept its schedule."
     )
@@ -44,7 +44,7 @@ def load_report(summary: Json) -> str:
         Section(
             "Outcomes",
             "Only committed transactions count as throughput.",
-            tables=[_thresholds(summary), _outcomes(summary)],
+            tables=[_thresholds(summary), _outcomes(summary), *_communities(summary)],
         ),
         Section(
             "Latency",
@@ -62,6 +62,14 @@ def load_report(summary: Json) -> str:
                     _resources(summary, "cpu_percent", "Processor time", "% of a core"),
                     _resources(summary, "memory_mb", "Memory", "MB"),
                 ],
+            )
+        )
+    if summary["nodes"]:
+        sections.append(
+            Section(
+                "What peers and orderers said",
+                "From each node's own /metrics, on the same time axis.",
+                figures=_nodes(summary),
             )
         )
     footer = ["Every field of summary.json is explained in its own `definitions`."]
@@ -87,10 +95,21 @@ def _outcomes(summary: Json) -> Table:
     return Table(["outcome", "transactions", "meaning", "first seen"], rows)
 
 
+def _communities(summary: Json) -> list[Table]:
+    """One row per community, where there are several."""
+    if len(summary["communities"]) < 2:
+        return []
+    rows: list[list[Cell]] = [
+        [channel, one["committed_per_s"], *one["outcomes"].values()]
+        for channel, one in summary["communities"].items()
+    ]
+    return [Table(["community", "committed/s", *summary["outcomes"]], rows)]
+
+
 def _latencies(summary: Json) -> Table:
     phases = summary["latency_ms"]
     headers = list(next(iter(phases.values()), {}))
-    meanings = summary["definitions"]
+    meanings = summary["definitions"]["latency_ms"]
     rows: list[list[Cell]] = [
         [f"{name}: {meanings[name]}", *(values[header] for header in headers)]
         for name, values in phases.items()
@@ -112,6 +131,13 @@ def _rates(summary: Json) -> Figure:
         color=BATTERY_COLOUR,
         label="committed",
     )
+    axes.step(
+        [row[0] for row in rows],
+        [row[3] for row in rows],
+        where="post",
+        color=NEIGHBOUR_COLOUR,
+        label="not committed",
+    )
     axes.set_ylim(bottom=0)
     axes.set_xlabel("second")
     axes.set_ylabel("transactions/s")
@@ -123,7 +149,7 @@ def _rates(summary: Json) -> Figure:
         "By the second in which a transaction was due, and in which its commit was known.",
         "",
         svg_of(drawing, "rates", "Transactions per second: intended and committed"),
-        Table(["second", "intended", "committed"], [row[:3] for row in rows]),
+        Table(["second", "intended", "committed", "not committed"], [row[:4] for row in rows]),
     )
 
 
@@ -131,7 +157,7 @@ def _longest(summary: Json) -> Figure:
     rows = summary["seconds"]
     drawing = canvas()
     axes = drawing.subplots()
-    axes.step([row[0] for row in rows], [row[3] for row in rows], where="post", color=NEIGHBOUR_COLOUR)
+    axes.step([row[0] for row in rows], [row[4] for row in rows], where="post", color=NEIGHBOUR_COLOUR)
     axes.set_ylim(bottom=0)
     axes.set_xlabel("second")
     axes.set_ylabel("ms")
@@ -142,20 +168,61 @@ def _longest(summary: Json) -> Figure:
         "From the intended send time, by the second in which the transaction was due.",
         "",
         svg_of(drawing, "longest", "Longest latency by second"),
-        Table(["second", "longest, ms"], [[row[0], row[3]] for row in rows]),
+        Table(["second", "longest, ms"], [[row[0], row[4]] for row in rows]),
     )
 
 
 def _resources(summary: Json, field: str, title: str, unit: str) -> Figure:
-    samples = summary["resources"]
-    names = list(dict.fromkeys(one["process"] for one in samples))
+    samples = [(one["process"], one["at_s"], one[field]) for one in summary["resources"]]
+    return _lines(field.replace("_", "-"), title, "One line per process.", "process", unit, samples)
+
+
+def _nodes(summary: Json) -> list[Figure]:
+    heights = [
+        (f"{one['node']}, {channel}" if len(one["heights"]) > 1 else one["node"], one["at_s"], height)
+        for one in summary["nodes"]
+        for channel, height in one["heights"].items()
+    ]
+    figures = []
+    if heights:
+        figures.append(_lines("heights", "Blocks", "Height of each ledger.", "node", "blocks", heights))
+    for field, title, unit in (
+        ("proposals", "Proposals received", "proposals/s"),
+        ("transactions", "Transactions validated", "transactions/s"),
+        ("block_processing_s", "Time spent on committing blocks", "s/s"),
+    ):
+        if samples := _growth(summary["nodes"], field):
+            figures.append(
+                _lines(field.replace("_", "-"), title, "One line per node.", "node", unit, samples)
+            )
+    return figures
+
+
+def _growth(nodes: list[Json], field: str) -> list[tuple[str, float, float]]:
+    """By how much a counter of each node grew per second, between one sample and the next."""
+    before: dict[str, Json] = {}
+    samples = []
+    for one in nodes:
+        if field not in one:
+            continue
+        last = before.get(one["node"])
+        if last and one["at_s"] > last["at_s"]:
+            per_s = (one[field] - last[field]) / (one["at_s"] - last["at_s"])
+            samples.append((one["node"], one["at_s"], round(per_s, 3)))
+        before[one["node"]] = one
+    return samples
+
+
+def _lines(
+    key: str, title: str, caption: str, who: str, unit: str, samples: list[tuple[str, float, float]]
+) -> Figure:
+    """One line per name over the seconds of the run."""
     drawing = canvas()
     axes = drawing.subplots()
-    for place, name in enumerate(names):
-        mine = [one for one in samples if one["process"] == name]
+    for place, name in enumerate(dict.fromkeys(one[0] for one in samples)):
         axes.plot(
-            [one["at_s"] for one in mine],
-            [one[field] for one in mine],
+            [at_s for whose, at_s, _ in samples if whose == name],
+            [value for whose, _, value in samples if whose == name],
             color=CYCLE[place % len(CYCLE)],
             label=name,
         )
@@ -164,13 +231,5 @@ def _resources(summary: Json, field: str, title: str, unit: str) -> Figure:
     axes.set_ylabel(unit)
     axes.grid(axis="y", alpha=0.25)
     axes.legend(frameon=False, fontsize=8)
-    rows: list[list[Cell]] = [[one["process"], one["at_s"], one[field]] for one in samples]
-    key = field.replace("_", "-")
-    return Figure(
-        key,
-        title,
-        "One line per process.",
-        "",
-        svg_of(drawing, key, title),
-        Table(["process", "s", unit], rows),
-    )
+    rows: list[list[Cell]] = [list(one) for one in samples]
+    return Figure(key, title, caption, "", svg_of(drawing, key, title), Table([who, "s", unit], rows))

@@ -7,7 +7,6 @@ from commonwatt_loadgen.errors import UsageFault
 from commonwatt_loadgen.throughput.arrivals import intended_times
 from commonwatt_loadgen.throughput.knee import find_knee
 from commonwatt_loadgen.throughput.outcomes import classify_error
-from commonwatt_loadgen.throughput.run import LoadOptions
 
 
 def test_shapes():
@@ -79,24 +78,45 @@ def test_outcomes_are_told_apart(error, outcome):
     assert classify_error(error) == outcome
 
 
+def step_summary(rate: float, capacity: float, generator_limit: float = 1e9):
+    fits = rate <= capacity
+    return {
+        "passed": fits,
+        "committed_per_s": min(rate, capacity),
+        "latency_ms": {"total": {"p95": 20.0 if fits else 9000.0}},
+        "generator": {"was_the_limit": rate > generator_limit, "cpu_percent_of_a_core": 20.0},
+    }
+
+
 @pytest.mark.parametrize("capacity", [35, 150, 1000])
 def test_the_knee_is_found(capacity):
-    def run(options: LoadOptions):
-        rate = float(options.rate.removeprefix("constant:"))
-        fits = rate <= capacity
-        return {
-            "passed": fits,
-            "committed_per_s": min(rate, capacity),
-            "latency_ms": {"total": {"p95": 20.0 if fits else 9000.0}},
-        }
-
-    found = find_knee(LoadOptions(), run, lambda _: None)
+    found = find_knee(lambda rate: step_summary(rate, capacity), lambda _: None)
     assert capacity * 0.9 <= found["knee_per_s"] <= capacity
+    assert found["limited_by"] == "network"
     assert len(found["steps"]) < 16
 
 
 def test_a_network_that_takes_nothing_has_no_knee():
-    found = find_knee(
-        LoadOptions(), lambda _: {"passed": False, "committed_per_s": 0.0, "latency_ms": {}}, lambda _: None
-    )
+    found = find_knee(lambda rate: step_summary(rate, 0), lambda _: None)
     assert found["knee_per_s"] == 0
+    assert len(found["steps"]) == 1
+
+
+def test_a_knee_that_is_the_generators_own_is_said_so():
+    told = []
+    found = find_knee(lambda rate: step_summary(rate, 100, generator_limit=100), told.append)
+    assert found["limited_by"] == "generator"
+    assert "the generator was the limit" in told[-1]
+
+
+def test_the_search_ends_when_its_time_is_spent():
+    clock = iter(range(0, 10_000, 10))
+    found = find_knee(lambda rate: step_summary(rate, 1e9), lambda _: None, 35, lambda: float(next(clock)))
+    assert found["limited_by"] == "time"
+    assert len(found["steps"]) == 3
+
+
+def test_the_search_ends_where_no_rate_fails():
+    found = find_knee(lambda rate: step_summary(rate, 1e9), lambda _: None)
+    assert found["limited_by"] == "search"
+    assert found["knee_per_s"] > 10_000
