@@ -92,9 +92,12 @@ class SealedReader(io.RawIOBase):
         sealed = self._file.read(min(length, CHUNK_BYTES + TAG_BYTES))
         for last in (False, True):
             try:
-                content = self._cipher.decrypt(_nonce(self._prefix, self._number, last), sealed, self._header)
+                nonce = _nonce(self._prefix, self._number, last)
+                content = self._cipher.decrypt(nonce, sealed, self._header)
             except InvalidTag:
                 continue
+            if len(sealed) != length or (last and self._file.read(1)):
+                break
             self._number += 1
             self._ended = last
             return content
