@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
@@ -17,7 +18,7 @@ from commonwatt_network.first_transaction import first_transactions
 from commonwatt_network.identity import ensure_identities
 from commonwatt_network.layout import Layout
 from commonwatt_network.network_file import write_network_file
-from commonwatt_network.nodes import ChaincodeServer, Nodes
+from commonwatt_network.nodes import Nodes
 from commonwatt_network.ports import require_free
 from commonwatt_network.processes import Program
 from commonwatt_network.profiles import write_profiles
@@ -133,12 +134,10 @@ async def restart(site: Site, names: Iterable[str]) -> None:
 
 
 async def _extend_embedded(site: Site) -> None:
-    """The embedded process holds all nodes; one that lacks some of them starts again."""
-    if site.backend != "embedded" or embedded.PROCESS not in processes.running(site.layout):
-        return
-    nodes = [node for node in site.nodes.fabric_nodes if not isinstance(node, ChaincodeServer)]
-    if not all([await readiness.accepts(node) for node in nodes]):
-        stop_nodes(site, [embedded.PROCESS])
+    """The embedded process holds all nodes; asked to, it reads its configuration again and starts those that came."""
+    found = processes.running(site.layout).get(embedded.PROCESS)
+    if found and not all([await readiness.accepts(node) for node in site.nodes.fabric_nodes]):
+        found[0].send_signal(signal.SIGHUP)
 
 
 def _package(process: psutil.Process) -> str | None:

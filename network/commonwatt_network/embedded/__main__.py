@@ -1,4 +1,7 @@
-"""`python -m commonwatt_network.embedded CONFIG.json`: run an embedded network until SIGTERM or SIGINT."""
+"""`python -m commonwatt_network.embedded CONFIG.json`: run an embedded network until SIGTERM or SIGINT.
+
+On SIGHUP it reads its configuration again and starts the nodes that have come to it.
+"""
 
 from __future__ import annotations
 
@@ -15,20 +18,34 @@ from commonwatt_network.embedded.process import EmbeddedNetwork, StartError, wri
 USAGE = "usage: python -m commonwatt_network.embedded CONFIG.json"
 
 
-async def run(config: EmbeddedConfig) -> None:
+async def run(path: Path, config: EmbeddedConfig) -> None:
     """Start, say that it is ready, wait for the signal, stop. Raises StartError."""
-    stopped = asyncio.Event()
+    stopped, changed = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
+    loop.add_signal_handler(signal.SIGHUP, changed.set)
     network = EmbeddedNetwork(config)
     await network.start()
     if config.ready_file:
         write_ready_file(config.ready_file)
     gc.freeze()  # what start-up made stays; collections need not look at it again
     gc.set_threshold(20_000, 20, 50)
+    growing = asyncio.create_task(_grow(network, path, changed))
     await stopped.wait()
+    growing.cancel()
     await network.stop()
+
+
+async def _grow(network: EmbeddedNetwork, path: Path, changed: asyncio.Event) -> None:
+    """Take in new nodes whenever asked; what cannot be started is said, and the others go on."""
+    while True:
+        await changed.wait()
+        changed.clear()
+        try:
+            await network.grow(read_config(path))
+        except (ConfigurationError, StartError) as error:
+            logging.error("new nodes were not started: %s", error)
 
 
 def main(arguments: list[str]) -> int:
@@ -38,7 +55,8 @@ def main(arguments: list[str]) -> int:
         return 2
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     try:
-        asyncio.run(run(read_config(Path(arguments[0]))))
+        path = Path(arguments[0])
+        asyncio.run(run(path, read_config(path)))
     except ConfigurationError as error:
         print(error, file=sys.stderr)
         return 2

@@ -179,6 +179,12 @@ class OrderingService:
         self._opened = asyncio.Condition()
         self.orderers = tuple(Orderer(config, self) for config in configs)
 
+    def admit(self, config: NodeConfig) -> Orderer:
+        """One more orderer, which has joined nothing yet. Raises as `Orderer` does."""
+        orderer = Orderer(config, self)
+        self.orderers = (*self.orderers, orderer)
+        return orderer
+
     async def start(self) -> None:
         """Open every joined channel. Raises StoreDamaged."""
         for orderer in self.orderers:

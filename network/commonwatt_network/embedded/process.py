@@ -32,13 +32,13 @@ class EmbeddedNetwork:
     def __init__(self, config: EmbeddedConfig) -> None:
         """Open every node's folders. Raises StartError."""
         self.config = config
-        checks = SignatureChecks()
-        parser = BlockParser()
+        self._checks = SignatureChecks()
+        self._parser = BlockParser()
         self.peers: list[Peer] = []
         try:
-            self.ordering = OrderingService(config.orderers, checks)
+            self.ordering = OrderingService(config.orderers, self._checks)
             for peer_config in config.peers:
-                self.peers.append(Peer(peer_config, self.ordering, checks, parser))
+                self.peers.append(Peer(peer_config, self.ordering, self._checks, self._parser))
         except (IdentityError, CertificateError, LedgerDamaged, StoreDamaged, OSError) as error:
             raise StartError(str(error)) from error
         for peer in self.peers:
@@ -60,6 +60,25 @@ class EmbeddedNetwork:
             if isinstance(error, ListenError | StoreDamaged | OSError):
                 raise StartError(str(error)) from error
             raise
+
+    async def grow(self, config: EmbeddedConfig) -> None:
+        """Start the nodes that `config` has besides those that run; these go on undisturbed. Raises StartError."""
+        known = {node.name for node in (*self.config.orderers, *self.config.peers)}
+        try:
+            for orderer_config in config.orderers:
+                if orderer_config.name not in known:
+                    await self._listen(OrdererServer(self.ordering.admit(orderer_config)))
+            for peer_config in config.peers:
+                if peer_config.name not in known:
+                    peer = Peer(peer_config, self.ordering, self._checks, self._parser)
+                    self.peers.append(peer)
+                    for each in self.peers:
+                        each.peers = tuple(self.peers)
+                    peer.start()
+                    await self._listen(PeerServer(peer))
+        except (IdentityError, CertificateError, LedgerDamaged, StoreDamaged, ListenError, OSError) as error:
+            raise StartError(str(error)) from error
+        self.config = config
 
     async def _listen(self, server: OrdererServer | PeerServer) -> None:
         await server.start()

@@ -153,7 +153,7 @@ def test_names_every_reason_at_once(running: Topology) -> None:
 
 def test_orders_versions_as_people_do() -> None:
     versions = ["1.0-rc1", "1.0", "1.0.1", "1.2", "1.10", "2"]
-    assert sorted(versions[::-1], key=version_key) == versions
+    assert sorted(set(versions), key=version_key) == versions
 
 
 def test_overlapping_names_and_ports_cannot_be_written(running: Topology) -> None:
