@@ -1,0 +1,121 @@
+"""The commands of a consortium as people mistype them: one line, exit code 2, and nothing changed."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from commonwatt_network import cli
+
+DESCRIPTION = """
+name: {name}
+orderers: [{{host: orderer.{name}.example}}]
+peers: [{{host: peer.{name}.example}}]
+"""
+
+
+@dataclass(frozen=True)
+class Result:
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+class Typist:
+    """Runs the command in this process; its network lies in `.commonwatt` of the folder."""
+
+    def __init__(
+        self, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        self.folder = folder
+        self._monkeypatch, self._capsys = monkeypatch, capsys
+        monkeypatch.chdir(folder)
+        monkeypatch.delenv("COMMONWATT_DIRECTORY", raising=False)
+
+    def run(self, *arguments: str) -> Result:
+        self._monkeypatch.setattr(sys, "argv", ["commonwatt", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        said = self._capsys.readouterr()
+        return Result(int(ended.value.code or 0), said.out, said.err)
+
+    def refused(self, *arguments: str) -> str:
+        """The one line of a command that is refused: exit code 2, no traceback."""
+        result = self.run(*arguments)
+        assert result.returncode == 2, result
+        lines = result.stderr.strip().splitlines()
+        assert len(lines) == 1, result.stderr
+        return lines[0]
+
+
+@pytest.fixture
+def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Typist:
+    return Typist(tmp_path, monkeypatch, capsys)
+
+
+@pytest.fixture
+def organizations(shell: Typist) -> Callable[[str], Path]:
+    """Makes an organisation in a folder of its own and exports its bundle."""
+
+    def make(name: str) -> Path:
+        description, bundle = shell.folder / f"{name}.yaml", shell.folder / f"{name}.json"
+        description.write_text(DESCRIPTION.format(name=name))
+        folder = str(shell.folder / name)
+        for arguments in (("init", str(description)), ("export", str(bundle))):
+            done = shell.run("org", *arguments, "--directory", folder)
+            assert done.returncode == 0, done.stderr
+        return Path(bundle)
+
+    return make
+
+
+def test_a_channel_is_made_once_from_good_bundles_only(
+    shell: Typist, organizations: Callable[[str], Path]
+) -> None:
+    newtown, grid = organizations("newtown"), organizations("grid")
+    output = shell.folder / "newtown.block"
+    create = ("consortium", "create", "newtown", str(newtown), str(grid), "--output", str(output))
+
+    content = json.loads(grid.read_text())
+    content["orderers"][0]["tls_certificate"] = json.loads(newtown.read_text())["orderers"][0][
+        "tls_certificate"
+    ]
+    foreign = shell.folder / "foreign.json"
+    foreign.write_text(json.dumps(content))
+    assert "is foreign" in shell.refused(*create[:4], str(foreign), *create[5:])
+    assert "both claim the name newtown" in shell.refused(*create[:4], str(newtown), *create[5:])
+    assert not output.exists()
+
+    made = shell.run(*create)
+    assert made.returncode == 0, made.stderr
+    block = output.read_bytes()
+    assert shell.run(*create).stdout == made.stdout
+    assert "holds another channel's block" in shell.refused(*create, "--endorsement", "any")
+    assert output.read_bytes() == block
+
+    shown = shell.run("consortium", "show", str(output))
+    assert shown.returncode == 0
+    assert "GridMSP: orderers orderer.grid.example:7050" in shown.stdout
+    assert "no mistakes found" in shown.stdout
+
+    stranger = str(organizations("glebe").with_suffix(""))
+    for arguments, why in (
+        (("join", str(output)), "GlebeMSP is not a member of channel newtown"),
+        (("join", str(newtown)), "no channel's first block"),
+        (("install",), "is not running; start it with `commonwatt org start`"),
+        (("approve", "newtown"), "is not running"),
+    ):
+        assert why in shell.refused("org", *arguments, "--directory", stranger)
+
+
+def test_an_organisation_is_made_before_anything_else(shell: Typist) -> None:
+    for arguments in (("start",), ("export", "bundle.json"), ("status",), ("stop",)):
+        assert "there is no organisation in" in shell.refused("org", *arguments)
+    wrong = shell.folder / "organization.yaml"
+    wrong.write_text("name: newtown\npeers: [{host: p.example, port: 7052}]\n")
+    assert "share port 7052" in shell.refused("org", "init", str(wrong))
+    assert list(shell.folder.iterdir()) == [wrong]
