@@ -56,7 +56,7 @@ class InProcessMarket:
         offers: list[Offer] = []
         offering: dict[str, HomeAgent] = {}
         for seller in sellers:
-            if seller is buyer:
+            if seller is buyer or not seller.holds_energy():
                 continue
             ask = seller.ask(tou, suggested, number, settled.end_min)
             if ask:

@@ -78,7 +78,8 @@ class HomeAgent:
         self.spec = spec
         self.parameters = parameters
         self.battery: Battery = battery_of(parameters, spec.storage_wh)
-        self.account = Account(energy_wh=self.battery.e_min_wh)
+        self._floor_wh = self.battery.e_min_wh
+        self.account = Account(energy_wh=self._floor_wh)
         self.strategy = STRATEGIES[spec.strategy]()
         self._forecast = FORECASTS[forecast]()
         self._policy = BATTERY_POLICIES[battery_policy]()
@@ -145,6 +146,10 @@ class HomeAgent:
         return self.strategy.bid(
             PriceView(self.parameters.feed_in, tou, suggested, energy_wh, decision), self._bids
         )
+
+    def holds_energy(self) -> bool:
+        """Whether the battery holds anything at all: what most rounds of a long run ask first."""
+        return self.account.energy_wh > self._floor_wh
 
     def sellable_wh(self) -> int:
         """What the home could offer now."""

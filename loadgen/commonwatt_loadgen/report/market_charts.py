@@ -252,7 +252,7 @@ def prices(community: Json, key: str) -> Figure:
         zorder=3,
     )
     _clock(axes, hours)
-    axes.set_ylim(bottom=0)
+    axes.set_ylim(0, 1.4 * max(one["tou_uaud_per_kwh"] for one in slots) / _CENT)  # room for the legend
     axes.set_ylabel("c/kWh")
     axes.legend(frameon=False, loc="upper left")
     rows: list[list[Cell]] = [
@@ -299,7 +299,7 @@ def batteries(community: Json, key: str) -> Figure:
     means = [one["battery_mean_wh"] / 1000 for one in slots]
     axes.plot(times, means, color=BATTERY_COLOUR, linewidth=2, label="mean")
     _clock(axes, community["totals"]["days"] * 24)
-    axes.set_ylim(bottom=0)
+    axes.set_ylim(0, 1.35 * max(0.1, *highs))
     axes.set_ylabel("kWh in a battery")
     axes.legend(frameon=False, loc="upper left")
     rows: list[list[Cell]] = [
@@ -380,11 +380,14 @@ def types(community: Json, key: str) -> list[Figure]:
     ]
 
 
+_LINES_SHOWN = 18  # as many as a legend can name; the table has all
+
+
 def type_lines(lines: dict[str, list[int]], key: str, title: str, caption: str) -> Figure:
     """Mean power by hour of each type."""
     drawing = canvas()
     axes = drawing.subplots()
-    for place, (name, watts) in enumerate(lines.items()):
+    for place, (name, watts) in enumerate(list(lines.items())[:_LINES_SHOWN]):
         style = ("-", "--", ":")[place // len(CYCLE) % 3]
         axes.plot(
             [hour + 0.5 for hour in range(24)],
