@@ -4,21 +4,36 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import itertools
 import json
+import subprocess
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event
+from typing import Any
 
+import pytest
 from commonwatt_client import ClientError, RetryPolicy, ValidationCode, connect_network_file
+from commonwatt_client.admin import PeerAdmin, RefusedError
+from commonwatt_network.backends.native import FabricNotFoundError, find_fabric
+from commonwatt_network.certificates import days_left
 from commonwatt_network.change.apply import apply
-from commonwatt_network.deploy import peer_admin
+from commonwatt_network.change.configuration import ordering_client
+from commonwatt_network.change.plan import find_network, make_plan
+from commonwatt_network.deploy import deploy_topology, peer_admin
+from commonwatt_network.down import down
+from commonwatt_network.errors import UsageError
 from commonwatt_network.layout import Layout
 from commonwatt_network.nodes import Nodes
-from commonwatt_network.state import read_state
-from commonwatt_network.topology import Topology
+from commonwatt_network.state import read_state, write_state
+from commonwatt_network.topology import Topology, default_topology
+from commonwatt_network.up import up
+from cryptography import x509
+
+from .conftest import Shell
 
 CHANNEL = "newtown"
 LONGEST_PAUSE_S = 5.0
@@ -111,6 +126,18 @@ class Running:
     def topology(self) -> Topology:
         return self.nodes.topology
 
+    def private_keys(self) -> set[bytes]:
+        """Every private key of the network but those of the authorities."""
+        files = (self.directory / "organizations").glob("*/*s/*/**/*.key")
+        more = (self.directory / "organizations").glob("*/*s/*/msp/keystore/key.pem")
+        return {file.read_bytes() for file in (*files, *more)}
+
+    def fewest_days_left(self) -> int:
+        """Of every certificate on disk."""
+        files = self.directory.joinpath("organizations").rglob("*")
+        found = (file for file in files if file.name in ("server.crt", "cert.pem", "certificate.pem"))
+        return min(days_left(x509.load_pem_x509_certificate(file.read_bytes())) for file in found)
+
     async def become(self, wanted: Topology, within_s: float = 40.0) -> list[str]:
         """Apply; afterwards nothing committed is lost, the pause was short, and the same again does nothing."""
         async with self.trade() as trade:
@@ -143,13 +170,23 @@ class Running:
             await going
 
     async def holds(self, transactions: list[str]) -> None:
-        """Every peer of the channel has every one of the transactions, valid."""
+        """Every peer of the channel is level and has every one of the transactions, valid."""
         for peer in self.nodes.peers_of(CHANNEL):
             async with peer_admin(self.nodes, peer) as admin:
                 await _level(self.nodes, peer.name)
+                if await _from_snapshot(admin):
+                    continue  # it has the state alone of what came before
                 for transaction in transactions:
                     found = await admin.get_transaction_by_id(CHANNEL, transaction)
                     assert found.validation is ValidationCode.VALID, (peer.name, transaction)
+
+
+async def _from_snapshot(admin: PeerAdmin) -> bool:
+    try:
+        await admin.get_block_by_number(CHANNEL, 0)
+    except RefusedError as error:
+        return "from a snapshot" in str(error)
+    return False
 
 
 async def _level(nodes: Nodes, name: str) -> None:
@@ -166,3 +203,183 @@ async def _until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(20):
         while not condition():  # noqa: ASYNC110 - the other side is a thread
             await asyncio.sleep(0.05)
+
+
+@contextmanager
+def running(directory: Path, topology: Topology, backend: str) -> Iterator[Running]:
+    """The network of `topology`, up for the body."""
+    try:
+        asyncio.run(up(directory, topology, backend, silent))
+        yield Running(directory)
+    finally:
+        down(directory)
+
+
+def short_lived() -> Topology:
+    """One community of two homes, every certificate good for twenty days."""
+    return edited(
+        default_topology(homes=2),
+        organizations__newtown__days_valid=20,
+        organizations__grid__days_valid=20,
+        orderers__organizations__orderers__days_valid=20,
+    )
+
+
+def longer_lived(topology: Topology, days: int, **changes: object) -> Topology:
+    """The same with certificates good for `days` from now on."""
+    content = topology.model_dump(mode="json")
+    for organization in (
+        *content["organizations"].values(),
+        *content["orderers"]["organizations"].values(),
+    ):
+        organization["days_valid"] = days
+    return edited(Topology.model_validate(content), **changes)
+
+
+@pytest.fixture(scope="module")
+def fabric(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """A network of real Fabric, which the tests change one after the other."""
+    try:
+        find_fabric()
+    except FabricNotFoundError as error:
+        pytest.skip(f"changes of a network of real Fabric: {error}")
+    with running(tmp_path_factory.mktemp("fabric") / ".commonwatt", short_lived(), "native") as network:
+        yield network
+
+
+class TestRealFabric:
+    """In this order, on one network."""
+
+    async def test_adds_a_community(self, fabric: Running) -> None:
+        words = await fabric.become(with_community(fabric.topology, "glebe"), COMMUNITY_S)
+        assert len(words) == 2
+        async with connect_network_file(fabric.directory / "network.json", "glebe", "operator") as gateway:
+            contract = gateway.get_network("glebe").get_contract("market")
+            await contract.submit("register_home", arguments=[json.dumps(_registration("home001"))])
+
+    async def test_upgrades_the_chaincode_of_every_channel(self, fabric: Running) -> None:
+        await fabric.become(edited(fabric.topology, chaincodes__market__version="1.1"))
+        content = json.loads((fabric.directory / "network.json").read_bytes())
+        for channel in content["channels"].values():
+            assert channel["chaincodes"] == {"market": {"version": "1.1", "sequence": 2}}
+
+    async def test_changes_when_blocks_are_cut(self, fabric: Running) -> None:
+        batch = {"timeout_ms": 150, "max_messages": 20}
+        await fabric.become(edited(fabric.topology, channels__newtown__batch=batch))
+        async with ordering_client(fabric.nodes, fabric.nodes.orderers[0]) as client:
+            config = await client.fetch_config(CHANNEL)
+        assert (config.batch_timeout_s, config.batch_size.max_message_count) == (0.15, 20)
+
+    async def test_renews_certificates_with_the_keys_they_have(self, fabric: Running) -> None:
+        keys = fabric.private_keys()
+        await fabric.become(longer_lived(fabric.topology, 365))
+        assert fabric.private_keys() == keys
+        assert fabric.fewest_days_left() > 300
+
+    async def test_adds_a_peer_from_block_0_and_one_from_a_snapshot(self, fabric: Running) -> None:
+        await fabric.become(edited(fabric.topology, organizations__newtown__peers=2))
+        wanted = edited(
+            fabric.topology, organizations__newtown__peers=3, organizations__newtown__new_peers="snapshot"
+        )
+        await fabric.become(wanted)
+        async with peer_admin(fabric.nodes, fabric.nodes.peers[2]) as admin:
+            with pytest.raises(RefusedError, match="from a snapshot"):
+                await admin.get_block_by_number(CHANNEL, 1)
+
+    async def test_adds_orderers_and_renews_them_with_new_keys(self, fabric: Running) -> None:
+        await fabric.become(edited(fabric.topology, orderers__organizations__orderers__nodes=3))
+        async with ordering_client(fabric.nodes, fabric.nodes.orderers[2]) as client:
+            assert len((await client.fetch_config(CHANNEL)).consenters) == 3
+        keys = fabric.private_keys()
+        orderers_only = edited(
+            fabric.topology, orderers__organizations__orderers__days_valid=2000, certificates__new_keys=True,
+            certificates__renew_before_days=400, organizations__newtown__days_valid=30,
+            organizations__grid__days_valid=30, organizations__glebe__days_valid=30,
+        )  # fmt: skip
+        words = await fabric.become(orderers_only)
+        assert [word for word in words if "orderer2 with new keys" in word]
+        assert (
+            len(fabric.private_keys() & keys) == len(keys) - 8
+        )  # three orderers, their administrator: two each
+
+    async def test_removes_orderers(self, fabric: Running) -> None:
+        await fabric.become(edited(fabric.topology, orderers__organizations__orderers__nodes=1))
+        async with ordering_client(fabric.nodes, fabric.nodes.orderers[0]) as client:
+            config = await client.fetch_config(CHANNEL)
+        assert [each.address for each in config.consenters] == [fabric.nodes.orderers[0].address]
+        assert config.orderer_organizations["OrdererMSP"].orderer_endpoints == (config.consenters[0].address,)
+
+    def test_starts_again_as_it_was_changed(self, fabric: Running) -> None:
+        down(fabric.directory)
+        asyncio.run(up(fabric.directory, fabric.topology, None, silent))
+
+
+class CutOffError(Exception):
+    """Stands for the end of the process that applies."""
+
+
+@dataclass
+class Fuse:
+    """Lets so many calls through, less one."""
+
+    calls: int
+
+    def before(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        def called(*arguments: Any) -> Any:
+            self.calls -= 1
+            if not self.calls:
+                raise CutOffError
+            return function(*arguments)
+
+        return called
+
+
+class TestEmbedded:
+    @pytest.fixture
+    def network(self, tmp_path: Path) -> Iterator[Running]:
+        with running(tmp_path / ".commonwatt", default_topology(homes=2), "embedded") as network:
+            yield network
+
+    async def test_goes_on_where_it_was_cut_off(
+        self, network: Running, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Cut off in every step, before its end and before it is recorded."""
+        wanted = edited(with_community(network.topology, "glebe"), chaincodes__market__version="1.1")
+        layout = Layout(network.directory)
+        async with network.trade() as trade:
+            for calls in itertools.cycle((2, 6)):
+                with monkeypatch.context() as patch:
+                    fuse = Fuse(calls)
+                    patch.setattr(
+                        "commonwatt_network.change.site.deploy_topology", fuse.before(deploy_topology)
+                    )
+                    patch.setattr("commonwatt_network.change.apply.write_state", fuse.before(write_state))
+                    try:
+                        await apply(network.directory, wanted, silent)
+                        break
+                    except CutOffError:
+                        pass
+                plan = make_plan(layout, find_network(layout), None)
+                assert plan.lines[0].startswith("finish what was interrupted: ")
+                with pytest.raises(UsageError, match="finish it with `commonwatt apply`"):
+                    await up(network.directory, None, None, silent)
+        assert network.topology == wanted
+        await network.holds(trade.committed)
+        assert not (await apply(network.directory, None, silent)).done
+
+    def test_command_plans_applies_and_refuses(
+        self, shell: Shell, refused: Callable[[subprocess.CompletedProcess[str]], str]
+    ) -> None:
+        assert shell.up().returncode == 0
+        assert shell.run("plan").stdout.startswith("the network is as the topology says")
+        planned = shell.run("plan", HOMES="3")
+        assert "1. issue certificates of newtown: homes home003 to home003" in planned.stdout
+        assert shell.run("apply", HOMES="3").returncode == 0
+        assert "nothing was changed" in shell.run("network", "apply", HOMES="3").stdout
+        assert "would lose some" in shell.run("apply", HOMES="1").stderr
+        path = shell.folder / "edited.yaml"
+        path.write_text(shell.run("topology", "show").stdout)
+        assert shell.run("plan", str(path)).stdout.startswith("the network is as the topology says")
+        assert "there is no network" in refused(
+            shell.run("plan", "--directory", str(shell.folder / "elsewhere"))
+        )
