@@ -14,7 +14,7 @@ from commonwatt_network.state import exclusive
 DOWNLOADS = "fabric"  # Fabric's own programs, which belong to no ledger
 OURS = {
     "network.json", "state.json", "lock", "organizations", "channels", "ledgers", "configuration", "logs", "profiles",
-    "fabric-sdk-py", "compose", "kubernetes", DOWNLOADS,
+    "fabric-sdk-py", "compose", "kubernetes", "authorities", DOWNLOADS,
 }  # fmt: skip
 
 

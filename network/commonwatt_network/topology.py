@@ -35,7 +35,9 @@ M = TypeVar("M", bound=BaseModel)
 Role = Literal["operator", "grid", "home", "meter"]
 RAFT_CONSENTERS = (1, 3, 5)
 BFT_CONSENTERS = 4
-SETTLED = {"settled": True}  # validation context: orderers come and go one at a time, so their number may be even
+SETTLED = {
+    "settled": True
+}  # validation context: orderers come and go one at a time, so their number may be even
 DEFAULT_TOPOLOGY = "default"
 
 # Inner-west Sydney, where the paper's household types live; further communities are numbered.
@@ -114,7 +116,11 @@ class Channel(_Model):
     clock: Literal["simulated", "live"] = Field(
         default="simulated", description="the market's time on this channel"
     )
-    batch: Batch = Batch()
+    batch: Batch = Field(
+        default_factory=lambda known: Batch(timeout_ms=200 if known.get("clock") == "live" else 50),
+        description="left out: cut after 200 ms where the clock is live; after 50 ms where it is simulated, "
+        "since a simulated day is one transaction after another",
+    )
 
 
 class Chaincode(_Model):
@@ -159,6 +165,10 @@ class Topology(_Model):
     channels: dict[ChannelName, Channel] = Field(min_length=1)
     chaincodes: dict[Name, Chaincode] = Field(default_factory=dict)
     ports: Ports = Ports()
+    ca: Literal["built-in", "fabric-ca"] = Field(
+        default="built-in",
+        description="who issues identities: the kit, or a Fabric CA server per organisation",
+    )
     images: Images = Images()
     certificates: Certificates = Certificates()
 

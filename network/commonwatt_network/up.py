@@ -6,13 +6,13 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import psutil
 
-from commonwatt_network import processes, readiness
+from commonwatt_network import fabric_authorities, processes, readiness
 from commonwatt_network.backends import compose, containers, embedded, kubernetes, native
 from commonwatt_network.chaincode import server_programs
 from commonwatt_network.channel import ensure_genesis_blocks
@@ -52,13 +52,20 @@ async def up(directory: Path, topology: Topology | None, backend: str | None, ph
     again when the call fails; what ran before goes on. Raises UsageError before anything is started, then NetworkError.
     """
     layout = Layout(directory)
-    with exclusive(layout):
+    with exclusive(layout), ExitStack() as stack:
         state = settle_state(layout, topology, backend)
         nodes = state.nodes(layout)
+        if state.topology.ca == "fabric-ca":
+            fabric_authorities.require()
         fabric = _find_fabric(state, nodes)
         alive = processes.running(layout)
         _require_ports(nodes, state.backend, alive)
         write_state(layout, state)
+        if state.topology.ca == "fabric-ca":
+            with phase("certificate authorities"):
+                servers = [entry for entry in fabric_authorities.programs(nodes) if entry.name not in alive]
+                stack.enter_context(started_or_ended(layout, servers))
+                await fabric_authorities.enrol(nodes)
         with phase("identities and channels"):
             roster = ensure_identities(nodes)
             blocks = ensure_genesis_blocks(_as_they_see_themselves(nodes, state.backend))
