@@ -35,9 +35,8 @@ M = TypeVar("M", bound=BaseModel)
 Role = Literal["operator", "grid", "home", "meter"]
 RAFT_CONSENTERS = (1, 3, 5)
 BFT_CONSENTERS = 4
-SETTLED = {
-    "settled": True
-}  # validation context: orderers come and go one at a time, so their number may be even
+# Validation context: orderers come and go one at a time, so that their number may be even.
+SETTLED = {"settled": True}
 DEFAULT_TOPOLOGY = "default"
 
 # Inner-west Sydney, where the paper's household types live; further communities are numbered.
