@@ -181,8 +181,6 @@ async def test_discovery(network) -> None:
 
 
 async def test_snapshots_wait_for_their_block(network) -> None:
-    if network.backend == "embedded":
-        pytest.skip("the embedded peer takes no snapshots")
     async with admins(network)["newtown"] as peer:
         height = (await peer.get_chain_info(CHANNEL)).height
         far = height + 10_000

@@ -26,6 +26,7 @@ from commonwatt_network.embedded.channel_config import ChannelConfig, ChannelCon
 from commonwatt_network.embedded.config_update import ConfigUpdateError, validate_config_envelope
 from commonwatt_network.embedded.faults import PeerFaults
 from commonwatt_network.embedded.ledger import CommittedTransaction, Ledger, private_namespace
+from commonwatt_network.embedded.ledger_snapshot import snapshot_config
 from commonwatt_network.embedded.lifecycle.collections import (
     CollectionError,
     implicit_collection,
@@ -86,7 +87,11 @@ class PeerChannel:
         self.on_commit: list[Callable[[Any], None]] = []
         if self.ledger.height:
             block = self.ledger.block(self.ledger.config_block_number())
-            self.config = ChannelConfig.from_block(block, checks)
+            self.config = (
+                ChannelConfig.from_config(channel_id, snapshot_config(self.ledger), checks)
+                if block is None
+                else ChannelConfig.from_block(block, checks)
+            )
 
     @property
     def height(self) -> int:

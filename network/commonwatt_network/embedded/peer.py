@@ -23,11 +23,15 @@ from commonwatt_network.embedded.channel_config import ChannelConfigError
 from commonwatt_network.embedded.config import PeerConfig
 from commonwatt_network.embedded.endorser import Endorser
 from commonwatt_network.embedded.faults import PeerFaults
+from commonwatt_network.embedded.ledger import Ledger
+from commonwatt_network.embedded.ledger.snapshot_files import SnapshotDamaged, read_block
+from commonwatt_network.embedded.ledger_snapshot import collect_private, load_snapshot
 from commonwatt_network.embedded.msp import MSP, IdentityRegistry
 from commonwatt_network.embedded.orderer import OrderingService
 from commonwatt_network.embedded.policies import SignedData
 from commonwatt_network.embedded.proposal import Proposal
 from commonwatt_network.embedded.signing import SignatureChecks, SigningIdentity
+from commonwatt_network.embedded.snapshot_requests import SnapshotRequests
 from commonwatt_network.embedded.system.registry import SYSTEM_CHAINCODES
 from commonwatt_network.embedded.transaction import BlockParser
 from commonwatt_network.embedded.validation.private import find_write_set
@@ -77,6 +81,7 @@ class Peer:
     def open_channels(self) -> None:
         """Open the ledgers of the data folder. Raises LedgerDamaged."""
         self.packages.reload()
+        self.snapshot_requests = SnapshotRequests(self.config.data_directory / "snapshots")
         for directory in sorted((self.config.data_directory / "channels").glob("*/")):
             channel = self._open(directory.name)
             if channel.height == 0:  # killed while it joined
@@ -121,7 +126,33 @@ class Peer:
         self.channels[channel_id] = channel
         self._follow(channel)
 
+    def join_by_snapshot(self, folder: Path) -> None:
+        """Start a ledger with a snapshot and follow the channel. Raises SnapshotDamaged, ChannelConfigError."""
+        channel_id = read_block(folder).channel_id
+        if channel_id in self.channels:
+            raise SnapshotDamaged(
+                f"error while creating ledger id: ledger [{channel_id}] already exists with state [ACTIVE]"
+            )
+        directory = self._channel_directory(channel_id)
+        try:
+            ledger = Ledger(directory / "ledger.sqlite")
+            try:
+                load_snapshot(folder, ledger)
+            finally:
+                ledger.close()
+            channel = self._open(channel_id)
+        except (SnapshotDamaged, ChannelConfigError, sqlite3.Error):
+            shutil.rmtree(directory, ignore_errors=True)
+            raise
+        collect_private(
+            channel,
+            [peer.channels[channel_id] for peer in self.peers if channel_id in peer.channels],
+        )
+        self.channels[channel_id] = channel
+        self._follow(channel)
+
     def _follow(self, channel: PeerChannel) -> None:
+        channel.on_commit.append(lambda _: self.snapshot_requests.take_due(channel))
         self._followers[channel.channel_id] = asyncio.create_task(self._commit_blocks(channel))
 
     async def _commit_blocks(self, channel: PeerChannel) -> None:

@@ -10,7 +10,7 @@ import grpc
 from aiohttp import web
 from fabric_protos.discovery import protocol_pb2_grpc
 from fabric_protos.gateway import gateway_pb2_grpc
-from fabric_protos.peer import events_pb2_grpc, peer_pb2_grpc
+from fabric_protos.peer import events_pb2_grpc, peer_pb2_grpc, snapshot_pb2_grpc
 
 from commonwatt_network.embedded.config import PeerConfig
 from commonwatt_network.embedded.discovery import DiscoveryServicer
@@ -28,6 +28,7 @@ from commonwatt_network.embedded.peer_deliver import (
 )
 from commonwatt_network.embedded.peer_metrics import render_peer_metrics
 from commonwatt_network.embedded.proposal import ProposalError, ProposalFiltered, unpack_proposal
+from commonwatt_network.embedded.snapshot_requests import SnapshotServicer
 
 
 class TooManyRequests(Exception):
@@ -164,6 +165,7 @@ class PeerServer:
             peer_pb2_grpc.add_EndorserServicer_to_server(EndorserServicer(self._peer), self._server)
             events_pb2_grpc.add_DeliverServicer_to_server(DeliverServicer(self._peer), self._server)
             protocol_pb2_grpc.add_DiscoveryServicer_to_server(DiscoveryServicer(self._peer), self._server)
+            snapshot_pb2_grpc.add_SnapshotServicer_to_server(SnapshotServicer(self._peer), self._server)
             listen_tls(self._server, config)
             await self._server.start()
             if config.operations_address:

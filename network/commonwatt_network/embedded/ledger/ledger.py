@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -14,6 +14,8 @@ from fabric_protos.common import common_pb2
 from commonwatt_network.embedded.ledger.database import LedgerDamaged, open_database
 from commonwatt_network.embedded.ledger.private import PrivateData, PrivateUpdates
 from commonwatt_network.embedded.ledger.state import Location, State, StateView, Updates
+
+UNKNOWN_CODE = 254  # NOT_VALIDATED: a snapshot names transactions without what became of them
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,7 @@ class Ledger:
         ).fetchone()
         self.height: int = int.from_bytes(self._fact("base_height") or b"", "big")
         self.last_hash: bytes = self._fact("base_hash") or b""
-        self.previous_hash: bytes = b""
+        self.previous_hash: bytes = self._fact("base_previous_hash") or b""
         if last is not None:
             self._check_last_block(*last)
 
@@ -78,6 +80,44 @@ class Ledger:
     def gather(self) -> None:
         """Put everything into the one file, so that it can be copied."""
         self._database.execute("pragma wal_checkpoint(truncate)").fetchall()
+
+    def start_with(
+        self, height: int, hashes: tuple[bytes, bytes], state: Updates, txids: Iterable[str], config: bytes
+    ) -> None:
+        """Begin an empty ledger with a snapshot's state instead of blocks, or not at all.
+
+        `hashes` are of the last block and of the one before it; `config` is the serialized ConfigEnvelope in force.
+        Raises sqlite3.Error.
+        """
+        database = self._database
+        database.execute("begin immediate")
+        try:
+            self.state.write(state)
+            database.executemany(
+                "insert or ignore into transactions values (?, ?, ?, ?)",
+                ((txid, height - 1, position, UNKNOWN_CODE) for position, txid in enumerate(txids)),
+            )
+            facts = {
+                "base_height": height.to_bytes(8, "big"),
+                "base_hash": hashes[0],
+                "base_previous_hash": hashes[1],
+                "base_config": config,
+            }
+            database.executemany("insert into facts values (?, ?)", facts.items())
+            database.execute("commit")
+        except BaseException:
+            if database.in_transaction:
+                database.execute("rollback")
+            raise
+        self.height, (self.last_hash, self.previous_hash) = height, hashes
+
+    @property
+    def base_config(self) -> bytes:
+        """The ConfigEnvelope that the ledger began with, where it began with a snapshot; else empty."""
+        return self._fact("base_config") or b""
+
+    def transaction_ids(self) -> list[str]:
+        return [row[0] for row in self._database.execute("select txid from transactions")]
 
     def _fact(self, name: str) -> bytes | None:
         row = self._database.execute("select value from facts where name = ?", (name,)).fetchone()

@@ -72,6 +72,12 @@ class State:
                 return
             comparison, position = ">", rows[-1][0]
 
+    def everything(self) -> Iterator[tuple[str, bytes, VersionedValue]]:
+        """Every key of every namespace, in order."""
+        query = "select namespace, key, value, metadata, block, position from state order by namespace, key"
+        for namespace, key, value, metadata, block, position in self._database.execute(query):
+            yield namespace, key, VersionedValue(value, metadata, Version(block, position))
+
     def write(self, updates: Updates) -> None:
         """Apply a block's updates inside the caller's SQLite transaction."""
         if self._views:

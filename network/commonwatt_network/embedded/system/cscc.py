@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fabric_protos.common import common_pb2
@@ -12,6 +14,7 @@ from commonwatt_network.embedded.access import AccessDenied
 from commonwatt_network.embedded.blocks import BlockError, channel_of, config_envelope_of
 from commonwatt_network.embedded.channel import PeerChannel
 from commonwatt_network.embedded.channel_config import ChannelConfigError
+from commonwatt_network.embedded.ledger.snapshot_files import SnapshotDamaged
 from commonwatt_network.embedded.proposal import Proposal
 from commonwatt_network.embedded.simulation import Simulator
 from commonwatt_network.embedded.system.responses import failure, success
@@ -23,7 +26,8 @@ if TYPE_CHECKING:
 def run_cscc(
     peer: Peer, _: PeerChannel | None, proposal: Proposal, arguments: list[bytes], __: Simulator | None
 ) -> Any:
-    """The Response to GetChannels, JoinChain, GetConfigBlock or GetChannelConfig."""
+    """The Response to GetChannels, JoinChain, JoinChainBySnapshot, JoinBySnapshotStatus,
+    GetConfigBlock or GetChannelConfig."""
     function = arguments[0].decode(errors="replace") if arguments else ""
     if not arguments or (function not in ("GetChannels", "JoinBySnapshotStatus") and len(arguments) < 2):
         return failure(f"Incorrect number of arguments, {len(arguments)}")
@@ -33,6 +37,10 @@ def run_cscc(
         )
     if function == "JoinChain":
         return _join(peer, proposal, arguments[1])
+    if function == "JoinChainBySnapshot":
+        return _join_by_snapshot(peer, proposal, arguments[1].decode(errors="replace"))
+    if function == "JoinBySnapshotStatus":
+        return _join_status(peer, proposal)
     if function == "GetChannels":
         return _list(peer, proposal)
     if function in ("GetConfigBlock", "GetChannelConfig"):
@@ -74,6 +82,29 @@ def _join(peer: Peer, proposal: Proposal, encoded: bytes) -> Any:
     except (ChannelConfigError, BlockError) as error:
         return failure(f"cannot create ledger from genesis block: {error}")
     return success()
+
+
+def _join_by_snapshot(peer: Peer, proposal: Proposal, folder: str) -> Any:
+    if not folder:
+        return failure("Cannot join the channel, no snapshot directory provided")
+    try:
+        peer.check_peer_access("cscc/JoinChainBySnapshot", proposal)
+    except AccessDenied as error:
+        return failure(f"access denied for [JoinChainBySnapshot]: [{error}]")
+    try:
+        peer.join_by_snapshot(Path(folder))
+    except (SnapshotDamaged, ChannelConfigError, sqlite3.Error) as error:
+        return failure(f"cannot create ledger from snapshot {folder}: {error}")
+    return success()
+
+
+def _join_status(peer: Peer, proposal: Proposal) -> Any:
+    """A snapshot is taken up before the call returns, so none is ever in progress."""
+    try:
+        peer.check_peer_access("cscc/JoinBySnapshotStatus", proposal)
+    except AccessDenied as error:
+        return failure(f"access denied for [JoinBySnapshotStatus]: {error}")
+    return success(query_pb2.JoinBySnapshotStatus().SerializeToString())
 
 
 def _list(peer: Peer, proposal: Proposal) -> Any:

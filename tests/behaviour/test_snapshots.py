@@ -1,0 +1,156 @@
+"""Ledger snapshots: both kinds of peer write Fabric's files, and a peer goes on from one as from its blocks."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from commonwatt_client.admin import CollectionConfig, RefusedError
+from commonwatt_network.deploy import peer_admin
+from commonwatt_network.embedded.ledger.snapshot_files import (
+    SnapshotDamaged,
+    read_block,
+    read_state,
+    read_transaction_ids,
+    write_files,
+)
+from commonwatt_network.testing import TestNetwork, run_embedded_network
+
+from .probe_network import COLLECTIONS, MEMBERS, PROBE, Probe
+
+CHANNEL = "trials"
+
+
+async def snapshot(nodes: Any, peer: Any, channel: str) -> Path:
+    """A snapshot of the peer's last block."""
+    async with peer_admin(nodes, peer) as admin:
+        number = (await admin.get_chain_info(channel)).height - 1
+        folder: Path = peer.ledger / "snapshots" / "completed" / channel / str(number)
+        if not written(folder):
+            await admin.submit_snapshot_request(channel)
+        async with asyncio.timeout(20):
+            while True:
+                if written(folder):
+                    return folder
+                await asyncio.sleep(0.05)
+
+
+def written(folder: Path) -> bool:
+    return folder.exists()
+
+
+async def level(nodes: Any, channel: str) -> None:
+    """Wait until every peer has the same height."""
+    async with asyncio.timeout(20):
+        while True:
+            heights = set()
+            for peer in nodes.peers:
+                async with peer_admin(nodes, peer) as admin:
+                    heights.add((await admin.get_chain_info(channel)).height)
+            if len(heights) == 1:
+                return
+            await asyncio.sleep(0.05)
+
+
+async def test_peers_write_equal_snapshots_in_fabrics_format(network: Any, tmp_path: Path) -> None:
+    network.deploy(PROBE, "probe", endorsement_policy=MEMBERS, collections=COLLECTIONS)
+    async with network.connect() as gateway:
+        probe = Probe(gateway, gateway.get_network(CHANNEL).get_contract("probe"))
+        await probe.answers()
+        await probe.submit("put", "snapshots", "in state")
+        await probe.submit("put_private", "shared", "snapshots", transient={"value": b"hidden"})
+    await level(network.nodes, CHANNEL)
+    folders = [await snapshot(network.nodes, peer, CHANNEL) for peer in network.nodes.peers]
+    contents = [{file.name: file.read_bytes() for file in folder.glob("*.*")} for folder in folders]
+    assert contents[0] == contents[1]
+
+    state = list(read_state(folders[0]))
+    values = {(namespace, key): value.value for namespace, key, value in state}
+    assert values["probe", b"snapshots"] == b"in state"
+    assert b"hidden" not in values.values()
+
+    # Written again by us, what a real peer wrote is the same, byte for byte.
+    again = tmp_path / "again"
+    again.mkdir()
+    hashes = [row for row in state if "$$h" in row[0]]
+    public = [row for row in state if "$$h" not in row[0]]
+    txids = list(read_transaction_ids(folders[0]))
+    write_files(again, read_block(folders[0]), public, hashes, txids, [])
+    for file in again.glob("*.data"):
+        assert file.read_bytes() == contents[0][file.name], file.name
+    for file in again.glob("*.metadata"):
+        assert file.read_bytes() == contents[0][file.name], file.name
+
+    program = shutil.which("ledgerutil")
+    if program is not None:
+        command = [program, "compare", *folders, "-o", tmp_path]
+        ran = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, timeout=60)
+        assert "Both snapshot public state and private state hashes were the same" in ran.stdout + ran.stderr
+
+
+async def test_a_peer_goes_on_from_a_snapshot(tmp_path: Path) -> None:
+    async with run_embedded_network(tmp_path / "network") as network:
+        await go_on_from_a_snapshot(network, tmp_path)
+
+
+async def go_on_from_a_snapshot(network: TestNetwork, tmp_path: Path) -> None:
+    collection = CollectionConfig("shared", MEMBERS, required_peer_count=0, maximum_peer_count=1)
+    await network.deploy(
+        "probe",
+        [sys.executable, str(PROBE)],
+        endorsement_policy=MEMBERS,
+        collections=(collection,),
+        guard=False,
+    )
+    giver, taker = network.nodes.peers
+    async with network.connect("newtown") as gateway:
+        probe = Probe(gateway, gateway.get_network("newtown").get_contract("probe"))
+        await probe.answers()
+        await probe.submit("put", "before", "1")
+        await probe.submit("put_private", "shared", "secret", transient={"value": b"hidden"})
+        await level(network.nodes, "newtown")
+        folder = await snapshot(network.nodes, giver, "newtown")
+
+        peer = network.peer(taker.name)
+        await peer.close_channels()
+        shutil.rmtree(peer.config.data_directory / "channels")
+        await probe.submit("put", "after", "2", by=("NewtownMSP",))
+        damaged = tmp_path / "damaged"
+        shutil.copytree(folder, damaged)
+        (damaged / "txids.data").write_bytes(b"\x01")
+        async with peer_admin(network.nodes, taker) as admin:
+            with pytest.raises(RefusedError, match="hash mismatch for file"):
+                await admin.join_channel_by_snapshot(str(damaged))
+            assert await admin.list_channels() == ()
+            await admin.join_channel_by_snapshot(str(folder))
+            assert await admin.join_by_snapshot_status() == ""
+            assert await admin.list_channels() == ("newtown",)
+            with pytest.raises(RefusedError, match="already exists"):
+                await admin.join_channel_by_snapshot(str(folder))
+        await level(network.nodes, "newtown")
+        channel = peer.channels["newtown"]
+        other = network.peer(giver.name).channels["newtown"]
+        assert channel.ledger.last_hash == other.ledger.last_hash
+        assert channel.ledger.block(0) is None
+        theirs, ours = (
+            {row[:2]: row[2] for row in each.ledger.state.everything() if "org_" not in row[0]}
+            for each in (other, channel)
+        )
+        assert ours == theirs
+        assert any("$$pshared" in namespace for namespace, _ in ours)
+
+        await peer.close_channels()
+        peer.open_channels()
+        peer.start()
+        await probe.submit("put", "later", "3", by=("NewtownMSP",))
+        await level(network.nodes, "newtown")
+
+
+def test_a_folder_that_is_no_snapshot_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SnapshotDamaged, match="no such file"):
+        read_block(tmp_path)
