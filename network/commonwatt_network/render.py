@@ -25,6 +25,8 @@ def render(directory: Path, topology: Topology | None, backend: str, output: Pat
     layout = Layout(directory)
     with exclusive(layout):
         state = settle_state(layout, topology, backend)
+        if state.topology.ca == "fabric-ca":
+            raise UsageError("ca: fabric-ca needs servers that run, and rendering starts none; use `ca: built-in` here")
         nodes = state.nodes(layout)
         write_state(layout, state)
         ensure_identities(nodes)

@@ -225,7 +225,7 @@ PARTS: tuple[Part, ...] = (
     _servers,
     _removed_organizations,
 )
-RECORDED = ("images", "ports", "certificates")
+RECORDED = ("images", "ports", "certificates", "ca")
 RECORDED_OF_ORGANIZATION = ("days_valid", "host", "new_peers")
 
 
