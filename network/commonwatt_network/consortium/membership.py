@@ -22,6 +22,7 @@ from commonwatt_client.admin import (
     RefusedError,
     TimedOutError,
 )
+from commonwatt_client.validation import ValidationCode
 
 from commonwatt_network.consortium.bundle import own_bundle
 from commonwatt_network.consortium.host import OwnHost, require_running
@@ -183,10 +184,18 @@ async def silent_orderers(config: ChannelConfig) -> tuple[str, ...]:
 
 
 async def _approve_once(admin: PeerAdmin, channel: str, wanted: ChaincodeDefinition, host: OwnHost) -> None:
-    try:
-        await admin.approve_chaincode_definition(channel, wanted, host.package.package_id, patience_s=SLICE_S)
-    except AlreadyDoneError:
-        return  # an earlier command was cut off before it heard so
+    while True:
+        try:
+            await admin.approve_chaincode_definition(
+                channel, wanted, host.package.package_id, patience_s=SLICE_S
+            )
+            return
+        except AlreadyDoneError:
+            return  # an earlier command was cut off before it heard so
+        except RefusedError as error:
+            # Another organisation put the definition into force at this moment: approve it as it is now.
+            if ValidationCode.MVCC_READ_CONFLICT.name not in str(error):
+                raise
 
 
 async def _commit_once(admin: PeerAdmin, channel: str, wanted: ChaincodeDefinition) -> None:
