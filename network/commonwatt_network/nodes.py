@@ -147,9 +147,7 @@ def ports_needed(topology: Topology) -> int:
     return 3 * orderers + 2 * peers + len(_chaincode_owners(topology))
 
 
-def settle(
-    topology: Topology, layout: Layout, first_port: int, placement: Placement | None = None
-) -> Nodes:
+def settle(topology: Topology, layout: Layout, first_port: int, placement: Placement | None = None) -> Nodes:
     """Give every process of `topology` its name, folders and ports, counted up from `first_port`.
 
     A network that was changed while it ran has a `placement`, which knows the names and ports of them all.
@@ -163,26 +161,30 @@ def settle(
     for organization, settings in topology.orderers.organizations.items():
         for n in range(settings.nodes):
             name = placement.orderers[organization][n] if placement else f"orderer{len(orderers)}"
+            port, admin_port, operations_port = ports(name, 3)
             orderers.append(
                 Orderer(
-                    name, organization, topology.mspid(organization), *ports(name, 3),
+                    name, organization, topology.mspid(organization), port, admin_port, operations_port,
                     layout.orderer(organization, name), layout.ledgers / name,
                 )
             )  # fmt: skip
-    peers = [
-        Peer(
-            name, organization, topology.mspid(organization), *ports(name, 2),
-            layout.peer(organization, f"peer{n}"), layout.ledgers / name,
-        )
-        for organization, settings in topology.organizations.items()
-        for n in range(settings.peers)
-        for name in [f"peer{n}.{organization}"]
-    ]  # fmt: skip
-    servers = [
-        ChaincodeServer(name, chaincode, organization, *ports(name, 1), layout.chaincode_tls(organization))
-        for chaincode, organization in _chaincode_owners(topology)
-        for name in [f"{chaincode}.{organization}"]
-    ]
+    peers: list[Peer] = []
+    for organization, member in topology.organizations.items():
+        for n in range(member.peers):
+            name = f"peer{n}.{organization}"
+            port, operations_port = ports(name, 2)
+            peers.append(
+                Peer(
+                    name, organization, topology.mspid(organization), port, operations_port,
+                    layout.peer(organization, f"peer{n}"), layout.ledgers / name,
+                )
+            )  # fmt: skip
+    servers: list[ChaincodeServer] = []
+    for chaincode, organization in _chaincode_owners(topology):
+        name = f"{chaincode}.{organization}"
+        (port,) = ports(name, 1)
+        tls = layout.chaincode_tls(organization)
+        servers.append(ChaincodeServer(name, chaincode, organization, port, tls))
     return Nodes(topology, layout, tuple(orderers), tuple(peers), tuple(servers))
 
 

@@ -26,7 +26,9 @@ def render(directory: Path, topology: Topology | None, backend: str, output: Pat
     with exclusive(layout):
         state = settle_state(layout, topology, backend)
         if state.topology.ca == "fabric-ca":
-            raise UsageError("ca: fabric-ca needs servers that run, and rendering starts none; use `ca: built-in` here")
+            raise UsageError(
+                "ca: fabric-ca needs servers that run, and rendering starts none; use `ca: built-in` here"
+            )
         nodes = state.nodes(layout)
         write_state(layout, state)
         ensure_identities(nodes)
