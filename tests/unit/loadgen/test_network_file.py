@@ -1,0 +1,43 @@
+"""A home whose certificate lacks what the market asks for is refused in one clear line, before anything is traded."""
+
+import json
+
+import pytest
+import typer
+from commonwatt_loadgen.errors import UsageFault
+from commonwatt_loadgen.network_file import read_network_file
+from commonwatt_loadgen.simulate.command import simulate_command
+from typer.testing import CliRunner
+
+
+def network_file(folder, attributes):
+    users = {"home001": {"attributes": {"role": "home", **attributes}}}
+    content = {
+        "name": "test",
+        "backend": "embedded",
+        "organizations": {"newtown": {"users": users}},
+        "channels": {"newtown": {"organizations": ["newtown"], "chaincodes": {"market": {}}}},
+    }
+    path = folder / "network.json"
+    path.write_text(json.dumps(content))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("attributes", "missing"),
+    [({"meter.id": "m1"}, "home.id"), ({"home.id": "home001"}, "meter.id")],
+)
+def test_a_home_without_an_attribute_is_named(tmp_path, attributes, missing):
+    path = network_file(tmp_path, attributes)
+    with pytest.raises(UsageFault, match=missing):
+        read_network_file(path)
+    app = typer.Typer()
+    app.command()(simulate_command)
+    out = str(tmp_path / "out")
+    result = CliRunner().invoke(app, ["--network-file", str(path), "--out", out])
+    assert result.exit_code == 2
+    said = result.stderr.strip()
+    assert len(said.splitlines()) == 1
+    assert "home001" in said
+    assert f"no attribute `{missing}`" in said
+    assert not (tmp_path / "out").exists()
