@@ -17,8 +17,9 @@ from commonwatt_network.embedded.discovery import DiscoveryServicer
 from commonwatt_network.embedded.faults import PeerFaults
 from commonwatt_network.embedded.gateway.errors import GatewayError, trailing_metadata
 from commonwatt_network.embedded.gateway.service import Gateway
+from commonwatt_network.embedded.http2.server import GrpcServer
 from commonwatt_network.embedded.operations import operations_application
-from commonwatt_network.embedded.orderer_server import GRPC_OPTIONS, ListenError, listen_tls
+from commonwatt_network.embedded.orderer_server import ListenError
 from commonwatt_network.embedded.peer import Peer
 from commonwatt_network.embedded.peer_deliver import (
     block_with_private_data,
@@ -157,7 +158,7 @@ class PeerServer:
     async def start(self) -> None:
         config: PeerConfig = self._peer.config
         try:
-            self._server = grpc.aio.server(options=(*GRPC_OPTIONS, ("grpc.max_concurrent_streams", 2500)))
+            self._server = GrpcServer()
             gateway = GatewayServicer(
                 Gateway(self._peer), config.gateway_concurrency_limit, self._peer.faults
             )
@@ -166,13 +167,18 @@ class PeerServer:
             events_pb2_grpc.add_DeliverServicer_to_server(DeliverServicer(self._peer), self._server)
             protocol_pb2_grpc.add_DiscoveryServicer_to_server(DiscoveryServicer(self._peer), self._server)
             snapshot_pb2_grpc.add_SnapshotServicer_to_server(SnapshotServicer(self._peer), self._server)
-            listen_tls(self._server, config)
-            await self._server.start()
+            await self._listen(config)
             if config.operations_address:
                 await self._serve_operations(config.operations_address)
         except BaseException:
             await self.stop(0)
             raise
+
+    async def _listen(self, config: PeerConfig) -> None:
+        try:
+            await self._server.start(config.address, config.tls_directory)
+        except OSError as error:
+            raise _listen_error(config.name, config.address, error) from error
 
     async def _serve_operations(self, address: str) -> None:
         peer = self._peer
@@ -185,10 +191,7 @@ class PeerServer:
         try:
             await web.TCPSite(self._runner, host, int(port)).start()
         except OSError as error:
-            raise ListenError(
-                f"{peer.config.name} cannot listen on {address}: {error.strerror or error}; stop what uses the port "
-                "or choose another"
-            ) from error
+            raise _listen_error(peer.config.name, address, error) from error
 
     async def stop(self, grace_s: float = 0.5) -> None:
         if self._runner is not None:
@@ -197,3 +200,9 @@ class PeerServer:
         if self._server is not None:
             await asyncio.shield(self._server.stop(grace_s))
             self._server = None
+
+
+def _listen_error(name: str, address: str, error: OSError) -> ListenError:
+    return ListenError(
+        f"{name} cannot listen on {address}: {error.strerror or error}; stop what uses the port or choose another"
+    )

@@ -1,0 +1,186 @@
+"""gRPC calls on HTTP/2 streams: finding the method, deadlines, statuses; and the listener."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import ssl
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+from typing import Any, NoReturn
+
+import grpc
+
+from commonwatt_network.embedded.http2.connection import Connection
+from commonwatt_network.embedded.http2.metadata import NOT_GRPC, CallHeaders, Metadata, encode_status
+from commonwatt_network.embedded.http2.stream import LONGEST_MESSAGE, Stream, StreamFailure
+
+log = logging.getLogger(__name__)
+
+LONGEST_STATUS_MESSAGE = 8_000  # clients refuse headers that are too long
+
+
+class _Aborted(Exception):
+    """The servicer has ended the call with a status."""
+
+    def __init__(self, code: int, message: str, metadata: Metadata) -> None:
+        self.code, self.message, self.metadata = code, message, metadata
+
+
+class CallContext:
+    """What servicers of this package use of grpc.aio's ServicerContext."""
+
+    def __init__(self, stream: Stream) -> None:
+        self._stream = stream
+
+    async def abort(self, code: grpc.StatusCode, details: str = "", metadata: Metadata = ()) -> NoReturn:
+        raise _Aborted(code.value[0], details, metadata)
+
+    async def send_initial_metadata(self, metadata: Metadata) -> None:
+        self._stream.open()
+
+
+class GrpcServer:
+    """Serves what the generated `add_..._to_server` functions register with it, over TLS."""
+
+    def __init__(self) -> None:
+        self._methods: dict[str, Any] = {}
+        self._connections: set[Connection] = set()
+        self._calls: set[asyncio.Task[None]] = set()
+        self._listener: asyncio.Server | None = None
+
+    def add_generic_rpc_handlers(self, handlers: object) -> None:
+        """Part of what the generated functions call; the registered methods below are all that is needed."""
+
+    def add_registered_method_handlers(self, service: str, handlers: Mapping[str, Any]) -> None:
+        for name, handler in handlers.items():
+            self._methods[f"/{service}/{name}"] = handler
+
+    async def start(self, address: str, tls_directory: Path) -> None:
+        """Listen on `host:port` with `server.crt` and `server.key`. Raises OSError."""
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        tls.minimum_version = ssl.TLSVersion.TLSv1_2
+        tls.load_cert_chain(tls_directory / "server.crt", tls_directory / "server.key")
+        tls.set_alpn_protocols(["h2"])
+        host, port = address.rsplit(":", 1)
+        self._listener = await asyncio.get_running_loop().create_server(
+            self.connection, host.strip("[]"), int(port), ssl=tls, ssl_handshake_timeout=20, backlog=512
+        )
+
+    def connection(self) -> Connection:
+        """The protocol of a new connection."""
+        connection = Connection(self._start_call, self._connections.discard)
+        self._connections.add(connection)
+        return connection
+
+    async def stop(self, grace_s: float) -> None:
+        """Refuse new calls, let the present ones finish for `grace_s`, then end them."""
+        if self._listener is not None:
+            self._listener.close()
+        for connection in list(self._connections):
+            connection.go_away()
+        if self._calls:
+            await asyncio.wait(set(self._calls), timeout=grace_s)
+        for call in self._calls:
+            call.cancel()
+        await asyncio.gather(*self._calls, return_exceptions=True)
+        for connection in list(self._connections):
+            connection.abort()
+        await asyncio.sleep(0)  # lets the transports close
+
+    # Calls
+
+    def _start_call(self, stream: Stream, headers: CallHeaders) -> None:
+        if headers.problem:
+            stream.close(NOT_GRPC if "not a gRPC" in headers.problem else encode_status(3, headers.problem))
+            return
+        if headers.encoding != b"identity":
+            text = f"requests in encoding '{headers.encoding.decode('latin-1')}' are not supported"
+            stream.close(encode_status(12, text, [("grpc-accept-encoding", "identity")]))
+            return
+        method = self._methods.get(headers.path)
+        if method is None:
+            stream.close(encode_status(12, f"unknown method {headers.path[:200]}"))
+        elif method.request_streaming or stream.half_closed:
+            self._run(stream, headers, method)
+        else:
+            stream.on_request = lambda: self._run(stream, headers, method)
+
+    def _run(self, stream: Stream, headers: CallHeaders, method: Any) -> None:
+        stream.on_request = None
+        call = asyncio.get_running_loop().create_task(self._answer(stream, method))
+        self._calls.add(call)
+        stream.on_cancel = lambda: _cancel(call)
+        timer = None
+        if headers.timeout_s is not None:
+            loop = asyncio.get_running_loop()
+            timer = loop.call_later(min(headers.timeout_s, 1e8), _expire, stream, call)
+
+        def done(call: asyncio.Task[None]) -> None:
+            self._calls.discard(call)
+            if timer is not None:
+                timer.cancel()
+            if call.cancelled():
+                stream.close(encode_status(14, "the server is stopping"))
+
+        call.add_done_callback(done)
+
+    async def _answer(self, stream: Stream, method: Any) -> None:
+        """Run a call's servicer and send what it says; the status in the end is never missing."""
+        try:
+            await self._call(stream, method)
+        except _Aborted as aborted:
+            status = encode_status(aborted.code, aborted.message[:LONGEST_STATUS_MESSAGE], aborted.metadata)
+        except StreamFailure as failure:
+            status = encode_status(failure.code, str(failure))
+        except Exception as error:
+            log.exception("a call failed unexpectedly")
+            status = encode_status(2, f"Unexpected {type(error)}: {error}"[:LONGEST_STATUS_MESSAGE])
+        else:
+            status = encode_status(0, "")
+        stream.close(status)
+
+    async def _call(self, stream: Stream, method: Any) -> None:
+        context = CallContext(stream)
+        if method.request_streaming:
+            answers = method.stream_stream(_requests(stream, method), context)
+        else:
+            request = _decoded(method, stream.only_message())
+            if not method.response_streaming:
+                stream.send(_encoded(method, await method.unary_unary(request, context)))
+                return
+            answers = method.unary_stream(request, context)
+        try:
+            async for answer in answers:
+                stream.send(_encoded(method, answer))
+                await stream.drained()
+        finally:
+            await answers.aclose()
+
+
+async def _requests(stream: Stream, method: Any) -> AsyncIterator[Any]:
+    while (message := await stream.next_message()) is not None:
+        yield _decoded(method, message)
+
+
+def _decoded(method: Any, message: bytes) -> Any:
+    try:
+        return method.request_deserializer(message)
+    except Exception as error:
+        raise StreamFailure(13, f"the request cannot be parsed: {error}") from error
+
+
+def _encoded(method: Any, answer: Any) -> bytes:
+    encoded: bytes = method.response_serializer(answer)
+    if len(encoded) > LONGEST_MESSAGE:
+        raise _Aborted(8, f"Sent message larger than max ({len(encoded)} vs. {LONGEST_MESSAGE})", ())
+    return encoded
+
+
+def _expire(stream: Stream, call: asyncio.Task[None]) -> None:
+    stream.close(encode_status(4, "Deadline Exceeded"))
+    call.cancel()
+
+
+def _cancel(call: asyncio.Task[None]) -> None:
+    call.cancel()
