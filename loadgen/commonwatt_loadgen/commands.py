@@ -3,6 +3,7 @@
 import typer
 
 from commonwatt_loadgen import rules_commands
+from commonwatt_loadgen.hems.command import hems_command
 from commonwatt_loadgen.paper.command import paper_command
 from commonwatt_loadgen.simulate.command import simulate_command
 from commonwatt_loadgen.throughput.caliper_command import caliper_command
@@ -13,6 +14,7 @@ from commonwatt_loadgen.verify.command import verify_command
 def register(app: typer.Typer) -> None:
     """Add the verbs to `app`."""
     app.command("simulate")(simulate_command)
+    app.command("hems")(hems_command)
     app.command("paper")(paper_command)
     app.command("load")(load_command)
     app.command("load-max")(load_max_command)

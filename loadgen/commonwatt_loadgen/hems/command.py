@@ -1,0 +1,81 @@
+"""`commonwatt hems HOME`: one prosumer's agent on the network that is up, until it is stopped."""
+
+import asyncio
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from commonwatt_client import ClientError, EndorseError, connect_network_file
+
+from commonwatt_loadgen.errors import UsageFault
+from commonwatt_loadgen.hems.agent import HomeAgent
+from commonwatt_loadgen.hems.community import HomeSpec
+from commonwatt_loadgen.hems.live import LiveHome
+from commonwatt_loadgen.hems.strategy import STRATEGIES
+from commonwatt_loadgen.network_file import default_path, read_network_file
+from commonwatt_loadgen.simulate.preparation import parameters_of
+from commonwatt_loadgen.traces.sources import Silent
+
+
+class _Contract:
+    """`HomeCalls` over the gateway, saying each offer and refusal on a line."""
+
+    def __init__(self, contract: Any) -> None:
+        self._contract = contract
+
+    async def submit(self, transaction: str, argument: dict[str, Any]) -> dict[str, Any] | None:
+        try:
+            outcome = await self._contract.submit(transaction, arguments=(json.dumps(argument),), retry=True)
+        except EndorseError as error:
+            if error.chaincode_response is None:
+                raise
+            print(f"round {argument['round']}: {error.chaincode_response.message}", flush=True)
+            return None
+        cents = argument["price_uaud_per_kwh"] / 10_000
+        print(f"round {argument['round']}: {argument['energy_wh']} Wh at {cents:.2f} c/kWh", flush=True)
+        return dict(json.loads(outcome.result))
+
+    async def evaluate(self, transaction: str, argument: dict[str, Any]) -> dict[str, Any]:
+        return dict(json.loads(await self._contract.evaluate_transaction(transaction, json.dumps(argument))))
+
+
+def hems_command(
+    home: Annotated[str, typer.Argument(help="the home's id, as home001")],
+    strategy: Annotated[str, typer.Option(help="bidding strategy")] = "suggested",
+    seed: Annotated[int, typer.Option(envvar="SEED", help="of the strategy's draws")] = 1,
+    network_file: Annotated[
+        Path | None, typer.Option(help="the network to trade on; default: that of the folder here")
+    ] = None,
+) -> None:
+    """Sell a home's stored energy as requests are opened, until Ctrl-C; a lost connection is made again."""
+    try:
+        asyncio.run(_sell(home, strategy, seed, network_file or default_path()))
+    except KeyboardInterrupt:
+        return
+    except (UsageFault, ClientError) as error:
+        sys.stderr.write(f"commonwatt hems: {error}\n")
+        raise typer.Exit(2) from error
+
+
+async def _sell(home: str, strategy: str, seed: int, path: Path) -> None:
+    if strategy not in STRATEGIES:
+        raise UsageFault(f"--strategy {strategy}: is none of {', '.join(sorted(STRATEGIES))}")
+    found = next((one for one in read_network_file(path).communities if home in one.homes), None)
+    if found is None:
+        raise UsageFault(f"{path}: no community has a home {home}")
+    async with connect_network_file(path, found.organization, found.homes[home]) as gateway:
+        network = gateway.get_network(found.channel)
+        calls = _Contract(network.get_contract("market"))
+        known = await calls.evaluate("get_home", {"home": home})
+        rules = parameters_of((await calls.evaluate("get_parameters", {}))["parameters"])
+        prosumer = known["home_class"] == "prosumer"
+        spec = HomeSpec(
+            home, prosumer, "", "", Silent(), Silent(), known["pv_w"], known["storage_wh"], strategy
+        )
+        if not prosumer:
+            raise UsageFault(f"{home} is a consumer and has nothing to sell")
+        async with network.chaincode_events("market") as events:
+            print(f"{home} sells on {found.channel}", flush=True)
+            await LiveHome(HomeAgent(spec, rules, seed), calls).follow(events)
