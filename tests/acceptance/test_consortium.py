@@ -37,6 +37,9 @@ CLOCK = 1767225600
 TIMEOUT_S = 150
 NOTHING_TO_FIRST_TRADE_S = 60
 
+# Three hosts on one machine that may be busy with other things; every wait inside is bounded more tightly.
+pytestmark = pytest.mark.timeout(300)
+
 
 @dataclass
 class Consortium:
@@ -125,7 +128,7 @@ class Trading:
         lines = (line.split() for line in self.journal.read_text().splitlines())
         return [(float(at), transaction) for at, transaction in lines if float(at) > since]
 
-    def wait_for_more(self, count: int, timeout_s: float = 45) -> None:
+    def wait_for_more(self, count: int, timeout_s: float = 90) -> None:
         """Until so many transactions more are committed."""
         since, deadline = time.time(), time.monotonic() + timeout_s
         while len(self.committed(since)) < count:
@@ -172,7 +175,6 @@ def consortium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Consortium]
         shutil.rmtree(consortium.folder)
 
 
-@pytest.mark.timeout(240)
 def test_three_hosts_trade_by_the_page(consortium: Consortium) -> None:
     ledgers = [
         json.loads(consortium.run(host, "commonwatt org evaluate newtown list_trades"))
