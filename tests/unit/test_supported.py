@@ -1,0 +1,24 @@
+"""SUPPORTED.md names tests that exist."""
+
+import re
+from pathlib import Path
+
+
+def test_every_named_test_exists(repository: Path) -> None:
+    text = (repository / "SUPPORTED.md").read_text("utf-8")
+    named = set(re.findall(r"`(tests/[\w/.]+\.py)(?:::(\w+))?`", text))
+    assert len(named) > 50
+    for path, function in sorted(named):
+        file = repository / path
+        assert file.is_file(), f"SUPPORTED.md names {path}, which does not exist"
+        if function:
+            defined = re.search(rf"^(?:async )?def {function}\(", file.read_text("utf-8"), re.MULTILINE)
+            assert defined, f"SUPPORTED.md names {function}, which {path} does not define"
+
+
+def test_every_row_names_its_proof(repository: Path) -> None:
+    rows = [
+        line for line in (repository / "SUPPORTED.md").read_text("utf-8").splitlines() if line[:2] == "| "
+    ]
+    missing = [row for row in rows if "tests/" not in row and not row.startswith("| feature")]
+    assert not missing
