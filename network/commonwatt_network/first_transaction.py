@@ -69,7 +69,7 @@ async def _as_member(
 ) -> T:
     """Do `action` as the organisation's operator, again and again while the network is not ready for it."""
     path = nodes.layout.network_file
-    user = _operator(nodes, organization)
+    user = operator_of(nodes, organization)
     deadline = asyncio.get_running_loop().time() + PATIENCE_S
     async with connect_network_file(path, organization, user) as gateway:
         contract = gateway.get_network(channel).get_contract(chaincode)
@@ -86,6 +86,7 @@ async def _as_member(
             await asyncio.sleep(POLL_S)
 
 
-def _operator(nodes: Nodes, organization: str) -> str:
+def operator_of(nodes: Nodes, organization: str) -> str:
+    """The user who speaks for the organisation: its operator, or its administrator."""
     users = nodes.topology.organizations[organization].users
     return next((name for name, user in users.items() if user.role in ("operator", "grid")), ADMIN)

@@ -10,13 +10,12 @@ from commonwatt_client.admin import ChannelConfig, Consenter, replace_consenter
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from commonwatt_network import readiness
 from commonwatt_network.certificates import KeyPair, days_left, read_key_pair, reissue
 from commonwatt_network.change.configuration import change_configuration
 from commonwatt_network.change.ordering import consenter_of, orderer_signers
 from commonwatt_network.change.site import Site, restart, settle_in, stop_other_servers
+from commonwatt_network.change.witness import trading
 from commonwatt_network.errors import UsageError
-from commonwatt_network.first_transaction import first_transactions
 from commonwatt_network.identity import ensure_organization, user_attributes
 from commonwatt_network.layout import write_atomically
 from commonwatt_network.nodes import Nodes, Orderer, Peer
@@ -89,6 +88,22 @@ def _refuse(nodes: Nodes, topology: Topology, owners: set[str]) -> None:
 
 async def renew(site: Site, renewal: Renewal) -> None:
     """Issue anew, tell the channels where a consenter's key changes, restart who has to take notice."""
+    if not renewal.restarts:
+        await _issue(site, renewal)
+        return
+    async with trading(site.before) as back:
+        await back()
+        await _issue(site, renewal)
+        if any(server.name in renewal.restarts for server in site.nodes.chaincode_servers):
+            await settle_in(site)
+            await back()
+            stop_other_servers(site)
+        else:
+            await restart(site, renewal.restarts)
+        await back()  # or the pauses of two owners would add up
+
+
+async def _issue(site: Site, renewal: Renewal) -> None:
     new_keys = site.nodes.topology.certificates.new_keys
     authorities = ensure_organization(site.layout, renewal.organization)
     days = _days_valid(site.nodes.topology, renewal.organization)
@@ -100,15 +115,6 @@ async def renew(site: Site, renewal: Renewal) -> None:
             await _renew_consenter(site, orderers[0], pair, authorities.tls, days)
         else:
             _replace(pair, authorities.tls, days, new_keys)
-    if any(server.name in renewal.restarts for server in site.nodes.chaincode_servers):
-        await settle_in(site)
-        stop_other_servers(site)
-    else:
-        await restart(site, renewal.restarts)
-    if site.fabric and orderers:
-        await readiness.wait_leaders(site.nodes, site.nodes.topology.channels)
-    if renewal.restarts:
-        await first_transactions(site.nodes)  # or the pauses of two owners would add up
 
 
 def _owners(nodes: Nodes) -> list[Renewal]:

@@ -25,6 +25,10 @@ from commonwatt_network.profiles import write_profiles
 from commonwatt_network.status import program_of
 
 CHAINCODE_ID = "CHAINCODE_ID"
+# Fabric's nodes serve nobody from the first moment of the two seconds that they take to end; what they committed is on
+# disk by then.
+RESTART_GRACE_S = 0.5
+CHANGE = "change"  # what the processes are marked with that a change started
 Phase = Callable[[str], AbstractContextManager[None]]
 
 
@@ -56,8 +60,7 @@ async def start(site: Site) -> None:
     missing = [program for program in wanted if program.name not in alive]
     served = {name for program in missing for name in program.serves}
     require_free({port: name for port, name in site.nodes.ports().items() if name in served})
-    start_id = "change"
-    started = {program.name: processes.start(program, site.layout, start_id) for program in missing}
+    started = {program.name: processes.start(program, site.layout, CHANGE) for program in missing}
     pids = {
         node: started.get(program.name) or alive[program.name][0].pid
         for program in wanted
@@ -111,11 +114,11 @@ def stop_other_servers(site: Site) -> None:
         processes.stop(process for process in found if process.pid not in kept)
 
 
-def stop_nodes(site: Site, names: Iterable[str]) -> None:
-    """End the processes of these nodes, orderly."""
+def stop_nodes(site: Site, names: Iterable[str], grace_s: float = 10.0) -> None:
+    """End the processes of these nodes; those that have not ended after `grace_s` are killed."""
     running = processes.running(site.layout)
     for name in names:
-        processes.stop(running.get(name, []))
+        processes.stop(running.get(name, []), grace_s)
 
 
 async def restart_embedded(site: Site) -> None:
@@ -128,8 +131,10 @@ async def restart(site: Site, names: Iterable[str]) -> None:
     """Stop these nodes or chaincode servers and start them again, one after the other."""
     by_name = {node.name: node for node in (*site.nodes.fabric_nodes, *site.nodes.chaincode_servers)}
     behind = (program_of(by_name[name], site.backend) for name in names)
-    for program in dict.fromkeys(behind):
-        stop_nodes(site, [program])
+    known = {program.name: program for program in programs(site)}
+    for name in dict.fromkeys(behind):
+        stop_nodes(site, [name], RESTART_GRACE_S if site.fabric else 10.0)
+        processes.start(known[name], site.layout, CHANGE)
         await start(site)
 
 
