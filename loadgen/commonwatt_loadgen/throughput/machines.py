@@ -8,7 +8,7 @@ import asyncio
 import os
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from commonwatt_loadgen.errors import IncompleteRun, UsageFault
@@ -47,7 +47,11 @@ def run_on_machines(
         raise UsageFault(f"--dask {scheduler}: no scheduler answers there ({error})") from error
     with client:
         workers = _workers(client, scheduler, len(shares))
-        client.subscribe_topic(_TOPIC, lambda event: told(*event[1]))
+
+        def heard(event: tuple[float, Any]) -> None:
+            told(event[1]["generator"], Progress(**event[1]["progress"]))
+
+        client.subscribe_topic(_TOPIC, heard)
         start_epoch_s = time.time() + _LEAD_S
         futures = [
             client.submit(
@@ -74,7 +78,7 @@ def run_on_machines(
 
 
 def _workers(client: Any, scheduler: str, needed: int) -> list[_Worker]:
-    pids = client.run(os.getpid)
+    pids = client.run(process_here)
     if len(pids) < needed:
         raise UsageFault(
             f"--dask {scheduler}: it has {len(pids)} workers, {needed} generators need one each; "
@@ -105,6 +109,11 @@ def _await_all(client: Any, futures: Sequence[Any], workers: Sequence[_Worker], 
         time.sleep(_LOOK_EVERY_S)
 
 
+def process_here() -> int:
+    """The worker's process; asking for it also makes the worker import all that a generator needs."""
+    return os.getpid()
+
+
 class Restarted(Exception):
     """This task was already begun in a process that is gone."""
 
@@ -119,6 +128,6 @@ def generate_here(share: Share, place: int, pid: int, start_epoch_s: float) -> R
     start = time.monotonic() + start_epoch_s - time.time()
 
     def tell(progress: Progress) -> None:
-        worker.log_event(_TOPIC, (place, progress))
+        worker.log_event(_TOPIC, {"generator": place, "progress": asdict(progress)})
 
     return asyncio.run(generate(share, lambda: start, tell))
