@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from commonwatt_client import ClientError
+from commonwatt_client import ClientError, GatewayError
+from commonwatt_client.retry import is_away
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -132,7 +133,13 @@ def simulate_command(
         sys.stderr.write(f"commonwatt simulate: {fault}\n")
         raise typer.Exit(2) from fault
     except (ClientError, Refused, Disagreement) as error:
-        sys.stderr.write(f"commonwatt simulate: {error}\n")
+        away = isinstance(error, GatewayError) and is_away(error)
+        hint = (
+            "  The network is stopped or not whole: `make network-up` starts what is missing.\n"
+            if away
+            else ""
+        )
+        sys.stderr.write(f"commonwatt simulate: {error}\n{hint}")
         raise typer.Exit(2) from error
     write_summary(options, summary)
     report = out / "report.html"
