@@ -45,6 +45,14 @@ network-reset: $(READY) ## Stop the network and delete its ledgers and keys
 watch: $(READY) ## Show the network that is up live on a page (WATCH_PORT=9480)
 	@$(BIN)/commonwatt watch
 
+.PHONY: plan
+plan: $(READY) ## Say in words how the running network differs from TOPOLOGY=file.yaml
+	@$(BIN)/commonwatt plan
+
+.PHONY: apply
+apply: $(READY) ## Change the running network to TOPOLOGY=file.yaml while trade goes on
+	@$(BIN)/commonwatt apply
+
 .PHONY: simulate
 simulate: $(READY) ## Trade a day on the network that is up, and write out/simulate/report.html
 	@$(BIN)/commonwatt simulate
