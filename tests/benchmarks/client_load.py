@@ -1,6 +1,6 @@
 """Our client under load in a process of its own: `python client_load.py SETTINGS.json` prints one JSON object.
 
-Settings: network (network.json), channel, chaincode, transaction, count, inFlight.
+Settings: network (network.json), channel, chaincode, transaction, count, inFlight; value, where not "x".
 """
 
 from __future__ import annotations
@@ -23,12 +23,13 @@ async def load(contract: Contract, settings: dict[str, Any]) -> dict[str, Any]:
     process = psutil.Process()
     remaining = iter(range(settings["count"]))
     names = count()
+    value = settings.get("value", "x")
     result: dict[str, Any] = {"committed": 0, "failed": 0, "memory_bytes": []}
 
     async def worker() -> None:
         for _ in remaining:
             try:
-                await contract.submit_transaction(settings["transaction"], f"p{next(names)}", "x")
+                await contract.submit_transaction(settings["transaction"], f"p{next(names)}", value)
                 result["committed"] += 1
             except ClientError:
                 result["failed"] += 1
