@@ -187,11 +187,16 @@ def _free_port(layout: Layout) -> int:
 
 @contextlib.asynccontextmanager
 async def run_embedded_network(
-    directory: Path, topology: Topology | None = None, settings: Mapping[str, object] | None = None
+    directory: Path,
+    topology: Topology | None = None,
+    settings: Mapping[str, object] | None = None,
+    *,
+    cut_when_idle: bool = True,
 ) -> AsyncIterator[TestNetwork]:
     """A network of `topology` (default: newtown and grid, one channel, nothing deployed) in `directory`.
 
     `settings` go into every peer's configuration, for example `{"gateway_concurrency_limit": 2}`.
+    `cut_when_idle=False`: blocks are cut by count, bytes and timeout alone, for tests of a block's composition.
     """
     chosen = topology or _bare_topology()
     layout = Layout(directory)
@@ -200,7 +205,9 @@ async def run_embedded_network(
     blocks = ensure_genesis_blocks(nodes)
     config = read_config(Path(backend.programs(nodes)[0].command[-1]))
     peers = tuple(peer.model_copy(update=dict(settings or {})) for peer in config.peers)
-    network = EmbeddedNetwork(config.model_copy(update={"peers": peers, "ready_file": None}))
+    network = EmbeddedNetwork(
+        config.model_copy(update={"peers": peers, "ready_file": None, "cut_when_idle": cut_when_idle})
+    )
     running = TestNetwork(nodes, network, roster)
     await network.start()
     try:

@@ -61,6 +61,10 @@ class EmbeddedConfig(BaseModel):
     orderers: tuple[NodeConfig, ...] = ()
     peers: tuple[PeerConfig, ...] = ()
     ready_file: Path | None = None
+    cut_when_idle: bool = Field(
+        default=True,
+        description="cut a block as soon as every peer waits for one; false: only by count, bytes and timeout",
+    )
 
 
 def read_config(path: Path) -> EmbeddedConfig:

@@ -36,7 +36,7 @@ class EmbeddedNetwork:
         self._parser = BlockParser()
         self.peers: list[Peer] = []
         try:
-            self.ordering = OrderingService(config.orderers, self._checks)
+            self.ordering = OrderingService(config.orderers, self._checks, cut_when_idle=config.cut_when_idle)
             for peer_config in config.peers:
                 self.peers.append(Peer(peer_config, self.ordering, self._checks, self._parser))
         except (IdentityError, CertificateError, LedgerDamaged, StoreDamaged, OSError) as error:
