@@ -113,8 +113,7 @@ async def test_what_comes_within_the_batch_timeout_is_one_block(tmp_path: Path) 
         async with network.connect("newtown") as gateway:
             kv = kv_of(gateway)
             transactions = [
-                await kv.new_proposal("put", arguments=[f"k{number}", "v"]).endorse()
-                for number in range(4)
+                await kv.new_proposal("put", arguments=[f"k{number}", "v"]).endorse() for number in range(4)
             ]
             submitted = await asyncio.gather(*(transaction.submit() for transaction in transactions))
             statuses = await asyncio.gather(*(commit.status() for commit in submitted))
