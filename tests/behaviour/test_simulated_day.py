@@ -38,7 +38,11 @@ async def network_file(tmp_path: Path) -> Any:
 
 async def test_the_ledger_and_this_process_trade_the_same_days(network_file: Path) -> None:
     options = SimulationOptions(
-        seed=5, share_percent=50, strategies=("suggested", "shading"), network_file=network_file
+        seed=5,
+        share_percent=50,
+        strategies=("suggested", "shading"),
+        network_file=network_file,
+        out=network_file.parent / "out",
     )
     on_ledger = (await simulate(options, lambda *_: None))["communities"][0]
 

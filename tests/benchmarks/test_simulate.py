@@ -27,7 +27,8 @@ async def test_the_default_day_on_the_embedded_network(tmp_path: Path) -> None:
     try:
         result = await up(directory, default_topology(), "embedded", quiet)
         summary = await simulate(
-            SimulationOptions(network_file=result.nodes.layout.network_file), lambda *_: None
+            SimulationOptions(network_file=result.nodes.layout.network_file, out=tmp_path / "out"),
+            lambda *_: None,
         )
     finally:
         down(directory)
