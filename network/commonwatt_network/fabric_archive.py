@@ -23,6 +23,7 @@ import aiohttp
 
 from commonwatt_network.backends.native import PROGRAMS, FabricPrograms, find_fabric
 from commonwatt_network.errors import NetworkError, UsageError
+from commonwatt_network.unpacking import unpack
 
 VERSION = "3.1.5"
 RELEASES = "https://github.com/hyperledger/fabric/releases/download"
@@ -192,7 +193,7 @@ def _unpack(archive: Path, target: Path, location: str) -> None:
                 raise ArchiveError(
                     f"{location} unpacks to more than {UNPACKED_LIMIT_BYTES >> 30} GiB: not a release"
                 )
-            tar.extractall(target, members, filter="data")
+            unpack(tar, target)
     except (tarfile.TarError, EOFError, OSError) as error:
         raise ArchiveError(f"{location} cannot be unpacked ({error}); fetch it again") from error
 

@@ -78,7 +78,9 @@ async def _as_member(
                 return await action(contract)
             except GatewayError as error:
                 late = asyncio.get_running_loop().time() > deadline
-                if late or error.chaincode_response is not None:
+                # A peer that is still a block behind does not know yet that the channel is configured.
+                behind = "not_configured" in str(error.chaincode_response)
+                if late or not (behind or error.chaincode_response is None):
                     raise FirstTransactionError(
                         f"the first transaction of {organization} on channel {channel} failed: {error}; "
                         f"look into {nodes.layout.logs}"

@@ -42,12 +42,17 @@ class Host(Protocol):
 
 
 async def wait_listening(nodes: Host, pids: dict[str, int]) -> None:
-    """Until every node and chaincode server accepts connections. `pids`: node name -> process id behind it."""
+    """Until every node and chaincode server accepts connections, orderers on their admin port too.
+
+    `pids`: node name -> process id behind it.
+    """
     servers: list[Node] = [*nodes.fabric_nodes, *nodes.chaincode_servers]
 
     async def listening(node: Node) -> None:
         async def answers() -> bool:
-            return await accepts(node)
+            return await accepts(node) and (
+                not isinstance(node, Orderer) or await _connects(node.admin_address)
+            )
 
         await _until(
             answers, f"{node.name} to listen on {node.address}", nodes.layout, node.name, pids[node.name]
@@ -147,8 +152,13 @@ def _failure(what: str, layout: Layout, name: str) -> str:
 async def accepts(node: Node) -> bool:
     """Whether the node takes connections now."""
     listen = HOST if isinstance(node, ChaincodeServer) or node.listen == EVERYWHERE else node.listen
+    return await _connects(f"{listen}:{node.port}")
+
+
+async def _connects(address: str) -> bool:
+    host, _, port = address.rpartition(":")
     try:
-        _, writer = await asyncio.open_connection(listen, node.port)
+        _, writer = await asyncio.open_connection(host, int(port))
     except OSError:
         return False
     writer.close()

@@ -1,7 +1,8 @@
 """What storing a block costs: SQLite in WAL mode, which the embedded network uses, beside LMDB.
 
-The figures are close where every block is synced (2.4 and 3.1 ms on 2 cores shared with other work); SQLite needs no
-map size, comes with Python, and holds what LMDB would need second trees for. The second half runs where `lmdb` is installed: `uv run --with lmdb pytest tests/benchmarks/test_ledger_storage.py -s`.
+Where every block is synced both take about as long (2.4 and 3.1 ms on 2 cores shared with other work), and SQLite comes
+with Python, needs no map size, and holds what LMDB would need further trees for. LMDB's part runs where
+it is installed: `uv run --with lmdb pytest tests/benchmarks/test_ledger_storage.py -s`.
 """
 
 from __future__ import annotations

@@ -71,7 +71,6 @@ class OrdererAdmin:
         self.timeout_s = timeout_s
         self._server_name = server_name
         self._tls = _tls_context(tls_ca, client_certificate, client_key)
-        self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
         return self
@@ -82,10 +81,7 @@ class OrdererAdmin:
         await self.close()
 
     async def close(self) -> None:
-        """Close the connections; the orderer is not affected."""
-        if self._session is not None:
-            await self._session.close()
-            self._session = None
+        """Nothing stays open between calls; this is here so that it is used as a `PeerAdmin` is."""
 
     async def join_channel(self, block: bytes, *, as_follower: bool = False) -> ChannelInfo:
         """Join a channel with its genesis block, or a later configuration block (to come back, or come late).
@@ -178,16 +174,17 @@ class OrdererAdmin:
             form = aiohttp.FormData()
             # The orderer ignores a part that has no file name.
             form.add_field(field, content, filename=f"{field}.pb", content_type="application/octet-stream")
-        if self._session is None:
-            # One request per connection: an orderer that restarts leaves no stale connection behind.
-            self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(ssl=self._tls, force_close=True),
-                timeout=aiohttp.ClientTimeout(total=self.timeout_s),
-            )
         try:
-            async with self._session.request(
-                method, f"https://{self.address}{path}", data=form, server_hostname=self._server_name
-            ) as response:
+            # One request per connection, closed when this returns: an orderer that restarts leaves no stale one behind.
+            async with (
+                aiohttp.ClientSession(
+                    connector=aiohttp.TCPConnector(ssl=self._tls),
+                    timeout=aiohttp.ClientTimeout(total=self.timeout_s),
+                ) as session,
+                session.request(
+                    method, f"https://{self.address}{path}", data=form, server_hostname=self._server_name
+                ) as response,
+            ):
                 answer = await response.read()
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             raise ConnectionFailedError(

@@ -20,6 +20,7 @@ from commonwatt_network.consortium.sealed import SealedReader, SealError, Sealin
 from commonwatt_network.errors import UsageError
 from commonwatt_network.layout import Layout
 from commonwatt_network.state import exclusive
+from commonwatt_network.unpacking import unpack
 
 CONNECT_TIMEOUT_S = 2.0
 
@@ -113,7 +114,7 @@ def _unpack(path: Path, folder: Path, passphrase: str) -> None:
         with path.open("rb") as file:
             reader = SealedReader(file, passphrase)
             with tarfile.open(fileobj=reader, mode="r|gz") as archive:
-                archive.extractall(folder, filter="data")
+                unpack(archive, folder)
             while reader.read(1 << 20):  # to the very end: a file that was cut short is noticed
                 pass
     except OSError as error:
