@@ -41,14 +41,6 @@ network-status: $(READY) ## Show every process, and every peer's height
 network-reset: $(READY) ## Stop the network and delete its ledgers and keys
 	@$(BIN)/commonwatt network reset
 
-.PHONY: plan
-plan: $(READY) ## Say what would make the running network what TOPOLOGY=FILE says
-	@$(BIN)/commonwatt plan
-
-.PHONY: apply
-apply: $(READY) ## Make the running network what TOPOLOGY=FILE says, while trade goes on
-	@$(BIN)/commonwatt apply
-
 .PHONY: watch
 watch: $(READY) ## Show the network that is up live on a page (WATCH_PORT=9480)
 	@$(BIN)/commonwatt watch

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from commonwatt_network.backends.containers import BACKENDS as CONTAINER_BACKENDS
 from commonwatt_network.change.difference import difference
 from commonwatt_network.change.renewals import Renewal, due
-from commonwatt_network.change.snapshots import check_snapshots
-from commonwatt_network.change.steps import AddPeer, Step
+from commonwatt_network.change.steps import Step
 from commonwatt_network.errors import UsageError
 from commonwatt_network.layout import Layout
 from commonwatt_network.state import State, read_state
@@ -55,7 +54,5 @@ def make_plan(layout: Layout, state: State, wanted: Topology | None) -> Plan:
     begun = difference(state.topology, state.change.topology) if state.change else []
     reached = begun[-1].after if begun else state.topology
     steps = (*begun, *difference(reached, goal))
-    if any(isinstance(step, AddPeer) and step.by_snapshot for step in steps):
-        check_snapshots(state.backend)
     cut_off = state.change.words if state.change else ""
     return Plan(steps, tuple(due(state.nodes(layout), goal, cut_off)), bool(begun))

@@ -8,7 +8,7 @@ from commonwatt_client.admin import ChannelExistsError, PeerAdmin
 
 from commonwatt_network.change.site import Site, start
 from commonwatt_network.deploy import peer_admin
-from commonwatt_network.errors import NetworkError, UsageError
+from commonwatt_network.errors import NetworkError
 from commonwatt_network.identity import ensure_identities
 from commonwatt_network.nodes import Peer
 
@@ -18,14 +18,6 @@ POLL_S = 0.1
 
 class SnapshotError(NetworkError):
     """A peer's snapshot was not written, or not taken up."""
-
-
-def check_snapshots(backend: str) -> None:
-    """Raise UsageError where peers have no snapshots."""
-    if backend == "embedded":
-        raise UsageError(
-            "new_peers: snapshot needs real Fabric; the embedded peers keep none, say new_peers: blocks"
-        )
 
 
 async def join_by_snapshots(site: Site, peer: Peer) -> None:
