@@ -17,7 +17,7 @@ from commonwatt_loadgen.throughput.caliper import (
     CaliperRound,
     write_caliper_workspace,
 )
-from commonwatt_loadgen.throughput.workload import prepare_workload
+from commonwatt_loadgen.throughput.prepare import prepare_workload
 
 
 def caliper_command(

@@ -11,10 +11,11 @@ from commonwatt_loadgen.throughput.arrivals import intended_times
 from commonwatt_loadgen.throughput.generator import Share
 from commonwatt_loadgen.throughput.measure import Progress
 from commonwatt_loadgen.throughput.options import LoadOptions
+from commonwatt_loadgen.throughput.prepare import prepare_workload
 from commonwatt_loadgen.throughput.processes import run_in_processes
 from commonwatt_loadgen.throughput.resources import NetworkSampler
 from commonwatt_loadgen.throughput.summary import summarize
-from commonwatt_loadgen.throughput.workload import Workload, prepare_workload
+from commonwatt_loadgen.throughput.workload import Workload
 
 Json = dict[str, Any]
 

@@ -1,16 +1,7 @@
 """What a throughput test sends: homes buying from the grid at once, transactions that never conflict."""
 
 import json
-import secrets
 from dataclasses import dataclass
-
-from commonwatt_loadgen.errors import UsageFault
-from commonwatt_loadgen.hems.community import make_community
-from commonwatt_loadgen.network_file import Community, NetworkFile
-from commonwatt_loadgen.simulate.gateway import GatewayCalls
-from commonwatt_loadgen.simulate.latency import Latencies
-from commonwatt_loadgen.simulate.preparation import prepare
-from commonwatt_loadgen.traces import default_types
 
 TRANSACTION = "submit_request"
 ENERGY_WH = 500
@@ -35,27 +26,3 @@ class Workload:
             "interval_start": self.first_start_s + number // len(self.users),
         }
         return user, json.dumps(argument)
-
-
-async def prepare_workload(network: NetworkFile, community: Community, transactions: int) -> Workload:
-    """Register the community's homes where needed and find a stretch of past market time that no run has used.
-
-    Raises:
-        UsageFault: the channel's clock is not simulated.
-    """
-    traces = default_types()
-    homes = make_community(
-        traces, sorted(community.homes), prosumer_share_ppm=200_000, storage_wh=5000, seed=1
-    )
-    calls = GatewayCalls(network.path, community, Latencies())
-    try:
-        standing = await prepare(calls, community.channel, homes, community.meters, traces.first_day, {})
-        if standing.midnight_s > standing.market_time:
-            await calls.submit("operator", "advance_clock", {"at": standing.midnight_s})
-    finally:
-        await calls.close()
-    needed = transactions // len(community.homes) + 1
-    if needed >= standing.midnight_s // 4:
-        raise UsageFault("so many transactions do not fit the market's past; lower the rate or the duration")
-    first = secrets.randbelow(standing.midnight_s // 2 - needed)  # decades before any simulated day
-    return Workload(community.channel, community.organization, tuple(sorted(community.homes.items())), first)
