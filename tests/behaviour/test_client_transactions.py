@@ -161,7 +161,8 @@ async def test_a_key_of_another_certificate_is_refused(deployed: Any, gateway: G
 async def test_a_timeout_is_told(contract: Any) -> None:
     with pytest.raises(EvaluateError) as caught:
         await contract.evaluate("wait", arguments=["2"], timeout_s=0.2)
-    assert caught.value.reason == "DEADLINE_EXCEEDED"
+    # A peer whose own copy of the deadline passes first answers CANCELLED.
+    assert caught.value.reason in ("DEADLINE_EXCEEDED", "CANCELLED")
 
 
 async def test_lost_races_are_retried_on_request(contract: Any, key: str) -> None:
