@@ -225,8 +225,8 @@ async def test_fabric_takes_one_consenter_at_a_time(nodes: Nodes, change: Any) -
 
 async def test_blocks_are_cut_otherwise_from_now_on(nodes: Nodes, change: Any) -> None:
     async with trade_going_on(nodes) as pauses:
-        config = await change(lambda c: set_batch(c, timeout_s=0.05), "orderers")
-    assert config.batch_timeout_s == pytest.approx(0.05)
+        config = await change(lambda c: set_batch(c, timeout_s=0.07), "orderers")
+    assert config.batch_timeout_s == pytest.approx(0.07)
     assert max(pauses) < LONGEST_PAUSE_S
 
 
