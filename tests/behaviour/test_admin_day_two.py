@@ -188,8 +188,6 @@ async def test_an_organisation_comes_and_goes_by_majority(nodes: Nodes, change: 
 async def test_an_orderer_leaves_and_comes_back_while_trade_goes_on(
     nodes: Nodes, change: Any, peer: PeerAdmin
 ) -> None:
-    if find_fabric().version_text.startswith("2."):
-        pytest.skip("an orderer of Fabric 2.5 notices only after ten minutes that it was removed")
     before = await peer.fetch_config(CHANNEL)
     last = nodes.orderers[-1]
     consenter = next(each for each in before.consenters if each.address == last.address)
@@ -212,7 +210,7 @@ async def test_an_orderer_leaves_and_comes_back_while_trade_goes_on(
 
 async def relation(orderer: OrdererAdmin, wanted: str) -> None:
     """Wait until the orderer stands so to the channel."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while (await orderer.get_channel(CHANNEL)).consensus_relation != wanted:  # noqa: ASYNC110
             await asyncio.sleep(0.1)
 
