@@ -22,6 +22,7 @@ from commonwatt_client.admin.configuration import (
 from commonwatt_client.admin.configuration_checks import find_mistakes
 from commonwatt_client.admin.configuration_edits import (
     APPLICATION,
+    CHANNEL,
     ORDERER,
     add_consenter,
     add_organization,
@@ -31,6 +32,7 @@ from commonwatt_client.admin.configuration_edits import (
     revoke_certificates,
     set_anchor_peers,
     set_batch,
+    set_capability,
     set_orderer_endpoints,
 )
 from commonwatt_client.admin.definition import (
@@ -74,6 +76,7 @@ from commonwatt_client.admin.verification import (
 
 __all__ = [
     "APPLICATION",
+    "CHANNEL",
     "ORDERER",
     "AdminError",
     "AlreadyDoneError",
@@ -134,6 +137,7 @@ __all__ = [
     "revoke_certificates",
     "set_anchor_peers",
     "set_batch",
+    "set_capability",
     "set_orderer_endpoints",
     "sign_update",
     "signed_by",

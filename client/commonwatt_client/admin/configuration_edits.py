@@ -5,6 +5,7 @@ consenters change one at a time: Fabric refuses more in one update. An edit that
 or that nodes accept and then fail over, raises InvalidInputError.
 """
 
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
@@ -22,6 +23,7 @@ from commonwatt_client.admin.wire import parse, serialize
 
 APPLICATION = "Application"
 ORDERER = "Orderer"
+CHANNEL = "Channel"
 
 
 def add_organization(config: ChannelConfig, section: str, name: str, group: bytes) -> ChannelConfig:
@@ -119,6 +121,21 @@ def set_batch(
             _set(group, "BatchTimeout", timeout)
 
     return _edited(config, edit)
+
+
+def set_capability(config: ChannelConfig, section: str, name: str) -> ChannelConfig:
+    """Require a capability level, such as ``V3_0``, of all nodes: in `CHANNEL`, `ORDERER` or `APPLICATION`.
+
+    Nodes of a Fabric version that does not know it stop at this block: upgrade every one of them first.
+    """
+    if not re.fullmatch(r"V[0-9]+_[0-9]+(_[0-9]+)?", name):
+        raise InvalidInputError(f"{name!r} is not a capability such as V2_5")
+    message = configuration_pb2.Capabilities()
+    message.capabilities[name].SetInParent()
+    return _edited(
+        config,
+        lambda root: _set(root if section == CHANNEL else _section(root, section), "Capabilities", message),
+    )
 
 
 def add_consenter(config: ChannelConfig, consenter: Consenter) -> ChannelConfig:

@@ -46,6 +46,8 @@ DEFAULT_ACLS: Mapping[str, str] = {
 
 # Channel capabilities under which orderer organisations may hold the endpoints.
 ORGANIZATION_ENDPOINT_CAPABILITIES = frozenset({"V1_4_2", "V1_4_3", "V2_0", "V3_0"})
+# The channel capability from which members may have Ed25519 keys.
+ED25519_CAPABILITY = "V3_0"
 SUPPORTED_CHANNEL_CAPABILITIES = frozenset({"V1_1", "V1_3", "V1_4_2", "V1_4_3", "V2_0", "V3_0"})
 SUPPORTED_ORDERER_CAPABILITIES = frozenset({"V1_1", "V1_4_2", "V2_0"})
 
@@ -222,7 +224,8 @@ def _root_settings(root: Any) -> dict[str, Any]:
     if not addresses and not capabilities & ORGANIZATION_ENDPOINT_CAPABILITIES:
         raise ChannelConfigError("Must set some OrdererAddresses")
     try:
-        msps = [msp for name in ("Orderer", "Application") for msp in _msps_of(root.groups, name)]
+        ed25519 = ED25519_CAPABILITY in capabilities
+        msps = [msp for name in ("Orderer", "Application") for msp in _msps_of(root.groups, name, ed25519)]
     except DecodeError as error:
         raise ChannelConfigError(
             "could not create channel Application sub-group config: "
@@ -241,11 +244,11 @@ def _capabilities(group: Any) -> frozenset[str]:
     return frozenset(_value(group, "Capabilities", configuration_pb2.Capabilities).capabilities)
 
 
-def _msps_of(groups: Any, name: str) -> list[MSP]:
+def _msps_of(groups: Any, name: str, ed25519: bool) -> list[MSP]:
     if name not in groups:
         return []
     return [
-        MSP.from_config_value(_value(organization, "MSP", msp_config_pb2.MSPConfig))
+        MSP.from_config_value(_value(organization, "MSP", msp_config_pb2.MSPConfig), ed25519=ed25519)
         for _, organization in sorted(groups[name].groups.items())
     ]
 

@@ -79,6 +79,10 @@ class Identity:
         return self.fingerprint.hex()
 
     @property
+    def has_ed25519_key(self) -> bool:
+        return isinstance(self._key, ed25519.Ed25519PublicKey)
+
+    @property
     def expires_at(self) -> datetime:
         return self.certificate.not_valid_after_utc
 
@@ -144,10 +148,14 @@ def role_principal(mspid: str, role: int) -> Any:
 
 
 class MSP:
-    """One organisation's members, from a `FabricMSPConfig`. Raises IdentityError where Fabric does."""
+    """One organisation's members, from a `FabricMSPConfig`. Raises IdentityError where Fabric does.
 
-    def __init__(self, config: Any) -> None:
+    `ed25519` says whether members may have such keys: in a node's own MSP, and on channels with capability V3_0.
+    """
+
+    def __init__(self, config: Any, *, ed25519: bool = True) -> None:
         self.mspid: str = config.name
+        self._takes_ed25519 = ed25519
         self.config = config
         try:
             self.authorities = Authorities(config)
@@ -163,12 +171,12 @@ class MSP:
             raise IdentityError("administrators must be declared when no admin ou classification is set")
 
     @classmethod
-    def from_config_value(cls, msp_config: Any) -> MSP:
+    def from_config_value(cls, msp_config: Any, *, ed25519: bool) -> MSP:
         """From a channel configuration's `MSPConfig` value."""
         if msp_config.type != 0:
             raise IdentityError(f"setting up the MSP failed: unsupported MSP type {msp_config.type}")
         try:
-            return cls(msp_config_pb2.FabricMSPConfig.FromString(msp_config.config))
+            return cls(msp_config_pb2.FabricMSPConfig.FromString(msp_config.config), ed25519=ed25519)
         except DecodeError as error:
             raise IdentityError(f"failed unmarshalling fabric msp config: {error}") from error
 
@@ -188,6 +196,10 @@ class MSP:
             raise IdentityError(str(error)) from error
 
     def validate(self, identity: Identity) -> None:
+        if identity.has_ed25519_key and not self._takes_ed25519:
+            raise IdentityError(
+                "could not validate identity's public key algorithm: Ed25519 is not supported"
+            )
         try:
             self._validate_chain(identity)
         except IdentityError as error:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from commonwatt_client.admin import (
     APPLICATION,
+    CHANNEL,
     ORDERER,
     AlreadyDoneError,
     BatchSize,
@@ -26,6 +27,7 @@ from commonwatt_client.admin import (
     revoke_certificates,
     set_anchor_peers,
     set_batch,
+    set_capability,
     set_orderer_endpoints,
 )
 from commonwatt_client.admin.configuration import duration_s, msp_of
@@ -60,6 +62,8 @@ def third_organization(config: ChannelConfig) -> bytes:
 EDITS: dict[str, Callable[[ChannelConfig], ChannelConfig]] = {
     "change a value": lambda c: set_batch(c, timeout_s=0.05),
     "change two values": lambda c: set_batch(c, timeout_s=1.5, size=BatchSize(10, 2000, 1000)),
+    "raise the channel's capabilities": lambda c: set_capability(c, CHANNEL, "V3_0"),
+    "raise a section's capabilities": lambda c: set_capability(c, APPLICATION, "V2_0"),
     "remove a value": lambda c: set_anchor_peers(c, "GridMSP", []),
     "change a consenter list": lambda c: remove_consenter(c, c.consenters[1].address),
     "change endpoints": lambda c: set_orderer_endpoints(c, "OrdererMSP", ["orderer9.example:7050"]),
