@@ -90,4 +90,4 @@ lint: $(READY) ## Check format, lint rules, types and the direction of imports
 
 .PHONY: test
 test: $(READY) ## Run every test this machine can run
-	$(BIN)/pytest
+	$(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile

@@ -99,7 +99,11 @@ def test_generators_on_workers_of_dask(two_communities: Path) -> None:
         "distributed", reason="the extra commonwatt-loadgen[dask] is not installed"
     )
     with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, processes=True, host="127.0.0.1", dashboard_address=None
+        n_workers=2,
+        threads_per_worker=1,
+        processes=True,
+        host="127.0.0.1",
+        dashboard_address="127.0.0.1:0",  # any free port: the default one may be another cluster's
     ) as cluster:
         options = LoadOptions(
             "constant:10", 3, 2, p95_s=60, network_file=two_communities, dask=cluster.scheduler_address
