@@ -21,7 +21,7 @@ from commonwatt_network.identity import ADMIN, ensure_organization, ensure_tls, 
 from commonwatt_network.layout import Layout, write_atomically
 from commonwatt_network.nodes import HOST, Nodes
 from commonwatt_network.ports import choose_first_port
-from commonwatt_network.processes import Program, last_lines, log_file
+from commonwatt_network.processes import Program, last_lines, log_file, running
 
 PROGRAM = "fabric-ca-server"
 REGISTRAR = "registrar"
@@ -162,11 +162,15 @@ async def _answering(authority: FabricCA, layout: Layout, name: str) -> None:
                     await authority.info()
                     return
                 except FabricCAError:
+                    if name not in running(layout):
+                        break
                     await asyncio.sleep(0.05)
     except TimeoutError:
-        raise AuthorityError(
-            f"{name} does not answer; its last lines ({log_file(layout, name)}):\n{last_lines(layout, name)}"
-        ) from None
+        pass
+    raise AuthorityError(
+        f"{name} does not answer; its last lines ({log_file(layout, name)}):\n{last_lines(layout, name)}\n"
+        "put right what it names, then repeat the command"
+    )
 
 
 def _certificate(folder: Path) -> Path:

@@ -24,6 +24,8 @@ LOG_LIMIT_BYTES = 50 << 20
 
 # A Popen object that is dropped while its program runs warns; these are meant to outlive us.
 _started: dict[int, subprocess.Popen[bytes]] = {}
+# Where in its log a program's present run begins: what an earlier run said explains no failure of this one.
+_log_begins: dict[Path, int] = {}
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,7 @@ def start(program: Program, layout: Layout, start_id: str) -> int:
         START_VARIABLE: start_id,
     }
     with log.open("ab") as output:
+        _log_begins[log] = output.tell()
         process = subprocess.Popen(
             program.command,
             env={**_inherited(), **program.environment, **marks},
@@ -108,10 +111,11 @@ def log_file(layout: Layout, name: str) -> Path:
 
 
 def last_lines(layout: Layout, name: str, count: int = 8) -> str:
-    """The end of the program's log, for a message about its failure; without the stack traces of Go."""
+    """The end of what the program said since it was started, for a message about its failure; without Go's stacks."""
+    log = log_file(layout, name)
     try:
-        with log_file(layout, name).open("rb") as file:
-            file.seek(max(0, file.seek(0, os.SEEK_END) - 16_384))
+        with log.open("rb") as file:
+            file.seek(max(_log_begins.get(log, 0), file.seek(0, os.SEEK_END) - 16_384))
             text = file.read().decode(errors="replace")
     except OSError:
         return ""

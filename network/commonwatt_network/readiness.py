@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
 
 import aiohttp
 import psutil
@@ -22,6 +22,9 @@ START_TIMEOUT_S = 30.0
 LEADER_TIMEOUT_S = 30.0
 RAFT_LEADER = "consensus_etcdraft_is_leader"
 BFT_LEADER = "consensus_BFT_is_leader"
+
+
+T = TypeVar("T")
 
 
 class NotReadyError(NetworkError):
@@ -97,6 +100,26 @@ async def find_leader(nodes: Nodes, channel: str) -> str | None:
         return await _leader(session, nodes, metric, channel)
 
 
+async def while_alive(work: Coroutine[Any, Any, T], layout: Layout, pids: Mapping[str, int]) -> T:
+    """The result of `work`, which needs the programs `pids` (name -> process id).
+
+    When one of them ends, the work is given up and NotReadyError carries that program's last lines: what the others
+    say of it, that it cannot be reached, would come later and explain less.
+    """
+    task = asyncio.create_task(work)
+    try:
+        while True:
+            done, _ = await asyncio.wait([task], timeout=POLL_S)
+            ended = next((name for name, pid in pids.items() if _ended(pid)), None)
+            if ended is not None:
+                raise NotReadyError(_failure(f"{ended} ended while the network started", layout, ended))
+            if done:
+                return task.result()
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+
+
 async def wait_ready_file(path: Path, layout: Layout, name: str, pid: int) -> None:
     """Until the process `pid` has written its ready file."""
 
@@ -146,7 +169,7 @@ def _failure(what: str, layout: Layout, name: str) -> str:
     said = (
         f"; its last lines ({processes.log_file(layout, name)}):\n{lines}" if lines else "; it said nothing"
     )
-    return what + said
+    return f"{what}{said}\nput right what it names, then repeat the command"
 
 
 async def accepts(node: Node) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ from commonwatt_network.placement import Placement, read_placement
 from commonwatt_network.topology import SETTLED, Topology
 
 FORMAT = 1
+PATIENCE_S = 3.0  # for a command that is about to end, or what a killed one had started
+POLL_S = 0.05
 BACKENDS = ("embedded", "native", *CONTAINER_BACKENDS)
 
 
@@ -114,24 +117,35 @@ def _read_change(content: dict[str, Any]) -> Change:
 
 
 @contextmanager
-def exclusive(layout: Layout) -> Iterator[None]:
-    """Keep two commands from working on one network at once. Raises UsageError when another one is."""
+def exclusive(layout: Layout) -> Iterator[int]:
+    """Keep two commands from working on one network at once. Raises UsageError when another one is.
+
+    Yields the lock's file descriptor: it stays locked while any process that was given it runs.
+    """
     try:
         layout.directory.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(layout.lock_file, os.O_RDWR | os.O_CREAT, 0o644)
     except OSError as error:
         raise UsageError(f"{layout.directory} cannot be written: {error.strerror}") from error
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(descriptor)
-        raise UsageError(
-            f"another command is starting or stopping the network in {layout.directory}; wait until it is done"
-        ) from None
-    try:
-        yield
+        _lock(descriptor, layout)
+        yield descriptor
     finally:
         os.close(descriptor)
+
+
+def _lock(descriptor: int, layout: Layout) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                raise UsageError(
+                    f"another command is starting or stopping the network in {layout.directory}; wait until it is done"
+                ) from None
+            time.sleep(POLL_S)
 
 
 def _refuse_stale(layout: Layout) -> None:

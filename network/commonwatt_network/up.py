@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import uuid
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -20,7 +20,7 @@ from commonwatt_network.deploy import Deployed, deploy_topology, join_orderers, 
 from commonwatt_network.errors import UsageError
 from commonwatt_network.first_transaction import first_transactions
 from commonwatt_network.guard import DONE
-from commonwatt_network.identity import ensure_identities
+from commonwatt_network.identity import Roster, ensure_identities
 from commonwatt_network.layout import Layout
 from commonwatt_network.network_file import write_network_file
 from commonwatt_network.nodes import Nodes, ports_needed
@@ -52,7 +52,7 @@ async def up(directory: Path, topology: Topology | None, backend: str | None, ph
     again when the call fails; what ran before goes on. Raises UsageError before anything is started, then NetworkError.
     """
     layout = Layout(directory)
-    with exclusive(layout), ExitStack() as stack:
+    with exclusive(layout) as lock, ExitStack() as stack:
         state = settle_state(layout, topology, backend)
         nodes = state.nodes(layout)
         if state.topology.ca == "fabric-ca":
@@ -64,7 +64,7 @@ async def up(directory: Path, topology: Topology | None, backend: str | None, ph
         if state.topology.ca == "fabric-ca":
             with phase("certificate authorities"):
                 servers = [entry for entry in fabric_authorities.programs(nodes) if entry.name not in alive]
-                stack.enter_context(started_or_ended(layout, servers))
+                stack.enter_context(started_or_ended(layout, servers, lock))
                 await fabric_authorities.enrol(nodes)
         with phase("identities and channels"):
             roster = ensure_identities(nodes)
@@ -73,28 +73,37 @@ async def up(directory: Path, topology: Topology | None, backend: str | None, ph
         missing = [program for program in programs if program.name not in alive]
         with (
             _containers(nodes, state.backend, phase) as created,
-            started_or_ended(layout, missing) as pids,
+            started_or_ended(layout, missing, lock) as pids,
         ):
             with phase("processes"):
-                await _wait_processes(nodes, state.backend, programs, pids)
-            with phase("channels joined"):
-                await join_orderers(nodes, blocks)
-                await join_peers(nodes, blocks)
-            if state.backend != "embedded":
-                with phase("leaders"):
-                    await readiness.wait_leaders(nodes, blocks)
-            with phase("chaincode"):
-                deployed = await deploy_topology(nodes)
-            described = {
-                channel: {name: asdict(entry) for name, entry in chaincodes.items()}
-                for channel, chaincodes in deployed.items()
-            }
-            write_network_file(nodes, state.backend, roster, described)
-            write_profiles(nodes)
-            with phase("first transactions"):
-                await first_transactions(nodes)
+                served = await _wait_processes(nodes, state.backend, programs, pids)
+            service = _bring_into_service(nodes, state.backend, roster, blocks, phase)
+            deployed = await readiness.while_alive(service, layout, served)
         started = tuple(dict.fromkeys((*created, *(program.name for program in missing))))
         return Up(nodes, state, started, deployed, _description(state, fabric))
+
+
+async def _bring_into_service(
+    nodes: Nodes, backend: str, roster: Roster, blocks: Mapping[str, bytes], phase: Phase
+) -> dict[str, dict[str, Deployed]]:
+    """Join channels, deploy chaincode, tell clients, trade; channel -> chaincode -> what is in force."""
+    with phase("channels joined"):
+        await join_orderers(nodes, blocks)
+        await join_peers(nodes, blocks)
+    if backend != "embedded":
+        with phase("leaders"):
+            await readiness.wait_leaders(nodes, blocks)
+    with phase("chaincode"):
+        deployed = await deploy_topology(nodes)
+    described = {
+        channel: {name: asdict(entry) for name, entry in chaincodes.items()}
+        for channel, chaincodes in deployed.items()
+    }
+    write_network_file(nodes, backend, roster, described)
+    write_profiles(nodes)
+    with phase("first transactions"):
+        await first_transactions(nodes)
+    return deployed
 
 
 def settle_state(layout: Layout, topology: Topology | None, backend: str | None) -> State:
@@ -195,11 +204,14 @@ def _require_ports(nodes: Nodes, backend: str, alive: Collection[str]) -> None:
 
 
 @contextmanager
-def started_or_ended(layout: Layout, missing: Sequence[Program]) -> Iterator[dict[str, int]]:
-    """Start programs; end them again if the body fails, or if this process dies in it. Yields name -> process id."""
+def started_or_ended(layout: Layout, missing: Sequence[Program], lock: int) -> Iterator[dict[str, int]]:
+    """Start programs; end them again if the body fails, or if this process dies in it. Yields name -> process id.
+
+    `lock` is what `exclusive` gave: when this process dies, the next command waits until they have ended.
+    """
     start_id = uuid.uuid4().hex
     command = [sys.executable, "-m", "commonwatt_network.guard", str(layout.directory), start_id]
-    guard = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
+    guard = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True, pass_fds=(lock,))
     assert guard.stdin is not None
     try:
         pids = {program.name: processes.start(program, layout, start_id) for program in missing}
@@ -216,20 +228,19 @@ def started_or_ended(layout: Layout, missing: Sequence[Program]) -> Iterator[dic
 
 async def _wait_processes(
     nodes: Nodes, backend: str, programs: Sequence[Program], started: dict[str, int]
-) -> None:
+) -> dict[str, int]:
+    """Wait until every process serves; the name of each program on this machine -> its process id."""
     if backend == "compose":
-        return  # `docker compose up --wait` came back when every container was healthy
+        return {}  # `docker compose up --wait` came back when every container was healthy
     if backend == "kubernetes":
         nodes = replace(nodes, chaincode_servers=())  # dialled inside the cluster alone
     alive: dict[str, list[psutil.Process]] = processes.running(nodes.layout)
-    pids = {
-        node: started.get(program.name) or alive[program.name][0].pid
-        for program in programs
-        for node in program.serves
-    }
+    served = {program.name: started.get(program.name) or alive[program.name][0].pid for program in programs}
+    pids = {node: served[program.name] for program in programs for node in program.serves}
     if backend == "embedded":
-        pid = pids[nodes.orderers[0].name]
-        await readiness.wait_ready_file(embedded.ready_file(nodes), nodes.layout, embedded.PROCESS, pid)
+        ready = embedded.ready_file(nodes)
+        await readiness.wait_ready_file(ready, nodes.layout, embedded.PROCESS, served[embedded.PROCESS])
     await readiness.wait_listening(nodes, pids)
     if backend != "embedded":
         await readiness.wait_healthy(nodes, pids)
+    return served

@@ -136,14 +136,14 @@ def open_host(directory: Path) -> OwnHost:
 
 async def start_host(host: OwnHost) -> tuple[str, ...]:
     """Start what does not run yet; the names of what was started. It is ended again when the start fails."""
-    with exclusive(host.layout):
+    with exclusive(host.layout) as lock:
         fabric = native.find_fabric(host.layout.directory)
         native.check_version(fabric, "raft")
         alive = processes.running(host.layout)
         missing = [program for program in _programs(host, fabric) if program.name not in alive]
         require_free(_ports(host, {program.name for program in missing}))
         _write_client_file(host)
-        with started_or_ended(host.layout, missing) as started:
+        with started_or_ended(host.layout, missing, lock) as started:
             running = {name: group[0].pid for name, group in alive.items()} | started
             await readiness.wait_listening(host, running)
             await readiness.wait_healthy(host, running)
