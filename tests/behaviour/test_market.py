@@ -186,7 +186,12 @@ async def test_a_channel_is_audited_and_tampering_is_found(network: Any, market:
         ("an award", signed, award, "its data are not those its header was made for"),
         ("an award with its hash", signed, _rehashed(award), "no orderer of the channel signed it"),
         ("a block left out", signed, blocks[signed + 1].serialized, "it follows block"),
-        ("a verdict", signed, _condemned(closing.serialized), "called out of date"),
+        (
+            "a verdict",
+            signed,
+            _condemned(closing.serialized),
+            "recorded as MVCC_READ_CONFLICT, by the rules VALID",
+        ),
     ):
         audit = Audit()
         for block in blocks[:number]:

@@ -29,7 +29,8 @@ class Read:
 class RangeQuery:
     """A range [start_key, end_key) read; `exhausted` when it was read to its end.
 
-    `reads` are the results, or none where a Merkle summary of them was recorded (`summary_hashes`).
+    `reads` are the results, or none where a Merkle summary of them was recorded: `summary_hashes` are the
+    hashes of level `summary_level` of a tree of which each node has up to `summary_degree` + 1 below it.
     """
 
     start_key: str
@@ -37,6 +38,8 @@ class RangeQuery:
     exhausted: bool
     reads: tuple[Read, ...]
     summary_hashes: tuple[bytes, ...] = ()
+    summary_level: int = 0
+    summary_degree: int = 0
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,14 @@ class HashedWrite:
 
 
 @dataclass(frozen=True)
+class HashedMetadataWrite:
+    """A private key's metadata written, by the SHA-256 of its name."""
+
+    key_hash: bytes
+    entries: tuple[tuple[str, bytes], ...]
+
+
+@dataclass(frozen=True)
 class CollectionReadWriteSet:
     """What the ledger shows of reads and writes in a private data collection.
 
@@ -85,6 +96,7 @@ class CollectionReadWriteSet:
     reads: tuple[HashedRead, ...]
     writes: tuple[HashedWrite, ...]
     private_hash: bytes
+    metadata_writes: tuple[HashedMetadataWrite, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -111,10 +123,7 @@ def _namespace(public: Any) -> NamespaceReadWriteSet:
         reads=tuple(map(_read, inner.reads)),
         range_queries=tuple(map(_range, inner.range_queries_info)),
         writes=tuple(Write(write.key, write.value, write.is_delete) for write in inner.writes),
-        metadata_writes=tuple(
-            MetadataWrite(write.key, tuple((entry.name, entry.value) for entry in write.entries))
-            for write in inner.metadata_writes
-        ),
+        metadata_writes=tuple(MetadataWrite(write.key, _entries(write)) for write in inner.metadata_writes),
         collections=tuple(map(_collection, public.collection_hashed_rwset)),
     )
 
@@ -129,7 +138,12 @@ def _collection(hashed: Any) -> CollectionReadWriteSet:
             for write in inner.hashed_writes
         ),
         hashed.pvt_rwset_hash,
+        tuple(HashedMetadataWrite(write.key_hash, _entries(write)) for write in inner.metadata_writes),
     )
+
+
+def _entries(write: Any) -> tuple[tuple[str, bytes], ...]:
+    return tuple((entry.name, entry.value) for entry in write.entries)
 
 
 def _range(query: Any) -> RangeQuery:
@@ -139,6 +153,8 @@ def _range(query: Any) -> RangeQuery:
         query.itr_exhausted,
         tuple(map(_read, query.raw_reads.kv_reads)),
         tuple(query.reads_merkle_hashes.max_level_hashes),
+        query.reads_merkle_hashes.max_level,
+        query.reads_merkle_hashes.max_degree,
     )
 
 

@@ -1,19 +1,22 @@
-"""A channel's blocks from first to last: hashes, signatures, read versions, and every market transaction replayed."""
+"""A channel's blocks from first to last: hashes, signatures, verdicts, and every market transaction replayed."""
 
 import json
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 
 from commonwatt_client.admin import AdminError, Block, Transaction, verify_chain
-from commonwatt_client.admin.rwset import Version
+from commonwatt_client.admin.transactions import decode_transaction
 from commonwatt_client.validation import ValidationCode
 from cryptography import x509
+from fabric_protos.common import common_pb2
 
+from commonwatt_loadgen.verify.envelopes import Judged
 from commonwatt_loadgen.verify.replay import Replay
-from commonwatt_loadgen.verify.signatures import signature_faults
+from commonwatt_loadgen.verify.signatures import Signed, brings_configuration, look_at, trust
+from commonwatt_loadgen.verify.verdicts import Verdict, Verdicts
 from commonwatt_loadgen.verify.world import Difference, Recorded
 
 ATTRIBUTES_OID = x509.ObjectIdentifier("1.2.3.4.5.6.7.8.1")
@@ -46,27 +49,21 @@ class Audit:
         self.findings = Findings()
         self.chaincode = chaincode
         self._replay = Replay()
-        self._versions: dict[str, Version] = {}
-        self._ids: set[str] = set()
+        self._verdicts = Verdicts()
         self._before: Block | None = None
         self._config = b""
 
-    def check(self, block: Block, faults: Sequence[str] | None = None) -> None:
-        """Raises FirstDifference. `faults` are those of the block's signatures where they were checked before."""
+    def check(self, block: Block, signed: Signed | None = None) -> None:
+        """Raises FirstDifference. `signed` is what its signatures are like where that was looked at before."""
         try:
             self._check_chain(block)
             if self._config:
-                found = signature_faults(block, self._config, self.chaincode) if faults is None else faults
-                for fault in found:
-                    raise FirstDifference(fault)
-            for place, transaction in enumerate(block.transactions):
-                if transaction.kind == "CONFIG":
-                    self._config = block.serialized
-                elif transaction.kind == "ENDORSER_TRANSACTION":
-                    self._check_transaction(block, place, transaction)
-                self.findings.transactions += 1
+                self._check_transactions(block, signed or look_at(block, self._config))
+            if brings_configuration(block):
+                self._config = block.serialized
         except AdminError as error:
             raise FirstDifference(f"block {block.number}: {error}") from error
+        self.findings.transactions += len(block.envelopes)
         self._before = block
         self.findings.blocks += 1
 
@@ -77,38 +74,37 @@ class Audit:
         for flaw in verify_chain(pair):
             raise FirstDifference(str(flaw))
 
-    def _check_transaction(self, block: Block, place: int, transaction: Transaction) -> None:
-        where = f"block {block.number}, transaction {transaction.transaction_id}"
-        stale = self._stale_reads(transaction)
-        if not transaction.valid:
-            self.findings.invalid += 1
-            if transaction.validation == ValidationCode.MVCC_READ_CONFLICT and not stale:
-                raise FirstDifference(f"{where}: called out of date, yet all that it read was current")
-            return
-        if transaction.transaction_id in self._ids:
-            raise FirstDifference(f"{where}: its id was used before")
-        if stale:
-            raise FirstDifference(f"{where}: valid, yet {stale[0]} had changed since it was read")
-        self._ids.add(transaction.transaction_id)
+    def _check_transactions(self, block: Block, signed: Signed) -> None:
+        if signed.fault:
+            raise FirstDifference(f"block {block.number}: {signed.fault}")
+        recorded = block.validations or (None,) * len(block.envelopes)
+        transactions = [
+            decode_transaction(content, code) if _is_in_order(judged) else None
+            for content, code, judged in zip(block.envelopes, recorded, signed.transactions, strict=True)
+        ]
+        _, policies = trust(self._config)
+        verdicts = self._verdicts.of_block(block.number, signed.transactions, transactions, policies)
+        for place, verdict in enumerate(verdicts):
+            judged, transaction = signed.transactions[place], transactions[place]
+            where = f"block {block.number}, transaction {judged.transaction_id or place}"
+            if recorded[place] not in (None, verdict.code):
+                raise FirstDifference(f"{where}: {_other_verdict(recorded[place], verdict)}")
+            if verdict.code != ValidationCode.VALID:
+                self.findings.invalid += 1
+            elif judged.outdated:
+                raise FirstDifference(f"{where}: {judged.outdated}")
+            elif transaction is not None:
+                self._check_market(block, place, where, transaction)
+
+    def _check_market(self, block: Block, place: int, where: str, transaction: Transaction) -> None:
         try:
-            self._replay_market(block, place, transaction)
+            self._replay_market(block, transaction)
         except Difference as difference:
             action = transaction.actions[0]
             name = action.arguments[0].decode("utf-8", "replace")[:40] if action.arguments else "?"
             raise FirstDifference(f"{where} ({name}): {difference}") from difference
 
-    def _stale_reads(self, transaction: Transaction) -> list[str]:
-        return [
-            read.key
-            for action in transaction.actions
-            for namespace in action.read_write_sets
-            if namespace.namespace == self.chaincode
-            for query in (namespace.reads, *(one.reads for one in namespace.range_queries))
-            for read in query
-            if self._versions.get(read.key) != read.version
-        ]
-
-    def _replay_market(self, block: Block, place: int, transaction: Transaction) -> None:
+    def _replay_market(self, block: Block, transaction: Transaction) -> None:
         for action in transaction.actions:
             writes = {
                 write.key: None if write.is_delete else write.value
@@ -129,11 +125,16 @@ class Audit:
             )
             self._replay.check(recorded)
             self.findings.functions[recorded.function] += 1
-            for key, value in writes.items():
-                if value is None:
-                    self._versions.pop(key, None)
-                else:
-                    self._versions[key] = Version(block.number, place)
+
+
+def _is_in_order(judged: Judged) -> bool:
+    return judged.code == ValidationCode.VALID and judged.kind == common_pb2.ENDORSER_TRANSACTION
+
+
+def _other_verdict(recorded: ValidationCode | None, computed: Verdict) -> str:
+    stated = "no verdict" if recorded is None else recorded.name
+    reason = computed.reason or "nothing is wrong with it"
+    return f"recorded as {stated}, by the rules {computed.code.name}: {reason}"
 
 
 @lru_cache(maxsize=4096)

@@ -8,7 +8,7 @@ from types import TracebackType
 from commonwatt_client.admin import Block
 
 from commonwatt_loadgen.verify.audit import Audit
-from commonwatt_loadgen.verify.signatures import faults_of_several
+from commonwatt_loadgen.verify.signatures import Signed, brings_configuration, look_at_several
 
 CHUNK = 128
 """Blocks handed over at once; a shorter ledger is audited without starting processes."""
@@ -23,7 +23,7 @@ class ParallelAudit:
         self._pool: ProcessPoolExecutor | None = None
         self._config = b""
         self._waiting: list[tuple[Block, bytes]] = []
-        self._ahead: deque[tuple[list[tuple[Block, bytes]], Future[list[list[str]]]]] = deque()
+        self._ahead: deque[tuple[list[tuple[Block, bytes]], Future[list[Signed]]]] = deque()
 
     def __enter__(self) -> "ParallelAudit":
         return self
@@ -48,7 +48,7 @@ class ParallelAudit:
             self._config = block.serialized
             return
         self._waiting.append((block, self._config))
-        if any(transaction.kind == "CONFIG" for transaction in block.transactions):
+        if brings_configuration(block):
             self._config = block.serialized
         if len(self._waiting) == CHUNK:
             self._hand_over()
@@ -60,10 +60,10 @@ class ParallelAudit:
             # A fresh interpreter each: forking would copy open connections.
             self._pool = ProcessPoolExecutor(mp_context=multiprocessing.get_context("spawn"))
         work = [(block.serialized, config) for block, config in self._waiting]
-        self._ahead.append((self._waiting, self._pool.submit(faults_of_several, work, self._audit.chaincode)))
+        self._ahead.append((self._waiting, self._pool.submit(look_at_several, work)))
         self._waiting = []
 
     def _finish(self) -> None:
-        chunk, faults = self._ahead.popleft()
-        for (block, _), found in zip(chunk, faults.result(), strict=True):
+        chunk, signed = self._ahead.popleft()
+        for (block, _), found in zip(chunk, signed.result(), strict=True):
             self._audit.check(block, found)

@@ -1,55 +1,69 @@
 """Who signed a block and its transactions: the part of an audit that needs no state, and most of its time."""
 
+from dataclasses import dataclass
 from functools import lru_cache
 
 from commonwatt_client.admin import (
-    Authorities,
     Block,
     ChannelConfig,
-    Transaction,
     decode_block,
     orderers_that_signed,
     read_channel_config,
-    verify_transaction,
 )
+from fabric_protos.common import common_pb2
+from fabric_protos.msp import identities_pb2
+from google.protobuf.message import DecodeError
+
+from commonwatt_loadgen.verify.envelopes import Judged, judge
+from commonwatt_loadgen.verify.policies import Policies
+
+BLOCK_VALIDATION = "/Channel/Orderer/BlockValidation"
 
 
-def signature_faults(block: Block, config_block: bytes, chaincode: str) -> list[str]:
-    """What is wrong with the signatures of a block and of its valid transactions, in order, in words.
+@dataclass(frozen=True)
+class Signed:
+    """A block by itself: `fault` is what is wrong with the orderers' signatures, empty for nothing."""
 
-    `config_block` holds the configuration in force when the block was cut, serialised.
-    """
-    config, authorities = _trust(config_block)
-    if not orderers_that_signed(block, config):
-        return [f"block {block.number}: no orderer of the channel signed it"]
-    return [
-        f"block {block.number}, transaction {transaction.transaction_id}: {reason}"
-        for transaction in block.transactions
-        if transaction.kind == "ENDORSER_TRANSACTION" and transaction.valid
-        for reason in (
-            *verify_transaction(transaction, authorities),
-            *_missing_endorsements(transaction, config, chaincode),
-        )
-    ]
+    fault: str
+    transactions: tuple[Judged, ...]
 
 
-def faults_of_several(blocks: list[tuple[bytes, bytes]], chaincode: str) -> list[list[str]]:
+def look_at(block: Block, config_block: bytes) -> Signed:
+    """Check all signatures of a block. `config_block` holds the configuration in force before it, serialised."""
+    config, policies = trust(config_block)
+    orderers = tuple(
+        each.serialized
+        or identities_pb2.SerializedIdentity(mspid=each.mspid, id_bytes=each.certificate).SerializeToString()
+        for each in orderers_that_signed(block, config)
+    )
+    fault = ""
+    if not orderers:
+        fault = "no orderer of the channel signed it"
+    elif not policies.satisfied_at(BLOCK_VALIDATION, orderers):
+        fault = "the orderers that signed it do not satisfy the channel's policy for blocks"
+    members = policies.members
+    return Signed(fault, tuple(judge(content, config.channel, members) for content in block.envelopes))
+
+
+def brings_configuration(block: Block) -> bool:
+    """Whether the block holds a configuration, in force from the next block on; it then holds nothing else."""
+    if len(block.envelopes) != 1 or any(block.validations):
+        return False
+    try:
+        payload = common_pb2.Payload.FromString(common_pb2.Envelope.FromString(block.envelopes[0]).payload)
+        header = common_pb2.ChannelHeader.FromString(payload.header.channel_header)
+    except DecodeError:
+        return False
+    return bool(header.type == common_pb2.CONFIG)
+
+
+def look_at_several(blocks: list[tuple[bytes, bytes]]) -> list[Signed]:
     """The same for several serialised blocks, each with its configuration: work for another process."""
-    return [signature_faults(decode_block(block), config, chaincode) for block, config in blocks]
+    return [look_at(decode_block(block), config) for block, config in blocks]
 
 
 @lru_cache(maxsize=4)
-def _trust(config_block: bytes) -> tuple[ChannelConfig, Authorities]:
+def trust(config_block: bytes) -> tuple[ChannelConfig, Policies]:
+    """The configuration in a serialised block, and its policies."""
     config = read_channel_config(decode_block(config_block))
-    return config, Authorities.of(config)
-
-
-def _missing_endorsements(transaction: Transaction, config: ChannelConfig, chaincode: str) -> list[str]:
-    members = {each.mspid for each in config.application_organizations.values()}
-    found = []
-    for action in transaction.actions:
-        endorsers = {each.endorser.mspid for each in action.endorsements} & members
-        # Each organisation's own approval in _lifecycle is endorsed by itself alone.
-        if action.chaincode == chaincode and 2 * len(endorsers) <= len(members):
-            found.append(f"only {', '.join(sorted(endorsers)) or 'nobody'} endorsed it")
-    return found
+    return config, Policies(config)

@@ -1,0 +1,269 @@
+"""Whom a channel's configuration knows: which certificates count, and in which roles (Fabric's X.509 MSP)."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import timedelta
+from hashlib import sha256
+from typing import Any
+
+from commonwatt_client.admin import ChannelConfig
+from commonwatt_client.admin.configuration import msp_of
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+from cryptography.hazmat.primitives.serialization import Encoding
+from fabric_protos.msp import identities_pb2, msp_principal_pb2
+from google.protobuf.message import DecodeError
+
+MEMBER, ADMIN, CLIENT, PEER, ORDERER = range(5)
+_ECDSA_SHA256 = ec.ECDSA(hashes.SHA256())
+_HALF_ORDER = {
+    "secp256r1": 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551 >> 1,
+    "secp384r1": (2**384 - 0x389CB27E0BC8D220A7E5F24DB74F58851313E695333AD68D) >> 1,
+}
+_NODE_UNITS = (
+    (CLIENT, "client_ou_identifier"),
+    (PEER, "peer_ou_identifier"),
+    (ADMIN, "admin_ou_identifier"),
+    (ORDERER, "orderer_ou_identifier"),
+)
+
+
+@dataclass(frozen=True)
+class Member:
+    """An identity under the channel's configuration.
+
+    refusal: why it counts for nothing, in words; empty for a member in good standing.
+    certifiers: SHA-256 over the certificates above its own. valid_s: epoch seconds, both included.
+    """
+
+    mspid: str
+    refusal: str
+    roles: frozenset[int] = frozenset()
+    units: frozenset[str] = frozenset()
+    certifiers: bytes = b""
+    certificate: bytes = field(default=b"", repr=False)
+    key: object = field(default=None, repr=False)
+    valid_s: tuple[int, int] = (0, 0)
+
+    def signed(self, message: bytes, signature: bytes) -> bool:
+        """Whether a signature over a message is its own; of ECDSA's two Fabric takes the one with the lower S."""
+        try:
+            if isinstance(self.key, ed25519.Ed25519PublicKey):
+                self.key.verify(signature, message)
+                return True
+            if not isinstance(self.key, ec.EllipticCurvePublicKey):
+                return False
+            if decode_dss_signature(signature)[1] > _HALF_ORDER.get(self.key.curve.name, 0):
+                return False
+            self.key.verify(signature, message, _ECDSA_SHA256)
+        except (InvalidSignature, ValueError):
+            return False
+        return True
+
+    def is_principal(self, principal: Any) -> bool:
+        """Whether it is whom a ``MSPPrincipal`` means: a role, an organisational unit or one identity."""
+        kinds = msp_principal_pb2.MSPPrincipal
+        kind, wanted = principal.principal_classification, principal.principal
+        if self.refusal:
+            return False
+        if kind == kinds.ROLE:
+            role = msp_principal_pb2.MSPRole.FromString(wanted)
+            return bool(role.msp_identifier == self.mspid and role.role in self.roles)
+        if kind == kinds.ORGANIZATION_UNIT:
+            unit = msp_principal_pb2.OrganizationUnit.FromString(wanted)
+            return bool(
+                unit.msp_identifier == self.mspid
+                and unit.organizational_unit_identifier in self.units
+                and unit.certifiers_identifier == self.certifiers
+            )
+        if kind == kinds.IDENTITY:
+            named = identities_pb2.SerializedIdentity.FromString(wanted)
+            return bool(named.mspid == self.mspid and _same(named.id_bytes, self.certificate))
+        return False
+
+
+class Members:
+    """The organisations of one configuration, and the identities seen under it."""
+
+    def __init__(self, config: ChannelConfig) -> None:
+        self._organizations: dict[str, _Organization] = {}
+        self._seen: dict[bytes, Member] = {}
+        takes_ed25519 = "V3_0" in config.capabilities.get("Channel", ())
+        for section in ("Application", "Orderer"):
+            if section in config.root.groups:
+                for group in config.root.groups[section].groups.values():
+                    settings = msp_of(group)
+                    self._organizations[settings.name] = _Organization(settings, takes_ed25519)
+
+    def member(self, serialized: bytes) -> Member:
+        """The identity of a ``SerializedIdentity``; one that is refused if it cannot be read."""
+        if serialized not in self._seen:
+            self._seen[serialized] = self._read(serialized)
+        return self._seen[serialized]
+
+    def _read(self, serialized: bytes) -> Member:
+        try:
+            identity = identities_pb2.SerializedIdentity.FromString(serialized)
+            certificate = x509.load_pem_x509_certificate(identity.id_bytes)
+        except (DecodeError, ValueError):
+            return Member("", "has no certificate that can be read")
+        organization = self._organizations.get(identity.mspid)
+        if organization is None:
+            return Member(identity.mspid, f"is of {identity.mspid}, which is not of the channel")
+        return organization.member(certificate)
+
+
+class _Organization:
+    """An organisation's ``FabricMSPConfig``: its authorities, revocation lists and roles."""
+
+    def __init__(self, settings: Any, takes_ed25519: bool) -> None:
+        self.mspid: str = settings.name
+        self._takes_ed25519 = takes_ed25519
+        self._roots = [x509.load_pem_x509_certificate(pem) for pem in settings.root_certs]
+        self._intermediates = [x509.load_pem_x509_certificate(pem) for pem in settings.intermediate_certs]
+        self._inner = {parent for each in self._intermediates for parent in self._chain(each)[1:]}
+        self._revocations = [_revocations(encoded) for encoded in settings.revocation_list]
+        self._admins = {_der(x509.load_pem_x509_certificate(pem)) for pem in settings.admins}
+        self._required = {
+            (unit.organizational_unit_identifier, self._certifiers(unit.certificate))
+            for unit in settings.organizational_unit_identifiers
+        }
+        nodes = settings.fabric_node_ous
+        self._roles: dict[str, tuple[int, bytes]] = {}
+        for role, name in _NODE_UNITS if nodes.enable else ():
+            if nodes.HasField(name):
+                unit = getattr(nodes, name)
+                above = self._certifiers(unit.certificate) if unit.certificate else b""
+                self._roles[unit.organizational_unit_identifier] = (role, above)
+
+    def member(self, certificate: x509.Certificate) -> Member:
+        """The certificate's holder, refused where a peer refuses it."""
+        chain = self._chain(certificate)
+        above = _path_identifier(chain[1:])
+        names = certificate.subject.get_attributes_for_oid(x509.NameOID.ORGANIZATIONAL_UNIT_NAME)
+        units = frozenset(str(name.value) for name in names)
+        refusal = self._refusal(certificate, chain, units, above)
+        roles = {MEMBER, *(self._roles[unit][0] for unit in units if unit in self._roles)}
+        if _der(certificate) in self._admins:
+            roles.add(ADMIN)
+        begins, ends = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+        return Member(
+            self.mspid,
+            refusal,
+            frozenset(roles),
+            units,
+            above,
+            _der(certificate),
+            certificate.public_key(),
+            (int(begins.timestamp()), int(ends.timestamp())),
+        )
+
+    def _refusal(
+        self,
+        certificate: x509.Certificate,
+        chain: tuple[x509.Certificate, ...],
+        units: frozenset[str],
+        above: bytes,
+    ) -> str:
+        if len(chain) < 2 or _is_authority(certificate):
+            return f"holds a certificate that no authority of {self.mspid} issued to a member"
+        if chain[1] in self._inner:
+            return (
+                f"holds a certificate of an authority of {self.mspid} that only issues to other authorities"
+            )
+        if self._revoked(certificate, chain[1]):
+            return f"holds a certificate that {self.mspid} has revoked"
+        if isinstance(certificate.public_key(), ed25519.Ed25519PublicKey) and not self._takes_ed25519:
+            return "holds an Ed25519 key, which the channel does not take before capability V3_0"
+        if self._required and not any((unit, above) in self._required for unit in units):
+            return f"is in no organisational unit of {self.mspid}"
+        named = [self._roles[unit][1] for unit in units if unit in self._roles]
+        if self._roles and (len(named) != 1 or named[0] not in (b"", above)):
+            return f"has not exactly one role in {self.mspid}"
+        return ""
+
+    def _chain(self, certificate: x509.Certificate) -> tuple[x509.Certificate, ...]:
+        """Up to a root, by authorities in force when the certificate began to be valid, as Fabric looks at it.
+
+        The certificate alone where there is no such chain, or more than one.
+        """
+        moment = certificate.not_valid_before_utc + timedelta(seconds=1)
+
+        def climb(chain: tuple[x509.Certificate, ...]) -> Iterator[tuple[x509.Certificate, ...]]:
+            if chain[-1] in self._roots:
+                yield chain
+                return
+            for issuer in (*self._roots, *self._intermediates):
+                in_force = issuer.not_valid_before_utc <= moment <= issuer.not_valid_after_utc
+                if issuer not in chain and in_force and _is_authority(issuer) and _issued(chain[-1], issuer):
+                    yield from climb((*chain, issuer))
+
+        chains = list(climb((certificate,)))
+        return chains[0] if len(chains) == 1 else (certificate,)
+
+    def _certifiers(self, pem: bytes) -> bytes:
+        return _path_identifier(self._chain(x509.load_pem_x509_certificate(pem)))
+
+    def _revoked(self, certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
+        wanted = _key_identifier(issuer)
+        for authority, revocations in self._revocations:
+            serial = certificate.serial_number
+            if authority != wanted or not revocations.get_revoked_certificate_by_serial_number(serial):
+                continue
+            try:
+                if revocations.is_signature_valid(issuer.public_key()):  # type: ignore[arg-type]
+                    return True
+            except (TypeError, InvalidSignature):
+                continue
+        return False
+
+
+def _revocations(encoded: bytes) -> tuple[bytes | None, x509.CertificateRevocationList]:
+    """The key identifier of the authority that a list names, and the list."""
+    pem = encoded.lstrip().startswith(b"-----BEGIN")
+    revocations = x509.load_pem_x509_crl(encoded) if pem else x509.load_der_x509_crl(encoded)
+    try:
+        named = revocations.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier).value
+    except x509.ExtensionNotFound:
+        return None, revocations
+    return named.key_identifier, revocations
+
+
+def _key_identifier(certificate: x509.Certificate) -> bytes | None:
+    try:
+        return certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value.digest
+    except x509.ExtensionNotFound:
+        return None
+
+
+def _is_authority(certificate: x509.Certificate) -> bool:
+    try:
+        return bool(certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca)
+    except x509.ExtensionNotFound:
+        return False
+
+
+def _issued(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
+    try:
+        certificate.verify_directly_issued_by(issuer)
+    except (ValueError, TypeError, InvalidSignature):
+        return False
+    return True
+
+
+def _path_identifier(path: tuple[x509.Certificate, ...]) -> bytes:
+    return sha256(b"".join(map(_der, path))).digest()
+
+
+def _same(pem: bytes, der: bytes) -> bool:
+    try:
+        return _der(x509.load_pem_x509_certificate(pem)) == der
+    except ValueError:
+        return False
+
+
+def _der(certificate: x509.Certificate) -> bytes:
+    return certificate.public_bytes(Encoding.DER)
