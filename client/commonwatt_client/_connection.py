@@ -1,7 +1,7 @@
 """Peers, and the gRPC channels to them."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import grpc
@@ -25,6 +25,14 @@ CHANNEL_OPTIONS: tuple[tuple[str, int], ...] = (
 
 
 @dataclass(frozen=True, slots=True)
+class ClientCertificate:
+    """The certificate and key with which a client proves itself to peers that demand mutual TLS (PEM or paths)."""
+
+    certificate: Pem
+    private_key: Pem = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Peer:
     """A gateway peer.
 
@@ -35,6 +43,7 @@ class Peer:
         tls_server_name: the name in its TLS certificate where that isn't the address' host.
         name: what messages call it; the address where empty.
         plaintext: speak without TLS, as only a peer on a developer's own machine should.
+        client_certificate: what it is shown where it demands mutual TLS; the connection's where None.
     """
 
     address: str
@@ -42,6 +51,7 @@ class Peer:
     tls_server_name: str | None = None
     name: str = ""
     plaintext: bool = False
+    client_certificate: ClientCertificate | None = None
 
     def __post_init__(self) -> None:
         host, _, port = self.address.rpartition(":")
@@ -52,20 +62,13 @@ class Peer:
 
 
 @dataclass(frozen=True, slots=True)
-class ClientCertificate:
-    """The certificate and key with which a client proves itself to peers that demand mutual TLS (PEM or paths)."""
-
-    certificate: Pem
-    private_key: Pem
-
-
-@dataclass(frozen=True, slots=True)
 class Endpoint:
-    """What a gRPC channel is opened with."""
+    """What a gRPC channel is opened with, and the SHA-256 of the TLS certificate that it shows."""
 
     peer: Peer
     credentials: grpc.ChannelCredentials | None
     options: tuple[tuple[str, int | str], ...]
+    tls_certificate_hash: bytes = b""
 
     def open(self, secure: Callable[..., Any], insecure: Callable[..., Any]) -> Any:
         """A channel made by one of grpc's or grpc.aio's two constructors."""
@@ -92,11 +95,13 @@ def endpoint(
             raise ConfigurationError(
                 f"the TLS CA certificate of {peer.name or peer.address} is not a PEM certificate"
             )
-    certificate = key = None
-    if client_certificate:
-        certificate = read_pem(client_certificate.certificate, "the TLS client certificate")
-        key = read_pem(client_certificate.private_key, "the TLS client key")
-    return Endpoint(peer, grpc.ssl_channel_credentials(roots, key, certificate), tuple(options.items()))
+    certificate, key, shown_hash = None, None, b""
+    if shown := peer.client_certificate or client_certificate:
+        certificate = read_pem(shown.certificate, "the TLS client certificate")
+        key = read_pem(shown.private_key, "the TLS client key")
+        shown_hash = certificate_hash(certificate)
+    credentials = grpc.ssl_channel_credentials(roots, key, certificate)
+    return Endpoint(peer, credentials, tuple(options.items()), shown_hash)
 
 
 class PeerRing:
@@ -112,11 +117,11 @@ class PeerRing:
         if not self.endpoints:
             raise ConfigurationError("no peer to connect to; give at least one Peer(address, tls_ca_cert)")
         self.current = 0
-        self.tls_certificate_hash = (
-            certificate_hash(read_pem(client_certificate.certificate, "the TLS client certificate"))
-            if client_certificate
-            else b""
-        )
+
+    @property
+    def tls_certificate_hash(self) -> bytes:
+        """SHA-256 of the TLS certificate that the present peer is shown, empty where none is."""
+        return self.endpoints[self.current].tls_certificate_hash
 
     def __len__(self) -> int:
         return len(self.endpoints)

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from commonwatt_client._connection import Peer
+from commonwatt_client._connection import ClientCertificate, Peer
 from commonwatt_client.errors import ConfigurationError
 from commonwatt_client.identity import Identity, load_identity
 from commonwatt_client.signers import PrivateKeySigner, private_key_signer
@@ -26,9 +26,16 @@ def network_file_peers(path: FilePath, organization: str) -> tuple[Peer, ...]:
                 tls_ca_cert=Path(peer["tls_ca_cert"]),
                 tls_server_name=peer.get("tls_server_name"),
                 name=peer.get("name", ""),
+                client_certificate=_network_file_pair(peer),
             )
             for peer in described["peers"]
         )
+
+
+def _network_file_pair(peer: Mapping[str, Any]) -> ClientCertificate | None:
+    if "tls_client_certificate" not in peer:
+        return None
+    return ClientCertificate(Path(peer["tls_client_certificate"]), Path(peer["tls_client_key"]))
 
 
 def network_file_user(path: FilePath, organization: str, user: str) -> tuple[Identity, PrivateKeySigner]:
@@ -54,10 +61,32 @@ def profile_peers(path: FilePath, organization: str | None = None) -> tuple[Peer
                 f"{path} names no client.organization; say which organisation's peers to use"
             )
         listed = _organization(profile, name, path).get("peers", [])
-        return tuple(_profile_peer(peer, profile["peers"][peer], Path(path).parent) for peer in listed)
+        folder = Path(path).parent
+        pair = _profile_pair(profile.get("client", {}).get("tlsCerts", {}).get("client", {}), folder)
+        return tuple(_profile_peer(peer, profile["peers"][peer], folder, pair) for peer in listed)
 
 
-def _profile_peer(name: str, described: Mapping[str, Any], folder: Path) -> Peer:
+def _profile_pair(described: Mapping[str, Any], folder: Path) -> ClientCertificate | None:
+    """The profile's `client.tlsCerts.client`."""
+    if "cert" not in described:
+        return None
+    certificate, key = (_profile_pem(described[name], folder) for name in ("cert", "key"))
+    if certificate is None or key is None:
+        raise ConfigurationError("client.tlsCerts.client needs cert and key, each with a path or pem")
+    return ClientCertificate(certificate, key)
+
+
+def _profile_pem(described: Mapping[str, Any], folder: Path) -> bytes | Path | None:
+    """A profile's PEM text or path."""
+    pem = described.get("pem")
+    if pem:
+        return ("\n".join(pem) if isinstance(pem, list) else pem).encode()
+    return folder / described["path"] if "path" in described else None
+
+
+def _profile_peer(
+    name: str, described: Mapping[str, Any], folder: Path, pair: ClientCertificate | None
+) -> Peer:
     scheme, separator, address = described["url"].partition("://")
     if not separator:
         scheme, address = "grpcs", described["url"]
@@ -68,16 +97,13 @@ def _profile_peer(name: str, described: Mapping[str, Any], folder: Path) -> Peer
         (options[key] for key in _SERVER_NAME_OPTIONS if key in options),
         None,
     )
-    certificate = described.get("tlsCACerts", {})
-    pem = certificate.get("pem")
-    if isinstance(pem, list):
-        pem = "\n".join(pem)
     return Peer(
         address=address.rstrip("/"),
-        tls_ca_cert=pem.encode() if pem else folder / certificate["path"] if "path" in certificate else None,
+        tls_ca_cert=_profile_pem(described.get("tlsCACerts", {}), folder),
         tls_server_name=server_name,
         name=name,
         plaintext=scheme == "grpc",
+        client_certificate=pair,
     )
 
 

@@ -55,6 +55,8 @@ def peer_admin(nodes: Host, peer: Peer) -> PeerAdmin:
         signer=private_key_signer(folder / "private_key.pem"),
         tls_ca=nodes.layout.tls_ca_certificate(peer.organization).read_bytes(),
         server_name=peer.name,
+        client_certificate=(folder / "tls" / "server.crt").read_bytes(),
+        client_key=(folder / "tls" / "server.key").read_bytes(),
     )
 
 

@@ -71,6 +71,9 @@ def ensure_identities(nodes: Nodes) -> Roster:
             (f"peers.{organization}", layout.chaincode_client_tls(organization), []),
         ):
             ensure_tls(folder, authorities.tls, name, member.days_valid, hosts)
+        if member.client_authentication:
+            clients = f"clients.{organization}"
+            ensure_tls(layout.client_tls(organization), authorities.tls, clients, member.days_valid)
         roster = user_attributes(nodes, organization)
         for user, attributes in roster.items():
             if user != ADMIN:

@@ -84,6 +84,10 @@ class Layout:
         """What the organisation's peers show to its chaincode servers."""
         return self.organization(organization) / "chaincode" / "client"
 
+    def client_tls(self, organization: str) -> Path:
+        """What the organisation's clients show to peers that demand a certificate: one pair for them all."""
+        return self.organization(organization) / "clients" / "tls"
+
     def genesis_block(self, channel: str) -> Path:
         return self.blocks / f"{channel}.block"
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from commonwatt_network.identity import Roster
-from commonwatt_network.layout import write_atomically
-from commonwatt_network.nodes import Nodes
+from commonwatt_network.layout import Layout, write_atomically
+from commonwatt_network.nodes import Nodes, Peer
 
 
 def write_network_file(
@@ -34,6 +34,7 @@ def describe(
                     "tls_ca_cert": str(layout.tls_ca_certificate(name)),
                     "tls_server_name": peer.name,
                     "operations_address": peer.operations_address,
+                    **_client_pair(layout, peer),
                 }
                 for peer in nodes.peers
                 if peer.organization == name
@@ -75,4 +76,15 @@ def describe(
         "organizations": organizations,
         "orderers": orderers,
         "channels": channels,
+    }
+
+
+def _client_pair(layout: Layout, peer: Peer) -> dict[str, str]:
+    """What to show to a peer that demands a TLS client certificate."""
+    if not peer.client_authentication:
+        return {}
+    folder = layout.client_tls(peer.organization)
+    return {
+        "tls_client_certificate": str(folder / "server.crt"),
+        "tls_client_key": str(folder / "server.key"),
     }

@@ -56,7 +56,10 @@ class Orderer:
 
 @dataclass(frozen=True)
 class Peer:
-    """A peer; its name is unique in the network: `peer0.newtown`. `host`, `listen`, `management` as of an orderer."""
+    """A peer; its name is unique in the network: `peer0.newtown`. `host`, `listen`, `management` as of an orderer.
+
+    With `client_authentication` it demands a TLS client certificate of everyone.
+    """
 
     name: str
     organization: str
@@ -68,6 +71,7 @@ class Peer:
     host: str = HOST
     listen: str = HOST
     management: str = HOST
+    client_authentication: bool = False
 
     @property
     def address(self) -> str:
@@ -177,6 +181,7 @@ def settle(topology: Topology, layout: Layout, first_port: int, placement: Place
                 Peer(
                     name, organization, topology.mspid(organization), port, operations_port,
                     layout.peer(organization, f"peer{n}"), layout.ledgers / name,
+                    client_authentication=member.client_authentication,
                 )
             )  # fmt: skip
     servers: list[ChaincodeServer] = []

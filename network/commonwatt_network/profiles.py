@@ -36,6 +36,7 @@ def common_profile(nodes: Nodes, organization: str) -> dict[str, Any]:
         "client": {
             "organization": organization,
             "connection": {"timeout": {"peer": {"endorser": "300"}, "orderer": "300"}},
+            **_client_pair(nodes, organization),
         },
         "channels": {
             name: {
@@ -99,6 +100,15 @@ def fabric_sdk_py_profile(nodes: Nodes, organization: str) -> dict[str, Any]:
         for user in (ADMIN, *settings.users)
     }
     return profile
+
+
+def _client_pair(nodes: Nodes, organization: str) -> dict[str, Any]:
+    """What its clients show to peers that demand a TLS client certificate."""
+    if not nodes.topology.organizations[organization].client_authentication:
+        return {}
+    folder = nodes.layout.client_tls(organization)
+    files = {"cert": folder / "server.crt", "key": folder / "server.key"}
+    return {"tlsCerts": {"client": {name: {"path": str(file)} for name, file in files.items()}}}
 
 
 def _endpoint(url: str, server_name: str, authority: object) -> dict[str, Any]:

@@ -75,6 +75,10 @@ class Organization(_Model):
         default=None,
         description="NETWORK=compose: address of the machine its nodes run on; default: this one",
     )
+    client_authentication: bool = Field(
+        default=False,
+        description="its peers demand a TLS client certificate of a member of their channels (mutual TLS)",
+    )
     new_peers: Literal["blocks", "snapshot"] = Field(
         default="blocks",
         description="how a peer that is added catches up: by every block, or from a snapshot of a peer's state",

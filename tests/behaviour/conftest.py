@@ -29,6 +29,10 @@ from commonwatt_network.ports import choose_first_port
 from commonwatt_network.topology import Channel, Topology, User, default_topology
 from commonwatt_network.up import up
 
+from .raft_network import raft_nodes
+
+__all__ = ["raft_nodes"]
+
 T = TypeVar("T")
 BACKENDS = ("embedded", "native")
 HOMES = 6

@@ -3,8 +3,8 @@
 import asyncio
 import datetime
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -29,60 +29,24 @@ from commonwatt_client.admin import (
     wait_for_config,
 )
 from commonwatt_client.admin.configuration import msp_of
-from commonwatt_client.identity import load_identity
-from commonwatt_client.signers import private_key_signer
-from commonwatt_network.backends.native import FabricNotFoundError, find_fabric
 from commonwatt_network.certificates import create_authority, read_key_pair
 from commonwatt_network.deploy import orderer_admin, peer_admin
-from commonwatt_network.down import down
 from commonwatt_network.nodes import Nodes
-from commonwatt_network.topology import OrdererOrganization, Orderers, User, default_topology
-from commonwatt_network.up import up
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 from fabric_protos.msp import msp_config_pb2
 
+from .raft_network import admin_of, ordering_client
+
 CHANNEL = "newtown"
 LONGEST_PAUSE_S = 5.0
 
 
-@contextmanager
-def silent(_: str) -> Iterator[None]:
-    """A phase that nobody watches."""
-    yield
-
-
-@pytest.fixture(scope="module")
-def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nodes]:
+@pytest.fixture
+def nodes(raft_nodes: Nodes) -> Nodes:
     """Newtown and grid, three orderers of one organisation, the market deployed."""
-    try:
-        find_fabric()
-    except FabricNotFoundError as error:
-        pytest.skip(f"day two on real Fabric: {error}")
-    base = default_topology(homes=2)
-    newtown = base.organizations["newtown"]
-    users = {**newtown.users, "leaver": User(role="operator")}
-    topology = base.model_copy(
-        update={
-            "organizations": {**base.organizations, "newtown": newtown.model_copy(update={"users": users})},
-            "orderers": Orderers(
-                organizations={"orderers": OrdererOrganization(mspid="OrdererMSP", nodes=3)}
-            ),
-        }
-    )
-    directory = tmp_path_factory.mktemp("day-two") / ".commonwatt"
-    try:
-        yield asyncio.run(up(directory, topology, "native", silent)).nodes
-    finally:
-        down(directory)
-
-
-def admin_of(nodes: Nodes, organization: str) -> tuple[Any, Any]:
-    """The identity and signer of an organisation's administrator."""
-    folder = nodes.layout.user(organization, "admin")
-    mspid = nodes.topology.mspid(organization)
-    return load_identity(mspid, folder / "certificate.pem"), private_key_signer(folder / "private_key.pem")
+    return raft_nodes
 
 
 @pytest.fixture
@@ -95,15 +59,7 @@ async def peer(nodes: Nodes) -> AsyncIterator[PeerAdmin]:
 @pytest.fixture
 async def ordering(nodes: Nodes) -> AsyncIterator[OrderingClient]:
     """The first orderer."""
-    orderer = nodes.orderers[0]
-    identity, signer = admin_of(nodes, orderer.organization)
-    async with OrderingClient(
-        orderer.address,
-        identity=identity,
-        signer=signer,
-        tls_ca=nodes.layout.tls_ca_certificate(orderer.organization).read_bytes(),
-        server_name=orderer.name,
-    ) as client:
+    async with ordering_client(nodes, nodes.orderers[0]) as client:
         yield client
 
 

@@ -55,6 +55,7 @@ def programs(nodes: Nodes) -> list[Program]:
                 "tls_directory": str(peer.directory / "tls"),
                 "data_directory": str(peer.ledger),
                 "gateway_concurrency_limit": 5000,
+                "client_authentication": peer.client_authentication,
             }
             for peer in nodes.peers
         ],

@@ -134,11 +134,13 @@ def _owners(nodes: Nodes) -> list[Renewal]:
         member = organization in nodes.topology.organizations
         names = list(user_attributes(nodes, organization)) if member else ["admin"]
         users = tuple(_user(layout.user(organization, name)) for name in names)
-        admin = (_tls(layout.user(organization, "admin") / "tls"),)
+        tls = [_tls(layout.user(organization, "admin") / "tls")]
+        if member and nodes.topology.organizations[organization].client_authentication:
+            tls.append(_tls(layout.client_tls(organization)))
         words = (
             f"{organization}'s {len(names)} users and homes" if member else f"{organization}'s administrator"
         )
-        owners.append(Renewal(words, organization, users, admin))
+        owners.append(Renewal(words, organization, users, tuple(tls)))
     return owners
 
 

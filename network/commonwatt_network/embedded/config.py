@@ -48,6 +48,9 @@ class NodeConfig(BaseModel):
 class PeerConfig(NodeConfig):
     """A peer, with the limits that a real peer's core.yaml sets."""
 
+    client_authentication: bool = Field(
+        default=False, description="demand a TLS client certificate of a member of the peer's channels"
+    )
     gateway_concurrency_limit: int = Field(default=500, ge=0, description="calls at once; 0 is unlimited")
     chaincode_execute_timeout_s: float = Field(default=30.0, gt=0)
     endorsement_timeout_s: float = Field(default=30.0, gt=0)

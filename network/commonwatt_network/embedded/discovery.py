@@ -2,7 +2,7 @@
 
 Real peers learn of each other by gossip; these know the peers of their process. Messages have the shape of gossip's
 (AliveMessage, StateInfo), signed by the peer that they tell of. A real peer also demands that a request names the
-client's TLS certificate; this server never sees that certificate and takes the request's signature alone.
+client's TLS certificate; this one does where it demands such a certificate at all, else the signature is enough.
 """
 
 from __future__ import annotations
@@ -59,6 +59,12 @@ class DiscoveryServicer(protocol_pb2_grpc.DiscoveryServicer):  # type: ignore[mi
         identity = parsed.authentication.client_identity
         if not identity:
             await context.abort(grpc.StatusCode.UNKNOWN, "access denied, client identity wasn't supplied")
+        named = parsed.authentication.client_tls_cert_hash
+        if self._peer.config.client_authentication and named != context.client_certificate_hash():
+            await context.abort(
+                grpc.StatusCode.UNKNOWN,
+                "client claimed TLS hash doesn't match computed TLS hash from gRPC stream",
+            )
         signed = SignedData(request.payload, identity, request.signature)
         response = protocol_pb2.Response()
         for query in parsed.queries:

@@ -7,7 +7,7 @@ import logging
 import shutil
 import sqlite3
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -108,6 +108,15 @@ class Peer:
 
     def _channel_directory(self, channel_id: str) -> Path:
         return self.config.data_directory / "channels" / channel_id
+
+    def client_authorities(self) -> Iterator[str]:
+        """Whose TLS certificates its clients may show (PEM): its own organisation's, and its channels' members'."""
+        yield (self.config.tls_directory / "ca.crt").read_text()
+        for channel in self.channels.values():
+            for organization in channel.config.application_organizations.values():
+                msp = channel.config.registry.msps[organization.mspid].config
+                for pem in (*msp.tls_root_certs, *msp.tls_intermediate_certs):
+                    yield pem.decode()
 
     def start(self) -> None:
         """Follow the channels joined so far."""

@@ -20,8 +20,11 @@ Shape = Callable[[PeerChannel, Any, bytes], Any]
 """(channel, block, the reader's serialized identity) -> DeliverResponse."""
 
 
-async def stream(peer: Peer, requests: AsyncIterator[Any], resource: str, shape: Shape) -> AsyncIterator[Any]:
+async def stream(
+    peer: Peer, requests: AsyncIterator[Any], context: Any, resource: str, shape: Shape
+) -> AsyncIterator[Any]:
     """Answers each seek request with blocks and a status."""
+    shown = context.client_certificate_hash() if peer.config.client_authentication else None
     rules = DeliverRules(peer.channels.get, peer_policy(resource))
     async for envelope in requests:
         try:
@@ -30,7 +33,7 @@ async def stream(peer: Peer, requests: AsyncIterator[Any], resource: str, shape:
             yield events_pb2.DeliverResponse(status=common_pb2.BAD_REQUEST)
             return
         channel = peer.channels.get(channel_header.channel_id)
-        async for item in deliver(rules, envelope):
+        async for item in deliver(rules, envelope, shown):
             if isinstance(item, int):
                 yield events_pb2.DeliverResponse(status=item)
                 if item != common_pb2.SUCCESS:

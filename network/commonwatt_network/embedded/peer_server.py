@@ -135,15 +135,15 @@ class DeliverServicer(events_pb2_grpc.DeliverServicer):  # type: ignore[misc]
 
     # grpc.aio streams from async generators alone: a function that returns one is taken for a blocking handler.
     async def Deliver(self, requests: AsyncIterator[Any], context: Any) -> AsyncIterator[Any]:
-        async for response in stream(self._peer, requests, "event/Block", plain_block):
+        async for response in stream(self._peer, requests, context, "event/Block", plain_block):
             yield response
 
     async def DeliverFiltered(self, requests: AsyncIterator[Any], context: Any) -> AsyncIterator[Any]:
-        async for response in stream(self._peer, requests, "event/FilteredBlock", filtered_block):
+        async for response in stream(self._peer, requests, context, "event/FilteredBlock", filtered_block):
             yield response
 
     async def DeliverWithPrivateData(self, requests: AsyncIterator[Any], context: Any) -> AsyncIterator[Any]:
-        async for response in stream(self._peer, requests, "event/Block", block_with_private_data):
+        async for response in stream(self._peer, requests, context, "event/Block", block_with_private_data):
             yield response
 
 
@@ -176,7 +176,8 @@ class PeerServer:
 
     async def _listen(self, config: PeerConfig) -> None:
         try:
-            await self._server.start(config.address, config.tls_directory)
+            authorities = self._peer.client_authorities if config.client_authentication else None
+            await self._server.start(config.address, config.tls_directory, authorities)
         except OSError as error:
             raise _listen_error(config.name, config.address, error) from error
 

@@ -6,7 +6,13 @@ from typing import Any
 
 import pytest
 import yaml
-from commonwatt_client import ConfigurationError, Peer, connect_network_file, connect_profile
+from commonwatt_client import (
+    ClientCertificate,
+    ConfigurationError,
+    Peer,
+    connect_network_file,
+    connect_profile,
+)
 from commonwatt_client.profile import network_file_peers, network_file_user, profile_peers
 
 from .conftest import Keyed
@@ -107,6 +113,19 @@ def test_profile_paths_are_relative_to_it(tmp_path: Path) -> None:
     content = {**PROFILE, "peers": {"peer0.org1.example.com": peer}}
     (tmp_path / "p.yaml").write_text(yaml.safe_dump(content))
     assert profile_peers(tmp_path / "p.yaml")[0].tls_ca_cert == tmp_path / "tls" / "ca.crt"
+
+
+def test_a_profiles_client_certificate(tmp_path: Path, keyed: Keyed) -> None:
+    """For peers that demand mutual TLS, as fabric-samples and other tools write it."""
+    pair = {"cert": {"path": "client.crt"}, "key": {"pem": keyed.key_pem.decode()}}
+    content = {**PROFILE, "client": {"organization": "Org1", "tlsCerts": {"client": pair}}}
+    (tmp_path / "p.yaml").write_text(yaml.safe_dump(content))
+    (peer,) = profile_peers(tmp_path / "p.yaml")
+    assert peer.client_certificate == ClientCertificate(tmp_path / "client.crt", keyed.key_pem)
+    pair["key"] = {}
+    (tmp_path / "p.yaml").write_text(yaml.safe_dump(content))
+    with pytest.raises(ConfigurationError, match="needs cert and key"):
+        profile_peers(tmp_path / "p.yaml")
 
 
 def test_profile_without_a_client_organization(tmp_path: Path, keyed: Keyed) -> None:

@@ -49,7 +49,7 @@ def test_the_schema_refuses_unknown_keys_too() -> None:
         (("homes", "hoomes"), "t.yaml:4: unknown key organizations.newtown.hoomes; did you mean homes?"),
         (
             ("homes: 60", "wind: 60"),
-            "t.yaml:4: unknown key organizations.newtown.wind; allowed here: days_valid",
+            "t.yaml:4: unknown key organizations.newtown.wind; allowed here: client_authentication",
         ),
         (("homes: 60", "homes: many"), "t.yaml:4: organizations.newtown.homes: "),
         (("{role: operator}", "{role: king}"), "t.yaml:6: organizations.newtown.users.operator.role: "),

@@ -8,6 +8,7 @@ many frames per second may do nothing but keep this side busy.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import Callable
 from typing import cast
 
@@ -83,6 +84,12 @@ class Connection(asyncio.Protocol):
         for stream in list(self.streams.values()):
             self._drop(stream)
         self._closed(self)
+
+    def client_certificate_hash(self) -> bytes:
+        """SHA-256 of the certificate (DER) that the client has proved to own; empty where it showed none."""
+        tls = self._transport.get_extra_info("ssl_object") if self._transport is not None else None
+        shown = tls.getpeercert(binary_form=True) if tls is not None else None
+        return hashlib.sha256(shown).digest() if shown else b""
 
     def go_away(self) -> None:
         """Take no more calls; the connection closes once the last one is answered."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -36,6 +37,10 @@ class CallContext:
     async def abort(self, code: grpc.StatusCode, details: str = "", metadata: Metadata = ()) -> NoReturn:
         raise _Aborted(code.value[0], details, metadata)
 
+    def client_certificate_hash(self) -> bytes:
+        """SHA-256 of the TLS certificate (DER) that the client has shown; empty where it has not."""
+        return self._stream.client_certificate_hash()
+
     async def send_initial_metadata(self, metadata: Metadata) -> None:
         self._stream.open()
 
@@ -48,6 +53,7 @@ class GrpcServer:
         self._connections: set[Connection] = set()
         self._calls: set[asyncio.Task[None]] = set()
         self._listener: asyncio.Server | None = None
+        self._trust: Callable[[], None] = lambda: None
 
     def add_generic_rpc_handlers(self, handlers: object) -> None:
         """Part of what the generated functions call; the registered methods below are all that is needed."""
@@ -56,12 +62,20 @@ class GrpcServer:
         for name, handler in handlers.items():
             self._methods[f"/{service}/{name}"] = handler
 
-    async def start(self, address: str, tls_directory: Path) -> None:
-        """Listen on `host:port` with `server.crt` and `server.key`. Raises OSError."""
+    async def start(
+        self, address: str, tls_directory: Path, client_authorities: Callable[[], Iterable[str]] | None = None
+    ) -> None:
+        """Listen on `host:port` with `server.crt` and `server.key`. Raises OSError.
+
+        With `client_authorities` every client needs a certificate of one of these (PEM), which may become more.
+        """
         tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         tls.minimum_version = ssl.TLSVersion.TLSv1_2
         tls.load_cert_chain(tls_directory / "server.crt", tls_directory / "server.key")
         tls.set_alpn_protocols(["h2"])
+        if client_authorities is not None:
+            tls.verify_mode = ssl.CERT_REQUIRED
+            self._trust = partial(_trust, tls, client_authorities, set())
         host, port = address.rsplit(":", 1)
         self._listener = await asyncio.get_running_loop().create_server(
             self.connection, host.strip("[]"), int(port), ssl=tls, ssl_handshake_timeout=20, backlog=512
@@ -69,6 +83,7 @@ class GrpcServer:
 
     def connection(self) -> Connection:
         """The protocol of a new connection."""
+        self._trust()  # before the handshake
         connection = Connection(self._start_call, self._connections.discard)
         self._connections.add(connection)
         return connection
@@ -156,6 +171,13 @@ class GrpcServer:
                 await stream.drained()
         finally:
             await answers.aclose()
+
+
+def _trust(tls: ssl.SSLContext, authorities: Callable[[], Iterable[str]], trusted: set[str]) -> None:
+    for pem in authorities():
+        if pem not in trusted:
+            tls.load_verify_locations(cadata=pem)
+            trusted.add(pem)
 
 
 async def _requests(stream: Stream, method: Any) -> AsyncIterator[Any]:

@@ -50,6 +50,9 @@ class Stream:
         self._opened = False
         self._trailers: bytes | None = None
 
+    def client_certificate_hash(self) -> bytes:
+        return self._connection.client_certificate_hash()
+
     # Receiving
 
     def spend(self, size: int) -> None:
