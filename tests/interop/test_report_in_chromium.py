@@ -25,6 +25,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
         share_percent=40,
         strategies=("suggested", "shading"),
         pv="equation",
+        days=2,
         disutility=20,
         storage_from_grid=True,
     )

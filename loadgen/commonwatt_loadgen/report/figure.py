@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import matplotlib
+from markupsafe import escape
 from matplotlib.figure import Figure as Canvas
 
 Cell = str | int | float | None
@@ -30,24 +31,27 @@ class Table:
 
 @dataclass(frozen=True)
 class Figure:
-    """A chart with its title, a caption, a description for those who cannot see it, and its table."""
+    """A chart with its title, a caption and its table; `phone_svg` is the same chart for a narrow screen."""
 
     key: str
     title: str
     caption: str
-    description: str
     svg: str
     table: Table
     wide: bool = False
+    phone_svg: str = ""
 
 
 def canvas(wide: bool = False) -> Canvas:
     """An empty drawing, half a desktop page wide, or a whole one."""
-    return Canvas(figsize=(9.4, 4.2) if wide else (5.4, 3.9), layout="constrained")
+    return Canvas(figsize=(9.4, 4.2) if wide else (5.0, 3.6), layout="constrained")
 
 
 def svg_of(drawing: Canvas, key: str, label: str) -> str:
-    """The drawing as an SVG element with text kept as text and ids that no other figure of the page has."""
+    """The drawing as an SVG element with text kept as text and ids that no other figure of the page has.
+
+    `label` says in words what is drawn, for those who cannot see it.
+    """
     settings: dict[Any, Any] = {
         "svg.fonttype": "none",
         "svg.hashsalt": key,
@@ -77,4 +81,4 @@ def svg_of(drawing: Canvas, key: str, label: str) -> str:
     head = (
         f'<svg viewBox="{box}" xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"'
     )
-    return f'{head} role="img" aria-label="{label}"{text[opening:]}'
+    return f'{head} role="img" aria-label="{escape(label)}"{text[opening:]}'

@@ -29,14 +29,23 @@ class Section:
 
 
 @dataclass(frozen=True)
+class Chapter:
+    """Sections under a heading of their own, as those of one community of several."""
+
+    title: str
+    sections: Sequence[Section]
+
+
+@dataclass(frozen=True)
 class Page:
-    """A whole report."""
+    """A whole report: its sections, then chapters where there are any."""
 
     title: str
     lead: str
     tiles: Sequence[Tile]
     sections: Sequence[Section]
     footer: Sequence[str]
+    chapters: Sequence[Chapter] = ()
 
 
 def render(page: Page) -> str:
@@ -48,22 +57,17 @@ def render(page: Page) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    return environment.get_template("page.html.j2").render(
-        title=page.title,
-        lead=page.lead,
-        tiles=page.tiles,
-        sections=page.sections,
-        footer=page.footer,
-        rows=_table,
-    )
+    return environment.get_template("page.html.j2").render(page=page, rows=_table)
 
 
 def _table(table: Table) -> Markup:
-    head = "".join(f'<th scope="col">{escape(header)}</th>' for header in table.headers)
+    head = "".join(
+        f'<th scope="col">{escape(header)}</th>' if header else "<td></td>" for header in table.headers
+    )
     body = "".join(
         "<tr>"
         + f'<th scope="row">{escape(_shown(row[0]))}</th>'
-        + "".join(f"<td>{escape(_shown(cell))}</td>" for cell in row[1:])
+        + "".join(f"<td{_kind(cell)}>{escape(_shown(cell))}</td>" for cell in row[1:])
         + "</tr>"
         for row in table.rows
     )
@@ -78,3 +82,10 @@ def _shown(cell: Cell) -> str:
     if isinstance(cell, float):
         return f"{cell:,.2f}".replace(",", "\u2009")
     return cell
+
+
+def _kind(cell: Cell) -> str:
+    """Words stand left and may wrap, numbers don't; long sentences get room."""
+    if not isinstance(cell, str) or not any(letter.isalpha() for letter in cell):
+        return ""
+    return ' class="words long"' if len(cell) > 40 else ' class="words"'

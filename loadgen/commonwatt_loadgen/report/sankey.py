@@ -5,8 +5,6 @@ from dataclasses import dataclass
 
 from markupsafe import escape
 
-_WIDTH, _HEIGHT, _BAR, _GAP, _TOP = 940, 400, 16, 22, 26
-
 
 @dataclass(frozen=True)
 class Node:
@@ -26,8 +24,26 @@ class Flow:
     energy_wh: int
 
 
-def sankey(nodes: Sequence[Node], flows: Sequence[Flow], label: str) -> str:
-    """The diagram as an SVG element; heights are in proportion to energy."""
+@dataclass(frozen=True)
+class _Sheet:
+    """Sizes in SVG units; a label takes `lines` above its bar."""
+
+    width: int
+    height: int
+    bar: int
+    gap: int
+    top: int
+    font: int
+    lines: int
+
+
+_WIDE = _Sheet(width=940, height=400, bar=16, gap=26, top=26, font=14, lines=1)
+_NARROW = _Sheet(width=360, height=480, bar=11, gap=38, top=36, font=12, lines=2)
+
+
+def sankey(nodes: Sequence[Node], flows: Sequence[Flow], label: str, narrow: bool = False) -> str:
+    """The diagram as an SVG element, for a page or for a phone; heights are in proportion to energy."""
+    sheet = _NARROW if narrow else _WIDE
     flows = [flow for flow in flows if flow.energy_wh > 0]
     size = [
         max(
@@ -41,38 +57,47 @@ def sankey(nodes: Sequence[Node], flows: Sequence[Flow], label: str) -> str:
         column: [index for index, node in enumerate(nodes) if node.column == column and size[index]]
         for column in columns
     }
-    room = min(_HEIGHT - _TOP - _GAP * len(members) for members in per_column.values())
     most = max((sum(size[index] for index in members) for members in per_column.values()), default=1)
-    scale = room / max(1, most)
+    gaps = max(len(members) for members in per_column.values()) * sheet.gap
+    scale = (sheet.height - sheet.top - gaps) / max(1, most)
     left = {
-        column: 4 + place * (_WIDTH - _BAR - 8) / (len(columns) - 1) for place, column in enumerate(columns)
+        column: 2 + place * (sheet.width - sheet.bar - 4) / (len(columns) - 1)
+        for place, column in enumerate(columns)
     }
     top: dict[int, float] = {}
     for members in per_column.values():
-        y = float(_TOP)
+        y = float(sheet.top)
         for index in members:
             top[index] = y
-            y += size[index] * scale + _GAP
-    parts = [f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{escape(label)}" class="sankey">']
-    parts += _ribbons(nodes, flows, left, top, scale)
+            y += max(2.0, size[index] * scale) + sheet.gap
+    parts = [
+        f'<svg viewBox="0 0 {sheet.width} {sheet.height}" role="img" aria-label="{escape(label)}" class="sankey" '
+        f'font-size="{sheet.font}">'
+    ]
+    parts += _ribbons(sheet, nodes, flows, left, top, scale)
     for index in top:
-        parts += _bar(nodes[index], size[index], left, top[index], size[index] * scale, columns)
+        parts += _bar(sheet, nodes[index], size[index], left, top[index], size[index] * scale, columns[-1])
     return "".join([*parts, "</svg>"])
 
 
 def _ribbons(
-    nodes: Sequence[Node], flows: Sequence[Flow], left: dict[int, float], top: dict[int, float], scale: float
+    sheet: _Sheet,
+    nodes: Sequence[Node],
+    flows: Sequence[Flow],
+    left: dict[int, float],
+    top: dict[int, float],
+    scale: float,
 ) -> list[str]:
     leaving, arriving = dict(top), dict(top)
     parts = []
     for flow in flows:
         source, target, height = nodes[flow.source], nodes[flow.target], flow.energy_wh * scale
-        x0, x1 = left[source.column] + _BAR, left[target.column]
+        x0, x1 = left[source.column] + sheet.bar, left[target.column]
         y0, y1 = leaving[flow.source] + height / 2, arriving[flow.target] + height / 2
         leaving[flow.source] += height
         arriving[flow.target] += height
         middle = (x0 + x1) / 2
-        text = f"{source.name} to {target.name}: {flow.energy_wh / 1000:.1f} kWh"
+        text = f"{source.name} to {target.name}: {flow.energy_wh / 1000:,.1f} kWh"
         parts.append(
             f'<path d="M{x0:.1f} {y0:.1f}C{middle:.1f} {y0:.1f} {middle:.1f} {y1:.1f} {x1:.1f} {y1:.1f}" fill="none" '
             f'stroke="{source.colour}" stroke-opacity=".38" stroke-width="{max(1.0, height):.1f}">'
@@ -82,13 +107,22 @@ def _ribbons(
 
 
 def _bar(
-    node: Node, energy_wh: int, left: dict[int, float], y: float, height: float, columns: list[int]
+    sheet: _Sheet,
+    node: Node,
+    energy_wh: int,
+    left: dict[int, float],
+    y: float,
+    height: float,
+    last_column: int,
 ) -> list[str]:
     x = left[node.column]
-    last = node.column == columns[-1]
-    anchor, text_x = ("end", x + _BAR) if last else ("start", x)
-    text = f"{escape(node.name)} {energy_wh / 1000:.1f} kWh"
-    return [
-        f'<rect x="{x:.1f}" y="{y:.1f}" width="{_BAR}" height="{max(2.0, height):.1f}" fill="{node.colour}"/>',
-        f'<text x="{text_x:.1f}" y="{y - 6:.1f}" text-anchor="{anchor}">{text}</text>',
+    anchor, text_x = ("end", x + sheet.bar) if node.column == last_column else ("start", x)
+    energy = f"{energy_wh / 1000:,.1f} kWh".replace(",", "\u2009")
+    lines = [f"{node.name} {energy}"] if sheet.lines == 1 else [node.name, energy]
+    parts = [
+        f'<rect x="{x:.1f}" y="{y:.1f}" width="{sheet.bar}" height="{max(2.0, height):.1f}" fill="{node.colour}"/>'
     ]
+    for above, line in enumerate(reversed(lines)):
+        at = y - 6 - above * sheet.font * 1.15
+        parts.append(f'<text x="{text_x:.1f}" y="{at:.1f}" text-anchor="{anchor}">{escape(line)}</text>')
+    return parts

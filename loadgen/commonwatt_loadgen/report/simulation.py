@@ -2,41 +2,79 @@
 
 from typing import Any
 
-from commonwatt_loadgen.report import market_charts as charts
+from commonwatt_loadgen.report.communities import community_costs, community_supply, community_table
+from commonwatt_loadgen.report.costs import class_costs, class_table, home_costs
+from commonwatt_loadgen.report.energy import flows, generation_by_hour, served_by_hour
 from commonwatt_loadgen.report.figure import Table
-from commonwatt_loadgen.report.page import Page, Section, Tile, render
-
-Json = dict[str, Any]
-
-NAUD_PER_AUD = 1_000_000_000
+from commonwatt_loadgen.report.households import (
+    moved_figures,
+    moved_tables,
+    moved_text,
+    stored_table,
+    stored_text,
+)
+from commonwatt_loadgen.report.page import Chapter, Page, Section, Tile, render
+from commonwatt_loadgen.report.strategies import strategy_figures, strategy_table
+from commonwatt_loadgen.report.through_time import batteries, prices
+from commonwatt_loadgen.report.trades import trades
+from commonwatt_loadgen.report.types import types
+from commonwatt_loadgen.report.units import Json, aud
 
 
 def simulation_report(summary: Json) -> str:
     """The HTML of `summary.json`'s content."""
-    communities = summary["communities"]
-    sections = [_performance(summary)] if summary["performance"] else []
-    for place, community in enumerate(communities):
-        name = community["channel"] if len(communities) > 1 else ""
-        sections = _community_sections(community, f"c{place}", name) + sections
-    run = summary["run"]
-    first = communities[0]
+    run, communities = summary["run"], summary["communities"]
+    names = [_name(run, place, one) for place, one in enumerate(communities)]
+    performance = [_performance(summary)] if summary["performance"] else []
+    if len(communities) == 1:
+        sections, chapters = [*_community_sections(communities[0], "c0"), *performance], []
+    else:
+        sections = [_compared(names, communities), *performance]
+        chapters = [
+            Chapter(name, _community_sections(community, f"c{place}"))
+            for place, (name, community) in enumerate(zip(names, communities, strict=True))
+        ]
+    days = "A day" if run["days"] == 1 else f"{run['days']} days"
+    return render(
+        Page(
+            f"{days} of neighbours trading solar power",
+            _lead(summary),
+            _tiles(summary),
+            sections,
+            _footer(run),
+            chapters,
+        )
+    )
+
+
+def _name(run: Json, place: int, community: Json) -> str:
+    return f"Community {place + 1}" if run["backend"] == "in-process" else str(community["channel"])
+
+
+def _lead(summary: Json) -> str:
+    run, communities = summary["run"], summary["communities"]
+    storage_wh = max((home["storage_wh"] for one in communities for home in one["homes"]), default=0)
     lead = (
         f"{sum(one['totals']['homes'] for one in communities)} homes of {len(communities)} "
         f"{'community' if len(communities) == 1 else 'communities'}, {run['share_percent']:g} % of them with PV and a "
-        f"{first['homes'] and max(home['storage_wh'] for home in first['homes']):,} Wh battery, traded for "
-        f"{run['days']} {'day' if run['days'] == 1 else 'days'} from {run['first_day']} (seed {run['seed']})."
+        f"{storage_wh:,} Wh battery, traded for {run['days']} {'day' if run['days'] == 1 else 'days'} from "
+        f"{run['first_day']} (seed {run['seed']})."
     )
     if run["backend"] == "in-process":
         lead += " The chaincode's own rules ran in one process, without a network."
     if summary["performance"]:
         lead += f" Every step was a transaction on the {run['backend']} network “{run['network']}”."
+    return lead
+
+
+def _footer(run: Json) -> list[str]:
     footer = [
         f"Traces: {run['source']}",
         "Every field of summary.json is explained in its own `definitions`.",
     ]
     if run["backend"] == "embedded":
         footer.append("The embedded network's speed is its own and says nothing about Hyperledger Fabric's.")
-    return render(Page("A day of neighbours trading solar power", lead, _tiles(summary), sections, footer))
+    return footer
 
 
 def _tiles(summary: Json) -> list[Tile]:
@@ -46,11 +84,13 @@ def _tiles(summary: Json) -> list[Tile]:
         return sum(int(one[name]) for one in totals)
 
     paid, traditional = total("amount_naud"), total("traditional_naud")
-    saved = (traditional - paid) / NAUD_PER_AUD
     tiles = [
-        Tile(f"{saved:,.2f} AUD", f"saved by all homes together, of {traditional / NAUD_PER_AUD:,.2f}"),
+        Tile(f"{aud(traditional - paid):,.2f} AUD", f"saved by all homes, of {aud(traditional):,.2f} AUD"),
         Tile(f"{total('p2p_wh') / 1000:,.1f} kWh", "bought from neighbours"),
-        Tile(f"{100 * total('p2p_wh') / max(1, total('need_wh')):.1f} %", "of what homes had to buy"),
+        Tile(
+            f"{100 * total('p2p_wh') / max(1, total('need_wh')):.1f} %",
+            "of what homes had to buy came from neighbours",
+        ),
         Tile(f"{total('requests'):,}", f"requests, {total('offers'):,} offers, {total('fills'):,} fills"),
     ]
     speed = summary["performance"]
@@ -67,141 +107,53 @@ def _tiles(summary: Json) -> list[Tile]:
     return tiles
 
 
-def _community_sections(community: Json, key: str, name: str) -> list[Section]:
-    of = f" in {name}" if name else ""
-    return [*_market_sections(community, key, of), *_household_sections(community, of)]
+def _compared(names: list[str], communities: list[Json]) -> Section:
+    return Section(
+        "The communities side by side",
+        "Each trades on a channel of its own: neighbours of different communities do not meet.",
+        tables=[community_table(names, communities)],
+        figures=[community_costs(names, communities), community_supply(names, communities)],
+    )
 
 
-def _household_sections(community: Json, of: str) -> list[Section]:
-    """What moved loads and batteries charged from the grid came to, where there were any."""
-    sections = []
-    moved = community["disutility"]
-    if moved:
-        cents = moved["coefficient_uaud_per_kwh_per_kw"] / 10_000
-        gained = moved["tariff_before_naud"] - moved["tariff_after_naud"] - moved["discomfort_naud"]
-        sections.append(
-            Section(
-                f"What moving loads changed{of}",
-                f"{moved['homes']} consumers moved {moved['moved_wh'] / 1000:,.1f} kWh within their days, at "
-                f"{cents:g} c/kWh of discomfort per kW. Without a market the tariff alone would have rewarded "
-                f"them with {gained / NAUD_PER_AUD:,.2f} AUD after discomfort.",
-                tables=[_moved_table(moved)],
-            )
-        )
-    totals = community["totals"]
-    if totals["grid_charge_wh"]:
-        paid = totals["grid_charge_amount_naud"]
-        sections.append(
-            Section(
-                f"Grid energy stored{of}",
-                f"Batteries took {totals['grid_charge_wh'] / 1000:,.1f} kWh from the grid in its cheapest band, for "
-                f"{paid / NAUD_PER_AUD:,.2f} AUD; it is part of prosumers' bills.",
-                tables=[_stored_table(community)],
-            )
-        )
-    return sections
-
-
-def _moved_table(moved: Json) -> Table:
-    dearest = f"use at {moved['dearest_uaud_per_kwh'] / 10_000:g} c/kWh, kWh"
-    rows: list[list[Any]] = [
-        [dearest, moved["dearest_before_wh"] / 1000, moved["dearest_after_wh"] / 1000],
-        [
-            "all use at the grid's tariff, AUD",
-            _aud(moved["tariff_before_naud"]),
-            _aud(moved["tariff_after_naud"]),
-        ],
-        ["discomfort, AUD", 0.0, _aud(moved["discomfort_naud"])],
-    ]
-    return Table(["consumers", "as they would have lived", "as they did"], rows)
-
-
-def _stored_table(community: Json) -> Table:
-    rows: list[list[Any]] = [
-        [
-            one["home"],
-            one["grid_charge_wh"] / 1000,
-            _aud(one["grid_charge_amount_naud"]),
-            one["own_wh"] / 1000,
-            one["sold_wh"] / 1000,
-        ]
-        for one in community["homes"]
-        if one["grid_charge_wh"]
-    ]
-    return Table(["home", "charged from the grid, kWh", "for, AUD", "own use, kWh", "sold, kWh"], rows)
-
-
-def _market_sections(community: Json, key: str, of: str) -> list[Section]:
-    return [
+def _community_sections(community: Json, key: str) -> list[Section]:
+    sections = [
         Section(
-            f"Who paid what{of}",
-            tables=[_class_table(community)],
-            figures=[charts.class_costs(community, key), charts.home_costs(community, key)],
+            "Who paid what",
+            tables=[class_table(community)],
+            figures=[class_costs(community, key), home_costs(community, key)],
         ),
         Section(
-            f"Where the energy went{of}",
+            "Where the energy went",
             figures=[
-                charts.flows(community, key),
-                charts.served_by_hour(community, key),
-                charts.generation_by_hour(community, key),
+                flows(community, key),
+                served_by_hour(community, key),
+                generation_by_hour(community, key),
             ],
         ),
+        Section("Prices and batteries", figures=[prices(community, key), batteries(community, key)]),
+        Section("Who traded with whom", figures=[trades(community, key)]),
         Section(
-            f"Prices and batteries{of}",
-            figures=[charts.prices(community, key), charts.batteries(community, key)],
-        ),
-        Section(f"Who traded with whom{of}", figures=[charts.trades(community, key)]),
-        Section(
-            f"What each strategy earned{of}",
+            "What each strategy earned",
             "Sellers' revenue and buyers' cost by the bidding strategy of their HEMS.",
-            tables=[_strategy_table(community)],
+            tables=[strategy_table(community)],
+            figures=strategy_figures(community, key),
         ),
-        Section(f"The homes' types{of}", figures=charts.types(community, key)),
     ]
-
-
-def _aud(amount_naud: int) -> float:
-    return round(amount_naud / NAUD_PER_AUD, 2)
-
-
-def _class_table(community: Json) -> Table:
-    headers = ["", "homes", "without market, AUD", "with market, AUD", "with / without, %", "bought p2p, kWh"]
-    headers += ["bought grid, kWh", "sold, kWh", "revenue, AUD"]
-    rows = [
-        [
-            one["class"],
-            one["homes"],
-            _aud(one["traditional_naud"]),
-            _aud(one["amount_naud"]),
-            one["amount_percent"],
-            one["bought_p2p_wh"] / 1000,
-            one["bought_grid_wh"] / 1000,
-            one["sold_wh"] / 1000,
-            _aud(one["revenue_naud"]),
-        ]
-        for one in community["classes"]
-    ]
-    return Table(headers, rows)
-
-
-def _strategy_table(community: Json) -> Table:
-    headers = ["strategy", "class", "homes", "cost with / without, %", "sold, kWh", "revenue, AUD"]
-    headers += ["mean price sold, c/kWh", "revenue per home, AUD", "bought p2p, kWh"]
-    rows = [
-        [
-            one["strategy"],
-            one["class"],
-            one["homes"],
-            one["amount_percent"],
-            one["sold_wh"] / 1000,
-            _aud(one["revenue_naud"]),
-            one["sold_uaud_per_kwh"] / 10_000 if one["sold_uaud_per_kwh"] else None,
-            _aud(one["revenue_naud"] // one["homes"]),
-            one["bought_p2p_wh"] / 1000,
-        ]
-        for one in community["strategies"]
-    ]
-    return Table(headers, rows)
+    if community["disutility"]:
+        sections.append(
+            Section(
+                "What moving loads changed",
+                moved_text(community),
+                tables=moved_tables(community),
+                figures=moved_figures(community, key),
+            )
+        )
+    if community["totals"]["grid_charge_wh"]:
+        sections.append(
+            Section("Grid energy stored", stored_text(community), tables=[stored_table(community)])
+        )
+    return [*sections, Section("The homes' types", figures=types(community, key))]
 
 
 def _performance(summary: Json) -> Section:

@@ -22,7 +22,8 @@ from rich.progress import Progress as Bars
 
 from commonwatt_loadgen.errors import UsageFault
 from commonwatt_loadgen.network_file import default_path
-from commonwatt_loadgen.report.simulation import NAUD_PER_AUD, simulation_report
+from commonwatt_loadgen.report.simulation import simulation_report
+from commonwatt_loadgen.report.units import NAUD_PER_AUD
 from commonwatt_loadgen.simulate.calls import Refused
 from commonwatt_loadgen.simulate.onledger import Disagreement
 from commonwatt_loadgen.simulate.options import SimulationOptions

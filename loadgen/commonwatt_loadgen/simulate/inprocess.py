@@ -11,6 +11,7 @@ from typing import Any
 from commonwatt_chaincode.market.parameters import Parameters, changed
 
 from commonwatt_loadgen.inprocess import InProcessMarket
+from commonwatt_loadgen.simulate.at_rest import MarketAtRest
 from commonwatt_loadgen.simulate.options import SimulationOptions
 from commonwatt_loadgen.simulate.people import agents_of, as_they_live, draw_homes
 from commonwatt_loadgen.simulate.summary import Tally
@@ -49,17 +50,21 @@ def community_in_process(
     rules = changed(Parameters(), options.parameter_changes())
     home_ids = [f"home{number:03d}" for number in range(1, (options.homes or DEFAULT_HOMES) + 1)]
     seed = options.seed + place
-    homes = as_they_live(options, draw_homes(options, home_ids, traces, seed), rules)
+    drawn = draw_homes(options, home_ids, traces, seed)
+    homes = as_they_live(options, drawn, rules)
+    at_rest = None if options.disutility is None else MarketAtRest(options, drawn, rules, seed)
     agents = agents_of(options, homes, rules, {}, seed)
     market, tally = InProcessMarket(rules), Tally(homes, rules)
     for day in range(options.days):
         tally.add(market.run_day(agents, day))
+        if at_rest is not None:
+            at_rest.trade(day)
         advance(day + 1)
     return {
         "channel": channel_of(place),
         "first_day": traces.first_day.isoformat(),
         "first_round": 1,
-        **tally.summary(),
+        **tally.summary(at_rest.summary() if at_rest is not None else None),
     }
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from commonwatt_loadgen.errors import UsageFault
 from commonwatt_loadgen.hems.community import HomeSpec
 from commonwatt_loadgen.network_file import Community, NetworkFile, read_network_file
+from commonwatt_loadgen.simulate.at_rest import MarketAtRest, prices_left
 from commonwatt_loadgen.simulate.calls import MarketCalls
 from commonwatt_loadgen.simulate.gateway import GatewayCalls
 from commonwatt_loadgen.simulate.inprocess import communities_in_process
@@ -147,14 +148,15 @@ class _Run:
     async def trade(self, progress: Progress) -> Json:
         options, channel = self._options, self._community.channel
         try:
-            homes = homes_of(options, self._community, self._traces, self._seed)
-            standing, calls = await self._begin(homes)
-            homes = as_they_live(options, homes, standing.rules)
+            drawn = homes_of(options, self._community, self._traces, self._seed)
+            standing, calls = await self._begin(drawn)
+            homes = as_they_live(options, drawn, standing.rules)
             agents = agents_of(options, homes, standing.rules, standing.accounts, self._seed)
             market = OnLedgerMarket(
                 calls, standing.rules, standing.midnight_s, redundancy_wh=standing.redundancy_wh
             )
-            tally = Tally(homes, standing.rules)
+            held_wh = {home: account.energy_wh for home, account in standing.accounts.items()}
+            tally = Tally(homes, standing.rules, held_wh)
             total = options.days * MINUTES_PER_DAY
             for day in range(options.days):
 
@@ -162,6 +164,7 @@ class _Run:
                     progress(channel, before + minute, total)
 
                 tally.add(await market.run_day(agents, day, advance))
+            at_rest = await self._at_rest(drawn, standing)
         finally:
             await self._gateway.close()
         first_day = datetime.fromtimestamp(standing.midnight_s, UTC) + timedelta(
@@ -171,8 +174,19 @@ class _Run:
             "channel": channel,
             "first_day": first_day.date().isoformat(),
             "first_round": standing.last_round + 1,
-            **tally.summary(),
+            **tally.summary(at_rest),
         }
+
+    async def _at_rest(self, drawn: list[HomeSpec], standing: Standing) -> Json | None:
+        """The same days in-process without flexible loads, where consumers' loads moved."""
+        options, rules = self._options, standing.rules
+        if options.disutility is None:
+            return None
+        prices = await prices_left(self._gateway, standing.last_round, standing.redundancy_wh, rules.window)
+        market = MarketAtRest(options, drawn, rules, self._seed, standing.accounts, prices)
+        for day in range(options.days):
+            await asyncio.to_thread(market.trade, day)  # other communities may still be trading
+        return market.summary()
 
     async def _begin(self, homes: list[HomeSpec]) -> tuple[Standing, MarketCalls]:
         """Where the simulation begins, or began before it was interrupted."""

@@ -6,12 +6,13 @@ from typing import Any
 
 from commonwatt_chaincode.market.billing import Bill
 from commonwatt_chaincode.market.parameters import Parameters
-from commonwatt_chaincode.market.tariff import highest_tou, tou_at
+from commonwatt_chaincode.market.tariff import tou_at
 
 from commonwatt_loadgen.hems.community import HomeSpec
 from commonwatt_loadgen.hems.flexibility import FlexibleLoad
 from commonwatt_loadgen.records import DayRecord
-from commonwatt_loadgen.traces.sources import MINUTES_PER_DAY, SLOT_MINUTES
+from commonwatt_loadgen.simulate.series import half_hours, whole_day
+from commonwatt_loadgen.traces.sources import MINUTES_PER_DAY
 
 Json = dict[str, Any]
 
@@ -37,8 +38,9 @@ DEFINITIONS = {
     "traded_uaud_per_kwh": "mean price of the energy traded; null where none was",
     "start_min": "minutes from 0:00 of the first simulated day",
     "half_hours": "prices and batteries through time; whole days where more than 14 were simulated",
-    "disutility": "consumers' load moved within its day, what the tariff alone charges for it before and after, and "
-    "their discomfort in money; null where loads do not move",
+    "battery_begin_wh": "what batteries held before the first day",
+    "disutility": "consumers' load moved within its day and their discomfort in money; `at_rest`: the same homes, days "
+    "and seed traded once more, in-process, with loads that do not move; null where loads do not move",
 }
 
 
@@ -86,7 +88,11 @@ _HOME_SUMS = (
 class Tally:
     """Sums of a community's days, day after day, so that a year takes no more memory than a day."""
 
-    def __init__(self, homes: Sequence[HomeSpec], rules: Parameters) -> None:
+    def __init__(
+        self, homes: Sequence[HomeSpec], rules: Parameters, begin_wh: Mapping[str, int] | None = None
+    ) -> None:
+        """`begin_wh` is what homes' batteries hold before the first day; nothing by default."""
+        begin_wh = begin_wh or {}
         self._homes = homes
         self._rules = rules
         self._days = 0
@@ -96,7 +102,8 @@ class Tally:
         self._pairs: dict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0, 0])
         self._half_hours: list[Json] = []
         self._by_day: list[Json] = []
-        self._battery_wh = {home.home: 0 for home in homes if home.prosumer}
+        self._battery_wh = {home.home: begin_wh.get(home.home, 0) for home in homes if home.prosumer}
+        self._battery_begin_wh = sum(begin_wh.get(home.home, 0) for home in homes)
         self._battery_end_wh: dict[str, int] = dict.fromkeys(self._bills, 0)
         self._moved: Counter[str] = Counter()
 
@@ -109,16 +116,16 @@ class Tally:
             for name in _BILLED:
                 sums[name] += getattr(one, name)
         self._battery_end_wh = day.battery_wh
-        rows = _half_hours(day, self._battery_wh, self._rules)
-        self._by_day.append(_whole_day(rows))
+        rows = half_hours(day, self._battery_wh, self._rules)
+        self._by_day.append(whole_day(rows))
         if self._days <= DAYS_IN_HALF_HOURS:
             self._half_hours += rows
         for spec in self._homes:
             if isinstance(spec.usage, FlexibleLoad):
                 self._count_moved(spec.usage, day.day)
 
-    def summary(self) -> Json:
-        """The figures of the days so far."""
+    def summary(self, at_rest: Json | None = None) -> Json:
+        """The figures of the days so far, beside those of a market `at_rest` where loads moved."""
         return {
             "totals": self._totals(),
             "classes": self._classes(),
@@ -140,7 +147,7 @@ class Tally:
                 for (seller, buyer), sums in sorted(self._pairs.items())
             ],
             "types": _types(self._homes),
-            "disutility": self._disutility(),
+            "disutility": self._disutility(at_rest),
         }
 
     def _count(self, day: DayRecord) -> None:
@@ -181,6 +188,7 @@ class Tally:
             **_ordered(counts, ("requests", "offers", "fills", "readings")),
             **{name: sum(hour[name] for hour in hours) for name in _HOUR_SUMS},
             "need_wh": counts["need_wh"],
+            "battery_begin_wh": self._battery_begin_wh,
             "battery_end_wh": sum(self._battery_end_wh.values()),
             "p2p_amount_naud": paid_naud,
             "traded_uaud_per_kwh": paid_naud // p2p_wh if p2p_wh else None,
@@ -241,26 +249,20 @@ class Tally:
         ]
 
     def _count_moved(self, load: FlexibleLoad, day: int) -> None:
-        planned, dearest = load.day(day), highest_tou(self._rules.tou)
-        for slot, (before, after) in enumerate(zip(planned.nominal_wh, planned.moved_wh, strict=True)):
-            tou = tou_at(self._rules.tou, slot * SLOT_MINUTES)
-            self._moved["moved_wh"] += max(0, after - before)
-            self._moved["tariff_before_naud"] += before * tou
-            self._moved["tariff_after_naud"] += after * tou
-            if tou == dearest:
-                self._moved["dearest_before_wh"] += before
-                self._moved["dearest_after_wh"] += after
+        planned = load.day(day)
+        pairs = zip(planned.nominal_wh, planned.moved_wh, strict=True)
+        self._moved["moved_wh"] += sum(max(0, after - before) for before, after in pairs)
         self._moved["discomfort_naud"] += planned.discomfort_naud
 
-    def _disutility(self) -> Json | None:
+    def _disutility(self, at_rest: Json | None) -> Json | None:
         loads = [home.usage for home in self._homes if isinstance(home.usage, FlexibleLoad)]
         if not loads:
             return None
         return {
             "homes": len(loads),
             "coefficient_uaud_per_kwh_per_kw": loads[0].coefficient,
-            "dearest_uaud_per_kwh": highest_tou(self._rules.tou),
-            **_ordered(self._moved, _MOVED_SUMS),
+            **_ordered(self._moved, ("moved_wh", "discomfort_naud")),
+            "at_rest": at_rest and {name: at_rest[name] for name in ("totals", "classes", "hours")},
         }
 
 
@@ -275,77 +277,10 @@ _HOUR_SUMS = (
     "spill_wh",
     "grid_charge_wh",
 )
-_MOVED_SUMS = (
-    "moved_wh",
-    "dearest_before_wh",
-    "dearest_after_wh",
-    "tariff_before_naud",
-    "tariff_after_naud",
-    "discomfort_naud",
-)
 
 
 def _ordered(sums: Mapping[str, int], names: Iterable[str]) -> dict[str, int]:
     return {name: sums[name] for name in names}
-
-
-def _half_hours(day: DayRecord, battery_wh: dict[str, int], rules: Parameters) -> list[Json]:
-    """Prices and battery contents through a day; rounds are counted where they opened.
-
-    `battery_wh` holds prosumers' batteries as the day before left them, and is brought up to date.
-    """
-    rounds, contents = defaultdict(list), defaultdict(list)
-    for one in day.rounds:
-        rounds[(one.opened_min - 1) // SLOT_MINUTES].append(one)
-    for settled in day.settlements:
-        if settled.home in battery_wh:
-            contents[(settled.end_min - 1) // SLOT_MINUTES].append(settled)
-    rows: list[Json] = []
-    first = day.day * MINUTES_PER_DAY // SLOT_MINUTES
-    for slot in range(first, first + MINUTES_PER_DAY // SLOT_MINUTES):
-        moves = [(one.end_min, 0, one.home, one.battery_wh, False) for one in contents[slot]]
-        moves += [
-            (one.opened_min, 1, offer.home, offer.sold_wh, True)
-            for one in rounds[slot]
-            for offer in one.offers
-        ]
-        for _, _, home, energy_wh, sale in sorted(moves):
-            battery_wh[home] = battery_wh[home] - energy_wh if sale else energy_wh
-        p2p_wh = sum(one.request.p2p_energy_wh for one in rounds[slot])
-        paid = sum(one.request.p2p_amount_naud for one in rounds[slot])
-        count = len(rounds[slot])
-        rows.append(
-            {
-                "start_min": slot * SLOT_MINUTES,
-                "tou_uaud_per_kwh": tou_at(rules.tou, slot * SLOT_MINUTES % MINUTES_PER_DAY),
-                "suggested_uaud_per_kwh": sum(one.sell_price for one in rounds[slot]) // count
-                if count
-                else None,
-                "traded_uaud_per_kwh": paid // p2p_wh if p2p_wh else None,
-                "p2p_wh": p2p_wh,
-                "battery_mean_wh": sum(battery_wh.values()) // len(battery_wh) if battery_wh else 0,
-                "battery_min_wh": min(battery_wh.values(), default=0),
-                "battery_max_wh": max(battery_wh.values(), default=0),
-            }
-        )
-    return rows
-
-
-def _whole_day(rows: Sequence[Json]) -> Json:
-    """A day of half hours as one row."""
-    suggested = [one["suggested_uaud_per_kwh"] for one in rows if one["suggested_uaud_per_kwh"] is not None]
-    p2p_wh = sum(one["p2p_wh"] for one in rows)
-    paid = sum(one["p2p_wh"] * (one["traded_uaud_per_kwh"] or 0) for one in rows)
-    return {
-        "start_min": rows[0]["start_min"],
-        "tou_uaud_per_kwh": sum(one["tou_uaud_per_kwh"] for one in rows) // len(rows),
-        "suggested_uaud_per_kwh": sum(suggested) // len(suggested) if suggested else None,
-        "traded_uaud_per_kwh": paid // p2p_wh if p2p_wh else None,
-        "p2p_wh": p2p_wh,
-        "battery_mean_wh": sum(one["battery_mean_wh"] for one in rows) // len(rows),
-        "battery_min_wh": min(one["battery_min_wh"] for one in rows),
-        "battery_max_wh": max(one["battery_max_wh"] for one in rows),
-    }
 
 
 def _types(homes: Sequence[HomeSpec]) -> Json:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from commonwatt_loadgen.report.axes import legend, plain
 from commonwatt_loadgen.report.figure import (
     BATTERY_COLOUR,
     CYCLE,
@@ -141,13 +142,12 @@ def _rates(summary: Json) -> Figure:
     axes.set_ylim(bottom=0)
     axes.set_xlabel("second")
     axes.set_ylabel("transactions/s")
-    axes.grid(axis="y", alpha=0.25)
-    axes.legend(frameon=False)
+    plain(axes)
+    legend(axes, columns=3)
     return Figure(
         "rates",
         "Intended and committed",
         "By the second in which a transaction was due, and in which its commit was known.",
-        "",
         svg_of(drawing, "rates", "Transactions per second: intended and committed"),
         Table(["second", "intended", "committed", "not committed"], [row[:4] for row in rows]),
     )
@@ -161,12 +161,11 @@ def _longest(summary: Json) -> Figure:
     axes.set_ylim(bottom=0)
     axes.set_xlabel("second")
     axes.set_ylabel("ms")
-    axes.grid(axis="y", alpha=0.25)
+    plain(axes)
     return Figure(
         "longest",
         "The longest latency of each second",
         "From the intended send time, by the second in which the transaction was due.",
-        "",
         svg_of(drawing, "longest", "Longest latency by second"),
         Table(["second", "longest, ms"], [[row[0], row[4]] for row in rows]),
     )
@@ -229,7 +228,7 @@ def _lines(
     axes.set_ylim(bottom=0)
     axes.set_xlabel("s")
     axes.set_ylabel(unit)
-    axes.grid(axis="y", alpha=0.25)
-    axes.legend(frameon=False, fontsize=8)
+    plain(axes)
+    legend(axes, columns=3, size=8)
     rows: list[list[Cell]] = [list(one) for one in samples]
-    return Figure(key, title, caption, "", svg_of(drawing, key, title), Table([who, "s", unit], rows))
+    return Figure(key, title, caption, svg_of(drawing, key, title), Table([who, "s", unit], rows))

@@ -1,5 +1,6 @@
 """Loads that move, batteries that buy, noise and equation 1: each keeps within its bounds and does what it is for."""
 
+from dataclasses import replace
 from datetime import date
 
 import pytest
@@ -9,6 +10,7 @@ from commonwatt_loadgen.hems.flexibility import FlexibleLoad, move
 from commonwatt_loadgen.inprocess import InProcessMarket
 from commonwatt_loadgen.simulate.options import SimulationOptions
 from commonwatt_loadgen.simulate.people import agents_of, as_they_live, draw_homes
+from commonwatt_loadgen.simulate.run import simulate_in_process
 from commonwatt_loadgen.traces.sources import HourlyProfile, equation_one_w
 from commonwatt_loadgen.traces.sun import equation_one_types, irradiance_w_per_m2
 from hypothesis import given, settings
@@ -92,3 +94,22 @@ def test_equation_1_gives_summer_more_than_winter_and_nothing_at_night():
     clear = equation_one_types(date(2012, 7, 1))["E1 clear"]
     winter, summer = clear.energy_wh(0, 1440), clear.energy_wh(173 * 1440, 174 * 1440)
     assert 10_000 < winter < 0.6 * summer < 30_000
+
+
+def test_what_moving_loads_changed_is_the_difference_between_two_markets():
+    still = SimulationOptions(homes=12, days=2, share_percent=40)
+    moving = replace(still, disutility=20)
+    rest = simulate_in_process(still, 1, lambda *_: None)["communities"][0]
+    moved = simulate_in_process(moving, 1, lambda *_: None)["communities"][0]
+    assert rest["disutility"] is None
+    effect = moved["disutility"]
+    assert effect["at_rest"] == {name: rest[name] for name in ("totals", "classes", "hours")}
+    dear = range(14, 20)  # the 54 c band
+    before, after = (sum(one["hours"][hour]["use_wh"] for hour in dear) for one in (rest, moved))
+    assert after < before
+    assert effect["moved_wh"] > 0
+    consumers_rest, consumers_moved = (
+        next(row["amount_naud"] for row in one["classes"] if row["class"] == "consumers")
+        for one in (rest, moved)
+    )
+    assert consumers_moved + effect["discomfort_naud"] < consumers_rest

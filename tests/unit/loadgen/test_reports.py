@@ -1,5 +1,6 @@
 """Summaries add up, and reports are whole, self-contained HTML."""
 
+import re
 from html.parser import HTMLParser
 
 import pytest
@@ -10,6 +11,8 @@ from commonwatt_loadgen.inprocess import InProcessMarket
 from commonwatt_loadgen.paper.report import paper_report
 from commonwatt_loadgen.paper.sweeps import experiments, run_all, summary_of
 from commonwatt_loadgen.report.simulation import simulation_report
+from commonwatt_loadgen.simulate.options import SimulationOptions
+from commonwatt_loadgen.simulate.run import simulate_in_process
 from commonwatt_loadgen.simulate.summary import DEFINITIONS, community_summary
 from commonwatt_loadgen.traces import default_types
 
@@ -22,6 +25,8 @@ class Outline(HTMLParser):
         self.ids: list[str] = []
         self.tags: dict[str, int] = {}
         self.unlabelled = 0
+        self.phone_charts = 0
+        self.links: list[str] = []
         self.outside: list[str] = []
 
     def handle_starttag(self, tag, attributes):
@@ -29,6 +34,9 @@ class Outline(HTMLParser):
         self.tags[tag] = self.tags.get(tag, 0) + 1
         if "id" in values:
             self.ids.append(values["id"])
+        self.phone_charts += values.get("class") == "phone"
+        if tag == "a":
+            self.links.append(values["href"])
         if tag == "svg" and not (values.get("role") == "img" and values.get("aria-label")):
             self.unlabelled += 1
         for name in ("src", "href", "xlink:href"):
@@ -43,7 +51,10 @@ def checked(html: str) -> Outline:
     assert outline.outside == []
     assert "script" not in outline.tags
     assert len(outline.ids) == len(set(outline.ids))
-    assert outline.tags["svg"] == outline.tags["details"] == outline.tags["figure"]
+    assert outline.links
+    assert {link.removeprefix("#") for link in outline.links} <= set(outline.ids)
+    assert outline.tags["details"] == outline.tags["figure"]
+    assert outline.tags["svg"] == outline.tags["figure"] + outline.phone_charts
     return outline
 
 
@@ -104,6 +115,22 @@ def test_the_simulation_report_is_whole(summary):
     html = simulation_report(summary)
     checked(html)
     assert "<newtown>" not in html
+    assert "2 days of neighbours" in html
+
+
+def test_several_communities_come_in_their_order_side_by_side_and_one_by_one():
+    options = SimulationOptions(homes=8, days=2, share_percent=50, disutility=20, storage_from_grid=True)
+    summary = simulate_in_process(options, 2, lambda *_: None)
+    html = simulation_report(summary)
+    checked(html)
+    assert "2 days of neighbours" in html
+    assert re.findall(r"<h2[^>]*>([^<]+)<", html) == [
+        "The communities side by side",
+        "Community 1",
+        "Community 2",
+    ]
+    sections = re.findall(r"<h3[^>]*>([^<]+)<", html)
+    assert sections.count("What moving loads changed") == sections.count("Grid energy stored") == 2
 
 
 def test_the_paper_is_summarised_and_reported():
