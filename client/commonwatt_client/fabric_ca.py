@@ -250,7 +250,9 @@ class FabricCA:
         revoked = tuple(
             RevokedCertificate(entry["Serial"], entry["AKI"]) for entry in result.get("RevokedCerts") or ()
         )
-        return Revocation(revoked, base64.b64decode(result.get("CRL") or ""))
+        if not result.get("CRL"):  # all of it was revoked before: the authority sends no list
+            result = await self._signed("POST", "/gencrl", registrar, {"caname": self._ca_name})
+        return Revocation(revoked, base64.b64decode(result["CRL"]))
 
     async def identities(self, registrar: Enrollment) -> tuple[RegisteredIdentity, ...]:
         """The identities that the registrar may see. Raises FabricCAError."""

@@ -97,6 +97,28 @@ def reissue(
     return KeyPair(builder.sign(authority.key, hashes.SHA256()), chosen)
 
 
+def issue_revocations(
+    authority: KeyPair, former: x509.CertificateRevocationList | None, serial_number: int
+) -> bytes:
+    """The authority's revocation list (PEM): what was on the former one, and `serial_number`."""
+    now = datetime.now(UTC)
+    issuer_key = x509.AuthorityKeyIdentifier.from_issuer_public_key(authority.key.public_key())
+    builder = (
+        x509.CertificateRevocationListBuilder()
+        .issuer_name(authority.certificate.subject)
+        .last_update(now)
+        .next_update(now + timedelta(days=AUTHORITY_DAYS))  # a new one comes with the next revocation
+        .add_extension(issuer_key, critical=False)  # without it, Fabric would refuse everybody
+    )
+    revoked = {entry.serial_number: entry for entry in former or ()}
+    if serial_number not in revoked:
+        entry = x509.RevokedCertificateBuilder().serial_number(serial_number).revocation_date(now)
+        revoked[serial_number] = entry.build()
+    for each in revoked.values():
+        builder = builder.add_revoked_certificate(each)
+    return builder.sign(authority.key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+
+
 def encode_attributes(attributes: Mapping[str, str]) -> bytes:
     """The attribute extension's value, as Fabric CA writes it: `{"attrs":{...}}`, sorted keys."""
     return json.dumps({"attrs": dict(attributes)}, sort_keys=True, separators=(",", ":")).encode()

@@ -1,4 +1,4 @@
-"""The network's verbs: network up, down, status, reset; topology; doctor; fabric."""
+"""The network's verbs: network up, down, status, reset, revoke; topology; doctor; fabric."""
 
 from __future__ import annotations
 
@@ -139,6 +139,19 @@ def network_reset(directory: DirectoryOption = None) -> None:
     stopped = reset(folder)
     out.print(f"stopped {', '.join(stopped)}" if stopped else "nothing was running")
     out.print(f"deleted {folder}")
+
+
+@network_app.command("revoke")
+def network_revoke(
+    organization: Annotated[str, typer.Argument(help="The user's organisation.")],
+    user: Annotated[str, typer.Argument(help="The user or home whose certificates end now.")],
+    directory: DirectoryOption = None,
+) -> None:
+    """Lock a user out of every channel, by its authority's revocation list."""
+    from commonwatt_network.revocation import revoke_user
+
+    channels = asyncio.run(revoke_user(directory or default_directory(), organization, user))
+    out.print(f"{user} of {organization} is revoked; refused on {', '.join(channels) or 'no channel'}")
 
 
 @network_app.command("status")

@@ -12,6 +12,7 @@ import secrets
 import shutil
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from commonwatt_client.fabric_ca import Enrollment, FabricCA, FabricCAError
@@ -30,6 +31,42 @@ START_TIMEOUT_S = 30.0
 AT_ONCE = 8
 
 
+@dataclass(frozen=True)
+class AuthorityServer:
+    """One organisation's Fabric CA server, `ca.newtown`; `directory` is its folder, its owner's alone."""
+
+    organization: str
+    directory: Path
+
+    @property
+    def name(self) -> str:
+        return f"ca.{self.organization}"
+
+    @property
+    def port(self) -> int:
+        """Chosen when first asked for, and kept."""
+        path = self.directory / "port"
+        if not path.exists():
+            write_atomically(path, str(choose_first_port(1, path)))
+        return int(path.read_text())
+
+    @property
+    def address(self) -> str:
+        return f"{HOST}:{self.port}"
+
+    @property
+    def tls_directory(self) -> Path:
+        return self.directory / "tls"
+
+    @property
+    def secret(self) -> str:
+        """The registrar's."""
+        path = self.directory / "secret"
+        if not path.exists():
+            write_atomically(path, secrets.token_urlsafe(24), mode=0o600)
+        return path.read_text()
+
+
 class AuthorityError(NetworkError):
     """A Fabric CA server did not start or did not answer."""
 
@@ -42,35 +79,38 @@ def require() -> None:
         )
 
 
+def servers(nodes: Nodes) -> list[AuthorityServer]:
+    """Every organisation's server; none where the kit issues identities itself."""
+    if nodes.topology.ca != "fabric-ca":
+        return []
+    organizations = (*nodes.topology.orderers.organizations, *nodes.topology.organizations)
+    return [_server(nodes.layout, organization) for organization in organizations]
+
+
 def programs(nodes: Nodes) -> list[Program]:
     """How to run every organisation's server; makes the authorities' keys, ports and the registrars' secrets."""
-    found = []
-    for organization in (*nodes.topology.orderers.organizations, *nodes.topology.organizations):
-        layout, home = nodes.layout, _home(nodes.layout, organization)
-        home.mkdir(parents=True, exist_ok=True)
-        home.chmod(0o700)  # the server's own files hold the registrar's secret too
-        authorities = ensure_organization(layout, organization)
-        ensure_tls(home / "tls", authorities.tls, _name(organization), 3650)
-        authority = layout.organization(organization) / "ca"
-        command = [
-            *(PROGRAM, "start", "--address", HOST, "--port", str(_port(home)), "--loglevel", "warning"),
-            *("--ca.name", _name(organization), "--tls.enabled"),
-            *("--ca.certfile", str(authority / "ca.crt"), "--ca.keyfile", str(authority / "ca.key")),
-            *(
-                "--tls.certfile",
-                str(home / "tls" / "server.crt"),
-                "--tls.keyfile",
-                str(home / "tls" / "server.key"),
-            ),
-        ]
-        # The secret goes by the environment: every user of the machine may read a command line.
-        environment = {
-            "FABRIC_CA_SERVER_HOME": str(home),
-            "FABRIC_CA_SERVER_BOOT": f"{REGISTRAR}:{_secret(home)}",
-            "FABRIC_CA_SERVER_OPERATIONS_LISTENADDRESS": f"{HOST}:0",
-        }
-        found.append(Program(_name(organization), command, environment, home))
-    return found
+    return [_program(nodes.layout, server) for server in servers(nodes)]
+
+
+def _program(layout: Layout, server: AuthorityServer) -> Program:
+    server.directory.mkdir(parents=True, exist_ok=True)
+    server.directory.chmod(0o700)  # the server's own files hold the registrar's secret too
+    authorities = ensure_organization(layout, server.organization)
+    ensure_tls(server.tls_directory, authorities.tls, server.name, 3650)
+    authority, tls = layout.organization(server.organization) / "ca", server.tls_directory
+    command = [
+        *(PROGRAM, "start", "--address", HOST, "--port", str(server.port), "--loglevel", "warning"),
+        *("--ca.name", server.name, "--tls.enabled"),
+        *("--ca.certfile", str(authority / "ca.crt"), "--ca.keyfile", str(authority / "ca.key")),
+        *("--tls.certfile", str(tls / "server.crt"), "--tls.keyfile", str(tls / "server.key")),
+    ]
+    # The secret goes by the environment: every user of the machine may read a command line.
+    environment = {
+        "FABRIC_CA_SERVER_HOME": str(server.directory),
+        "FABRIC_CA_SERVER_BOOT": f"{REGISTRAR}:{server.secret}",
+        "FABRIC_CA_SERVER_OPERATIONS_LISTENADDRESS": f"{HOST}:0",
+    }
+    return Program(server.name, command, environment, server.directory, (server.name,))
 
 
 async def enrol(nodes: Nodes) -> None:
@@ -89,38 +129,35 @@ async def enrol(nodes: Nodes) -> None:
                 if user != ADMIN:
                     wanted[layout.user(organization, user)] = (user, "client", attributes)
         missing = {folder: one for folder, one in wanted.items() if not _certificate(folder).exists()}
-        if missing:
-            await _enrol_all(layout, organization, missing)
+        await _enrol_all(layout, organization, missing)
 
 
 async def revoke(nodes: Nodes, organization: str, user: str) -> bytes:
-    """Revoke a user with all its certificates; the authority's revocation list (PEM).
+    """Revoke a user with all its certificates; the authority's revocation list (PEM). Raises AuthorityError.
 
     The list counts on a channel once a configuration update puts it into the organisation's MSP.
     """
-    async with registrar(nodes.layout, organization) as (authority, held):
-        revocation = await authority.revoke(held, user, reason="privilegewithdrawn")
-    write_atomically(_home(nodes.layout, organization) / "crl.pem", revocation.crl_pem)
-    return revocation.crl_pem
+    try:
+        async with registrar(nodes.layout, organization) as (authority, held):
+            return (await authority.revoke(held, user, reason="privilegewithdrawn")).crl_pem
+    except FabricCAError as error:
+        raise AuthorityError(f"{_server(nodes.layout, organization).name}: {error}") from error
 
 
 @asynccontextmanager
 async def registrar(layout: Layout, organization: str) -> AsyncIterator[tuple[FabricCA, Enrollment]]:
     """An organisation's authority, and the certificate of who may register and revoke there; waits until it answers."""
-    home = _home(layout, organization)
-    url = f"https://{HOST}:{_port(home)}"
-    authority = FabricCA(
-        url, ca_name=_name(organization), tls_ca=layout.tls_ca_certificate(organization).read_bytes()
-    )
-    async with authority:
-        await _answering(authority, layout, _name(organization))
-        yield authority, await authority.enroll(REGISTRAR, _secret(home))
+    server = _server(layout, organization)
+    tls_ca = layout.tls_ca_certificate(organization).read_bytes()
+    async with FabricCA(f"https://{server.address}", ca_name=server.name, tls_ca=tls_ca) as authority:
+        await _answering(authority, layout, server.name)
+        yield authority, await authority.enroll(REGISTRAR, server.secret)
 
 
 async def _enrol_all(
     layout: Layout, organization: str, missing: Mapping[Path, tuple[str, str, Mapping[str, str] | None]]
 ) -> None:
-    gate = asyncio.Semaphore(AT_ONCE)
+    gate, server = asyncio.Semaphore(AT_ONCE), _server(layout, organization)
     try:
         async with registrar(layout, organization) as (authority, held):
             known = {identity.name for identity in await authority.identities(held)}
@@ -133,7 +170,7 @@ async def _enrol_all(
                     }
                     if name in known:  # an earlier start was cut off between registering and enrolling
                         raise AuthorityError(
-                            f"{_name(organization)} knows {name} already, whose certificate is missing; put it back "
+                            f"{server.name} knows {name} already, whose certificate is missing; put it back "
                             "from a backup, or delete this network with `make network-reset`"
                         )
                     secret = await authority.register(held, name, type=role, attributes=given)
@@ -143,7 +180,7 @@ async def _enrol_all(
 
             await asyncio.gather(*(one(folder, *described) for folder, described in missing.items()))
     except FabricCAError as error:
-        raise AuthorityError(f"{_name(organization)}: {error}") from error
+        raise AuthorityError(f"{server.name}: {error}") from error
 
 
 def _write(folder: Path, enrolled: Enrollment, *, node: bool) -> None:
@@ -177,23 +214,5 @@ def _certificate(folder: Path) -> Path:
     return folder / "msp" / "signcerts" / "cert.pem"
 
 
-def _name(organization: str) -> str:
-    return f"ca.{organization}"
-
-
-def _home(layout: Layout, organization: str) -> Path:
-    return layout.directory / FOLDER / organization
-
-
-def _port(home: Path) -> int:
-    path = home / "port"
-    if not path.exists():
-        write_atomically(path, str(choose_first_port(1, path)))
-    return int(path.read_text())
-
-
-def _secret(home: Path) -> str:
-    path = home / "secret"
-    if not path.exists():
-        write_atomically(path, secrets.token_urlsafe(24), mode=0o600)
-    return path.read_text()
+def _server(layout: Layout, organization: str) -> AuthorityServer:
+    return AuthorityServer(organization, layout.directory / FOLDER / organization)

@@ -16,17 +16,19 @@ from commonwatt_network.backends import compose, embedded, kubernetes
 from commonwatt_network.certificates import days_left
 from commonwatt_network.deploy import peer_admin
 from commonwatt_network.errors import UsageError
+from commonwatt_network.fabric_authorities import AuthorityServer
+from commonwatt_network.fabric_authorities import servers as authorities
 from commonwatt_network.layout import Layout
 from commonwatt_network.nodes import ChaincodeServer, Node, Nodes, Orderer, Peer
 from commonwatt_network.state import read_state
 
 QUERY_TIMEOUT_S = 5.0
-KINDS = {Orderer: "orderer", Peer: "peer", ChaincodeServer: "chaincode"}
+KINDS = {Orderer: "orderer", Peer: "peer", ChaincodeServer: "chaincode", AuthorityServer: "authority"}
 
 
 @dataclass(frozen=True)
 class NodeStatus:
-    """One orderer, peer or chaincode server. Nodes of an embedded process share its process id."""
+    """One orderer, peer, chaincode server or Fabric CA server. Nodes of an embedded process share its process id."""
 
     name: str
     kind: str
@@ -66,17 +68,19 @@ async def network_status(directory: Path) -> NetworkStatus:
     alive = processes.running(layout)
     contained = _contained(state.backend, layout)
     statuses = []
-    for node in (*nodes.fabric_nodes, *nodes.chaincode_servers):
+    for node in (*authorities(nodes), *nodes.fabric_nodes, *nodes.chaincode_servers):
         running = alive.get(program_of(node, state.backend), [])
+        if contained is None or isinstance(node, AuthorityServer):
+            serves = bool(running)
+        else:
+            serves = node.name in contained
         statuses.append(
             NodeStatus(
                 name=node.name,
                 kind=KINDS[type(node)],
                 organization=node.organization,
                 address=node.address,
-                state="running"
-                if (node.name in contained if contained is not None else running)
-                else "stopped",
+                state="running" if serves else "stopped",
                 pid=running[0].pid if running else None,
                 memory_bytes=sum(map(_memory, running)) if running else None,
                 certificate_days_left=_days_left(node.tls_directory / "server.crt"),
@@ -121,9 +125,9 @@ def _contained(backend: str, layout: Layout) -> set[str] | None:
     return kubernetes.running(layout) if backend == "kubernetes" else None
 
 
-def program_of(node: Node, backend: str) -> str:
+def program_of(node: Node | AuthorityServer, backend: str) -> str:
     """The name of the program that a node runs in."""
-    own = backend != "embedded" or isinstance(node, ChaincodeServer)
+    own = backend != "embedded" or isinstance(node, ChaincodeServer | AuthorityServer)
     return node.name if own else embedded.PROCESS
 
 

@@ -61,10 +61,11 @@ async def up(directory: Path, topology: Topology | None, backend: str | None, ph
         alive = processes.running(layout)
         _require_ports(nodes, state.backend, alive)
         write_state(layout, state)
+        authorities: dict[str, int] = {}
         if state.topology.ca == "fabric-ca":
             with phase("certificate authorities"):
                 servers = [entry for entry in fabric_authorities.programs(nodes) if entry.name not in alive]
-                stack.enter_context(started_or_ended(layout, servers, lock))
+                authorities = stack.enter_context(started_or_ended(layout, servers, lock))
                 await fabric_authorities.enrol(nodes)
         with phase("identities and channels"):
             roster = ensure_identities(nodes)
@@ -79,7 +80,7 @@ async def up(directory: Path, topology: Topology | None, backend: str | None, ph
                 served = await _wait_processes(nodes, state.backend, programs, pids)
             service = _bring_into_service(nodes, state.backend, roster, blocks, phase)
             deployed = await readiness.while_alive(service, layout, served)
-        started = tuple(dict.fromkeys((*created, *(program.name for program in missing))))
+        started = tuple(dict.fromkeys((*authorities, *created, *(program.name for program in missing))))
         return Up(nodes, state, started, deployed, _description(state, fabric))
 
 

@@ -5,8 +5,13 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
+from commonwatt_client import GatewayError
 from commonwatt_network.deploy import peer_admin
+from commonwatt_network.errors import UsageError
+from commonwatt_network.revocation import revoke_user
 from commonwatt_network.status import network_status
+from cryptography import x509
 
 
 async def test_every_member_can_transact_through_its_own_peer(network: Any) -> None:
@@ -49,3 +54,37 @@ def test_a_chaincode_can_be_upgraded(network: Any, repository: Any) -> None:
     assert network.deploy(probe, "upgraded", version="1.0") == first
     second = network.deploy(probe, "upgraded", version="2.0")
     assert (second.version, second.sequence) == ("2.0", 2)
+
+
+async def test_a_revoked_home_is_refused_and_others_are_not(network: Any) -> None:
+    directory = network.nodes.layout.directory
+
+    async def ask(user: str) -> bytes:
+        async with network.connect("newtown", user) as gateway:
+            contract = gateway.get_network("newtown").get_contract("market")
+            return bytes(await contract.evaluate_transaction("get_parameters", "{}"))
+
+    for number, home in enumerate(("home005", "home006"), start=1):
+        assert b"market_time" in await ask(home)
+        assert set(await revoke_user(directory, "newtown", home)) == {"newtown", "trials"}
+        with pytest.raises(GatewayError, match="creator|access denied"):
+            await ask(home)
+        crl = x509.load_pem_x509_crl(
+            (directory / "organizations" / "newtown" / "ca" / "crl.pem").read_bytes()
+        )
+        assert len(list(crl)) == number
+    assert b"market_time" in await ask("home004")
+
+
+@pytest.mark.parametrize(
+    ("organization", "user", "reason"),
+    [
+        ("newtown", "home099", "newtown has no user home099"),
+        ("nowhere", "home001", "no organisation nowhere; there are: newtown, grid"),
+        ("newtown", "operator", "without it the network cannot be started"),
+        ("grid", "admin", "without it the network cannot be started"),
+    ],
+)
+async def test_who_cannot_be_revoked(network: Any, organization: str, user: str, reason: str) -> None:
+    with pytest.raises(UsageError, match=reason):
+        await revoke_user(network.nodes.layout.directory, organization, user)
