@@ -61,8 +61,10 @@ def render(page: Page) -> str:
 
 
 def _table(table: Table) -> Markup:
+    first = table.rows[0] if table.rows else [""] * len(table.headers)
     head = "".join(
-        f'<th scope="col">{escape(header)}</th>' if header else "<td></td>" for header in table.headers
+        f'<th scope="col"{_kind(cell)}>{escape(header)}</th>' if header else "<td></td>"
+        for header, cell in zip(table.headers, first, strict=True)
     )
     body = "".join(
         "<tr>"
@@ -86,6 +88,6 @@ def _shown(cell: Cell) -> str:
 
 def _kind(cell: Cell) -> str:
     """Words stand left and may wrap, numbers don't; long sentences get room."""
-    if not isinstance(cell, str) or not any(letter.isalpha() for letter in cell):
+    if not isinstance(cell, str) or not cell[:1].isalpha():
         return ""
     return ' class="words long"' if len(cell) > 40 else ' class="words"'

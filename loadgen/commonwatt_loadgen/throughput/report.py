@@ -17,6 +17,7 @@ from commonwatt_loadgen.report.figure import (
 from commonwatt_loadgen.report.page import Page, Section, Tile, render
 
 Json = dict[str, Any]
+_NAME_SHOWN = 56  # letters of a legend that fit above a chart
 
 
 def load_report(summary: Json) -> str:
@@ -154,7 +155,7 @@ def _rates(summary: Json) -> Figure:
 
 
 def _longest(summary: Json) -> Figure:
-    rows = summary["seconds"]
+    rows = [row for row in summary["seconds"] if row[1]]
     drawing = canvas()
     axes = drawing.subplots()
     axes.step([row[0] for row in rows], [row[4] for row in rows], where="post", color=NEIGHBOUR_COLOUR)
@@ -218,17 +219,19 @@ def _lines(
     """One line per name over the seconds of the run."""
     drawing = canvas()
     axes = drawing.subplots()
-    for place, name in enumerate(dict.fromkeys(one[0] for one in samples)):
+    names = list(dict.fromkeys(one[0] for one in samples))
+    longest = max(map(len, names), default=0)
+    for place, name in enumerate(names):
         axes.plot(
             [at_s for whose, at_s, _ in samples if whose == name],
             [value for whose, _, value in samples if whose == name],
             color=CYCLE[place % len(CYCLE)],
-            label=name,
+            label=name if len(name) <= _NAME_SHOWN else name[: _NAME_SHOWN - 1] + "…",
         )
     axes.set_ylim(bottom=0)
     axes.set_xlabel("s")
     axes.set_ylabel(unit)
     plain(axes)
-    legend(axes, columns=3, size=8)
+    legend(axes, columns=max(1, min(3, 60 // (longest + 5))), size=8)
     rows: list[list[Cell]] = [list(one) for one in samples]
     return Figure(key, title, caption, svg_of(drawing, key, title), Table([who, "s", unit], rows))
