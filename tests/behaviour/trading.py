@@ -1,0 +1,143 @@
+"""The market's callers on a running network, and a day's trade among them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from typing import Any
+
+import pytest
+from commonwatt_client import Gateway, GatewayError, Identity, connect, private_key_signer
+from commonwatt_client.profile import network_file_peers
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+ATTRIBUTES = x509.ObjectIdentifier("1.2.3.4.5.6.7.8.1")
+SALT = "00" * 8
+
+
+@dataclass
+class Market:
+    """The market's callers by name, one transaction at a time."""
+
+    gateways: dict[str, Gateway]
+
+    async def do(self, who: str, name: str, argument: dict[str, Any]) -> Any:
+        contract = self.gateways[who].get_network("newtown").get_contract("market")
+        return json.loads(await contract.submit_transaction(name, json.dumps(argument)))
+
+    async def refused(self, who: str, name: str, argument: dict[str, Any]) -> str:
+        """The code of a refusal; of the peer's own words where it never reached the contract."""
+        with pytest.raises(GatewayError) as error:
+            await self.do(who, name, argument)
+        texts = [str(error.value), *(detail.message for detail in error.value.details)]
+        words = {word.rstrip(":") for text in texts for word in text.split()}
+        known = ("forbidden", "not_your_meter", "bad_argument", "round_closed")
+        return next((code for code in known if code in words), "access denied")
+
+
+@asynccontextmanager
+async def market_of(network: Any) -> AsyncIterator[Market]:
+    """Two consumers and a prosumer registered, and callers of every kind connected."""
+    async with AsyncExitStack() as stack:
+        gateways = {}
+        for name, (organization, user) in {
+            "operator": ("newtown", "operator"),
+            "grid": ("grid", "operator"),
+            "home001": ("newtown", "home001"),
+            "home002": ("newtown", "home002"),
+            "home003": ("newtown", "home003"),
+            "meter": ("newtown", "meter"),
+            "stranger": ("newtown", "stranger"),
+        }.items():
+            gateways[name] = await stack.enter_async_context(network.connect(organization, user))
+        for name, made_up in (("expired", _expired_operator), ("other community", _foreign_operator)):
+            identity, signer = made_up(network)
+            peers = network_file_peers(network.path, "newtown")
+            gateways[name] = await stack.enter_async_context(connect(peers, identity=identity, signer=signer))
+        market = Market(gateways)
+        described = json.loads(network.path.read_text())["organizations"]["newtown"]["users"]
+        for home in ("home001", "home002", "home003"):
+            meter_id = described[home]["attributes"]["meter.id"]
+            registration = {
+                "home": home,
+                "home_class": "prosumer" if home == "home003" else "consumer",
+                "meter_salt": SALT,
+                "meter_hash": sha256(bytes.fromhex(SALT) + meter_id.encode()).hexdigest(),
+            }
+            await market.do("operator", "register_home", registration)
+        yield market
+
+
+def _expired_operator(network: Any) -> tuple[Identity, Any]:
+    """An operator of newtown's own authority whose certificate was good for the authority's first second."""
+    folder = network.nodes.layout.organization("newtown") / "ca"
+    authority = x509.load_pem_x509_certificate((folder / "ca.crt").read_bytes())
+    authority_key: Any = serialization.load_pem_private_key((folder / "ca.key").read_bytes(), None)
+    begins = authority.not_valid_before_utc
+    return _operator("NewtownMSP", authority.subject, authority_key, begins, begins + timedelta(seconds=1))
+
+
+def _foreign_operator(network: Any) -> tuple[Identity, Any]:
+    """The operator of a community of which this channel knows nothing."""
+    now = datetime.now(UTC)
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "ca.enmore")])
+    authority_key = ec.generate_private_key(ec.SECP256R1())
+    return _operator("EnmoreMSP", name, authority_key, now - timedelta(days=1), now + timedelta(days=1))
+
+
+def _operator(
+    mspid: str, authority: x509.Name, authority_key: Any, begins: datetime, ends: datetime
+) -> tuple[Identity, Any]:
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = [
+        x509.NameAttribute(NameOID.ORGANIZATIONAL_UNIT_NAME, "client"),
+        x509.NameAttribute(NameOID.COMMON_NAME, "operator"),
+    ]
+    attributes = json.dumps({"attrs": {"role": "operator"}}).encode()
+    authority_id = x509.AuthorityKeyIdentifier.from_issuer_public_key(authority_key.public_key())
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(x509.Name(subject))
+        .issuer_name(authority)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(begins)
+        .not_valid_after(ends)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(authority_id, critical=False)
+        .add_extension(x509.UnrecognizedExtension(ATTRIBUTES, attributes), critical=False)
+        .sign(authority_key, hashes.SHA256())
+    )
+    pem = serialization.Encoding.PEM
+    key_pem = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    return Identity(mspid, certificate.public_bytes(pem)), private_key_signer(key_pem.decode())
+
+
+async def trade(market: Market) -> None:
+    """One request, sold in part by a neighbour, and the day's bills."""
+    now = (await market.do("operator", "get_parameters", {}))["market_time"] // 86_400 * 86_400 + 2 * 86_400
+    await market.do("operator", "advance_clock", {"at": now})
+    interval = {"interval_start": now - 3_600, "interval_end": now, "use_wh": 0, "generation_wh": 3_000}
+    account = await market.do("home003", "get_battery", {"home": "home003"})
+    if account["metered_until"]:
+        interval["interval_start"] = account["metered_until"]
+        interval["interval_end"] = account["metered_until"] + 3_600
+    await market.do("home003", "report_reading", {"home": "home003", **interval})
+    opened = await market.do("operator", "open_round", {"at": now})
+    number = opened["round"]
+    request = {"round": number, "home": "home001", "energy_wh": 900, "interval_start": now - 60}
+    await market.do("home001", "submit_request", request)
+    offer = {"round": number, "home": "home003", "energy_wh": 600, "price_uaud_per_kwh": 150_000}
+    await market.do("home003", "submit_offer", offer)
+    award = await market.do("operator", "close_round", {"round": number, "at": opened["closes_at"]})
+    assert award["fills"][0]["amount_naud"] == 90_000_000
+    assert await market.refused("home003", "submit_offer", offer) == "round_closed"
+    await market.do("operator", "advance_clock", {"at": now + 2 * 86_400})
+    await market.do("operator", "settle_day", {"day": (now - 60 + 660 * 60) // 86_400})
