@@ -6,6 +6,8 @@ import sys
 import commonwatt_client
 import commonwatt_client.sync
 import pytest
+from commonwatt_client import admin
+from commonwatt_client.sync import admin as sync_admin
 
 ASYNC = [
     "Block",
@@ -75,6 +77,89 @@ SYNC = [
     "connect_profile",
 ]
 
+ADMIN = [
+    "APPLICATION",
+    "CHANNEL",
+    "ORDERER",
+    "AdminError",
+    "AlreadyDoneError",
+    "ApprovedDefinition",
+    "Authorities",
+    "BatchSize",
+    "Block",
+    "ChainInfo",
+    "ChaincodeConnection",
+    "ChaincodeDefinition",
+    "ChaincodePackage",
+    "ChannelConfig",
+    "ChannelExistsError",
+    "ChannelInfo",
+    "ChannelNotFoundError",
+    "CollectionConfig",
+    "CommitReadiness",
+    "CommittedDefinition",
+    "ConnectionFailedError",
+    "Consenter",
+    "DiscoveredConfig",
+    "DiscoveredPeer",
+    "Endorsers",
+    "Flaw",
+    "InstalledChaincode",
+    "InvalidInputError",
+    "NotAConsenterError",
+    "NotFoundError",
+    "NotReadyError",
+    "OrdererAdmin",
+    "OrderingClient",
+    "Organization",
+    "OutOf",
+    "PeerAdmin",
+    "Principal",
+    "RefusedError",
+    "SignaturePolicy",
+    "TimedOutError",
+    "Transaction",
+    "UnexpectedAnswerError",
+    "add_consenter",
+    "add_organization",
+    "assemble_update",
+    "block_data_hash",
+    "block_header_hash",
+    "compute_update",
+    "decode_block",
+    "decode_transaction",
+    "find_mistakes",
+    "orderers_that_signed",
+    "package_ccaas",
+    "parse_signature_policy",
+    "read_channel_config",
+    "read_package",
+    "remove_consenter",
+    "remove_organization",
+    "replace_consenter",
+    "revoke_certificates",
+    "set_anchor_peers",
+    "set_batch",
+    "set_capability",
+    "set_orderer_endpoints",
+    "sign_update",
+    "signed_by",
+    "verify_block",
+    "verify_chain",
+    "verify_signature",
+    "verify_transaction",
+    "wait_for_config",
+]
+
+SYNC_ADMIN = [
+    "OrdererAdmin",
+    "OrderingClient",
+    "PeerAdmin",
+    "assemble_update",
+    "sign_update",
+    "wait_for_config",
+]
+
 # Every method of Fabric's Gateway API (Node, 1.11) under its name in snake_case.
 METHODS = {
     "Gateway": "identity get_network new_proposal new_signed_proposal new_transaction new_signed_transaction "
@@ -102,6 +187,11 @@ def test_sync_names() -> None:
     assert sorted(commonwatt_client.sync.__all__) == sorted(SYNC)
 
 
+def test_admin_names() -> None:
+    assert sorted(admin.__all__) == sorted(ADMIN)
+    assert sorted(sync_admin.__all__) == sorted(SYNC_ADMIN)
+
+
 @pytest.mark.parametrize("package", [commonwatt_client, commonwatt_client.sync])
 @pytest.mark.parametrize("name", METHODS)
 def test_gateway_api_is_complete(package: object, name: str) -> None:
@@ -109,12 +199,12 @@ def test_gateway_api_is_complete(package: object, name: str) -> None:
     assert not missing
 
 
-@pytest.mark.parametrize("package", [commonwatt_client, commonwatt_client.sync])
+@pytest.mark.parametrize("package", [commonwatt_client, commonwatt_client.sync, admin, sync_admin])
 def test_every_public_name_is_documented(package: object) -> None:
     undocumented = [
         f"{name}.{member}"
         for name in package.__all__  # type: ignore[attr-defined]
-        for member, value in [("", getattr(package, name)), *vars(getattr(package, name)).items()]
+        for member, value in [("", getattr(package, name)), *getattr(getattr(package, name), "__dict__", {}).items()]
         if (
             not member.startswith("_")
             and (callable(value) or isinstance(value, property))

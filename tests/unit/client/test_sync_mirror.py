@@ -1,4 +1,4 @@
-"""The sync client's modules are what `client/mirror_sync.py` writes, so neither client has logic of its own."""
+"""The sync client's modules are what `client/mirror_*.py` write: it has no logic of its own."""
 
 import importlib.util
 import subprocess
@@ -11,8 +11,8 @@ import pytest
 CLIENT = Path(__file__).parents[3] / "client"
 
 
-def load_mirror() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("mirror_sync", CLIENT / "mirror_sync.py")
+def load_mirror(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, CLIENT / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -20,18 +20,31 @@ def load_mirror() -> ModuleType:
     return module
 
 
-MIRROR = load_mirror()
+MIRROR = load_mirror("mirror_sync")
 
 
 @pytest.mark.parametrize("module", MIRROR.MODULES)
 def test_mirror_is_up_to_date(module: str, tmp_path: Path) -> None:
     written = tmp_path / f"{module}.py"
     written.write_text(MIRROR.mirrored(module))
-    config = CLIENT.parent / "pyproject.toml"
-    formatter = Path(sys.executable).parent / "ruff"
-    subprocess.run([formatter, "format", "--quiet", "--config", config, written], check=True, timeout=60)
+    ruff("format", written)
     current = (CLIENT / "commonwatt_client" / "sync" / f"{module}.py").read_text()
     assert current == written.read_text(), "run: python client/mirror_sync.py && ruff format client"
+
+
+def test_administration_is_up_to_date(tmp_path: Path) -> None:
+    written = tmp_path / "admin.py"
+    written.write_text(load_mirror("mirror_admin").written())
+    ruff("check", "--fix", "--exit-zero", written)
+    ruff("format", written)
+    current = (CLIENT / "commonwatt_client" / "sync" / "admin.py").read_text()
+    advice = "run: python client/mirror_admin.py && ruff check --fix client; ruff format client"
+    assert current == written.read_text(), advice
+
+
+def ruff(*arguments: object) -> None:
+    program, config = Path(sys.executable).parent / "ruff", CLIENT.parent / "pyproject.toml"
+    subprocess.run([program, *arguments, "--quiet", "--config", config], check=True, timeout=60)  # type: ignore[list-item]
 
 
 @pytest.mark.parametrize("module", MIRROR.MODULES)

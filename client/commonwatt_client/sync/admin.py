@@ -1,0 +1,397 @@
+# Written by client/mirror_admin.py from commonwatt_client/admin; change the files there.
+"""Administration without `await`: the names, arguments, results and errors of `commonwatt_client.admin`.
+
+::
+
+    from commonwatt_client.sync.admin import PeerAdmin
+
+    with PeerAdmin("127.0.0.1:7051", identity=identity, signer=signer, tls_ca=tls_ca) as peer:
+        print(peer.get_chain_info("newtown").height)
+
+Everything else of `commonwatt_client.admin` (values, edits of a configuration, packages, checks) does no I/O and is
+used as it is.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Self
+
+from commonwatt_client import admin
+from commonwatt_client.admin.blocks import Block
+from commonwatt_client.admin.configuration import ChannelConfig
+from commonwatt_client.admin.definition import (
+    ApprovedDefinition,
+    ChaincodeDefinition,
+    CommitReadiness,
+    CommittedDefinition,
+    InstalledChaincode,
+)
+from commonwatt_client.admin.discovery import DiscoveredConfig, DiscoveredPeer, Endorsers
+from commonwatt_client.admin.package import ChaincodePackage
+from commonwatt_client.admin.participation import ChannelInfo, Position
+from commonwatt_client.admin.peer import ChainInfo
+from commonwatt_client.admin.transactions import Transaction
+from commonwatt_client.identity import Identity
+from commonwatt_client.signers import Signer
+from commonwatt_client.sync._background import awaited, iterate, made, run
+
+__all__ = ["OrdererAdmin", "OrderingClient", "PeerAdmin", "assemble_update", "sign_update", "wait_for_config"]
+
+
+class PeerAdmin:
+    """One peer, asked as one identity (its organisation's admin, for anything that changes the peer).
+
+    address: ``host:port`` of the peer's gRPC service. tls_ca: PEM of the CA of its TLS certificate;
+    server_name: the name that certificate is checked against, where it differs from the address;
+    client_certificate, client_key: PEM, for peers that demand mutual TLS. timeout_s bounds every call.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        *,
+        identity: Identity,
+        signer: Signer,
+        tls_ca: bytes,
+        server_name: str | None = None,
+        client_certificate: bytes | None = None,
+        client_key: bytes | None = None,
+        timeout_s: float = 60.0,
+    ) -> None:
+        self.address = address
+        self._admin = made(
+            lambda: admin.PeerAdmin(
+                address,
+                identity=identity,
+                signer=signer,
+                tls_ca=tls_ca,
+                server_name=server_name,
+                client_certificate=client_certificate,
+                client_key=client_key,
+                timeout_s=timeout_s,
+            )
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection."""
+        run(self._admin.close())
+
+    def join_channel(self, genesis_block: bytes) -> str:
+        """Join the channel of a genesis block; returns its name. Raises ChannelExistsError when joined
+        already.
+        """
+        return run(self._admin.join_channel(genesis_block))
+
+    def join_channel_by_snapshot(self, directory: str) -> None:
+        """Join a channel from a snapshot's folder, as the peer's own host names it; see
+        `join_by_snapshot_status`.
+        """
+        run(self._admin.join_channel_by_snapshot(directory))
+
+    def join_by_snapshot_status(self) -> str:
+        """The snapshot folder that the peer is joining from; empty when it is not."""
+        return run(self._admin.join_by_snapshot_status())
+
+    def list_channels(self) -> tuple[str, ...]:
+        """The names of the channels the peer has joined, sorted."""
+        return run(self._admin.list_channels())
+
+    def fetch_config_block(self, channel: str) -> Block:
+        """The block that holds the channel configuration in force, as this peer has it."""
+        return run(self._admin.fetch_config_block(channel))
+
+    def get_chain_info(self, channel: str) -> ChainInfo:
+        """The peer's height on a channel, with the hashes of its newest block and the one before."""
+        return run(self._admin.get_chain_info(channel))
+
+    def get_block_by_number(self, channel: str, number: int) -> Block:
+        """A block by its number. Raises NotFoundError."""
+        return run(self._admin.get_block_by_number(channel, number))
+
+    def get_block_by_hash(self, channel: str, header_hash: bytes) -> Block:
+        """A block by the hash of its header. Raises NotFoundError."""
+        return run(self._admin.get_block_by_hash(channel, header_hash))
+
+    def get_block_by_transaction_id(self, channel: str, transaction_id: str) -> Block:
+        """The block that holds a transaction. Raises NotFoundError."""
+        return run(self._admin.get_block_by_transaction_id(channel, transaction_id))
+
+    def get_transaction_by_id(self, channel: str, transaction_id: str) -> Transaction:
+        """A transaction with the peer's verdict on it. Raises NotFoundError."""
+        return run(self._admin.get_transaction_by_id(channel, transaction_id))
+
+    def blocks(self, channel: str, start: Position = 0, stop: Position | None = None) -> Iterator[Block]:
+        """The channel's blocks from `start` to `stop`, both included; without `stop`, as they come, for
+        ever.
+        """
+        return iterate(lambda: self._admin.blocks(channel, start, stop))
+
+    def fetch_config(self, channel: str) -> ChannelConfig:
+        """The channel configuration in force, as this peer has it."""
+        return run(self._admin.fetch_config(channel))
+
+    def submit_snapshot_request(self, channel: str, block_number: int = 0) -> None:
+        """Ask for a snapshot of the ledger as of a block to come, or as of now (0).
+
+        The peer writes it below its snapshots folder, under ``completed/CHANNEL/BLOCK``.
+        """
+        run(self._admin.submit_snapshot_request(channel, block_number))
+
+    def cancel_snapshot_request(self, channel: str, block_number: int) -> None:
+        """Take back a pending request. Raises NotFoundError when there is none for this block."""
+        run(self._admin.cancel_snapshot_request(channel, block_number))
+
+    def list_pending_snapshots(self, channel: str) -> tuple[int, ...]:
+        """The block numbers of pending snapshot requests, ascending."""
+        return run(self._admin.list_pending_snapshots(channel))
+
+    def discover_peers(self, channel: str) -> tuple[DiscoveredPeer, ...]:
+        """The peers of a channel that this one knows, itself included."""
+        return run(self._admin.discover_peers(channel))
+
+    def discover_config(self, channel: str) -> DiscoveredConfig:
+        """A channel's organisations and orderers."""
+        return run(self._admin.discover_config(channel))
+
+    def discover_endorsers(
+        self, channel: str, chaincode: str, collections: tuple[str, ...] = ()
+    ) -> Endorsers:
+        """Who can endorse for a chaincode. Raises NotReadyError while too few peers are known."""
+        return run(self._admin.discover_endorsers(channel, chaincode, collections))
+
+    def install_chaincode(self, package: ChaincodePackage | bytes) -> InstalledChaincode:
+        """Install a chaincode package; one that is installed already is left as it is."""
+        return run(self._admin.install_chaincode(package))
+
+    def query_installed_chaincodes(self) -> tuple[InstalledChaincode, ...]:
+        """The packages installed on this peer and which channels' chaincodes they serve."""
+        return run(self._admin.query_installed_chaincodes())
+
+    def get_installed_chaincode_package(self, package_id: str) -> ChaincodePackage:
+        """The bytes of an installed package. Raises NotFoundError."""
+        return run(self._admin.get_installed_chaincode_package(package_id))
+
+    def approve_chaincode_definition(
+        self, channel: str, definition: ChaincodeDefinition, package_id: str, *, patience_s: float = 30.0
+    ) -> str:
+        """Approve a definition for the identity's organisation; the transaction's id, once it is committed.
+
+        package_id: the package that this organisation's peers run; empty when they run none. patience_s: how
+        long to go on asking while the network is not ready (NotReadyError). Raises AlreadyDoneError when
+        exactly this is approved already.
+        """
+        return run(
+            self._admin.approve_chaincode_definition(channel, definition, package_id, patience_s=patience_s)
+        )
+
+    def check_commit_readiness(self, channel: str, definition: ChaincodeDefinition) -> CommitReadiness:
+        """Which organisations of the channel have approved exactly this definition."""
+        return run(self._admin.check_commit_readiness(channel, definition))
+
+    def commit_chaincode_definition(
+        self, channel: str, definition: ChaincodeDefinition, *, patience_s: float = 30.0
+    ) -> str:
+        """Put a definition into force; the transaction's id, once it is committed.
+
+        The channel's LifecycleEndorsement policy says how many organisations must have approved it;
+        RefusedError tells who has not. patience_s: how long to go on asking while the network is not ready
+        (NotReadyError).
+        """
+        return run(self._admin.commit_chaincode_definition(channel, definition, patience_s=patience_s))
+
+    def query_approved_chaincode_definition(
+        self, channel: str, name: str, sequence: int | None = None
+    ) -> ApprovedDefinition:
+        """What the peer's organisation approved, by default last. Raises NotFoundError."""
+        return run(self._admin.query_approved_chaincode_definition(channel, name, sequence))
+
+    def query_committed_chaincode_definition(self, channel: str, name: str) -> CommittedDefinition:
+        """The definition in force under a name. Raises NotFoundError."""
+        return run(self._admin.query_committed_chaincode_definition(channel, name))
+
+    def query_committed_chaincode_definitions(self, channel: str) -> tuple[CommittedDefinition, ...]:
+        """Every definition in force on a channel."""
+        return run(self._admin.query_committed_chaincode_definitions(channel))
+
+
+class OrdererAdmin:
+    """One orderer's administration port.
+
+    admin_address: ``host:port`` of the orderer's Admin listener.
+    tls_ca, client_certificate, client_key: PEM, as bytes. server_name: the name the orderer's certificate
+    is checked against, where it differs from the address.
+    """
+
+    def __init__(
+        self,
+        admin_address: str,
+        *,
+        tls_ca: bytes,
+        client_certificate: bytes,
+        client_key: bytes,
+        server_name: str | None = None,
+        timeout_s: float = 30.0,
+    ) -> None:
+        self.address = admin_address
+        self._admin = made(
+            lambda: admin.OrdererAdmin(
+                admin_address,
+                tls_ca=tls_ca,
+                client_certificate=client_certificate,
+                client_key=client_key,
+                server_name=server_name,
+                timeout_s=timeout_s,
+            )
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Nothing stays open between calls; this is here so that it is used as a `PeerAdmin` is."""
+        run(self._admin.close())
+
+    def join_channel(self, block: bytes, *, as_follower: bool = False) -> ChannelInfo:
+        """Join a channel with its genesis block, or a later configuration block (to come back, or come late).
+
+        An orderer that is not among the block's consenters joins as a mere follower and says 201 all the
+        same: unless `as_follower`, the channel is then removed again and NotAConsenterError raised. Raises
+        ChannelExistsError when it has joined before, RefusedError for a block it does not accept.
+        """
+        return run(self._admin.join_channel(block, as_follower=as_follower))
+
+    def list_channels(self) -> tuple[str, ...]:
+        """The names of the channels this orderer has joined, sorted."""
+        return run(self._admin.list_channels())
+
+    def get_channel(self, channel: str) -> ChannelInfo:
+        """This orderer's view of one channel. Raises ChannelNotFoundError."""
+        return run(self._admin.get_channel(channel))
+
+    def remove_channel(self, channel: str) -> None:
+        """Take the orderer off a channel and delete its blocks; returns when its list no longer shows the
+        channel.
+
+        Raises ChannelNotFoundError, or TimedOutError when the orderer is still at it after `timeout_s`.
+        """
+        run(self._admin.remove_channel(channel))
+
+    def get_block(self, channel: str, position: Position) -> Block:
+        """A block of the channel: "newest", "oldest", the current "config", or by number (Fabric 3.1 and
+        later).
+        """
+        return run(self._admin.get_block(channel, position))
+
+    def fetch_config(self, channel: str) -> ChannelConfig:
+        """The channel configuration in force, as this orderer has it (Fabric 3.1 and later)."""
+        return run(self._admin.fetch_config(channel))
+
+    def update_channel(self, envelope: bytes) -> ChannelInfo:
+        """Submit a signed configuration update (``common.Envelope``) (Fabric 3.1 and later).
+
+        Accepted means ordered, not in force: wait for the configuration's sequence. Raises RefusedError
+        with the policy that is not satisfied.
+        """
+        return run(self._admin.update_channel(envelope))
+
+
+class OrderingClient:
+    """One orderer, asked as one identity (a member of the channels concerned).
+
+    Arguments as of `PeerAdmin`.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        *,
+        identity: Identity,
+        signer: Signer,
+        tls_ca: bytes,
+        server_name: str | None = None,
+        client_certificate: bytes | None = None,
+        client_key: bytes | None = None,
+        timeout_s: float = 30.0,
+    ) -> None:
+        self.address = address
+        self._admin = made(
+            lambda: admin.OrderingClient(
+                address,
+                identity=identity,
+                signer=signer,
+                tls_ca=tls_ca,
+                server_name=server_name,
+                client_certificate=client_certificate,
+                client_key=client_key,
+                timeout_s=timeout_s,
+            )
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection."""
+        run(self._admin.close())
+
+    def broadcast(self, envelope: bytes) -> None:
+        """Hand over a signed ``common.Envelope`` for ordering.
+
+        Success means accepted, not committed; for a configuration update, wait for its sequence. Raises
+        NotReadyError while there is no leader, RefusedError with the orderer's reason.
+        """
+        run(self._admin.broadcast(envelope))
+
+    def get_block(self, channel: str, position: Position) -> Block:
+        """A block of the channel: "newest", "oldest", the current "config", or by number."""
+        return run(self._admin.get_block(channel, position))
+
+    def fetch_config_block(self, channel: str) -> Block:
+        """The block that holds the channel configuration in force."""
+        return run(self._admin.fetch_config_block(channel))
+
+    def fetch_config(self, channel: str) -> ChannelConfig:
+        """The channel configuration in force, as this orderer has it."""
+        return run(self._admin.fetch_config(channel))
+
+    def blocks(self, channel: str, start: Position = 0, stop: Position | None = None) -> Iterator[Block]:
+        """The channel's blocks from `start` to `stop`, both included; without `stop`, as they come, for
+        ever.
+        """
+        return iterate(lambda: self._admin.blocks(channel, start, stop))
+
+
+def sign_update(update: bytes, identity: Identity, signer: Signer) -> bytes:
+    """One organisation's ``common.ConfigSignature`` over a ``common.ConfigUpdate``."""
+    return run(admin.sign_update(update, identity, signer))
+
+
+def assemble_update(update: bytes, signatures: Iterable[bytes], identity: Identity, signer: Signer) -> bytes:
+    """The signed ``common.Envelope`` to submit, by Broadcast or over REST.
+
+    identity: who submits. Orderers count the signatures on the update alone, not the envelope's, so the
+    submitter's is added to them unless it is there; a lone signer gives none in `signatures`.
+    """
+    return run(admin.assemble_update(update, signatures, identity, signer))
+
+
+def wait_for_config(
+    fetch: Callable[[], ChannelConfig], reached: Callable[[ChannelConfig], bool], *, timeout_s: float = 30.0
+) -> ChannelConfig:
+    """Ask for the configuration until it is as wanted, for example ``lambda config: config.sequence > 3``.
+
+    Accepted updates are only ordered: another may come first, and then one's own is dropped without a word.
+    So wait for the very change, not for a sequence alone, where others may be updating too.
+    """
+    return run(admin.wait_for_config(awaited(fetch), reached, timeout_s=timeout_s))
