@@ -139,13 +139,14 @@ def _parse_endorsed(payload: Any, channel_header: Any) -> Endorsed:
         action_payload = transaction_pb2.ChaincodeActionPayload.FromString(action.payload)
         response_payload = action_payload.action.proposal_response_payload
         response = proposal_response_pb2.ProposalResponsePayload.FromString(response_payload)
-        proposed = proposal_pb2.ChaincodeProposalPayload.FromString(action_payload.chaincode_proposal_payload)
     except DecodeError:
         raise _Invalid(Codes.INVALID_ENDORSER_TRANSACTION) from None
     if not action_header.nonce or not action_header.creator:
         raise _Invalid(Codes.INVALID_ENDORSER_TRANSACTION)
-    public = proposal_pb2.ChaincodeProposalPayload(input=proposed.input).SerializeToString()
-    if sha256(payload.header.channel_header + action.header + public).digest() != response.proposal_hash:
+    proposed = action_payload.chaincode_proposal_payload  # hashed as it is, and not read
+    if not proposed:
+        raise _Invalid(Codes.INVALID_ENDORSER_TRANSACTION)
+    if sha256(payload.header.channel_header + action.header + proposed).digest() != response.proposal_hash:
         raise _Invalid(Codes.INVALID_ENDORSER_TRANSACTION)
     try:
         extension = proposal_pb2.ChaincodeHeaderExtension.FromString(channel_header.extension)

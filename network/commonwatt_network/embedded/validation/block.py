@@ -15,6 +15,12 @@ from commonwatt_network.embedded.validation.endorsement import NamespaceCheck, e
 from commonwatt_network.embedded.validation.private import Collections, Fetch, PrivateCommit
 from commonwatt_network.embedded.validation.updates import BlockUpdates
 
+NOT_EVEN_A_DUPLICATE = (
+    Codes.BAD_PROPOSAL_TXID,
+    Codes.INVALID_ENDORSER_TRANSACTION,
+    Codes.UNSUPPORTED_TX_PAYLOAD,
+)  # found before the ledger is asked whether it has the transaction's id
+
 
 class Rules(Collections, Protocol):
     """The channel's rules as of the block before."""
@@ -112,11 +118,13 @@ def _check(
         identity.verify(transaction.envelope.payload, transaction.envelope.signature)
     except IdentityError:
         return int(Codes.BAD_CREATOR_SIGNATURE)
-    endorsed = transaction.endorsed
-    if transaction.code != Codes.VALID or endorsed is None:
+    if transaction.is_config or transaction.code in NOT_EVEN_A_DUPLICATE:
         return transaction.code
     if ledger.transaction(transaction.transaction_id) is not None:
         return int(Codes.DUPLICATE_TXID)
+    endorsed = transaction.endorsed
+    if transaction.code != Codes.VALID or endorsed is None:
+        return transaction.code
     identities = endorsers(endorsed, rules.registry)
     for sets in endorsed.namespaces:
         if not sets.writes and sets.namespace != endorsed.chaincode_name:
