@@ -39,6 +39,12 @@ class Connection:
 
     Used with `async with`, or closed with `close()`. It opens its channels on first use, in the event loop that uses
     it, and belongs to that loop from then on. Raises ConfigurationError for an address or certificate it cannot use.
+
+    ::
+
+        async with Connection(peers) as connection:
+            one = connect(connection, identity=identity, signer=signer)
+            print(await one.get_network("newtown").get_contract("market").evaluate_transaction("get_parameters", "{}"))
     """
 
     def __init__(

@@ -26,7 +26,14 @@ CHANNEL_OPTIONS: tuple[tuple[str, int], ...] = (
 
 @dataclass(frozen=True, slots=True)
 class ClientCertificate:
-    """The certificate and key with which a client proves itself to peers that demand mutual TLS (PEM or paths)."""
+    """The certificate and key with which a client proves itself to peers that demand mutual TLS (PEM or paths).
+
+    ::
+
+        tls = ".commonwatt/organizations/newtown/users/admin/tls"
+        shown = ClientCertificate(f"{tls}/server.crt", f"{tls}/server.key")
+        connect(peers, identity=identity, signer=signer, client_certificate=shown)
+    """
 
     certificate: Pem
     private_key: Pem = field(repr=False)
@@ -44,6 +51,10 @@ class Peer:
         name: what messages call it; the address where empty.
         plaintext: speak without TLS, as only a peer on a developer's own machine should.
         client_certificate: what it is shown where it demands mutual TLS; the connection's where None.
+
+    ::
+
+        Peer("127.0.0.1:7051", ".commonwatt/organizations/newtown/tlsca/ca.crt", tls_server_name="peer0.newtown")
     """
 
     address: str

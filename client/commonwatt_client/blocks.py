@@ -79,7 +79,16 @@ class BlockTransaction:
 
 @dataclass(frozen=True)
 class Block:
-    """A block of the ledger; hashes as in its header, `raw` the serialised `common.Block`."""
+    """A block of the ledger; hashes as in its header, `raw` the serialised `common.Block`.
+
+    ::
+
+        async with gateway.get_network("newtown").block_events(start_block=0) as blocks:
+            async for block in blocks:
+                again = Block.parse(block.raw)  # as an auditor would
+                print(again.number, [each.kind for each in again.transactions])
+                break
+    """
 
     number: int
     previous_hash: bytes

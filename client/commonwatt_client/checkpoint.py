@@ -38,7 +38,17 @@ class Checkpoint(Protocol):
 
 
 class InMemoryCheckpointer:
-    """A checkpoint that lasts as long as the process: for going on after a stream was closed."""
+    """A checkpoint that lasts as long as the process: for going on after a stream was closed.
+
+    ::
+
+        checkpointer = InMemoryCheckpointer()
+        checkpointer.checkpoint_block(0)
+        async with gateway.get_network("newtown").block_events(checkpoint=checkpointer) as blocks:
+            async for block in blocks:
+                assert block.number == 1
+                break
+    """
 
     def __init__(self) -> None:
         self._block_number: int | None = None
@@ -75,6 +85,15 @@ class FileCheckpointer(InMemoryCheckpointer):
     """A checkpoint in a file, replaced as a whole and synced to disk, so that kill -9 and power loss leave it intact.
 
     Raises ConfigurationError for a file that isn't a checkpoint, and OSError where it cannot be written.
+
+    ::
+
+        checkpointer = FileCheckpointer("events.checkpoint")
+        async with gateway.get_network("newtown").block_events(start_block=0, checkpoint=checkpointer) as blocks:
+            async for block in blocks:
+                print(block.number)  # process it, then
+                checkpointer.checkpoint_block(block.number)
+                break
     """
 
     def __init__(self, path: str | PathLike[str]) -> None:

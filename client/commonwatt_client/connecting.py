@@ -18,6 +18,12 @@ def connect_network_file(
     """A gateway for a user of an organisation, from the file that a network of ours writes.
 
     The organisation's peers are used one at a time. Raises ConfigurationError.
+
+    ::
+
+        async with connect_network_file(".commonwatt/network.json", "newtown", "operator") as gateway:
+            market = gateway.get_network("newtown").get_contract("market")
+            print(await market.evaluate_transaction("get_parameters", "{}"))
     """
     identity, signer = network_file_user(path, organization, user)
     return connect(
@@ -37,6 +43,12 @@ def connect_profile(
     """A gateway from a common connection profile (YAML or JSON), by default for its `client.organization`.
 
     The organisation's peers are used one at a time. Raises ConfigurationError.
+
+    ::
+
+        async with connect_profile(".commonwatt/profiles/newtown.yaml", identity=identity, signer=signer) as gateway:
+            market = gateway.get_network("newtown").get_contract("market")
+            print(await market.evaluate_transaction("get_parameters", "{}"))
     """
     return connect(
         profile_peers(path, organization),

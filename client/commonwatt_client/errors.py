@@ -83,6 +83,13 @@ class GatewayError(ClientError):
         details: what each node concerned said.
         advice: what to do next.
         tries: how many times the phase was tried, 1 without a retry policy.
+
+    ::
+
+        try:
+            await market.submit_transaction("close_round", '{"round": 999999}')
+        except GatewayError as error:
+            print(error.phase, error.reason, error.chaincode_response, error.advice)
     """
 
     phase = "call"

@@ -29,7 +29,8 @@ def connect(
 
     ::
 
-        async with connect(Peer("127.0.0.1:7051", "ca.crt"), identity=identity, signer=signer) as gateway:
+        peer = Peer(peers[0].address, ".commonwatt/organizations/newtown/tlsca/ca.crt", "peer0.newtown")
+        async with connect(peer, identity=identity, signer=signer) as gateway:
             contract = gateway.get_network("newtown").get_contract("market")
             print(await contract.evaluate_transaction("get_parameters", "{}"))
 
@@ -48,6 +49,13 @@ class Gateway:
     """One identity's access to the channels of a peer; made by `connect`.
 
     `async with` closes the connection it opened, never one that it shares.
+
+    ::
+
+        async with connect(peers, identity=identity, signer=signer) as gateway:
+            print(gateway.identity.mspid)
+            market = gateway.get_network("newtown").get_contract("market")
+            print(await market.evaluate_transaction("get_parameters", "{}"))
     """
 
     def __init__(self, connection: Connection, party: Party, *, owns_connection: bool) -> None:

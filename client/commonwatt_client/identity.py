@@ -31,7 +31,13 @@ def read_pem(source: Pem, what: str) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """An organisation's MSP id and the PEM certificate it issued to this user."""
+    """An organisation's MSP id and the PEM certificate it issued to this user.
+
+    ::
+
+        with open(".commonwatt/organizations/newtown/users/operator/certificate.pem", "rb") as file:
+            print(Identity("NewtownMSP", file.read()).signs_messages)
+    """
 
     mspid: str
     certificate_pem: bytes
@@ -62,7 +68,12 @@ class Identity:
 
 
 def load_identity(mspid: str, certificate: Pem) -> Identity:
-    """An identity whose certificate is PEM text or a file's path; raises ConfigurationError."""
+    """An identity whose certificate is PEM text or a file's path; raises ConfigurationError.
+
+    ::
+
+        load_identity("NewtownMSP", ".commonwatt/organizations/newtown/users/operator/certificate.pem")
+    """
     return Identity(mspid, read_pem(certificate, f"the certificate of an identity of {mspid}"))
 
 

@@ -22,6 +22,14 @@ class Network:
     The event streams start at `start_block`, or after a `checkpoint` that holds anything, or else with what is
     committed from now on. `timeout_s` ends a stream after so long; by default it lives until closed. `reconnect`
     says how it comes back after a cut (see `EventStream`).
+
+    ::
+
+        channel = gateway.get_network("newtown")
+        async with channel.filtered_block_events(start_block=0) as blocks:
+            async for block in blocks:
+                print(channel.name, block.number, [each.validation_code.name for each in block.transactions])
+                break
     """
 
     def __init__(self, connection: Connection, party: Party, channel: str) -> None:

@@ -33,6 +33,12 @@ class RetryPolicy:
         longest_pause_s: where doubling stops.
         commit_wait_s: how long a commit may take before the same envelope is submitted again.
         max_sends: how often one signed envelope is submitted, the first time included.
+
+    ::
+
+        patient = RetryPolicy(max_tries=10, commit_wait_s=5.0)
+        outcome = await market.submit("get_parameters", arguments=["{}"], retry=patient)
+        print(outcome.tries, outcome.sends)
     """
 
     max_tries: int = 6
@@ -95,6 +101,14 @@ class ReconnectPolicy:
         first_pause_s: the mean pause before the second attempt; it doubles with every further one.
         longest_pause_s: where doubling stops.
         max_outage_s: how long no peer may answer before the stream ends with an EventsError.
+
+    ::
+
+        stubborn = ReconnectPolicy(longest_pause_s=1.0, max_outage_s=3600.0)
+        async with gateway.get_network("newtown").block_events(start_block=0, reconnect=stubborn) as blocks:
+            async for block in blocks:
+                print(block.number)
+                break
     """
 
     first_pause_s: float = 0.1

@@ -26,7 +26,17 @@ CURVE_ORDERS = {
 
 
 class Signer(Protocol):
-    """Makes signatures that Fabric accepts."""
+    """Makes signatures that Fabric accepts.
+
+    ::
+
+        class SecureElement:
+            def sign(self, digest: bytes) -> bytes:
+                return signer.sign(digest)  # wherever the key is
+
+        home = gateway.with_identity(identity, SecureElement())
+        print(await home.get_network("newtown").get_contract("market").evaluate_transaction("get_parameters", "{}"))
+    """
 
     def sign(self, digest: bytes, /) -> bytes | Awaitable[bytes]:
         """A signature of `digest` (32 bytes for ECDSA, the whole message for Ed25519)."""
@@ -68,6 +78,11 @@ def private_key_signer(private_key: Pem, password: bytes | None = None) -> Priva
     """A signer for a P-256, P-384 or Ed25519 private key in PEM (text, or the path of a file).
 
     Raises ConfigurationError for a key that cannot be read, is of another kind, or needs another password.
+
+    ::
+
+        signer = private_key_signer(".commonwatt/organizations/newtown/users/operator/private_key.pem")
+        print(len(signer.sign(bytes(32))))
     """
     pem = read_pem(private_key, "the private key")
     try:

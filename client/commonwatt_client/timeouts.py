@@ -5,7 +5,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """Default timeouts in seconds; None waits without limit."""
+    """Default timeouts in seconds; None waits without limit.
+
+    ::
+
+        connect(peers, identity=identity, signer=signer, timeouts=Timeouts(endorse_s=10, commit_status_s=120))
+    """
 
     evaluate_s: float | None = 30.0
     endorse_s: float | None = 30.0

@@ -10,7 +10,15 @@ from commonwatt_client.retry import RetryPolicy
 
 
 class Commit(CommitMessage):
-    """A submitted transaction, whose commit status can be asked for."""
+    """A submitted transaction, whose commit status can be asked for.
+
+    ::
+
+        transaction = await market.new_proposal("get_parameters", arguments=["{}"]).endorse()
+        commit = await transaction.submit()
+        status = await commit.status(timeout_s=30)
+        print(status.code.name, status.block_number)
+    """
 
     def __init__(self, connection: Connection, party: Party, request: Any, transaction_id: str) -> None:
         super().__init__(party, request, transaction_id)
@@ -28,7 +36,14 @@ class Commit(CommitMessage):
 
 
 class SubmittedTransaction(Commit):
-    """A transaction that the orderer has taken, before it is committed: what `submit_async` returns."""
+    """A transaction that the orderer has taken, before it is committed: what `submit_async` returns.
+
+    ::
+
+        submitted = await market.submit_async("get_parameters", arguments=["{}"], retry=True)
+        print("before its commit:", submitted.result)
+        print((await submitted.status()).successful)
+    """
 
     def __init__(
         self,
@@ -61,7 +76,14 @@ class SubmittedTransaction(Commit):
 
 
 class Transaction(TransactionMessage):
-    """An endorsed transaction, to be submitted."""
+    """An endorsed transaction, to be submitted.
+
+    ::
+
+        transaction = await market.new_proposal("get_parameters", arguments=["{}"]).endorse(timeout_s=10)
+        print(transaction.transaction_id, transaction.result)
+        await transaction.submit(timeout_s=10)
+    """
 
     def __init__(self, connection: Connection, party: Party, prepared: Any) -> None:
         super().__init__(party, prepared)
@@ -82,7 +104,14 @@ class Transaction(TransactionMessage):
 
 
 class Proposal(ProposalMessage):
-    """A proposal: the call of a transaction function, to be evaluated or endorsed."""
+    """A proposal: the call of a transaction function, to be evaluated or endorsed.
+
+    ::
+
+        proposal = market.new_proposal("get_parameters", arguments=["{}"])
+        signed = gateway.new_signed_proposal(proposal.to_bytes(), signer.sign(proposal.digest))
+        print(await signed.evaluate())
+    """
 
     def __init__(self, connection: Connection, party: Party, proposed: Any, channel: str) -> None:
         super().__init__(party, proposed, channel)

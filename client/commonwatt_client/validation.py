@@ -4,7 +4,12 @@ from enum import IntEnum
 
 
 class ValidationCode(IntEnum):
-    """Fabric's TxValidationCode; `explain.explain(code.name)` tells what each means and what to do next."""
+    """Fabric's TxValidationCode; `explain.explain(code.name)` tells what each means and what to do next.
+
+    ::
+
+        print(ValidationCode(11).name)
+    """
 
     VALID = 0
     NIL_ENVELOPE = 1

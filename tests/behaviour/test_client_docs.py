@@ -1,15 +1,48 @@
-"""Every Python example of docs/client.md and the client's README runs, in order, on every backend."""
+"""Every Python example of docs/client.md, the client's README and its public names runs on every backend."""
 
 from __future__ import annotations
 
 import ast
+import asyncio
 import inspect
 import re
+import textwrap
 from pathlib import Path
 from types import CodeType
 from typing import Any
 
+import commonwatt_client
 import pytest
+from commonwatt_client import sync
+from commonwatt_client.profile import network_file_peers, network_file_user
+
+# Values and errors that calls give: they are shown where they are given.
+GIVEN = set(
+    [
+        "BlockAndPrivateData",
+        "BlockTransaction",
+        "ChaincodeEvent",
+        "ChaincodeResponse",
+        "Checkpoint",
+        "ClientError",
+        "CommitError",
+        "CommitStatusError",
+        "ConfigurationError",
+        "ConnectionClosedError",
+        "EndorseError",
+        "ErrorDetail",
+        "EvaluateError",
+        "EventsError",
+        "FilteredBlock",
+        "FilteredTransaction",
+        "MalformedMessageError",
+        "Outcome",
+        "PrivateWrite",
+        "SigningError",
+        "Status",
+        "SubmitError",
+    ]
+)
 
 
 def examples(page: Path) -> list[tuple[int, str]]:
@@ -44,3 +77,54 @@ async def test_examples_run(
 def test_readme_examples_are_python(repository: Path) -> None:
     page = repository / "client" / "README.md"
     assert [compiled(page, line, text) for line, text in examples(page)]
+
+
+def docstring_examples(thing: object) -> list[str]:
+    """What stands indented after a line `::` of a docstring."""
+    text = (inspect.getdoc(thing) or "") + "\n"
+    return [
+        textwrap.dedent(found[1]) for found in re.finditer(r"^::\n\n((?:(?: {4}.*)?\n)+)", text, re.MULTILINE)
+    ]
+
+
+def names_of_examples(package: Any, path: Path) -> dict[str, Any]:
+    """What examples take for granted: the package's names, a user and the peers of its organisation."""
+    identity, signer = network_file_user(path, "newtown", "operator")
+    names = {name: getattr(commonwatt_client, name) for name in commonwatt_client.__all__}
+    names |= {name: getattr(package, name) for name in package.__all__}
+    return names | {"identity": identity, "signer": signer, "peers": network_file_peers(path, "newtown")}
+
+
+@pytest.mark.parametrize("package", [commonwatt_client, sync])
+def test_every_public_name_has_an_example(package: Any) -> None:
+    shown = {name for name in package.__all__ if docstring_examples(getattr(package, name))}
+    assert set(package.__all__) - shown <= GIVEN
+
+
+async def test_examples_of_public_names_run(network: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(network.path.parent.parent)
+    names = names_of_examples(commonwatt_client, network.path)
+    async with network.connect() as gateway:
+        given = {"gateway": gateway, "market": gateway.get_network("newtown").get_contract("market")}
+        for name in commonwatt_client.__all__:
+            for text in docstring_examples(getattr(commonwatt_client, name)):
+                code = compile(text, f"<{name}>", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+                outcome = eval(code, names | given)
+                if inspect.isawaitable(outcome):
+                    await outcome
+
+
+async def test_examples_of_the_sync_client_run(network: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(network.path.parent.parent)
+    names = names_of_examples(sync, network.path)
+
+    def script() -> None:
+        with sync.connect_network_file(network.path, "newtown", "operator") as gateway:
+            given = {"gateway": gateway, "market": gateway.get_network("newtown").get_contract("market")}
+            for name in sync.__all__:
+                for text in docstring_examples(getattr(sync, name)):
+                    exec(compile(text, f"<sync.{name}>", "exec"), names | given)
+            for text in docstring_examples(sync):
+                exec(compile(text, "<sync>", "exec"), {})
+
+    await asyncio.to_thread(script)

@@ -32,6 +32,12 @@ class Connection:
 
     Used with `with`, or closed with `close()`. It opens its channels on first use. Raises ConfigurationError for an
     address or certificate it cannot use.
+
+    ::
+
+        with Connection(peers) as connection:
+            one = connect(connection, identity=identity, signer=signer)
+            print(one.get_network("newtown").get_contract("market").evaluate_transaction("get_parameters", "{}"))
     """
 
     def __init__(

@@ -23,6 +23,13 @@ class Contract:
     the ledger. `endorsing_organizations` are MSP ids; without them the gateway chooses what the policies ask for.
     Timeouts are seconds; None is the gateway's default (`Timeouts`), `math.inf` none. `retry=True` or a `RetryPolicy`
     tries again as `commonwatt_client.retry` says.
+
+    ::
+
+        market = gateway.get_network("newtown").get_contract("market")
+        parameters = market.evaluate_transaction("get_parameters", "{}")
+        outcome = market.submit("get_parameters", arguments=["{}"], commit_timeout_s=30, retry=True)
+        print(outcome.result == parameters, outcome.block_number, outcome.tries)
     """
 
     def __init__(

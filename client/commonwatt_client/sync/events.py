@@ -18,10 +18,12 @@ class EventStream(Generic[T]):
 
     ::
 
-        with network.chaincode_events("market") as events:   # from here on no event is missed
-            contract.submit_transaction(...)
+        network = gateway.get_network("newtown")
+        with network.chaincode_events("market") as events:  # from here on no event is missed
+            network.get_contract("market").submit_transaction("open_round", '{"minute": 600}')
             for event in events:
-                ...
+                print(event.event_name, event.block_number)
+                break
 
     Without `with` it starts at the first event asked for. A stream that is cut comes back by itself, at another
     peer where there are several, and goes on after the last event it handed over. Raises EventsError where it cannot.
@@ -86,7 +88,17 @@ class EventStream(Generic[T]):
 
 
 class EventsRequest(EventsRequestMessage, Generic[T]):
-    """A request for an event stream, to be signed here or elsewhere."""
+    """A request for an event stream, to be signed here or elsewhere.
+
+    ::
+
+        request = gateway.get_network("newtown").new_block_events_request(start_block=0)
+        signed = gateway.new_signed_block_events_request(request.to_bytes(), signer.sign(request.digest))
+        with signed.events() as blocks:
+            for block in blocks:
+                print(block.number)
+                break
+    """
 
     def __init__(
         self, connection: Connection, party: Party, kind: EventKind, request: Any, position: Position
