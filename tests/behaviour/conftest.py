@@ -20,6 +20,8 @@ from typing import Any, TypeVar
 import pytest
 from commonwatt_client import Gateway, connect_network_file
 from commonwatt_client.admin import ChaincodeDefinition, CollectionConfig
+from commonwatt_loadgen.verify.audit import Audit
+from commonwatt_loadgen.verify.source import blocks_of_network
 from commonwatt_network import chaincode, processes
 from commonwatt_network.backends.native import FabricNotFoundError, find_fabric
 from commonwatt_network.deploy import Deployed, deploy
@@ -168,6 +170,16 @@ def network(
     directory = tmp_path_factory.mktemp(backend) / ".commonwatt"
     try:
         result = run_apart(lambda: up(directory, behaviour_topology(), backend, quiet))
-        yield RunningNetwork(backend, version, result.nodes)
+        running = RunningNetwork(backend, version, result.nodes)
+        yield running
+        run_apart(lambda: audit(running))
     finally:
         down(directory)
+
+
+async def audit(network: RunningNetwork) -> None:
+    """Whatever the tests did: each verdict of the peers is the one that `commonwatt verify` computes."""
+    for channel in network.nodes.topology.channels:
+        auditing = Audit()
+        async for block in blocks_of_network(network.path, channel, "newtown", "operator"):
+            auditing.check(block)

@@ -49,7 +49,7 @@ class ChaincodeEvent:
 class ChaincodeAction:
     """One invocation of a chaincode, with its outcome.
 
-    arguments: as sent, the function's name first.
+    arguments: as sent, the function's name first; none where what was sent is no invocation.
     response_payload: the ``ProposalResponsePayload`` that the endorsers signed.
     proposal_hash: what the endorsers say they were asked, see `verify_transaction`.
     """
@@ -137,10 +137,18 @@ def _actions(content: bytes) -> tuple[ChaincodeAction, ...]:
     return tuple(map(_action, actions))
 
 
+def _invocation(proposed: bytes) -> Any:
+    """What was asked for. Peers only hash it once it is endorsed: a valid transaction may hold anything here."""
+    try:
+        asked = parse(proposal_pb2.ChaincodeProposalPayload, proposed).input
+        return parse(chaincode_pb2.ChaincodeInvocationSpec, asked)
+    except UnexpectedAnswerError:
+        return chaincode_pb2.ChaincodeInvocationSpec()
+
+
 def _action(action: Any) -> ChaincodeAction:
     payload = parse(transaction_pb2.ChaincodeActionPayload, action.payload)
-    proposal = parse(proposal_pb2.ChaincodeProposalPayload, payload.chaincode_proposal_payload)
-    invocation = parse(chaincode_pb2.ChaincodeInvocationSpec, proposal.input)
+    invocation = _invocation(payload.chaincode_proposal_payload)
     signed = payload.action.proposal_response_payload
     response_payload = parse(proposal_response_pb2.ProposalResponsePayload, signed)
     outcome = parse(proposal_pb2.ChaincodeAction, response_payload.extension)
@@ -149,7 +157,7 @@ def _action(action: Any) -> ChaincodeAction:
         set_by = parse(chaincode_event_pb2.ChaincodeEvent, outcome.events)
         event = ChaincodeEvent(set_by.chaincode_id, set_by.event_name, set_by.payload)
     return ChaincodeAction(
-        chaincode=invocation.chaincode_spec.chaincode_id.name,
+        chaincode=invocation.chaincode_spec.chaincode_id.name or outcome.chaincode_id.name,
         chaincode_version=outcome.chaincode_id.version,
         arguments=tuple(invocation.chaincode_spec.input.args),
         status=outcome.response.status,

@@ -120,13 +120,16 @@ def _endorsed(payload: Any) -> tuple[bytes, Any]:
         action = transaction_pb2.ChaincodeActionPayload.FromString(actions[0].payload)
         response = action.action.proposal_response_payload
         stated = proposal_response_pb2.ProposalResponsePayload.FromString(response).proposal_hash
-        proposed = proposal_pb2.ChaincodeProposalPayload.FromString(action.chaincode_proposal_payload)
     except DecodeError as error:
         raise _Refused(refused, "its action cannot be read") from error
     if not signed_by.nonce or not signed_by.creator:
         raise _Refused(refused, "its action names no creator")
-    public = proposal_pb2.ChaincodeProposalPayload(input=proposed.input).SerializeToString()
-    if sha256(payload.header.channel_header + actions[0].header + public).digest() != stated:
+    # The proposal's payload is hashed as it is; peers do not read it.
+    proposed = action.chaincode_proposal_payload
+    if (
+        not proposed
+        or sha256(payload.header.channel_header + actions[0].header + proposed).digest() != stated
+    ):
         raise _Refused(refused, "its endorsers were asked for something else")
     return response, action.action.endorsements
 
