@@ -27,7 +27,9 @@ class Latencies:
 
     def record(self, transaction: str, elapsed_s: float) -> None:
         """Count a committed transaction and the time from its proposal to the notice of its commit."""
-        histogram = self.histograms.setdefault(transaction, new_histogram())
+        histogram = self.histograms.get(transaction)
+        if histogram is None:
+            histogram = self.histograms[transaction] = new_histogram()
         histogram.record_value(max(_LOWEST_US, round(elapsed_s * 1_000_000)))
 
     @property

@@ -5,8 +5,9 @@ When a block is cut
   `preferred_max_bytes`; an envelope larger than that stands alone; so does a configuration update; at the latest
   `BatchTimeout` after the first envelope of the block came in;
 - besides, because this orderer serves one machine: as soon as every subscriber of the process has finished the
-  block before. If that block was cut less than 100 ms ago and it or this one carries several transactions, the
-  channel is under load and the cut lingers 10 ms longer, so that a block carries more of them.
+  block before. If that block was cut less than 100 ms ago and the two carry ten transactions or more, the channel is
+  under load and the cut lingers 10 ms longer, so that a block carries more of them. A few clients that each wait
+  for their commits never see that: their blocks are small.
   `cut_when_idle=False` turns this rule off.
 
 A block is written before any subscriber sees it.
@@ -38,6 +39,7 @@ from commonwatt_network.embedded.signing import SignatureChecks, SigningIdentity
 
 BUSY_WINDOW_S = 0.1
 LINGER_S = 0.010
+LOADED_COUNT = 10
 
 logger = logging.getLogger(__name__)
 
@@ -232,8 +234,8 @@ class OrderedChannel:
             if now_s >= deadline_s:
                 return batch
             if self.cut_when_idle and self._all_idle():
-                alone_again = len(batch) == 1 and self._last_batch_count <= 1
-                if lingered or alone_again or now_s - self._last_cut_s > BUSY_WINDOW_S:
+                loaded = len(batch) + self._last_batch_count >= LOADED_COUNT
+                if lingered or not loaded or now_s - self._last_cut_s > BUSY_WINDOW_S:
                     return batch
                 await asyncio.sleep(min(LINGER_S, deadline_s - now_s))
                 lingered = True
