@@ -11,6 +11,7 @@ from hashlib import sha256
 from typing import Any
 
 import pytest
+from commonwatt_chaincode.contract import Code
 from commonwatt_client import Gateway, GatewayError, Identity, connect, private_key_signer
 from commonwatt_client.profile import network_file_peers
 from cryptography import x509
@@ -32,14 +33,30 @@ class Market:
         contract = self.gateways[who].get_network("newtown").get_contract("market")
         return json.loads(await contract.submit_transaction(name, json.dumps(argument)))
 
+    async def outcome(self, who: str, name: str, argument: dict[str, Any]) -> str:
+        """The code of a refusal by the contract or by peers; empty if it would be endorsed. Nothing is submitted."""
+        contract = self.gateways[who].get_network("newtown").get_contract("market")
+        try:
+            await contract.new_proposal(name, arguments=[json.dumps(argument)]).endorse()
+        except GatewayError as error:
+            return _code(error)
+        return ""
+
     async def refused(self, who: str, name: str, argument: dict[str, Any]) -> str:
-        """The code of a refusal; of the peer's own words where it never reached the contract."""
+        """The code with which the contract refuses what must be refused."""
         with pytest.raises(GatewayError) as error:
             await self.do(who, name, argument)
-        texts = [str(error.value), *(detail.message for detail in error.value.details)]
-        words = {word.rstrip(":") for text in texts for word in text.split()}
-        known = ("forbidden", "not_your_meter", "bad_argument", "round_closed")
-        return next((code for code in known if code in words), "access denied")
+        return _code(error.value)
+
+
+def _code(error: GatewayError) -> str:
+    """The contract's code; of the peer's own words where it never reached the contract."""
+    texts = [str(error), *(detail.message for detail in error.details)]
+    words = {word.rstrip(":") for text in texts for word in text.split()}
+    denied = any("access denied" in text for text in texts)
+    return next(
+        (code.value for code in Code if code.value in words), "access denied" if denied else texts[-1]
+    )
 
 
 @asynccontextmanager
