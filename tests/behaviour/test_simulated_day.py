@@ -1,7 +1,8 @@
-"""A day traded on a running network equals the same day in-process, to the nAUD; a second one goes on from it."""
+"""Days traded on a running network equal the same days in-process, to the nAUD, in every community at once."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -9,16 +10,24 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from commonwatt_chaincode.market.parameters import Parameters
-from commonwatt_loadgen.hems.agent import HomeAgent
-from commonwatt_loadgen.inprocess import InProcessMarket
-from commonwatt_loadgen.network_file import read_network_file
+from commonwatt_loadgen.simulate.inprocess import community_in_process
 from commonwatt_loadgen.simulate.options import SimulationOptions
-from commonwatt_loadgen.simulate.run import homes_of, simulate
-from commonwatt_loadgen.simulate.summary import community_summary
+from commonwatt_loadgen.simulate.run import simulate
 from commonwatt_network.down import down
-from commonwatt_network.topology import default_topology
+from commonwatt_network.topology import Batch, default_topology
 from commonwatt_network.up import up
+
+HOMES = 4
+CHEAPEST = 177_000  # µAUD/kWh, 22 to 7 h
+OPTIONS = SimulationOptions(
+    seed=8,
+    homes=HOMES,
+    share_percent=50,
+    strategies=("suggested", "shading"),
+    pv="equation",
+    disutility=20,
+    storage_from_grid=True,
+)
 
 
 @contextmanager
@@ -29,31 +38,47 @@ def quiet(_: str) -> Iterator[None]:
 @pytest.fixture
 async def network_file(tmp_path: Path) -> Any:
     directory = tmp_path / ".commonwatt"
+    base = default_topology(communities=2, homes=HOMES)
+    channels = {
+        name: channel.model_copy(update={"batch": Batch(timeout_ms=5)})
+        for name, channel in base.channels.items()
+    }
     try:
-        result = await up(directory, default_topology(homes=4), "embedded", quiet)
+        result = await up(directory, base.model_copy(update={"channels": channels}), "embedded", quiet)
         yield result.nodes.layout.network_file
     finally:
         down(directory)
 
 
-async def test_the_ledger_and_this_process_trade_the_same_days(network_file: Path) -> None:
-    options = SimulationOptions(
-        seed=5,
-        share_percent=50,
-        strategies=("suggested", "shading"),
-        network_file=network_file,
-        out=network_file.parent / "out",
-    )
-    on_ledger = (await simulate(options, lambda *_: None))["communities"][0]
+async def test_communities_trade_at_once_what_each_trades_in_this_process(network_file: Path) -> None:
+    options = replace(OPTIONS, network_file=network_file, out=network_file.parent / "out")
+    communities = (await simulate(options, lambda *_: None))["communities"]
 
     traces, _ = options.trace_set()
-    homes = homes_of(options, read_network_file(network_file).communities[0], traces, options.seed)
-    rules = Parameters()
-    agents = [HomeAgent(home, rules, options.seed) for home in homes]
-    expected = community_summary(homes, [InProcessMarket(rules).run_day(agents, 0)], rules)
-    assert {name: on_ledger[name] for name in expected} == expected
-    assert expected["totals"]["fills"] > 5
+    for place, (channel, on_ledger) in enumerate(zip(("newtown", "glebe"), communities, strict=True)):
+        expected = community_in_process(options, traces, place)
+        assert on_ledger == json.loads(json.dumps({**expected, "channel": channel}))
+        _check_grid_energy(on_ledger)
+    assert communities[0]["homes"] != communities[1]["homes"]
+    assert all(one["totals"]["fills"] > 10 for one in communities)
 
-    second = (await simulate(replace(options, seed=6, homes=3), lambda *_: None))["communities"][0]
-    assert (on_ledger["first_day"], second["first_day"]) == ("2012-11-01", "2012-11-02")
-    assert second["first_round"] == on_ledger["totals"]["requests"] + 1
+    again = replace(options, seed=9, homes=1, disutility=None)
+    second = (await simulate(again, lambda *_: None))["communities"]
+    for first, one in zip(communities, second, strict=True):
+        assert (first["first_day"], one["first_day"]) == ("2012-11-01", "2012-11-02")
+        assert one["first_round"] == first["totals"]["requests"] + 1
+
+
+def _check_grid_energy(community: dict[str, Any]) -> None:
+    """Batteries bought in the cheapest band alone, and gave more than the sun had put into them."""
+    for hour in community["hours"]:
+        assert hour["grid_charge_wh"] == 0 or hour["tou_uaud_per_kwh"] == CHEAPEST
+    bought = [home for home in community["homes"] if home["grid_charge_wh"]]
+    assert bought
+    for home in bought:
+        assert home["grid_charge_amount_naud"] == home["grid_charge_wh"] * CHEAPEST
+        given_wh = home["own_wh"] + home["sold_wh"]
+        assert given_wh + home["battery_end_wh"] == home["charged_wh"] + home["grid_charge_wh"]
+    assert any(home["own_wh"] + home["sold_wh"] > home["charged_wh"] for home in bought)
+    dear = [hour for hour in community["hours"] if hour["tou_uaud_per_kwh"] > CHEAPEST]
+    assert sum(hour["own_wh"] for hour in dear) > 0

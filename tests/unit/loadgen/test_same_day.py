@@ -4,20 +4,24 @@ from datetime import date
 
 import pytest
 from commonwatt_chaincode.market.parameters import Parameters
+from commonwatt_chaincode.market.prices import PriceState
 from commonwatt_loadgen.hems.agent import HomeAgent
 from commonwatt_loadgen.hems.community import make_community
 from commonwatt_loadgen.inprocess import InProcessMarket
 from commonwatt_loadgen.records import DayRecord
+from commonwatt_loadgen.simulate.at_rest import prices_left
 from commonwatt_loadgen.simulate.onledger import OnLedgerMarket
 from commonwatt_loadgen.simulate.preparation import prepare
 from commonwatt_loadgen.traces import default_types
+from commonwatt_loadgen.traces.sun import with_equation_one
 
 METERS = {f"home{number:03d}": f"meter-{number}" for number in range(1, 13)}
 
 
-async def traded(calls, strategies, policy, days, seed=7) -> list[DayRecord]:
+async def traded(calls, strategies, policy, days, pv="traces", seed=7) -> list[DayRecord]:
+    types = default_types(1_684_000)
     homes = make_community(
-        default_types(1_684_000),
+        with_equation_one(types) if pv == "equation" else types,
         list(METERS),
         prosumer_share_ppm=400_000,
         storage_wh=5000,
@@ -39,16 +43,31 @@ async def traded(calls, strategies, policy, days, seed=7) -> list[DayRecord]:
 
 
 @pytest.mark.parametrize(
-    ("strategies", "policy", "days"),
+    ("strategies", "policy", "days", "pv"),
     [
-        (["suggested"], "sell-all", 1),
-        (["suggested", "zero-intelligence", "shading"], "keep", 2),
+        (["suggested"], "sell-all", 1, "equation"),
+        (["suggested", "zero-intelligence", "shading"], "keep", 2, "traces"),
     ],
 )
-async def test_ledger_and_process_agree(memory_calls, strategies, policy, days):
-    expected = await traded(None, strategies, policy, days)
+async def test_ledger_and_process_agree(memory_calls, strategies, policy, days, pv):
+    expected = await traded(None, strategies, policy, days, pv)
     for seed in (1, 2):
         calls = memory_calls(METERS, seed)
-        assert await traded(calls, strategies, policy, days) == expected
+        assert await traded(calls, strategies, policy, days, pv) == expected
         assert calls.most_in_flight > 4  # it did overlap
     assert sum(len(one.fills) for day in expected for one in day.rounds) > 20
+
+
+async def test_a_market_at_rest_begins_with_the_prices_that_the_ledger_has(memory_calls):
+    rules = Parameters()
+    homes = make_community(
+        default_types(1_684_000), list(METERS), prosumer_share_ppm=400_000, storage_wh=5000, seed=7
+    )
+    market = InProcessMarket(rules)
+    market.run_day([HomeAgent(home, rules, 7) for home in homes], 0)
+    assert len(market.prices.hist_s) == rules.window
+    calls = memory_calls(METERS)
+    await traded(calls, ["suggested"], "sell-all", 1)
+    left = await prices_left(calls, market.last_round, market.prices.redundancy_wh, rules.window)
+    assert left == market.prices
+    assert await prices_left(calls, 0, 0, rules.window) == PriceState()
