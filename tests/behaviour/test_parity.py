@@ -103,6 +103,10 @@ def test_a_day_is_the_same_on_the_embedded_network_and_on_fabric(tmp_path: Path)
         for folder in folders.values():
             down(folder / ".commonwatt")
     assert embedded["communities"] == native["communities"], f"Fabric {version}"
+    (community,) = embedded["communities"]
+    totals = community["totals"]
+    # An empty day would be equal too: homes traded, batteries were charged and used, everybody was billed.
+    assert min(totals[name] for name in ("fills", "p2p_wh", "charged_wh", "own_wh", "amount_naud")) > 0
     states = [*embedded_states.values(), *native_states.values()]
     assert len(states[0]) > 100
     for state in states[1:]:

@@ -104,6 +104,40 @@ async def test_a_release_from_a_mirror(tmp_path: Path, mirror: Mirror, programs:
     assert left_in(tmp_path) == ["fabric"]
 
 
+@pytest.mark.parametrize(
+    ("system", "machine", "name", "header"),
+    [
+        ("Linux", "x86_64", "linux-amd64", program(62)),
+        ("Linux", "aarch64", "linux-arm64", program(183)),
+        ("Darwin", "x86_64", "darwin-amd64", struct.pack("<II", 0xFEEDFACF, 0x01000007) + bytes(64)),
+        ("Darwin", "arm64", "darwin-arm64", struct.pack("<II", 0xFEEDFACF, 0x0100000C) + bytes(64)),
+    ],
+)
+async def test_every_platform_gets_its_own_archive(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, system: str, machine: str, name: str, header: bytes
+) -> None:
+    monkeypatch.setattr("platform.system", lambda: system)
+    monkeypatch.setattr("platform.machine", lambda: machine)
+    source = release_source("3.1.5")
+    assert source.location == (
+        "https://github.com/hyperledger/fabric/releases/download/v3.1.5/"
+        f"hyperledger-fabric-{name}-3.1.5.tar.gz"
+    )
+    # Programs of this platform pass the check of their headers; those of every other one do not.
+    path = tmp_path / "fabric.tar.gz"
+    for headers, reason in ((header, "cannot be run"), (program(40), "holds programs for linux-other")):
+        path.write_bytes(archive({"bin/peer": headers, "bin/orderer": headers}))
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        with pytest.raises(NetworkError, match=reason):
+            await install_fabric(tmp_path / "n", Source(str(path), digest))
+
+
+async def test_a_machine_without_a_release(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("platform.machine", lambda: "riscv64")
+    with pytest.raises(UsageError, match=r"no Fabric release for \w+ on riscv64; build its programs"):
+        release_source("3.1.5")
+
+
 async def test_a_local_archive(tmp_path: Path, programs: dict[str, bytes]) -> None:
     local = tmp_path / "fabric.tar.gz"
     local.write_bytes(archive(programs))
