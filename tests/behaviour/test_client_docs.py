@@ -17,32 +17,30 @@ from commonwatt_client import sync
 from commonwatt_client.profile import network_file_peers, network_file_user
 
 # Values and errors that calls give: they are shown where they are given.
-GIVEN = set(
-    [
-        "BlockAndPrivateData",
-        "BlockTransaction",
-        "ChaincodeEvent",
-        "ChaincodeResponse",
-        "Checkpoint",
-        "ClientError",
-        "CommitError",
-        "CommitStatusError",
-        "ConfigurationError",
-        "ConnectionClosedError",
-        "EndorseError",
-        "ErrorDetail",
-        "EvaluateError",
-        "EventsError",
-        "FilteredBlock",
-        "FilteredTransaction",
-        "MalformedMessageError",
-        "Outcome",
-        "PrivateWrite",
-        "SigningError",
-        "Status",
-        "SubmitError",
-    ]
-)
+GIVEN = {
+    "BlockAndPrivateData",
+    "BlockTransaction",
+    "ChaincodeEvent",
+    "ChaincodeResponse",
+    "Checkpoint",
+    "ClientError",
+    "CommitError",
+    "CommitStatusError",
+    "ConfigurationError",
+    "ConnectionClosedError",
+    "EndorseError",
+    "ErrorDetail",
+    "EvaluateError",
+    "EventsError",
+    "FilteredBlock",
+    "FilteredTransaction",
+    "MalformedMessageError",
+    "Outcome",
+    "PrivateWrite",
+    "SigningError",
+    "Status",
+    "SubmitError",
+}
 
 
 def examples(page: Path) -> list[tuple[int, str]]:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import secrets
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -26,6 +30,7 @@ from .probe_network import COLLECTIONS, MEMBERS, PROBE, Probe
 
 BLOCK_STREAMS = ("block_events", "filtered_block_events", "block_and_private_data_events")
 WAIT_S = 20
+LISTENER = Path(__file__).parent / "listener_process.py"
 
 
 @pytest.fixture(scope="module")
@@ -159,6 +164,53 @@ async def test_private_data_of_a_block(channel: Network) -> None:
     assert [(write.collection, write.value, write.is_delete) for write in writes] == [
         ("newtown_only", b"hidden", False)
     ]
+
+
+async def test_kill_9_costs_no_event_and_repeats_none(
+    deployed: Any, channel: Network, tmp_path: Path
+) -> None:
+    """A listener killed again and again goes on after its checkpoints, in all four kinds of stream.
+
+    Killed between the line in its log and the checkpoint, its next run sees that one event again, as documented.
+    """
+    outcomes = []
+    for turn in range(8):
+        calls = [announce(channel, f"K{turn}-{number}") for number in range(6)]
+        outcomes += await asyncio.gather(*calls)
+    blocks = [outcome.block_number for outcome in outcomes]
+    first, last = min(blocks), max(blocks)
+    async with channel.filtered_block_events(start_block=last) as stream:
+        last_transaction = (await following(stream)).transactions[-1].transaction_id
+    command = [sys.executable, LISTENER, deployed.path, tmp_path, str(first), str(last), last_transaction]
+    log = tmp_path / "chaincode_events.log"
+    for lines in (1, 12, 26):
+        await asyncio.to_thread(killed_once, log, lines, command)
+    await asyncio.to_thread(subprocess.run, command, check=True, timeout=60)
+
+    seen = log.read_text().split()
+    assert without_repeats(seen) == list(dict.fromkeys(seen))
+    assert set(seen) == {outcome.transaction_id for outcome in outcomes}
+    for kind in BLOCK_STREAMS:
+        numbers = [int(line) for line in (tmp_path / f"{kind}.log").read_text().split()]
+        assert without_repeats(numbers) == list(range(first, last + 1))
+
+
+def killed_once(log: Path, lines: int, command: list[Any]) -> None:
+    """Run a listener until its log has so many lines, then kill -9."""
+    process = subprocess.Popen(command)
+    try:
+        deadline = time.monotonic() + WAIT_S
+        while process.poll() is None and (not log.exists() or len(log.read_text().split()) < lines):
+            assert time.monotonic() < deadline, "the listener hears nothing"
+            time.sleep(0.001)
+    finally:
+        process.kill()
+        process.wait(10)
+
+
+def without_repeats(seen: list[Any]) -> list[Any]:
+    """The list without what directly follows its like."""
+    return [each for each, _ in itertools.groupby(seen)]
 
 
 async def test_requests_signed_elsewhere(deployed: Any, channel: Network) -> None:
