@@ -1,7 +1,9 @@
-"""The verbs that a consortium shares: making its channel from public bundles, and reading that block before joining."""
+"""The verbs that a consortium shares: making its channel, reading it before joining, and taking in one more."""
 
 from __future__ import annotations
 
+import asyncio
+from hashlib import sha256
 from pathlib import Path
 from typing import Annotated
 
@@ -10,7 +12,8 @@ from rich.console import Console
 
 from commonwatt_network.errors import UsageError
 from commonwatt_network.layout import write_atomically
-from commonwatt_network.org_commands import read_file
+from commonwatt_network.org_commands import DirectoryOption, read_file
+from commonwatt_network.state import default_directory
 
 out = Console(highlight=False, soft_wrap=True, markup=False)
 
@@ -55,17 +58,88 @@ def consortium_create(
 
 @consortium_app.command("show")
 def consortium_show(
-    block: Annotated[Path, typer.Argument(help="The channel's block.")],
+    file: Annotated[Path, typer.Argument(help="The channel's block, or an update of a running channel.")],
+    directory: DirectoryOption = None,
 ) -> None:
-    """Say in words who is in the channel, which policies decide, and what is wrong. Exit code 1: something is."""
-    from commonwatt_network.consortium.review import review_block
+    """Say in words who is in the channel, which policies decide, or what an update changes, and what is wrong.
 
-    review = review_block(read_file(block))
-    out.print(f"channel {review.config.channel}, fingerprint {review.fingerprint}")
-    for line in (*review.members, *review.rules):
-        out.print(f"- {line}")
-    for mistake in review.mistakes:
+    Exit code 1: something is.
+    """
+    from commonwatt_network.consortium.update import channel_of
+
+    content = read_file(file)
+    mistakes = _show_update(file, content, directory) if channel_of(content) else _show_block(content)
+    for mistake in mistakes:
         out.print(f"mistake: {mistake}")
-    if review.mistakes:
+    if mistakes:
         raise typer.Exit(1)
     out.print("no mistakes found")
+
+
+@consortium_app.command("propose")
+def consortium_propose(
+    channel: Annotated[str, typer.Argument(help="The channel's name.")],
+    bundle: Annotated[Path, typer.Argument(help="The newcomer's bundle.")],
+    output: Annotated[Path, typer.Option(help="Where the update goes.")],
+    directory: DirectoryOption = None,
+) -> None:
+    """Write the update by which a running channel takes in one more organisation."""
+    from commonwatt_network.consortium.bundle import read_bundle
+    from commonwatt_network.consortium.growth import propose
+    from commonwatt_network.consortium.host import open_host
+
+    newcomer = read_bundle(bundle)
+    asyncio.run(propose(open_host(directory or default_directory()), channel, newcomer, output, out.print))
+
+
+@consortium_app.command("sign")
+def consortium_sign(
+    update: Annotated[Path, typer.Argument(help="The update, as `consortium propose` wrote it.")],
+    directory: DirectoryOption = None,
+) -> None:
+    """Sign the update as this organisation's administrator; the signature goes into a file beside it."""
+    from commonwatt_network.consortium.growth import sign
+    from commonwatt_network.consortium.host import open_host
+
+    asyncio.run(sign(open_host(directory or default_directory()), update, read_file(update), out.print))
+
+
+@consortium_app.command("submit")
+def consortium_submit(
+    update: Annotated[Path, typer.Argument(help="The update; the signatures lie beside it.")],
+    output: Annotated[Path, typer.Option(help="Where the block goes by which the newcomer joins.")],
+    directory: DirectoryOption = None,
+) -> None:
+    """Bring the update into force, when enough organisations have signed it."""
+    from commonwatt_network.consortium.growth import submit
+    from commonwatt_network.consortium.host import open_host
+
+    host = open_host(directory or default_directory())
+    asyncio.run(submit(host, update, read_file(update), output, out.print))
+
+
+def _show_block(content: bytes) -> tuple[str, ...]:
+    from commonwatt_network.consortium.review import review_block
+
+    review = review_block(content, first=False)
+    what = "" if review.number == 0 else f"block {review.number}, "
+    out.print(f"channel {review.config.channel}, {what}fingerprint {review.fingerprint}")
+    for line in (*review.members, *review.rules):
+        out.print(f"- {line}")
+    return review.mistakes
+
+
+def _show_update(file: Path, content: bytes, directory: Path | None) -> tuple[str, ...]:
+    from commonwatt_network.consortium.growth import review
+    from commonwatt_network.consortium.host import open_host
+    from commonwatt_network.consortium.update import read_signatures
+
+    reviewed = asyncio.run(review(open_host(directory or default_directory()), content))
+    if reviewed is None:
+        out.print(f"{file} is in force")
+        return ()
+    out.print(f"update of channel {reviewed.current.channel}, fingerprint {sha256(content).hexdigest()}")
+    for line in reviewed.words:
+        out.print(f"- {line}")
+    out.print(f"signed by {', '.join(read_signatures(file)) or 'nobody'}")
+    return reviewed.mistakes

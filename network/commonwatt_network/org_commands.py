@@ -90,6 +90,10 @@ def org_stop(directory: DirectoryOption = None) -> None:
 @org_app.command("join")
 def org_join(
     block: Annotated[Path, typer.Argument(help="The channel's block, as `consortium create` wrote it.")],
+    newest: Annotated[
+        Path | None,
+        typer.Option(help="For who came later: the block that took it in, as `consortium submit` wrote it."),
+    ] = None,
     directory: DirectoryOption = None,
 ) -> None:
     """Join the channel with the organisation's own orderers and peers."""
@@ -97,7 +101,9 @@ def org_join(
     from commonwatt_network.consortium.membership import join, silent_orderers
 
     async def run() -> None:
-        config = await join(open_host(directory or default_directory()), read_file(block), out.print)
+        host = open_host(directory or default_directory())
+        later = read_file(newest) if newest else None
+        config = await join(host, read_file(block), out.print, later)
         silent = await silent_orderers(config)
         if silent:
             out.print(f"not there yet: orderers of {', '.join(silent)}")

@@ -71,6 +71,19 @@ class Consortium:
         assert "Traceback" not in done.stderr
         return done.stdout
 
+    def refused(self, host: str, line: str) -> str:
+        """A line that must be refused, typed on the host. What it said."""
+        done = subprocess.run(
+            self.internet.command(host, "sh", "-c", line),
+            cwd=self.folder / host,
+            env=_environment(),
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT_S,
+        )
+        assert done.returncode == 2, f"{host}$ {line}\n{done.stdout}{done.stderr}"
+        return done.stdout + done.stderr
+
     def follow(self, blocks: list[re.Match[str]]) -> dict[str, list[str]]:
         """Type blocks of the page, those for every host on all of them at once. Host -> what each line printed."""
         printed: dict[str, list[str]] = {host: [] for host in self.internet.hosts}
@@ -254,6 +267,35 @@ def test_a_lost_host_comes_back_on_a_new_one_from_its_backup(consortium: Consort
     print(
         f"\na host lost: level on a new one {back_s:.1f} s after its backup was there; {len(committed)} transactions "
         f"committed meanwhile, longest pause {pause_s:.1f} s"
+    )
+
+
+def test_a_community_joins_later_signed_for_on_each_host(consortium: Consortium) -> None:
+    consortium.add_host("ferry", "ferry", "10.9.8.4")
+    [description] = _blocks("yaml", "later")
+    (consortium.folder / "ferry" / "organization.yaml").write_text(description["text"])
+    blocks = _blocks("sh", "later")
+    signing = next(number for number, block in enumerate(blocks) if "sign " in block["text"])
+    began, spent = time.monotonic(), _commands_cpu_s() + consortium.nodes_cpu_s()
+    with Trading(consortium, "newtown", CLOCK + 3_000_000) as trading:
+        trading.wait_for_more(3)
+        consortium.follow(blocks[: signing + 1])
+        submitting = "commonwatt consortium submit exchange/ferry.update --output exchange/newest.block"
+        assert "too few signatures: signed by NewtownMSP; 2 of 3" in consortium.refused("newtown", submitting)
+        printed = consortium.follow(blocks[signing + 1 :])
+        trading.wait_for_more(3)
+        committed, pause_s = trading.end()
+    seconds = time.monotonic() - began
+    consortium.wait_for("ferry", committed)
+    assert printed["newtown"][0].startswith("signed by GridMSP, NewtownMSP; in force on channel newtown")
+    again = consortium.run("newtown", submitting)
+    assert "is in force on channel newtown" in again
+    trades = json.loads(consortium.run("ferry", "commonwatt org evaluate newtown list_trades"))
+    assert trades["totals"]["fills"] == 1
+    spent = _commands_cpu_s() + consortium.nodes_cpu_s() - spent
+    print(
+        f"\na community that joins later, with a channel of its own: {seconds:.1f} s, {spent:.1f} s of processor time; "
+        f"{len(committed)} transactions committed meanwhile, longest pause {pause_s:.1f} s"
     )
 
 

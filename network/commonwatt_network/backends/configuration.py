@@ -19,13 +19,26 @@ LOGGING = {
 
 
 def peer_configuration(
-    peer: Peer, bootstrap: str, network: str, builder: PurePath, version: tuple[int, ...]
+    peer: Peer,
+    bootstrap: str,
+    network: str,
+    builder: PurePath,
+    version: tuple[int, ...],
+    *,
+    hosts_apart: bool,
 ) -> str:
-    """A peer's core.yaml. `bootstrap`: a peer of its organisation, or itself; `builder`: the ccaas builder's folder."""
-    return (
-        templates()
-        .get_template("core.yaml.j2")
-        .render(peer=peer, network=network, bootstrap=bootstrap, builder=builder, version=version)
+    """A peer's core.yaml. `bootstrap`: a peer of its organisation, or itself; `builder`: the ccaas builder's folder.
+
+    `hosts_apart`: other organisations' nodes are on hosts that may vanish without a word.
+    """
+    template = templates().get_template("core.yaml.j2")
+    return template.render(
+        peer=peer,
+        network=network,
+        bootstrap=bootstrap,
+        builder=builder,
+        version=version,
+        hosts_apart=hosts_apart,
     )
 
 

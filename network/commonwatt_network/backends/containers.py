@@ -183,6 +183,7 @@ def _peer(nodes: Nodes, peer: Peer) -> Container:
         nodes.topology.name,
         BUILDER,
         _version(nodes.topology.images.peer),
+        hosts_apart=True,
     )
     return Container(
         peer,

@@ -150,10 +150,17 @@ def _peer_programs(nodes: Nodes, fabric: FabricPrograms, builder: Path) -> list[
 
 
 def peer_program(
-    layout: Layout, fabric: FabricPrograms, peer: Peer, bootstrap: str, network: str, builder: Path
+    layout: Layout,
+    fabric: FabricPrograms,
+    peer: Peer,
+    bootstrap: str,
+    network: str,
+    builder: Path,
+    *,
+    hosts_apart: bool = False,
 ) -> Program:
     """Write the peer's configuration and say how to run it. `bootstrap`: a peer of its organisation, or itself."""
-    text = peer_configuration(peer, bootstrap, network, builder, fabric.version)
+    text = peer_configuration(peer, bootstrap, network, builder, fabric.version, hosts_apart=hosts_apart)
     return _program(layout, peer.name, PEER_FILE, text, [str(fabric.peer), "node", "start"])
 
 

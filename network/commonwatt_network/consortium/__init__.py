@@ -6,6 +6,8 @@ bundle        what it tells the others: certificates and addresses, nothing secr
 genesis       a channel's first block, from everybody's bundles
 review        that block in words, and what is wrong with it
 membership    joining it, approving a chaincode; who is still waited for
+update        taking one more organisation into a running channel, as bytes to review and sign
+growth        proposing, signing and submitting such an update
 sealed        encrypted files
 backup        an organisation's keys and ledgers in one such file, and back
 """

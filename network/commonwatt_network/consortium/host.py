@@ -166,7 +166,9 @@ def _programs(host: OwnHost, fabric: native.FabricPrograms) -> list[Program]:
     return [
         *(native.orderer_program(host.layout, fabric, orderer, [authority]) for orderer in host.orderers),
         *(
-            native.peer_program(host.layout, fabric, peer, host.peers[0].address, NETWORK, builder)
+            native.peer_program(
+                host.layout, fabric, peer, host.peers[0].address, NETWORK, builder, hosts_apart=True
+            )
             for peer in host.peers
         ),
         server_program(

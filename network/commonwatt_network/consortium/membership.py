@@ -39,6 +39,8 @@ from commonwatt_network.layout import write_atomically
 
 CONNECT_TIMEOUT_S = 2.0
 SLICE_S = 2.0
+LEVEL_S = 60.0
+POLL_S = 0.1
 
 Say = Callable[[str], None]
 T = TypeVar("T")
@@ -48,13 +50,18 @@ class WaitingError(NetworkError):
     """Not everybody needed is there yet; the message says who. The same command again goes on."""
 
 
-async def join(host: OwnHost, block: bytes, say: Say) -> ChannelConfig:
+async def join(host: OwnHost, block: bytes, say: Say, newest: bytes | None = None) -> ChannelConfig:
     """Join the channel with the organisation's own orderers and peers.
 
-    Refused before anything changes when the block is mistaken, says something foreign of this organisation, or
-    is another one than this host joined before. Raises ReviewError, UsageError.
+    `newest`: the block that took the organisation in, where the channel's first one does not know it. Refused before
+    anything changes when a block is mistaken, says something foreign of this organisation, or is another one than
+    this host joined before. Raises ReviewError, UsageError.
     """
-    review = review_block(block)
+    review = first = review_block(block)
+    if newest is not None:
+        review = review_block(newest, first=False)
+        if review.config.channel != first.config.channel:
+            raise ReviewError(f"the blocks are of {first.config.channel} and of {review.config.channel}")
     config = review.config
     wrong = (*review.mistakes, *find_differences(config, own_bundle(host)))
     if wrong:
@@ -68,7 +75,7 @@ async def join(host: OwnHost, block: bytes, say: Say) -> ChannelConfig:
         async with orderer_admin(host, orderer) as ordering:
             joined = config.channel in await ordering.list_channels()
             if not joined:
-                await ordering.join_channel(block)
+                await ordering.join_channel(newest or block)
             say(f"{orderer.name} {'was on' if joined else 'joined'} channel {config.channel}")
     for peer in host.peers:
         async with peer_admin(host, peer) as admin:
@@ -78,8 +85,30 @@ async def join(host: OwnHost, block: bytes, say: Say) -> ChannelConfig:
                     await admin.join_channel(block)
                 except ChannelExistsError:
                     joined = True  # an earlier command was cut off while the peer went on joining
+            if newest is not None:
+                await _level(admin, config, review.number)
             say(f"{peer.name} {'was on' if joined else 'joined'} channel {config.channel}")
     return config
+
+
+async def _level(admin: PeerAdmin, config: ChannelConfig, number: int) -> None:
+    """Until the peer has the block that made its organisation a member: before, it refuses its own administrator."""
+    last: AdminError | None = None
+    try:
+        async with asyncio.timeout(LEVEL_S):
+            while True:
+                try:
+                    if (await admin.get_chain_info(config.channel)).height > number:
+                        return
+                except AdminError as error:
+                    last = error
+                await asyncio.sleep(POLL_S)
+    except TimeoutError:
+        silent = ", ".join(await silent_orderers(config)) or "none"
+        raise WaitingError(
+            f"the peer has not fetched the blocks up to {number} within {LEVEL_S:.0f} s; silent orderers: {silent}; "
+            f"{last}. The same command again goes on from here"
+        ) from last
 
 
 async def install(host: OwnHost, say: Say) -> None:

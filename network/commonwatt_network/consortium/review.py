@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from commonwatt_client.admin import (
+    APPLICATION,
     AdminError,
     ChannelConfig,
     Organization,
@@ -35,30 +36,34 @@ class Review:
     """What there is to decide on before joining. `fingerprint`: the block's hash, the same for everybody."""
 
     config: ChannelConfig
+    number: int
     fingerprint: str
     members: tuple[str, ...]
     rules: tuple[str, ...]
     mistakes: tuple[str, ...]
 
 
-def review_block(block: bytes) -> Review:
-    """Read a channel's first block. Raises ReviewError when it is none."""
+def review_block(block: bytes, *, first: bool = True) -> Review:
+    """Read a channel's first block, or any that holds a configuration. Raises ReviewError when it is none."""
     try:
         decoded = decode_block(block)
         config = read_channel_config(decoded)
-        if decoded.number != 0:
+        if first and decoded.number != 0:
             raise ReviewError(
                 f"this is block {decoded.number} of {config.channel}; a consortium begins with block 0"
             )
         return Review(
             config,
+            decoded.number,
             decoded.header_hash.hex(),
-            tuple(_members(config)),
+            tuple(f"{mspid}: {line}" for mspid, line in member_lines(config)),
             tuple(_rules(config)),
-            (*find_mistakes(config), *_foreign(config)),
+            mistakes_of(config),
         )
     except AdminError as error:
-        raise ReviewError(f"this is no channel's first block: {error}") from error
+        raise ReviewError(
+            f"this is no channel's {'first ' if first else 'configuration '}block: {error}"
+        ) from error
 
 
 def find_differences(config: ChannelConfig, own: Bundle) -> tuple[str, ...]:
@@ -80,16 +85,32 @@ def approvals_needed(config: ChannelConfig) -> int:
     return _needed(policy, len(config.application_organizations))
 
 
-def _members(config: ChannelConfig) -> Iterator[str]:
+def member_lines(config: ChannelConfig) -> Iterator[tuple[str, str]]:
+    """Every organisation's MSP id, and in words where its nodes are and which authority it has."""
     for name, organization in config.application_organizations.items():
         ordering = config.orderer_organizations.get(name)
         orderers = ", ".join(ordering.orderer_endpoints) if ordering else "none"
         anchors = ", ".join(organization.anchor_peers) or "none"
-        yield f"{organization.mspid}: orderers {orderers}; peers met first at {anchors}; {_authorities(organization)}"
+        line = f"orderers {orderers}; peers met first at {anchors}; {_authorities(organization)}"
+        yield organization.mspid, line
     for name, organization in config.orderer_organizations.items():
         if name not in config.application_organizations:
             endpoints = ", ".join(organization.orderer_endpoints)
-            yield f"{organization.mspid}: orders only, {endpoints}; {_authorities(organization)}"
+            yield organization.mspid, f"orders only, {endpoints}; {_authorities(organization)}"
+
+
+def mistakes_of(config: ChannelConfig) -> tuple[str, ...]:
+    """What is wrong with a configuration, one sentence each."""
+    return (*find_mistakes(config), *_foreign(config))
+
+
+def signers_needed(config: ChannelConfig, section: str) -> tuple[set[str], int]:
+    """Whose administrators may sign a change of a section's members, by MSP id, and how many have to."""
+    organizations = (
+        config.application_organizations if section == APPLICATION else config.orderer_organizations
+    )
+    policy = config.root.groups[section].policies["Admins"].policy
+    return {each.mspid for each in organizations.values()}, _needed(policy, len(organizations))
 
 
 def _authorities(organization: Organization) -> str:

@@ -51,6 +51,7 @@ async def _channel(host: OwnHost, config: ChannelConfig) -> dict[str, Any]:
         try:
             async with asyncio.timeout(QUERY_TIMEOUT_S), peer_admin(host, peer) as admin:
                 heights[peer.name] = (await admin.get_chain_info(channel)).height
+                config = await admin.fetch_config(channel)  # orderers may have come since the first block
                 definition = await committed_definition(admin, channel, host.description.chaincode.name)
                 committed = definition.version if definition else None
                 wanted = await next_definition(host, admin, channel)

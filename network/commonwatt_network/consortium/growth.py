@@ -1,0 +1,154 @@
+"""One organisation's steps when a running channel takes in another: propose, sign, submit. Each can be repeated."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from commonwatt_client.admin import (
+    AdminError,
+    ChannelConfig,
+    OrderingClient,
+    PeerAdmin,
+    sign_update,
+    wait_for_config,
+)
+from commonwatt_client.identity import Identity, load_identity
+from commonwatt_client.signers import Signer, private_key_signer
+
+from commonwatt_network.consortium.bundle import Bundle
+from commonwatt_network.consortium.host import OwnHost, require_running
+from commonwatt_network.consortium.membership import Say, WaitingError, silent_orderers
+from commonwatt_network.consortium.update import (
+    UpdateError,
+    UpdateReview,
+    channel_of,
+    in_force,
+    read_signatures,
+    refuse_too_few,
+    review_update,
+    signed_envelope,
+    taking_in,
+)
+from commonwatt_network.deploy import peer_admin
+from commonwatt_network.identity import ADMIN
+from commonwatt_network.layout import write_atomically
+
+IN_FORCE_S = 20.0
+CALL_TIMEOUT_S = 5.0
+
+
+async def propose(host: OwnHost, channel: str, bundle: Bundle, output: Path, say: Say) -> None:
+    """Write the update that takes the organisation in. Raises UpdateError, BundleError; nothing is changed."""
+    async with _peer(host) as admin:
+        config = await admin.fetch_config(channel)
+    if bundle.mspid in config.application_organizations:
+        say(f"{bundle.name} ({bundle.mspid}) is a member of channel {channel} already")
+        return
+    update = taking_in(config, bundle)
+    if output.exists() and output.read_bytes() != update:  # noqa: ASYNC240  nothing else runs in this loop
+        raise UpdateError(f"{output} holds something else; nothing was written: name another file")
+    write_atomically(output, update)
+    say(f"{bundle.name} ({bundle.mspid}): bundle {bundle.fingerprint}")
+    for words in review_update(config, update).words:
+        say(f"- {words}")
+    say(f"the update is in {output}")
+
+
+async def review(host: OwnHost, update: bytes) -> UpdateReview | None:
+    """The update against the configuration in force; None when it is in force itself. Raises UpdateError."""
+    async with _peer(host) as admin:
+        config = await _config(admin, update)
+    return None if in_force(config, update) else review_update(config, update)
+
+
+async def sign(host: OwnHost, path: Path, update: bytes, say: Say) -> None:
+    """Write this organisation's signature beside the update. Raises UpdateError for one that must not be signed."""
+    reviewed = await review(host, update)
+    if reviewed is None:
+        say(f"the update {path} is in force")
+        return
+    refuse_mistakes(reviewed)
+    if host.mspid in read_signatures(path):
+        say(f"{host.mspid} had signed {path}")
+        return
+    signature = await sign_update(update, *_administrator(host))
+    file = path.with_name(f"{path.name}.{host.mspid}")
+    write_atomically(file, signature)
+    say(f"{host.mspid} signed {path}: its signature is in {file}")
+
+
+async def submit(host: OwnHost, path: Path, update: bytes, output: Path, say: Say) -> None:
+    """Bring the update into force, and write the block that has it, by which the newcomer joins.
+
+    Raises UpdateError naming who is missing when too few have signed; WaitingError while no orderer takes it.
+    """
+    reviewed = await review(host, update)
+    async with _peer(host) as admin:
+        if reviewed is not None:
+            refuse_mistakes(reviewed)
+            signatures = read_signatures(path)
+            refuse_too_few(reviewed, update, list(signatures.values()))
+            await _order(host, reviewed, update, list(signatures.values()))
+            channel = reviewed.current.channel
+            await wait_for_config(
+                lambda: admin.fetch_config(channel),
+                lambda config: in_force(config, update),
+                timeout_s=IN_FORCE_S,
+            )
+            say(f"signed by {', '.join(sorted(signatures))}; in force on channel {channel}")
+        else:
+            channel = str(channel_of(update))
+            say(f"the update {path} is in force on channel {channel}")
+        block = await admin.fetch_config_block(channel)
+    write_atomically(output, block.serialized)
+    say(f"the newcomer joins with {output}; fingerprint {block.header_hash.hex()}")
+
+
+def refuse_mistakes(reviewed: UpdateReview) -> None:
+    """Raise UpdateError for an update that a member must not sign."""
+    if reviewed.mistakes:
+        raise UpdateError(f"nothing was done, the update is mistaken: {'; '.join(reviewed.mistakes)}")
+
+
+async def _order(host: OwnHost, reviewed: UpdateReview, update: bytes, signatures: list[bytes]) -> None:
+    """Hand the update to the first of the channel's orderers that takes it."""
+    identity, signer = _administrator(host)
+    envelope = await signed_envelope(reviewed, update, signatures, identity, signer)
+    last: AdminError | None = None
+    for organization in reviewed.current.orderer_organizations.values():
+        for address in organization.orderer_endpoints:
+            client = OrderingClient(
+                address,
+                identity=identity,
+                signer=signer,
+                tls_ca=b"".join(organization.tls_root_certificates),
+                timeout_s=CALL_TIMEOUT_S,
+            )
+            try:
+                async with client:
+                    await client.broadcast(envelope)
+                    return
+            except AdminError as error:
+                last = error
+    silent = ", ".join(await silent_orderers(reviewed.current)) or "none, but there is no leader"
+    raise WaitingError(
+        f"no orderer took the update; silent: {silent}; {last}. The same command again goes on from here"
+    )
+
+
+async def _config(admin: PeerAdmin, update: bytes) -> ChannelConfig:
+    channel = channel_of(update)
+    if channel is None:
+        raise UpdateError("this is no configuration update (common.ConfigUpdate)")
+    return await admin.fetch_config(channel)
+
+
+def _peer(host: OwnHost) -> PeerAdmin:
+    require_running(host)
+    return peer_admin(host, host.peers[0])
+
+
+def _administrator(host: OwnHost) -> tuple[Identity, Signer]:
+    folder = host.layout.user(host.name, ADMIN)
+    identity = load_identity(host.mspid, folder / "certificate.pem")
+    return identity, private_key_signer(folder / "private_key.pem")
