@@ -16,8 +16,8 @@ Put `pytest_plugins = ["commonwatt_network.testing"]` into a conftest.py, then::
         ledger.set_clock(lambda: 0.0)
 
 Chaincode runs in processes of its own, as everywhere. With `guard=True` (the default) one peer's chaincode runs
-every proposal in a second process too, with another hash seed: chaincode that is not deterministic fails its
-endorsement with a list of what differs.
+every proposal in a second process too, with another hash seed, clock and time zone: chaincode that is not
+deterministic fails its endorsement with a list of what differs.
 """
 
 from __future__ import annotations
@@ -39,7 +39,6 @@ from commonwatt_network import chaincode as servers
 from commonwatt_network.backends import embedded as backend
 from commonwatt_network.channel import ensure_genesis_blocks
 from commonwatt_network.deploy import Deployed, deploy, join_orderers, join_peers
-from commonwatt_network.embedded.chaincode.runtime import ChaincodeRuntime
 from commonwatt_network.embedded.config import read_config
 from commonwatt_network.embedded.peer import Peer
 from commonwatt_network.embedded.process import EmbeddedNetwork
@@ -54,6 +53,12 @@ from commonwatt_network.topology import Topology, default_topology
 
 ALL_MEMBERS = "/Channel/Application/Endorsement"
 STOP_TIMEOUT_S = 5.0
+OTHER_CLOCK = Path(__file__).parent / "embedded" / "other_clock"
+OTHERWISE = {
+    "PYTHONHASHSEED": "1",
+    "TZ": "Pacific/Chatham",
+    "PYTHONPATH": os.pathsep.join(filter(None, (str(OTHER_CLOCK), os.environ.get("PYTHONPATH")))),
+}
 
 
 @dataclass
@@ -66,7 +71,6 @@ class TestNetwork:
     network: EmbeddedNetwork
     roster: Roster
     _processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
-    _second_servers: dict[str, dict[str, str]] = field(default_factory=dict)
 
     @property
     def path(self) -> Path:
@@ -103,14 +107,12 @@ class TestNetwork:
             address = servers.local_address(_free_port(layout))
             package = servers.package(layout, organization, f"{name}_{version}", address)
             packages[organization] = package
-            self._serve(organization, f"{name}.{organization}", command, address, package.package_id, "0")
-            if guard and not self._second_servers.get(organization):
+            self._serve(organization, f"{name}.{organization}", command, address, package.package_id, {})
+            if guard:
                 second = servers.local_address(_free_port(layout))
-                self._serve(
-                    organization, f"{name}.{organization}.second", command, second, package.package_id, "1"
-                )
-                self._second_servers.setdefault(organization, {})[package.package_id] = second
-                self._use_second_servers(organization)
+                label = f"{name}.{organization}.second"
+                self._serve(organization, label, command, second, package.package_id, OTHERWISE)
+                self._use_second_server(organization, package.package_id, second)
                 guard = False  # one organisation's second run is enough to tell
         definition = ChaincodeDefinition(
             name, version, endorsement_policy=endorsement_policy, collections=collections
@@ -124,7 +126,7 @@ class TestNetwork:
         command: Sequence[str],
         address: str,
         package_id: str,
-        hash_seed: str,
+        environment: Mapping[str, str],
     ) -> None:
         program: Program = servers.server_program(
             self.nodes.layout,
@@ -133,21 +135,20 @@ class TestNetwork:
             command=list(command),
             address=address,
             package_id=package_id,
-            environment={"PYTHONHASHSEED": hash_seed},
+            environment={"PYTHONHASHSEED": "0", **environment},
         )
         log = self.nodes.layout.logs / f"{name}.log"
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("ab") as output:
-            environment = {**os.environ, **program.environment}
-            process = subprocess.Popen(program.command, env=environment, stdout=output, stderr=output)
+            process = subprocess.Popen(
+                program.command, env={**os.environ, **program.environment}, stdout=output, stderr=output
+            )
         self._processes.append(process)
 
-    def _use_second_servers(self, organization: str) -> None:
-        for peer in self.network.peers:
-            if peer.config.mspid == self.nodes.topology.mspid(organization):
-                timeout_s = peer.config.chaincode_execute_timeout_s
-                peer.second_runtime = ChaincodeRuntime(peer, timeout_s, self._second_servers[organization])
-                return
+    def _use_second_server(self, organization: str, package_id: str, address: str) -> None:
+        mspid = self.nodes.topology.mspid(organization)
+        peer = next(peer for peer in self.network.peers if peer.config.mspid == mspid)
+        peer.second_servers[package_id] = address
 
     def snapshot(self) -> Snapshot:
         """All state of the network as of now, taken while no transaction is under way."""

@@ -147,11 +147,14 @@ class Endorser:
         self, proposal: Proposal, channel: PeerChannel, simulator: Simulator, first: tuple[Any, Any, Any]
     ) -> None:
         """Run the proposal again on the chaincode's second server, where there is one, and compare."""
-        runtime = self._peer.second_runtime
-        if runtime is None or proposal.chaincode_name in SYSTEM_CHAINCODES:
+        peer = self._peer
+        if not peer.second_servers or proposal.chaincode_name in SYSTEM_CHAINCODES:
             return
         again = simulator.again()
-        find_runnable(self._peer, channel, proposal.chaincode_name, again)
+        runnable = find_runnable(peer, channel, proposal.chaincode_name, again)
+        if runnable.package_id not in peer.second_servers:
+            return
+        runtime = peer.second_runtime
         response, event = await runtime.run(channel, proposal, proposal.chaincode_name, proposal.input, again)
         if response.status >= ERROR_THRESHOLD:
             event = None

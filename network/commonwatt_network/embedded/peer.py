@@ -64,7 +64,8 @@ class Peer:
         self.local = IdentityRegistry([MSP.from_directory(config.msp_directory, config.mspid)], checks)
         self.packages = PackageStore(config.data_directory / "chaincodes")
         self.runtime = ChaincodeRuntime(self, config.chaincode_execute_timeout_s)
-        self.second_runtime: ChaincodeRuntime | None = None  # see determinism.py
+        self.second_servers: dict[str, str] = {}  # by package id, for the determinism guard
+        self.second_runtime = ChaincodeRuntime(self, config.chaincode_execute_timeout_s, self.second_servers)
         self.endorser = Endorser(self)
         self.metrics = PeerMetrics()
         self.faults = PeerFaults()
@@ -197,8 +198,7 @@ class Peer:
     async def close(self) -> None:
         await self.close_channels()
         await self.runtime.close()
-        if self.second_runtime is not None:
-            await self.second_runtime.close()
+        await self.second_runtime.close()
 
     # Access
 

@@ -82,7 +82,7 @@ class ChaincodeRuntime:
         """`addresses`: servers by package id, instead of those that the packages name."""
         self._peer = peer
         self._execute_timeout_s = execute_timeout_s
-        self._addresses = addresses or {}
+        self._addresses = {} if addresses is None else addresses
         self._links: dict[str, ChaincodeLink] = {}
 
     async def run(

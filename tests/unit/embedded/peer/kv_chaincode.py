@@ -1,5 +1,6 @@
 """A small chaincode for the embedded peer's own tests; run as a chaincode server."""
 
+import datetime
 import sys
 import time
 
@@ -21,9 +22,20 @@ class KeyValue(Contract):
         stub.set_event(name, b"")
 
     @transaction
+    async def scatter(self, stub: Stub) -> None:
+        """Not deterministic: iterates over a set, whose order is the process's own."""
+        names = {"roof", "battery", "meter", "car", "pump", "feeder"}
+        await stub.put_state("order", " ".join(names).encode())
+
+    @transaction
+    async def today(self, stub: Stub) -> str:
+        """Not deterministic, but the same all day long."""
+        return datetime.date.today().isoformat()
+
+    @transaction
     async def stamp(self, stub: Stub) -> None:
         """Not deterministic: writes the server's own clock."""
-        await stub.put_state("stamp", str(time.time_ns()).encode())
+        await stub.put_state("stamp", str(int(time.time())).encode())
 
 
 if __name__ == "__main__":

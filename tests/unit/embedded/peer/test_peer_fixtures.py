@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import re
+import sys
 import time
 from typing import Any
 
 import pytest
 from commonwatt_client import Contract, EndorseError, EvaluateError, Gateway, SubmitError
 from commonwatt_network.testing import TestNetwork
+
+from .conftest import CHAINCODE
 
 
 def kv_of(gateway: Gateway) -> Contract:
@@ -34,12 +38,28 @@ async def test_restoring_a_snapshot_takes_everything_back_and_the_network_goes_o
 
 
 async def test_the_guard_names_what_differs_between_two_runs(ledger: TestNetwork) -> None:
+    prefix = "determinism guard: two runs of this proposal differ, so endorsers would disagree: "
     async with ledger.connect("newtown") as gateway:
+        for transaction, difference in (
+            ("stamp", r"kv: write of 'stamp': b'\d+' and b'\d+'"),
+            ("scatter", r"kv: write of 'order': b'[a-z ]+' and b'[a-z ]+'"),
+            ("today", r"result: b'\d{4}-\d\d-\d\d' and b'\d{4}-\d\d-\d\d'"),
+        ):
+            with pytest.raises(EndorseError) as refused:
+                await kv_of(gateway).submit_transaction(transaction)
+            message = refused.value.details[0].message
+            assert re.search(re.escape(prefix) + difference, message), message
+
+
+async def test_every_chaincode_is_guarded_unless_it_is_deployed_without(ledger: TestNetwork) -> None:
+    await ledger.deploy("second", [sys.executable, str(CHAINCODE)])
+    await ledger.deploy("trusted", [sys.executable, str(CHAINCODE)], guard=False)
+    async with ledger.connect("newtown") as gateway:
+        channel = gateway.get_network("newtown")
         with pytest.raises(EndorseError) as refused:
-            await kv_of(gateway).submit_transaction("stamp")
-    message = refused.value.details[0].message
-    assert "determinism guard: two runs of this proposal differ" in message
-    assert "write of 'stamp'" in message
+            await channel.get_contract("second").submit_transaction("scatter")
+        assert "determinism guard" in refused.value.details[0].message
+        await channel.get_contract("trusted").evaluate_transaction("today")
 
 
 async def test_a_clash_is_a_conflict_once(ledger: TestNetwork) -> None:
