@@ -1,13 +1,14 @@
 """Every transaction once, with all that it read and wrote, one line of JSON each.
 
-Run as a program it prints those lines; with an argument its clocks lie by so many seconds.
+Run as a program it prints those lines, after one about the process that computed them.
 """
 
 import asyncio
 import json
-import sys
+import locale
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 from commonwatt_chaincode.shim.testing import Invocation
@@ -15,8 +16,8 @@ from commonwatt_chaincode.shim.testing import Invocation
 from .community import Community, populated, registration
 
 
-async def every_transaction() -> list[Invocation]:
-    """A day in both modes, with each transaction of the contract among the ones submitted."""
+async def every_transaction(named: set[str] | None = None) -> list[Invocation]:
+    """A day in both modes, with each transaction of the contract among the ones submitted, `named` on the way."""
     done: list[Invocation] = []
     for clock, auction in (("simulated", "per_request"), ("live", "fixed_rounds")):
         community = await populated(clock, auction=auction, spill_policy="FEED_IN")
@@ -26,6 +27,8 @@ async def every_transaction() -> list[Invocation]:
             invocation = await community.submit(who, name, arguments, at)
             assert invocation.status == 200, (name, invocation.message)
             done.append(invocation)
+            if named is not None:
+                named.add(name)
     return done
 
 
@@ -84,8 +87,19 @@ def lines(done: list[Invocation]) -> list[str]:
     ]
 
 
+def surroundings() -> str:
+    """What this process has to itself: none of it may show in what follows."""
+    locale.setlocale(locale.LC_ALL, "")
+    return json.dumps(
+        {
+            "hash": hash("commonwatt"),
+            "clock_s": [int(time.time()), int(datetime.now(UTC).timestamp()), time.time_ns() // 10**9],
+            "zone": time.tzname,
+            "locale": [locale.setlocale(locale.LC_ALL), locale.getencoding()],
+        }
+    )
+
+
 if __name__ == "__main__":
-    if len(sys.argv) > 1:
-        lie_s, honest = float(sys.argv[1]), time.time
-        time.time = lambda: honest() + lie_s
+    print(surroundings())
     print("\n".join(lines(asyncio.run(every_transaction()))))
