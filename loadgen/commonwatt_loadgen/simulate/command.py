@@ -10,23 +10,14 @@ import typer
 from commonwatt_client import ClientError, GatewayError
 from commonwatt_client.retry import is_away
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    TaskID,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
-from rich.progress import Progress as Bars
 
 from commonwatt_loadgen.errors import UsageFault
 from commonwatt_loadgen.network_file import default_path
-from commonwatt_loadgen.report.simulation import simulation_report
 from commonwatt_loadgen.report.units import NAUD_PER_AUD
 from commonwatt_loadgen.simulate.calls import Refused
 from commonwatt_loadgen.simulate.onledger import Disagreement
 from commonwatt_loadgen.simulate.options import SimulationOptions
+from commonwatt_loadgen.simulate.progress import ProgressBars
 from commonwatt_loadgen.simulate.run import (
     Json,
     Progress,
@@ -143,6 +134,9 @@ def simulate_command(
         sys.stderr.write(f"commonwatt simulate: {error}\n{hint}")
         raise typer.Exit(2) from error
     write_summary(options, summary)
+
+    from commonwatt_loadgen.report.simulation import simulation_report  # matplotlib takes a second to load
+
     report = out / "report.html"
     report.write_text(simulation_report(summary), "utf-8")
     if not in_process:
@@ -151,30 +145,8 @@ def simulate_command(
 
 
 def _with_progress(run: Callable[[Progress], Json], unit: str) -> Json:
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn(unit),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-    )
-    bars = Bars(*columns, console=Console(stderr=True))
-    tasks: dict[str, TaskID] = {}
-
-    def progress(channel: str, done: int, total: int) -> None:
-        if not tasks:
-            bars.start()  # not before the first day begins: a refused option is one line
-        if channel not in tasks:
-            tasks[channel] = bars.add_task(channel, total=total)
-        bars.update(tasks[channel], completed=done)
-
-    try:
-        return run(progress)
-    finally:
-        if tasks:
-            bars.stop()
+    with ProgressBars(Console(stderr=True), unit) as bars:
+        return run(bars.told)
 
 
 def _print(summary: Json, report: Path) -> None:

@@ -131,6 +131,7 @@ class ResumedCalls:
         self._calls = calls
         self._held = held
         self._last_round = last_round
+        self.catching_up = True  # nothing has been sent yet
 
     async def submit(self, user: str, transaction: str, argument: Argument) -> Result:
         """See `MarketCalls`.
@@ -152,7 +153,7 @@ class ResumedCalls:
             if held is not None and transaction == "submit_request":
                 return await self._request(user, argument)
             done = False
-        return {} if done else await self._calls.submit(user, transaction, argument)
+        return {} if done else await self._send(user, transaction, argument)
 
     async def evaluate(self, user: str, transaction: str, argument: Argument) -> Result:
         """See `MarketCalls`."""
@@ -163,7 +164,7 @@ class ResumedCalls:
         number = self._last_round
         opened = self._held.rounds.get(number)
         if opened is None:
-            opened = await self._calls.submit(user, "open_round", argument)
+            opened = await self._send(user, "open_round", argument)
         if (opened["round"], opened["opened_at"]) != (number, argument["at"]):
             raise UsageFault(
                 f"round {number} should open at market time {argument['at']}, but round {opened['round']} did at "
@@ -173,8 +174,12 @@ class ResumedCalls:
 
     async def _request(self, user: str, argument: Argument) -> Result:
         try:
-            return await self._calls.submit(user, "submit_request", argument)
+            return await self._send(user, "submit_request", argument)
         except Refused as refusal:
             if refusal.code not in _ALREADY_THERE:
                 raise
             return {}
+
+    async def _send(self, user: str, transaction: str, argument: Argument) -> Result:
+        self.catching_up = False
+        return await self._calls.submit(user, transaction, argument)

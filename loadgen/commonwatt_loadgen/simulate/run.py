@@ -20,7 +20,7 @@ from commonwatt_loadgen.simulate.onledger import MINUTE_S, OnLedgerMarket
 from commonwatt_loadgen.simulate.options import SimulationOptions
 from commonwatt_loadgen.simulate.people import agents_of, as_they_live, draw_homes
 from commonwatt_loadgen.simulate.preparation import Standing, prepare
-from commonwatt_loadgen.simulate.resuming import FILE, Unfinished, resume
+from commonwatt_loadgen.simulate.resuming import FILE, ResumedCalls, Unfinished, resume
 from commonwatt_loadgen.simulate.summary import DEFINITIONS, Tally
 from commonwatt_loadgen.traces import Problem, TraceSet
 from commonwatt_loadgen.traces.checks import counted
@@ -32,6 +32,8 @@ Progress = Callable[[str, int, int], None]  # community, minutes (in-process: da
 
 async def simulate(options: SimulationOptions, progress: Progress) -> Json:
     """Trade on the network that is up and return the summary; an interrupted simulation is continued.
+
+    `progress` is told what is traded, not what a continued simulation finds on the ledger already.
 
     The caller calls `finished` once it has kept the summary.
 
@@ -161,7 +163,8 @@ class _Run:
             for day in range(options.days):
 
                 def advance(minute: int, before: int = day * MINUTES_PER_DAY) -> None:
-                    progress(channel, before + minute, total)
+                    if not (isinstance(calls, ResumedCalls) and calls.catching_up):
+                        progress(channel, before + minute, total)
 
                 tally.add(await market.run_day(agents, day, advance))
             at_rest = await self._at_rest(drawn, standing)

@@ -1,6 +1,7 @@
 """A simulation interrupted anywhere goes on to the very results it would have had."""
 
 import asyncio
+import io
 from datetime import date
 
 import pytest
@@ -12,7 +13,9 @@ from commonwatt_loadgen.simulate.onledger import OnLedgerMarket
 from commonwatt_loadgen.simulate.options import SimulationOptions
 from commonwatt_loadgen.simulate.people import agents_of, as_they_live, draw_homes
 from commonwatt_loadgen.simulate.preparation import prepare
+from commonwatt_loadgen.simulate.progress import ProgressBars
 from commonwatt_loadgen.simulate.resuming import Unfinished, resume
+from rich.console import Console
 
 METERS = {f"home{number:03d}": f"meter-{number}" for number in range(1, 9)}
 SEED = 4
@@ -92,7 +95,9 @@ async def test_an_interrupted_simulation_comes_to_the_same_results(memory_calls,
         await asyncio.sleep(0)
     standing, trader = await resume(calls, again)
     before = dict(calls.committed)
+    assert trader.catching_up
     assert await trade(trader, standing) == expected
+    assert not trader.catching_up
     assert calls.committed["open_round"] == sum(len(day.rounds) for day in expected)
     assert before["open_round"] > 100  # it did go on rather than begin again
 
@@ -117,3 +122,15 @@ def test_other_options_do_not_continue(tmp_path):
     path.write_text("{")
     with pytest.raises(UsageFault, match="damaged"):
         Unfinished(path, {"seed": 1})
+
+
+def test_the_time_left_is_told_from_what_was_traded_since_resuming():
+    now = 0.0
+    with ProgressBars(Console(file=io.StringIO()), "min", lambda: now) as bars:
+        bars.told("newtown", 960, 1440)  # 16 of 24 hours stood on the ledger
+        assert bars.left_s("newtown") is None
+        for minute in range(970, 1090, 10):
+            now += 5.0
+            bars.told("newtown", minute, 1440)
+        assert bars.left_s("newtown") == pytest.approx((1440 - 1080) / 2, abs=10)  # 2 minutes a second
+        assert bars.left_s("glebe") is None
