@@ -7,6 +7,8 @@
     ├── SigningError                no signature could be made: no signer, or the signer failed
     ├── MalformedMessageError       bytes that are not the Fabric message they should be
     ├── ConnectionClosedError       the connection was closed before or during the call
+    ├── FabricCAError               a certificate authority was not reached, or refused (`fabric_ca`)
+    ├── AdminError                  administration failed (`admin.errors` draws its own tree)
     └── GatewayError                a transaction or an event stream failed on the network
         ├── EvaluateError           evaluating; nothing was sent to the orderer
         ├── EndorseError            collecting endorsements; nothing was sent to the orderer

@@ -25,7 +25,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from commonwatt_client.errors import ConfigurationError
+from commonwatt_client.errors import ClientError, ConfigurationError
 from commonwatt_client.identity import Identity
 from commonwatt_client.signers import private_key_signer
 
@@ -42,7 +42,7 @@ _ADVICE = {
 }
 
 
-class FabricCAError(Exception):
+class FabricCAError(ClientError):
     """The authority could not be reached or refused; nothing was changed by a refusal.
 
     `url` is the request's address, `status` its HTTP status (0: no answer), `code` Fabric CA's own error code
@@ -323,7 +323,7 @@ def _result(url: str, status: int, text: bytes) -> dict[str, Any]:
         if status < 300 and isinstance(result, dict):
             return result
         code, message = int(errors[0]["code"]), str(errors[0]["message"])
-    except (ValueError, AttributeError, LookupError, TypeError) as error:
+    except (ValueError, AttributeError, LookupError, TypeError, RecursionError) as error:
         raise FabricCAError(
             url,
             f"HTTP {status} with an answer that is not Fabric CA's; does this address belong to one?",

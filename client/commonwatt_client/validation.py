@@ -43,7 +43,7 @@ class ValidationCode(IntEnum):
     @classmethod
     def _missing_(cls, value: object) -> "ValidationCode | None":
         # A later Fabric may know more codes; an unknown number is still a number, and still not VALID.
-        if not isinstance(value, int) or not 0 <= value < 2**31:
+        if not isinstance(value, int) or not -(2**31) <= value < 2**31:
             return None
         unknown = int.__new__(cls, value)
         unknown._name_ = f"UNKNOWN_CODE_{value}"

@@ -16,6 +16,7 @@ from fabric_protos.common import common_pb2
 
 from commonwatt_client.admin.blocks import Block, block_data_hash, block_header_bytes
 from commonwatt_client.admin.configuration import ChannelConfig
+from commonwatt_client.admin.errors import UnexpectedAnswerError
 from commonwatt_client.admin.transactions import Creator, Transaction
 from commonwatt_client.admin.wire import parse
 
@@ -43,12 +44,18 @@ class Authorities:
 
     @classmethod
     def of(cls, config: ChannelConfig) -> "Authorities":
-        """Those of a channel's organisations."""
+        """Those of a channel's organisations. Raises UnexpectedAnswerError for a certificate that cannot be read."""
         by_mspid = {}
         for organizations in (config.application_organizations, config.orderer_organizations):
             for each in organizations.values():
                 pems = (*each.root_certificates, *each.intermediate_certificates)
-                by_mspid[each.mspid] = tuple(_certificate(pem) for pem in pems)
+                try:
+                    by_mspid[each.mspid] = tuple(_certificate(pem) for pem in pems)
+                except ValueError as error:
+                    raise UnexpectedAnswerError(
+                        f"a certificate of {each.mspid} in the configuration cannot be read",
+                        answer=str(error),
+                    ) from error
         return cls(by_mspid)
 
     def certify(self, creator: Creator) -> bool:

@@ -8,8 +8,16 @@ from typing import Any
 
 import grpc
 import pytest
-from commonwatt_client import ClientError, ConfigurationError, GatewayError, Identity, connect, load_identity
-from commonwatt_client._connection import Peer
+from commonwatt_client import (
+    ClientError,
+    ConfigurationError,
+    GatewayError,
+    Identity,
+    Timeouts,
+    connect,
+    load_identity,
+)
+from commonwatt_client._connection import Peer, PeerRing
 from commonwatt_client._effects import CallFailed
 from commonwatt_client._event_kinds import (
     ChaincodeEvents,
@@ -18,7 +26,15 @@ from commonwatt_client._event_kinds import (
     full_blocks,
 )
 from commonwatt_client._failures import call_error, parse_details
-from commonwatt_client._transactions import parse_result
+from commonwatt_client._proposal import new_invocation, new_proposed_transaction
+from commonwatt_client._transactions import (
+    Party,
+    commit_status,
+    endorse,
+    evaluate,
+    new_commit_request,
+    parse_result,
+)
 from commonwatt_client.blocks import Block
 from commonwatt_client.checkpoint import FileCheckpointer
 from commonwatt_client.profile import network_file_peers, network_file_user, profile_peers
@@ -33,10 +49,10 @@ from fabric_protos.peer import (
     proposal_response_pb2,
     transaction_pb2,
 )
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from .conftest import new_keyed
+from .conftest import new_keyed, run_scripted
 
 KEYED = new_keyed()
 SOME_BYTES = st.binary(max_size=200)
@@ -165,6 +181,20 @@ def test_error_details(data: bytes, status: grpc.StatusCode, text: str) -> None:
     assert isinstance(parse_details(data), tuple)
     error = call_error(GatewayError, CallFailed(status, text, data), "peer0")
     assert error.advice in str(error)
+
+
+@given(SOME_BYTES | message(gateway_pb2.CommitStatusResponse, result=st.integers(-(2**31), 2**31 - 1)))
+@example(gateway_pb2.CommitStatusResponse(result=-1).SerializeToString())
+def test_gateways_answers(data: bytes) -> None:
+    party = Party(KEYED.identity, KEYED.signer, PeerRing([Peer("127.0.0.1:1", plaintext=True)]), Timeouts())
+    proposed = new_proposed_transaction(new_invocation("c", "m", "f"), party.identity)
+    request = new_commit_request(party, "c", proposed.transaction_id)
+    for flow in (
+        evaluate(party, proposed, "c", None),
+        endorse(party, proposed, "c", None),
+        commit_status(party, request, proposed.transaction_id, None),
+    ):
+        value_or_typed_error(lambda flow=flow: run_scripted(flow, lambda effect: data))
 
 
 @given(SOME_BYTES | ENVELOPE, SOME_BYTES)
