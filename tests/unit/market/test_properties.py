@@ -22,12 +22,13 @@ from commonwatt_chaincode.market.battery import (
     sellable_wh,
     settle_offer,
 )
+from commonwatt_chaincode.market.billing import Metered, Purchase, bill
 from commonwatt_chaincode.market.clearing import Clearing, Fill, clear
 from commonwatt_chaincode.market.invariants import InvariantBroken, check_account, check_clearing
 from commonwatt_chaincode.market.orders import Offer, Request
 from commonwatt_chaincode.market.parameters import MODES, Parameters
 from commonwatt_chaincode.market.prices import PriceState, buy_price, prices_after, sell_price
-from commonwatt_chaincode.market.settlement import settle_interval
+from commonwatt_chaincode.market.settlement import grid_room_wh, settle_interval
 from commonwatt_chaincode.market.tariff import tou_at
 from hypothesis import given
 from hypothesis import strategies as st
@@ -134,8 +135,8 @@ def test_another_sellers_offer_never_raises_a_bill(
     if not untied(asked, more):
         more = [replace(offer, home=f"seller{place}") for place, offer in enumerate(more)]
     before, after = paid(clear(asked, more[:-1], TOU)), paid(clear(asked, more, TOU))
-    for request, (_, bill) in before.items():
-        assert after[request][1] <= bill
+    for request, (_, amount_naud) in before.items():
+        assert after[request][1] <= amount_naud
 
 
 @given(requests(distinct_limits=True), offers(), st.permutations(range(6)))
@@ -205,6 +206,44 @@ def test_an_interval_neither_makes_energy_nor_breaks_a_promise(
     assert min(interval.own_wh, interval.charged_wh) == min(interval.need_wh, interval.spill_wh) == 0
     assert interval.need_wh == 0 or interval.own_wh == available_wh(battery, before, minutes)
     assert interval.spill_wh == 0 or interval.charged_wh == chargeable_wh(battery, before, minutes)
+
+
+@given(batteries_and_accounts(), st.integers(1, 1_440), WH, WH, st.integers(0, 100))
+def test_charging_from_the_grid_makes_no_energy_either(
+    start: tuple[Battery, Account], minutes: int, use_wh: int, generation_wh: int, percent: int
+) -> None:
+    battery, before = start
+    without = settle_interval(battery, before, minutes, use_wh, generation_wh)
+    most_wh = grid_room_wh(battery, without.account, minutes, without.charged_wh) if without.charged_wh else 0
+    if generation_wh <= use_wh:
+        most_wh = grid_room_wh(battery, before, minutes, 0)
+    grid_wh = most_wh * percent // 100
+    interval = settle_interval(battery, before, minutes, use_wh, generation_wh, grid_wh)
+    after = interval.account
+    assert interval.grid_charge_wh == grid_wh
+    assert after.energy_wh - before.energy_wh <= grid_wh + interval.charged_wh - interval.own_wh
+    assert battery.e_min_wh <= after.energy_wh <= battery.e_max_wh
+    assert grid_wh + interval.charged_wh <= battery.throughput_wh(minutes)
+    assert min(grid_wh, interval.own_wh) == 0
+    with pytest.raises(ValueError, match=f"{most_wh} Wh from the grid"):
+        settle_interval(battery, before, minutes, use_wh, generation_wh, most_wh + 1)
+
+
+@given(st.lists(st.tuples(ENERGY, PRICES), max_size=6), st.data())
+def test_a_consumer_never_pays_more_than_without_the_market(needs: list[tuple[int, int]], data: Any) -> None:
+    """Invariant 12: a home without generation, whose every need is a request, whatever it bids and others ask."""
+    purchases, readings = [], []
+    for energy_wh, limit in needs:
+        (bought,) = clear([Request("R", "h0", energy_wh, limit)], data.draw(offers()), TOU).requests
+        purchases.append(
+            Purchase(
+                bought.p2p_energy_wh, bought.grid_energy_wh, bought.p2p_amount_naud, bought.grid_amount_naud
+            )
+        )
+        readings.append(Metered(energy_wh, 0, 0, energy_wh, 0, 0, 0, TOU, FEED_IN, 0))
+    computed = bill(purchases, (), readings)
+    assert computed.amount_naud <= computed.traditional_naud
+    assert computed.amount_naud >= computed.requested_wh * FEED_IN
 
 
 @given(batteries_and_accounts(), st.lists(st.tuples(st.integers(0, 100), st.integers(0, 100)), max_size=6))
