@@ -157,10 +157,13 @@ async def signed_envelope(
 
 
 def _refuse_overlap(config: ChannelConfig, bundle: Bundle) -> None:
-    organizations = {**config.application_organizations, **config.orderer_organizations}
-    if bundle.mspid in {each.mspid for each in organizations.values()}:
+    if bundle.mspid in _mspids(config):
         raise UpdateError(f"{bundle.mspid} is on channel {config.channel} already")
-    for name, organization in organizations.items():
+    for organization in (
+        *config.application_organizations.values(),
+        *config.orderer_organizations.values(),
+    ):
+        name = organization.mspid
         taken = {*organization.orderer_endpoints, *organization.anchor_peers}
         both = sorted(taken & set(bundle.addresses))
         if both:
@@ -257,8 +260,8 @@ def _words(config: ChannelConfig, desired: ChannelConfig) -> Iterator[str]:
     for section in (APPLICATION, ORDERER):
         mspids, needed = signers_needed(config, section)
         if config.root.groups[section] != desired.root.groups[section]:
-            what = "members" if section == APPLICATION else "those that order"
-            yield f"{needed} of the {len(mspids)} {what} have to sign: {', '.join(sorted(mspids))}"
+            what = "members" if section == APPLICATION else "organisations that order"
+            yield f"{needed} of {len(mspids)} {what} have to sign: {', '.join(sorted(mspids))}"
 
 
 def _mistakes(config: ChannelConfig, desired: ChannelConfig) -> Iterator[str]:
