@@ -5,16 +5,23 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-
-from commonwatt_client.admin import ChaincodeConnection, ChaincodePackage, package_ccaas
+from typing import TYPE_CHECKING
 
 from commonwatt_network.layout import Layout
 from commonwatt_network.nodes import HOST, ChaincodeServer, Nodes
 from commonwatt_network.processes import Program
 
+if TYPE_CHECKING:
+    from commonwatt_client.admin import ChaincodePackage
+
 
 def package(layout: Layout, organization: str, label: str, address: str) -> ChaincodePackage:
     """The package that `organization`'s peers install to reach the server at `address`. The same every time."""
+    from commonwatt_client.admin import (
+        ChaincodeConnection,
+        package_ccaas,
+    )  # not for every verb: it loads aiohttp
+
     client = layout.chaincode_client_tls(organization)
     connection = ChaincodeConnection(
         address=address,

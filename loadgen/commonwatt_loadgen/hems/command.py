@@ -10,13 +10,8 @@ import typer
 from commonwatt_client import ClientError, EndorseError, connect_network_file
 
 from commonwatt_loadgen.errors import UsageFault
-from commonwatt_loadgen.hems.agent import HomeAgent
-from commonwatt_loadgen.hems.community import HomeSpec
-from commonwatt_loadgen.hems.live import LiveHome
 from commonwatt_loadgen.hems.strategy import STRATEGIES
 from commonwatt_loadgen.network_file import default_path, read_network_file
-from commonwatt_loadgen.simulate.preparation import parameters_of
-from commonwatt_loadgen.traces.sources import Silent
 
 
 class _Contract:
@@ -65,6 +60,13 @@ async def _sell(home: str, strategy: str, seed: int, path: Path) -> None:
     found = next((one for one in read_network_file(path).communities if home in one.homes), None)
     if found is None:
         raise UsageFault(f"{path}: no community has a home {home}")
+
+    from commonwatt_loadgen.hems.agent import HomeAgent  # numpy is slow to load
+    from commonwatt_loadgen.hems.community import HomeSpec
+    from commonwatt_loadgen.hems.live import LiveHome
+    from commonwatt_loadgen.simulate.preparation import parameters_of
+    from commonwatt_loadgen.traces.sources import Silent
+
     async with connect_network_file(path, found.organization, found.homes[home]) as gateway:
         network = gateway.get_network(found.channel)
         calls = _Contract(network.get_contract("market"))

@@ -16,7 +16,6 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from commonwatt_loadgen.paper.report import paper_report
 from commonwatt_loadgen.paper.sweeps import Json, cores, experiments, run_all, summary_of
 
 
@@ -42,6 +41,8 @@ def paper_command(
     summary = summary_of(outcomes, seeds)
     out.mkdir(parents=True, exist_ok=True)
     (out / "summary.json").write_text(json.dumps(summary, indent=1, ensure_ascii=False) + "\n", "utf-8")
+    from commonwatt_loadgen.paper.report import paper_report  # matplotlib takes a second to load
+
     report = out / "report.html"
     report.write_text(paper_report(summary), "utf-8")
     _print(summary)

@@ -3,7 +3,6 @@
 import json
 import sys
 from collections.abc import Callable
-from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,9 +13,7 @@ from commonwatt_client import ClientError
 from commonwatt_loadgen.errors import IncompleteRun, UsageFault
 from commonwatt_loadgen.simulate.calls import Refused
 from commonwatt_loadgen.throughput.knee import find_knee
-from commonwatt_loadgen.throughput.live import LivePage
 from commonwatt_loadgen.throughput.options import LoadOptions
-from commonwatt_loadgen.throughput.report import load_report
 from commonwatt_loadgen.throughput.run import load, make_ready, run, schedule
 
 Json = dict[str, Any]
@@ -73,16 +70,18 @@ def load_command(
 
     def watched() -> Json:
         options.check()
-        with LivePage(ui_port) if ui else nullcontext() as page:
-            if page:
-                print(f"live: {page.url}", flush=True)
+        if not ui:
+            return load(options)
+        from commonwatt_loadgen.throughput.live import LivePage  # a web server is slow to load
+
+        with LivePage(ui_port) as page:
+            print(f"live: {page.url}", flush=True)
             summary = load(options, page)
-            if page:
-                page.finished(summary["passed"])
+            page.finished(summary["passed"])
         return summary
 
     summary = _guarded("load", watched)
-    _write("load", out, summary, load_report(summary))
+    _write("load", out, summary)
     total = summary["latency_ms"].get("total", {})
     print(
         f"{summary['outcomes']['committed']:,} of {summary['planned']:,} committed, "
@@ -133,7 +132,7 @@ def load_max_command(
         (step for step in found["steps"] if step["passed"]), key=lambda step: step["rate"], default=None
     )
     shown = (best or found["steps"][-1])["summary"]
-    _write("load-max", out, found, load_report(shown))
+    _write("load-max", out, found, shown)
     limits = {
         "network": "the network's limit",
         "generator": "the generator's limit, not the network's: use more WORKERS",
@@ -159,11 +158,14 @@ def _guarded(verb: str, action: Callable[[], Json]) -> Json:
         raise typer.Exit(1) from error
 
 
-def _write(verb: str, out: Path, summary: Json, html: str) -> None:
+def _write(verb: str, out: Path, summary: Json, drawn: Json | None = None) -> None:
+    """Write the summary and the report that is drawn from it, or from `drawn`, a part of it."""
+    from commonwatt_loadgen.throughput.report import load_report  # matplotlib takes a second to load
+
     try:
         out.mkdir(parents=True, exist_ok=True)
         (out / "summary.json").write_text(json.dumps(summary, indent=1, ensure_ascii=False) + "\n", "utf-8")
-        (out / "report.html").write_text(html, "utf-8")
+        (out / "report.html").write_text(load_report(drawn or summary), "utf-8")
     except OSError as error:
         sys.stderr.write(
             f"commonwatt {verb}: {out} cannot be written: {error.strerror}; name another with --out\n"

@@ -3,7 +3,7 @@
 import csv
 from pathlib import Path
 
-from commonwatt_loadgen.traces import ausgrid, nem12, tidy
+from commonwatt_loadgen.traces import ausgrid, nem12
 from commonwatt_loadgen.traces.assemble import Assembly
 from commonwatt_loadgen.traces.checks import Problem, TraceError
 from commonwatt_loadgen.traces.sources import TraceSet
@@ -23,6 +23,8 @@ def load_traces(path: Path, *, pv_w: int = 5000, strict: bool = False) -> tuple[
 
 def _read(path: Path) -> Assembly:
     if path.suffix.lower() in (".parquet", ".pq"):
+        from commonwatt_loadgen.traces import tidy  # pandas takes a second to load; tidy files alone need it
+
         return tidy.read_tidy_parquet(path)
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
@@ -41,6 +43,9 @@ def _read(path: Path) -> Assembly:
         raise TraceError(path, 0, f"cannot be read: {error.strerror}") from error
     except (UnicodeDecodeError, csv.Error) as error:
         raise TraceError(path, 0, f"is not UTF-8 text in CSV: {error}") from error
+
+    from commonwatt_loadgen.traces import tidy
+
     if tidy.is_header(opening[0]):
         return tidy.read_tidy_csv(path)
     raise TraceError(path, 1, "none of the known layouts (Ausgrid, NEM12, tidy `home,time,use_wh`)")
