@@ -110,6 +110,11 @@ class Batch(_Model):
     absolute_bytes: int = Field(default=10 << 20, ge=1024)
 
 
+def default_batch(clock: str) -> Batch:
+    """When blocks are cut on a channel that does not say: in real time rather full, in simulated time at once."""
+    return Batch() if clock == "live" else Batch(timeout_ms=50)
+
+
 class Channel(_Model):
     """A ledger and its members. The first organisation is the community; `endorsement` asks its members' peers."""
 
@@ -120,7 +125,7 @@ class Channel(_Model):
         default="simulated", description="the market's time on this channel"
     )
     batch: Batch = Field(
-        default_factory=lambda known: Batch(timeout_ms=200 if known.get("clock") == "live" else 50),
+        default_factory=lambda known: default_batch(known.get("clock", "simulated")),
         description="left out: cut after 200 ms where the clock is live; after 50 ms where it is simulated, "
         "since a simulated day is one transaction after another",
     )

@@ -8,7 +8,7 @@ from commonwatt_client.admin import decode_block, read_channel_config
 
 from commonwatt_network import channel as building
 from commonwatt_network.consortium.bundle import Bundle, BundleError, check_together
-from commonwatt_network.topology import Batch, TopologyError, valid_channel_name
+from commonwatt_network.topology import Batch, TopologyError, default_batch, valid_channel_name
 
 
 def consortium_block(
@@ -55,7 +55,7 @@ def consortium_block(
         for orderer in bundle.orderers
     ]
     root = building.channel_group(
-        building.raft_group(consenters, batch or Batch(), ordering),
+        building.raft_group(consenters, batch or default_batch("live"), ordering),
         building.application_group(application, endorsement),
         "V2_0",
     )
