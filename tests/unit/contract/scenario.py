@@ -16,9 +16,9 @@ from commonwatt_chaincode.shim.testing import Invocation
 from .community import Community, populated, registration
 
 
-async def every_transaction(named: set[str] | None = None) -> list[Invocation]:
-    """A day in both modes, with each transaction of the contract among the ones submitted, `named` on the way."""
-    done: list[Invocation] = []
+async def every_transaction() -> list[tuple[str, Invocation]]:
+    """A day in both modes, with each transaction of the contract among the ones submitted, by name."""
+    done: list[tuple[str, Invocation]] = []
     for clock, auction in (("simulated", "per_request"), ("live", "fixed_rounds")):
         community = await populated(clock, auction=auction, spill_policy="FEED_IN")
         for home in ("p1", "p2"):
@@ -26,9 +26,7 @@ async def every_transaction(named: set[str] | None = None) -> list[Invocation]:
         for who, name, arguments, at in _steps(community, simulated=clock == "simulated"):
             invocation = await community.submit(who, name, arguments, at)
             assert invocation.status == 200, (name, invocation.message)
-            done.append(invocation)
-            if named is not None:
-                named.add(name)
+            done.append((name, invocation))
     return done
 
 
@@ -102,4 +100,4 @@ def surroundings() -> str:
 
 if __name__ == "__main__":
     print(surroundings())
-    print("\n".join(lines(asyncio.run(every_transaction()))))
+    print("\n".join(lines([invocation for _, invocation in asyncio.run(every_transaction())])))

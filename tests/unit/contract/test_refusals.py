@@ -1,10 +1,8 @@
 """Wrong moments and wrong figures: refused with a stable code, nothing written (`test_bad_input` has the rest)."""
 
-from pathlib import Path
 from typing import Any
 
 import pytest
-from commonwatt_chaincode.contract import Code
 
 REQUEST = {"round": 1, "home": "h1", "energy_wh": 900, "interval_start": 0}
 OFFER = {"round": 1, "home": "p1", "energy_wh": 600, "price_uaud_per_kwh": 150_000}
@@ -120,8 +118,3 @@ async def test_the_grid_charges_no_battery_unless_the_community_wants_it(simulat
     await simulated.do("p1", "report_reading", reading | noon)
     midday = {"interval_start": noon["interval_end"], "interval_end": noon["interval_end"] + 3_600}
     assert await simulated.refused("p1", "report_reading", charging | midday) == "grid_charging_band"
-
-
-def test_every_code_is_documented() -> None:
-    page = (Path(__file__).resolve().parents[3] / "docs" / "contract.md").read_text()
-    assert [code.value for code in Code if f"`{code.value}`" not in page] == []
