@@ -5,22 +5,27 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import random
+import shutil
 import signal
 import sys
 from pathlib import Path
 
 import pytest
 from commonwatt_client import ClientError, Contract
+from commonwatt_network.embedded.blocks import header_hash
 from commonwatt_network.embedded.ledger import Ledger, LedgerDamaged
+from commonwatt_network.embedded.process import EmbeddedNetwork
 from commonwatt_network.testing import TestNetwork, run_embedded_network
 
-KILLS = 2
+KILLS = 3
+CHANNEL, WAL = "newtown", "ledger.sqlite-wal"
 
 
 async def _write_until_cut_off(
     kv: Contract, label: str, committed: list[str], reached: asyncio.Event
 ) -> None:
-    enough = len(committed) + 60
+    enough = len(committed) + random.randint(1, 30)
     for number in range(10_000):
         key = f"{label}-{number}"
         try:
@@ -33,7 +38,9 @@ async def _write_until_cut_off(
 
 
 async def test_a_killed_process_loses_nothing_that_it_reported(ledger: TestNetwork) -> None:
-    """The network of the fixture is stopped; a process of its own goes on with its folders, and is killed twice."""
+    """The network of the fixture is stopped; a process of its own goes on with its folders, and is killed again and
+    again, at moments that nobody chose.
+    """
     configuration = ledger.nodes.layout.configuration / "embedded" / "embedded.json"
     ready = ledger.nodes.layout.configuration / "embedded" / "ready.json"
     await ledger.network.stop()
@@ -60,6 +67,7 @@ async def test_a_killed_process_loses_nothing_that_it_reported(ledger: TestNetwo
                 ]
                 async with asyncio.timeout(30):
                     await reached.wait()
+                await asyncio.sleep(random.uniform(0, 0.02))
                 os.kill(process.pid, signal.SIGKILL)
                 await asyncio.wait_for(asyncio.gather(*writers), 60)
         finally:
@@ -77,19 +85,42 @@ async def test_a_killed_process_loses_nothing_that_it_reported(ledger: TestNetwo
     assert len(heights) == 1
 
 
-async def test_a_peer_whose_last_blocks_are_torn_off_fetches_them_again(tmp_path: Path) -> None:
-    async with run_embedded_network(tmp_path) as network:
-        directory = network.nodes.layout.ledgers / "peer0.grid" / "channels" / "newtown"
-        before = {path: path.read_bytes() for path in directory.iterdir()}
-        assert before
-    path = directory / "ledger.sqlite-wal"
-    kept = Ledger(directory / "ledger.sqlite")
-    height = kept.height
-    kept.close()
-    path.write_bytes(b"\x37\x7f\x06\x82 torn in the middle of a fram")
-    again = Ledger(directory / "ledger.sqlite")
-    assert again.height == height
-    again.close()
+async def test_a_peer_whose_last_blocks_are_torn_off_fetches_them_again(
+    ledger: TestNetwork, tmp_path: Path
+) -> None:
+    """What a power cut may leave of the peer's write-ahead log: every cut is a whole ledger of fewer blocks."""
+    directory = ledger.nodes.layout.ledgers / "peer0.grid" / "channels" / CHANNEL
+    whole = tmp_path / "whole"
+    shutil.copytree(directory, whole)  # as it lies there while the peer runs
+    other = ledger.peer("peer0.newtown").channels[CHANNEL].ledger
+    hashes = [b""] + [header_hash(other.block(number).header) for number in range(other.height)]
+    config = ledger.network.config
+    await ledger.network.stop()
+    size = (whole / WAL).stat().st_size
+    heights = []
+    for cut in (0, 17, size // 3, size // 2, size * 3 // 4, size - 5_000, size - 1):
+        torn = tmp_path / f"torn{cut}"
+        shutil.copytree(whole, torn)
+        os.truncate(torn / WAL, cut)
+        kept = Ledger(torn / "ledger.sqlite")
+        heights.append(kept.height)
+        assert kept.last_hash == hashes[kept.height]
+        kept.close()
+    assert heights == sorted(heights)
+    assert heights[0] < heights[-1] < len(hashes)
+
+    shutil.rmtree(directory)
+    shutil.copytree(whole, directory)
+    os.truncate(directory / WAL, size * 3 // 4)
+    again = EmbeddedNetwork(config)
+    await again.start()
+    try:
+        peer = next(peer for peer in again.peers if peer.config.name == "peer0.grid")
+        async with asyncio.timeout(10):
+            await peer.channels[CHANNEL].wait_for_height(len(hashes) - 1)
+        assert peer.channels[CHANNEL].ledger.last_hash == hashes[-1]
+    finally:
+        await again.stop()
 
 
 def test_a_file_that_is_no_ledger_is_refused(tmp_path: Path) -> None:
