@@ -1,11 +1,10 @@
-"""Writes `commonwatt_client/sync/admin.py` from the async administration: `python client/mirror_admin.py`.
+"""Writes the modules of `commonwatt_client/sync/admin` from the async administration: `python client/mirror_admin.py`.
 
 Each class and function there has the signature and the text of its async original and hands the call to it, in an
 event loop that runs in the background (`sync/_background.py`). A test holds the mirror to its source.
 """
 
 import ast
-import builtins
 import copy
 import re
 from pathlib import Path
@@ -17,19 +16,8 @@ MIRRORED = {
     "ordering": ("OrderingClient",),
     "config_update": ("sign_update", "assemble_update", "wait_for_config"),
 }
-HEADING = '''# Written by client/mirror_admin.py from commonwatt_client/admin; change the files there.
-"""Administration without `await`: the names, arguments, results and errors of `commonwatt_client.admin`.
-
-::
-
-    from commonwatt_client.sync.admin import PeerAdmin
-
-    with PeerAdmin("127.0.0.1:7051", identity=identity, signer=signer, tls_ca=tls_ca) as peer:
-        print(peer.get_chain_info("newtown").height)
-
-Everything else of `commonwatt_client.admin` (values, edits of a configuration, packages, checks) does no I/O and is
-used as it is.
-"""
+HEADING = '''# Written by client/mirror_admin.py from {source}; change that file.
+"""What `commonwatt_client.admin.{module}` does, without `await`."""
 '''
 CONTEXT = """
 def __enter__(self) -> Self:
@@ -40,42 +28,52 @@ def __exit__(self, *exc_info: object) -> None:
 """
 
 
-def written() -> str:
-    """The text of the sync module, not yet formatted."""
-    definitions: list[ast.stmt] = []
-    imports: dict[str, str] = {}
-    for module, names in MIRRORED.items():
-        tree = ast.parse((PACKAGE / "admin" / f"{module}.py").read_text(encoding="utf-8"))
-        imports |= _imports(tree)
-        imports |= {
-            node.name: f"from commonwatt_client.admin.{module} import {node.name}"
-            for node in tree.body
-            if isinstance(node, ast.ClassDef) and node.name not in names
-        }
-        imports |= {
-            target.id: f"from commonwatt_client.admin.{module} import {target.id}"
-            for node in tree.body
-            if isinstance(node, ast.Assign)
-            for target in node.targets
-            if isinstance(target, ast.Name)
-        }
-        found = {
-            node.name: node
-            for node in tree.body
-            if isinstance(node, ast.ClassDef | ast.AsyncFunctionDef) and node.name in names
-        }
-        for name in names:
-            node = found[name]
-            definitions.append(_class(node) if isinstance(node, ast.ClassDef) else _call(node, "admin"))
+def written(module: str) -> str:
+    """The text of a sync module, not yet formatted."""
+    source = PACKAGE / "admin" / f"{module}.py"
+    tree = ast.parse(source.read_text(encoding="utf-8"))
+    names = MIRRORED[module]
+    found = {
+        node.name: node
+        for node in tree.body
+        if isinstance(node, ast.ClassDef | ast.AsyncFunctionDef) and node.name in names
+    }
+    definitions = [
+        _class(node) if isinstance(node, ast.ClassDef) else _call(node, "admin")
+        for node in (found[name] for name in names)
+    ]
     body = "\n\n\n".join(ast.unparse(ast.fix_missing_locations(each)) for each in definitions)
     used = {node.id for each in definitions for node in ast.walk(each) if isinstance(node, ast.Name)}
-    needed = sorted({imports[name] for name in used if name in imports and name not in dir(builtins)})
-    ours = [
-        "from commonwatt_client import admin",
-        "from commonwatt_client.sync._background import awaited, iterate, made, run",
+    imports = {**_imports(tree), **_defined(tree, module)}
+    needed = sorted({imports[name] for name in used - set(names) if name in imports})
+    tools = [name for name in ("awaited", "iterate", "made", "run") if name in used]
+    return "\n".join(
+        [
+            HEADING.format(source=f"commonwatt_client/admin/{module}.py", module=module),
+            *needed,
+            "from commonwatt_client import admin",
+            f"from commonwatt_client.sync._background import {', '.join(tools)}",
+            "\n",
+            body,
+            "",
+        ]
+    )
+
+
+def _defined(tree: ast.Module, module: str) -> dict[str, str]:
+    """How to import what an async module defines itself."""
+    names = [
+        name
+        for node in tree.body
+        for name in (
+            [node.name]
+            if isinstance(node, ast.ClassDef)
+            else [each.id for each in node.targets if isinstance(each, ast.Name)]
+            if isinstance(node, ast.Assign)
+            else []
+        )
     ]
-    exported = ", ".join(f'"{name}"' for names in MIRRORED.values() for name in names)
-    return "\n".join([HEADING, *needed, *ours, "", f"__all__ = [{exported}]", "", "", body, ""])
+    return {name: f"from commonwatt_client.admin.{module} import {name}" for name in names}
 
 
 def _imports(tree: ast.Module) -> dict[str, str]:
@@ -161,8 +159,9 @@ def _text(docstring: str, indent: int) -> str:
 
 
 def main() -> None:
-    """Write the mirror."""
-    (PACKAGE / "sync" / "admin.py").write_text(written(), encoding="utf-8")
+    """Write every mirrored module."""
+    for module in MIRRORED:
+        (PACKAGE / "sync" / "admin" / f"{module}.py").write_text(written(module), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -13,8 +13,10 @@ from typing import Any
 
 import commonwatt_client
 import pytest
-from commonwatt_client import sync
+from commonwatt_client import admin, sync
 from commonwatt_client.profile import network_file_peers, network_file_user
+from commonwatt_client.sync import admin as sync_admin
+from commonwatt_network.deploy import peer_admin
 
 # Values and errors that calls give: they are shown where they are given.
 GIVEN = {
@@ -124,5 +126,64 @@ async def test_examples_of_the_sync_client_run(network: Any, monkeypatch: pytest
                     exec(compile(text, f"<sync.{name}>", "exec"), names | given)
             for text in docstring_examples(sync):
                 exec(compile(text, "<sync>", "exec"), {})
+
+    await asyncio.to_thread(script)
+
+
+# What administration is done with: edits that need certificates of one's own are shown in docs/administration.md.
+ADMINISTRATION = {
+    "ChaincodeDefinition",
+    "OrdererAdmin",
+    "OrderingClient",
+    "PeerAdmin",
+    "assemble_update",
+    "compute_update",
+    "decode_block",
+    "find_mistakes",
+    "orderers_that_signed",
+    "package_ccaas",
+    "parse_signature_policy",
+    "remove_organization",
+    "replace_consenter",
+    "set_anchor_peers",
+    "set_batch",
+    "set_capability",
+    "set_orderer_endpoints",
+    "sign_update",
+    "verify_block",
+    "verify_chain",
+    "wait_for_config",
+}
+
+
+async def test_examples_of_administration_run(network: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(network.path.parent.parent)
+    assert {name for name in admin.__all__ if docstring_examples(getattr(admin, name))} >= ADMINISTRATION
+    orderer = network.nodes.orderers[0]
+    folder = network.nodes.layout.user("newtown", "admin")
+    names = names_of_examples(commonwatt_client, network.path)
+    names |= {name: getattr(admin, name) for name in admin.__all__} | {
+        "Path": Path,
+        "identity": commonwatt_client.load_identity("NewtownMSP", folder / "certificate.pem"),
+        "signer": commonwatt_client.private_key_signer(folder / "private_key.pem"),
+        "peer_address": network.nodes.gateway_peer("newtown").address,
+        "orderer_address": orderer.address,
+        "orderer_admin_address": orderer.admin_address,
+    }
+    async with peer_admin(network.nodes, network.nodes.gateway_peer("newtown")) as peer:
+        current = await peer.fetch_config("newtown")
+        given = {"peer": peer, "update": admin.compute_update(current, admin.set_batch(current, timeout_s=9))}
+        for name in sorted(ADMINISTRATION):
+            for text in docstring_examples(getattr(admin, name)):
+                code = compile(text, f"<admin.{name}>", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+                outcome = eval(code, names | given)
+                if inspect.isawaitable(outcome):
+                    await outcome
+
+    def script() -> None:
+        blocking = names | {name: getattr(sync_admin, name) for name in sync_admin.__all__}
+        for kind in (sync_admin.PeerAdmin, sync_admin.OrdererAdmin, sync_admin.OrderingClient):
+            for text in docstring_examples(kind):
+                exec(compile(text, f"<sync.{kind.__name__}>", "exec"), dict(blocking))
 
     await asyncio.to_thread(script)

@@ -73,7 +73,13 @@ class Block:
 
 
 def decode_block(content: bytes) -> Block:
-    """Read a ``common.Block``. Raises UnexpectedAnswerError."""
+    """Read a ``common.Block``. Raises UnexpectedAnswerError.
+
+    ::
+
+        block = await peer.get_block_by_number("newtown", 0)
+        assert decode_block(block.serialized) == block
+    """
     block = parse(common_pb2.Block, content)
     metadata = [*block.metadata.metadata, *[b""] * (5 - len(block.metadata.metadata))]
     envelopes = tuple(block.data.data)

@@ -27,6 +27,11 @@ def compute_update(current: ChannelConfig, desired: ChannelConfig) -> bytes:
 
     Equal, as a message, to what Fabric's configtxlator computes. Raises AlreadyDoneError when they are the
     same.
+
+    ::
+
+        current = await peer.fetch_config("newtown")
+        update = compute_update(current, set_batch(current, timeout_s=0.3))
     """
     if current.channel != desired.channel:
         raise InvalidInputError(f"an update of {current.channel!r} cannot lead to {desired.channel!r}")
@@ -38,7 +43,13 @@ def compute_update(current: ChannelConfig, desired: ChannelConfig) -> bytes:
 
 
 async def sign_update(update: bytes, identity: Identity, signer: Signer) -> bytes:
-    """One organisation's ``common.ConfigSignature`` over a ``common.ConfigUpdate``."""
+    """One organisation's ``common.ConfigSignature`` over a ``common.ConfigUpdate``.
+
+    ::
+
+        signature = await sign_update(update, identity, signer)
+        print(signed_by(signature).mspid)
+    """
     parse(configtx_pb2.ConfigUpdate, update)
     signatory = Signatory(identity, signer)
     header = signatory.signature_header()
@@ -61,6 +72,11 @@ async def assemble_update(
 
     identity: who submits. Orderers count the signatures on the update alone, not the envelope's, so the
     submitter's is added to them unless it is there; a lone signer gives none in `signatures`.
+
+    ::
+
+        signature = await sign_update(update, identity, signer)  # and those of other organisations
+        envelope = await assemble_update(update, [signature], identity, signer)
     """
     channel = parse(configtx_pb2.ConfigUpdate, update).channel_id
     collected = list(signatures)
@@ -84,6 +100,10 @@ async def wait_for_config(
 
     Accepted updates are only ordered: another may come first, and then one's own is dropped without a word.
     So wait for the very change, not for a sequence alone, where others may be updating too.
+
+    ::
+
+        await wait_for_config(lambda: peer.fetch_config("newtown"), lambda config: config.batch_timeout_s < 60)
     """
     last: AdminError | None = None
     try:

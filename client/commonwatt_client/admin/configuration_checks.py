@@ -18,6 +18,10 @@ _FEWEST_BFT_CONSENTERS = 4
 def find_mistakes(config: ChannelConfig, now: datetime.datetime | None = None) -> tuple[str, ...]:
     """What is wrong with a configuration though nodes would join it, one sentence each; nothing for a sound
     one.
+
+    ::
+
+        assert find_mistakes(await peer.fetch_config("newtown")) == ()
     """
     return tuple(_mistakes(config, now or datetime.datetime.now(datetime.UTC)))
 

@@ -48,7 +48,12 @@ def add_organization(config: ChannelConfig, section: str, name: str, group: byte
 
 
 def remove_organization(config: ChannelConfig, section: str, name: str) -> ChannelConfig:
-    """Remove an organisation. Its consenters have to go first; the last organisation of a section stays."""
+    """Remove an organisation. Its consenters have to go first; the last organisation of a section stays.
+
+    ::
+
+        desired = remove_organization(await peer.fetch_config("newtown"), APPLICATION, "GridMSP")
+    """
 
     def edit(root: Any) -> None:
         organizations = _section(root, section).groups
@@ -73,7 +78,12 @@ def remove_organization(config: ChannelConfig, section: str, name: str) -> Chann
 
 
 def set_anchor_peers(config: ChannelConfig, organization: str, addresses: Iterable[str]) -> ChannelConfig:
-    """Name an organisation's anchor peers, as ``host:port``; none removes them all."""
+    """Name an organisation's anchor peers, as ``host:port``; none removes them all.
+
+    ::
+
+        desired = set_anchor_peers(await peer.fetch_config("newtown"), "NewtownMSP", ["peer.example:7051"])
+    """
     anchors = [
         peer_configuration_pb2.AnchorPeer(host=host, port=port) for host, port in map(_host_port, addresses)
     ]
@@ -86,7 +96,12 @@ def set_anchor_peers(config: ChannelConfig, organization: str, addresses: Iterab
 def set_orderer_endpoints(
     config: ChannelConfig, organization: str, addresses: Iterable[str]
 ) -> ChannelConfig:
-    """Set the addresses, ``host:port``, at which an organisation's orderers serve clients and peers."""
+    """Set the addresses, ``host:port``, at which an organisation's orderers serve clients and peers.
+
+    ::
+
+        desired = set_orderer_endpoints(await peer.fetch_config("newtown"), "OrdererMSP", ["orderer.example:7050"])
+    """
     listed = list(addresses)
     for address in listed:
         _host_port(address)
@@ -101,7 +116,12 @@ def set_orderer_endpoints(
 def set_batch(
     config: ChannelConfig, *, size: BatchSize | None = None, timeout_s: float | None = None
 ) -> ChannelConfig:
-    """Change when blocks are cut: by size, and after a wait in seconds (to the millisecond)."""
+    """Change when blocks are cut: by size, and after a wait in seconds (to the millisecond).
+
+    ::
+
+        desired = set_batch(await peer.fetch_config("newtown"), timeout_s=0.3)
+    """
 
     def edit(root: Any) -> None:
         group = _section(root, ORDERER)
@@ -127,6 +147,10 @@ def set_capability(config: ChannelConfig, section: str, name: str) -> ChannelCon
     """Require a capability level, such as ``V3_0``, of all nodes: in `CHANNEL`, `ORDERER` or `APPLICATION`.
 
     Nodes of a Fabric version that does not know it stop at this block: upgrade every one of them first.
+
+    ::
+
+        desired = set_capability(await peer.fetch_config("newtown"), CHANNEL, "V3_0")
     """
     if not re.fullmatch(r"V[0-9]+_[0-9]+(_[0-9]+)?", name):
         raise InvalidInputError(f"{name!r} is not a capability such as V2_5")
@@ -157,7 +181,14 @@ def remove_consenter(config: ChannelConfig, address: str) -> ChannelConfig:
 
 
 def replace_consenter(config: ChannelConfig, address: str, consenter: Consenter) -> ChannelConfig:
-    """Give one Raft consenter other TLS certificates (after a renewal with new keys) or another address."""
+    """Give one Raft consenter other TLS certificates (after a renewal with new keys) or another address.
+
+    ::
+
+        current = await peer.fetch_config("newtown")
+        renewed = current.consenters[0]  # with the new certificate
+        desired = replace_consenter(current, renewed.address, renewed)
+    """
     _check_consenter(config, consenter)
     if address not in {present.address for present in config.consenters}:
         raise NotFoundError(f"{address} is not a consenter of {config.channel!r}")

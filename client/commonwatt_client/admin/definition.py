@@ -63,6 +63,11 @@ class ChaincodeDefinition:
 
     sequence: 1 for the first definition of this name on the channel, one more for each change.
     endorsement_policy: a channel policy's path, or a signature policy as text.
+
+    ::
+
+        definition = ChaincodeDefinition("market", "1.0", endorsement_policy="OR('NewtownMSP.peer', 'GridMSP.peer')")
+        print((await peer.check_commit_readiness("newtown", definition.next(version="99.0"))).missing)
     """
 
     name: str

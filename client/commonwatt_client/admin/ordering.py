@@ -25,6 +25,18 @@ class OrderingClient:
     """One orderer, asked as one identity (a member of the channels concerned).
 
     Arguments as of `PeerAdmin`.
+
+    ::
+
+        folder = Path(".commonwatt/organizations/orderers")
+        async with OrderingClient(
+            orderer_address,
+            identity=load_identity("OrdererMSP", folder / "users/admin/certificate.pem"),
+            signer=private_key_signer(folder / "users/admin/private_key.pem"),
+            tls_ca=(folder / "tlsca/ca.crt").read_bytes(),
+            server_name="orderer0",
+        ) as ordering:
+            print((await ordering.get_block("newtown", "newest")).number)
     """
 
     def __init__(

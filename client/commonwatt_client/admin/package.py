@@ -94,6 +94,11 @@ def package_ccaas(
 
     metadata_files: files below ``META-INF/`` by path (CouchDB indexes), for example
     ``{"META-INF/statedb/couchdb/indexes/trade.json": ...}``.
+
+    ::
+
+        package = package_ccaas("market_1.0", ChaincodeConnection("127.0.0.1:9999"))
+        print(package.package_id)  # await peer.install_chaincode(package) makes it known to a peer
     """
     if not _LABEL.fullmatch(label):
         raise InvalidInputError(

@@ -55,6 +55,19 @@ class OrdererAdmin:
     admin_address: ``host:port`` of the orderer's Admin listener.
     tls_ca, client_certificate, client_key: PEM, as bytes. server_name: the name the orderer's certificate
     is checked against, where it differs from the address.
+
+    ::
+
+        folder = Path(".commonwatt/organizations/orderers")
+        tls = folder / "users/admin/tls"
+        async with OrdererAdmin(
+            orderer_admin_address,
+            tls_ca=(folder / "tlsca/ca.crt").read_bytes(),
+            client_certificate=(tls / "server.crt").read_bytes(),
+            client_key=(tls / "server.key").read_bytes(),
+            server_name="orderer0",
+        ) as orderer:
+            print(await orderer.list_channels())
     """
 
     def __init__(

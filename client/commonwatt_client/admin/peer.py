@@ -61,6 +61,17 @@ class PeerAdmin:
     address: ``host:port`` of the peer's gRPC service. tls_ca: PEM of the CA of its TLS certificate;
     server_name: the name that certificate is checked against, where it differs from the address;
     client_certificate, client_key: PEM, for peers that demand mutual TLS. timeout_s bounds every call.
+
+    ::
+
+        folder = Path(".commonwatt/organizations/newtown")
+        admin = load_identity("NewtownMSP", folder / "users/admin/certificate.pem")
+        key = private_key_signer(folder / "users/admin/private_key.pem")
+        authority = (folder / "tlsca/ca.crt").read_bytes()
+        async with PeerAdmin(
+            peer_address, identity=admin, signer=key, tls_ca=authority, server_name="peer0.newtown"
+        ) as peer:
+            print((await peer.get_chain_info("newtown")).height)
     """
 
     def __init__(

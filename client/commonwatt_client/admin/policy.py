@@ -65,7 +65,12 @@ SignaturePolicy = Principal | OutOf
 
 
 def parse_signature_policy(text: str) -> SignaturePolicy:
-    """Read a signature policy. Raises InvalidInputError, which points at the place."""
+    """Read a signature policy. Raises InvalidInputError, which points at the place.
+
+    ::
+
+        print(parse_signature_policy("AND('NewtownMSP.peer', OR('GridMSP.peer', 'GridMSP.admin'))"))
+    """
     tokens = _Tokens(text)
     policy = _parse_rule(tokens, depth=0)
     if isinstance(policy, Principal):

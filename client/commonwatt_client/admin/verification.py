@@ -71,7 +71,13 @@ class Authorities:
 
 
 def verify_chain(blocks: Iterable[Block]) -> list[Flaw]:
-    """Check that blocks follow each other: numbers, previous hashes, and each one's data hash."""
+    """Check that blocks follow each other: numbers, previous hashes, and each one's data hash.
+
+    ::
+
+        blocks = [block async for block in peer.blocks("newtown", 0, 2)]
+        assert verify_chain(blocks) == []
+    """
     flaws = []
     before: Block | None = None
     for block in blocks:
@@ -91,6 +97,11 @@ def orderers_that_signed(block: Block, config: ChannelConfig) -> tuple[Creator, 
     """The orderers whose signature on the block is good and whose certificate the channel knows.
 
     config: the configuration in force for this block. Block 0 carries no signature.
+
+    ::
+
+        config = await peer.fetch_config("newtown")
+        assert orderers_that_signed(await peer.get_block_by_number("newtown", 1), config)
     """
     authorities = Authorities.of(config)
     header = block_header_bytes(block.number, block.previous_hash, block.data_hash)
@@ -135,7 +146,13 @@ def verify_transaction(transaction: Transaction, authorities: Authorities) -> li
 
 
 def verify_block(block: Block, authorities: Authorities) -> list[Flaw]:
-    """Check every endorsed transaction of a block that counts as valid."""
+    """Check every endorsed transaction of a block that counts as valid.
+
+    ::
+
+        authorities = Authorities.of(await peer.fetch_config("newtown"))
+        assert verify_block(await peer.get_block_by_number("newtown", 1), authorities) == []
+    """
     return [
         Flaw(block.number, transaction.transaction_id, reason)
         for transaction in block.transactions

@@ -204,7 +204,10 @@ def test_every_public_name_is_documented(package: object) -> None:
     undocumented = [
         f"{name}.{member}"
         for name in package.__all__  # type: ignore[attr-defined]
-        for member, value in [("", getattr(package, name)), *getattr(getattr(package, name), "__dict__", {}).items()]
+        for member, value in [
+            ("", getattr(package, name)),
+            *getattr(getattr(package, name), "__dict__", {}).items(),
+        ]
         if (
             not member.startswith("_")
             and (callable(value) or isinstance(value, property))

@@ -32,12 +32,16 @@ def test_mirror_is_up_to_date(module: str, tmp_path: Path) -> None:
     assert current == written.read_text(), "run: python client/mirror_sync.py && ruff format client"
 
 
-def test_administration_is_up_to_date(tmp_path: Path) -> None:
-    written = tmp_path / "admin.py"
-    written.write_text(load_mirror("mirror_admin").written())
+ADMIN_MIRROR = load_mirror("mirror_admin")
+
+
+@pytest.mark.parametrize("module", ADMIN_MIRROR.MIRRORED)
+def test_administration_is_up_to_date(module: str, tmp_path: Path) -> None:
+    written = tmp_path / f"{module}.py"
+    written.write_text(ADMIN_MIRROR.written(module))
     ruff("check", "--fix", "--exit-zero", written)
     ruff("format", written)
-    current = (CLIENT / "commonwatt_client" / "sync" / "admin.py").read_text()
+    current = (CLIENT / "commonwatt_client" / "sync" / "admin" / f"{module}.py").read_text()
     advice = "run: python client/mirror_admin.py && ruff check --fix client; ruff format client"
     assert current == written.read_text(), advice
 

@@ -1,18 +1,7 @@
-# Written by client/mirror_admin.py from commonwatt_client/admin; change the files there.
-"""Administration without `await`: the names, arguments, results and errors of `commonwatt_client.admin`.
+# Written by client/mirror_admin.py from commonwatt_client/admin/peer.py; change that file.
+"""What `commonwatt_client.admin.peer` does, without `await`."""
 
-::
-
-    from commonwatt_client.sync.admin import PeerAdmin
-
-    with PeerAdmin("127.0.0.1:7051", identity=identity, signer=signer, tls_ca=tls_ca) as peer:
-        print(peer.get_chain_info("newtown").height)
-
-Everything else of `commonwatt_client.admin` (values, edits of a configuration, packages, checks) does no I/O and is
-used as it is.
-"""
-
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from typing import Self
 
 from commonwatt_client import admin
@@ -27,14 +16,12 @@ from commonwatt_client.admin.definition import (
 )
 from commonwatt_client.admin.discovery import DiscoveredConfig, DiscoveredPeer, Endorsers
 from commonwatt_client.admin.package import ChaincodePackage
-from commonwatt_client.admin.participation import ChannelInfo, Position
+from commonwatt_client.admin.participation import Position
 from commonwatt_client.admin.peer import ChainInfo
 from commonwatt_client.admin.transactions import Transaction
 from commonwatt_client.identity import Identity
 from commonwatt_client.signers import Signer
-from commonwatt_client.sync._background import awaited, iterate, made, run
-
-__all__ = ["OrdererAdmin", "OrderingClient", "PeerAdmin", "assemble_update", "sign_update", "wait_for_config"]
+from commonwatt_client.sync._background import iterate, made, run
 
 
 class PeerAdmin:
@@ -43,6 +30,17 @@ class PeerAdmin:
     address: ``host:port`` of the peer's gRPC service. tls_ca: PEM of the CA of its TLS certificate;
     server_name: the name that certificate is checked against, where it differs from the address;
     client_certificate, client_key: PEM, for peers that demand mutual TLS. timeout_s bounds every call.
+
+    ::
+
+        folder = Path(".commonwatt/organizations/newtown")
+        admin = load_identity("NewtownMSP", folder / "users/admin/certificate.pem")
+        key = private_key_signer(folder / "users/admin/private_key.pem")
+        authority = (folder / "tlsca/ca.crt").read_bytes()
+        with PeerAdmin(
+            peer_address, identity=admin, signer=key, tls_ca=authority, server_name="peer0.newtown"
+        ) as peer:
+            print((peer.get_chain_info("newtown")).height)
     """
 
     def __init__(
@@ -217,181 +215,3 @@ class PeerAdmin:
     def query_committed_chaincode_definitions(self, channel: str) -> tuple[CommittedDefinition, ...]:
         """Every definition in force on a channel."""
         return run(self._admin.query_committed_chaincode_definitions(channel))
-
-
-class OrdererAdmin:
-    """One orderer's administration port.
-
-    admin_address: ``host:port`` of the orderer's Admin listener.
-    tls_ca, client_certificate, client_key: PEM, as bytes. server_name: the name the orderer's certificate
-    is checked against, where it differs from the address.
-    """
-
-    def __init__(
-        self,
-        admin_address: str,
-        *,
-        tls_ca: bytes,
-        client_certificate: bytes,
-        client_key: bytes,
-        server_name: str | None = None,
-        timeout_s: float = 30.0,
-    ) -> None:
-        self.address = admin_address
-        self._admin = made(
-            lambda: admin.OrdererAdmin(
-                admin_address,
-                tls_ca=tls_ca,
-                client_certificate=client_certificate,
-                client_key=client_key,
-                server_name=server_name,
-                timeout_s=timeout_s,
-            )
-        )
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Nothing stays open between calls; this is here so that it is used as a `PeerAdmin` is."""
-        run(self._admin.close())
-
-    def join_channel(self, block: bytes, *, as_follower: bool = False) -> ChannelInfo:
-        """Join a channel with its genesis block, or a later configuration block (to come back, or come late).
-
-        An orderer that is not among the block's consenters joins as a mere follower and says 201 all the
-        same: unless `as_follower`, the channel is then removed again and NotAConsenterError raised. Raises
-        ChannelExistsError when it has joined before, RefusedError for a block it does not accept.
-        """
-        return run(self._admin.join_channel(block, as_follower=as_follower))
-
-    def list_channels(self) -> tuple[str, ...]:
-        """The names of the channels this orderer has joined, sorted."""
-        return run(self._admin.list_channels())
-
-    def get_channel(self, channel: str) -> ChannelInfo:
-        """This orderer's view of one channel. Raises ChannelNotFoundError."""
-        return run(self._admin.get_channel(channel))
-
-    def remove_channel(self, channel: str) -> None:
-        """Take the orderer off a channel and delete its blocks; returns when its list no longer shows the
-        channel.
-
-        Raises ChannelNotFoundError, or TimedOutError when the orderer is still at it after `timeout_s`.
-        """
-        run(self._admin.remove_channel(channel))
-
-    def get_block(self, channel: str, position: Position) -> Block:
-        """A block of the channel: "newest", "oldest", the current "config", or by number (Fabric 3.1 and
-        later).
-        """
-        return run(self._admin.get_block(channel, position))
-
-    def fetch_config(self, channel: str) -> ChannelConfig:
-        """The channel configuration in force, as this orderer has it (Fabric 3.1 and later)."""
-        return run(self._admin.fetch_config(channel))
-
-    def update_channel(self, envelope: bytes) -> ChannelInfo:
-        """Submit a signed configuration update (``common.Envelope``) (Fabric 3.1 and later).
-
-        Accepted means ordered, not in force: wait for the configuration's sequence. Raises RefusedError
-        with the policy that is not satisfied.
-        """
-        return run(self._admin.update_channel(envelope))
-
-
-class OrderingClient:
-    """One orderer, asked as one identity (a member of the channels concerned).
-
-    Arguments as of `PeerAdmin`.
-    """
-
-    def __init__(
-        self,
-        address: str,
-        *,
-        identity: Identity,
-        signer: Signer,
-        tls_ca: bytes,
-        server_name: str | None = None,
-        client_certificate: bytes | None = None,
-        client_key: bytes | None = None,
-        timeout_s: float = 30.0,
-    ) -> None:
-        self.address = address
-        self._admin = made(
-            lambda: admin.OrderingClient(
-                address,
-                identity=identity,
-                signer=signer,
-                tls_ca=tls_ca,
-                server_name=server_name,
-                client_certificate=client_certificate,
-                client_key=client_key,
-                timeout_s=timeout_s,
-            )
-        )
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Close the connection."""
-        run(self._admin.close())
-
-    def broadcast(self, envelope: bytes) -> None:
-        """Hand over a signed ``common.Envelope`` for ordering.
-
-        Success means accepted, not committed; for a configuration update, wait for its sequence. Raises
-        NotReadyError while there is no leader, RefusedError with the orderer's reason.
-        """
-        run(self._admin.broadcast(envelope))
-
-    def get_block(self, channel: str, position: Position) -> Block:
-        """A block of the channel: "newest", "oldest", the current "config", or by number."""
-        return run(self._admin.get_block(channel, position))
-
-    def fetch_config_block(self, channel: str) -> Block:
-        """The block that holds the channel configuration in force."""
-        return run(self._admin.fetch_config_block(channel))
-
-    def fetch_config(self, channel: str) -> ChannelConfig:
-        """The channel configuration in force, as this orderer has it."""
-        return run(self._admin.fetch_config(channel))
-
-    def blocks(self, channel: str, start: Position = 0, stop: Position | None = None) -> Iterator[Block]:
-        """The channel's blocks from `start` to `stop`, both included; without `stop`, as they come, for
-        ever.
-        """
-        return iterate(lambda: self._admin.blocks(channel, start, stop))
-
-
-def sign_update(update: bytes, identity: Identity, signer: Signer) -> bytes:
-    """One organisation's ``common.ConfigSignature`` over a ``common.ConfigUpdate``."""
-    return run(admin.sign_update(update, identity, signer))
-
-
-def assemble_update(update: bytes, signatures: Iterable[bytes], identity: Identity, signer: Signer) -> bytes:
-    """The signed ``common.Envelope`` to submit, by Broadcast or over REST.
-
-    identity: who submits. Orderers count the signatures on the update alone, not the envelope's, so the
-    submitter's is added to them unless it is there; a lone signer gives none in `signatures`.
-    """
-    return run(admin.assemble_update(update, signatures, identity, signer))
-
-
-def wait_for_config(
-    fetch: Callable[[], ChannelConfig], reached: Callable[[ChannelConfig], bool], *, timeout_s: float = 30.0
-) -> ChannelConfig:
-    """Ask for the configuration until it is as wanted, for example ``lambda config: config.sequence > 3``.
-
-    Accepted updates are only ordered: another may come first, and then one's own is dropped without a word.
-    So wait for the very change, not for a sequence alone, where others may be updating too.
-    """
-    return run(admin.wait_for_config(awaited(fetch), reached, timeout_s=timeout_s))
