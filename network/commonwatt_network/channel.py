@@ -125,14 +125,7 @@ def hosts_of(certificate: x509.Certificate) -> list[str]:
 
 def _orderer_group(nodes: Nodes, batch: Batch) -> Any:
     topology = nodes.topology
-    groups = {
-        topology.mspid(name): orderer_organization_group(
-            topology.mspid(name),
-            _msp(nodes, name),
-            [orderer.address for orderer in nodes.orderers if orderer.organization == name],
-        )
-        for name in topology.orderers.organizations
-    }
+    groups = {topology.mspid(name): orderer_entry(nodes, name) for name in topology.orderers.organizations}
     if topology.orderers.consensus == "raft":
         certificates = ((node.directory / "tls" / "server.crt").read_bytes() for node in nodes.orderers)
         consenters = [
@@ -212,6 +205,13 @@ def member_entry(nodes: Nodes, organization: str) -> Any:
     anchor = nodes.gateway_peer(organization)
     mspid = nodes.topology.mspid(organization)
     return member_group(mspid, _msp(nodes, organization), [(anchor.host, anchor.port)])
+
+
+def orderer_entry(nodes: Nodes, organization: str) -> Any:
+    """An orderer organisation of the topology as a channel's configuration has it, with all its orderers."""
+    mspid = nodes.topology.mspid(organization)
+    endpoints = [orderer.address for orderer in nodes.orderers if orderer.organization == organization]
+    return orderer_organization_group(mspid, _msp(nodes, organization), endpoints)
 
 
 def _bft_consenters(orderers: Sequence[Orderer]) -> list[Any]:

@@ -308,6 +308,16 @@ class TestRealFabric:
         assert [each.address for each in config.consenters] == [fabric.nodes.orderers[0].address]
         assert config.orderer_organizations["OrdererMSP"].orderer_endpoints == (config.consenters[0].address,)
 
+    async def test_takes_in_another_orderer_organisation(self, fabric: Running) -> None:
+        content = fabric.topology.model_dump(mode="json")
+        content["orderers"]["organizations"]["carriers"] = {"nodes": 2}
+        words = await fabric.become(Topology.model_validate(content))
+        assert words[0].startswith("add the first orderer of carriers to channels newtown and glebe")
+        async with ordering_client(fabric.nodes, fabric.nodes.orderers[2]) as client:
+            config = await client.fetch_config("glebe")
+        assert len(config.orderer_organizations["CarriersMSP"].orderer_endpoints) == 2
+        assert len(config.consenters) == 3
+
     def test_starts_again_as_it_was_changed(self, fabric: Running) -> None:
         down(fabric.directory)
         asyncio.run(up(fabric.directory, fabric.topology, None, silent))

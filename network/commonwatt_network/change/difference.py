@@ -142,16 +142,17 @@ def _orderers(at: Topology, wanted: Topology) -> Iterator[Step]:
     """All that come, then all that go; at any moment one consenter."""
     for growing in (True, False):
         for name, new in wanted.orderers.organizations.items():
-            nodes = at.orderers.organizations[name].nodes
+            known = at.orderers.organizations.get(name)
+            nodes = known.nodes if known else 0
             numbers = range(nodes, new.nodes) if growing else range(nodes, new.nodes, -1)
             for number in numbers:
                 count = number + 1 if growing else number - 1
-                updated = _with(at.orderers.organizations[name], nodes=count)
-                at = _with_organization(at, "orderers", name, updated)
+                at = _with_organization(at, "orderers", name, _with(known or new, nodes=count))
                 total = sum(entry.nodes for entry in at.orderers.organizations.values())
                 where = f"{_channels(list(at.channels))}: {_count(total, 'consenter')} then"
                 if growing:
-                    yield AddOrderer(f"add an orderer of {name} to {where}", at, name)
+                    which = "the first orderer" if not number else "an orderer"
+                    yield AddOrderer(f"add {which} of {name} to {where}", at, name)
                 else:
                     yield RemoveOrderer(f"take the last orderer of {name} off {where}", at, name)
 

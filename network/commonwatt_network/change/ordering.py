@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from commonwatt_client.admin import (
+    ORDERER,
     BatchSize,
     ChannelConfig,
     ChannelExistsError,
     ChannelNotFoundError,
     Consenter,
     add_consenter,
+    add_organization,
     remove_consenter,
     set_batch,
     set_orderer_endpoints,
@@ -18,6 +20,7 @@ from commonwatt_network import readiness
 from commonwatt_network.change.configuration import change_configuration, fetch_config_block
 from commonwatt_network.change.site import Site, describe, restart_embedded, start, stop_nodes
 from commonwatt_network.change.steps import AddOrderer, ChangeBatch, RemoveOrderer
+from commonwatt_network.channel import orderer_entry
 from commonwatt_network.deploy import orderer_admin
 from commonwatt_network.identity import ensure_identities
 from commonwatt_network.nodes import Nodes, Orderer
@@ -37,13 +40,17 @@ async def add_orderer(site: Site, step: AddOrderer) -> None:
     ensure_identities(site.nodes)
     await start(site)
     consenter = consenter_of(orderer)
+    mspid = site.nodes.topology.mspid(step.organization)
+    entry = orderer_entry(site.nodes, step.organization).SerializeToString(deterministic=True)
     for channel in site.nodes.topology.channels:
 
         def with_orderer(config: ChannelConfig) -> ChannelConfig:
+            if mspid not in config.orderer_organizations:
+                config = add_organization(config, ORDERER, mspid, entry)
             known = {each.address for each in config.consenters}
             return config if orderer.address in known else add_consenter(config, consenter)
 
-        await change_configuration(site.before, channel, with_orderer, orderer_signers(site.nodes))
+        await change_configuration(site.before, channel, with_orderer, orderer_signers(site.before))
         await _join(site, orderer, channel)
         await _tell_endpoints(site, step.organization, channel)
     if site.fabric:

@@ -48,7 +48,7 @@ def place(before: Nodes, topology: Topology, layout: Layout, moving: Collection[
 
 
 def _orderer_names(old: Placement, organization: str, count: int) -> tuple[str, ...]:
-    own = old.orderers[organization][:count]
+    own = old.orderers.get(organization, ())[:count]
     used = {name for names in old.orderers.values() for name in names}
     number = len(used)
     while len(own) < count:

@@ -103,7 +103,10 @@ def _orderers(running: Topology, wanted: Topology) -> Iterator[str]:
         return
     for name in [*new.organizations, *old.organizations]:
         if name not in old.organizations:
-            yield f"orderer organisation {name} is new: the orderers that run do not know its TLS authority"
+            if old.consensus == "bft":
+                yield f"orderer organisation {name} is new: only Raft's orderers can come and go"
+            elif name in running.organizations:
+                yield f"{name} is an organisation already; give the one that orders another name"
         elif name not in new.organizations:
             yield f"orderer organisation {name} cannot go: blocks in the ledgers carry its signatures"
         elif wanted.mspid(name) != running.mspid(name):

@@ -104,6 +104,13 @@ COMMUNITY = {
                 "retailer joins channel newtown",
             ],
         ),
+        (
+            {"orderers__organizations__carriers": {"nodes": 2}},
+            [
+                "add the first orderer of carriers to channel newtown: 4 consenters then",
+                "add an orderer of carriers to channel newtown: 5 consenters then",
+            ],
+        ),
     ],
 )  # fmt: skip
 def test_says_the_difference_in_words(running: Topology, changes: dict[str, Any], words: list[str]) -> None:
@@ -135,7 +142,6 @@ def test_says_the_difference_in_words(running: Topology, changes: dict[str, Any]
             {**COMMUNITY, "channels__newtown": None, "organizations__newtown": None},
             "organisation newtown cannot go: its 2 homes have accounts",
         ),
-        ({"orderers__organizations__more": {"nodes": 2}}, "orderer organisation more is new"),
     ],
 )  # fmt: skip
 def test_refuses_with_the_reason(running: Topology, changes: dict[str, Any], reason: str) -> None:
