@@ -243,7 +243,11 @@ def test_the_others_go_on_without_a_host_that_is_cut_off_and_it_catches_up(conso
 
 def test_a_lost_host_comes_back_on_a_new_one_from_its_backup(consortium: Consortium) -> None:
     (consortium.folder / "glebe" / "passphrase.txt").write_text("correct horse battery staple\n")
-    before = consortium.run("glebe", "commonwatt org evaluate newtown list_trades")
+    over, day = CLOCK + 1_999_000, CLOCK // 86_400
+    consortium.run("newtown", f"commonwatt org submit newtown advance_clock '{{\"at\": {over}}}'")
+    consortium.run("newtown", f"commonwatt org submit newtown settle_day '{{\"day\": {day}}}'")
+    before = _accounts(consortium, "glebe", day)
+    assert json.loads(before["bill"])["revenue_naud"] == 150_000_000
     with Trading(consortium, "newtown", CLOCK + 2_000_000) as trading:
         consortium.follow(_blocks("sh", "backup"))
         trading.wait_for_more(3)  # which the backup does not know
@@ -262,7 +266,7 @@ def test_a_lost_host_comes_back_on_a_new_one_from_its_backup(consortium: Consort
         committed, pause_s = trading.end()
     consortium.wait_for("new-glebe", committed)
     back_s = time.monotonic() - began
-    assert consortium.run("new-glebe", "commonwatt org evaluate newtown list_trades") == before
+    assert _accounts(consortium, "new-glebe", day) == before
     consortium.run("new-glebe", "commonwatt org submit newtown get_parameters")
     print(
         f"\na host lost: level on a new one {back_s:.1f} s after its backup was there; {len(committed)} transactions "
@@ -297,6 +301,15 @@ def test_a_community_joins_later_signed_for_on_each_host(consortium: Consortium)
         f"\na community that joins later, with a channel of its own: {seconds:.1f} s, {spent:.1f} s of processor time; "
         f"{len(committed)} transactions committed meanwhile, longest pause {pause_s:.1f} s"
     )
+
+
+def _accounts(consortium: Consortium, host: str, day: int) -> dict[str, str]:
+    """The trades and glebe's house 7's bill, to the byte, as glebe's own peer tells them on `host`."""
+    bill = json.dumps({"home": "glebe-7", "day": day})
+    return {
+        "trades": consortium.run(host, "commonwatt org evaluate newtown list_trades"),
+        "bill": consortium.run(host, f"commonwatt org evaluate newtown get_bill '{bill}' --user house7"),
+    }
 
 
 def _blocks(kind: str, step: str | None = None) -> list[re.Match[str]]:
