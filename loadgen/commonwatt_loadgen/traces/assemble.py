@@ -6,10 +6,12 @@ day's values; a repeated day keeps the first row; a home that does not cover the
 PV made nothing, is left out.
 """
 
+from array import array
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
+from functools import lru_cache
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -26,6 +28,7 @@ _MISSING = -1
 Slots = npt.NDArray[np.float64]
 
 
+@lru_cache(maxsize=4096)
 def skipped_slots(day: date) -> range:
     """The half hours of a local day that daylight saving leaves out, if it begins that day."""
     midnight = datetime(day.year, day.month, day.day, tzinfo=LOCAL_TIME)
@@ -38,10 +41,26 @@ def skipped_slots(day: date) -> range:
 
 @dataclass
 class _Register:
-    """One stream of metered energy of one home, by day."""
+    """One stream of metered energy of one home: its days packed one after the other, as they came.
 
-    days: dict[date, npt.NDArray[np.int32]] = field(default_factory=dict)
-    lines: dict[date, int] = field(default_factory=dict)
+    A file may hold millions of days, so a day takes little more than its 48 half hours of four bytes.
+    """
+
+    places: dict[date, int] = field(default_factory=dict)
+    lines: "array[int]" = field(default_factory=lambda: array("q"))
+    packed: bytearray = field(default_factory=bytearray)
+
+    def add(self, day: date, milli: npt.NDArray[np.int32], line: int) -> None:
+        self.places[day] = len(self.lines)
+        self.lines.append(line)
+        self.packed += milli.tobytes()
+
+    def line_of(self, day: date) -> int:
+        return self.lines[self.places[day]]
+
+    def table(self) -> npt.NDArray[np.int32]:
+        """Days x 48 half hours in mWh, in the order of the file."""
+        return np.frombuffer(self.packed, dtype=np.int32).reshape(-1, SLOTS_PER_DAY)
 
 
 class Assembly:
@@ -63,14 +82,16 @@ class Assembly:
     def add_day(self, home: str, register: str, day: date, kwh: Slots, line: int) -> None:
         """Add one day of 48 half hours in kWh (NaN where missing) found at `line`."""
         held = self._registers.setdefault((home, register), _Register())
-        if day in held.days:
-            first = held.lines[day]
+        if day in held.places:
+            first = held.line_of(day)
             self.report(
                 line, "duplicated_day", f"{home} {register} {day} again (first on line {first})", "first kept"
             )
             return
-        held.days[day] = self._checked(home, register, day, kwh, line)
-        held.lines[day] = line
+        if kwh.min() >= 0 and kwh.max() <= ABSURD_KWH:  # neither where anything is missing
+            held.add(day, np.rint(kwh * 1_000_000).astype(np.int32), line)
+        else:
+            held.add(day, self._checked(home, register, day, kwh, line), line)
 
     def set_capacity(self, home: str, capacity_w: int) -> None:
         """State the size of a home's PV system; without it generation is taken as it is."""
@@ -108,7 +129,7 @@ class Assembly:
         first, last = self._usual_days()
         usage: dict[str, HalfHourly] = {}
         generation: dict[str, HalfHourly] = {}
-        for home in dict.fromkeys(name for name, _ in self._registers):
+        for home in list(dict.fromkeys(name for name, _ in self._registers)):
             slots = self._filled(home, "general", first, last)
             if slots is not None:
                 controlled = self._filled(home, "controlled", first, last)
@@ -133,29 +154,28 @@ class Assembly:
         """First and last day that most registers cover."""
         if not self._registers:
             raise TraceError(self.path, 0, "holds no readings")
-        spans = Counter((min(held.days), max(held.days)) for held in self._registers.values())
+        spans = Counter((min(held.places), max(held.places)) for held in self._registers.values())
         return min(spans.items(), key=lambda item: (-item[1], item[0]))[0]
 
     def _filled(self, home: str, register: str, first: date, last: date) -> npt.NDArray[np.int64] | None:
-        held = self._registers.get((home, register))
+        held = self._registers.pop((home, register), None)  # its memory is wanted for the trace
         if held is None:
             return None
-        if min(held.days) > first or max(held.days) < last:
-            line = held.lines[min(held.days)]
+        if min(held.places) > first or max(held.places) < last:
+            line = held.line_of(min(held.places))
             self.report(
                 line, "incomplete_home", f"{home} {register} does not cover {first} to {last}", "left out"
             )
             return None
-        rows = []
-        for day in (first + timedelta(days=n) for n in range((last - first).days + 1)):
-            row = held.days.get(day)
-            if row is None:
-                self.report(
-                    0, "missing_day", f"{home} {register} {day} is missing", "taken from the nearest day"
-                )
-                row = np.full(SLOTS_PER_DAY, _MISSING, dtype=np.int32)
-            rows.append(row)
-        return self._fill(np.stack(rows))
+        days = [first + timedelta(days=n) for n in range((last - first).days + 1)]
+        places = np.array([held.places.get(day, _MISSING) for day in days])
+        rows = held.table()[places]
+        for number in np.nonzero(places == _MISSING)[0]:
+            self.report(
+                0, "missing_day", f"{home} {register} {days[number]} is missing", "taken from the nearest day"
+            )
+            rows[number] = _MISSING
+        return self._fill(rows)
 
     @staticmethod
     def _fill(table: npt.NDArray[np.int32]) -> npt.NDArray[np.int64]:
@@ -167,6 +187,18 @@ class Assembly:
             donors = (column[near] for near in _nearest(int(day), len(column)) if column[near] >= 0)
             table[day, slot] = next(donors, 0)
         return table.reshape(-1).astype(np.int64)
+
+
+def numbers(texts: Sequence[str]) -> Slots:
+    """Numbers of a row, NaN where a field is empty.
+
+    Raises:
+        ValueError: a field is no number.
+    """
+    try:
+        return np.array([*map(float, texts)])
+    except ValueError:
+        return np.array([float(text) if text.strip() else np.nan for text in texts])
 
 
 def _nearest(day: int, count: int) -> Iterator[int]:

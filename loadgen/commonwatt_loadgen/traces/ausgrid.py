@@ -8,12 +8,13 @@ same date. GC is general consumption, CL controlled load, GG gross generation, a
 import csv
 from collections.abc import Iterator
 from datetime import date, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import TextIO
 
 import numpy as np
 
-from commonwatt_loadgen.traces.assemble import Assembly
+from commonwatt_loadgen.traces.assemble import Assembly, numbers
 from commonwatt_loadgen.traces.checks import TraceError
 from commonwatt_loadgen.traces.sources import SLOTS_PER_DAY
 
@@ -91,7 +92,7 @@ def _add_row(assembly: Assembly, line: int, fields: list[str]) -> None:
         )
     values = fields[5 : 5 + SLOTS_PER_DAY]
     try:
-        kwh = np.array([float(text) if text.strip() else np.nan for text in values])
+        kwh = numbers(values)
         capacity_w = round(float(capacity or 0) * 1000)
     except ValueError as error:
         raise TraceError(assembly.path, line, f"not a number: {error}") from error
@@ -101,6 +102,7 @@ def _add_row(assembly: Assembly, line: int, fields: list[str]) -> None:
     assembly.add_day(customer, register, day, kwh, line)
 
 
+@lru_cache(maxsize=4096)
 def _day(text: str) -> date | None:
     for layout in _DATE_FORMATS:
         try:

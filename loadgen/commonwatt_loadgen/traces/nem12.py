@@ -13,7 +13,7 @@ from typing import TextIO
 
 import numpy as np
 
-from commonwatt_loadgen.traces.assemble import Assembly
+from commonwatt_loadgen.traces.assemble import Assembly, numbers
 from commonwatt_loadgen.traces.checks import TraceError
 from commonwatt_loadgen.traces.sources import SLOTS_PER_DAY
 
@@ -78,7 +78,7 @@ def _add_day(assembly: Assembly, line: int, fields: list[str], stream: _Stream) 
         )
     try:
         day = datetime.strptime(fields[1].strip(), "%Y%m%d").date()
-        values = np.array([float(text) if text.strip() else np.nan for text in fields[2 : 2 + count]])
+        values = numbers(fields[2 : 2 + count])
     except ValueError as error:
         raise TraceError(assembly.path, line, f"{error}") from error
     if fields[2 + count].strip().upper().startswith("N"):

@@ -5,7 +5,7 @@ energies are held in mWh because meter files state kWh with up to six decimals.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import Protocol
 
@@ -51,34 +51,52 @@ class HourlyProfile:
         return (power_w * (end_min - start_min) + 30) // 60
 
 
-@dataclass(frozen=True, eq=False)
 class HalfHourly:
     """Metered energy per half hour in mWh, day after day; each half hour is spread evenly over its minutes.
 
-    Past its end a trace starts again from its first day, so that a short file can drive a long simulation.
+    Past its end a trace starts again from its first day, so that a short file can drive a long simulation. Held are
+    the sums before each half hour within its day, which mostly fit into four bytes: years of thousands of homes fit
+    into memory.
     """
 
-    slots_mwh: npt.NDArray[np.int64]
-    _cumulative: npt.NDArray[np.int64] = field(init=False, repr=False)
+    __slots__ = ("_day_starts", "_within_day")
 
-    def __post_init__(self) -> None:
-        if self.slots_mwh.size == 0 or self.slots_mwh.size % SLOTS_PER_DAY:
+    def __init__(self, slots_mwh: npt.NDArray[np.int64]) -> None:
+        """`slots_mwh`: whole days of 48 half hours."""
+        if slots_mwh.size == 0 or slots_mwh.size % SLOTS_PER_DAY:
             raise ValueError("a half-hourly trace covers whole days of 48 half hours")
-        sums = np.concatenate([[0], np.cumsum(self.slots_mwh, dtype=np.int64)])
-        object.__setattr__(self, "_cumulative", sums)
+        days = slots_mwh.reshape(-1, SLOTS_PER_DAY)
+        ends = np.cumsum(days, axis=1, dtype=np.int64)
+        self._day_starts = np.concatenate([[0], np.cumsum(ends[:, -1], dtype=np.int64)])
+        sums = np.zeros_like(ends)
+        sums[:, 1:] = ends[:, :-1]
+        small = ends[:, -1].max() <= np.iinfo(np.uint32).max and ends.min() >= 0
+        self._within_day = sums.reshape(-1).astype(np.uint32 if small else np.int64)
 
     @property
     def days(self) -> int:
-        return self.slots_mwh.size // SLOTS_PER_DAY
+        return self._within_day.size // SLOTS_PER_DAY
+
+    @property
+    def slots_mwh(self) -> npt.NDArray[np.int64]:
+        """The half hours in mWh, worked out anew."""
+        sums = self._within_day.reshape(-1, SLOTS_PER_DAY).astype(np.int64)
+        totals = np.diff(self._day_starts).reshape(-1, 1)
+        return np.diff(np.concatenate([sums, totals], axis=1), axis=1).reshape(-1)
 
     def _until(self, minute: int) -> int:
         """Minute-weighted mWh (mWh x 30) from the trace's start to `minute`."""
-        laps, within = divmod(minute, self.slots_mwh.size * SLOT_MINUTES)
+        laps, within = divmod(minute, self._within_day.size * SLOT_MINUTES)
         slot, rest = divmod(within, SLOT_MINUTES)
-        total = int(self._cumulative[slot]) * SLOT_MINUTES
+        day = slot // SLOTS_PER_DAY
+        start = int(self._day_starts[day])
+        before = int(self._within_day[slot])
+        total = (start + before) * SLOT_MINUTES
         if rest:
-            total += int(self.slots_mwh[slot]) * rest
-        return total + laps * int(self._cumulative[-1]) * SLOT_MINUTES
+            last = slot % SLOTS_PER_DAY == SLOTS_PER_DAY - 1
+            after = int(self._day_starts[day + 1]) - start if last else int(self._within_day[slot + 1])
+            total += (after - before) * rest
+        return total + laps * int(self._day_starts[-1]) * SLOT_MINUTES
 
     def energy_wh(self, start_min: int, end_min: int) -> int:
         return (self._until(end_min) - self._until(start_min) + _HALF_WH) // (SLOT_MINUTES * 1000)
