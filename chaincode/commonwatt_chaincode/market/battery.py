@@ -20,12 +20,12 @@ class Battery:
 
     @property
     def e_min_wh(self) -> int:
-        """The energy below which it is never discharged."""
+        """The energy below which it is never discharged (eq 10)."""
         return self.capacity_wh * self.soc_min_ppm // PPM
 
     @property
     def e_max_wh(self) -> int:
-        """The energy above which it is never charged."""
+        """The energy up to which it is charged (eq 10)."""
         return self.capacity_wh * self.soc_max_ppm // PPM
 
     @property
@@ -60,43 +60,43 @@ def battery_of(parameters: Parameters, capacity_wh: int) -> Battery:
 
 
 def drawn_wh(battery: Battery, delivered_wh: int) -> int:
-    """What leaves the battery so that ``delivered_wh`` arrive."""
+    """What leaves the battery so that ``delivered_wh`` arrive (eq 7, discharging)."""
     return ceil_div(delivered_wh * PPM, battery.eta_d_ppm)
 
 
 def available_wh(battery: Battery, account: Account, minutes: int) -> int:
-    """What the battery can deliver to its own home within an interval."""
+    """What the battery can deliver to its own home within an interval (eqs 7 to 10)."""
     return min(_deliverable_wh(battery, account, battery.e_min_wh), battery.throughput_wh(minutes))
 
 
 def sellable_wh(battery: Battery, account: Account) -> int:
-    """What the home may offer now. Rated power limits no sale: it spreads over the settlement interval."""
+    """What the home may offer now (eq 11). Rated power limits no sale: it spreads over the settlement interval."""
     return _deliverable_wh(battery, account, battery.e_dsr_wh)
 
 
 def chargeable_wh(battery: Battery, account: Account, minutes: int) -> int:
-    """What the battery can take in within an interval, measured before its losses."""
+    """What the battery can take in within an interval, measured before its losses (eqs 7 to 10)."""
     room_wh = max(0, battery.e_max_wh - account.energy_wh)
     return min(room_wh * PPM // battery.eta_c_ppm, battery.throughput_wh(minutes))
 
 
 def charge(battery: Battery, account: Account, taken_wh: int) -> Account:
-    """The account after taking in ``taken_wh``."""
+    """The account after taking in ``taken_wh`` (eq 7, charging)."""
     return replace(account, energy_wh=account.energy_wh + taken_wh * battery.eta_c_ppm // PPM)
 
 
 def discharge(battery: Battery, account: Account, delivered_wh: int) -> Account:
-    """The account after delivering ``delivered_wh`` to the own home."""
+    """The account after delivering ``delivered_wh`` to the own home (eq 7, discharging)."""
     return replace(account, energy_wh=account.energy_wh - drawn_wh(battery, delivered_wh))
 
 
 def reserve(battery: Battery, account: Account, offered_wh: int) -> Account:
-    """The account with an offer held back."""
+    """The account with an offer held back (step 5)."""
     return replace(account, reserved_wh=account.reserved_wh + drawn_wh(battery, offered_wh))
 
 
 def settle_offer(battery: Battery, account: Account, offered_wh: int, sold_wh: int) -> Account:
-    """The account after an offer ended: its reservation is lifted and what was sold leaves the battery."""
+    """The account after an offer ended (step 8): its reservation is lifted, what was sold leaves the battery."""
     return Account(
         energy_wh=account.energy_wh - drawn_wh(battery, sold_wh),
         reserved_wh=account.reserved_wh - drawn_wh(battery, offered_wh),

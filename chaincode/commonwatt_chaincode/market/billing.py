@@ -1,4 +1,4 @@
-"""A home's bill for a day from its purchases, sales and meter readings."""
+"""A home's bill for a day (step 9) from its purchases, sales and meter readings."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -67,7 +67,7 @@ class Bill:
 
 
 def bill(purchases: Iterable[Purchase], sales: Iterable[Sale], readings: Iterable[Metered]) -> Bill:
-    """Sum a day: purchases and grid charging, less sales and credited spill. Exact, without rounding."""
+    """Sum a day (step 9): purchases and grid charging, less sales and credited spill. Exact, without rounding."""
     purchases, sales, readings = tuple(purchases), tuple(sales), tuple(readings)
     p2p_naud = sum(purchase.p2p_amount_naud for purchase in purchases)
     grid_naud = sum(purchase.grid_amount_naud for purchase in purchases)
@@ -101,5 +101,5 @@ def bill(purchases: Iterable[Purchase], sales: Iterable[Sale], readings: Iterabl
 
 
 def traditional_naud(reading: Metered) -> int:
-    """The cost of an interval without the market (gross feed-in metering)."""
+    """The cost of an interval without the market: what the paper calls traditional (gross feed-in metering)."""
     return reading.use_wh * reading.tou_uaud_per_kwh - reading.generation_wh * reading.feed_in_uaud_per_kwh

@@ -1,4 +1,7 @@
-"""Clearing of a round: buyers from the highest limit, sellers from the lowest price, paid as offered."""
+"""Clearing of a round (eqs 12 and 13): buyers from the highest limit, sellers from the lowest price, paid as offered.
+
+The paper ranks sellers downwards in eq 12 and upwards in its text (3.3.2); the text alone makes a market.
+"""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -78,7 +81,9 @@ class Clearing:
 
 
 def clear(requests: Iterable[Request], offers: Iterable[Offer], tou_uaud_per_kwh: int) -> Clearing:
-    """Award a round at the grid's price of its minute. Pure: the order of the arguments changes nothing.
+    """Award a round at the grid's price of its minute (eqs 12 and 13, steps 7 and 8).
+
+    Pure: the order of the arguments changes nothing.
 
     Requests without bidding buy from the grid; an offer never serves its own home; the lot is 1 Wh.
     """

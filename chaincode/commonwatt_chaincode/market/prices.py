@@ -57,7 +57,7 @@ def buy_price(parameters: Parameters, prices: PriceState, energy_wh: int, minute
 def prices_after(
     prices: PriceState, price_s: int | None, price_b: int | None, redundancy_wh: int, window: int
 ) -> PriceState:
-    """The state after a cleared round; a round without a fill (prices None) adds nothing to the history."""
+    """What eqs 5 and 6 rest on after a cleared round; one without a fill (prices None) adds nothing to the history."""
     if price_s is None or price_b is None:
         return PriceState(prices.hist_s, prices.hist_b, redundancy_wh)
     return PriceState(

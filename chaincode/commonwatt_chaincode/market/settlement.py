@@ -25,7 +25,7 @@ def interval_energy_wh(power_w: int, minutes: int) -> int:
 def settle_interval(
     battery: Battery, account: Account, minutes: int, use_wh: int, generation_wh: int, grid_charge_wh: int = 0
 ) -> Interval:
-    """Let own generation and the battery serve the home; the rest is needed, or spilt.
+    """Let own generation and the battery serve the home (eqs 4, 7 to 10); the rest is needed, or spilt.
 
     With ``grid_charge_wh`` the battery also charges from the grid, and so does not discharge in the same
     interval. ValueError if that is more than it can take (``grid_room_wh``).

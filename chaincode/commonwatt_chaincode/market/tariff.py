@@ -1,4 +1,4 @@
-"""The time-of-use tariff, and local time of day without a time-zone database."""
+"""The time-of-use tariff (Table 2), and local time of day without a time-zone database."""
 
 from dataclasses import dataclass
 

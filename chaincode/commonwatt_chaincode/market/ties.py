@@ -1,4 +1,7 @@
-"""The order among equals: a key made of the ids of the whole round, which nobody can choose or foresee."""
+"""The order among equals: a key made of the ids of the whole round, which nobody can choose or foresee.
+
+The paper leaves ties open. Chaincode knows no order of arrival, and a client's timestamp can be set at will.
+"""
 
 from collections.abc import Iterable
 from hashlib import sha256
