@@ -1,9 +1,11 @@
 """`commonwatt paper`."""
 
+from __future__ import annotations
+
 import json
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -16,7 +18,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from commonwatt_loadgen.paper.sweeps import Json, cores, experiments, run_all, summary_of
+if TYPE_CHECKING:
+    from commonwatt_loadgen.paper.sweeps import Json
 
 
 def paper_command(
@@ -25,6 +28,13 @@ def paper_command(
     out: Annotated[Path, typer.Option(help="where summary.json and report.html go")] = Path("out/paper"),
 ) -> None:
     """Repeat the paper's experiments in-process, by the chaincode's own rules, and report them."""
+    from commonwatt_loadgen.paper.sweeps import (
+        cores,
+        experiments,
+        run_all,
+        summary_of,
+    )  # numpy is slow to load
+
     wanted = experiments(seeds)
     started = time.monotonic()
     columns = (

@@ -1,10 +1,12 @@
 """`commonwatt simulate`."""
 
+from __future__ import annotations
+
 import asyncio
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from commonwatt_client import ClientError, GatewayError
@@ -12,21 +14,13 @@ from commonwatt_client.retry import is_away
 from rich.console import Console
 
 from commonwatt_loadgen.errors import UsageFault
-from commonwatt_loadgen.network_file import default_path
+from commonwatt_loadgen.network_file import default_path, read_network_file
 from commonwatt_loadgen.report.units import NAUD_PER_AUD
 from commonwatt_loadgen.simulate.calls import Refused
-from commonwatt_loadgen.simulate.onledger import Disagreement
-from commonwatt_loadgen.simulate.options import SimulationOptions
 from commonwatt_loadgen.simulate.progress import ProgressBars
-from commonwatt_loadgen.simulate.run import (
-    Json,
-    Progress,
-    finished,
-    other_is_unfinished,
-    simulate,
-    simulate_in_process,
-    write_summary,
-)
+
+if TYPE_CHECKING:
+    from commonwatt_loadgen.simulate.run import Json, Progress
 
 
 def simulate_command(
@@ -91,6 +85,24 @@ def simulate_command(
 
     An interrupted simulation goes on where it stopped when the same is asked for again.
     """
+    path = network_file or default_path()
+    if not in_process:
+        try:
+            read_network_file(path)
+        except UsageFault as fault:
+            sys.stderr.write(f"commonwatt simulate: {fault}\n")
+            raise typer.Exit(2) from fault
+
+    from commonwatt_loadgen.simulate.onledger import Disagreement  # numpy is slow to load
+    from commonwatt_loadgen.simulate.options import SimulationOptions
+    from commonwatt_loadgen.simulate.run import (
+        finished,
+        other_is_unfinished,
+        simulate,
+        simulate_in_process,
+        write_summary,
+    )
+
     options = SimulationOptions(
         seed=seed,
         homes=homes,
@@ -108,7 +120,7 @@ def simulate_command(
         disutility=disutility,
         storage_from_grid=storage_from_grid,
         out=out,
-        network_file=network_file or default_path(),
+        network_file=path,
     )
     try:
         if in_process:

@@ -17,7 +17,6 @@ from commonwatt_loadgen.throughput.caliper import (
     CaliperRound,
     write_caliper_workspace,
 )
-from commonwatt_loadgen.throughput.prepare import prepare_workload
 
 
 def caliper_command(
@@ -35,6 +34,8 @@ def caliper_command(
     try:
         settings.check()
         network = read_network_file(network_file or default_path())
+        from commonwatt_loadgen.throughput.prepare import prepare_workload  # numpy is slow to load
+
         workload = asyncio.run(prepare_workload(network, network.communities[0], transactions))
         write_caliper_workspace(out, network, workload, settings)
     except UsageFault as fault:

@@ -11,7 +11,6 @@ from commonwatt_loadgen.throughput.arrivals import intended_times
 from commonwatt_loadgen.throughput.generator import Share
 from commonwatt_loadgen.throughput.measure import Progress
 from commonwatt_loadgen.throughput.options import LoadOptions
-from commonwatt_loadgen.throughput.prepare import prepare_workload
 from commonwatt_loadgen.throughput.processes import run_in_processes
 from commonwatt_loadgen.throughput.resources import NetworkSampler
 from commonwatt_loadgen.throughput.summary import summarize
@@ -50,6 +49,8 @@ def make_ready(options: LoadOptions, transactions: int) -> Ready:
         Refused, ClientError: the contract or the network failed a transaction.
     """
     network = read_network_file(options.network_file or default_path())
+    from commonwatt_loadgen.throughput.prepare import prepare_workload  # numpy is slow to load
+
     per_community = -(-transactions // len(network.communities))
 
     async def prepared() -> list[Workload]:

@@ -1,21 +1,24 @@
 """`commonwatt verify`."""
 
+from __future__ import annotations
+
 import asyncio
 import json
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from commonwatt_client import ClientError
-from commonwatt_client.admin import AdminError, Block
 
 from commonwatt_loadgen.errors import UsageFault
 from commonwatt_loadgen.network_file import DEFAULT_PATH, read_network_file
-from commonwatt_loadgen.verify.audit import Audit, Findings, FirstDifference
-from commonwatt_loadgen.verify.parallel import ParallelAudit
-from commonwatt_loadgen.verify.source import blocks_of_files, blocks_of_network
+
+if TYPE_CHECKING:
+    from commonwatt_client.admin import Block
+
+    from commonwatt_loadgen.verify.audit import Audit, Findings
 
 
 def verify_command(
@@ -28,6 +31,12 @@ def verify_command(
     network_file: Annotated[Path, typer.Option(help="the network to audit")] = DEFAULT_PATH,
 ) -> None:
     """Replay a channel from its blocks: hashes, signatures, every award, battery account and bill."""
+    from commonwatt_client.admin import AdminError  # administration is slow to load
+
+    from commonwatt_loadgen.verify.audit import Audit, FirstDifference
+    from commonwatt_loadgen.verify.parallel import ParallelAudit
+    from commonwatt_loadgen.verify.source import blocks_of_files
+
     audit = Audit()
     difference = ""
     try:
@@ -47,6 +56,8 @@ def verify_command(
 
 
 def _network(channel: str, user: str, network_file: Path) -> AsyncIterator[Block]:
+    from commonwatt_loadgen.verify.source import blocks_of_network
+
     communities = {one.channel: one.organization for one in read_network_file(network_file).communities}
     chosen = channel or next(iter(communities))
     if chosen not in communities:
@@ -57,6 +68,8 @@ def _network(channel: str, user: str, network_file: Path) -> AsyncIterator[Block
 
 
 async def _check_all(audit: Audit, blocks: AsyncIterator[Block]) -> None:
+    from commonwatt_loadgen.verify.parallel import ParallelAudit
+
     with ParallelAudit(audit) as parallel:
         async for block in blocks:
             parallel.check(block)
