@@ -51,10 +51,6 @@ class Layout:
         return self.directory / "logs"
 
     @property
-    def processes(self) -> Path:
-        return self.directory / "processes"
-
-    @property
     def profiles(self) -> Path:
         return self.directory / "profiles"
 

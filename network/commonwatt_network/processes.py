@@ -99,12 +99,6 @@ def reap() -> None:
         del _started[pid]
 
 
-def has_ended(pid: int) -> bool:
-    """Whether a program that this process started has ended."""
-    process = _started.get(pid)
-    return process is None or process.poll() is not None
-
-
 def log_file(layout: Layout, name: str) -> Path:
     """Where the program's output goes."""
     return layout.logs / f"{name}.log"
