@@ -85,6 +85,7 @@ def package_of(metadata: object, connection: bytes = b"{}") -> bytes:
         (package_of({"label": "a", "type": "golang"}), "docker build is disabled"),
         (package_of({"label": "a", "type": "ccaas"}, b"["), "malformed connection.json"),
     ],
+    ids=["junk", "no code", "no metadata", "bad metadata", "bad label", "needs Docker", "bad connection"],
 )
 def test_packages_that_cannot_be_installed_are_refused(encoded: bytes, why: str) -> None:
     with pytest.raises(PackageError, match=why):
