@@ -21,6 +21,7 @@ LOST_RACES = frozenset({ValidationCode.MVCC_READ_CONFLICT, ValidationCode.PHANTO
 _FATE_UNKNOWN = frozenset(
     {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.INTERNAL}
 )
+_DOUBLINGS = 64  # more would be beyond any pause, and at last beyond what a float holds
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,7 @@ class RetryPolicy:
 
     def pause_s(self, failures: int) -> float:
         """A random pause after so many failures (1 or more), so that those who collided don't collide again."""
-        mean = min(self.first_pause_s * 2.0 ** (failures - 1), self.longest_pause_s)
+        mean = min(self.first_pause_s * 2.0 ** min(failures - 1, _DOUBLINGS), self.longest_pause_s)
         return mean * random.uniform(0.5, 1.5)  # noqa: S311 - jitter, not a secret
 
 
@@ -117,7 +118,7 @@ class ReconnectPolicy:
 
     def pause_s(self, failures: int) -> float:
         """A random pause after so many failures (1 or more)."""
-        mean = min(self.first_pause_s * 2.0 ** (failures - 1), self.longest_pause_s)
+        mean = min(self.first_pause_s * 2.0 ** min(failures - 1, _DOUBLINGS), self.longest_pause_s)
         return mean * random.uniform(0.5, 1.5)  # noqa: S311 - jitter, not a secret
 
 

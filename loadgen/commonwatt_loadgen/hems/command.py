@@ -2,16 +2,29 @@
 
 import asyncio
 import json
+import math
 import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from commonwatt_client import ClientError, EndorseError, connect_network_file
+from commonwatt_client import (
+    ClientError,
+    EndorseError,
+    GatewayError,
+    ReconnectPolicy,
+    RetryPolicy,
+    connect_network_file,
+)
+from commonwatt_client.retry import fate_is_unknown, is_away
 
 from commonwatt_loadgen.errors import UsageFault
 from commonwatt_loadgen.hems.strategy import STRATEGIES
 from commonwatt_loadgen.network_file import default_path, read_network_file
+
+# A home waits for its peers as long as it takes: nobody is there to start it again.
+_PATIENT = RetryPolicy(max_tries=10_000_000, longest_pause_s=2.0)
+_FOREVER = ReconnectPolicy(longest_pause_s=2.0, max_outage_s=math.inf)
 
 
 class _Contract:
@@ -22,18 +35,24 @@ class _Contract:
 
     async def submit(self, transaction: str, argument: dict[str, Any]) -> dict[str, Any] | None:
         try:
-            outcome = await self._contract.submit(transaction, arguments=(json.dumps(argument),), retry=True)
-        except EndorseError as error:
-            if error.chaincode_response is None:
-                raise
-            print(f"round {argument['round']}: {error.chaincode_response.message}", flush=True)
-            return None
+            outcome = await self._contract.submit(
+                transaction, arguments=(json.dumps(argument),), retry=_PATIENT
+            )
+        except GatewayError as error:
+            if isinstance(error, EndorseError) and error.chaincode_response is not None:
+                print(f"round {argument['round']}: {error.chaincode_response.message}", flush=True)
+                return None
+            if is_away(error) or fate_is_unknown(error):
+                print(f"round {argument['round']}: the network went away; the ledger will tell", flush=True)
+                return None
+            raise
         cents = argument["price_uaud_per_kwh"] / 10_000
         print(f"round {argument['round']}: {argument['energy_wh']} Wh at {cents:.2f} c/kWh", flush=True)
         return dict(json.loads(outcome.result))
 
     async def evaluate(self, transaction: str, argument: dict[str, Any]) -> dict[str, Any]:
-        return dict(json.loads(await self._contract.evaluate_transaction(transaction, json.dumps(argument))))
+        result = await self._contract.evaluate(transaction, arguments=(json.dumps(argument),), retry=_PATIENT)
+        return dict(json.loads(result))
 
 
 def hems_command(
@@ -69,8 +88,11 @@ async def _sell(home: str, strategy: str, seed: int, path: Path) -> None:
 
     async with connect_network_file(path, found.organization, found.homes[home]) as gateway:
         network = gateway.get_network(found.channel)
-        calls = _Contract(network.get_contract("market"))
-        known = await calls.evaluate("get_home", {"home": home})
+        contract = network.get_contract("market")
+        calls = _Contract(contract)
+        known = json.loads(  # at once or not at all: a network that is not up is said rather than waited for
+            await contract.evaluate_transaction("get_home", json.dumps({"home": home}))
+        )
         rules = parameters_of((await calls.evaluate("get_parameters", {}))["parameters"])
         prosumer = known["home_class"] == "prosumer"
         spec = HomeSpec(
@@ -78,6 +100,6 @@ async def _sell(home: str, strategy: str, seed: int, path: Path) -> None:
         )
         if not prosumer:
             raise UsageFault(f"{home} is a consumer and has nothing to sell")
-        async with network.chaincode_events("market") as events:
+        async with network.chaincode_events("market", reconnect=_FOREVER) as events:
             print(f"{home} sells on {found.channel}", flush=True)
             await LiveHome(HomeAgent(spec, rules, seed), calls).follow(events)

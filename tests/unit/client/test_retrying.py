@@ -190,6 +190,7 @@ def test_waiting_ends_with_the_commit_timeout(party: Party) -> None:
 
 def test_pauses_grow_and_vary() -> None:
     policy = RetryPolicy(first_pause_s=0.1, longest_pause_s=1.0)
+    assert policy.pause_s(100_000) <= 1.5  # after an outage of days, too
     pauses = [[policy.pause_s(failures) for _ in range(50)] for failures in range(1, 9)]
     assert all(len(set(same)) > 1 for same in pauses)
     assert max(pauses[0]) <= 0.15
