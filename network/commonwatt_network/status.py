@@ -70,7 +70,7 @@ async def network_status(directory: Path) -> NetworkStatus:
     statuses = []
     for node in (*authorities(nodes), *nodes.fabric_nodes, *nodes.chaincode_servers):
         running = alive.get(program_of(node, state.backend), [])
-        own_process = contained is None or isinstance(node, AuthorityServer)
+        own_process = isinstance(node, AuthorityServer)
         serves = bool(running) if contained is None or own_process else node.name in contained
         statuses.append(
             NodeStatus(
