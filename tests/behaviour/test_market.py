@@ -84,17 +84,26 @@ def outcomes(network: Any) -> dict[tuple[str, str], str]:
         async with market_of(network) as market:
             found = {("blocks", "before"): await height()}
             for name, (argument, _) in MATRIX.items():
-                answers = [market.outcome(who, name, argument) for who in CALLERS]
-                for who, outcome in zip(CALLERS, await asyncio.gather(*answers), strict=True):
+                callers = [who for who in CALLERS if who != "expired"]
+                answers = [market.outcome(who, name, argument) for who in callers]
+                for who, outcome in zip(callers, await asyncio.gather(*answers), strict=True):
                     found[name, who] = outcome
+            # Alone and last: a gateway of Fabric 2.5 drops its connection to the peer that refuses the certificate.
+            for name, (argument, _) in MATRIX.items():
+                found[name, "expired"] = await market.outcome("expired", name, argument)
             return found | {("blocks", "after"): await height()}
 
     return asyncio.run(try_all())
 
 
 @pytest.mark.parametrize("name", MATRIX)
-def test_each_caller_gets_what_the_table_says(outcomes: dict[tuple[str, str], str], name: str) -> None:
-    expected = (*MATRIX[name][1], EXPIRED, DENIED)
+def test_each_caller_gets_what_the_table_says(
+    network: Any, outcomes: dict[tuple[str, str], str], name: str
+) -> None:
+    let_through = MATRIX[name][1]
+    # A gateway of Fabric 2.5 leaves expired certificates to other peers, and so the contract may refuse first.
+    expired = (let_through[0] if network.version.startswith("2.") else "") or EXPIRED
+    expected = (*let_through, expired, DENIED)
     assert {who: outcomes[name, who] for who in CALLERS} == dict(zip(CALLERS, expected, strict=True))
 
 

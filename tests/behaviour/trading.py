@@ -53,10 +53,9 @@ def _code(error: GatewayError) -> str:
     """The contract's code; of the peer's own words where it never reached the contract."""
     texts = [str(error), *(detail.message for detail in error.details)]
     words = {word.rstrip(":") for text in texts for word in text.split()}
-    denied = any("access denied" in text for text in texts)
-    return next(
-        (code.value for code in Code if code.value in words), "access denied" if denied else texts[-1]
-    )
+    known = ("access denied", "proposal client identity expired")
+    peers = next((phrase for phrase in known if any(phrase in text for text in texts)), texts[-1])
+    return next((code.value for code in Code if code.value in words), peers)
 
 
 @asynccontextmanager
