@@ -112,7 +112,7 @@ class Batch(_Model):
 
 def default_batch(clock: str) -> Batch:
     """When blocks are cut on a channel that does not say: in real time rather full, in simulated time at once."""
-    return Batch() if clock == "live" else Batch(timeout_ms=10)
+    return Batch() if clock == "live" else Batch(timeout_ms=50)
 
 
 class Channel(_Model):
@@ -126,7 +126,7 @@ class Channel(_Model):
     )
     batch: Batch = Field(
         default_factory=lambda known: default_batch(known.get("clock", "simulated")),
-        description="left out: cut after 200 ms where the clock is live; after 10 ms where it is simulated, "
+        description="left out: cut after 200 ms where the clock is live; after 50 ms where it is simulated, "
         "since a simulated day is one transaction after another",
     )
 

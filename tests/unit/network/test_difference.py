@@ -91,7 +91,7 @@ COMMUNITY = {
             {"channels__newtown__batch": {"timeout_ms": 100, "max_messages": 10}},
             [
                 "channel newtown: blocks are cut after 100 ms, 10 messages or 2097152 bytes (at most 10485760); until "
-                "now after 10 ms, 500 messages or 2097152 bytes (at most 10485760)"
+                "now after 50 ms, 500 messages or 2097152 bytes (at most 10485760)"
             ],
         ),
         (
