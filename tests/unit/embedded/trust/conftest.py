@@ -13,7 +13,8 @@ from commonwatt_network.embedded.config import NodeConfig
 from commonwatt_network.embedded.signing import SigningIdentity
 from commonwatt_network.identity import ensure_identities
 from commonwatt_network.layout import Layout
-from commonwatt_network.nodes import Nodes, settle
+from commonwatt_network.nodes import Nodes, ports_needed, settle
+from commonwatt_network.ports import choose_first_port
 from commonwatt_network.topology import parse_topology
 from fabric_protos.common import common_pb2
 
@@ -25,13 +26,13 @@ orderers: {organizations: {orderers: {mspid: OrdererMSP, nodes: 3}}}
 channels:
   newtown: {organizations: [newtown, grid], batch: {timeout_ms: 300, max_messages: 10}}
 """
-FIRST_PORT = 14700
 
 
 @pytest.fixture(scope="session")
 def trust_nodes(tmp_path_factory: pytest.TempPathFactory) -> Nodes:
     layout = Layout(tmp_path_factory.mktemp("trust"))
-    nodes = settle(parse_topology(TOPOLOGY), layout, FIRST_PORT)
+    topology = parse_topology(TOPOLOGY)
+    nodes = settle(topology, layout, choose_first_port(ports_needed(topology), layout.directory))
     ensure_identities(nodes)
     return nodes
 
