@@ -9,11 +9,11 @@
     │   ├── ChannelExistsError      it has joined the channel already
     │   ├── AlreadyDoneError        exactly this was done before; nothing is left to do
     │   └── NotFoundError           it has no such block, transaction, package, definition or snapshot request
-    ├── NotReadyError               it cannot yet: no leader, or its peers have not found each other; ask
-    again ├── NotAConsenterError          an orderer joined a channel without being one of its consenters
-    ├── UnexpectedAnswerError       the answer was not what Fabric's protocol promises ├── TimedOutError
-    the state waited for did not come in time └── InvalidInputError           refused here, before anything
-    was sent (also a ConfigurationError)
+    ├── NotReadyError               it cannot yet: no leader, or its peers have not found each other; ask again
+    ├── NotAConsenterError          an orderer joined a channel without being one of its consenters
+    ├── UnexpectedAnswerError       the answer was not what Fabric's protocol promises
+    ├── TimedOutError               the state waited for did not come in time
+    └── InvalidInputError           refused here, before anything was sent (also a ConfigurationError)
 """
 
 from commonwatt_client.errors import ClientError, ConfigurationError

@@ -228,12 +228,16 @@ async def _approve_once(admin: PeerAdmin, channel: str, wanted: ChaincodeDefinit
 
 
 async def _commit_once(admin: PeerAdmin, channel: str, wanted: ChaincodeDefinition) -> None:
-    try:
-        await admin.commit_chaincode_definition(channel, wanted, patience_s=SLICE_S)
-    except AdminError:
-        # Another organisation may have committed it at the same time.
-        if await committed_definition(admin, channel, wanted.name) != wanted:
-            raise
+    while True:
+        try:
+            await admin.commit_chaincode_definition(channel, wanted, patience_s=SLICE_S)
+            return
+        except AdminError as error:
+            # Another organisation may have committed it at the same time, or have approved it meanwhile.
+            if await committed_definition(admin, channel, wanted.name) == wanted:
+                return
+            if ValidationCode.MVCC_READ_CONFLICT.name not in str(error):
+                raise
 
 
 async def _patiently(action: Callable[[], Awaitable[T]], config: ChannelConfig, wait_s: float, say: Say) -> T:
