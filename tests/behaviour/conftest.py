@@ -11,7 +11,7 @@ import asyncio
 import sys
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -24,7 +24,7 @@ from commonwatt_loadgen.verify.audit import Audit
 from commonwatt_loadgen.verify.source import blocks_of_network
 from commonwatt_network import chaincode, processes
 from commonwatt_network.backends.native import FabricNotFoundError, find_fabric
-from commonwatt_network.deploy import Deployed, deploy
+from commonwatt_network.deploy import Deployed, deploy, peer_admin
 from commonwatt_network.down import down
 from commonwatt_network.nodes import Nodes
 from commonwatt_network.ports import choose_first_port
@@ -58,6 +58,16 @@ class RunningNetwork:
     def connect(self, organization: str = "newtown", user: str = "operator") -> Gateway:
         """A gateway as a user; use it with `async with`."""
         return connect_network_file(self.path, organization, user)
+
+    async def level(self, channel: str = "trials") -> None:
+        """Wait until every peer has every block, so that all endorsers read one state."""
+        async with AsyncExitStack() as stack, asyncio.timeout(20):
+            peers = [
+                await stack.enter_async_context(peer_admin(self.nodes, peer))
+                for peer in self.nodes.peers_of(channel)
+            ]
+            while len({(await peer.get_chain_info(channel)).height for peer in peers}) > 1:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
 
     def deploy(
         self,

@@ -201,6 +201,7 @@ async def run(network: Any, program: Program, prefix: str) -> Outcome:
             await asyncio.gather(*(commit.status() for commit in commits))
             submitted += len(commits)
             await _wait_for(admin, submitted, labels, first_block, outcome)
+            await network.level()
         state = await contract.evaluate_transaction(
             "run", json.dumps([["range", prefix, prefix + AFTER_ALL_KEYS]])
         )

@@ -85,6 +85,7 @@ async def test_conflicting_transactions_in_flight_leave_one_valid(semantics: Any
     async with semantics.connect() as gateway:
         contract = contract_of(gateway)
         await submit(contract, "put", "counter", "0")
+        await semantics.level()
         proposals = [contract.new_proposal("increment", arguments=["counter"]) for _ in range(2)]
         transactions = [await proposal.endorse() for proposal in proposals]
         codes = []
@@ -102,6 +103,7 @@ async def test_a_key_that_appears_in_a_range_read_is_a_phantom(semantics: Any, p
     async with semantics.connect() as gateway:
         contract = contract_of(gateway)
         await submit(contract, "put_many", prefix, str(present))
+        await semantics.level()
         counting = contract.new_proposal("count_range", arguments=[prefix, prefix + "~", "counted"])
         transaction = await counting.endorse()
         assert json.loads(transaction.result) == present
@@ -272,6 +274,7 @@ async def test_a_transaction_submitted_twice_counts_once(semantics: Any) -> None
     async with semantics.connect() as gateway:
         contract = contract_of(gateway)
         await submit(contract, "put", "count-once", "0")
+        await semantics.level()
         transaction = await contract.new_proposal("increment", arguments=["count-once"]).endorse()
         first, second = await transaction.submit(), await transaction.submit()
         assert (await first.status()).code.name == (await second.status()).code.name == "VALID"

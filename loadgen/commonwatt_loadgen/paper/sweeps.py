@@ -1,5 +1,6 @@
 """The sweeps over users and generators, run on all cores, and their means."""
 
+import multiprocessing
 import os
 import statistics
 from collections.abc import Callable, Iterable, Sequence
@@ -39,7 +40,8 @@ def run_all(wanted: Sequence[Experiment], processes: int, progress: Callable[[in
     # The dearest runs first, so that no process is left alone with one at the end.
     by_cost = sorted(range(len(wanted)), key=lambda place: -wanted[place].share_percent * wanted[place].users)
     outcomes: dict[int, Outcome] = {}
-    with ProcessPoolExecutor(processes) as pool:
+    # Spawned: a fork of a process whose gRPC threads run may crash.
+    with ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("spawn")) as pool:
         results = pool.map(run, [wanted[place] for place in by_cost], chunksize=8)
         for place, outcome in zip(by_cost, _counted(results, progress), strict=True):
             outcomes[place] = outcome

@@ -3,6 +3,7 @@
 Communities are independent of each other, so several of them use as many processes; the days of one follow each other.
 """
 
+import multiprocessing
 import os
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -29,7 +30,9 @@ def communities_in_process(
     if communities == 1:
         return [community_in_process(options, traces, 0, lambda done: progress(channel_of(0), done, total))]
     summaries: dict[int, Json] = {}
-    with ProcessPoolExecutor(min(communities, os.cpu_count() or 1)) as processes:
+    # Spawned: a fork of a process whose gRPC threads run may crash.
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(min(communities, os.cpu_count() or 1), mp_context=spawn) as processes:
         runs = {
             processes.submit(community_in_process, options, traces, place): place
             for place in range(communities)
