@@ -26,6 +26,11 @@ _MEANINGS: tuple[tuple[str, type[AdminError], str], ...] = (
     ("failed to find any endorsing peers", NotReadyError, _WAIT),
     ("no orderers could successfully", NotReadyError, _WAIT),
     (
+        "from orderer: .*channel does not exist",
+        NotReadyError,
+        "wait until the other organisations' orderers have joined it too, then ask again",
+    ),
+    (
         "ProposalResponsePayloads do not match",
         NotReadyError,
         "wait until its peers are level, then ask again",

@@ -1,0 +1,24 @@
+"""What nodes say, told apart by what to do next; the texts are Fabric's own."""
+
+import pytest
+from commonwatt_client.admin import AdminError, ChannelNotFoundError, NotReadyError, RefusedError
+from commonwatt_client.admin.refusals import refusal
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [
+        ("channel does not exist", ChannelNotFoundError),
+        (
+            "received unsuccessful response from orderer: status=BAD_REQUEST, info=channel does not exist",
+            NotReadyError,
+        ),
+        ("failed to assemble transaction: ProposalResponsePayloads do not match", NotReadyError),
+        ("words that nobody foresaw", RefusedError),
+    ],
+    ids=["its own channel", "an orderer's channel", "peers not level", "unknown words"],
+)
+def test_an_answer_says_what_to_do_next(answer: str, kind: type[AdminError]) -> None:
+    failure = refusal("approve", "peer.grid.example:7051", 500, answer)
+    assert type(failure) is kind
+    assert answer in str(failure)
