@@ -21,20 +21,15 @@ from commonwatt_client.admin.configuration import (
 )
 from commonwatt_client.admin.configuration_checks import find_mistakes
 from commonwatt_client.admin.configuration_edits import (
-    APPLICATION,
-    CHANNEL,
-    ORDERER,
-    add_consenter,
     add_organization,
-    remove_consenter,
     remove_organization,
-    replace_consenter,
-    revoke_certificates,
     set_anchor_peers,
     set_batch,
     set_capability,
     set_orderer_endpoints,
 )
+from commonwatt_client.admin.configuration_groups import APPLICATION, CHANNEL, ORDERER
+from commonwatt_client.admin.consenters import add_consenter, remove_consenter, replace_consenter
 from commonwatt_client.admin.definition import (
     ApprovedDefinition,
     ChaincodeDefinition,
@@ -63,6 +58,7 @@ from commonwatt_client.admin.package import ChaincodeConnection, ChaincodePackag
 from commonwatt_client.admin.participation import ChannelInfo, OrdererAdmin
 from commonwatt_client.admin.peer import ChainInfo, PeerAdmin
 from commonwatt_client.admin.policy import OutOf, Principal, SignaturePolicy, parse_signature_policy
+from commonwatt_client.admin.revocation import revoke_certificates
 from commonwatt_client.admin.transactions import Transaction, decode_transaction
 from commonwatt_client.admin.verification import (
     Authorities,

@@ -17,8 +17,7 @@ _SIGNATURES, _LAST_CONFIG, _VALIDATION, _, _COMMIT_HASH = range(5)
 
 @dataclass(frozen=True)
 class BlockSignature:
-    """An orderer's signature over the block's metadata value, this signature's own header, and the block's
-    header.
+    """An orderer's signature over the block's metadata value, this signature's own header, and the block's header.
 
     signer: the orderer, or None where it names itself by its consenter number alone (BFT): `consenter_id`.
     """
@@ -57,9 +56,7 @@ class Block:
 
     @cached_property
     def transactions(self) -> tuple[Transaction, ...]:
-        """The block's transactions in order. Raises UnexpectedAnswerError for an envelope that cannot be
-        read.
-        """
+        """The block's transactions in order. Raises UnexpectedAnswerError for an envelope that cannot be read."""
         validations = self.validations or (None,) * len(self.envelopes)
         return tuple(map(decode_transaction, self.envelopes, validations))
 
@@ -119,9 +116,7 @@ def read_config_block(content: bytes) -> Block:
 
 
 def block_header_bytes(number: int, previous_hash: bytes, data_hash: bytes) -> bytes:
-    """The header as it is hashed and signed: ASN.1 DER ``SEQUENCE { INTEGER, OCTET STRING, OCTET STRING
-    }``.
-    """
+    """The header as it is hashed and signed: ASN.1 DER ``SEQUENCE { INTEGER, OCTET STRING, OCTET STRING }``."""
     # One byte more than the magnitude needs when its top bit is set: DER integers are signed.
     magnitude = number.to_bytes(number.bit_length() // 8 + 1, "big")
     content = _der(0x02, magnitude) + _der(0x04, previous_hash) + _der(0x04, data_hash)
@@ -129,12 +124,25 @@ def block_header_bytes(number: int, previous_hash: bytes, data_hash: bytes) -> b
 
 
 def block_header_hash(number: int, previous_hash: bytes, data_hash: bytes) -> bytes:
-    """SHA-256 of the header."""
+    """SHA-256 of the header.
+
+    ::
+
+        block = await peer.get_block_by_number("newtown", 1)
+        named = (await peer.get_block_by_number("newtown", 2)).previous_hash
+        assert named == block_header_hash(block.number, block.previous_hash, block.data_hash)
+    """
     return hashlib.sha256(block_header_bytes(number, previous_hash, data_hash)).digest()
 
 
 def block_data_hash(envelopes: tuple[bytes, ...]) -> bytes:
-    """SHA-256 over the envelopes one after the other: what the header has as `data_hash`."""
+    """SHA-256 over the envelopes one after the other: what the header has as `data_hash`.
+
+    ::
+
+        block = await peer.get_block_by_number("newtown", 1)
+        assert block_data_hash(block.envelopes) == block.data_hash
+    """
     return hashlib.sha256(b"".join(envelopes)).digest()
 
 

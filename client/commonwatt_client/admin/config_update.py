@@ -1,5 +1,4 @@
-"""Configuration updates: the difference of two configurations, the signatures it needs, and the envelope to
-submit.
+"""Configuration updates: the difference of two configurations, the signatures it needs, and the envelope to submit.
 
 Everything in between is bytes, so that organisations can sign on hosts of their own: `compute_update` on one,
 `sign_update` on each, `assemble_update` and submission on any.
@@ -60,7 +59,13 @@ async def sign_update(update: bytes, identity: Identity, signer: Signer) -> byte
 
 
 def signed_by(signature: bytes) -> Creator:
-    """Whose a ``common.ConfigSignature`` is."""
+    """Whose a ``common.ConfigSignature`` is.
+
+    ::
+
+        signature = await sign_update(update, identity, signer)
+        assert signed_by(signature).mspid == "NewtownMSP"
+    """
     header = parse(configtx_pb2.ConfigSignature, signature).signature_header
     return decode_creator(parse(common_pb2.SignatureHeader, header).creator)
 

@@ -1,6 +1,4 @@
-"""Channel configurations, decoded: organisations, consenters, batches, policies, as typed values and as a
-dict.
-"""
+"""Channel configurations, decoded: organisations, consenters, batches, policies, as typed values and as a dict."""
 
 import json
 import re
@@ -30,6 +28,11 @@ class Consenter:
 
     id, mspid and identity are the BFT consenter's number, organisation and enrolment certificate: absent in
     Raft.
+
+    ::
+
+        config = await peer.fetch_config("newtown")
+        print([consenter.address for consenter in config.consenters])
     """
 
     host: str
@@ -48,7 +51,13 @@ class Consenter:
 
 @dataclass(frozen=True)
 class BatchSize:
-    """When a block is full: messages, and bytes (absolute, and above which it is cut early)."""
+    """When a block is full: messages, and bytes (absolute, and above which it is cut early).
+
+    ::
+
+        size = BatchSize(max_message_count=100, absolute_max_bytes=10_000_000, preferred_max_bytes=2_000_000)
+        desired = set_batch(await peer.fetch_config("newtown"), size=size)
+    """
 
     max_message_count: int
     absolute_max_bytes: int
@@ -187,7 +196,13 @@ class ChannelConfig:
 
 
 def read_channel_config(block: Block) -> ChannelConfig:
-    """The configuration in a configuration block. Raises InvalidInputError for a block that holds none."""
+    """The configuration in a configuration block. Raises InvalidInputError for a block that holds none.
+
+    ::
+
+        config = read_channel_config(await peer.fetch_config_block("newtown"))
+        print(config.sequence, config.batch_timeout_s)
+    """
     transaction = block.transactions[0] if block.envelopes else None
     if transaction is None or transaction.kind != "CONFIG":
         raise InvalidInputError(

@@ -32,6 +32,11 @@ class CollectionConfig:
     required_peer_count, maximum_peer_count: to how many other peers the data goes before endorsement
     succeeds. blocks_to_live: blocks after which the data is purged; 0 keeps it for ever.
     endorsement_policy: for writes to this collection, instead of the chaincode's own; empty for none.
+
+    ::
+
+        readings = CollectionConfig("readings", "OR('NewtownMSP.member')", blocks_to_live=1000)
+        definition = ChaincodeDefinition("meters", "1.0", collections=(readings,))
     """
 
     name: str
@@ -101,9 +106,7 @@ class ChaincodeDefinition:
 
 @dataclass(frozen=True)
 class CommittedDefinition:
-    """A definition in force; `approvals` says by MSP id who approved it (empty in a list of all
-    definitions).
-    """
+    """A definition in force; `approvals` says by MSP id who approved it (empty in a list of all definitions)."""
 
     definition: ChaincodeDefinition
     approvals: Mapping[str, bool] = field(default_factory=dict)

@@ -1,6 +1,4 @@
-"""Service discovery, as a peer sees its channel: who is there, with which configuration, and who can
-endorse.
-"""
+"""Service discovery, as a peer sees its channel: who is there, with which configuration, and who can endorse."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -34,9 +32,7 @@ class DiscoveredPeer:
 
 @dataclass(frozen=True)
 class DiscoveredConfig:
-    """A channel's organisations and orderers, from discovery: by MSP id, root certificates (PEM) and
-    addresses.
-    """
+    """A channel's organisations and orderers, from discovery: by MSP id, root certificates (PEM) and addresses."""
 
     root_certificates: Mapping[str, tuple[bytes, ...]] = field(repr=False)
     tls_root_certificates: Mapping[str, tuple[bytes, ...]] = field(repr=False)
@@ -90,9 +86,7 @@ async def signed_request(signatory: Signatory, query: Any, tls_certificate_hash:
 
 
 def read_result(party: str, response: Any, wanted: str) -> Any:
-    """The one result of a ``discovery.Response``, of the kind wanted. Raises what the peer's error text
-    means.
-    """
+    """The one result of a ``discovery.Response``, of the kind wanted. Raises what the peer's error text means."""
     if len(response.results) != 1:
         raise UnexpectedAnswerError(f"{len(response.results)} results to one query", party=party)
     result = response.results[0]

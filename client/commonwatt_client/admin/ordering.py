@@ -115,9 +115,7 @@ class OrderingClient:
         return read_channel_config(await self.fetch_config_block(channel))
 
     def blocks(self, channel: str, start: Position = 0, stop: Position | None = None) -> AsyncIterator[Block]:
-        """The channel's blocks from `start` to `stop`, both included; without `stop`, as they come, for
-        ever.
-        """
+        """The channel's blocks from `start` to `stop`, both included; without `stop`, as they come, for ever."""
         return self._blocks(channel, start, stop, wait=True)
 
     def _blocks(

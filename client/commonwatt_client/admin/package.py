@@ -31,6 +31,11 @@ class ChaincodeConnection:
     address: ``host:port``, as the peer dials it; the server's certificate must name that host.
     root_cert: PEM of the CA that signed the server's certificate; needed with TLS.
     client_cert, client_key: the PEM pair the peer presents; needed when `client_auth_required`.
+
+    ::
+
+        authority = Path(".commonwatt/organizations/newtown/tlsca/ca.crt").read_text()
+        connection = ChaincodeConnection("market.example:9999", tls_required=True, root_cert=authority)
     """
 
     address: str
@@ -120,6 +125,12 @@ def read_package(content: bytes) -> tuple[ChaincodePackage, Mapping[str, object]
     """Read a package's label and, for chaincode as a service, the fields of its ``connection.json``.
 
     Raises InvalidInputError when the bytes are no chaincode package.
+
+    ::
+
+        written = package_ccaas("market_1.0", ChaincodeConnection("127.0.0.1:9999"))
+        package, connection = read_package(written.content)
+        assert (package.package_id, connection["address"]) == (written.package_id, "127.0.0.1:9999")
     """
     files = _unpack(content, "package")
     if "metadata.json" not in files or "code.tar.gz" not in files:

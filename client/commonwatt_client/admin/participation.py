@@ -128,8 +128,7 @@ class OrdererAdmin:
         return _channel_info(self.address, await self._request("GET", _path(channel)))
 
     async def remove_channel(self, channel: str) -> None:
-        """Take the orderer off a channel and delete its blocks; returns when its list no longer shows the
-        channel.
+        """Take the orderer off a channel and delete its blocks; returns when its list no longer shows the channel.
 
         Raises ChannelNotFoundError, or TimedOutError when the orderer is still at it after `timeout_s`.
         """
@@ -167,8 +166,7 @@ class OrdererAdmin:
         return _channel_info(self.address, answer)
 
     async def _join(self, channel: str, block: bytes) -> bytes:
-        # An orderer that is still taking down an earlier copy of the channel drops the connection without
-        # an answer.
+        # An orderer that is still taking down an earlier copy of the channel drops the connection without an answer.
         deadline = asyncio.get_running_loop().time() + self.timeout_s
         while True:
             try:

@@ -1,18 +1,14 @@
 """One peer, administered through its own gRPC services: channels, ledgers and the chaincode lifecycle."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
-import grpc
 from fabric_protos.common import ledger_pb2
-from fabric_protos.discovery import protocol_pb2_grpc
-from fabric_protos.peer import events_pb2_grpc, peer_pb2_grpc, query_pb2, snapshot_pb2_grpc
+from fabric_protos.peer import query_pb2
 from fabric_protos.peer.lifecycle import lifecycle_pb2
 
-from commonwatt_client._connection import ClientCertificate, Peer
 from commonwatt_client.admin import definition as definitions
 from commonwatt_client.admin import discovery
 from commonwatt_client.admin.blocks import Block, decode_block, read_config_block
@@ -24,31 +20,22 @@ from commonwatt_client.admin.definition import (
     CommittedDefinition,
     InstalledChaincode,
 )
-from commonwatt_client.admin.deliver import deliver_blocks
 from commonwatt_client.admin.discovery import DiscoveredConfig, DiscoveredPeer, Endorsers
-from commonwatt_client.admin.errors import InvalidInputError, NotReadyError, RefusedError
+from commonwatt_client.admin.errors import InvalidInputError, RefusedError
 from commonwatt_client.admin.package import ChaincodePackage, read_package
 from commonwatt_client.admin.participation import Position
-from commonwatt_client.admin.refusals import refusal
+from commonwatt_client.admin.peer_connection import PeerConnection
 from commonwatt_client.admin.signing import Signatory
 from commonwatt_client.admin.snapshots import snapshot_query, snapshot_request
 from commonwatt_client.admin.transactions import Transaction, decode_processed_transaction
-from commonwatt_client.admin.transport import gateway_failure, open_channel, rpc_failure
 from commonwatt_client.admin.wire import parse, serialize
-from commonwatt_client.errors import GatewayError
-from commonwatt_client.gateway import connect
-from commonwatt_client.identity import Identity, certificate_hash
-from commonwatt_client.retry import RetryPolicy
+from commonwatt_client.identity import Identity
 from commonwatt_client.signers import Signer
-
-_POLL_S = 0.2
 
 
 @dataclass(frozen=True)
 class ChainInfo:
-    """A peer's ledger of a channel. height: the number of blocks, so one more than the newest block's
-    number.
-    """
+    """A peer's ledger of a channel. height: the number of blocks, so one more than the newest block's number."""
 
     height: int
     current_block_hash: bytes
@@ -87,23 +74,15 @@ class PeerAdmin:
         timeout_s: float = 60.0,
     ) -> None:
         self.address = address
-        self.timeout_s = timeout_s
         self.signatory = Signatory(identity, signer)
-        self._channel = open_channel(address, tls_ca, server_name, client_certificate, client_key)
-        self._endorser = peer_pb2_grpc.EndorserStub(self._channel)
-        self._deliver = events_pb2_grpc.DeliverStub(self._channel)
-        self._snapshots = snapshot_pb2_grpc.SnapshotStub(self._channel)
-        self._discovery = protocol_pb2_grpc.DiscoveryStub(self._channel)
-        self._tls_hash = certificate_hash(client_certificate) if client_certificate else b""
-        self._gateway = connect(
-            Peer(address, tls_ca_cert=tls_ca, tls_server_name=server_name),
-            identity=identity,
-            signer=signer,
-            client_certificate=(
-                ClientCertificate(client_certificate, client_key)
-                if client_certificate and client_key
-                else None
-            ),
+        self._peer = PeerConnection(
+            address,
+            self.signatory,
+            tls_ca=tls_ca,
+            server_name=server_name,
+            client_certificate=client_certificate,
+            client_key=client_key,
+            timeout_s=timeout_s,
         )
 
     async def __aenter__(self) -> Self:
@@ -116,15 +95,12 @@ class PeerAdmin:
 
     async def close(self) -> None:
         """Close the connection."""
-        await self._gateway.close()
-        await self._channel.close()
+        await self._peer.close()
 
     # Channels
 
     async def join_channel(self, genesis_block: bytes) -> str:
-        """Join the channel of a genesis block; returns its name. Raises ChannelExistsError when joined
-        already.
-        """
+        """Join the channel of a genesis block; returns its name. Raises ChannelExistsError when joined already."""
         block = read_config_block(genesis_block)
         if block.number != 0:
             raise InvalidInputError(
@@ -132,31 +108,31 @@ class PeerAdmin:
                 advice="fetch block 0, or join by a snapshot",
             )
         channel = block.channel_id
-        await self._invoke("", "cscc", "JoinChain", genesis_block)
+        await self._peer.invoke("", "cscc", "JoinChain", genesis_block)
         return channel
 
     async def join_channel_by_snapshot(self, directory: str) -> None:
         """Join a channel from a snapshot's folder, as the peer's own host names it; see
         `join_by_snapshot_status`.
         """
-        await self._invoke("", "cscc", "JoinChainBySnapshot", directory.encode())
+        await self._peer.invoke("", "cscc", "JoinChainBySnapshot", directory.encode())
 
     async def join_by_snapshot_status(self) -> str:
         """The snapshot folder that the peer is joining from; empty when it is not."""
-        answer = await self._invoke("", "cscc", "JoinBySnapshotStatus")
+        answer = await self._peer.invoke("", "cscc", "JoinBySnapshotStatus")
         status = parse(query_pb2.JoinBySnapshotStatus, answer)
         return str(status.bootstrapping_snapshot_dir) if status.in_progress else ""
 
     async def list_channels(self) -> tuple[str, ...]:
         """The names of the channels the peer has joined, sorted."""
-        answer = await self._invoke("", "cscc", "GetChannels")
+        answer = await self._peer.invoke("", "cscc", "GetChannels")
         return tuple(
             sorted(each.channel_id for each in parse(query_pb2.ChannelQueryResponse, answer).channels)
         )
 
     async def fetch_config_block(self, channel: str) -> Block:
         """The block that holds the channel configuration in force, as this peer has it."""
-        return decode_block(await self._invoke("", "cscc", "GetConfigBlock", channel.encode()))
+        return decode_block(await self._peer.invoke("", "cscc", "GetConfigBlock", channel.encode()))
 
     # Ledger
 
@@ -185,18 +161,8 @@ class PeerAdmin:
         return decode_processed_transaction(answer)
 
     def blocks(self, channel: str, start: Position = 0, stop: Position | None = None) -> AsyncIterator[Block]:
-        """The channel's blocks from `start` to `stop`, both included; without `stop`, as they come, for
-        ever.
-        """
-        return deliver_blocks(
-            self._deliver.Deliver,
-            self.address,
-            self.signatory,
-            channel,
-            start,
-            stop,
-            tls_certificate_hash=self._tls_hash,
-        )
+        """The channel's blocks from `start` to `stop`, both included; without `stop`, as they come, for ever."""
+        return self._peer.blocks(channel, start, stop)
 
     async def fetch_config(self, channel: str) -> ChannelConfig:
         """The channel configuration in force, as this peer has it."""
@@ -210,35 +176,37 @@ class PeerAdmin:
         The peer writes it below its snapshots folder, under ``completed/CHANNEL/BLOCK``.
         """
         request = await snapshot_request(self.signatory, channel, block_number)
-        await self._call("request a snapshot", self._snapshots.Generate, request)
+        await self._peer.call("request a snapshot", self._peer.snapshots.Generate, request)
 
     async def cancel_snapshot_request(self, channel: str, block_number: int) -> None:
         """Take back a pending request. Raises NotFoundError when there is none for this block."""
         request = await snapshot_request(self.signatory, channel, block_number)
-        await self._call("cancel a snapshot", self._snapshots.Cancel, request)
+        await self._peer.call("cancel a snapshot", self._peer.snapshots.Cancel, request)
 
     async def list_pending_snapshots(self, channel: str) -> tuple[int, ...]:
         """The block numbers of pending snapshot requests, ascending."""
         request = await snapshot_query(self.signatory, channel)
-        answer = await self._call("list pending snapshots", self._snapshots.QueryPendings, request)
+        answer = await self._peer.call("list pending snapshots", self._peer.snapshots.QueryPendings, request)
         return tuple(sorted(answer.block_numbers))
 
     # Discovery
 
     async def discover_peers(self, channel: str) -> tuple[DiscoveredPeer, ...]:
         """The peers of a channel that this one knows, itself included."""
-        return discovery.read_peers(await self._discover(discovery.peers_query(channel), "members"))
+        return discovery.read_peers(await self._peer.discover(discovery.peers_query(channel), "members"))
 
     async def discover_config(self, channel: str) -> DiscoveredConfig:
         """A channel's organisations and orderers."""
-        return discovery.read_config(await self._discover(discovery.config_query(channel), "config_result"))
+        return discovery.read_config(
+            await self._peer.discover(discovery.config_query(channel), "config_result")
+        )
 
     async def discover_endorsers(
         self, channel: str, chaincode: str, collections: tuple[str, ...] = ()
     ) -> Endorsers:
         """Who can endorse for a chaincode. Raises NotReadyError while too few peers are known."""
         query = discovery.endorsers_query(channel, chaincode, collections)
-        return discovery.read_endorsers(await self._discover(query, "cc_query_res"))
+        return discovery.read_endorsers(await self._peer.discover(query, "cc_query_res"))
 
     # Chaincode lifecycle
 
@@ -280,7 +248,9 @@ class PeerAdmin:
         """
         arguments = definitions.approve_arguments(definition, package_id)
         own = (self.signatory.identity.mspid,)
-        return await self._submit(channel, "ApproveChaincodeDefinitionForMyOrg", arguments, own, patience_s)
+        return await self._peer.submit_lifecycle(
+            channel, "ApproveChaincodeDefinitionForMyOrg", arguments, own, patience_s
+        )
 
     async def check_commit_readiness(self, channel: str, definition: ChaincodeDefinition) -> CommitReadiness:
         """Which organisations of the channel have approved exactly this definition."""
@@ -297,7 +267,9 @@ class PeerAdmin:
         (NotReadyError).
         """
         arguments = definitions.commit_arguments(definition)
-        return await self._submit(channel, "CommitChaincodeDefinition", arguments, (), patience_s)
+        return await self._peer.submit_lifecycle(
+            channel, "CommitChaincodeDefinition", arguments, (), patience_s
+        )
 
     async def query_approved_chaincode_definition(
         self, channel: str, name: str, sequence: int | None = None
@@ -320,55 +292,7 @@ class PeerAdmin:
         return definitions.read_all_committed(answer)
 
     async def _lifecycle(self, channel: str, function: str, arguments: bytes) -> bytes:
-        return await self._invoke(channel, "_lifecycle", function, arguments)
+        return await self._peer.invoke(channel, "_lifecycle", function, arguments)
 
     async def _query(self, channel: str, function: str, *arguments: bytes) -> bytes:
-        return await self._invoke(channel, "qscc", function, channel.encode(), *arguments)
-
-    async def _invoke(self, channel: str, chaincode: str, function: str, *arguments: bytes) -> bytes:
-        _, proposal = await self.signatory.signed_proposal(channel, chaincode, function, arguments)
-        answer = await self._call(function, self._endorser.ProcessProposal, proposal)
-        if answer.response.status == 200:
-            return bytes(answer.response.payload)
-        raise refusal(function, self.address, answer.response.status, answer.response.message)
-
-    async def _discover(self, query: Any, wanted: str) -> Any:
-        request = await discovery.signed_request(self.signatory, query, self._tls_hash)
-        answer = await self._call("discover", self._discovery.Discover, request)
-        return discovery.read_result(self.address, answer, wanted)
-
-    async def _call(self, action: str, method: Any, request: Any) -> Any:
-        try:
-            return await method(request, timeout=self.timeout_s)
-        except grpc.aio.AioRpcError as error:
-            raise rpc_failure(action, self.address, error) from error
-
-    async def _submit(
-        self, channel: str, function: str, argument: bytes, endorsers: tuple[str, ...], patience_s: float
-    ) -> str:
-        deadline = asyncio.get_running_loop().time() + patience_s
-        while True:
-            try:
-                return await self._submit_once(channel, function, argument, endorsers)
-            except NotReadyError:
-                if asyncio.get_running_loop().time() > deadline:
-                    raise
-            await asyncio.sleep(_POLL_S)
-
-    async def _submit_once(
-        self, channel: str, function: str, argument: bytes, endorsers: tuple[str, ...]
-    ) -> str:
-        contract = self._gateway.get_network(channel).get_contract("_lifecycle")
-        try:
-            outcome = await contract.submit(
-                function,
-                arguments=[argument],
-                endorsing_organizations=endorsers,
-                endorse_timeout_s=self.timeout_s,
-                submit_timeout_s=self.timeout_s,
-                commit_timeout_s=self.timeout_s,
-                retry=RetryPolicy(max_tries=1),  # a commit that does not come is asked for, not endorsed anew
-            )
-        except GatewayError as error:
-            raise gateway_failure(function, self.address, error) from error
-        return outcome.transaction_id
+        return await self._peer.invoke(channel, "qscc", function, channel.encode(), *arguments)

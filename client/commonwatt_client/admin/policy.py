@@ -26,7 +26,12 @@ _PRINCIPAL = re.compile(r"([A-Za-z0-9.-]+)\.(member|admin|client|peer|orderer)")
 
 @dataclass(frozen=True)
 class Principal:
-    """Anyone of one organisation in one role."""
+    """Anyone of one organisation in one role.
+
+    ::
+
+        assert str(Principal("NewtownMSP", "peer")) == "'NewtownMSP.peer'"
+    """
 
     mspid: str
     role: str
@@ -44,7 +49,13 @@ class Principal:
 
 @dataclass(frozen=True)
 class OutOf:
-    """Satisfied by `required` of its rules, each satisfied by signatures of its own."""
+    """Satisfied by `required` of its rules, each satisfied by signatures of its own.
+
+    ::
+
+        either = OutOf(1, (Principal("NewtownMSP", "peer"), Principal("GridMSP", "peer")))
+        definition = ChaincodeDefinition("meters", "1.0", endorsement_policy=str(either))
+    """
 
     required: int
     rules: tuple["SignaturePolicy", ...]

@@ -96,7 +96,13 @@ class Transaction:
 
 
 def decode_transaction(envelope: bytes, validation: ValidationCode | None = None) -> Transaction:
-    """Read a ``common.Envelope``. Raises UnexpectedAnswerError."""
+    """Read a ``common.Envelope``. Raises UnexpectedAnswerError.
+
+    ::
+
+        block = await peer.get_block_by_number("newtown", 1)
+        print(decode_transaction(block.envelopes[0]).creator.mspid)
+    """
     outer = parse(common_pb2.Envelope, envelope)
     payload = parse(common_pb2.Payload, outer.payload)
     header = parse(common_pb2.ChannelHeader, payload.header.channel_header)

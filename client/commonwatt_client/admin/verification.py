@@ -38,7 +38,13 @@ class Flaw:
 
 @dataclass(frozen=True)
 class Authorities:
-    """The certificate authorities (PEM, roots and intermediates) of each organisation, by MSP id."""
+    """The certificate authorities (PEM, roots and intermediates) of each organisation, by MSP id.
+
+    ::
+
+        authorities = Authorities.of(await peer.fetch_config("newtown"))
+        print(sorted(authorities.by_mspid))
+    """
 
     by_mspid: dict[str, tuple[x509.Certificate, ...]]
 
@@ -123,6 +129,12 @@ def verify_transaction(transaction: Transaction, authorities: Authorities) -> li
     """Check one endorsed transaction: its id, its creator's signature, its proposal's hash, every endorsement.
 
     Returns what does not hold, in words. Whether the endorsers satisfy the policy is for the caller to judge.
+
+    ::
+
+        authorities = Authorities.of(await peer.fetch_config("newtown"))
+        sent = (await peer.get_block_by_number("newtown", 1)).transactions[0]
+        assert verify_transaction(sent, authorities) == []
     """
     found = []
     expected_id = hashlib.sha256(transaction.nonce + transaction.creator.serialized).hexdigest()
@@ -168,7 +180,13 @@ def proposal_hash(transaction: Transaction, proposal_payload: bytes) -> bytes:
 
 
 def verify_signature(signer: Creator, message: bytes, signature: bytes) -> bool:
-    """Whether the signature over the message is the signer's (ECDSA over SHA-256, or Ed25519)."""
+    """Whether the signature over the message is the signer's (ECDSA over SHA-256, or Ed25519).
+
+    ::
+
+        sent = (await peer.get_block_by_number("newtown", 1)).transactions[0]
+        assert verify_signature(sent.creator, sent.payload, sent.signature)
+    """
     try:
         key = _public_key(signer.certificate)
         if isinstance(key, ec.EllipticCurvePublicKey):

@@ -23,13 +23,11 @@ from commonwatt_client.admin import (
     verify_block,
 )
 from commonwatt_client.admin.config_update import assemble_update, sign_update
-from commonwatt_client.admin.configuration_edits import (
-    APPLICATION,
-    add_organization,
-    revoke_certificates,
-    set_batch,
-)
+from commonwatt_client.admin.configuration_edits import add_organization, set_batch
+from commonwatt_client.admin.configuration_groups import APPLICATION
 from commonwatt_client.admin.ordering import OrderingClient
+from commonwatt_client.admin.peer_connection import PeerConnection
+from commonwatt_client.admin.revocation import revoke_certificates
 from commonwatt_client.admin.transactions import decode_processed_transaction
 from commonwatt_client.fabric_ca import _result
 from fabric_protos.discovery import protocol_pb2
@@ -138,11 +136,12 @@ def test_discovery(kind: str, content: bytes, identity: bytes) -> None:
 @given(NOISE)
 async def test_peers_answers(content: bytes) -> None:
     asked = object.__new__(PeerAdmin)
+    asked._peer = object.__new__(PeerConnection)
 
     async def answer(*_: Any) -> bytes:
         return content
 
-    asked._invoke = answer  # type: ignore[method-assign]
+    asked._peer.invoke = answer  # type: ignore[method-assign]
     for ask in (
         asked.list_channels(),
         asked.join_by_snapshot_status(),
@@ -205,9 +204,9 @@ FUZZED = {
     "admin.configuration.ChannelConfig.edited_group admin.configuration.ChannelConfig.consenters "
     "admin.configuration.ChannelConfig.capabilities admin.configuration.ChannelConfig._orderer_value "
     "admin.configuration.msp_of admin.configuration._organization admin.configuration_checks._tls_mistakes "
-    "admin.configuration_checks._bft_mistakes admin.configuration_edits.revoke_certificates "
-    "admin.configuration_edits._set admin.configuration_edits._with_consenters "
-    "admin.configuration_edits._check_consenter admin.configuration_edits._crl_issuer "
+    "admin.configuration_checks._bft_mistakes admin.revocation.revoke_certificates "
+    "admin.configuration_groups.set_value admin.consenters._with_consenters "
+    "admin.consenters._check_consenter admin.revocation._crl_issuer "
     "admin.configuration_json._value admin.configuration_json._policy admin.configuration_json._principal",
     "test_fuzz_administration.py::test_configuration_blocks": "admin.configuration.read_channel_config "
     "admin.blocks.Block.channel_id admin.blocks.decode_block admin.blocks._signature admin.blocks._last_config "

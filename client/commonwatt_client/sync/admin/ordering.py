@@ -88,7 +88,5 @@ class OrderingClient:
         return run(self._admin.fetch_config(channel))
 
     def blocks(self, channel: str, start: Position = 0, stop: Position | None = None) -> Iterator[Block]:
-        """The channel's blocks from `start` to `stop`, both included; without `stop`, as they come, for
-        ever.
-        """
+        """The channel's blocks from `start` to `stop`, both included; without `stop`, as they come, for ever."""
         return iterate(lambda: self._admin.blocks(channel, start, stop))

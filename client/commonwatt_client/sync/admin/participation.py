@@ -81,8 +81,7 @@ class OrdererAdmin:
         return run(self._admin.get_channel(channel))
 
     def remove_channel(self, channel: str) -> None:
-        """Take the orderer off a channel and delete its blocks; returns when its list no longer shows the
-        channel.
+        """Take the orderer off a channel and delete its blocks; returns when its list no longer shows the channel.
 
         Raises ChannelNotFoundError, or TimedOutError when the orderer is still at it after `timeout_s`.
         """

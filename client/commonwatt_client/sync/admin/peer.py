@@ -80,9 +80,7 @@ class PeerAdmin:
         run(self._admin.close())
 
     def join_channel(self, genesis_block: bytes) -> str:
-        """Join the channel of a genesis block; returns its name. Raises ChannelExistsError when joined
-        already.
-        """
+        """Join the channel of a genesis block; returns its name. Raises ChannelExistsError when joined already."""
         return run(self._admin.join_channel(genesis_block))
 
     def join_channel_by_snapshot(self, directory: str) -> None:
@@ -124,9 +122,7 @@ class PeerAdmin:
         return run(self._admin.get_transaction_by_id(channel, transaction_id))
 
     def blocks(self, channel: str, start: Position = 0, stop: Position | None = None) -> Iterator[Block]:
-        """The channel's blocks from `start` to `stop`, both included; without `stop`, as they come, for
-        ever.
-        """
+        """The channel's blocks from `start` to `stop`, both included; without `stop`, as they come, for ever."""
         return iterate(lambda: self._admin.blocks(channel, start, stop))
 
     def fetch_config(self, channel: str) -> ChannelConfig:
