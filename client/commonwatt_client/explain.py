@@ -166,7 +166,7 @@ _BEFORE_A_BLOCK: dict[str, tuple[str, str]] = {
         "No combination of peers known to the gateway can satisfy the endorsement policy.",
         "Check the chaincode's name and that its definition is committed on this channel; see that a peer of each "
         "organisation the policy asks for runs with the chaincode installed. In the first seconds after a start, "
-        "peers haven't met each other yet: try again then.",
+        "and for a moment after a broken connection, peers don't know each other: `retry=True` asks again.",
     ),
     "ENDORSEMENTS_DIFFER": (
         "Endorsing peers computed different results from the same proposal.",

@@ -78,8 +78,12 @@ def is_lost_race(error: GatewayError) -> bool:
 
 
 def is_away(error: GatewayError) -> bool:
-    """Whether the peer, or another one or the orderers it needs, cannot be reached at present."""
-    if error.reason == "ENDORSER_UNREACHABLE":
+    """Whether the peer, or another one or the orderers it needs, cannot be reached at present.
+
+    Peers take each other for gone at a broken connection, until they hear of each other again a second later;
+    meanwhile a gateway knows of no combination of endorsers.
+    """
+    if error.reason in ("ENDORSER_UNREACHABLE", "NO_ENDORSERS"):
         return True
     return error.status is grpc.StatusCode.UNAVAILABLE and error.reason != "NOT_FOUND"
 

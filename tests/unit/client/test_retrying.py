@@ -28,6 +28,10 @@ ORDERERS_AWAY = CallFailed(
     grpc.StatusCode.UNAVAILABLE, "no orderers could successfully process transaction", b"\x08\x0e"
 )
 REFUSED = CallFailed(grpc.StatusCode.ABORTED, "chaincode response 400, TOO_LATE: the round is closed")
+OUT_OF_SIGHT = CallFailed(
+    grpc.StatusCode.FAILED_PRECONDITION,
+    "no combination of peers can be derived which satisfy the endorsement policy",
+)
 DIFFERENT = CallFailed(grpc.StatusCode.ABORTED, "ProposalResponsePayloads do not match")
 POLICY = RetryPolicy(max_tries=4)
 
@@ -132,7 +136,7 @@ def test_a_refusal_is_not_retried(party: Party) -> None:
     assert caught.value.reason == "CHAINCODE_REFUSED"
 
 
-@pytest.mark.parametrize("failure", [BUSY, DIFFERENT])
+@pytest.mark.parametrize("failure", [BUSY, DIFFERENT, OUT_OF_SIGHT])
 def test_endorsing_is_asked_again(party: Party, failure: CallFailed) -> None:
     ran = run(party, POLICY, failure, failure, ENDORSED, OK, VALID)
     assert ran.result.tries == 3
