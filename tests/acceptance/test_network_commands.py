@@ -11,6 +11,7 @@ import time
 from typing import Any
 
 import pytest
+from commonwatt_network.ports import choose_first_port
 
 
 def heights(shell: Any) -> dict[str, int]:
@@ -96,18 +97,6 @@ def test_a_killed_start_leaves_nothing_running(shell: Any) -> None:
     assert shell.up().returncode == 0
 
 
-def bind_somewhere(taken: socket.socket) -> int:
-    """Listen on a free port below the ephemeral range."""
-    for port in range(13_003, 13_900, 20):
-        try:
-            taken.bind(("127.0.0.1", port))
-        except OSError:
-            continue
-        taken.listen()
-        return port
-    raise AssertionError("no free port")
-
-
 class TestRefusals:
     """Each one clear line, exit code 2, and nothing changed."""
 
@@ -150,7 +139,9 @@ class TestRefusals:
     def test_port_in_use(self, shell: Any, refused: Any) -> None:
         path = shell.topology()
         with socket.socket() as taken:
-            first = bind_somewhere(taken) - 3
+            first = choose_first_port(20, shell.folder)
+            taken.bind(("127.0.0.1", first + 3))
+            taken.listen()
             path.write_text(f"{path.read_text()}ports: {{first: {first}}}\n")
             line = refused(shell.run("network", "up", TOPOLOGY=str(path)))
             assert f"port {first + 3}, which peer0.newtown listens on, is in use" in line
