@@ -13,6 +13,7 @@ from commonwatt_network.consortium.host import OwnHost, init_host
 from commonwatt_network.consortium.organization import OrganizationDescription
 from commonwatt_network.consortium.sealed import SealedReader, SealError, SealingWriter
 from commonwatt_network.errors import UsageError
+from commonwatt_network.ports import choose_first_port
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -22,7 +23,11 @@ PASSPHRASE = "a passphrase that is long"
 @pytest.fixture
 def host(tmp_path: Path) -> OwnHost:
     description = OrganizationDescription.model_validate(
-        {"name": "newtown", "peers": [{"host": "127.0.0.1", "port": 15951}], "homes": 1}
+        {
+            "name": "newtown",
+            "peers": [{"host": "127.0.0.1", "port": choose_first_port(20, tmp_path)}],
+            "homes": 1,
+        }
     )
     host = init_host(description, tmp_path / "old" / ".commonwatt")
     ledger = host.layout.ledgers / "peer0.newtown" / "blocks"
@@ -128,8 +133,9 @@ def test_an_existing_network_is_never_overwritten(host: OwnHost, tmp_path: Path)
 
 def test_an_organisation_that_still_runs_somewhere_is_not_restored(host: OwnHost, tmp_path: Path) -> None:
     path = back_up(host, tmp_path / "newtown.backup", PASSPHRASE).path
-    refused = pytest.raises(UsageError, match=r"peer0.newtown still runs: 127.0.0.1:15951 answers")
-    with socket.create_server(("127.0.0.1", 15951)), refused:
+    port = host.peers[0].port
+    refused = pytest.raises(UsageError, match=f"peer0.newtown still runs: 127.0.0.1:{port} answers")
+    with socket.create_server(("127.0.0.1", port)), refused:
         restore(path, tmp_path / "new" / ".commonwatt", PASSPHRASE)
     assert not (tmp_path / "new" / ".commonwatt").exists()
 

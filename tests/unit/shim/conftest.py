@@ -3,7 +3,6 @@
 import asyncio
 import importlib.util
 import os
-import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -15,6 +14,7 @@ import pytest
 from commonwatt_chaincode.shim import Contract, ServerConfig, serve
 from commonwatt_chaincode.shim.testing import MemoryLedger
 from commonwatt_chaincode.shim.testing.certificates import TlsFiles, tls_files
+from commonwatt_network.ports import choose_first_port
 
 PROBE = Path(__file__).parents[2] / "behaviour" / "chaincode" / "probe.py"
 
@@ -52,16 +52,9 @@ def tls(tmp_path_factory: pytest.TempPathFactory) -> TlsFiles:
 
 
 @pytest.fixture
-def address() -> str:
+def address(tmp_path: Path) -> str:
     """A free address, below the ports that the system hands to outgoing connections."""
-    for port in range(12_200 + os.getpid() % 50, 12_300):
-        with socket.socket() as tried:
-            try:
-                tried.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return f"127.0.0.1:{port}"
-    raise RuntimeError("no free port between 12200 and 12300")
+    return f"127.0.0.1:{choose_first_port(1, tmp_path)}"
 
 
 @pytest.fixture
