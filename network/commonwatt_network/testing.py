@@ -36,6 +36,7 @@ from commonwatt_client import Gateway, connect_network_file
 from commonwatt_client.admin import ChaincodeDefinition, CollectionConfig
 
 from commonwatt_network import chaincode as servers
+from commonwatt_network import second_servers
 from commonwatt_network.backends import embedded as backend
 from commonwatt_network.channel import ensure_genesis_blocks
 from commonwatt_network.deploy import Deployed, deploy, join_orderers, join_peers
@@ -53,12 +54,6 @@ from commonwatt_network.topology import Topology, default_topology
 
 ALL_MEMBERS = "/Channel/Application/Endorsement"
 STOP_TIMEOUT_S = 5.0
-OTHER_CLOCK = Path(__file__).parent / "embedded" / "other_clock"
-OTHERWISE = {
-    "PYTHONHASHSEED": "1",
-    "TZ": "Pacific/Chatham",
-    "PYTHONPATH": os.pathsep.join(filter(None, (str(OTHER_CLOCK), os.environ.get("PYTHONPATH")))),
-}
 
 
 @dataclass
@@ -101,54 +96,42 @@ class TestNetwork:
         `command` is told by Fabric's standard environment variables where to serve. `guard`: see the module.
         """
         chosen = channel or next(iter(self.nodes.topology.channels))
+        members = self.nodes.topology.channels[chosen].organizations
+        layout = self.nodes.layout
+        # All at once: a port that was chosen is free until its server listens.
+        first_port = choose_first_port(len(members) + 1, layout.directory / os.urandom(4).hex())
         packages = {}
-        for organization in self.nodes.topology.channels[chosen].organizations:
-            layout = self.nodes.layout
-            address = servers.local_address(_free_port(layout))
+        for port, organization in enumerate(members, first_port):
+            address = servers.local_address(port)
             package = servers.package(layout, organization, f"{name}_{version}", address)
             packages[organization] = package
-            self._serve(organization, f"{name}.{organization}", command, address, package.package_id, {})
+            server = servers.server_program(
+                layout,
+                organization,
+                name=f"{name}.{organization}",
+                command=list(command),
+                address=address,
+                package_id=package.package_id,
+                environment={"PYTHONHASHSEED": "0"},
+            )
+            self._start(server)
             if guard:
-                second = servers.local_address(_free_port(layout))
-                label = f"{name}.{organization}.second"
-                self._serve(organization, label, command, second, package.package_id, OTHERWISE)
-                self._use_second_server(organization, package.package_id, second)
+                second = servers.local_address(first_port + len(members))
+                self._start(second_servers.second_program(layout, server, package.package_id, second))
                 guard = False  # one organisation's second run is enough to tell
         definition = ChaincodeDefinition(
             name, version, endorsement_policy=endorsement_policy, collections=collections
         )
         return await deploy(self.nodes, chosen, definition, packages)
 
-    def _serve(
-        self,
-        organization: str,
-        name: str,
-        command: Sequence[str],
-        address: str,
-        package_id: str,
-        environment: Mapping[str, str],
-    ) -> None:
-        program: Program = servers.server_program(
-            self.nodes.layout,
-            organization,
-            name=name,
-            command=list(command),
-            address=address,
-            package_id=package_id,
-            environment={"PYTHONHASHSEED": "0", **environment},
-        )
-        log = self.nodes.layout.logs / f"{name}.log"
+    def _start(self, program: Program) -> None:
+        log = self.nodes.layout.logs / f"{program.name}.log"
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("ab") as output:
             process = subprocess.Popen(
                 program.command, env={**os.environ, **program.environment}, stdout=output, stderr=output
             )
         self._processes.append(process)
-
-    def _use_second_server(self, organization: str, package_id: str, address: str) -> None:
-        mspid = self.nodes.topology.mspid(organization)
-        peer = next(peer for peer in self.network.peers if peer.config.mspid == mspid)
-        peer.second_servers[package_id] = address
 
     def snapshot(self) -> Snapshot:
         """All state of the network as of now, taken while no transaction is under way."""
@@ -182,10 +165,6 @@ class TestNetwork:
                 await asyncio.to_thread(process.wait)
 
 
-def _free_port(layout: Layout) -> int:
-    return choose_first_port(1, layout.directory / os.urandom(4).hex())
-
-
 @contextlib.asynccontextmanager
 async def run_embedded_network(
     directory: Path,
@@ -205,7 +184,8 @@ async def run_embedded_network(
     roster = ensure_identities(nodes)
     blocks = ensure_genesis_blocks(nodes)
     config = read_config(Path(backend.programs(nodes)[0].command[-1]))
-    peers = tuple(peer.model_copy(update=dict(settings or {})) for peer in config.peers)
+    guarded = {"second_servers": second_servers.folder(layout)}
+    peers = tuple(peer.model_copy(update={**guarded, **(settings or {})}) for peer in config.peers)
     network = EmbeddedNetwork(
         config.model_copy(update={"peers": peers, "ready_file": None, "cut_when_idle": cut_when_idle})
     )

@@ -179,6 +179,10 @@ class Topology(_Model):
     )
     images: Images = Images()
     certificates: Certificates = Certificates()
+    determinism_guard: bool = Field(
+        default=False,
+        description="NETWORK=embedded: run each proposal once more, in a process with another hash seed and clock",
+    )
 
     @model_validator(mode="after")
     def _consistent(self, info: ValidationInfo) -> Self:

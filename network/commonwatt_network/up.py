@@ -27,6 +27,7 @@ from commonwatt_network.nodes import Nodes, ports_needed
 from commonwatt_network.ports import choose_first_port, require_free
 from commonwatt_network.processes import Program
 from commonwatt_network.profiles import write_profiles
+from commonwatt_network.second_servers import second_programs
 from commonwatt_network.state import BACKENDS, State, exclusive, read_state, write_state
 from commonwatt_network.status import program_of
 from commonwatt_network.topology import Topology, default_topology
@@ -157,6 +158,10 @@ def _find_fabric(state: State, nodes: Nodes) -> native.FabricPrograms | None:
     if state.backend == "embedded":
         embedded.check_consensus(state.topology)
         return None
+    if state.topology.determinism_guard:
+        raise UsageError(
+            "determinism_guard: true needs the embedded network; Fabric's own peers run a proposal once"
+        )
     if state.backend in containers.BACKENDS:
         (compose.require if state.backend == "compose" else kubernetes.require)(nodes)
         return None
@@ -176,6 +181,7 @@ def _programs(nodes: Nodes, backend: str, fabric: native.FabricPrograms | None) 
     return [
         *(native.programs(nodes, fabric) if fabric else embedded.programs(nodes)),
         *server_programs(nodes),
+        *(second_programs(nodes) if nodes.topology.determinism_guard else ()),
     ]
 
 

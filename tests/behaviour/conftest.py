@@ -28,6 +28,8 @@ from commonwatt_network.deploy import Deployed, deploy, peer_admin
 from commonwatt_network.down import down
 from commonwatt_network.nodes import Nodes
 from commonwatt_network.ports import choose_first_port
+from commonwatt_network.processes import Program
+from commonwatt_network.second_servers import second_program
 from commonwatt_network.topology import Channel, Topology, User, default_topology
 from commonwatt_network.up import up
 
@@ -106,15 +108,23 @@ class RunningNetwork:
                     package_id=package.package_id,
                     environment=environment,
                 )
-                processes.start(program, self.nodes.layout, "behaviour tests")
-                log = processes.log_file(self.nodes.layout, server)
-                run_apart(partial(_listening, address, log))
+                self._serve(program, address)
+                if self.nodes.topology.determinism_guard and organization == members[0]:
+                    second = chaincode.local_address(choose_first_port(1, port_file / "second"))
+                    self._serve(
+                        second_program(self.nodes.layout, program, package.package_id, second), second
+                    )
         definition = ChaincodeDefinition(
             name, version, endorsement_policy=endorsement_policy, collections=collections
         )
         result = run_apart(lambda: deploy(self.nodes, channel, definition, packages))
         self.deployed[channel, name] = result
         return result
+
+    def _serve(self, program: Program, address: str) -> None:
+        processes.start(program, self.nodes.layout, "behaviour tests")
+        log = processes.log_file(self.nodes.layout, program.name)
+        run_apart(partial(_listening, address, log))
 
 
 async def _listening(address: str, log: Path) -> None:
@@ -156,8 +166,11 @@ def quiet(_: str) -> Iterator[None]:
     yield
 
 
-def behaviour_topology() -> Topology:
-    """Two organisations, two channels: the market on one, nothing on the other."""
+def behaviour_topology(*, guard: bool = False) -> Topology:
+    """Two organisations, two channels: the market on one, nothing on the other.
+
+    `guard`, on the embedded network: what newtown's chaincode does is done twice and compared.
+    """
     base = default_topology(homes=HOMES)
     newtown, grid = base.organizations["newtown"], base.organizations["grid"]
     users = {
@@ -167,7 +180,13 @@ def behaviour_topology() -> Topology:
     }
     organizations = {"newtown": newtown.model_copy(update={"users": users}), "grid": grid}
     channels = {**base.channels, "trials": Channel(organizations=["newtown", "grid"])}
-    return base.model_copy(update={"organizations": organizations, "channels": channels})
+    return base.model_copy(
+        update={
+            "organizations": organizations,
+            "channels": channels,
+            "determinism_guard": guard,
+        }
+    )
 
 
 @pytest.fixture(scope="session", params=BACKENDS)
@@ -178,8 +197,9 @@ def network(
     backend: str = request.param
     version = require_backend(backend)
     directory = tmp_path_factory.mktemp(backend) / ".commonwatt"
+    topology = behaviour_topology(guard=backend == "embedded")
     try:
-        result = run_apart(lambda: up(directory, behaviour_topology(), backend, quiet))
+        result = run_apart(lambda: up(directory, topology, backend, quiet))
         running = RunningNetwork(backend, version, result.nodes)
         yield running
         run_apart(lambda: audit(running))

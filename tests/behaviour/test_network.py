@@ -8,7 +8,7 @@ from typing import Any
 
 import aiohttp
 import pytest
-from commonwatt_client import GatewayError
+from commonwatt_client import EndorseError, GatewayError
 from commonwatt_network.deploy import peer_admin
 from commonwatt_network.errors import UsageError
 from commonwatt_network.monitoring import render
@@ -58,6 +58,19 @@ def test_a_chaincode_can_be_upgraded(network: Any, repository: Any) -> None:
     assert network.deploy(probe, "upgraded", version="1.0") == first
     second = network.deploy(probe, "upgraded", version="2.0")
     assert (second.version, second.sequence) == ("2.0", 2)
+
+
+async def test_chaincode_that_reads_the_clock_fails_under_the_guard(network: Any, repository: Any) -> None:
+    if network.backend != "embedded":
+        pytest.skip("Fabric's own peers run a proposal once")
+    network.deploy(repository / "tests" / "unit" / "embedded" / "peer" / "kv_chaincode.py", "kv")
+    async with network.connect() as gateway:
+        kv = gateway.get_network("trials").get_contract("kv")
+        await kv.submit_transaction("put", "key", "value")
+        with pytest.raises(EndorseError) as refused:
+            await kv.submit_transaction("stamp")
+    assert "determinism guard: two runs of this proposal differ" in refused.value.details[0].message
+    assert refused.value.details[0].mspid == "NewtownMSP"
 
 
 async def test_a_revoked_home_is_refused_and_others_are_not(network: Any) -> None:

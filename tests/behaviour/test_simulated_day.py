@@ -44,7 +44,12 @@ async def network_file(tmp_path: Path) -> Any:
         for name, channel in base.channels.items()
     }
     try:
-        result = await up(directory, base.model_copy(update={"channels": channels}), "embedded", quiet)
+        result = await up(
+            directory,
+            base.model_copy(update={"channels": channels, "determinism_guard": True}),
+            "embedded",
+            quiet,
+        )
         yield result.nodes.layout.network_file
     finally:
         down(directory)

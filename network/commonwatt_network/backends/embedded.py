@@ -6,6 +6,7 @@ import json
 import sys
 from pathlib import Path
 
+from commonwatt_network import second_servers
 from commonwatt_network.errors import UsageError
 from commonwatt_network.layout import write_atomically
 from commonwatt_network.nodes import Nodes
@@ -56,6 +57,9 @@ def programs(nodes: Nodes) -> list[Program]:
                 "data_directory": str(peer.ledger),
                 "gateway_concurrency_limit": 5000,
                 "client_authentication": peer.client_authentication,
+                "second_servers": str(second_servers.folder(nodes.layout))
+                if nodes.topology.determinism_guard
+                else None,
             }
             for peer in nodes.peers
         ],

@@ -38,8 +38,8 @@ class BlockSource(Protocol):
     @property
     def height(self) -> int: ...
 
-    def block(self, number: int) -> Any:
-        """The `common.Block`; never changed by the caller."""
+    def block(self, number: int) -> Any | None:
+        """The `common.Block`, never changed by the caller; None before a snapshot that the channel began from."""
 
     async def wait_for_height(self, height: int) -> None:
         """Returns once there are `height` blocks, or the channel is closed."""
@@ -114,6 +114,9 @@ async def deliver(
             yield Status.FORBIDDEN
             return
         block = source.block(number)
+        if block is None:
+            yield Status.NOT_FOUND
+            return
         bare = seek.content_type == ab_pb2.SeekInfo.HEADER_WITH_SIG and not config_envelope_of(block)
         yield common_pb2.Block(header=block.header, metadata=block.metadata) if bare else block
         if number == stop:

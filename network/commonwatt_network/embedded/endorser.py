@@ -109,7 +109,7 @@ class Endorser:
             event = None
         result = simulator.result() if simulator is not None else None
         if result is not None and channel is not None and simulator is not None:
-            await self._guard(proposal, channel, simulator, (response, event, result))
+            await self._guard(proposal, channel, runnable.package_id, simulator, (response, event, result))
         if peer.faults.mismatching:
             response.message += f" (as {peer.config.name} sees it)"
         if result is not None and result.private is not None and channel is not None:
@@ -144,16 +144,18 @@ class Endorser:
         return answer
 
     async def _guard(
-        self, proposal: Proposal, channel: PeerChannel, simulator: Simulator, first: tuple[Any, Any, Any]
+        self,
+        proposal: Proposal,
+        channel: PeerChannel,
+        package_id: str,
+        simulator: Simulator,
+        first: tuple[Any, Any, Any],
     ) -> None:
         """Run the proposal again on the chaincode's second server, where there is one, and compare."""
         peer = self._peer
-        if not peer.second_servers or proposal.chaincode_name in SYSTEM_CHAINCODES:
+        if proposal.chaincode_name in SYSTEM_CHAINCODES or peer.second_server(package_id) is None:
             return
         again = simulator.again()
-        runnable = find_runnable(peer, channel, proposal.chaincode_name, again)
-        if runnable.package_id not in peer.second_servers:
-            return
         runtime = peer.second_runtime
         response, event = await runtime.run(channel, proposal, proposal.chaincode_name, proposal.input, again)
         if response.status >= ERROR_THRESHOLD:

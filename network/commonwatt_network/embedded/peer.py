@@ -64,8 +64,7 @@ class Peer:
         self.local = IdentityRegistry([MSP.from_directory(config.msp_directory, config.mspid)], checks)
         self.packages = PackageStore(config.data_directory / "chaincodes")
         self.runtime = ChaincodeRuntime(self, config.chaincode_execute_timeout_s)
-        self.second_servers: dict[str, str] = {}  # by package id, for the determinism guard
-        self.second_runtime = ChaincodeRuntime(self, config.chaincode_execute_timeout_s, self.second_servers)
+        self.second_runtime = ChaincodeRuntime(self, config.chaincode_execute_timeout_s, self.second_server)
         self.endorser = Endorser(self)
         self.metrics = PeerMetrics()
         self.faults = PeerFaults()
@@ -211,6 +210,15 @@ class Peer:
         check_peer_access(resource, self.local, self.config.mspid, _evidence(proposal))
 
     # Chaincode
+
+    def second_server(self, package_id: str) -> str | None:
+        """Where the determinism guard runs a package's proposals once more (host:port), if it does."""
+        if self.config.second_servers is None:
+            return None
+        try:
+            return (self.config.second_servers / package_id).read_text()
+        except FileNotFoundError:
+            return None
 
     def package_references(self, package_id: str) -> Mapping[str, list[tuple[str, str]]]:
         """The definitions that use an installed package: (name, version) by channel."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -77,12 +77,12 @@ class ChaincodeRuntime:
     """Runs transactions on one peer."""
 
     def __init__(
-        self, peer: Peer, execute_timeout_s: float, addresses: Mapping[str, str] | None = None
+        self, peer: Peer, execute_timeout_s: float, other_server: Callable[[str], str | None] | None = None
     ) -> None:
-        """`addresses`: servers by package id, instead of those that the packages name."""
+        """`other_server`: the address by package id where it is not to be the one that the package names."""
         self._peer = peer
         self._execute_timeout_s = execute_timeout_s
-        self._addresses = {} if addresses is None else addresses
+        self._other_server = other_server
         self._links: dict[str, ChaincodeLink] = {}
 
     async def run(
@@ -167,8 +167,9 @@ class ChaincodeRuntime:
         link = self._links.get(package_id)
         if link is None:
             package = self._peer.packages.installed[package_id]
-            if package_id in self._addresses:
-                connection = package.connection.model_copy(update={"address": self._addresses[package_id]})
+            address = self._other_server(package_id) if self._other_server else None
+            if address is not None:
+                connection = package.connection.model_copy(update={"address": address})
                 package = replace(package, connection=connection)
             link = self._links[package_id] = ChaincodeLink(package)
         return link

@@ -56,7 +56,7 @@ class Ledger:
         last = self._database.execute(
             "select number, hash, content from blocks order by number desc limit 1"
         ).fetchone()
-        self.height: int = int.from_bytes(self._fact("base_height") or b"", "big")
+        self.height: int = self.first_number
         self.last_hash: bytes = self._fact("base_hash") or b""
         self.previous_hash: bytes = self._fact("base_previous_hash") or b""
         if last is not None:
@@ -110,6 +110,11 @@ class Ledger:
                 database.execute("rollback")
             raise
         self.height, (self.last_hash, self.previous_hash) = height, hashes
+
+    @property
+    def first_number(self) -> int:
+        """The number of the first block that it has or will have: above 0 where it began with a snapshot."""
+        return int.from_bytes(self._fact("base_height") or b"", "big")
 
     @property
     def base_config(self) -> bytes:

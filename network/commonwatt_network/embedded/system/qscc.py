@@ -53,6 +53,8 @@ def _chain_info(channel: PeerChannel) -> Any:
         currentBlockHash=channel.ledger.last_hash,
         previousBlockHash=channel.ledger.previous_hash,
     )
+    if channel.ledger.first_number:
+        info.bootstrappingSnapshotInfo.lastBlockInSnapshot = channel.ledger.first_number - 1
     return success(info.SerializeToString())
 
 
@@ -67,7 +69,13 @@ def _block_by_number(channel: PeerChannel, argument: bytes) -> Any:
         number = channel.height - 1
     encoded = channel.ledger.block_bytes(number) if number < channel.height else None
     if encoded is None:
-        return failure(f"Failed to get block number {text}, error no such block number [{text}] in index")
+        first = channel.ledger.first_number
+        reason = (
+            f"no such block number [{text}] in index"
+            if number >= first
+            else f"cannot serve block [{number}]. {_from_snapshot(channel)}"
+        )
+        return failure(f"Failed to get block number {text}, error {reason}")
     return success(encoded)
 
 
@@ -86,22 +94,35 @@ def _block_by_transaction(channel: PeerChannel, argument: bytes) -> Any:
     found = channel.ledger.transaction(txid)
     if found is None:
         return failure(f"Failed to get block for txID {txid}, error no such transaction ID [{txid}] in index")
-    return success(channel.ledger.block_bytes(found.block_number) or b"")
+    encoded = channel.ledger.block_bytes(found.block_number)
+    if encoded is None:
+        return failure(f"Failed to get block for txID {txid}, error {_no_details(channel, txid)}")
+    return success(encoded)
 
 
 def _transaction(channel: PeerChannel, argument: bytes) -> Any:
     txid = argument.decode(errors="replace")
     found = channel.ledger.transaction(txid)
-    block = channel.ledger.block(found.block_number) if found else None
-    if found is None or block is None:
+    if found is None:
         return failure(
             f"Failed to get transaction with id {txid}, error no such transaction ID [{txid}] in index"
         )
+    block = channel.ledger.block(found.block_number)
+    if block is None:
+        return failure(f"Failed to get transaction with id {txid}, error {_no_details(channel, txid)}")
     processed = transaction_pb2.ProcessedTransaction(
         transactionEnvelope=common_pb2.Envelope.FromString(block.data.data[found.position]),
         validationCode=block.metadata.metadata[TRANSACTIONS_FILTER][found.position],
     )
     return success(processed.SerializeToString())
+
+
+def _no_details(channel: PeerChannel, txid: str) -> str:
+    return f"details for the TXID [{txid}] not available. {_from_snapshot(channel, 'Ledger')}"
+
+
+def _from_snapshot(channel: PeerChannel, what: str = "The ledger is") -> str:
+    return f"{what} bootstrapped from a snapshot. First available block = [{channel.ledger.first_number}]"
 
 
 FUNCTIONS = {
