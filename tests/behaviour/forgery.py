@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from hashlib import sha256
-from pathlib import Path
 from typing import Any
 
-from commonwatt_client.admin import Block, decode_block
+from commonwatt_client.admin import (
+    APPLICATION,
+    Block,
+    ChannelConfig,
+    compute_update,
+    decode_block,
+    read_channel_config,
+    revoke_certificates,
+)
+from commonwatt_network.certificates import KeyPair, issue_revocations, read_key_pair
 from commonwatt_network.embedded.blocks import build_block
+from commonwatt_network.embedded.config_update import propose_config_update
 from commonwatt_network.embedded.signing import SigningIdentity
+from commonwatt_network.layout import Layout
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -20,7 +30,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from fabric_protos.common import common_pb2, configtx_pb2
 from fabric_protos.ledger.rwset import rwset_pb2
 from fabric_protos.ledger.rwset.kvrwset import kv_rwset_pb2
-from fabric_protos.msp import identities_pb2, msp_config_pb2
+from fabric_protos.msp import identities_pb2
 from fabric_protos.peer import proposal_pb2, proposal_response_pb2, transaction_pb2
 
 ATTRIBUTES = x509.ObjectIdentifier("1.2.3.4.5.6.7.8.1")
@@ -41,21 +51,42 @@ class Parts:
 
 
 Edit = Callable[[Parts], object]
+ConfigEdit = Callable[[Any], object]
 
 
-def nothing(_: Parts) -> None:
+def nothing(_: object) -> None:
     """The edit that changes nothing."""
+
+
+class EverybodyAgrees:
+    """All policies of a configuration, satisfied by whatever is signed."""
+
+    def manager(self, _: object) -> EverybodyAgrees:
+        return self
+
+    get = manager
+
+    def __contains__(self, _: object) -> bool:
+        return True
+
+    def evaluate(self, _: object) -> None:
+        """Raises nothing."""
 
 
 @dataclass(frozen=True)
 class Forger:
-    """The keys of a network: its operator's, one home's, its peers', its orderer's, an authority's folder."""
+    """The keys of a network: its operator's, one home's, its peers', its orderer's.
+
+    layout: where to find more, such as administrators' and authorities'. organizations: their folders' names, by
+    MSP id.
+    """
 
     operator: SigningIdentity
     home: SigningIdentity
     peers: tuple[SigningIdentity, ...]
     orderer: SigningIdentity
-    authority: Path
+    layout: Layout
+    organizations: Mapping[str, str]
 
     @classmethod
     def of(cls, network: Any) -> Forger:
@@ -75,33 +106,37 @@ class Forger:
             for user in ("operator", "home001")
         ]
         signer = SigningIdentity.from_directory(orderer, mspid(name))
-        return cls(*users, peers, signer, layout.organization("newtown") / "ca")
+        organizations = {mspid(each): each for each in ("newtown", "grid", name)}
+        return cls(*users, peers, signer, layout, organizations)
 
     @property
     def founded(self) -> datetime:
-        """Since when the community's authority has been in force."""
-        return self._issuer().not_valid_before_utc
+        """Since when every authority has been in force."""
+        return max(self._authority(mspid).certificate.not_valid_before_utc for mspid in self.organizations)
 
-    def _issuer(self) -> x509.Certificate:
-        return x509.load_pem_x509_certificate((self.authority / "ca.crt").read_bytes())
+    def _authority(self, mspid: str) -> KeyPair:
+        folder = self.layout.organization(self.organizations[mspid]) / "ca"
+        return read_key_pair(folder / "ca.crt", folder / "ca.key")
 
-    def operator_with(self, begins: datetime, ends: datetime, mspid: str = "NewtownMSP") -> SigningIdentity:
-        """Another operator of the same authority, with a certificate for these dates."""
-        issuer = self._issuer()
-        issuer_key: Any = serialization.load_pem_private_key((self.authority / "ca.key").read_bytes(), None)
+    def double(
+        self, member: SigningIdentity, begins: datetime, ends: datetime, claimed_mspid: str = ""
+    ) -> SigningIdentity:
+        """Another one like a member, of the same authority, with a certificate for these dates."""
+        issuer = self._authority(member.mspid)
         key = ec.generate_private_key(ec.SECP256R1())
-        likeness = x509.load_pem_x509_certificate(self.operator.certificate_pem)
+        likeness = x509.load_pem_x509_certificate(member.certificate_pem)
         builder = (
             x509.CertificateBuilder()
             .subject_name(likeness.subject)
-            .issuer_name(issuer.subject)
+            .issuer_name(issuer.certificate.subject)
             .public_key(key.public_key())
             .serial_number(x509.random_serial_number())
             .not_valid_before(begins)
             .not_valid_after(ends)
             .add_extension(x509.UnrecognizedExtension(ATTRIBUTES, OPERATOR), critical=False)
         )
-        pem = builder.sign(issuer_key, hashes.SHA256()).public_bytes(PEM)
+        pem = builder.sign(issuer.key, hashes.SHA256()).public_bytes(PEM)
+        mspid = claimed_mspid or member.mspid
         creator = identities_pb2.SerializedIdentity(mspid=mspid, id_bytes=pem).SerializeToString()
         return SigningIdentity(mspid, pem, creator, key)
 
@@ -150,42 +185,61 @@ class Forger:
         return _envelope(payload, creator.sign(payload))
 
     def revocation(self, config_block: Block, revoked: SigningIdentity) -> bytes:
-        """A configuration like the block's, whose community has revoked a member."""
-        issuer = self._issuer()
-        issuer_key: Any = serialization.load_pem_private_key((self.authority / "ca.key").read_bytes(), None)
-        now = datetime.now(UTC)
+        """A configuration after the block's, whose community has revoked a member, as its administrator wanted it."""
         serial = x509.load_pem_x509_certificate(revoked.certificate_pem).serial_number
-        entry = x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(now).build()
-        revocations = (
-            x509.CertificateRevocationListBuilder()
-            .issuer_name(issuer.subject)
-            .last_update(now)
-            .next_update(now + timedelta(days=1))
-            .add_revoked_certificate(entry)
-            .add_extension(
-                x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(
-                    issuer.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
-                ),
-                critical=False,
-            )
-            .sign(issuer_key, hashes.SHA256())
-        )
-        envelope = common_pb2.Envelope.FromString(config_block.envelopes[0])
-        payload = common_pb2.Payload.FromString(envelope.payload)
-        configuration = configtx_pb2.ConfigEnvelope.FromString(payload.data)
-        configuration.config.sequence += 1
-        for group in configuration.config.channel_group.groups["Application"].groups.values():
-            outer = msp_config_pb2.MSPConfig.FromString(group.values["MSP"].value)
-            inner = msp_config_pb2.FabricMSPConfig.FromString(outer.config)
-            if inner.name == revoked.mspid:
-                inner.revocation_list.append(revocations.public_bytes(PEM))
-                outer.config = inner.SerializeToString()
-                group.values["MSP"].value = outer.SerializeToString()
-        payload.data = configuration.SerializeToString()
-        signed_by = common_pb2.SignatureHeader(creator=self.orderer.creator, nonce=b"forged")
-        payload.header.signature_header = signed_by.SerializeToString()
-        content = payload.SerializeToString()
+        crl = issue_revocations(self._authority(revoked.mspid), None, serial)
+        current = read_channel_config(config_block)
+        desired = revoke_certificates(current, APPLICATION, revoked.mspid, crl)
+        return self.configuration(config_block, desired, self.administrator(revoked.mspid))
+
+    def administrator(self, mspid: str) -> SigningIdentity:
+        """Of an organisation."""
+        folder = self.layout.user(self.organizations[mspid], "admin") / "msp"
+        return SigningIdentity.from_directory(folder, mspid)
+
+    def configuration(
+        self,
+        config_block: Block,
+        desired: ChannelConfig,
+        *signers: SigningIdentity,
+        before: ConfigEdit = nothing,
+        after: ConfigEdit = nothing,
+    ) -> bytes:
+        """The transaction that brings `desired` after the configuration of a block, whether nodes would take it or not.
+
+        before: edits the ``ConfigUpdate`` before the `signers` sign it. after: edits the ``ConfigEnvelope``.
+        """
+        current = read_channel_config(config_block)
+        update = configtx_pb2.ConfigUpdate.FromString(compute_update(current, desired))
+        config = configtx_pb2.Config(sequence=current.sequence, channel_group=current.root)
+        made = propose_config_update(current.channel, config, EverybodyAgrees(), self._signed(update))
+        before(update)
+        made.last_update.CopyFrom(self._signed(update, *signers))
+        after(made)
+        content = self._payload(common_pb2.CONFIG, current.channel, made, self.orderer)
         return _envelope(content, self.orderer.sign(content))
+
+    def _signed(self, update: Any, *signers: SigningIdentity) -> Any:
+        signed = configtx_pb2.ConfigUpdateEnvelope(config_update=update.SerializeToString())
+        for signer in signers:
+            header = self._signature_header(signer)
+            signed.signatures.add(
+                signature_header=header, signature=signer.sign(header + signed.config_update)
+            )
+        payload = self._payload(common_pb2.CONFIG_UPDATE, update.channel_id, signed, self.operator)
+        return common_pb2.Envelope(payload=payload, signature=self.operator.sign(payload))
+
+    def _payload(self, kind: int, channel: str, data: Any, creator: SigningIdentity) -> bytes:
+        header = common_pb2.ChannelHeader(type=kind, channel_id=channel)
+        header.timestamp.GetCurrentTime()
+        whole = common_pb2.Header(
+            channel_header=header.SerializeToString(), signature_header=self._signature_header(creator)
+        )
+        return bytes(common_pb2.Payload(header=whole, data=data.SerializeToString()).SerializeToString())
+
+    def _signature_header(self, creator: SigningIdentity) -> bytes:
+        header = common_pb2.SignatureHeader(creator=creator.creator, nonce=b"forged")
+        return bytes(header.SerializeToString())
 
     def block(
         self, former: Block, envelopes: Sequence[bytes], codes: bytes, config: int | None = None

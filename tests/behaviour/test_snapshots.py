@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from commonwatt_client.admin import CollectionConfig, RefusedError
+from commonwatt_client.admin import AdminError, CollectionConfig, NotFoundError, RefusedError
+from commonwatt_loadgen.errors import UsageFault
+from commonwatt_loadgen.verify.source import blocks_of_files, blocks_of_network
 from commonwatt_network.deploy import peer_admin
 from commonwatt_network.embedded.ledger.snapshot_files import (
     SnapshotDamaged,
@@ -111,7 +113,7 @@ async def go_on_from_a_snapshot(network: TestNetwork, tmp_path: Path) -> None:
     async with network.connect("newtown") as gateway:
         probe = Probe(gateway, gateway.get_network("newtown").get_contract("probe"))
         await probe.answers()
-        await probe.submit("put", "before", "1")
+        sent = await probe.contract.submit("put", arguments=["before", "1"])
         await probe.submit("put_private", "shared", "secret", transient={"value": b"hidden"})
         await level(network.nodes, "newtown")
         folder = await snapshot(network.nodes, giver, "newtown")
@@ -133,6 +135,7 @@ async def go_on_from_a_snapshot(network: TestNetwork, tmp_path: Path) -> None:
             with pytest.raises(RefusedError, match="already exists"):
                 await admin.join_channel_by_snapshot(str(folder))
         await level(network.nodes, "newtown")
+        await refuses_what_was_before(network, taker, int(folder.name), sent.transaction_id)
         channel = peer.channels["newtown"]
         other = network.peer(giver.name).channels["newtown"]
         assert channel.ledger.last_hash == other.ledger.last_hash
@@ -149,6 +152,33 @@ async def go_on_from_a_snapshot(network: TestNetwork, tmp_path: Path) -> None:
         peer.start()
         await probe.submit("put", "later", "3", by=("NewtownMSP",))
         await level(network.nodes, "newtown")
+
+
+async def refuses_what_was_before(network: TestNetwork, taker: Any, last: int, transaction_id: str) -> None:
+    """A peer has no blocks that are part of the snapshot it began from, and says so."""
+    words = rf"ootstrapped from a snapshot\. First available block = \[{last + 1}\]"
+    async with peer_admin(network.nodes, taker) as admin:
+        for asked in (
+            admin.get_block_by_number("newtown", last),
+            admin.get_block_by_transaction_id("newtown", transaction_id),
+            admin.get_transaction_by_id("newtown", transaction_id),
+        ):
+            with pytest.raises(AdminError, match=words):
+                await asked
+        with pytest.raises(NotFoundError):
+            await anext(admin.blocks("newtown", 0))
+        assert (await anext(admin.blocks("newtown", last + 1))).number == last + 1
+    with pytest.raises(UsageFault, match=f"joined newtown from a snapshot of block {last}"):
+        await anext(blocks_of_network(network.path, "newtown", taker.organization, "operator"))
+
+
+def test_exported_blocks_begin_with_the_first(tmp_path: Path) -> None:
+    ledger = Path(__file__).parents[1] / "unit" / "admin" / "ledger"
+    shutil.copy(ledger / "2.block", tmp_path)
+    with pytest.raises(UsageFault, match="begins with block 2: what came before cannot be computed anew"):
+        blocks_of_files(tmp_path)
+    shutil.copy(ledger / "0.block", tmp_path)
+    assert [block.number for block in blocks_of_files(tmp_path)] == [0, 2]
 
 
 def test_a_folder_that_is_no_snapshot_is_refused(tmp_path: Path) -> None:

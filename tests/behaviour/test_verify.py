@@ -10,7 +10,14 @@ from hashlib import sha256
 from typing import Any, NamedTuple
 
 import pytest
-from commonwatt_client.admin import Block, decode_block
+from commonwatt_client.admin import (
+    APPLICATION,
+    Block,
+    decode_block,
+    read_channel_config,
+    remove_organization,
+    set_batch,
+)
 from commonwatt_loadgen.verify.audit import Audit, FirstDifference
 from commonwatt_loadgen.verify.parallel import ParallelAudit
 from commonwatt_loadgen.verify.source import blocks_of_network
@@ -149,7 +156,7 @@ def test_each_forgery_is_named(ledger: Ledger) -> None:
     forger, close = ledger.forger, ledger.close
     home, (newtown, grid) = forger.home, forger.peers
     now = datetime.now(UTC)
-    stranger = forger.operator_with(now - timedelta(days=1), now + timedelta(days=1), "GridMSP")
+    stranger = forger.double(forger.operator, now - timedelta(days=1), now + timedelta(days=1), "GridMSP")
     policy = "by the rules ENDORSEMENT_POLICY_FAILURE: only "
     signature = "by the rules BAD_CREATOR_SIGNATURE: its creator"
     forgeries = {
@@ -244,8 +251,8 @@ def test_a_block_without_verdicts_is_judged(ledger: Ledger) -> None:
 def test_certificates_must_be_in_force_at_the_time(ledger: Ledger) -> None:
     forger, close = ledger.forger, ledger.close
     now = datetime.now(UTC)
-    expired = forger.operator_with(forger.founded, forger.founded + timedelta(seconds=1))
-    early = forger.operator_with(now + timedelta(days=1), now + timedelta(days=36_000))
+    expired = forger.double(forger.operator, forger.founded, forger.founded + timedelta(seconds=1))
+    early = forger.double(forger.operator, now + timedelta(days=1), now + timedelta(days=36_000))
     for creator in (expired, early):
         found = ledger.first_difference(forger.transaction(close, creator=creator))
         assert "its creator's certificate (NewtownMSP) is valid from " in found
@@ -280,3 +287,97 @@ def test_blocks_are_orderers(ledger: Ledger) -> None:
     assert "the orderers that signed it do not satisfy the channel's policy" in ledger.difference_in(
         impostor.block(former, [ledger.close], VALID)
     )
+
+
+def test_an_orderers_certificate_is_in_force_when_it_signs(ledger: Ledger) -> None:
+    forger, former = ledger.forger, ledger.before[-1]
+    now = datetime.now(UTC)
+    for begins, ends, words in (
+        (forger.founded, forger.founded + timedelta(seconds=1), "its orderer's certificate (OrdererMSP)"),
+        (now + timedelta(days=1), now + timedelta(days=2), "its orderer's certificate (OrdererMSP)"),
+        (forger.founded, now + timedelta(days=1), ""),
+    ):
+        another = replace(forger, orderer=forger.double(forger.orderer, begins, ends))
+        assert words in (found := ledger.difference_in(another.block(former, [ledger.close], VALID)))
+        assert bool(found) == bool(words)
+
+
+def wrong_sequence(made: Any) -> None:
+    made.config.sequence += 1
+
+
+def more_than_agreed(made: Any) -> None:
+    """Every organisation's administrators may do what all together had to."""
+    group = made.config.channel_group.groups["Application"]
+    group.policies["Admins"].policy.value = group.policies["Readers"].policy.value
+
+
+def no_update(made: Any) -> None:
+    made.ClearField("last_update")
+
+
+def of_another_channel(update: Any) -> None:
+    update.channel_id = "harbour"
+
+
+def of_before(update: Any) -> None:
+    """As if somebody had changed the ordering section meanwhile."""
+    update.read_set.groups["Orderer"].version += 1
+
+
+def two_steps_at_once(update: Any) -> None:
+    update.write_set.groups["Orderer"].values["BatchTimeout"].version += 1
+
+
+def no_owner(update: Any) -> None:
+    update.write_set.groups["Orderer"].values["BatchTimeout"].mod_policy = ""
+
+
+def no_change(update: Any) -> None:
+    update.write_set.CopyFrom(update.read_set)
+
+
+def test_a_configuration_is_what_those_it_asks_agreed_to(ledger: Ledger) -> None:
+    forger, former = ledger.forger, ledger.before[-1]
+    block = ledger.before[former.last_config_number]
+    current = read_channel_config(block)
+    slower = set_batch(current, timeout_s=9)
+    orderers, newtown, grid = map(forger.administrator, ("OrdererMSP", "NewtownMSP", "GridMSP"))
+    now = datetime.now(UTC)
+    stranger = forger.double(orderers, now, now + timedelta(days=1), "GridMSP")
+    alone = remove_organization(current, APPLICATION, "GridMSP")
+    batch = "changes /Channel/Orderer/BatchTimeout, which only {} signed: that does not satisfy /Channel/Orderer/Admins"
+    envelopes = {
+        "an orderer's own affair": (forger.configuration(block, slower, orderers), ""),
+        "signed by others": (
+            forger.configuration(block, slower, newtown, grid),
+            batch.format("GridMSP, NewtownMSP"),
+        ),
+        "signed by nobody": (forger.configuration(block, slower), batch.format("nobody")),
+        "signed by a node": (forger.configuration(block, slower, forger.orderer), batch.format("OrdererMSP")),
+        "signed by a stranger": (forger.configuration(block, slower, stranger), batch.format("nobody")),
+        "everybody's affair": (forger.configuration(block, alone, newtown, grid), ""),
+        "one for both": (
+            forger.configuration(block, alone, newtown, newtown),
+            "changes /Channel/Application, which only NewtownMSP signed: that does not satisfy "
+            "/Channel/Application/Admins",
+        ),
+    }
+    for edit, words in (
+        (wrong_sequence, f"leads to sequence {current.sequence + 2}, from {current.sequence}"),
+        (more_than_agreed, "does not lead to the configuration that the block holds"),
+        (no_update, "is missing"),
+    ):
+        envelopes[edit.__name__] = (forger.configuration(block, slower, orderers, after=edit), words)
+    for edit, words in (
+        (of_another_channel, "is for channel harbour"),
+        (of_before, "was made for another version of /Channel/Orderer"),
+        (two_steps_at_once, "raises /Channel/Orderer/BatchTimeout to version 2, not 1"),
+        (no_owner, "leaves open who may change /Channel/Orderer/BatchTimeout"),
+        (no_change, "changes nothing"),
+    ):
+        envelopes[edit.__name__] = (forger.configuration(block, slower, orderers, before=edit), words)
+    for what, (envelope, words) in envelopes.items():
+        found = ledger.difference_in(forger.block(former, [envelope], VALID, config=former.number + 1))
+        assert words in found, what
+        assert bool(found) == bool(words), what

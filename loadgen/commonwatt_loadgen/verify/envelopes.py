@@ -5,7 +5,6 @@ same order.
 """
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any
 
@@ -16,9 +15,8 @@ from fabric_protos.ledger.rwset.kvrwset import kv_rwset_pb2
 from fabric_protos.peer import chaincode_event_pb2, proposal_pb2, proposal_response_pb2, transaction_pb2
 from google.protobuf.message import DecodeError
 
-from commonwatt_loadgen.verify.members import Members
+from commonwatt_loadgen.verify.members import Member, Members, date
 
-_DATE = "%Y-%m-%d %H:%M:%S UTC"
 _KNOWN_TYPES = (common_pb2.ENDORSER_TRANSACTION, common_pb2.CONFIG_UPDATE, common_pb2.CONFIG)
 
 
@@ -28,8 +26,8 @@ class Judged:
 
     kind: the envelope's ``common.HeaderType``, -1 where it cannot be read. looks_up_id: whether a peer comes as far
     as to ask if the id was used before. signers: places of the endorsements that hold, by members in good standing.
-    outdated: what is wrong with certificates' dates at the transaction's time, in words; peers do not look at them
-    once a transaction is ordered.
+    time_s: the transaction's time, epoch seconds, as its creator's clock gave it. outdated: what is wrong with
+    certificates' dates at that time, in words; peers do not look at them once a transaction is ordered.
     """
 
     code: ValidationCode
@@ -39,6 +37,7 @@ class Judged:
     chaincode: str = ""
     looks_up_id: bool = False
     signers: tuple[int, ...] = ()
+    time_s: int = 0
     outdated: str = ""
 
 
@@ -87,7 +86,8 @@ def judge(content: bytes, channel: str, members: Members) -> Judged:
         code, reason = refused.code, refused.reason
     else:
         code, reason = ValidationCode.VALID, ""
-    return Judged(code, reason, header.type, header.tx_id, chaincode, looks_up_id, signers, outdated)
+    time_s = header.timestamp.seconds
+    return Judged(code, reason, header.type, header.tx_id, chaincode, looks_up_id, signers, time_s, outdated)
 
 
 def _check_headers(header: Any, signed_by: Any) -> None:
@@ -106,7 +106,7 @@ def _check_creator(envelope: Any, header: Any, creator: bytes, members: Members)
         raise _Refused(
             ValidationCode.UNSUPPORTED_TX_PAYLOAD, "it is a configuration update that nobody ordered"
         )
-    return _outdated("its creator", member.mspid, member.valid_s, header.timestamp.seconds)
+    return _outdated("its creator", member, header.timestamp.seconds)
 
 
 def _endorsed(payload: Any) -> tuple[bytes, Any]:
@@ -186,12 +186,13 @@ def _signers(response: bytes, endorsements: Any, members: Members) -> tuple[int,
 
 def _outdated_endorser(endorsements: Any, signers: tuple[int, ...], header: Any, members: Members) -> str:
     found = (members.member(endorsements[place].endorser) for place in signers)
-    words = (_outdated("its endorser", each.mspid, each.valid_s, header.timestamp.seconds) for each in found)
+    words = (_outdated("its endorser", each, header.timestamp.seconds) for each in found)
     return next(filter(None, words), "")
 
 
-def _outdated(who: str, mspid: str, valid_s: tuple[int, int], time_s: int) -> str:
-    if valid_s[0] <= time_s <= valid_s[1]:
+def _outdated(who: str, member: Member, time_s: int) -> str:
+    if member.in_force(time_s):
         return ""
-    begins, ends, then = (datetime.fromtimestamp(at, UTC).strftime(_DATE) for at in (*valid_s, time_s))
-    return f"{who}'s certificate ({mspid}) is valid from {begins} to {ends}, the transaction is of {then}"
+    return (
+        f"{who}'s certificate ({member.mspid}) is valid {member.period}, the transaction is of {date(time_s)}"
+    )

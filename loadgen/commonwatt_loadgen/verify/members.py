@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Any
 
@@ -47,6 +47,15 @@ class Member:
     certificate: bytes = field(default=b"", repr=False)
     key: object = field(default=None, repr=False)
     valid_s: tuple[int, int] = (0, 0)
+
+    @property
+    def period(self) -> str:
+        """From when to when its certificate is in force, in words."""
+        return f"from {date(self.valid_s[0])} to {date(self.valid_s[1])}"
+
+    def in_force(self, time_s: int) -> bool:
+        """Whether its certificate is, at a time."""
+        return self.valid_s[0] <= time_s <= self.valid_s[1]
 
     def signed(self, message: bytes, signature: bytes) -> bool:
         """Whether a signature over a message is its own; of ECDSA's two Fabric takes the one with the lower S."""
@@ -219,6 +228,14 @@ class _Organization:
             except (TypeError, InvalidSignature):
                 continue
         return False
+
+
+def date(time_s: int) -> str:
+    """Epoch seconds for people to read; a number where no calendar goes so far."""
+    try:
+        return datetime.fromtimestamp(time_s, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    except (ValueError, OverflowError, OSError):
+        return f"{time_s} s after 1970"
 
 
 def _revocations(encoded: bytes) -> tuple[bytes | None, x509.CertificateRevocationList]:

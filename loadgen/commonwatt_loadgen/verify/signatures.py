@@ -10,19 +10,25 @@ from commonwatt_client.admin import (
     orderers_that_signed,
     read_channel_config,
 )
+from commonwatt_client.validation import ValidationCode
 from fabric_protos.common import common_pb2
 from fabric_protos.msp import identities_pb2
 from google.protobuf.message import DecodeError
 
 from commonwatt_loadgen.verify.envelopes import Judged, judge
+from commonwatt_loadgen.verify.members import date
 from commonwatt_loadgen.verify.policies import Policies
+from commonwatt_loadgen.verify.updates import fault_of_update
 
 BLOCK_VALIDATION = "/Channel/Orderer/BlockValidation"
 
 
 @dataclass(frozen=True)
 class Signed:
-    """A block by itself: `fault` is what is wrong with the orderers' signatures, empty for nothing."""
+    """A block by itself.
+
+    fault: what is wrong with the orderers' signatures or with the configuration it brings, in words; empty for nothing.
+    """
 
     fault: str
     transactions: tuple[Judged, ...]
@@ -36,13 +42,36 @@ def look_at(block: Block, config_block: bytes) -> Signed:
         or identities_pb2.SerializedIdentity(mspid=each.mspid, id_bytes=each.certificate).SerializeToString()
         for each in orderers_that_signed(block, config)
     )
-    fault = ""
-    if not orderers:
-        fault = "no orderer of the channel signed it"
-    elif not policies.satisfied_at(BLOCK_VALIDATION, orderers):
-        fault = "the orderers that signed it do not satisfy the channel's policy for blocks"
     members = policies.members
-    return Signed(fault, tuple(judge(content, config.channel, members) for content in block.envelopes))
+    transactions = tuple(judge(content, config.channel, members) for content in block.envelopes)
+    fault = _fault_of_orderers(orderers, transactions, policies)
+    if not fault and brings_configuration(block):
+        fault = fault_of_update(block, config, policies)
+    return Signed(fault, transactions)
+
+
+def _fault_of_orderers(
+    orderers: tuple[bytes, ...], transactions: tuple[Judged, ...], policies: Policies
+) -> str:
+    if not orderers:
+        return "no orderer of the channel signed it"
+    if not policies.satisfied_at(BLOCK_VALIDATION, orderers):
+        return "the orderers that signed it do not satisfy the channel's policy for blocks"
+    # A block bears no time: it is of the time of one of its transactions whose own certificates were in force.
+    times_s = {
+        each.time_s for each in transactions if each.code == ValidationCode.VALID and not each.outdated
+    }
+    signers = {serialized: policies.members.member(serialized) for serialized in orderers}
+    in_force = tuple(
+        serialized for serialized, member in signers.items() if any(map(member.in_force, times_s))
+    )
+    if times_s and not policies.satisfied_at(BLOCK_VALIDATION, in_force):
+        outdated = next(member for serialized, member in signers.items() if serialized not in in_force)
+        return (
+            f"its orderer's certificate ({outdated.mspid}) is valid {outdated.period}, "
+            f"its transactions are of {date(min(times_s))} to {date(max(times_s))}"
+        )
+    return ""
 
 
 def brings_configuration(block: Block) -> bool:

@@ -9,6 +9,8 @@ from fabric_protos.common import ledger_pb2
 
 from commonwatt_loadgen.errors import UsageFault
 
+_TOO_LATE = "what came before cannot be computed anew; audit a peer, or blocks, from block 0 on"
+
 
 async def blocks_of_network(
     network_file: Path, channel: str, organization: str, user: str
@@ -17,11 +19,16 @@ async def blocks_of_network(
     async with connect_network_file(network_file, organization, user) as gateway:
         network = gateway.get_network(channel)
         info = await network.get_contract("qscc").evaluate_transaction("GetChainInfo", channel)
-        height = ledger_pb2.BlockchainInfo.FromString(info).height
+        ledger = ledger_pb2.BlockchainInfo.FromString(info)
+        if ledger.HasField("bootstrappingSnapshotInfo"):
+            last = ledger.bootstrappingSnapshotInfo.lastBlockInSnapshot
+            raise UsageFault(
+                f"the peer of {organization} joined {channel} from a snapshot of block {last}: {_TOO_LATE}"
+            )
         async with network.block_events(start_block=0) as blocks:
             async for block in blocks:
                 yield decode_block(block.raw)
-                if block.number + 1 >= height:
+                if block.number + 1 >= ledger.height:
                     return
 
 
@@ -33,4 +40,7 @@ def blocks_of_files(folder: Path) -> list[Block]:
     paths = sorted(folder.glob("*.block"))
     if not paths:
         raise UsageFault(f"{folder} holds no files *.block; export one block a file, from block 0 on")
-    return sorted((decode_block(path.read_bytes()) for path in paths), key=lambda block: block.number)
+    blocks = sorted((decode_block(path.read_bytes()) for path in paths), key=lambda block: block.number)
+    if blocks[0].number:
+        raise UsageFault(f"{folder} begins with block {blocks[0].number}: {_TOO_LATE}")
+    return blocks
