@@ -11,6 +11,9 @@ import pytest
 from commonwatt_loadgen.paper.experiment import Experiment, run
 from commonwatt_loadgen.simulate.options import SimulationOptions
 from commonwatt_loadgen.simulate.run import simulate
+from commonwatt_loadgen.verify.audit import Audit
+from commonwatt_loadgen.verify.parallel import ParallelAudit
+from commonwatt_loadgen.verify.source import blocks_of_network
 from commonwatt_network.down import down
 from commonwatt_network.topology import default_topology
 from commonwatt_network.up import up
@@ -30,6 +33,14 @@ async def test_the_default_day_on_the_embedded_network(tmp_path: Path) -> None:
             SimulationOptions(network_file=result.nodes.layout.network_file, out=tmp_path / "out"),
             lambda *_: None,
         )
+        audit = Audit()
+        with ParallelAudit(audit) as parallel:
+            async for block in blocks_of_network(
+                result.nodes.layout.network_file, "newtown", "newtown", "operator"
+            ):
+                parallel.check(block)
+        audited = audit.findings
+        audited_per_s = audited.transactions_per_s
     finally:
         down(directory)
     speed = summary["performance"]
@@ -38,6 +49,10 @@ async def test_the_default_day_on_the_embedded_network(tmp_path: Path) -> None:
         f"\n60 homes, 1 day, embedded: {speed['elapsed_s']:.1f} s (goal 60, at most 120), "
         f"{speed['transactions']:,} transactions, {speed['transactions_per_s']:.0f} tx/s, "
         f"commit latency p50 {latency['p50']:.0f} ms, p95 {latency['p95']:.0f} ms"
+    )
+    print(
+        f"its audit: {audited.blocks:,} blocks, {audited.transactions:,} transactions, "
+        f"{audited_per_s:,.0f} tx/s (goal 1,000)"
     )
 
 
