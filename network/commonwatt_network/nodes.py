@@ -13,9 +13,9 @@ HOST = "127.0.0.1"
 EVERYWHERE = "0.0.0.0"  # noqa: S104  listening on every interface is what a host among others does
 
 
-@dataclass(frozen=True)
-class Orderer:
-    """An ordering node. `admin_port` is the channel participation REST interface, mutual TLS.
+@dataclass(frozen=True, kw_only=True)
+class FabricNode:
+    """An orderer or a peer, with a folder for its identities and one for its ledgers.
 
     `host` is the name or address that others dial, `listen` the address it binds. Administration and operations are
     at `management`: on this machine alone, but for a node in a container.
@@ -25,7 +25,6 @@ class Orderer:
     organization: str
     mspid: str
     port: int
-    admin_port: int
     operations_port: int
     directory: Path
     ledger: Path
@@ -40,54 +39,35 @@ class Orderer:
     @property
     def listen_address(self) -> str:
         return f"{self.listen}:{self.port}"
+
+    @property
+    def operations_address(self) -> str:
+        return f"{self.management}:{self.operations_port}"
+
+    @property
+    def tls_directory(self) -> Path:
+        return self.directory / "tls"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Orderer(FabricNode):
+    """An ordering node. `admin_port` is the channel participation REST interface, mutual TLS."""
+
+    admin_port: int
 
     @property
     def admin_address(self) -> str:
         return f"{self.management}:{self.admin_port}"
 
-    @property
-    def operations_address(self) -> str:
-        return f"{self.management}:{self.operations_port}"
 
-    @property
-    def tls_directory(self) -> Path:
-        return self.directory / "tls"
-
-
-@dataclass(frozen=True)
-class Peer:
-    """A peer; its name is unique in the network: `peer0.newtown`. `host`, `listen`, `management` as of an orderer.
+@dataclass(frozen=True, kw_only=True)
+class Peer(FabricNode):
+    """A peer; its name is unique in the network: `peer0.newtown`.
 
     With `client_authentication` it demands a TLS client certificate of everyone.
     """
 
-    name: str
-    organization: str
-    mspid: str
-    port: int
-    operations_port: int
-    directory: Path
-    ledger: Path
-    host: str = HOST
-    listen: str = HOST
-    management: str = HOST
     client_authentication: bool = False
-
-    @property
-    def address(self) -> str:
-        return f"{self.host}:{self.port}"
-
-    @property
-    def listen_address(self) -> str:
-        return f"{self.listen}:{self.port}"
-
-    @property
-    def operations_address(self) -> str:
-        return f"{self.management}:{self.operations_port}"
-
-    @property
-    def tls_directory(self) -> Path:
-        return self.directory / "tls"
 
 
 @dataclass(frozen=True)
@@ -168,10 +148,16 @@ def settle(topology: Topology, layout: Layout, first_port: int, placement: Place
             port, admin_port, operations_port = ports(name, 3)
             orderers.append(
                 Orderer(
-                    name, organization, topology.mspid(organization), port, admin_port, operations_port,
-                    layout.orderer(organization, name), layout.ledgers / name,
+                    name=name,
+                    organization=organization,
+                    mspid=topology.mspid(organization),
+                    port=port,
+                    admin_port=admin_port,
+                    operations_port=operations_port,
+                    directory=layout.orderer(organization, name),
+                    ledger=layout.ledgers / name,
                 )
-            )  # fmt: skip
+            )
     peers: list[Peer] = []
     for organization, member in topology.organizations.items():
         for n in range(member.peers):
@@ -179,11 +165,16 @@ def settle(topology: Topology, layout: Layout, first_port: int, placement: Place
             port, operations_port = ports(name, 2)
             peers.append(
                 Peer(
-                    name, organization, topology.mspid(organization), port, operations_port,
-                    layout.peer(organization, f"peer{n}"), layout.ledgers / name,
+                    name=name,
+                    organization=organization,
+                    mspid=topology.mspid(organization),
+                    port=port,
+                    operations_port=operations_port,
+                    directory=layout.peer(organization, f"peer{n}"),
+                    ledger=layout.ledgers / name,
                     client_authentication=member.client_authentication,
                 )
-            )  # fmt: skip
+            )
     servers: list[ChaincodeServer] = []
     for chaincode, organization in _chaincode_owners(topology):
         name = f"{chaincode}.{organization}"

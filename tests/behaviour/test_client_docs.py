@@ -17,7 +17,7 @@ from commonwatt_client import admin, sync
 from commonwatt_client.profile import network_file_peers, network_file_user
 from commonwatt_client.sync import admin as sync_admin
 from commonwatt_network.certificates import create_authority, issue_revocations, read_key_pair
-from commonwatt_network.channel import member_group, msp_value
+from commonwatt_network.channel_groups import member_group, msp_value
 from commonwatt_network.deploy import peer_admin
 
 # Values and errors that calls give: they are shown where they are given.

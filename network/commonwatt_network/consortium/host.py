@@ -80,20 +80,33 @@ def settle_host(description: OrganizationDescription, directory: Path) -> OwnHos
     layout, name, mspid = Layout(directory), description.name, description.msp_id
     orderers = tuple(
         Orderer(
-            f"orderer{n}.{name}", name, mspid, node.port, node.admin_port, node.operations_port,
-            layout.orderer(name, f"orderer{n}"), layout.ledgers / f"orderer{n}.{name}",
-            host=node.host, listen=description.listen,
+            name=f"orderer{n}.{name}",
+            organization=name,
+            mspid=mspid,
+            port=node.port,
+            admin_port=node.admin_port,
+            operations_port=node.operations_port,
+            directory=layout.orderer(name, f"orderer{n}"),
+            ledger=layout.ledgers / f"orderer{n}.{name}",
+            host=node.host,
+            listen=description.listen,
         )
         for n, node in enumerate(description.orderers)
-    )  # fmt: skip
+    )
     peers = tuple(
         Peer(
-            f"peer{n}.{name}", name, mspid, node.port, node.operations_port,
-            layout.peer(name, f"peer{n}"), layout.ledgers / f"peer{n}.{name}",
-            host=node.host, listen=description.listen,
+            name=f"peer{n}.{name}",
+            organization=name,
+            mspid=mspid,
+            port=node.port,
+            operations_port=node.operations_port,
+            directory=layout.peer(name, f"peer{n}"),
+            ledger=layout.ledgers / f"peer{n}.{name}",
+            host=node.host,
+            listen=description.listen,
         )
         for n, node in enumerate(description.peers)
-    )  # fmt: skip
+    )
     chaincode = description.chaincode
     server = ChaincodeServer(
         f"{chaincode.name}.{name}", chaincode.name, name, chaincode.port, layout.chaincode_tls(name)

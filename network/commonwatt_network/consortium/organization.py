@@ -9,7 +9,8 @@ from typing import Annotated, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from commonwatt_network.nodes import EVERYWHERE
-from commonwatt_network.topology import Chaincode, MspId, Name, TopologyError, User, parse_model
+from commonwatt_network.topology import Chaincode, MspId, Name, User
+from commonwatt_network.yaml_models import TopologyError, parse_model
 
 HostName = Annotated[
     str,

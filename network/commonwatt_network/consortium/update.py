@@ -28,7 +28,7 @@ from commonwatt_client.signers import Signer
 from fabric_protos.common import common_pb2, configtx_pb2
 from google.protobuf.message import DecodeError
 
-from commonwatt_network import channel as building
+from commonwatt_network import channel_groups as building
 from commonwatt_network.consortium.bundle import Bundle, BundleError
 from commonwatt_network.consortium.review import member_lines, mistakes_of, signers_needed
 from commonwatt_network.embedded.channel_config import ChannelConfig as CheckedConfig
