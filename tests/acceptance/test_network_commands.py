@@ -11,6 +11,7 @@ import time
 from typing import Any
 
 import pytest
+from commonwatt_network.backends.native import FabricNotFoundError, find_fabric
 from commonwatt_network.ports import choose_first_port
 
 
@@ -66,11 +67,18 @@ def test_a_network_starts_stops_and_starts_again_with_its_ledger(shell: Any) -> 
     assert not shell.directory.exists()
 
 
-def test_two_networks_at_once(shell: Any, tmp_path_factory: pytest.TempPathFactory) -> None:
+@pytest.mark.parametrize("backend", ["embedded", "native"])
+def test_two_networks_at_once(shell: Any, backend: str, tmp_path_factory: pytest.TempPathFactory) -> None:
+    if backend == "native":
+        try:
+            find_fabric()
+        except FabricNotFoundError as error:
+            pytest.skip(f"native: {error}")
     other = type(shell)(tmp_path_factory.mktemp("other"))
     try:
-        assert shell.up().returncode == 0
-        assert other.up().returncode == 0
+        for network in (shell, other):
+            ready = network.up(NETWORK=backend)
+            assert ready.returncode == 0, ready.stderr
         assert heights(shell)
         assert heights(other)
     finally:
