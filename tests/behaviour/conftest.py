@@ -11,7 +11,7 @@ import asyncio
 import sys
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AsyncExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -34,6 +34,7 @@ from commonwatt_network.topology import Channel, Topology, User, default_topolog
 from commonwatt_network.up import up
 
 from .raft_network import raft_nodes
+from .replay import Replay
 
 __all__ = ["raft_nodes"]
 
@@ -202,14 +203,19 @@ def network(
         result = run_apart(lambda: up(directory, topology, backend, quiet))
         running = RunningNetwork(backend, version, result.nodes)
         yield running
-        run_apart(lambda: audit(running))
+        run_apart(lambda: audit(running, directory.parent / "replay"))
     finally:
         down(directory)
 
 
-async def audit(network: RunningNetwork) -> None:
-    """Whatever the tests did: each verdict of the peers is the one that `commonwatt verify` computes."""
+async def audit(network: RunningNetwork, directory: Path) -> None:
+    """Whatever the tests did: each verdict of the peers is the one that `commonwatt verify` computes.
+
+    And an embedded peer that is given the same blocks comes to the same verdicts and state.
+    """
     for channel in network.nodes.topology.channels:
         auditing = Audit()
-        async for block in blocks_of_network(network.path, channel, "newtown", "operator"):
-            auditing.check(block)
+        with closing(Replay(directory / channel, network.nodes, channel)) as replay:
+            async for block in blocks_of_network(network.path, channel, "newtown", "operator"):
+                auditing.check(block)
+                replay.check(block)

@@ -6,24 +6,28 @@ import asyncio
 import shutil
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
-from commonwatt_client.admin import AdminError, CollectionConfig, NotFoundError, RefusedError
+from commonwatt_client.admin import (
+    AdminError,
+    ChaincodeDefinition,
+    CollectionConfig,
+    NotFoundError,
+    RefusedError,
+)
 from commonwatt_loadgen.errors import UsageFault
 from commonwatt_loadgen.verify.source import blocks_of_files, blocks_of_network
-from commonwatt_network.deploy import peer_admin
-from commonwatt_network.embedded.ledger.snapshot_files import (
-    SnapshotDamaged,
-    read_block,
-    read_state,
-    read_transaction_ids,
-    write_files,
-)
+from commonwatt_network.chaincode import local_address, package
+from commonwatt_network.deploy import deploy, peer_admin
+from commonwatt_network.embedded.ledger.snapshot_files import SnapshotDamaged, read_block, read_state
+from commonwatt_network.embedded.ledger_snapshot import write_snapshot
 from commonwatt_network.testing import TestNetwork, run_embedded_network
 
 from .probe_network import COLLECTIONS, MEMBERS, PROBE, Probe
+from .replay import Replay
 
 CHANNEL = "trials"
 
@@ -68,31 +72,69 @@ async def test_peers_write_equal_snapshots_in_fabrics_format(network: Any, tmp_p
         await probe.submit("put_private", "shared", "snapshots", transient={"value": b"hidden"})
     await level(network.nodes, CHANNEL)
     folders = [await snapshot(network.nodes, peer, CHANNEL) for peer in network.nodes.peers]
-    contents = [{file.name: file.read_bytes() for file in folder.glob("*.*")} for folder in folders]
+    contents = [files_of(folder) for folder in folders]
     assert contents[0] == contents[1]
 
-    state = list(read_state(folders[0]))
-    values = {(namespace, key): value.value for namespace, key, value in state}
+    values = {(namespace, key): value.value for namespace, key, value in read_state(folders[0])}
     assert values["probe", b"snapshots"] == b"in state"
     assert b"hidden" not in values.values()
-
-    # Written again by us, what a real peer wrote is the same, byte for byte.
-    again = tmp_path / "again"
-    again.mkdir()
-    hashes = [row for row in state if "$$h" in row[0]]
-    public = [row for row in state if "$$h" not in row[0]]
-    txids = list(read_transaction_ids(folders[0]))
-    write_files(again, read_block(folders[0]), public, hashes, txids, [])
-    for file in again.glob("*.data"):
-        assert file.read_bytes() == contents[0][file.name], file.name
-    for file in again.glob("*.metadata"):
-        assert file.read_bytes() == contents[0][file.name], file.name
 
     program = shutil.which("ledgerutil")
     if program is not None:
         command = [program, "compare", *folders, "-o", tmp_path]
         ran = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, timeout=60)
         assert "Both snapshot public state and private state hashes were the same" in ran.stdout + ran.stderr
+
+
+async def test_an_embedded_peer_writes_the_snapshots_of_its_networks_peers(
+    network: Any, tmp_path: Path
+) -> None:
+    """From the same blocks, and from a snapshot: on real Fabric, what we write is what Fabric writes, byte for byte."""
+    for version, collections in (
+        ("1", ()),
+        ("2", COLLECTIONS[:1]),
+        ("3", COLLECTIONS[:1]),
+        ("4", COLLECTIONS),
+    ):
+        await define(network, "archive", version, collections)
+    await network.level()
+    peer = network.nodes.peers_of(CHANNEL)[0]
+    folder = await snapshot(network.nodes, peer, CHANNEL)
+    number = int(folder.name)
+    await define(network, "archive", "5", COLLECTIONS)
+    await network.level()
+    later = await snapshot(network.nodes, peer, CHANNEL)
+
+    replay = Replay(tmp_path / "blocks", network.nodes, CHANNEL)
+    joined = Replay(tmp_path / "joined", network.nodes, CHANNEL, folder)
+    with closing(replay), closing(joined):
+        async for block in blocks_of_network(network.path, CHANNEL, "newtown", "operator"):
+            replay.check(block)
+            if block.number == number:
+                for name, again in (("blocks", replay), ("joined", joined)):
+                    write_snapshot(again.channel, tmp_path / name / "first")
+                    assert files_of(tmp_path / name / "first") == files_of(folder), name
+            elif number < block.number <= int(later.name):
+                joined.check(block)
+            if block.number == int(later.name):
+                break
+        for name, again in (("blocks", replay), ("joined", joined)):
+            write_snapshot(again.channel, tmp_path / name / "later")
+            assert files_of(tmp_path / name / "later") == files_of(later), name
+
+
+def files_of(folder: Path) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in folder.iterdir()}
+
+
+async def define(network: Any, name: str, version: str, collections: tuple[CollectionConfig, ...]) -> None:
+    """A chaincode that is only defined: nothing serves it."""
+    packages = {
+        organization: package(network.nodes.layout, organization, name, local_address(1))
+        for organization in network.nodes.topology.channels[CHANNEL].organizations
+    }
+    definition = ChaincodeDefinition(name, version, endorsement_policy=MEMBERS, collections=collections)
+    await deploy(network.nodes, CHANNEL, definition, packages)
 
 
 async def test_a_peer_goes_on_from_a_snapshot(tmp_path: Path) -> None:

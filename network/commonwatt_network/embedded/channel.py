@@ -195,6 +195,16 @@ class PeerChannel:
 
     def history(self, namespace: str, key: str) -> Iterator[Any]:
         """KeyModifications of a key, newest first."""
+        for _, transaction, write in self.writes_of(namespace, key):
+            yield kv_query_result_pb2.KeyModification(
+                tx_id=transaction.transaction_id,
+                value=write.value,
+                timestamp=transaction.channel_header.timestamp,
+                is_delete=write.is_delete or not write.value,
+            )
+
+    def writes_of(self, namespace: str, key: str) -> Iterator[tuple[int, Transaction, Any]]:
+        """(block number, transaction, its KVWrite) for each valid write of a key, newest first."""
         for number, position in self.ledger.history(namespace, key.encode()):
             block = self.block(number)
             if block is None:
@@ -205,12 +215,7 @@ class PeerChannel:
             for sets in transaction.endorsed.namespaces:
                 for write in sets.public.writes if sets.namespace == namespace else ():
                     if write.key == key:
-                        yield kv_query_result_pb2.KeyModification(
-                            tx_id=transaction.transaction_id,
-                            value=write.value,
-                            timestamp=transaction.channel_header.timestamp,
-                            is_delete=write.is_delete or not write.value,
-                        )
+                        yield number, transaction, write
 
     # Chaincode definitions, as committed
 

@@ -12,29 +12,29 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fabric_protos.common import configtx_pb2
+from fabric_protos.common import common_pb2, configtx_pb2
 from google.protobuf.message import DecodeError
 
-from commonwatt_network.embedded.blocks import config_envelope_of
-from commonwatt_network.embedded.ledger import Ledger, Version, VersionedValue
+from commonwatt_network.embedded.blocks import headers_of
+from commonwatt_network.embedded.ledger import Base, Ledger, Version, VersionedValue
 from commonwatt_network.embedded.ledger.snapshot_files import (
     SnapshotBlock,
     SnapshotDamaged,
     StateRow,
     read_block,
+    read_collections,
     read_state,
     read_transaction_ids,
     write_files,
 )
 from commonwatt_network.embedded.ledger.state import Updates, private_namespace
-from commonwatt_network.embedded.lifecycle.invocation import NAMESPACE
+from commonwatt_network.embedded.lifecycle.collection_history import collection_history
 
 if TYPE_CHECKING:
     from commonwatt_network.embedded.channel import PeerChannel
 
 CONFIG_NAMESPACE, CONFIG_KEY = "", b"CHANNEL_CONFIG_ENV_BYTES"  # where Fabric's state holds the configuration
 _HASHED, _PRIVATE = "$$h", "$$p"
-_LAST = 2**64 - 1
 
 
 def write_snapshot(channel: PeerChannel, folder: Path) -> None:
@@ -46,14 +46,15 @@ def write_snapshot(channel: PeerChannel, folder: Path) -> None:
     try:
         rows = list(ledger.state.everything())
         public = [row for row in rows if _HASHED not in row[0] and _PRIVATE not in row[0]]
-        block = SnapshotBlock(channel.channel_id, ledger.height - 1, ledger.last_hash, ledger.previous_hash)
+        hashes = (ledger.last_hash, ledger.previous_hash, ledger.commit_hash)
+        block = SnapshotBlock(channel.channel_id, ledger.height - 1, *hashes)
         write_files(
             draft,
             block,
             [_config_row(ledger), *public],
             [row for row in rows if _HASHED in row[0]],
             ledger.transaction_ids(),
-            list(_collection_history(channel)),
+            collection_history(channel),
         )
         draft.rename(folder)
     except BaseException:
@@ -68,8 +69,16 @@ def load_snapshot(folder: Path, ledger: Ledger) -> None:
     config = state.pop((CONFIG_NAMESPACE, CONFIG_KEY), None)
     if config is None:
         raise SnapshotDamaged(f"{folder} holds no channel configuration")
-    hashes = (block.block_hash, block.previous_hash)
-    ledger.start_with(block.number + 1, hashes, state, read_transaction_ids(folder), config.value)
+    base = Base(
+        height=block.number + 1,
+        block_hash=block.block_hash,
+        previous_hash=block.previous_hash,
+        commit_hash=block.commit_hash,
+        config=config.value,
+        config_block=config.version.block_number,
+        collections=read_collections(folder),
+    )
+    ledger.start_with(base, state, read_transaction_ids(folder))
 
 
 def snapshot_config(ledger: Ledger) -> Any:
@@ -103,17 +112,7 @@ def collect_private(channel: PeerChannel, others: Iterable[PeerChannel]) -> None
 def _config_row(ledger: Ledger) -> StateRow:
     number = ledger.config_block_number()
     block = ledger.block(number)
-    envelope = None if block is None else config_envelope_of(block)
-    encoded = ledger.base_config if envelope is None else envelope.SerializeToString()
+    encoded = ledger.base_config
+    if block is not None:
+        encoded = headers_of(common_pb2.Envelope.FromString(block.data.data[0]))[0].data  # the very bytes
     return CONFIG_NAMESPACE, CONFIG_KEY, VersionedValue(encoded, b"", Version(number, 0))
-
-
-def _collection_history(channel: PeerChannel) -> Iterable[tuple[bytes, bytes]]:
-    """Each chaincode's collections in force, with the block that they came in."""
-    for name in channel.defined_chaincodes():
-        definition = channel.definition(name)
-        field = channel.ledger.state.get(NAMESPACE, f"namespaces/fields/{name}/Collections".encode())
-        if definition is None or field is None or not definition.parameters.collection_package.config:
-            continue
-        key = f"slscc\x00{name}~collection".encode() + (_LAST - field.version.block_number).to_bytes(8, "big")
-        yield key, definition.parameters.collections

@@ -28,6 +28,22 @@ class CommittedTransaction:
 
 
 @dataclass(frozen=True)
+class Base:
+    """What a ledger knows of the blocks before its first, where it begins with a snapshot.
+
+    `config` is the serialized ConfigEnvelope in force, of block `config_block`; `collections` are a snapshot's records.
+    """
+
+    height: int
+    block_hash: bytes
+    previous_hash: bytes
+    commit_hash: bytes
+    config: bytes
+    config_block: int
+    collections: bytes
+
+
+@dataclass(frozen=True)
 class BlockCommit:
     """A validated block with all that it changes.
 
@@ -42,6 +58,7 @@ class BlockCommit:
     history: Sequence[tuple[Location, int]] = ()
     private: PrivateUpdates = field(default_factory=PrivateUpdates)
     is_config: bool = False
+    commit_hash: bytes = b""
 
 
 class Ledger:
@@ -59,6 +76,7 @@ class Ledger:
         self.height: int = self.first_number
         self.last_hash: bytes = self._fact("base_hash") or b""
         self.previous_hash: bytes = self._fact("base_previous_hash") or b""
+        self.commit_hash: bytes = self._fact("base_commit_hash") or b""
         if last is not None:
             self._check_last_block(*last)
 
@@ -73,6 +91,9 @@ class Ledger:
                 "let this peer fetch the channel anew"
             )
         self.height, self.last_hash, self.previous_hash = number + 1, block_hash, block.header.previous_hash
+        slots = block.metadata.metadata
+        if len(slots) > common_pb2.COMMIT_HASH:
+            self.commit_hash = common_pb2.Metadata.FromString(slots[common_pb2.COMMIT_HASH]).value
 
     def close(self) -> None:
         self._database.close()
@@ -81,27 +102,24 @@ class Ledger:
         """Put everything into the one file, so that it can be copied."""
         self._database.execute("pragma wal_checkpoint(truncate)").fetchall()
 
-    def start_with(
-        self, height: int, hashes: tuple[bytes, bytes], state: Updates, txids: Iterable[str], config: bytes
-    ) -> None:
-        """Begin an empty ledger with a snapshot's state instead of blocks, or not at all.
-
-        `hashes` are of the last block and of the one before it; `config` is the serialized ConfigEnvelope in force.
-        Raises sqlite3.Error.
-        """
+    def start_with(self, base: Base, state: Updates, txids: Iterable[str]) -> None:
+        """Begin an empty ledger with a snapshot's state instead of blocks, or not at all. Raises sqlite3.Error."""
         database = self._database
         database.execute("begin immediate")
         try:
             self.state.write(state)
             database.executemany(
                 "insert or ignore into transactions values (?, ?, ?, ?)",
-                ((txid, height - 1, position, UNKNOWN_CODE) for position, txid in enumerate(txids)),
+                ((txid, base.height - 1, position, UNKNOWN_CODE) for position, txid in enumerate(txids)),
             )
             facts = {
-                "base_height": height.to_bytes(8, "big"),
-                "base_hash": hashes[0],
-                "base_previous_hash": hashes[1],
-                "base_config": config,
+                "base_height": base.height.to_bytes(8, "big"),
+                "base_hash": base.block_hash,
+                "base_previous_hash": base.previous_hash,
+                "base_commit_hash": base.commit_hash,
+                "base_config": base.config,
+                "config_block": base.config_block.to_bytes(8, "big"),
+                "base_collections": base.collections,
             }
             database.executemany("insert into facts values (?, ?)", facts.items())
             database.execute("commit")
@@ -109,7 +127,8 @@ class Ledger:
             if database.in_transaction:
                 database.execute("rollback")
             raise
-        self.height, (self.last_hash, self.previous_hash) = height, hashes
+        self.height, self.last_hash, self.previous_hash = base.height, base.block_hash, base.previous_hash
+        self.commit_hash = base.commit_hash
 
     @property
     def first_number(self) -> int:
@@ -120,6 +139,11 @@ class Ledger:
     def base_config(self) -> bytes:
         """The ConfigEnvelope that the ledger began with, where it began with a snapshot; else empty."""
         return self._fact("base_config") or b""
+
+    @property
+    def base_collections(self) -> bytes:
+        """The collections' history that the ledger began with, as the snapshot held it."""
+        return self._fact("base_collections") or b""
 
     def transaction_ids(self) -> list[str]:
         return [row[0] for row in self._database.execute("select txid from transactions")]
@@ -172,6 +196,7 @@ class Ledger:
                 database.execute("pragma synchronous = normal")
         self.height = number + 1
         self.previous_hash, self.last_hash = block.header.previous_hash, commit.block_hash
+        self.commit_hash = commit.commit_hash
 
     def block_bytes(self, number: int) -> bytes | None:
         row = self._database.execute("select content from blocks where number = ?", (number,)).fetchone()

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from commonwatt_network.embedded.ledger.values import Version, VersionedValue
+from commonwatt_network.embedded.ledger.wire import bytes_field, framed, order_preserving, varint
 
 SIGNABLE = "_snapshot_signable_metadata.json"
 ADDITIONAL = "_snapshot_additional_metadata.json"
@@ -38,6 +39,7 @@ class SnapshotBlock:
     number: int
     block_hash: bytes
     previous_hash: bytes
+    commit_hash: bytes
 
 
 def write_files(
@@ -55,19 +57,19 @@ def write_files(
         data = bytearray(_FORMAT)
         for namespace, key, value in rows:
             counts[namespace] = counts.get(namespace, 0) + 1
-            data += _framed(_encode_record(key, value))
-        metadata = _varint(len(counts)) + b"".join(
-            _framed(namespace.encode()) + _varint(count) for namespace, count in counts.items()
+            data += framed(_encode_record(key, value))
+        metadata = varint(len(counts)) + b"".join(
+            framed(namespace.encode()) + varint(count) for namespace, count in counts.items()
         )
         if counts:
             _write_pair(folder, name, bytes(data), metadata, digests)
     if transaction_ids:
         ordered = sorted((txid.encode() for txid in transaction_ids), key=lambda txid: (len(txid), txid))
-        data = bytearray(_FORMAT + b"".join(map(_framed, ordered)))
-        _write_pair(folder, TRANSACTION_IDS, bytes(data), _varint(len(ordered)), digests)
+        data = bytearray(_FORMAT + b"".join(map(framed, ordered)))
+        _write_pair(folder, TRANSACTION_IDS, bytes(data), varint(len(ordered)), digests)
     if collections:
-        data = bytearray(_FORMAT + b"".join(_framed(key) + _framed(value) for key, value in collections))
-        _write_pair(folder, COLLECTION_HISTORY, bytes(data), _varint(len(collections)), digests)
+        data = bytearray(_FORMAT + b"".join(framed(key) + framed(value) for key, value in collections))
+        _write_pair(folder, COLLECTION_HISTORY, bytes(data), varint(len(collections)), digests)
     signable = _to_json(
         {
             "channel_name": block.channel_id,
@@ -79,7 +81,10 @@ def write_files(
         }
     )
     (folder / SIGNABLE).write_bytes(signable)
-    additional = {"snapshot_hash": sha256(signable).hexdigest(), "last_block_commit_hash": ""}
+    additional = {
+        "snapshot_hash": sha256(signable).hexdigest(),
+        "last_block_commit_hash": block.commit_hash.hex(),
+    }
     (folder / ADDITIONAL).write_bytes(_to_json(additional))
 
 
@@ -104,6 +109,7 @@ def read_block(folder: Path) -> SnapshotBlock:
             int(signable["last_block_number"]),
             bytes.fromhex(signable["last_block_hash"]),
             bytes.fromhex(signable["previous_block_hash"]),
+            bytes.fromhex(additional["last_block_commit_hash"]),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise SnapshotDamaged(f"error while unmarshalling metadata: {error!r}") from error
@@ -142,6 +148,18 @@ def read_transaction_ids(folder: Path) -> Iterator[str]:
         yield data.framed().decode()
 
 
+def read_collections(folder: Path) -> bytes:
+    """The records of the collections that chaincodes have had. Raises SnapshotDamaged."""
+    return _read_pair(folder, COLLECTION_HISTORY)[1].rest()
+
+
+def collection_records(content: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """What `read_collections` gave, record by record: key, serialized CollectionConfigPackage."""
+    reader = _Reader(Path(COLLECTION_HISTORY), content)
+    while not reader.at_end:
+        yield reader.framed(), reader.framed()
+
+
 class _Reader:
     def __init__(self, path: Path, content: bytes) -> None:
         self._path, self._content, self._at = path, content, 0
@@ -159,6 +177,9 @@ class _Reader:
 
     def framed(self) -> bytes:
         return self._take(self.varint())
+
+    def rest(self) -> bytes:
+        return self._content[self._at :]
 
     def _take(self, count: int) -> bytes:
         taken = self._content[self._at : self._at + count]
@@ -179,7 +200,9 @@ def _read_pair(folder: Path, name: str) -> tuple[_Reader, _Reader]:
     """Readers of a kind's metadata and data; a kind without records has no files."""
     readers = []
     for path in (folder / f"{name}.metadata", folder / f"{name}.data"):
-        content = path.read_bytes() if path.exists() else _FORMAT + b"\x00"
+        content = (
+            path.read_bytes() if path.exists() else _FORMAT + (b"\x00" if path.suffix == ".metadata" else b"")
+        )
         if content[:1] != _FORMAT:
             raise SnapshotDamaged(f"{path}: unexpected data format {content[:1]!r}")
         readers.append(_Reader(path, content[1:]))
@@ -196,30 +219,11 @@ def _to_json(value: Any) -> bytes:
     return json.dumps(value, indent=4, ensure_ascii=False).encode()
 
 
-def _varint(number: int) -> bytes:
-    encoded = bytearray()
-    while number > 0x7F:
-        encoded.append(number & 0x7F | 0x80)
-        number >>= 7
-    encoded.append(number)
-    return bytes(encoded)
-
-
-def _framed(content: bytes) -> bytes:
-    return _varint(len(content)) + content
-
-
-def _order_preserving(number: int) -> bytes:
-    """A number's length in bytes, then its bytes: sorts as the numbers do."""
-    content = number.to_bytes((number.bit_length() + 7) // 8, "big")
-    return bytes([len(content)]) + content
-
-
 def _encode_record(key: bytes, value: VersionedValue) -> bytes:
     """Fabric's SnapshotRecord: key, value, metadata, version as fields 1 to 4."""
-    version = b"".join(map(_order_preserving, value.version))
+    version = b"".join(map(order_preserving, value.version))
     fields = enumerate((key, value.value, value.metadata, version), 1)
-    return b"".join(bytes([number << 3 | 2]) + _framed(content) for number, content in fields if content)
+    return b"".join(bytes_field(number, content) for number, content in fields)
 
 
 def _decode_record(encoded: bytes) -> tuple[bytes, VersionedValue]:

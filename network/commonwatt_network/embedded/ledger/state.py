@@ -29,6 +29,17 @@ def private_namespace(namespace: str, collection: str) -> str:
     return f"{namespace}$$p{collection}"
 
 
+def is_private(namespace: str) -> bool:
+    """Whether this is where a collection's own keys are: not every peer has them."""
+    return "$$p" in namespace
+
+
+def split_namespace(namespace: str) -> tuple[str, str]:
+    """Chaincode and collection of where hashes are kept; no collection where it is a chaincode's own state."""
+    chaincode, _, collection = namespace.partition("$$h")
+    return chaincode, collection
+
+
 class State:
     """The state database of one channel: reads, the writes of one block, and the open views."""
 

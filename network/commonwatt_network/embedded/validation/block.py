@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from commonwatt_network.embedded.blocks import TRANSACTIONS_FILTER, header_hash
+from fabric_protos.common import common_pb2
+
+from commonwatt_network.embedded.blocks import COMMIT_HASH, TRANSACTIONS_FILTER, header_hash
 from commonwatt_network.embedded.ledger import BlockCommit, Ledger, Version
 from commonwatt_network.embedded.msp import IdentityError, IdentityRegistry
 from commonwatt_network.embedded.policies import Policy, PolicyError
 from commonwatt_network.embedded.transaction import Codes, Transaction
+from commonwatt_network.embedded.validation.commit_hash import commit_hash
 from commonwatt_network.embedded.validation.conflicts import find_conflict
 from commonwatt_network.embedded.validation.endorsement import NamespaceCheck, endorsers, metadata_writes
 from commonwatt_network.embedded.validation.private import Collections, Fetch, PrivateCommit
@@ -60,14 +63,19 @@ def validate_block(
             version = Version(number, position)
             updates.apply(namespaces, version)
             private.apply(transaction.transaction_id, namespaces, version)
+    _fill_in(block, TRANSACTIONS_FILTER, bytes(codes))
+    hashed = b""
+    if number == 1 or ledger.commit_hash:  # a ledger that began without the hashes goes on without them
+        hashed = commit_hash(bytes(codes), updates.updates, updates.deletions, ledger.commit_hash)
+    _fill_in(block, COMMIT_HASH, common_pb2.Metadata(value=hashed).SerializeToString())
     for location, version in ledger.private.due(number):
         found = ledger.state.get(*location)
         if location not in updates.updates and found is not None and found.version == version:
             updates.updates[location] = None
-    _fill_in_codes(block, codes)
     return BlockCommit(
         block=block,
         block_hash=header_hash(block.header),
+        commit_hash=hashed,
         transactions=_new_transactions(transactions, codes),
         updates=updates.updates,
         history=updates.history,
@@ -76,11 +84,11 @@ def validate_block(
     )
 
 
-def _fill_in_codes(block: Any, codes: list[int]) -> None:
+def _fill_in(block: Any, slot: int, content: bytes) -> None:
     slots = block.metadata.metadata
-    while len(slots) <= TRANSACTIONS_FILTER:
+    while len(slots) <= slot:
         slots.append(b"")
-    slots[TRANSACTIONS_FILTER] = bytes(codes)
+    slots[slot] = content
 
 
 def _new_transactions(transactions: Sequence[Transaction], codes: list[int]) -> list[tuple[str, int, int]]:

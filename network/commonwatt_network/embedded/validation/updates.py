@@ -25,6 +25,7 @@ class BlockUpdates:
     def __init__(self, state: State) -> None:
         self._state = state
         self.updates: Updates = {}
+        self.deletions: dict[Location, Version] = {}  # which transaction deleted a key, last of all
         self.history: list[tuple[Location, int]] = []
 
     def _latest(self, location: Location) -> VersionedValue | None:
@@ -72,6 +73,7 @@ class BlockUpdates:
             location = (namespace, key)
             if not value:
                 self.updates[location] = None
+                self.deletions[location] = version
             elif key in metadata:
                 self.updates[location] = VersionedValue(value, _encode(metadata[key]), version)
             else:

@@ -1,0 +1,56 @@
+"""The collections that chaincodes have had, block by block, as snapshots hold them.
+
+A peer that joins by a snapshot needs those of old: private data that it asks for go by the collections of their time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from fabric_protos.peer import collection_pb2
+from fabric_protos.peer.lifecycle import db_pb2
+
+from commonwatt_network.embedded.ledger.snapshot_files import collection_records
+from commonwatt_network.embedded.lifecycle.invocation import NAMESPACE
+from commonwatt_network.embedded.lifecycle.records import NAMESPACES, field_key
+
+if TYPE_CHECKING:
+    from commonwatt_network.embedded.channel import PeerChannel
+
+_LAST = 2**64 - 1
+_BLOCK_BYTES = 8
+
+
+def collection_history(channel: PeerChannel) -> list[tuple[bytes, bytes]]:
+    """(Fabric's key, serialized CollectionConfigPackage) of each definition with collections, ordered by key.
+
+    The key ends with the block, counted down, so that a chaincode's newest comes first.
+    """
+    records = list(collection_records(channel.ledger.base_collections))
+    for name in channel.defined_chaincodes():
+        prefix = _prefix(name)
+        earlier = [value for key, value in records if key[:-_BLOCK_BYTES] == prefix]
+        for number, package in _since_the_first_block(channel, name, earlier[0] if earlier else b""):
+            if collection_pb2.CollectionConfigPackage.FromString(package).config:
+                records.append((prefix + (_LAST - number).to_bytes(_BLOCK_BYTES, "big"), package))
+    return sorted(records)
+
+
+def _prefix(name: str) -> bytes:
+    return f"slscc\x00{name}~collection".encode()
+
+
+def _since_the_first_block(channel: PeerChannel, name: str, package: bytes) -> Iterator[tuple[int, bytes]]:
+    """Each definition's block and collections; `package` is what was in force before the ledger's first block.
+
+    A definition writes its collections only where they differ from those before.
+    """
+    written = {
+        number: bytes(db_pb2.StateData.FromString(write.value).Bytes)
+        for number, _, write in channel.writes_of(NAMESPACE, field_key(NAMESPACES, name, "Collections"))
+    }
+    sequences = channel.writes_of(NAMESPACE, field_key(NAMESPACES, name, "Sequence"))
+    for number in sorted({number for number, _, _ in sequences}):
+        package = written.get(number, package)
+        yield number, package
