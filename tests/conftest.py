@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import hypothesis  # noqa: F401  at first: its plugin else imports it at last, among threads that tests left behind
 import pytest
 
 from .softhsm import softhsm

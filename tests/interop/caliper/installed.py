@@ -4,32 +4,20 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
-import pytest
+from ..npm import with_packages
 
 FOLDER = Path(__file__).parent
 
 
-@lru_cache(maxsize=1)
 def caliper() -> Path:
     """The program; skips the test where Node or its packages cannot be had."""
-    npm = shutil.which("npm")
-    if npm is None or shutil.which("node") is None:
-        pytest.skip("Node.js and npm are not installed")
-    if not (FOLDER / "node_modules").is_dir():
-        # Without the packages' install scripts: Caliper's Ethereum part alone has any.
-        installed = subprocess.run(
-            [npm, "ci", "--no-audit", "--no-fund", "--ignore-scripts"],
-            cwd=FOLDER, capture_output=True, text=True, timeout=300,
-        )  # fmt: skip
-        if installed.returncode:
-            pytest.skip(f"npm ci failed: {installed.stderr.strip()[-300:]}")
-    return FOLDER / "node_modules" / "@hyperledger" / "caliper-cli" / "caliper.js"
+    # Without the packages' install scripts: Caliper's Ethereum part alone has any.
+    folder = with_packages(FOLDER, "--ignore-scripts")
+    return folder / "node_modules" / "@hyperledger" / "caliper-cli" / "caliper.js"
 
 
 @dataclass(frozen=True)

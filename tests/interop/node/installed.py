@@ -3,30 +3,18 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import pytest
+from ..npm import with_packages
 
 FOLDER = Path(__file__).parent
 
 
-@lru_cache(maxsize=1)
 def node_client() -> Path:
     """The script; skips the test where Node or its packages cannot be had."""
-    npm = shutil.which("npm")
-    if npm is None or shutil.which("node") is None:
-        pytest.skip("Node.js and npm are not installed")
-    if not (FOLDER / "node_modules").is_dir():
-        installed = subprocess.run(
-            [npm, "ci", "--no-audit", "--no-fund"], cwd=FOLDER, capture_output=True, text=True, timeout=300
-        )
-        if installed.returncode:
-            pytest.skip(f"npm ci failed: {installed.stderr.strip()[-300:]}")
-    return FOLDER / "client.mjs"
+    return with_packages(FOLDER) / "client.mjs"
 
 
 def run_node_client(verb: str, network: Any, folder: Path, chaincode: str, **settings: Any) -> Any:
