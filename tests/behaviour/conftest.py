@@ -33,10 +33,11 @@ from commonwatt_network.second_servers import second_program
 from commonwatt_network.topology import Channel, Topology, User, default_topology
 from commonwatt_network.up import up
 
+from .probe_network import deployed, gateway, key
 from .raft_network import raft_nodes
 from .replay import Replay
 
-__all__ = ["raft_nodes"]
+__all__ = ["deployed", "gateway", "key", "raft_nodes"]
 
 T = TypeVar("T")
 BACKENDS = ("embedded", "native")

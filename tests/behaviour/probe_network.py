@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
 from commonwatt_client import Contract, EvaluateError, Gateway
 from commonwatt_client.admin import CollectionConfig
 
@@ -73,6 +75,27 @@ class Probe:
 
 def _encoded(arguments: Sequence[Any]) -> list[str | bytes]:
     return [value if isinstance(value, str | bytes) else json.dumps(value) for value in arguments]
+
+
+@pytest.fixture(scope="module")
+def deployed(network: Any) -> Any:
+    """The running network with the test chaincode on its channel `trials`: any one member may endorse."""
+    network.deploy(PROBE, "probe", endorsement_policy=MEMBERS, collections=COLLECTIONS)
+    return network
+
+
+@pytest.fixture
+async def gateway(deployed: Any) -> AsyncIterator[Gateway]:
+    """A connection as newtown's operator, to chaincode that answers."""
+    async with deployed.connect() as gateway:
+        await Probe(gateway, gateway.get_network("trials").get_contract("probe")).answers()
+        yield gateway
+
+
+@pytest.fixture
+def key() -> str:
+    """A key that no other test uses: tests share one ledger."""
+    return f"k{secrets.token_hex(6)}"
 
 
 Opener = Callable[..., Awaitable[Probe]]

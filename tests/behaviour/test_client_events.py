@@ -9,7 +9,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -26,25 +25,9 @@ from commonwatt_client import (
 )
 from commonwatt_client.profile import network_file_peers, network_file_user
 
-from .probe_network import COLLECTIONS, MEMBERS, PROBE, Probe
-
 BLOCK_STREAMS = ("block_events", "filtered_block_events", "block_and_private_data_events")
 WAIT_S = 20
 LISTENER = Path(__file__).parent / "listener_process.py"
-
-
-@pytest.fixture(scope="module")
-def deployed(network: Any) -> Any:
-    """The test chaincode on the channel `trials`: any one member may endorse."""
-    network.deploy(PROBE, "probe", endorsement_policy=MEMBERS, collections=COLLECTIONS)
-    return network
-
-
-@pytest.fixture
-async def gateway(deployed: Any) -> AsyncIterator[Gateway]:
-    async with deployed.connect() as gateway:
-        await Probe(gateway, gateway.get_network("trials").get_contract("probe")).answers()
-        yield gateway
 
 
 @pytest.fixture

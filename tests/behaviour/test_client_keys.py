@@ -21,14 +21,8 @@ from commonwatt_network.deploy import peer_admin
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
-from .probe_network import COLLECTIONS, MEMBERS, PROBE, Probe
+from .probe_network import Probe
 from .test_admin_channel import admin_of, ordering_client
-
-
-@pytest.fixture
-def deployed(network: Any) -> Any:
-    network.deploy(PROBE, "probe", endorsement_policy=MEMBERS, collections=COLLECTIONS)
-    return network
 
 
 def home_with_key(network: Any, gateway: Gateway, key: Any) -> Probe:

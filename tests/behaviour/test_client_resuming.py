@@ -14,15 +14,9 @@ from commonwatt_network import processes
 from commonwatt_network.up import up
 
 from .conftest import quiet, run_apart
-from .probe_network import COLLECTIONS, MEMBERS, PROBE, Probe
+from .probe_network import Probe
 
 WORKERS, EACH = 4, 12
-
-
-@pytest.fixture
-def deployed(network: Any) -> Any:
-    network.deploy(PROBE, "probe", endorsement_policy=MEMBERS, collections=COLLECTIONS)
-    return network
 
 
 def kill_and_bring_up(network: Any) -> None:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
 import threading
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -25,34 +23,12 @@ from commonwatt_client import (
 )
 from commonwatt_client.profile import network_file_peers, network_file_user
 
-from .probe_network import COLLECTIONS, MEMBERS, PROBE, Probe
-
 BOTH = ("NewtownMSP", "GridMSP")
-
-
-@pytest.fixture(scope="module")
-def deployed(network: Any) -> Any:
-    """The test chaincode on the channel `trials`: any one member may endorse."""
-    network.deploy(PROBE, "probe", endorsement_policy=MEMBERS, collections=COLLECTIONS)
-    return network
-
-
-@pytest.fixture
-async def gateway(deployed: Any) -> AsyncIterator[Gateway]:
-    async with deployed.connect() as gateway:
-        await Probe(gateway, gateway.get_network("trials").get_contract("probe")).answers()
-        yield gateway
 
 
 @pytest.fixture
 def contract(gateway: Gateway) -> Any:
     return gateway.get_network("trials").get_contract("probe")
-
-
-@pytest.fixture
-def key() -> str:
-    """A key that no other test uses: tests share one ledger."""
-    return f"c{secrets.token_hex(6)}"
 
 
 async def test_a_submitted_write_is_read_by_evaluate(contract: Any, key: str) -> None:

@@ -37,12 +37,6 @@ async def grid(deployed: Any) -> AsyncIterator[Probe]:
         yield Probe(gateway, gateway.get_network("trials").get_contract("probe"))
 
 
-@pytest.fixture
-def key() -> str:
-    """A key that no other test uses: tests share one ledger."""
-    return f"k{secrets.token_hex(6)}"
-
-
 async def test_writes_are_read_after_their_commit_alone(probe: Probe, key: str) -> None:
     assert await probe.submit("put", key, "1") == ""
     assert await probe.submit("put", key, "2") == "1"
