@@ -19,8 +19,10 @@ from commonwatt_client import (
     Gateway,
     InMemoryCheckpointer,
     Network,
+    Timeouts,
     ValidationCode,
     connect,
+    connect_network_file,
     sync,
 )
 from commonwatt_client.profile import network_file_peers, network_file_user
@@ -225,11 +227,17 @@ async def test_a_channel_that_is_not_there(gateway: Gateway) -> None:
             await following(stream)
 
 
-async def test_an_events_timeout_ends_the_stream(channel: Network) -> None:
-    async with channel.chaincode_events("probe", timeout_s=0.5) as events:
-        with pytest.raises(EventsError) as caught:
-            await following(events)
-    assert caught.value.reason == "DEADLINE_EXCEEDED"
+async def test_an_events_timeout_ends_the_stream(deployed: Any, channel: Network) -> None:
+    limited = Timeouts(events_s=0.5)
+    async with connect_network_file(deployed.path, "newtown", "operator", timeouts=limited) as gateway:
+        for stream in (
+            channel.chaincode_events("probe", timeout_s=0.5),
+            gateway.get_network("trials").chaincode_events("probe"),
+        ):
+            async with stream as events:
+                with pytest.raises(EventsError) as caught:
+                    await following(events)
+            assert caught.value.reason == "DEADLINE_EXCEEDED"
 
 
 def test_sync_events_and_closing_from_another_thread(deployed: Any) -> None:

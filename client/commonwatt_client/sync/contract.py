@@ -51,16 +51,32 @@ class Contract:
         """The contract's name in the chaincode, None for its default contract."""
         return self._name
 
-    def evaluate_transaction(self, name: str, *arguments: str | bytes) -> bytes:
+    def evaluate_transaction(
+        self, name: str, *arguments: str | bytes, timeout_s: float | None = None
+    ) -> bytes:
         """The result of a transaction function on one peer; nothing is recorded. Raises EvaluateError."""
-        return self.evaluate(name, arguments=arguments)
+        return self.evaluate(name, arguments=arguments, timeout_s=timeout_s)
 
-    def submit_transaction(self, name: str, *arguments: str | bytes) -> bytes:
+    def submit_transaction(
+        self,
+        name: str,
+        *arguments: str | bytes,
+        endorse_timeout_s: float | None = None,
+        submit_timeout_s: float | None = None,
+        commit_timeout_s: float | None = None,
+    ) -> bytes:
         """Endorse, submit and wait for the commit; the transaction function's result.
 
         Raises EndorseError, SubmitError, CommitStatusError, and CommitError where the transaction is invalid.
         """
-        return (self.submit(name, arguments=arguments)).result
+        outcome = self.submit(
+            name,
+            arguments=arguments,
+            endorse_timeout_s=endorse_timeout_s,
+            submit_timeout_s=submit_timeout_s,
+            commit_timeout_s=commit_timeout_s,
+        )
+        return outcome.result
 
     def evaluate(
         self,

@@ -11,6 +11,9 @@ from typing import Any
 
 import grpc
 from commonwatt_client import Peer
+from fabric_protos.common import common_pb2
+from fabric_protos.gateway import gateway_pb2
+from fabric_protos.peer import proposal_pb2, proposal_response_pb2, transaction_pb2
 
 Behaviour = Callable[[bytes, grpc.ServicerContext], Any]
 
@@ -70,3 +73,26 @@ def free_address() -> str:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return f"127.0.0.1:{probe.getsockname()[1]}"
+
+
+def endorsed(result: bytes = b"done") -> bytes:
+    """An EndorseResponse whose transaction returned `result`."""
+    action = proposal_pb2.ChaincodeAction(response=proposal_response_pb2.Response(status=200, payload=result))
+    payload = transaction_pb2.ChaincodeActionPayload(
+        action=transaction_pb2.ChaincodeEndorsedAction(
+            proposal_response_payload=proposal_response_pb2.ProposalResponsePayload(
+                extension=action.SerializeToString()
+            ).SerializeToString()
+        )
+    )
+    transaction = transaction_pb2.Transaction(
+        actions=[transaction_pb2.TransactionAction(payload=payload.SerializeToString())]
+    )
+    header = common_pb2.Header(
+        channel_header=common_pb2.ChannelHeader(channel_id="newtown").SerializeToString()
+    )
+    envelope = common_pb2.Envelope(
+        payload=common_pb2.Payload(header=header, data=transaction.SerializeToString()).SerializeToString()
+    )
+    serialised: bytes = gateway_pb2.EndorseResponse(prepared_transaction=envelope).SerializeToString()
+    return serialised

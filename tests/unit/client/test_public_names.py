@@ -1,5 +1,6 @@
 """What the client offers is a promise: this list changes only on purpose."""
 
+import inspect
 import subprocess
 import sys
 
@@ -197,6 +198,18 @@ def test_admin_names() -> None:
 def test_gateway_api_is_complete(package: object, name: str) -> None:
     missing = [method for method in METHODS[name].split() if not hasattr(getattr(package, name), method)]
     assert not missing
+
+
+@pytest.mark.parametrize("package", [commonwatt_client, commonwatt_client.sync])
+@pytest.mark.parametrize("name", METHODS)
+def test_every_call_takes_a_timeout(package: object, name: str) -> None:
+    """Of every method that waits for a peer."""
+    waits = {"evaluate", "submit", "endorse", "status", "events"}
+    for method in METHODS[name].split():
+        if method.startswith("new_") or not waits & set(method.split("_")):
+            continue
+        parameters = inspect.signature(getattr(getattr(package, name), method)).parameters
+        assert any(parameter.endswith("timeout_s") for parameter in parameters), method
 
 
 @pytest.mark.parametrize("package", [commonwatt_client, commonwatt_client.sync, admin, sync_admin])

@@ -11,11 +11,10 @@ from commonwatt_client._proposal import Invocation
 from commonwatt_client._retrying import transact
 from commonwatt_client._transactions import Party
 from commonwatt_client.errors import CommitStatusError, ConfigurationError
-from fabric_protos.common import common_pb2
 from fabric_protos.gateway import gateway_pb2
-from fabric_protos.peer import proposal_pb2, proposal_response_pb2, transaction_pb2
 
 from .conftest import Ran, run_scripted
+from .gateway_stand_in import endorsed
 
 INVOCATION = Invocation("newtown", "market", "trade")
 OK = b""
@@ -34,29 +33,6 @@ OUT_OF_SIGHT = CallFailed(
 )
 DIFFERENT = CallFailed(grpc.StatusCode.ABORTED, "ProposalResponsePayloads do not match")
 POLICY = RetryPolicy(max_tries=4)
-
-
-def endorsed(result: bytes = b"done") -> bytes:
-    """An EndorseResponse whose transaction returned `result`."""
-    action = proposal_pb2.ChaincodeAction(response=proposal_response_pb2.Response(status=200, payload=result))
-    payload = transaction_pb2.ChaincodeActionPayload(
-        action=transaction_pb2.ChaincodeEndorsedAction(
-            proposal_response_payload=proposal_response_pb2.ProposalResponsePayload(
-                extension=action.SerializeToString()
-            ).SerializeToString()
-        )
-    )
-    transaction = transaction_pb2.Transaction(
-        actions=[transaction_pb2.TransactionAction(payload=payload.SerializeToString())]
-    )
-    header = common_pb2.Header(
-        channel_header=common_pb2.ChannelHeader(channel_id="newtown").SerializeToString()
-    )
-    envelope = common_pb2.Envelope(
-        payload=common_pb2.Payload(header=header, data=transaction.SerializeToString()).SerializeToString()
-    )
-    serialised: bytes = gateway_pb2.EndorseResponse(prepared_transaction=envelope).SerializeToString()
-    return serialised
 
 
 def status(code: ValidationCode, block: int = 5) -> bytes:

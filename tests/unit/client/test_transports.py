@@ -11,16 +11,19 @@ import grpc
 import pytest
 from commonwatt_client import (
     ChaincodeEvent,
+    CommitStatusError,
     ConfigurationError,
     ConnectionClosedError,
     EndorseError,
     EvaluateError,
     EventsError,
     EventStream,
+    GatewayError,
     MalformedMessageError,
     Peer,
     ReconnectPolicy,
     SigningError,
+    SubmitError,
     Timeouts,
     connect,
     sync,
@@ -29,7 +32,7 @@ from fabric_protos.gateway import gateway_pb2
 from fabric_protos.peer import chaincode_event_pb2, events_pb2, proposal_response_pb2
 
 from .conftest import Keyed
-from .gateway_stand_in import StandIn, free_address, stand_in
+from .gateway_stand_in import StandIn, endorsed, free_address, stand_in
 
 HELLO = gateway_pb2.EvaluateResponse(
     result=proposal_response_pb2.Response(payload=b"hello")
@@ -117,13 +120,39 @@ def test_an_empty_endorsement(client: Client, peer: StandIn) -> None:
         client.run(peer.peer, lambda contract: contract.submit_transaction("f"))
 
 
-def test_timeouts(client: Client, peer: StandIn) -> None:
-    peer.behaviours["Evaluate"] = lambda request, context: peer.wait(context)
-    with pytest.raises(EvaluateError) as caught:
-        client.run(peer.peer, lambda contract: contract.evaluate("f", timeout_s=0.2))
+@pytest.mark.parametrize(
+    ("method", "error", "own", "default"),
+    [
+        ("Evaluate", EvaluateError, "timeout_s", "evaluate_s"),
+        ("Endorse", EndorseError, "endorse_timeout_s", "endorse_s"),
+        ("Submit", SubmitError, "submit_timeout_s", "submit_s"),
+        ("CommitStatus", CommitStatusError, "commit_timeout_s", "commit_status_s"),
+    ],
+)
+@pytest.mark.parametrize("per_call", [True, False])
+def test_every_phase_has_a_timeout_of_its_own(
+    client: Client,
+    peer: StandIn,
+    method: str,
+    error: type[GatewayError],
+    own: str,
+    default: str,
+    per_call: bool,
+) -> None:
+    peer.behaviours["Endorse"] = lambda request, context: endorsed()
+    peer.behaviours["Submit"] = lambda request, context: b""
+    peer.behaviours[method] = lambda request, context: peer.wait(context)
+
+    def call(contract: Any) -> Any:
+        send = contract.evaluate_transaction if method == "Evaluate" else contract.submit_transaction
+        return send("f", **({own: 0.1} if per_call else {}))
+
+    with pytest.raises(error) as caught:
+        client.run(peer.peer, call, timeouts=None if per_call else Timeouts(**{default: 0.1}))
     assert caught.value.reason == "DEADLINE_EXCEEDED"
-    with pytest.raises(EvaluateError):
-        client.run(peer.peer, lambda contract: contract.evaluate("f"), timeouts=Timeouts(evaluate_s=0.2))
+
+
+def test_senseless_timeouts_are_refused(client: Client, peer: StandIn) -> None:
     with pytest.raises(ConfigurationError, match="above 0"):
         client.run(peer.peer, lambda contract: contract.evaluate("f", timeout_s=-1))
 

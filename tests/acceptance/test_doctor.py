@@ -1,0 +1,95 @@
+"""`commonwatt doctor`: what this machine can run and what is missing, one line each with the fix."""
+
+from __future__ import annotations
+
+import resource
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+THINGS = (
+    "Python",
+    "memory",
+    "disk",
+    "open files",
+    "ports",
+    "network folder",
+    "NETWORK=native",
+    "consensus: bft",
+    "ca: fabric-ca",
+    "NETWORK=compose",
+    "NETWORK=kubernetes",
+)
+
+
+def findings(result: subprocess.CompletedProcess[str]) -> dict[str, tuple[str, str]]:
+    """Of each thing its mark and what is said of it; one line each."""
+    found = {}
+    for line in result.stdout.splitlines():
+        what = next(thing for thing in THINGS if line[2:].startswith(thing))
+        found[what] = (line[0], line[2 + len(what) :].strip())
+    assert tuple(found) == THINGS
+    return found
+
+
+def programs(folder: Path, version: str) -> Path:
+    """A folder with programs that say they are of this version of Fabric."""
+    folder.mkdir()
+    for name in ("peer", "orderer"):
+        (folder / name).write_text(f"#!/bin/sh\necho '{name}:'\necho ' Version: v{version}'\n")
+        (folder / name).chmod(0o755)
+    return folder
+
+
+def test_a_machine_without_anything_runs_the_default_network(shell: Any, tmp_path: Path) -> None:
+    result = shell.run("doctor", PATH=str(tmp_path), FABRIC_BIN="")
+    assert result.returncode == 0, result.stderr
+    found = findings(result)
+    assert {what: mark for what, (mark, _) in found.items() if mark != "✓"} == dict.fromkeys(THINGS[6:], "-")
+    assert found["network folder"][1] == "no network yet"
+    for what, fix in (
+        ("NETWORK=native", "make fabric"),
+        ("consensus: bft", "make fabric"),
+        ("ca: fabric-ca", "install Fabric CA's release"),
+        ("NETWORK=compose", "install a container engine"),
+        ("NETWORK=kubernetes", "install kubectl"),
+    ):
+        assert fix in found[what][1]
+
+
+@pytest.mark.parametrize(
+    ("version", "native", "bft"), [("3.1.5", "✓", "✓"), ("2.5.15", "✓", "-"), ("2.2.20", "-", "-")]
+)
+def test_it_knows_what_a_version_of_fabric_can_do(
+    shell: Any, tmp_path: Path, version: str, native: str, bft: str
+) -> None:
+    found = findings(shell.run("doctor", FABRIC_BIN=str(programs(tmp_path / "fabric", version))))
+    assert (found["NETWORK=native"][0], found["consensus: bft"][0]) == (native, bft)
+    assert f"Hyperledger Fabric {version}" in found["NETWORK=native"][1]
+    assert ("make fabric" in found["NETWORK=native"][1]) == (native == "-")
+
+
+def test_what_the_default_network_lacks_is_exit_code_1(shell: Any) -> None:
+    few = (512, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
+    result = subprocess.run(
+        [shell.command, "doctor"],
+        cwd=shell.folder,
+        env=shell.environment(),
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, few),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert result.returncode == 1, result.stderr
+    assert findings(result)["open files"] == ("✗", "512: raise it with `ulimit -n 4096`")
+
+
+def test_a_network_and_a_damaged_one_are_told(shell: Any) -> None:
+    shell.directory.mkdir()
+    (shell.directory / "state.json").write_text("{")
+    result = shell.run("doctor")
+    assert result.returncode == 1, result.stderr
+    mark, says = findings(result)["network folder"]
+    assert (mark, str(shell.directory) in says) == ("✗", True)
