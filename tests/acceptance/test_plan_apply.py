@@ -17,6 +17,9 @@ from typing import Any
 import pytest
 from commonwatt_client import ClientError, RetryPolicy, ValidationCode, connect_network_file
 from commonwatt_client.admin import PeerAdmin, RefusedError
+from commonwatt_loadgen.errors import UsageFault
+from commonwatt_loadgen.verify.audit import Audit
+from commonwatt_loadgen.verify.source import blocks_of_network
 from commonwatt_network.backends.native import FabricNotFoundError, find_fabric
 from commonwatt_network.certificates import days_left
 from commonwatt_network.change.apply import apply
@@ -275,7 +278,9 @@ class TestRealFabric:
         assert fabric.private_keys() == keys
         assert fabric.fewest_days_left() > 300
 
-    async def test_adds_a_peer_from_block_0_and_one_from_a_snapshot(self, fabric: Running) -> None:
+    async def test_adds_a_peer_from_block_0_and_one_from_a_snapshot(
+        self, fabric: Running, tmp_path: Path
+    ) -> None:
         await fabric.become(edited(fabric.topology, organizations__newtown__peers=2))
         wanted = edited(
             fabric.topology, organizations__newtown__peers=3, organizations__newtown__new_peers="snapshot"
@@ -284,6 +289,14 @@ class TestRealFabric:
         async with peer_admin(fabric.nodes, fabric.nodes.peers[2]) as admin:
             with pytest.raises(RefusedError, match="from a snapshot"):
                 await admin.get_block_by_number(CHANNEL, 1)
+        content = json.loads((fabric.directory / "network.json").read_text())
+        newtown = content["organizations"]["newtown"]
+        newtown["peers"] = newtown["peers"][2:]
+        (tmp_path / "network.json").write_text(json.dumps(content))
+        with pytest.raises(
+            UsageFault, match=f"the peer of newtown joined {CHANNEL} from a snapshot of block "
+        ):
+            await anext(blocks_of_network(tmp_path / "network.json", CHANNEL, "newtown", "operator"))
 
     async def test_adds_orderers_and_renews_them_with_new_keys(self, fabric: Running) -> None:
         await fabric.become(edited(fabric.topology, orderers__organizations__orderers__nodes=3))
@@ -321,6 +334,15 @@ class TestRealFabric:
     def test_starts_again_as_it_was_changed(self, fabric: Running) -> None:
         down(fabric.directory)
         asyncio.run(up(fabric.directory, fabric.topology, None, silent))
+
+    async def test_every_change_bears_an_audit(self, fabric: Running) -> None:
+        for channel, settings in fabric.topology.channels.items():
+            audit, community = Audit(), settings.organizations[0]
+            async for block in blocks_of_network(
+                fabric.directory / "network.json", channel, community, "operator"
+            ):
+                audit.check(block)
+            assert audit.findings.blocks > 10
 
 
 class CutOffError(Exception):
