@@ -19,7 +19,6 @@ from commonwatt_network.nodes import EVERYWHERE, HOST, ChaincodeServer, Node, No
 
 POLL_S = 0.05
 START_TIMEOUT_S = 30.0
-LEADER_TIMEOUT_S = 30.0
 RAFT_LEADER = "consensus_etcdraft_is_leader"
 BFT_LEADER = "consensus_BFT_is_leader"
 

@@ -35,7 +35,6 @@ RAFT_CONSENTERS = (1, 3, 5)
 BFT_CONSENTERS = 4
 # Validation context: orderers come and go one at a time, so that their number may be even.
 SETTLED = {"settled": True}
-DEFAULT_TOPOLOGY = "default"
 
 # Inner-west Sydney, where the paper's household types live; further communities are numbered.
 COMMUNITIES = (

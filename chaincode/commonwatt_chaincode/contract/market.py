@@ -3,7 +3,7 @@
 from typing import Any
 
 from ..shim import Contract, Stub, evaluate, transaction
-from . import administration, bids, billing, metering, queries, rounds
+from . import administration, billing, metering, offers, queries, requests, rounds
 from .arguments import (
     AdvanceClock,
     CloseRound,
@@ -55,22 +55,22 @@ class Market(Contract):
     @transaction
     async def submit_request(self, stub: Stub, arguments: SubmitRequest) -> Json:
         """Home: ask for energy, bidding in a round or from the grid at once."""
-        return await bids.submit_request(stub, arguments)
+        return await requests.submit_request(stub, arguments)
 
     @transaction
     async def cancel_request(self, stub: Stub, arguments: OwnBid) -> Json:
         """Home: take back a request."""
-        return await bids.cancel_request(stub, arguments)
+        return await requests.cancel_request(stub, arguments)
 
     @transaction
     async def submit_offer(self, stub: Stub, arguments: SubmitOffer) -> Json:
         """Prosumer home: offer energy, or replace the open offer."""
-        return await bids.submit_offer(stub, arguments)
+        return await offers.submit_offer(stub, arguments)
 
     @transaction
     async def withdraw_offer(self, stub: Stub, arguments: OwnBid) -> Json:
         """Prosumer home: take back an offer."""
-        return await bids.withdraw_offer(stub, arguments)
+        return await offers.withdraw_offer(stub, arguments)
 
     @transaction
     async def close_round(self, stub: Stub, arguments: CloseRound) -> Json:

@@ -72,11 +72,6 @@ def local_minute(epoch_s: int, utc_offset_min: int) -> int:
     return (epoch_s + utc_offset_min * MINUTE_S) % DAY_S // MINUTE_S
 
 
-def local_day(epoch_s: int, utc_offset_min: int) -> int:
-    """Number of the local day of a time, counted from 1 January 1970."""
-    return (epoch_s + utc_offset_min * MINUTE_S) // DAY_S
-
-
 def day_end(day: int, utc_offset_min: int) -> int:
     """The time at which a local day is over."""
     return (day + 1) * DAY_S - utc_offset_min * MINUTE_S

@@ -33,7 +33,6 @@ from commonwatt_chaincode.market.tariff import (
     check_tariff,
     day_end,
     highest_tou,
-    local_day,
     local_minute,
     lowest_tou,
     tou_at,
@@ -108,7 +107,6 @@ def test_local_time_needs_no_time_zone_database() -> None:
     assert local_minute(midnight + 59, 660) == 0
     assert local_minute(midnight + 60, 660) == 1
     assert local_minute(midnight - 1, 660) == 1_439
-    assert (local_day(midnight, 660), local_day(midnight - 1, 660)) == (15_645, 15_644)
     assert day_end(15_644, 660) == midnight
 
 

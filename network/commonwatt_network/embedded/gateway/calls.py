@@ -14,8 +14,6 @@ from commonwatt_network.embedded.proposal import Proposal, ProposalError, Propos
 if TYPE_CHECKING:
     from commonwatt_network.embedded.peer import Peer
 
-STREAM_TERMINATED = "chaincode stream terminated"
-
 
 @dataclass(frozen=True)
 class Outcome:

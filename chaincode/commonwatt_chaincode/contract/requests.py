@@ -1,4 +1,4 @@
-"""Requests and offers of homes."""
+"""Requests of homes: for a round, or of the grid at once."""
 
 from dataclasses import replace
 from typing import Any
@@ -9,32 +9,25 @@ from ..ledger import (
     LIVE,
     OFFERS,
     OPEN,
-    WITHDRAWN,
     Bid,
-    Home,
-    HomeAccount,
     RequestRecord,
     Round,
-    account_key,
-    decode,
     decode_optional,
     encode,
     home_key,
-    offer_bid_key,
     request_bid_key,
     request_key,
     round_key,
 )
-from ..market.battery import Account, battery_of, reserve, sellable_wh, settle_offer
 from ..market.clearing import GRID_ONLY
-from ..market.orders import grid_request_id, offer_id, request_id
+from ..market.orders import grid_request_id, request_id
 from ..market.prices import buy_price
 from ..market.tariff import band_at, local_minute, tou_at
 from ..shim import Stub
-from .arguments import OwnBid, SubmitOffer, SubmitRequest
+from .arguments import OwnBid, SubmitRequest
 from .callers import HOME, pseudonym, require_home, require_role
 from .clock import round_time
-from .records import account_of, community_of, emit, home_of, running_round_of, stored
+from .records import community_of, emit, home_of, running_round_of
 from .refusals import Code, refuse
 
 
@@ -151,6 +144,34 @@ async def _buy_from_grid(stub: Stub, arguments: SubmitRequest) -> dict[str, Any]
     }
 
 
+async def cancel_request(stub: Stub, arguments: OwnBid) -> dict[str, Any]:
+    """Take back a request while its round still takes requests."""
+    key = request_bid_key(arguments.round, arguments.home)
+    require_role(stub, HOME)
+    round_value, home_value, bid_value = await stub.get_states(
+        [round_key(arguments.round), home_key(arguments.home), key]
+    )
+    require_home(stub, home_of(home_value, arguments.home), HOME)
+    round_ = running_round_of(round_value, arguments.round)
+    bid = _open_request(bid_value, arguments)
+    now = round_time(stub, round_)
+    if round_.state != OPEN or now >= round_.offers_from:
+        raise refuse(
+            Code.NOT_REQUEST_PHASE, f"requests of round {round_.number} stand since its request phase ended"
+        )
+    await stub.put_state(key, encode(replace(bid, state=CANCELLED, transaction=stub.transaction_id)))
+    await stub.delete_state(request_key(bid.interval_start, bid.home))
+    emit(stub, "request_cancelled", {"round": round_.number, "pseudonym": pseudonym(stub, bid.home)})
+    return {"request": bid.id, "state": CANCELLED, "transaction": stub.transaction_id}
+
+
+def _open_request(value: bytes | None, arguments: OwnBid) -> Bid:
+    bid = decode_optional(Bid, value)
+    if bid is None or bid.state != OPEN:
+        raise refuse(Code.NO_OPEN_REQUEST, f"{arguments.home} has no open request in round {arguments.round}")
+    return bid
+
+
 def _request_record(stub: Stub, arguments: SubmitRequest, identifier: str, number: int) -> RequestRecord:
     return RequestRecord(
         request=identifier,
@@ -195,134 +216,3 @@ def _require_band(stub: Stub, round_: Round, interval_start: int) -> None:
         raise refuse(
             Code.WRONG_BAND, f"minute {minute} is in another tariff band than the round's {round_.minute}"
         )
-
-
-async def cancel_request(stub: Stub, arguments: OwnBid) -> dict[str, Any]:
-    """Take back a request while its round still takes requests."""
-    key = request_bid_key(arguments.round, arguments.home)
-    require_role(stub, HOME)
-    round_value, home_value, bid_value = await stub.get_states(
-        [round_key(arguments.round), home_key(arguments.home), key]
-    )
-    require_home(stub, home_of(home_value, arguments.home), HOME)
-    round_ = running_round_of(round_value, arguments.round)
-    bid = _open_bid(bid_value, Code.NO_OPEN_REQUEST, "request", arguments)
-    now = round_time(stub, round_)
-    if round_.state != OPEN or now >= round_.offers_from:
-        raise refuse(
-            Code.NOT_REQUEST_PHASE, f"requests of round {round_.number} stand since its request phase ended"
-        )
-    await stub.put_state(key, encode(replace(bid, state=CANCELLED, transaction=stub.transaction_id)))
-    await stub.delete_state(request_key(bid.interval_start, bid.home))
-    emit(stub, "request_cancelled", {"round": round_.number, "pseudonym": pseudonym(stub, bid.home)})
-    return {"request": bid.id, "state": CANCELLED, "transaction": stub.transaction_id}
-
-
-async def submit_offer(stub: Stub, arguments: SubmitOffer) -> dict[str, Any]:
-    """Offer energy of the own battery; it is held back until the round closes."""
-    require_role(stub, HOME)
-    round_, home, account, known = await _offer_state(stub, arguments.round, arguments.home)
-    _require_offer_phase(stub, round_)
-    if home.home_class != "prosumer":
-        raise refuse(Code.NOT_A_PROSUMER, f"{home.home} is a consumer; offers come from prosumers")
-    price, parameters = arguments.price_uaud_per_kwh, round_.parameters
-    if price < parameters.feed_in:
-        raise refuse(Code.OFFER_BELOW_FEED_IN, f"{price} is below the feed-in tariff, {parameters.feed_in}")
-    if price > round_.tou_uaud_per_kwh:
-        raise refuse(Code.OFFER_ABOVE_TARIFF, f"{price} is above the tariff, {round_.tou_uaud_per_kwh}")
-    battery = battery_of(parameters, home.storage_wh)
-    free = _without_offer(round_, account, known)
-    most_wh = sellable_wh(battery, free)
-    if arguments.energy_wh > most_wh:
-        raise refuse(
-            Code.INSUFFICIENT_ENERGY, f"{home.home} may sell {most_wh} Wh, not {arguments.energy_wh} Wh"
-        )
-    after = reserve(battery, free, arguments.energy_wh)
-    offer = Bid(
-        kind="O",
-        id=offer_id(round_.number, home.home),
-        round=round_.number,
-        home=home.home,
-        energy_wh=arguments.energy_wh,
-        price_uaud_per_kwh=price,
-        interval_start=0,
-        state=OPEN,
-        transaction=stub.transaction_id,
-    )
-    await stub.put_state(offer_bid_key(round_.number, home.home), encode(offer))
-    await _put_account(stub, home.home, account, after)
-    emit(
-        stub,
-        "offer_submitted",
-        {"round": round_.number, "energy_wh": offer.energy_wh, "pseudonym": pseudonym(stub, home.home)},
-    )
-    return {
-        "offer": offer.id,
-        "round": round_.number,
-        "state": OPEN,
-        "energy_wh": offer.energy_wh,
-        "price_uaud_per_kwh": price,
-        "available_wh": sellable_wh(battery, after),
-        "transaction": stub.transaction_id,
-    }
-
-
-async def withdraw_offer(stub: Stub, arguments: OwnBid) -> dict[str, Any]:
-    """Take back an offer before its deadline and release what it held."""
-    require_role(stub, HOME)
-    round_, home, account, known = await _offer_state(stub, arguments.round, arguments.home)
-    if known is None:
-        raise refuse(Code.NO_OPEN_OFFER, f"{arguments.home} has no open offer in round {arguments.round}")
-    _require_offer_phase(stub, round_)
-    free = _without_offer(round_, account, known)
-    withdrawn = replace(known, state=WITHDRAWN, transaction=stub.transaction_id)
-    await stub.put_state(offer_bid_key(round_.number, home.home), encode(withdrawn))
-    await _put_account(stub, home.home, account, free)
-    emit(stub, "offer_withdrawn", {"round": round_.number, "pseudonym": pseudonym(stub, home.home)})
-    return {
-        "offer": known.id,
-        "state": WITHDRAWN,
-        "available_wh": sellable_wh(battery_of(round_.parameters, home.storage_wh), free),
-        "transaction": stub.transaction_id,
-    }
-
-
-async def _offer_state(stub: Stub, number: int, home_id: str) -> tuple[Round, Home, HomeAccount, Bid | None]:
-    """All that an offer depends on, in one round trip; the bid only if it is open."""
-    round_value, home_value, account_value, bid_value = await stub.get_states(
-        [round_key(number), home_key(home_id), account_key(home_id), offer_bid_key(number, home_id)]
-    )
-    home = home_of(home_value, home_id)
-    require_home(stub, home, HOME)
-    bid = decode_optional(Bid, bid_value)
-    if bid is not None and bid.state != OPEN:
-        bid = None
-    return running_round_of(round_value, number), home, account_of(account_value, home_id), bid
-
-
-def _without_offer(round_: Round, account: HomeAccount, known: Bid | None) -> Account:
-    if known is None:
-        return stored(account)
-    return settle_offer(battery_of(round_.parameters, capacity_wh=0), stored(account), known.energy_wh, 0)
-
-
-async def _put_account(stub: Stub, home: str, account: HomeAccount, after: Account) -> None:
-    record = HomeAccount(after.energy_wh, after.reserved_wh, account.metered_until, stub.transaction_id)
-    await stub.put_state(account_key(home), encode(record))
-
-
-def _require_offer_phase(stub: Stub, round_: Round) -> None:
-    now = round_time(stub, round_)
-    begun = round_.state == OFFERS or now >= round_.offers_from
-    if not begun or now >= round_.closes_at:
-        raise refuse(
-            Code.NOT_OFFER_PHASE,
-            f"round {round_.number} takes offers from {round_.offers_from} to {round_.closes_at}, it is {now}",
-        )
-
-
-def _open_bid(value: bytes | None, code: Code, kind: str, arguments: OwnBid) -> Bid:
-    bid = None if value is None else decode(Bid, value)
-    if bid is None or bid.state != OPEN:
-        raise refuse(code, f"{arguments.home} has no open {kind} in round {arguments.round}")
-    return bid
