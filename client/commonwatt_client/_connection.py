@@ -15,7 +15,9 @@ CHANNEL_OPTIONS: tuple[tuple[str, int], ...] = (
     ("grpc.max_receive_message_length", 100 << 20),  # Fabric's own limit
     ("grpc.max_send_message_length", 100 << 20),
     ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.min_reconnect_backoff_ms", 1_000),
+    # Despite its name this is how long one attempt to connect may take. Over a slow line, or to a busy machine, the
+    # handshakes of TCP, TLS and HTTP/2 take seconds; an attempt that is given up sooner never succeeds.
+    ("grpc.min_reconnect_backoff_ms", 10_000),
     ("grpc.max_reconnect_backoff_ms", 1_000),
     # Peers cut a client that pings more often than once a minute (core.yaml: peer.keepalive.minInterval).
     ("grpc.keepalive_time_ms", 90_000),

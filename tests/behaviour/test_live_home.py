@@ -8,16 +8,26 @@ import json
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Self
 
-from commonwatt_client import connect_network_file
+import pytest
+from commonwatt_loadgen.network_file import read_network_file
+from commonwatt_loadgen.simulate.calls import OPERATOR
+from commonwatt_loadgen.simulate.gateway import GatewayCalls
+from commonwatt_loadgen.simulate.latency import Latencies
+from commonwatt_network.backends.native import FabricNotFoundError, find_fabric
 from commonwatt_network.down import down
 from commonwatt_network.topology import default_topology
 from commonwatt_network.up import up
 
+from .conftest import BACKENDS
+
 TEN = 36_000  # seconds to ten o'clock
+SLOW_S, SLOW_PIECES = 0.4, 2  # the handshakes of TLS and HTTP/2 last longer than a second
+# As a script's shell starts what it runs in the background.
+IGNORING_SIGINT = ("sh", "-c", 'trap "" INT; exec "$@"', "sh")
 
 
 @contextmanager
@@ -25,39 +35,103 @@ def quiet(_: str) -> Iterator[None]:
     yield
 
 
-async def test_a_home_sells_on_events(tmp_path: Path) -> None:
+class Line:
+    """A home's line to its peer, which can be cut and mended; each connection's first messages are slow."""
+
+    def __init__(self, address: str) -> None:
+        self._host, _, self._port = address.rpartition(":")
+        self._open: set[asyncio.StreamWriter] = set()
+        self._carrying: set[asyncio.Task[None] | None] = set()
+        self._is_cut = False
+        self.address = ""
+
+    async def __aenter__(self) -> Self:
+        self._server = await asyncio.start_server(self._carry, "127.0.0.1", 0)
+        self.address = f"127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        self._server.close()
+        self.cut()
+        await asyncio.gather(*(task for task in self._carrying if task))
+
+    def cut(self) -> None:
+        """Reset every connection, and each new one, until the line is mended."""
+        self._is_cut = True
+        for writer in self._open:
+            writer.transport.abort()
+
+    def mend(self) -> None:
+        """Carry connections again."""
+        self._is_cut = False
+
+    async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._is_cut:
+            writer.transport.abort()
+            return
+        self._carrying.add(asyncio.current_task())
+        there_reader, there_writer = await asyncio.open_connection(self._host, int(self._port))
+        ends = {writer, there_writer}
+        self._open |= ends
+        try:
+            await asyncio.gather(self._pump(reader, there_writer), self._pump(there_reader, writer))
+        finally:
+            self._open -= ends
+            self._carrying.discard(asyncio.current_task())
+
+    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        pieces = 0
+        try:
+            while piece := await reader.read(1 << 16):
+                pieces += 1
+                if pieces <= SLOW_PIECES:
+                    await asyncio.sleep(SLOW_S)
+                writer.write(piece)
+        except OSError:
+            pass  # cut
+        writer.close()
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+async def test_a_home_sells_on_events_and_goes_on_after_its_line_was_cut(
+    backend: str, tmp_path: Path
+) -> None:
+    if backend == "native":
+        try:
+            find_fabric()
+        except FabricNotFoundError as error:
+            pytest.skip(str(error))
     directory = tmp_path / ".commonwatt"
     try:
-        path = (await up(directory, default_topology(homes=2), "embedded", quiet)).nodes.layout.network_file
-        async with (
-            connect_network_file(path, "newtown", "operator") as operator,
-            connect_network_file(path, "newtown", "home001") as seller,
-            connect_network_file(path, "newtown", "home002") as buyer,
-        ):
-
-            async def do(user: Any, transaction: str, argument: dict[str, Any]) -> dict[str, Any]:
-                market = user.get_network("newtown").get_contract("market")
-                outcome = await market.submit(transaction, arguments=(json.dumps(argument),), retry=True)
-                return dict(json.loads(outcome.result))
-
-            market = operator.get_network("newtown").get_contract("market")
-            midnight = json.loads(await market.evaluate_transaction("get_parameters", "{}"))["market_time"]
+        path = (await up(directory, default_topology(homes=2), backend, quiet)).nodes.layout.network_file
+        content = json.loads(path.read_text())
+        peer = content["organizations"]["newtown"]["peers"][0]
+        of_the_home = tmp_path / "network.json"
+        community = read_network_file(path).communities[0]
+        async with Line(peer["address"]) as line, AsyncExitStack() as stack:
+            market = GatewayCalls(path, community, Latencies())
+            stack.push_async_callback(market.close)
+            do = market.submit
+            peer["address"] = line.address
+            of_the_home.write_text(json.dumps(content))
+            midnight = (await market.evaluate(OPERATOR, "get_parameters", {}))["market_time"]
             users = json.loads(path.read_text())["organizations"]["newtown"]["users"]
             for home, kind in (("home001", "prosumer"), ("home002", "consumer")):
                 meter = users[home]["attributes"]["meter.id"]
                 hashed = hashlib.sha256(bytes(16) + meter.encode()).hexdigest()
                 about = {"home": home, "home_class": kind, "meter_salt": "00" * 16, "meter_hash": hashed}
-                await do(operator, "register_home", about)
+                await do(OPERATOR, "register_home", about)
             reading = {"home": "home001", "use_wh": 0}
             reading |= {"interval_start": midnight, "interval_end": midnight + 3600}
-            await do(seller, "report_reading", {**reading, "generation_wh": 1500})
+            await do("home001", "report_reading", {**reading, "generation_wh": 1500})
 
             hems = await asyncio.create_subprocess_exec(
+                *IGNORING_SIGINT,
                 str(Path(sys.executable).with_name("commonwatt")),
                 "hems",
                 "home001",
                 "--network-file",
-                str(path),
+                str(of_the_home),
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.PIPE,
             )
@@ -66,7 +140,9 @@ async def test_a_home_sells_on_events(tmp_path: Path) -> None:
                 assert b"sells on newtown" in await asyncio.wait_for(hems.stdout.readline(), 60)
                 offered = []
                 for at in (midnight + TEN, midnight + TEN + 600):
-                    opened = await do(operator, "open_round", {"at": at})
+                    if offered:  # the home loses its peer, and a round opens meanwhile
+                        line.cut()
+                    opened = await do(OPERATOR, "open_round", {"at": at})
                     number = opened["round"]
                     request = {
                         "round": number,
@@ -74,9 +150,10 @@ async def test_a_home_sells_on_events(tmp_path: Path) -> None:
                         "energy_wh": 900,
                         "interval_start": at - 3600,
                     }
-                    await do(buyer, "submit_request", request)
+                    await do("home002", "submit_request", request)
+                    line.mend()
                     offered.append((await asyncio.wait_for(hems.stdout.readline(), 60)).decode())
-                    cleared = await do(operator, "close_round", {"round": number, "at": opened["closes_at"]})
+                    cleared = await do(OPERATOR, "close_round", {"round": number, "at": opened["closes_at"]})
                     assert cleared["offers"][0]["home"] == "home001"
             finally:
                 if hems.returncode is None:

@@ -3,10 +3,13 @@
 import asyncio
 import json
 import math
+import signal
 import sys
+from collections.abc import Coroutine
 from pathlib import Path
 from typing import Annotated, Any
 
+import grpc
 import typer
 from commonwatt_client import (
     ClientError,
@@ -14,6 +17,7 @@ from commonwatt_client import (
     GatewayError,
     ReconnectPolicy,
     RetryPolicy,
+    Timeouts,
     connect_network_file,
 )
 from commonwatt_client.retry import fate_is_unknown, is_away
@@ -25,6 +29,7 @@ from commonwatt_loadgen.network_file import default_path, read_network_file
 # A home waits for its peers as long as it takes: nobody is there to start it again.
 _PATIENT = RetryPolicy(max_tries=10_000_000, longest_pause_s=2.0)
 _FOREVER = ReconnectPolicy(longest_pause_s=2.0, max_outage_s=math.inf)
+_TIMEOUTS = Timeouts(evaluate_s=10.0, endorse_s=10.0)  # a line can fall silent without being cut
 
 
 class _Contract:
@@ -35,9 +40,7 @@ class _Contract:
 
     async def submit(self, transaction: str, argument: dict[str, Any]) -> dict[str, Any] | None:
         try:
-            outcome = await self._contract.submit(
-                transaction, arguments=(json.dumps(argument),), retry=_PATIENT
-            )
+            outcome = await self._past_latecomers(transaction, argument)
         except GatewayError as error:
             if isinstance(error, EndorseError) and error.chaincode_response is not None:
                 print(f"round {argument['round']}: {error.chaincode_response.message}", flush=True)
@@ -50,9 +53,33 @@ class _Contract:
         print(f"round {argument['round']}: {argument['energy_wh']} Wh at {cents:.2f} c/kWh", flush=True)
         return dict(json.loads(outcome.result))
 
+    async def _past_latecomers(self, transaction: str, argument: dict[str, Any]) -> Any:
+        """The outcome, once no endorser is behind the peer whose event the home answers."""
+        from commonwatt_loadgen.simulate.gateway import LATECOMER_PAUSE_S, LATECOMER_TRIES, MAY_BE_BEHIND
+
+        for attempt in range(1, LATECOMER_TRIES):
+            try:
+                return await self._contract.submit(
+                    transaction, arguments=(json.dumps(argument),), retry=_PATIENT
+                )
+            except EndorseError as error:
+                refusal = error.chaincode_response
+                if refusal is None or refusal.message.partition(": ")[0] not in MAY_BE_BEHIND:
+                    raise
+            await asyncio.sleep(LATECOMER_PAUSE_S * attempt)
+        return await self._contract.submit(transaction, arguments=(json.dumps(argument),), retry=_PATIENT)
+
     async def evaluate(self, transaction: str, argument: dict[str, Any]) -> dict[str, Any]:
-        result = await self._contract.evaluate(transaction, arguments=(json.dumps(argument),), retry=_PATIENT)
-        return dict(json.loads(result))
+        while True:
+            try:
+                result = await self._contract.evaluate(
+                    transaction, arguments=(json.dumps(argument),), retry=_PATIENT
+                )
+            except GatewayError as error:
+                if error.status is not grpc.StatusCode.DEADLINE_EXCEEDED:
+                    raise
+            else:
+                return dict(json.loads(result))
 
 
 def hems_command(
@@ -65,12 +92,20 @@ def hems_command(
 ) -> None:
     """Sell a home's stored energy as requests are opened, until Ctrl-C; a lost connection is made again."""
     try:
-        asyncio.run(_sell(home, strategy, seed, network_file or default_path()))
-    except KeyboardInterrupt:
-        return
+        asyncio.run(_until_stopped(_sell(home, strategy, seed, network_file or default_path())))
     except (UsageFault, ClientError) as error:
         sys.stderr.write(f"commonwatt hems: {error}\n")
         raise typer.Exit(2) from error
+
+
+async def _until_stopped(selling: Coroutine[Any, Any, None]) -> None:
+    """End on SIGINT and SIGTERM, also where SIGINT was ignored from the start, as a script's shell does for `... &`."""
+    task = asyncio.ensure_future(selling)
+    for stop in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(stop, task.cancel)
+    await asyncio.wait({task})
+    if not task.cancelled():
+        task.result()
 
 
 async def _sell(home: str, strategy: str, seed: int, path: Path) -> None:
@@ -86,7 +121,9 @@ async def _sell(home: str, strategy: str, seed: int, path: Path) -> None:
     from commonwatt_loadgen.simulate.preparation import parameters_of
     from commonwatt_loadgen.traces.sources import Silent
 
-    async with connect_network_file(path, found.organization, found.homes[home]) as gateway:
+    async with connect_network_file(
+        path, found.organization, found.homes[home], timeouts=_TIMEOUTS
+    ) as gateway:
         network = gateway.get_network(found.channel)
         contract = network.get_contract("market")
         calls = _Contract(contract)

@@ -22,10 +22,10 @@ from commonwatt_loadgen.simulate.latency import Latencies
 
 CHAINCODE = "market"
 _RETRY = RetryPolicy(max_tries=12, first_pause_s=0.02, longest_pause_s=1.0)
-_LATECOMER_TRIES = 12
-_LATECOMER_PAUSE_S = 0.02
+LATECOMER_TRIES = 12
+LATECOMER_PAUSE_S = 0.02
 # What an organisation's peer answers while it is a block behind the one that reported the commit.
-_MAY_BE_BEHIND = frozenset(
+MAY_BE_BEHIND = frozenset(
     {
         "unknown_round",
         "unknown_home",
@@ -63,16 +63,16 @@ class GatewayCalls:
         contract = self._contract(user)
         text = json.dumps(argument)
         started = time.monotonic()
-        for attempt in range(1, _LATECOMER_TRIES + 1):
+        for attempt in range(1, LATECOMER_TRIES + 1):
             try:
                 outcome = await contract.submit(transaction, arguments=(text,), retry=_RETRY)
                 break
             except EndorseError as error:
                 refused = _refusal(error, transaction, user)
-                if refused.code not in _MAY_BE_BEHIND or attempt == _LATECOMER_TRIES:
+                if refused.code not in MAY_BE_BEHIND or attempt == LATECOMER_TRIES:
                     raise refused from error
                 self._latencies.retries += 1
-                await asyncio.sleep(_LATECOMER_PAUSE_S * attempt)
+                await asyncio.sleep(LATECOMER_PAUSE_S * attempt)
         self._latencies.record(transaction, time.monotonic() - started)
         self._latencies.retries += outcome.tries - 1
         result: Result = json.loads(outcome.result)
