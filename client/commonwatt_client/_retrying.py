@@ -19,6 +19,7 @@ from commonwatt_client.retry import (
     fate_is_unknown,
     is_away,
     is_busy,
+    was_not_taken,
 )
 from commonwatt_client.timeouts import Timeouts
 
@@ -33,6 +34,11 @@ class Outcome:
         block_number: the block that holds it.
         tries: how often it was endorsed, 1 without a retry policy; each try has its own transaction id.
         sends: how often the committed envelope was submitted, 1 without a retry policy.
+
+    ::
+
+        outcome = await market.submit("get_parameters", arguments=["{}"], retry=True)
+        print(outcome.transaction_id, "in block", outcome.block_number, "after", outcome.tries, "tries")
     """
 
     result: bytes
@@ -158,7 +164,7 @@ def settle(
                 error.tries = failures
                 if time.monotonic() >= deadline:
                     raise
-                if is_busy(error):
+                if was_not_taken(error):
                     yield Sleep(policy.pause_s(failures))
                     continue
                 sends += 1

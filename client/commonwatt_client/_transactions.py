@@ -53,6 +53,12 @@ class Status:
         code: `ValidationCode.VALID`, or why it is invalid.
         block_number: the block that holds it.
         sends: how often its envelope was submitted, 1 without a retry policy.
+
+    ::
+
+        submitted = await market.submit_async("get_parameters", arguments=["{}"])
+        status = await submitted.status()
+        print(status.code.name, "in block", status.block_number)
     """
 
     transaction_id: str

@@ -35,6 +35,13 @@ class ChaincodeEvent:
         chaincode_name: the chaincode that set the event.
         event_name: its name.
         payload: its content.
+
+    ::
+
+        async with gateway.get_network("newtown").chaincode_events("market") as events:
+            await market.submit_transaction("open_round", '{"minute": 600}')
+            event = await anext(events)
+            print(event.block_number, event.event_name, event.payload)
     """
 
     block_number: int
@@ -61,6 +68,12 @@ class BlockTransaction:
         response_payload: what the chaincode returned.
         events: the chaincode event it set, if any.
         endorsers: the MSP ids of those who endorsed it.
+
+    ::
+
+        async with gateway.get_network("newtown").block_events(start_block=1) as blocks:
+            for each in (await anext(blocks)).transactions:
+                print(each.kind, each.validation_code.name, each.creator_mspid, each.endorsers)
     """
 
     transaction_id: str
@@ -119,7 +132,14 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class FilteredTransaction:
-    """What a filtered block tells of a transaction; its events come without payloads."""
+    """What a filtered block tells of a transaction; its events come without payloads.
+
+    ::
+
+        async with gateway.get_network("newtown").filtered_block_events(start_block=1) as blocks:
+            for each in (await anext(blocks)).transactions:
+                print(each.transaction_id, each.validation_code.name)
+    """
 
     transaction_id: str
     kind: str
@@ -129,7 +149,14 @@ class FilteredTransaction:
 
 @dataclass(frozen=True, slots=True)
 class FilteredBlock:
-    """A block's number and what became of its transactions, without their contents."""
+    """A block's number and what became of its transactions, without their contents.
+
+    ::
+
+        async with gateway.get_network("newtown").filtered_block_events(start_block=1) as blocks:
+            block = await anext(blocks)
+            print(block.channel, block.number, len(block.transactions))
+    """
 
     channel: str
     number: int
@@ -145,6 +172,12 @@ class PrivateWrite:
         chaincode_name, collection, key: where it was written.
         value: the private value, empty for a deletion.
         is_delete: whether the key was deleted.
+
+    ::
+
+        async with gateway.get_network("newtown").block_and_private_data_events(start_block=1) as blocks:
+            for write in (await anext(blocks)).private_writes:
+                print(write.collection, write.key, write.value)
     """
 
     transaction_index: int
@@ -157,7 +190,14 @@ class PrivateWrite:
 
 @dataclass(frozen=True, slots=True)
 class BlockAndPrivateData:
-    """A block with the private data that the reader's organisation may see."""
+    """A block with the private data that the reader's organisation may see.
+
+    ::
+
+        async with gateway.get_network("newtown").block_and_private_data_events(start_block=1) as blocks:
+            both = await anext(blocks)
+            print(both.number, both.block.transactions[0].kind, len(both.private_writes))
+    """
 
     block: Block
     private_writes: tuple[PrivateWrite, ...]

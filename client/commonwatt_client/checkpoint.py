@@ -24,7 +24,13 @@ from commonwatt_client.errors import ConfigurationError
 
 
 class Checkpoint(Protocol):
-    """A position to start events from; both None or empty where nothing has been processed."""
+    """A position to start events from; both None or empty where nothing has been processed.
+
+    ::
+
+        position: Checkpoint = FileCheckpointer("home001.checkpoint")
+        print(position.block_number, position.transaction_id)
+    """
 
     @property
     def block_number(self) -> int | None:

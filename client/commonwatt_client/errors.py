@@ -32,28 +32,80 @@ if TYPE_CHECKING:
 
 
 class ClientError(Exception):
-    """Any failure of the client."""
+    """Any failure of the client.
+
+    ::
+
+        try:
+            await market.evaluate_transaction("get_parameters", "{}")
+        except ClientError as error:
+            print("this side or the network:", error)
+    """
 
 
 class ConfigurationError(ClientError, ValueError):
-    """Something given to the client cannot be used; nothing was sent."""
+    """Something given to the client cannot be used; nothing was sent.
+
+    ::
+
+        try:
+            connect_network_file("nowhere/network.json", "newtown", "operator")
+        except ConfigurationError as error:
+            print(error)
+    """
 
 
 class SigningError(ClientError):
-    """A message could not be signed; give the gateway a signer, or sign the message's digest elsewhere."""
+    """A message could not be signed; give the gateway a signer, or sign the message's digest elsewhere.
+
+    ::
+
+        async with connect(peers, identity=identity) as keyless:
+            market = keyless.get_network("newtown").get_contract("market")
+            try:
+                await market.evaluate_transaction("get_parameters", "{}")
+            except SigningError as error:
+                print(error)
+    """
 
 
 class MalformedMessageError(ClientError, ValueError):
-    """Bytes that should be a Fabric message are not one; compare the versions of client and peer."""
+    """Bytes that should be a Fabric message are not one; compare the versions of client and peer.
+
+    ::
+
+        try:
+            gateway.new_signed_transaction(b"junk", b"signature")
+        except MalformedMessageError as error:
+            print(error)
+    """
 
 
 class ConnectionClosedError(ClientError):
-    """The connection was closed; open another with `connect`."""
+    """The connection was closed; open another with `connect`.
+
+    ::
+
+        closed = connect(peers, identity=identity, signer=signer)
+        await closed.close()
+        try:
+            await closed.get_network("newtown").get_contract("market").evaluate_transaction("get_parameters", "{}")
+        except ConnectionClosedError as error:
+            print(error)
+    """
 
 
 @dataclass(frozen=True, slots=True)
 class ErrorDetail:
-    """What one node said: its address (host:port), its organisation's MSP id and its message."""
+    """What one node said: its address (host:port), its organisation's MSP id and its message.
+
+    ::
+
+        try:
+            await market.submit_transaction("close_round", '{"round": 999999}')
+        except EndorseError as error:
+            print([(detail.address, detail.mspid, detail.message) for detail in error.details])
+    """
 
     address: str
     mspid: str
@@ -65,7 +117,16 @@ class ErrorDetail:
 
 @dataclass(frozen=True, slots=True)
 class ChaincodeResponse:
-    """A chaincode's own refusal: its status (400 and above) and its message."""
+    """A chaincode's own refusal: its status (400 and above) and its message.
+
+    ::
+
+        try:
+            await market.submit_transaction("close_round", '{"round": 999999}')
+        except EndorseError as error:
+            if error.chaincode_response is not None:
+                print(error.chaincode_response.status, error.chaincode_response.message)
+    """
 
     status: int
     message: str
@@ -144,13 +205,29 @@ class GatewayError(ClientError):
 
 
 class EvaluateError(GatewayError):
-    """Evaluating failed. Nothing was sent to the orderer, so the call can be made again."""
+    """Evaluating failed. Nothing was sent to the orderer, so the call can be made again.
+
+    ::
+
+        try:
+            await market.evaluate_transaction("get_round", '{"round": 999999}')
+        except EvaluateError as error:
+            print(error.reason, error.message)
+    """
 
     phase = "evaluate"
 
 
 class EndorseError(GatewayError):
-    """Endorsing failed. Nothing was sent to the orderer, so the call can be made again."""
+    """Endorsing failed. Nothing was sent to the orderer, so the call can be made again.
+
+    ::
+
+        try:
+            await market.submit_transaction("close_round", '{"round": 999999}')
+        except EndorseError as error:
+            print(error.transaction_id, error.reason, error.details)
+    """
 
     phase = "endorse"
 
@@ -160,13 +237,29 @@ class SubmitError(GatewayError):
 
     It may still commit: ask by its transaction id (`gateway.new_commit_for`), or submit the same signed transaction
     again, which is safe; don't endorse it anew before you know.
+
+    ::
+
+        transaction = await market.new_proposal("get_parameters", arguments=["{}"]).endorse()
+        try:
+            await transaction.submit()
+        except SubmitError as error:
+            print(await gateway.new_commit_for("newtown", error.transaction_id).status())
     """
 
     phase = "submit"
 
 
 class CommitStatusError(GatewayError):
-    """The commit status could not be learned. The transaction may have committed: ask again by its transaction id."""
+    """The commit status could not be learned. The transaction may have committed: ask again by its transaction id.
+
+    ::
+
+        try:
+            await market.submit_transaction("get_parameters", "{}", commit_timeout_s=0.001)
+        except CommitStatusError as error:
+            print(await gateway.new_commit_for("newtown", error.transaction_id).status())
+    """
 
     phase = "commit status"
 
@@ -177,6 +270,13 @@ class CommitError(GatewayError):
     Attributes beyond a GatewayError's:
         code: the `ValidationCode`.
         block_number: the block that records the invalid transaction.
+
+    ::
+
+        try:
+            await market.submit_transaction("get_parameters", "{}")
+        except CommitError as error:
+            print(error.code.name, "in block", error.block_number, "-", error.advice)
     """
 
     phase = "commit"
@@ -197,6 +297,15 @@ class CommitError(GatewayError):
 
 
 class EventsError(GatewayError):
-    """An event stream ended and could not be resumed; start again from your checkpoint."""
+    """An event stream ended and could not be resumed; start again from your checkpoint.
+
+    ::
+
+        async with gateway.get_network("nowhere").block_events(start_block=0) as blocks:
+            try:
+                await anext(blocks)
+            except EventsError as error:
+                print(error)
+    """
 
     phase = "events"

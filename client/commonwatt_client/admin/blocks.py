@@ -36,6 +36,11 @@ class Block:
     last_config_number: the block holding the configuration in force.
     commit_hash: the peer's running hash over all commits; empty in an orderer's block.
     signed_metadata: the part of the metadata that the orderers' signatures cover.
+
+    ::
+
+        block = await peer.get_block_by_number("newtown", 1)
+        print(block.number, block.header_hash.hex(), [code.name for code in block.validations])
     """
 
     number: int

@@ -69,6 +69,11 @@ class Organization:
     """An organisation of a channel; certificates and revocation lists are PEM.
 
     orderer_endpoints: ``host:port`` of its orderers; anchor_peers: ``host:port`` of its anchor peers.
+
+    ::
+
+        config = await peer.fetch_config("newtown")
+        print(config.application_organizations["NewtownMSP"].anchor_peers)
     """
 
     name: str
@@ -86,6 +91,11 @@ class ChannelConfig:
     """A channel's configuration as of one sequence.
 
     `group` is the serialized ``common.ConfigGroup``; the properties read it.
+
+    ::
+
+        config = await peer.fetch_config("newtown")
+        print(config.sequence, config.consensus_type, config.batch_timeout_s, config.to_json())
     """
 
     channel: str

@@ -106,7 +106,13 @@ class ChaincodeDefinition:
 
 @dataclass(frozen=True)
 class CommittedDefinition:
-    """A definition in force; `approvals` says by MSP id who approved it (empty in a list of all definitions)."""
+    """A definition in force; `approvals` says by MSP id who approved it (empty in a list of all definitions).
+
+    ::
+
+        committed = await peer.query_committed_chaincode_definition("newtown", "market")
+        print(committed.definition.version, committed.approvals)
+    """
 
     definition: ChaincodeDefinition
     approvals: Mapping[str, bool] = field(default_factory=dict)
@@ -114,7 +120,13 @@ class CommittedDefinition:
 
 @dataclass(frozen=True)
 class ApprovedDefinition:
-    """What an organisation approved; `package_id` is empty when its peers run no package of their own."""
+    """What an organisation approved; `package_id` is empty when its peers run no package of their own.
+
+    ::
+
+        approved = await peer.query_approved_chaincode_definition("newtown", "market")
+        print(approved.definition.sequence, approved.package_id)
+    """
 
     definition: ChaincodeDefinition
     package_id: str
@@ -125,6 +137,11 @@ class CommitReadiness:
     """Who has approved exactly the definition asked about.
 
     mismatches: by MSP id, the parameters that organisation approved otherwise (told by Fabric 3.1 and later).
+
+    ::
+
+        readiness = await peer.check_commit_readiness("newtown", ChaincodeDefinition("meters", "1.0"))
+        print(readiness.missing)
     """
 
     approvals: Mapping[str, bool]
@@ -138,7 +155,13 @@ class CommitReadiness:
 
 @dataclass(frozen=True)
 class InstalledChaincode:
-    """A package installed on a peer; `references` are the (name, version) it serves, by channel."""
+    """A package installed on a peer; `references` are the (name, version) it serves, by channel.
+
+    ::
+
+        for installed in await peer.query_installed_chaincodes():
+            print(installed.package_id, installed.references)
+    """
 
     package_id: str
     label: str

@@ -21,6 +21,11 @@ class DiscoveredPeer:
 
     endpoint: ``host:port``, empty where it publishes none. ledger_height: blocks it has. chaincodes: those it
     has installed and in force, by name, each with its definition's sequence (what gossip calls its version).
+
+    ::
+
+        for each in await peer.discover_peers("newtown"):
+            print(each.mspid, each.endpoint, each.ledger_height, each.chaincodes)
     """
 
     mspid: str
@@ -32,7 +37,12 @@ class DiscoveredPeer:
 
 @dataclass(frozen=True)
 class DiscoveredConfig:
-    """A channel's organisations and orderers, from discovery: by MSP id, root certificates (PEM) and addresses."""
+    """A channel's organisations and orderers, from discovery: by MSP id, root certificates (PEM) and addresses.
+
+    ::
+
+        print((await peer.discover_config("newtown")).orderers)
+    """
 
     root_certificates: Mapping[str, tuple[bytes, ...]] = field(repr=False)
     tls_root_certificates: Mapping[str, tuple[bytes, ...]] = field(repr=False)
@@ -45,6 +55,11 @@ class Endorsers:
 
     layouts: alternatives; each says how many endorsements of each group satisfy the policy together.
     groups: the peers of each group, highest ledger first.
+
+    ::
+
+        endorsers = await peer.discover_endorsers("newtown", "market")
+        print(endorsers.layouts, {name: len(peers) for name, peers in endorsers.groups.items()})
     """
 
     chaincode: str

@@ -81,7 +81,13 @@ class ChaincodeConnection:
 
 @dataclass(frozen=True)
 class ChaincodePackage:
-    """An installable package; `package_id` is what peers compute too: ``label:sha256(content)``."""
+    """An installable package; `package_id` is what peers compute too: ``label:sha256(content)``.
+
+    ::
+
+        package = package_ccaas("market_1.0", ChaincodeConnection("127.0.0.1:9999"))
+        Path("market.tar.gz").write_bytes(package.content)
+    """
 
     label: str
     content: bytes

@@ -41,6 +41,11 @@ class ChannelInfo:
     consensus_relation: ``consenter`` (orders), ``follower`` (only receives), ``config-tracker``.
     status: ``active``, ``onboarding`` (catching up), ``inactive``, ``failed``.
     height: blocks it has.
+
+    ::
+
+        info = await orderer.get_channel("newtown")
+        print(info.consensus_relation, info.status, info.height)
     """
 
     name: str

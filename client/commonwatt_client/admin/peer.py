@@ -35,7 +35,13 @@ from commonwatt_client.signers import Signer
 
 @dataclass(frozen=True)
 class ChainInfo:
-    """A peer's ledger of a channel. height: the number of blocks, so one more than the newest block's number."""
+    """A peer's ledger of a channel. height: the number of blocks, so one more than the newest block's number.
+
+    ::
+
+        info = await peer.get_chain_info("newtown")
+        print(info.height, info.current_block_hash.hex())
+    """
 
     height: int
     current_block_hash: bytes

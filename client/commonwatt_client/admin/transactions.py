@@ -76,6 +76,11 @@ class Transaction:
     timestamp: the client's clock, (seconds, nanoseconds) since 1970 UTC.
     validation: the peer's verdict; None where no peer has validated the transaction (orderers'
     blocks). payload, signature: what the creator signed and how.
+
+    ::
+
+        for sent in (await peer.get_block_by_number("newtown", 1)).transactions:
+            print(sent.kind, sent.creator.mspid, sent.valid, [action.chaincode for action in sent.actions])
     """
 
     transaction_id: str

@@ -23,7 +23,13 @@ from commonwatt_client.admin.wire import parse
 
 @dataclass(frozen=True)
 class Flaw:
-    """Something in a block that does not hold. transaction_id is empty for the block itself."""
+    """Something in a block that does not hold. transaction_id is empty for the block itself.
+
+    ::
+
+        blocks = [await peer.get_block_by_number("newtown", number) for number in (0, 2)]
+        assert [str(flaw) for flaw in verify_chain(blocks)] == ["block 2: it follows block 0"]
+    """
 
     block_number: int
     transaction_id: str
