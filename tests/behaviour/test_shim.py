@@ -142,6 +142,16 @@ async def test_a_key_s_own_endorsement_policy_holds(probe: Probe, key: str) -> N
     assert await probe.evaluate("get", key) == "3"
 
 
+async def test_a_private_key_s_own_endorsement_policy_holds(probe: Probe, deployed: Any, key: str) -> None:
+    await probe.submit("put_private", "shared", key, transient={"value": b"1"})
+    await probe.submit("require_private_organizations", "shared", key, list(MSPIDS))
+    await deployed.level()
+    with pytest.raises(CommitError, match="ENDORSEMENT_POLICY_FAILURE"):
+        await probe.submit("put_private", "shared", key, transient={"value": b"2"}, by=["NewtownMSP"])
+    await probe.submit("put_private", "shared", key, transient={"value": b"3"}, by=MSPIDS)
+    assert await probe.evaluate("get_private", "shared", key) == "3"
+
+
 async def test_chaincode_calls_chaincode(probe: Probe, key: str) -> None:
     callee = Probe(probe.gateway, probe.gateway.get_network("trials").get_contract("callee"))
     await probe.submit("call", "callee", "", ["put", key, "called"])
@@ -177,6 +187,7 @@ async def test_refusals_and_defects(probe: Probe, key: str) -> None:
 
 async def test_a_rich_query_is_refused_clearly(probe: Probe) -> None:
     assert "not supported for leveldb" in (await probe.refusal("rich", "{}")).lower()
+    assert "not supported for leveldb" in (await probe.refusal("rich_page", "{}", 5)).lower()
 
 
 async def test_three_megabytes_go_in_and_out(probe: Probe, key: str) -> None:

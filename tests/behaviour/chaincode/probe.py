@@ -135,6 +135,10 @@ class Probe(Contract):
         return [row.key async for row in stub.get_query_result(query)]
 
     @evaluate
+    async def rich_page(self, stub: Stub, query: str, size: int) -> list[str]:
+        return [row.key for row in (await stub.get_query_result_with_pagination(query, size)).rows]
+
+    @evaluate
     async def history(self, stub: Stub, key: str) -> list[tuple[str, str, int, bool]]:
         return [
             (change.transaction_id, change.value.decode(), change.timestamp.seconds, change.is_delete)
@@ -182,6 +186,14 @@ class Probe(Contract):
         policy.delete_organizations(policy.organizations())
         policy.add_organizations(mspids, "PEER")
         await stub.set_state_validation_parameter(key, policy.policy())
+
+    @transaction
+    async def require_private_organizations(
+        self, stub: Stub, collection: str, key: str, mspids: list[str]
+    ) -> None:
+        policy = KeyEndorsementPolicy(await stub.get_private_data_validation_parameter(collection, key))
+        policy.add_organizations(mspids, "PEER")
+        await stub.set_private_data_validation_parameter(collection, key, policy.policy())
 
     @evaluate
     async def required_organizations(self, stub: Stub, key: str) -> list[str]:
