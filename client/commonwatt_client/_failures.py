@@ -78,6 +78,7 @@ _BY_TEXT = (
     ("no peer combination", "NO_ENDORSERS"),
     ("failed to find any endorsing peers", "NO_ENDORSERS"),
     ("no peers available", "NO_ENDORSERS"),
+    ("info=channel does not exist", "ORDERER_NOT_JOINED"),
     ("orderers could", "ORDERER_UNAVAILABLE"),
     ("no orderer", "ORDERER_UNAVAILABLE"),
     ("Raft leader", "ORDERER_UNAVAILABLE"),

@@ -158,6 +158,11 @@ _BEFORE_A_BLOCK: dict[str, tuple[str, str]] = {
         "Ask the commit status of the transaction id before anything else, or pass `retry=True`; see that the "
         "orderers run.",
     ),
+    "ORDERER_NOT_JOINED": (
+        "The peer handed the transaction to an orderer that the channel lists but that has yet to join it, as one that "
+        "is being added. It was not ordered.",
+        "Submit it again: another orderer will be picked; `retry=True` does so. See that the new orderer joins.",
+    ),
     "DEADLINE_EXCEEDED": (
         "The answer didn't come within the timeout.",
         "Give a longer `timeout_s`. After a submit the transaction may still commit: ask its commit status.",

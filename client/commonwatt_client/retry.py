@@ -72,6 +72,15 @@ def is_busy(error: GatewayError) -> bool:
     return error.reason == "TOO_MANY_REQUESTS"
 
 
+def was_not_taken(error: GatewayError) -> bool:
+    """Whether a submit failed so that the same envelope may go in again at once: nobody has it.
+
+    The peer was busy; or it had picked an orderer that the channel lists but that has yet to join it, as one that is
+    being added. The next submit picks another.
+    """
+    return is_busy(error) or error.reason == "ORDERER_NOT_JOINED"
+
+
 def is_lost_race(error: GatewayError) -> bool:
     """Whether endorsers saw different states, as they do while one of them is a block behind."""
     return error.reason == "ENDORSEMENTS_DIFFER"
@@ -94,8 +103,8 @@ def can_endorse_again(error: GatewayError) -> bool:
 
 
 def fate_is_unknown(error: GatewayError) -> bool:
-    """Whether a submit that failed so may have reached the orderer all the same."""
-    return is_busy(error) or error.status in _FATE_UNKNOWN
+    """Whether a submit that failed so may have reached the orderer all the same, or may be sent again anyway."""
+    return was_not_taken(error) or error.status in _FATE_UNKNOWN
 
 
 @dataclass(frozen=True, slots=True)

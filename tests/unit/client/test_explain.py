@@ -55,6 +55,11 @@ def test_commit_error_says_what_explain_says() -> None:
             "no orderers could successfully process transaction",
             "ORDERER_UNAVAILABLE",
         ),
+        (
+            grpc.StatusCode.ABORTED,
+            "received unsuccessful response from orderer: status=BAD_REQUEST, info=channel does not exist",
+            "ORDERER_NOT_JOINED",
+        ),
         (grpc.StatusCode.ABORTED, "ProposalResponsePayloads do not match", "ENDORSEMENTS_DIFFER"),
         (grpc.StatusCode.PERMISSION_DENIED, "", "ACCESS_DENIED"),
         (grpc.StatusCode.DATA_LOSS, "", "OTHER"),

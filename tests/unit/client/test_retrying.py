@@ -26,6 +26,10 @@ LATE = CallFailed(grpc.StatusCode.DEADLINE_EXCEEDED, "")
 ORDERERS_AWAY = CallFailed(
     grpc.StatusCode.UNAVAILABLE, "no orderers could successfully process transaction", b"\x08\x0e"
 )
+NOT_JOINED = CallFailed(
+    grpc.StatusCode.ABORTED,
+    "received unsuccessful response from orderer: status=BAD_REQUEST, info=channel does not exist",
+)
 REFUSED = CallFailed(grpc.StatusCode.ABORTED, "chaincode response 400, TOO_LATE: the round is closed")
 OUT_OF_SIGHT = CallFailed(
     grpc.StatusCode.FAILED_PRECONDITION,
@@ -144,8 +148,10 @@ def test_a_refused_copy_does_not_hide_the_first_ones_fate(party: Party) -> None:
     assert ran.result.block_number == 5
 
 
-def test_a_busy_peer_gets_the_same_envelope(party: Party) -> None:
-    ran = run(party, POLICY, ENDORSED, BUSY, BUSY, OK, VALID)
+@pytest.mark.parametrize("failure", [BUSY, NOT_JOINED], ids=["a busy peer", "an orderer yet to join"])
+def test_what_nobody_took_goes_in_again_at_once(party: Party, failure: CallFailed) -> None:
+    ran = run(party, POLICY, ENDORSED, failure, failure, OK, VALID)
+    assert ran.methods == ["Endorse", "Submit", "Submit", "Submit", "CommitStatus"]
     assert len(set(requests(ran, "Submit"))) == 1
     assert len(ran.pauses_s) == 2
 
