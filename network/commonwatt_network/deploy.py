@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 
@@ -13,6 +13,7 @@ from commonwatt_client.admin import (
     ChannelExistsError,
     CommittedDefinition,
     NotFoundError,
+    NotReadyError,
     OrdererAdmin,
     PeerAdmin,
     RefusedError,
@@ -21,9 +22,13 @@ from commonwatt_client.identity import load_identity
 from commonwatt_client.signers import private_key_signer
 
 from commonwatt_network.chaincode import server_package
+from commonwatt_network.errors import NetworkError
 from commonwatt_network.identity import ADMIN
 from commonwatt_network.nodes import Nodes, Orderer, Peer
 from commonwatt_network.readiness import Host
+
+LEVEL_S = 120.0  # for a peer to fetch a channel's blocks
+POLL_S = 0.05
 
 
 @dataclass(frozen=True)
@@ -138,6 +143,7 @@ async def deploy(
         for peer in nodes.peers_of(channel):
             admins[peer.organization].append(await stack.enter_async_context(peer_admin(nodes, peer)))
         first = admins[members[0]][0]
+        await asyncio.gather(*(_member(admin, channel) for own in admins.values() for admin in own))
         committed = await _committed(first, channel, definition.name)
         wanted = _next(definition, committed)
 
@@ -145,13 +151,66 @@ async def deploy(
             package = packages[organization]
             await asyncio.gather(*(admin.install_chaincode(package) for admin in admins[organization]))
             admin = admins[organization][0]
+            await _level(admin, channel, wanted)
             if await _approved_package(admin, channel, wanted) != package.package_id:
                 await admin.approve_chaincode_definition(channel, wanted, package.package_id)
 
         await asyncio.gather(*(approve(name) for name in members))
         if committed is None or committed.definition.sequence < wanted.sequence:
+            await asyncio.gather(
+                *(
+                    _knows_approval(admin, channel, wanted, packages[organization].package_id)
+                    for organization, own in admins.items()
+                    for admin in own
+                )
+            )
             await first.commit_chaincode_definition(channel, wanted)
         return Deployed(wanted.version, wanted.sequence)
+
+
+async def _member(admin: PeerAdmin, channel: str) -> None:
+    """Until the peer has the block by which its organisation came to the channel: before, it refuses everybody."""
+
+    async def answers() -> bool:
+        try:
+            await admin.get_chain_info(channel)
+        except (RefusedError, NotReadyError):
+            return False
+        return True
+
+    await _until(answers, f"{admin.address} to have its organisation's entry into channel {channel}")
+
+
+async def _level(admin: PeerAdmin, channel: str, wanted: ChaincodeDefinition) -> None:
+    """Until the peer has the definition that `wanted` follows, which was heard of at another peer."""
+
+    async def has_it() -> bool:
+        committed = await _committed(admin, channel, wanted.name)
+        return committed is not None and committed.definition.sequence >= wanted.sequence - 1
+
+    if wanted.sequence > 1:
+        await _until(has_it, f"{admin.address} to have sequence {wanted.sequence - 1} of {wanted.name}")
+
+
+async def _knows_approval(
+    admin: PeerAdmin, channel: str, wanted: ChaincodeDefinition, package_id: str
+) -> None:
+    """Until the peer, which may be asked to endorse the commit, has its own organisation's approval."""
+
+    async def approved() -> bool:
+        return await _approved_package(admin, channel, wanted) == package_id
+
+    await _until(approved, f"{admin.address} to have its organisation's approval of {wanted.name}")
+
+
+async def _until(condition: Callable[[], Awaitable[bool]], what: str) -> None:
+    deadline = asyncio.get_running_loop().time() + LEVEL_S
+    while not await condition():
+        if asyncio.get_running_loop().time() > deadline:
+            raise NetworkError(
+                f"waited {LEVEL_S:.0f} s for {what}; see that orderers run; the same command goes on"
+            )
+        await asyncio.sleep(POLL_S)
 
 
 def _next(definition: ChaincodeDefinition, committed: CommittedDefinition | None) -> ChaincodeDefinition:

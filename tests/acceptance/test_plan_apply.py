@@ -265,6 +265,14 @@ class TestRealFabric:
         for channel in content["channels"].values():
             assert channel["chaincodes"] == {"market": {"version": "1.1", "sequence": 2}}
 
+    async def test_takes_another_member_into_a_channel(self, fabric: Running) -> None:
+        """Its peer has all blocks to fetch before it knows its own administrator."""
+        members = ["newtown", "grid", "glebe"]
+        await fabric.become(edited(fabric.topology, channels__newtown__organizations=members))
+        async with connect_network_file(fabric.directory / "network.json", "glebe", "operator") as gateway:
+            contract = gateway.get_network(CHANNEL).get_contract("market")
+            await contract.submit("get_parameters", arguments=["{}"])
+
     async def test_changes_when_blocks_are_cut(self, fabric: Running) -> None:
         batch = {"timeout_ms": 150, "max_messages": 20}
         await fabric.become(edited(fabric.topology, channels__newtown__batch=batch))

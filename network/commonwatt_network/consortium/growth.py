@@ -9,6 +9,8 @@ from commonwatt_client.admin import (
     ChannelConfig,
     OrderingClient,
     PeerAdmin,
+    RefusedError,
+    TimedOutError,
     sign_update,
     wait_for_config,
 )
@@ -34,6 +36,7 @@ from commonwatt_network.identity import ADMIN
 from commonwatt_network.layout import write_atomically
 
 IN_FORCE_S = 20.0
+LEVEL_S = 5.0  # for the own peer to have a block that the orderers have
 CALL_TIMEOUT_S = 5.0
 
 
@@ -88,13 +91,18 @@ async def submit(host: OwnHost, path: Path, update: bytes, output: Path, say: Sa
             refuse_mistakes(reviewed)
             signatures = read_signatures(path)
             refuse_too_few(reviewed, update, list(signatures.values()))
-            await _order(host, reviewed, update, list(signatures.values()))
             channel = reviewed.current.channel
-            await wait_for_config(
-                lambda: admin.fetch_config(channel),
-                lambda config: in_force(config, update),
-                timeout_s=IN_FORCE_S,
-            )
+            refused = await _order(host, reviewed, update, list(signatures.values()))
+            try:
+                await wait_for_config(
+                    lambda: admin.fetch_config(channel),
+                    lambda config: in_force(config, update),
+                    timeout_s=LEVEL_S if refused else IN_FORCE_S,
+                )
+            except TimedOutError:
+                if refused:
+                    raise refused from None
+                raise
             say(f"signed by {', '.join(sorted(signatures))}; in force on channel {channel}")
         else:
             channel = str(channel_of(update))
@@ -110,8 +118,13 @@ def refuse_mistakes(reviewed: UpdateReview) -> None:
         raise UpdateError(f"nothing was done, the update is mistaken: {'; '.join(reviewed.mistakes)}")
 
 
-async def _order(host: OwnHost, reviewed: UpdateReview, update: bytes, signatures: list[bytes]) -> None:
-    """Hand the update to the first of the channel's orderers that takes it."""
+async def _order(
+    host: OwnHost, reviewed: UpdateReview, update: bytes, signatures: list[bytes]
+) -> RefusedError | None:
+    """Hand the update to the first of the channel's orderers that takes it.
+
+    What they said when they refused it: another member may have submitted it at this moment, and then it is in force.
+    """
     identity, signer = _administrator(host)
     envelope = await signed_envelope(reviewed, update, signatures, identity, signer)
     last: AdminError | None = None
@@ -127,9 +140,11 @@ async def _order(host: OwnHost, reviewed: UpdateReview, update: bytes, signature
             try:
                 async with client:
                     await client.broadcast(envelope)
-                    return
+                    return None
             except AdminError as error:
-                last = error
+                last = last if isinstance(last, RefusedError) else error
+    if isinstance(last, RefusedError):
+        return last
     silent = ", ".join(await silent_orderers(reviewed.current)) or "none, but there is no leader"
     raise WaitingError(
         f"no orderer took the update; silent: {silent}; {last}. The same command again goes on from here"

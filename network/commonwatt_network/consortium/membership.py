@@ -75,7 +75,10 @@ async def join(host: OwnHost, block: bytes, say: Say, newest: bytes | None = Non
         async with orderer_admin(host, orderer) as ordering:
             joined = config.channel in await ordering.list_channels()
             if not joined:
-                await ordering.join_channel(newest or block)
+                try:
+                    await ordering.join_channel(newest or block)
+                except ChannelExistsError:
+                    joined = True  # the same command runs twice
             say(f"{orderer.name} {'was on' if joined else 'joined'} channel {config.channel}")
     for peer in host.peers:
         async with peer_admin(host, peer) as admin:
@@ -151,7 +154,14 @@ async def approve(host: OwnHost, channel: str, wait_s: float, say: Say) -> None:
         if await committed_definition(admin, channel, wanted.name) == wanted:
             say(f"{label} is in force on channel {channel}")
             return
-        readiness = await admin.check_commit_readiness(channel, wanted)
+        try:
+            readiness = await admin.check_commit_readiness(channel, wanted)
+        except RefusedError:
+            # Another organisation completed the approvals at this moment: there is nothing more to be ready for.
+            if await committed_definition(admin, channel, wanted.name) != wanted:
+                raise
+            say(f"{label} is in force on channel {channel}")
+            return
         needed = approvals_needed(config)
         if sum(readiness.approvals.values()) < needed:
             say(f"{_standing(readiness)}; {needed} approvals are needed")
@@ -228,16 +238,32 @@ async def _approve_once(admin: PeerAdmin, channel: str, wanted: ChaincodeDefinit
 
 
 async def _commit_once(admin: PeerAdmin, channel: str, wanted: ChaincodeDefinition) -> None:
+    """Raises NotReadyError when another organisation's peer had yet to see what this one's has, or the reverse."""
     while True:
         try:
             await admin.commit_chaincode_definition(channel, wanted, patience_s=SLICE_S)
             return
         except AdminError as error:
             # Another organisation may have committed it at the same time, or have approved it meanwhile.
-            if await committed_definition(admin, channel, wanted.name) == wanted:
+            committed = await committed_definition(admin, channel, wanted.name)
+            if committed == wanted:
                 return
+            if is_overtaken(str(error), committed, wanted):
+                raise NotReadyError(f"peers are not level: {error}", party=error.party) from error
             if ValidationCode.MVCC_READ_CONFLICT.name not in str(error):
                 raise
+
+
+def is_overtaken(answer: str, committed: ChaincodeDefinition | None, wanted: ChaincodeDefinition) -> bool:
+    """Whether a commit was refused because peers were a block apart, `committed` being in force at the own peer.
+
+    It knows of enough approvals; a peer that does not know of its own organisation's yet says that it has not agreed.
+    And a peer that is ahead says which sequence must follow the one that another organisation has just committed.
+    """
+    behind = committed is None or committed.sequence < wanted.sequence
+    return behind and any(
+        words in answer for words in ("not agreed to by this org", "but new definition must be sequence")
+    )
 
 
 async def _patiently(action: Callable[[], Awaitable[T]], config: ChannelConfig, wait_s: float, say: Say) -> T:
@@ -261,6 +287,7 @@ async def _patiently(action: Callable[[], Awaitable[T]], config: ChannelConfig, 
             if waiting != said:
                 say(waiting)
                 said = waiting
+            await asyncio.sleep(POLL_S)
 
 
 async def _is_approved(admin: PeerAdmin, channel: str, wanted: ChaincodeDefinition, package_id: str) -> bool:

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from commonwatt_client.admin import decode_block, read_channel_config
+from commonwatt_client.admin import ChaincodeDefinition, decode_block, read_channel_config
 from commonwatt_network import certificates
 from commonwatt_network.certificates import read_key_pair
 from commonwatt_network.consortium.bundle import Bundle, BundleError, own_bundle, parse_bundle
 from commonwatt_network.consortium.genesis import consortium_block, same_configuration
 from commonwatt_network.consortium.host import OwnHost, init_host, open_host
-from commonwatt_network.consortium.membership import join, own_config
+from commonwatt_network.consortium.membership import is_overtaken, join, own_config
 from commonwatt_network.consortium.organization import OrganizationDescription, load_description
 from commonwatt_network.consortium.review import (
     ReviewError,
@@ -340,3 +340,24 @@ def _files(folder: Path) -> dict[str, bytes]:
                 yield str(path.relative_to(folder)), path.read_bytes()
 
     return dict(walk())
+
+
+FIRST = ChaincodeDefinition("market", "1.0")
+NOT_AGREED = "chaincode definition not agreed to by this org (GlebeMSP)"
+AHEAD = "requested sequence is 1, but new definition must be sequence 2"
+
+
+@pytest.mark.parametrize(
+    ("answer", "committed", "overtaken"),
+    [
+        (NOT_AGREED, None, True),
+        (AHEAD, None, True),
+        (AHEAD, ChaincodeDefinition("market", "1.1"), False),
+        ("access denied", None, False),
+    ],
+    ids=["a peer behind", "a peer ahead", "another definition in force", "another refusal"],
+)
+def test_a_commit_is_asked_for_again_when_peers_were_a_block_apart(
+    answer: str, committed: ChaincodeDefinition | None, overtaken: bool
+) -> None:
+    assert is_overtaken(answer, committed, FIRST) is overtaken
