@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,15 @@ from typing import Any
 
 import pytest
 from commonwatt_client import ClientError
+from commonwatt_client._fabric_ca_answers import (
+    read_answer,
+    read_certificate,
+    read_identities,
+    read_info,
+    read_list,
+    read_revocation,
+    read_secret,
+)
 from commonwatt_client.admin import (
     Authorities,
     ChannelConfig,
@@ -29,7 +39,6 @@ from commonwatt_client.admin.ordering import OrderingClient
 from commonwatt_client.admin.peer_connection import PeerConnection
 from commonwatt_client.admin.revocation import revoke_certificates
 from commonwatt_client.admin.transactions import decode_processed_transaction
-from commonwatt_client.fabric_ca import _result
 from fabric_protos.discovery import protocol_pb2
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -178,14 +187,50 @@ async def test_envelopes_to_broadcast(content: bytes) -> None:
 @example(200, b"[" * 100_000)
 @example(200, b'{"errors": {}}')
 def test_fabric_cas_answers(status: int, text: bytes) -> None:
-    value_or_typed_error(lambda: _result("https://ca", status, text))
+    value_or_typed_error(lambda: read_answer("https://ca", status, text, read_info))
+
+
+WORDS = st.sampled_from(
+    [
+        "CAName",
+        "CAChain",
+        "Cert",
+        "ServerInfo",
+        "secret",
+        "CRL",
+        "RevokedCerts",
+        "Serial",
+        "AKI",
+        "identities",
+        "id",
+        "type",
+        "max_enrollments",
+        "attrs",
+        "name",
+        "value",
+    ]
+)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=6),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(WORDS, inner, max_size=5),
+    max_leaves=12,
+)
+
+
+@pytest.mark.parametrize(
+    "read", [read_info, read_certificate, read_secret, read_revocation, read_list, read_identities]
+)
+@given(result=st.dictionaries(WORDS, JSON, max_size=8))
+def test_fabric_cas_results(read: Callable[[dict[str, Any]], Any], result: dict[str, Any]) -> None:
+    text = json.dumps({"success": True, "result": result}).encode()
+    value_or_typed_error(lambda: read_answer("https://ca", 200, text, read))
 
 
 # The list.
 
 READERS = {
         "parse", "FromString", "ParseFromString", "loads", "safe_load", "parse_details",
-        "load_pem_x509_certificate", "load_pem_x509_certificates", "load_pem_x509_crl",
+        "load_pem_x509_certificate", "load_pem_x509_certificates", "load_pem_x509_crl", "b64decode",
     }  # fmt: skip
 FUZZED = {
     "test_fuzz.py::test_blocks": "blocks.Block.parse blocks.Block.transactions blocks._transaction blocks._invocation "
@@ -223,7 +268,9 @@ FUZZED = {
     "admin.peer.PeerAdmin.list_channels admin.peer.PeerAdmin.get_chain_info "
     "admin.peer.PeerAdmin.get_installed_chaincode_package",
     "test_fuzz_administration.py::test_envelopes_to_broadcast": "admin.ordering.OrderingClient.broadcast",
-    "test_fuzz_administration.py::test_fabric_cas_answers": "fabric_ca._result",
+    "test_fuzz_administration.py::test_fabric_cas_answers": "_fabric_ca_answers._result",
+    "test_fuzz_administration.py::test_fabric_cas_results": "_fabric_ca_answers.read_info "
+    "_fabric_ca_answers.read_certificate _fabric_ca_answers.read_list",
     "../admin/test_definition.py::test_any_answer_is_read_or_fails_with_a_typed_error": ""
     "admin.definition.read_readiness "
     "admin.definition.read_committed admin.definition.read_all_committed admin.definition.read_approved "
@@ -236,7 +283,7 @@ FUZZED = {
 # They read what this process itself has just made, or its user gave as a certificate of his own.
 OWN_WORDS = {
         "admin.snapshots.snapshot_request", "admin.snapshots.snapshot_query",
-        "admin.package._check_certificates", "admin.package._check_key_pair", "fabric_ca._common_name",
+        "admin.package._check_certificates", "admin.package._check_key_pair", "_certificate_requests.common_name",
     }  # fmt: skip
 
 
