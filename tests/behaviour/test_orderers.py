@@ -12,6 +12,8 @@ import grpc
 import pytest
 from commonwatt_client import connect_network_file
 from commonwatt_client.admin import NotFoundError, PeerAdmin, Transaction
+from commonwatt_loadgen.verify.audit import Audit
+from commonwatt_loadgen.verify.source import blocks_of_network
 from commonwatt_network.backends.native import FabricNotFoundError, check_version, find_fabric
 from commonwatt_network.certificates import create_authority, issue_tls
 from commonwatt_network.deploy import orderer_admin, peer_admin
@@ -96,6 +98,11 @@ def test_a_network_of_this_ordering_service_trades(tmp_path: Path, sample: str, 
             for peer in nodes.peers_of(channel):
                 async with peer_admin(nodes, peer) as admin:
                     assert (await transaction_on(admin, channel, outcome.transaction_id)).valid
+            audit = Audit()  # of blocks that several orderers may have signed
+            async for block in blocks_of_network(
+                nodes.layout.network_file, channel, settings.organizations[0], "operator"
+            ):
+                audit.check(block)
 
     try:
         asyncio.run(story())
