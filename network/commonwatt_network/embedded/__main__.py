@@ -6,8 +6,10 @@ On SIGHUP it reads its configuration again and starts the nodes that have come t
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import logging
+import resource
 import signal
 import sys
 from pathlib import Path
@@ -48,6 +50,13 @@ async def _grow(network: EmbeddedNetwork, path: Path, changed: asyncio.Event) ->
             logging.error("new nodes were not started: %s", error)
 
 
+def _allow_open_files() -> None:
+    """Raise the limit of open files as far as the system lets us: each client is one."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(ValueError, OSError):  # macOS refuses more than a limit of its own
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
 def main(arguments: list[str]) -> int:
     """The exit code: 0 stopped as asked, 1 could not start, 2 wrong use or configuration."""
     if len(arguments) != 1:
@@ -56,6 +65,7 @@ def main(arguments: list[str]) -> int:
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     try:
         path = Path(arguments[0])
+        _allow_open_files()
         asyncio.run(run(path, read_config(path)))
     except ConfigurationError as error:
         print(error, file=sys.stderr)

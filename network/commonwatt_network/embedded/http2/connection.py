@@ -43,6 +43,7 @@ class Connection(asyncio.Protocol):
         self._decoder = metadata.decoder()
         self._header_block: tuple[int, int, bytearray] | None = None
         self.streams: dict[int, Stream] = {}
+        self.quiet_since_s = self._loop.time()  # of the event loop's clock, while there are no streams
         self._last_stream_id = 0
         self._going_away = False
         self._unacknowledged = 0
@@ -319,6 +320,7 @@ class Connection(asyncio.Protocol):
 
     def _forget(self, stream: Stream) -> None:
         self.streams.pop(stream.id, None)
+        self.quiet_since_s = self._loop.time()
         self._sending.pop(stream.id, None)
         self.received_bytes -= stream.received_bytes
         self._unsent_bytes -= len(stream.output)

@@ -13,11 +13,13 @@ from typing import Any, NoReturn
 import grpc
 
 from commonwatt_network.embedded.http2.connection import Connection
+from commonwatt_network.embedded.http2.listener import Listener
 from commonwatt_network.embedded.http2.metadata import NOT_GRPC, CallHeaders, Metadata, encode_status
 from commonwatt_network.embedded.http2.stream import LONGEST_MESSAGE, Stream, StreamFailure
 
 log = logging.getLogger(__name__)
 
+REQUEST_TIMEOUT_S = 60.0
 LONGEST_STATUS_MESSAGE = 8_000  # clients refuse headers that are too long
 
 
@@ -50,9 +52,8 @@ class GrpcServer:
 
     def __init__(self) -> None:
         self._methods: dict[str, Any] = {}
-        self._connections: set[Connection] = set()
         self._calls: set[asyncio.Task[None]] = set()
-        self._listener: asyncio.Server | None = None
+        self._listener: Listener | None = None
         self._trust: Callable[[], None] = lambda: None
 
     def add_generic_rpc_handlers(self, handlers: object) -> None:
@@ -76,30 +77,35 @@ class GrpcServer:
         if client_authorities is not None:
             tls.verify_mode = ssl.CERT_REQUIRED
             self._trust = partial(_trust, tls, client_authorities, set())
-        host, port = address.rsplit(":", 1)
-        self._listener = await asyncio.get_running_loop().create_server(
-            self.connection, host.strip("[]"), int(port), ssl=tls, ssl_handshake_timeout=20, backlog=512
-        )
+        self._listener = Listener(address, tls, self.connection)
 
     def connection(self) -> Connection:
         """The protocol of a new connection."""
         self._trust()  # before the handshake
-        connection = Connection(self._start_call, self._connections.discard)
-        self._connections.add(connection)
-        return connection
+        return Connection(self._start_call, self._closed)
+
+    def _closed(self, connection: Connection) -> None:
+        if self._listener is not None:
+            self._listener.connections.discard(connection)
+
+    @property
+    def connections(self) -> int:
+        """How many there are now."""
+        return len(self._listener.connections) if self._listener is not None else 0
 
     async def stop(self, grace_s: float) -> None:
         """Refuse new calls, let the present ones finish for `grace_s`, then end them."""
         if self._listener is not None:
-            self._listener.close()
-        for connection in list(self._connections):
+            await self._listener.close()
+        connections = list(self._listener.connections) if self._listener is not None else []
+        for connection in connections:
             connection.go_away()
         if self._calls:
             await asyncio.wait(set(self._calls), timeout=grace_s)
         for call in self._calls:
             call.cancel()
         await asyncio.gather(*self._calls, return_exceptions=True)
-        for connection in list(self._connections):
+        for connection in connections:
             connection.abort()
         await asyncio.sleep(0)  # lets the transports close
 
@@ -119,7 +125,18 @@ class GrpcServer:
         elif method.request_streaming or stream.half_closed:
             self._run(stream, headers, method)
         else:
-            stream.on_request = lambda: self._run(stream, headers, method)
+            self._await_request(stream, headers, method)
+
+    def _await_request(self, stream: Stream, headers: CallHeaders, method: Any) -> None:
+        """Run the call once its one message has come, which must not take for ever."""
+        late = encode_status(4, f"the request was not complete after {REQUEST_TIMEOUT_S:g} s")
+        timer = asyncio.get_running_loop().call_later(REQUEST_TIMEOUT_S, stream.close, late)
+
+        def run() -> None:
+            timer.cancel()
+            self._run(stream, headers, method)
+
+        stream.on_request, stream.on_cancel = run, timer.cancel
 
     def _run(self, stream: Stream, headers: CallHeaders, method: Any) -> None:
         stream.on_request = None
