@@ -6,7 +6,9 @@ import asyncio
 import shutil
 import subprocess
 import sys
-from contextlib import closing
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +18,22 @@ from commonwatt_client.admin import (
     ChaincodeDefinition,
     CollectionConfig,
     NotFoundError,
+    PeerAdmin,
     RefusedError,
 )
 from commonwatt_loadgen.errors import UsageFault
 from commonwatt_loadgen.verify.source import blocks_of_files, blocks_of_network
+from commonwatt_network import processes
+from commonwatt_network.backends import native
 from commonwatt_network.chaincode import local_address, package
 from commonwatt_network.deploy import deploy, peer_admin
 from commonwatt_network.embedded.ledger.snapshot_files import SnapshotDamaged, read_block, read_state
 from commonwatt_network.embedded.ledger_snapshot import write_snapshot
+from commonwatt_network.nodes import Nodes, Peer
+from commonwatt_network.ports import choose_first_port
 from commonwatt_network.testing import TestNetwork, run_embedded_network
 
+from .conftest import require_backend
 from .probe_network import COLLECTIONS, MEMBERS, PROBE, Probe
 from .replay import Replay
 
@@ -194,6 +202,68 @@ async def go_on_from_a_snapshot(network: TestNetwork, tmp_path: Path) -> None:
         peer.start()
         await probe.submit("put", "later", "3", by=("NewtownMSP",))
         await level(network.nodes, "newtown")
+
+
+async def test_a_real_peer_goes_on_from_an_embedded_peers_snapshot(tmp_path: Path) -> None:
+    """It takes the snapshot, fetches what follows from the embedded orderer, and comes to the same state."""
+    require_backend("native")
+    async with run_embedded_network(tmp_path / "network") as network:
+        collection = CollectionConfig("shared", MEMBERS, required_peer_count=0, maximum_peer_count=1)
+        command = [sys.executable, str(PROBE)]
+        await network.deploy(
+            "probe", command, endorsement_policy=MEMBERS, collections=(collection,), guard=False
+        )
+        nodes = network.nodes
+        giver, taker = nodes.peers
+        async with network.connect("newtown") as gateway:
+            probe = Probe(gateway, gateway.get_network("newtown").get_contract("probe"))
+            await probe.answers()
+            await probe.submit("put", "before", "1")
+            await probe.submit("put_private", "shared", "secret", transient={"value": b"hidden"})
+            await level(nodes, "newtown")
+            folder = await snapshot(nodes, giver, "newtown")
+            first = choose_first_port(2, tmp_path)
+            real = replace(taker, port=first, operations_port=first + 1, ledger=tmp_path / "real")
+            async with running_real_peer(nodes, real) as admin:
+                await admin.join_channel_by_snapshot(str(folder))
+                await probe.submit("put", "after", "2", by=("NewtownMSP",))
+                async with peer_admin(nodes, giver) as embedded, asyncio.timeout(30):
+                    height = (await embedded.get_chain_info("newtown")).height
+                    while await height_of(admin, "newtown") < height:  # noqa: ASYNC110
+                        await asyncio.sleep(0.05)
+                    ours, theirs = [
+                        await peer.get_block_by_number("newtown", height - 1) for peer in (embedded, admin)
+                    ]
+                assert ours.commit_hash == theirs.commit_hash != b""
+                assert ours.header_hash == theirs.header_hash
+
+
+@asynccontextmanager
+async def running_real_peer(nodes: Nodes, peer: Peer) -> AsyncIterator[PeerAdmin]:
+    """A peer of Fabric with the identity of one of the network's, for as long as it is used."""
+    builder = native.write_builder(nodes.layout)
+    fabric = native.find_fabric()
+    program = native.peer_program(nodes.layout, fabric, peer, peer.address, nodes.topology.name, builder)
+    processes.start(program, nodes.layout, "behaviour tests")
+    try:
+        async with peer_admin(nodes, peer) as admin, asyncio.timeout(60):
+            while True:
+                try:
+                    await admin.list_channels()
+                    break
+                except AdminError:
+                    await asyncio.sleep(0.1)
+            yield admin
+    finally:
+        processes.stop(processes.running(nodes.layout).get(peer.name, []))
+
+
+async def height_of(admin: PeerAdmin, channel: str) -> int:
+    """0 as long as the peer is about to join."""
+    try:
+        return (await admin.get_chain_info(channel)).height
+    except AdminError:
+        return 0
 
 
 async def refuses_what_was_before(network: TestNetwork, taker: Any, last: int, transaction_id: str) -> None:
