@@ -8,6 +8,7 @@ the same attributes; what is there and good is kept, as everywhere.
 from __future__ import annotations
 
 import asyncio
+import hmac
 import secrets
 import shutil
 from collections.abc import AsyncIterator, Mapping
@@ -16,7 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from commonwatt_client.fabric_ca import Enrollment, FabricCA, FabricCAError
+from cryptography import x509
+from cryptography.x509.oid import NameOID
 
+from commonwatt_network.certificates import attributes_of
 from commonwatt_network.errors import NetworkError, UsageError
 from commonwatt_network.identity import ADMIN, ensure_organization, ensure_tls, user_attributes
 from commonwatt_network.layout import Layout, write_atomically
@@ -129,7 +133,33 @@ async def enrol(nodes: Nodes) -> None:
                 if user != ADMIN:
                     wanted[layout.user(organization, user)] = (user, "client", attributes)
         missing = {folder: one for folder, one in wanted.items() if not _certificate(folder).exists()}
-        await _enrol_all(layout, organization, missing)
+        if missing:
+            await _enrol_all(layout, organization, missing)
+        else:
+            async with _authority(layout, organization):
+                pass  # it answers
+
+
+async def renew(
+    layout: Layout, organization: str, certificate: x509.Certificate, private_key_pem: bytes | None
+) -> Enrollment:
+    """The certificate anew, for the same key, or for a new one where none is given. Raises AuthorityError.
+
+    The server knows it then, as it must to revoke it one day. By the holder's secret and not by its old pair, which
+    may be cut in two by an interruption.
+    """
+    [name] = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+    server = _server(layout, organization)
+    try:
+        async with registrar(layout, organization) as (authority, _):
+            return await authority.enroll(
+                str(name.value),
+                _enrolment_secret(server, str(name.value)),
+                attributes=None if attributes_of(certificate) else (),
+                private_key_pem=private_key_pem,
+            )
+    except FabricCAError as error:
+        raise AuthorityError(f"{server.name}: {error}") from error
 
 
 async def revoke(nodes: Nodes, organization: str, user: str) -> bytes:
@@ -148,10 +178,17 @@ async def revoke(nodes: Nodes, organization: str, user: str) -> bytes:
 async def registrar(layout: Layout, organization: str) -> AsyncIterator[tuple[FabricCA, Enrollment]]:
     """An organisation's authority, and the certificate of who may register and revoke there; waits until it answers."""
     server = _server(layout, organization)
+    async with _authority(layout, organization) as authority:
+        yield authority, await authority.enroll(REGISTRAR, server.secret)
+
+
+@asynccontextmanager
+async def _authority(layout: Layout, organization: str) -> AsyncIterator[FabricCA]:
+    server = _server(layout, organization)
     tls_ca = layout.tls_ca_certificate(organization).read_bytes()
     async with FabricCA(f"https://{server.address}", ca_name=server.name, tls_ca=tls_ca) as authority:
         await _answering(authority, layout, server.name)
-        yield authority, await authority.enroll(REGISTRAR, server.secret)
+        yield authority
 
 
 async def _enrol_all(
@@ -168,12 +205,11 @@ async def _enrol_all(
                     given = {
                         key: value for key, value in (attributes or {}).items() if not key.startswith("hf.")
                     }
-                    if name in known:  # an earlier start was cut off between registering and enrolling
-                        raise AuthorityError(
-                            f"{server.name} knows {name} already, whose certificate is missing; put it back "
-                            "from a backup, or delete this network with `make network-reset`"
-                        )
-                    secret = await authority.register(held, name, type=role, attributes=given)
+                    secret = _enrolment_secret(server, name)
+                    if (
+                        name not in known
+                    ):  # else an earlier start was cut off between registering and enrolling
+                        await authority.register(held, name, type=role, secret=secret, attributes=given)
                     # A node's or administrator's certificate carries no attributes, as the kit's own do not.
                     enrolled = await authority.enroll(name, secret, attributes=None if attributes else ())
                     _write(folder, enrolled, node=role in ("peer", "orderer"))
@@ -181,6 +217,11 @@ async def _enrol_all(
             await asyncio.gather(*(one(folder, *described) for folder, described in missing.items()))
     except FabricCAError as error:
         raise AuthorityError(f"{server.name}: {error}") from error
+
+
+def _enrolment_secret(server: AuthorityServer, name: str) -> str:
+    """The same each time, so that a start that was cut off between registering and enrolling goes on."""
+    return hmac.digest(server.secret.encode(), name.encode(), "sha256").hex()
 
 
 def _write(folder: Path, enrolled: Enrollment, *, node: bool) -> None:

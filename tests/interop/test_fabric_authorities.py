@@ -1,6 +1,6 @@
 """`ca: fabric-ca`: real Fabric CA servers issue everybody's identities, a network trades with them, and a home leaves.
 
-On real Fabric where its programs are, else on the embedded network.
+On real Fabric where its programs are, else on the embedded network; who comes later, on the embedded one.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,11 +19,16 @@ from commonwatt_client import GatewayError, connect_network_file
 from commonwatt_network import fabric_authorities, processes
 from commonwatt_network.backends.native import FabricNotFoundError, find_fabric
 from commonwatt_network.certificates import attributes_of
+from commonwatt_network.change.apply import apply
+from commonwatt_network.change.renewals import due, renew
+from commonwatt_network.change.site import Site
 from commonwatt_network.deploy import peer_admin
 from commonwatt_network.down import down, reset
+from commonwatt_network.layout import Layout
 from commonwatt_network.revocation import revoke_user
+from commonwatt_network.state import read_state
 from commonwatt_network.status import network_status
-from commonwatt_network.topology import default_topology
+from commonwatt_network.topology import Topology, default_topology
 from commonwatt_network.up import up
 from commonwatt_network.watch.watcher import Watcher
 from cryptography import x509
@@ -125,3 +131,58 @@ async def test_a_network_lives_on_certificates_of_fabric_ca(tmp_path: Path) -> N
         down(directory)
     assert reset(directory) == ()
     assert not directory.exists()
+
+
+async def test_who_comes_to_a_running_network_is_enrolled_with_fabric_ca(tmp_path: Path) -> None:
+    """A home, a peer and a community; then renewal: the servers know everybody, and can revoke them one day."""
+    directory = tmp_path / ".commonwatt"
+    content = default_topology(homes=1).model_copy(update={"ca": "fabric-ca"}).model_dump(mode="json")
+    try:
+        result = await up(directory, Topology.model_validate(content), "embedded", quiet)
+        layout = result.nodes.layout
+        content["organizations"]["newtown"] |= {"homes": 2, "peers": 2}
+        content["organizations"]["glebe"] = {"homes": 1, "users": {"operator": {"role": "operator"}}}
+        content["channels"]["glebe"] = {"organizations": ["glebe", "grid"], "chaincodes": ["market"]}
+
+        # Cut off between registering and enrolling: the same command goes on.
+        secret = fabric_authorities._enrolment_secret(
+            fabric_authorities._server(layout, "newtown"), "home002"
+        )
+        attributes = {"role": "home", "home.id": "home002", "meter.id": "newtown-meter002"}
+        async with fabric_authorities.registrar(layout, "newtown") as (authority, held):
+            await authority.register(held, "home002", secret=secret, attributes=attributes)
+
+        applied = await apply(directory, Topology.model_validate(content), quiet)
+        assert len(applied.done) == 4, applied.done
+        assert b"market_time" in await ask(layout.network_file, "home002")
+        assert await known(layout, "newtown") >= {"home001", "home002", "peer0.newtown", "peer1.newtown"}
+        assert await known(layout, "glebe") >= {"home001", "operator", "admin", "peer0.glebe"}
+        async with connect_network_file(layout.network_file, "glebe", "home001") as gateway:
+            contract = gateway.get_network("glebe").get_contract("market")
+            assert b"market_time" in await contract.evaluate_transaction("get_parameters", "{}")
+
+        home = layout.user("newtown", "home001")
+        old, key = load(home / "certificate.pem"), (home / "private_key.pem").read_bytes()
+        content["certificates"] = {"renew_before_days": 400}  # more than Fabric CA's certificates last
+        wanted = Topology.model_validate(content)
+        state = read_state(layout)
+        assert state is not None
+        nodes = replace(state, topology=wanted).nodes(layout)
+        [users] = [each for each in due(nodes, wanted) if each.owner == "newtown's 4 users and homes"]
+        await renew(Site("embedded", None, nodes, nodes), users)
+        renewed = load(home / "certificate.pem")
+        assert renewed.serial_number != old.serial_number
+        assert (home / "private_key.pem").read_bytes() == key
+        assert attributes_of(renewed) == attributes_of(old)
+        assert b"market_time" in await ask(layout.network_file, "home001")
+        await revoke_user(directory, "newtown", "home001")
+        crl = x509.load_pem_x509_crl((layout.organization("newtown") / "ca" / "crl.pem").read_bytes())
+        assert {old.serial_number, renewed.serial_number} <= {entry.serial_number for entry in crl}
+    finally:
+        down(directory)
+
+
+async def known(layout: Layout, organization: str) -> set[str]:
+    """Who is registered with the organisation's server."""
+    async with fabric_authorities.registrar(layout, organization) as (authority, held):
+        return {identity.name for identity in await authority.identities(held)}

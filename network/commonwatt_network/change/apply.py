@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from commonwatt_network import processes
+from commonwatt_network import fabric_authorities, processes
 from commonwatt_network.backends import native
 from commonwatt_network.change import membership, ordering, renewals, servers, steps
 from commonwatt_network.change.placing import place, placement_of
 from commonwatt_network.change.plan import find_network, make_plan
-from commonwatt_network.change.site import Phase, Site, start
+from commonwatt_network.change.site import Phase, Site, start, start_authorities
 from commonwatt_network.layout import Layout
 from commonwatt_network.state import Change, State, exclusive, write_state
 from commonwatt_network.topology import Topology
@@ -57,12 +57,16 @@ async def apply(directory: Path, wanted: Topology | None, phase: Phase) -> Appli
         fabric = native.find_fabric(layout.directory) if state.backend == "native" else None
         if plan.nothing:
             return Applied(())
+        if goal.ca == "fabric-ca":
+            fabric_authorities.require()
         running = bool(processes.running(layout))
         done: list[tuple[str, float]] = []
         if not running or state.change:
             nodes = state.nodes(layout)
             with phase("start what does not run"):
-                await start(Site(state.backend, fabric, nodes, nodes))
+                site = Site(state.backend, fabric, nodes, nodes)
+                start_authorities(site)
+                await start(site)
         for step in plan.steps:
             began = time.monotonic()
             with phase(step.words):

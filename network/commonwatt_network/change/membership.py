@@ -4,8 +4,16 @@ from __future__ import annotations
 
 from commonwatt_client.admin import APPLICATION, ChannelConfig, add_organization
 
+from commonwatt_network import fabric_authorities
 from commonwatt_network.change.configuration import change_configuration
-from commonwatt_network.change.site import Site, describe, restart_embedded, settle_in, stop_nodes
+from commonwatt_network.change.site import (
+    Site,
+    describe,
+    issue_missing,
+    restart_embedded,
+    settle_in,
+    stop_nodes,
+)
 from commonwatt_network.change.snapshots import join_by_snapshots
 from commonwatt_network.change.steps import (
     AddChaincode,
@@ -19,7 +27,6 @@ from commonwatt_network.change.steps import (
     Step,
 )
 from commonwatt_network.channel import member_entry
-from commonwatt_network.identity import ensure_identities
 
 
 async def bring(site: Site, _: AddOrganization | AddChannel | AddChaincode) -> None:
@@ -29,7 +36,6 @@ async def bring(site: Site, _: AddOrganization | AddChannel | AddChaincode) -> N
 
 async def enrol(site: Site, _: EnrolUsers) -> None:
     """Certificates alone; no process takes notice."""
-    ensure_identities(site.nodes)
     await describe(site)
 
 
@@ -43,7 +49,7 @@ async def add_peer(site: Site, step: AddPeer) -> None:
 
 async def add_member(site: Site, step: AddMember) -> None:
     """The channel's members take it in by a configuration update; then its peers join, and it approves."""
-    ensure_identities(site.nodes)
+    await issue_missing(site)
     mspid = site.nodes.topology.mspid(step.organization)
     entry = member_entry(site.nodes, step.organization).SerializeToString(deterministic=True)
 
@@ -60,6 +66,9 @@ async def add_member(site: Site, step: AddMember) -> None:
 async def remove(site: Site, _: RemovePeer | RemoveOrganization) -> None:
     """Processes end; what they kept on disk stays."""
     gone = [node.name for node in site.before.peers if node not in site.nodes.peers]
+    kept = {authority.name for authority in fabric_authorities.servers(site.nodes)}
+    authorities = [authority.name for authority in fabric_authorities.servers(site.before)]
+    stop_nodes(site, [name for name in authorities if name not in kept])
     if site.fabric:
         stop_nodes(site, gone)
     else:

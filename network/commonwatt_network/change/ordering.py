@@ -18,11 +18,10 @@ from commonwatt_client.admin import (
 
 from commonwatt_network import readiness
 from commonwatt_network.change.configuration import change_configuration, fetch_config_block
-from commonwatt_network.change.site import Site, describe, restart_embedded, start, stop_nodes
+from commonwatt_network.change.site import Site, describe, issue_missing, restart_embedded, start, stop_nodes
 from commonwatt_network.change.steps import AddOrderer, ChangeBatch, RemoveOrderer
 from commonwatt_network.channel import orderer_entry
 from commonwatt_network.deploy import orderer_admin
-from commonwatt_network.identity import ensure_identities
 from commonwatt_network.nodes import Nodes, Orderer
 from commonwatt_network.topology import Batch
 
@@ -37,7 +36,7 @@ async def change_batch(site: Site, step: ChangeBatch) -> None:
 async def add_orderer(site: Site, step: AddOrderer) -> None:
     """The process first; then, channel by channel, its place among the consenters, and at once its joining."""
     [orderer] = [node for node in site.nodes.orderers if node not in site.before.orderers]
-    ensure_identities(site.nodes)
+    await issue_missing(site)
     await start(site)
     consenter = consenter_of(orderer)
     mspid = site.nodes.topology.mspid(step.organization)

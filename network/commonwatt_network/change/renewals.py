@@ -10,10 +10,11 @@ from commonwatt_client.admin import ChannelConfig, Consenter, replace_consenter
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from commonwatt_network import fabric_authorities
 from commonwatt_network.certificates import KeyPair, days_left, read_key_pair, reissue
 from commonwatt_network.change.configuration import change_configuration
 from commonwatt_network.change.ordering import consenter_of, orderer_signers
-from commonwatt_network.change.site import Site, restart, settle_in, stop_other_servers
+from commonwatt_network.change.site import Site, restart, settle_in, start_authorities, stop_other_servers
 from commonwatt_network.change.witness import trading
 from commonwatt_network.errors import UsageError
 from commonwatt_network.identity import ensure_organization, user_attributes
@@ -108,8 +109,14 @@ async def _issue(site: Site, renewal: Renewal) -> None:
     authorities = ensure_organization(site.layout, renewal.organization)
     days = _days_valid(site.nodes.topology, renewal.organization)
     orderers = [node for node in site.nodes.orderers if node.name in renewal.restarts]
+    by_servers = site.nodes.topology.ca == "fabric-ca"
+    if by_servers and renewal.pairs:
+        start_authorities(site)
     for pair in renewal.pairs:
-        _replace(pair, authorities.enrolment, days, new_keys)
+        if by_servers:
+            await _have_renewed(site, renewal.organization, pair, new_keys)
+        else:
+            _replace(pair, authorities.enrolment, days, new_keys)
     for pair in renewal.tls:
         if orderers and new_keys:
             await _renew_consenter(site, orderers[0], pair, authorities.tls, days)
@@ -167,17 +174,26 @@ def _user(folder: Path) -> Pair:
     return Pair(pair.certificate, pair.key, ((folder / "certificate.pem", folder / "private_key.pem"),))
 
 
+async def _have_renewed(site: Site, organization: str, pair: Pair, new_keys: bool) -> None:
+    """By the organisation's Fabric CA server. The key first, as below."""
+    old = x509.load_pem_x509_certificate(pair.certificate.read_bytes())
+    key = None if new_keys else pair.key.read_bytes()
+    renewed = await fabric_authorities.renew(site.layout, organization, old, key)
+    _write(pair, renewed.certificate_pem, renewed.private_key_pem)
+
+
 def _replace(pair: Pair, authority: KeyPair, days: int, new_keys: bool) -> None:
     """The key first: a pair that is cut in two is issued anew by the next try."""
     old = x509.load_pem_x509_certificate(pair.certificate.read_bytes())
     key = None if new_keys else read_key_pair(pair.certificate, pair.key).key
-    _write(pair, reissue(authority, old, key, days))
+    renewed = reissue(authority, old, key, days)
+    _write(pair, renewed.certificate_pem, renewed.key_pem)
 
 
-def _write(pair: Pair, renewed: KeyPair) -> None:
+def _write(pair: Pair, certificate_pem: bytes, key_pem: bytes) -> None:
     for certificate, key in ((pair.certificate, pair.key), *pair.copies):
-        write_atomically(key, renewed.key_pem, mode=0o600)
-        write_atomically(certificate, renewed.certificate_pem)
+        write_atomically(key, key_pem, mode=0o600)
+        write_atomically(certificate, certificate_pem)
 
 
 async def _renew_consenter(site: Site, orderer: Orderer, pair: Pair, authority: KeyPair, days: int) -> None:
@@ -186,14 +202,15 @@ async def _renew_consenter(site: Site, orderer: Orderer, pair: Pair, authority: 
     waiting = Pair(folder / "server.crt", folder / "server.key")
     if not waiting.certificate.exists():
         old = x509.load_pem_x509_certificate(pair.certificate.read_bytes())
-        _write(waiting, reissue(authority, old, ec.generate_private_key(ec.SECP256R1()), days))
+        issued = reissue(authority, old, ec.generate_private_key(ec.SECP256R1()), days)
+        _write(waiting, issued.certificate_pem, issued.key_pem)
     renewed = read_key_pair(waiting.certificate, waiting.key)
     consenter = consenter_of(orderer, renewed.certificate_pem)
     edit = _edit(orderer, consenter)
     channels = list(site.nodes.topology.channels)
     for channel in channels:
         await change_configuration(site.nodes, channel, edit, orderer_signers(site.nodes))
-    _write(pair, renewed)
+    _write(pair, renewed.certificate_pem, renewed.key_pem)
     waiting.certificate.unlink()
     waiting.key.unlink()
     folder.rmdir()

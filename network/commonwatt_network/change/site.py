@@ -9,13 +9,13 @@ from dataclasses import asdict, dataclass
 
 import psutil
 
-from commonwatt_network import processes, readiness
+from commonwatt_network import fabric_authorities, processes, readiness
 from commonwatt_network.backends import embedded, native
 from commonwatt_network.chaincode import server_programs
 from commonwatt_network.channel import ensure_genesis_blocks
 from commonwatt_network.deploy import deploy_topology, join_orderers, join_peers
 from commonwatt_network.first_transaction import first_transactions
-from commonwatt_network.identity import ensure_identities
+from commonwatt_network.identity import Roster, ensure_identities
 from commonwatt_network.layout import Layout
 from commonwatt_network.network_file import write_network_file
 from commonwatt_network.nodes import Nodes
@@ -75,9 +75,25 @@ async def start(site: Site) -> None:
         await readiness.wait_healthy(site.nodes, pids)
 
 
+async def issue_missing(site: Site) -> Roster:
+    """Certificates for whoever has none; where Fabric CA issues them, by the organisations' servers."""
+    if site.nodes.topology.ca == "fabric-ca":
+        start_authorities(site)
+        await fabric_authorities.enrol(site.nodes)
+    return ensure_identities(site.nodes)
+
+
+def start_authorities(site: Site) -> None:
+    """Start the Fabric CA servers that do not run; who asks them waits until they answer."""
+    alive = processes.running(site.layout)
+    for program in fabric_authorities.programs(site.nodes):
+        if program.name not in alive:
+            processes.start(program, site.layout, CHANGE)
+
+
 async def settle_in(site: Site) -> None:
     """Bring everything that the step's network lacks: certificates, processes, channels, chaincode, a transaction."""
-    ensure_identities(site.nodes)
+    await issue_missing(site)
     blocks = ensure_genesis_blocks(site.nodes)
     await start(site)
     await join_orderers(site.nodes, blocks)
@@ -95,7 +111,7 @@ async def describe(site: Site) -> None:
         channel: {name: asdict(entry) for name, entry in chaincodes.items()}
         for channel, chaincodes in deployed.items()
     }
-    write_network_file(site.nodes, site.backend, ensure_identities(site.nodes), described)
+    write_network_file(site.nodes, site.backend, await issue_missing(site), described)
     write_profiles(site.nodes)
 
 

@@ -6,10 +6,9 @@ import asyncio
 
 from commonwatt_client.admin import ChannelExistsError, PeerAdmin
 
-from commonwatt_network.change.site import Site, start
+from commonwatt_network.change.site import Site, issue_missing, start
 from commonwatt_network.deploy import peer_admin
 from commonwatt_network.errors import NetworkError
-from commonwatt_network.identity import ensure_identities
 from commonwatt_network.nodes import Peer
 
 PATIENCE_S = 30.0
@@ -22,7 +21,7 @@ class SnapshotError(NetworkError):
 
 async def join_by_snapshots(site: Site, peer: Peer) -> None:
     """Let `peer` join every channel of its organisation by a fresh snapshot of the organisation's first peer."""
-    ensure_identities(site.nodes)
+    await issue_missing(site)
     await start(site)
     giver = site.before.gateway_peer(peer.organization)
     channels = [name for name in site.nodes.topology.channels if peer in site.nodes.peers_of(name)]
