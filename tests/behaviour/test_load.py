@@ -93,6 +93,14 @@ def test_a_closed_loop_keeps_so_many_in_flight(two_communities: Path) -> None:
     assert sum(summary["outcomes"].values()) < summary["planned"]
 
 
+def test_each_commit_status_is_asked_for_where_told_to(two_communities: Path) -> None:
+    summary = load(
+        LoadOptions("constant:10", 1, p95_s=60, network_file=two_communities, ask_status=True),
+    )
+    assert summary["outcomes"]["committed"] == summary["planned"] == 10
+    assert summary["run"]["commits_from"] == "commit status calls"
+
+
 @pytest.mark.timeout(180)
 def test_generators_on_workers_of_dask(two_communities: Path) -> None:
     distributed = pytest.importorskip(

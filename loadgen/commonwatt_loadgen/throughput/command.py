@@ -40,6 +40,13 @@ Dask = Annotated[
     str | None,
     typer.Option(envvar="DASK", help="a Dask scheduler (tcp://host:8786) whose workers are the generators"),
 ]
+AskStatus = Annotated[
+    bool,
+    typer.Option(
+        envvar="ASK_STATUS",
+        help="ask for each transaction's commit status, as applications do, rather than read the blocks",
+    ),
+]
 Ui = Annotated[bool, typer.Option("--ui", envvar="UI", help="show a live page while the test runs")]
 UiPort = Annotated[int, typer.Option(envvar="UI_PORT", help="where the page is served; 0: any free port")]
 Out = Annotated[Path, typer.Option(help="where summary.json and report.html go")]
@@ -58,6 +65,7 @@ def load_command(
     timeout: Timeout = 30.0,
     seed: Seed = 1,
     dask: Dask = None,
+    ask_status: AskStatus = False,
     ui: Ui = False,
     ui_port: UiPort = 0,
     out: Out = Path("out/load"),
@@ -65,7 +73,7 @@ def load_command(
 ) -> None:
     """Load every community of the network that is up; exit code 1 where a threshold is missed."""
     options = LoadOptions(
-        rate, duration, workers, in_flight, timeout, p95, errors, seed, network_file, dask or None
+        rate, duration, workers, in_flight, timeout, p95, errors, seed, network_file, dask or None, ask_status
     )
 
     def watched() -> Json:
@@ -107,11 +115,22 @@ def load_max_command(
     errors: Errors = 0.1,
     timeout: Timeout = 10.0,
     budget: Budget = 240.0,
+    ask_status: AskStatus = False,
     out: Out = Path("out/load-max"),
     network_file: NetworkPath = None,
 ) -> None:
     """Find the highest rate whose latency and errors stay within their thresholds."""
-    options = LoadOptions("constant:1", duration, workers, 0, timeout, p95, errors, network_file=network_file)
+    options = LoadOptions(
+        "constant:1",
+        duration,
+        workers,
+        0,
+        timeout,
+        p95,
+        errors,
+        network_file=network_file,
+        ask_status=ask_status,
+    )
 
     def search() -> Json:
         schedule(options)

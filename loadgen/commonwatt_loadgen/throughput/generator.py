@@ -3,10 +3,12 @@
 import asyncio
 import time
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from commonwatt_client import ClientError, Connection, Contract, Timeouts, connect
+from commonwatt_client import ClientError, Connection, Contract, Network, Timeouts, ValidationCode, connect
+from commonwatt_client import Transaction as EndorsedTransaction
 from commonwatt_client.profile import network_file_peers, network_file_user
 
 from commonwatt_loadgen.throughput.measure import (
@@ -18,7 +20,8 @@ from commonwatt_loadgen.throughput.measure import (
     Progress,
     Report,
 )
-from commonwatt_loadgen.throughput.outcomes import COMMITTED, classify_code, classify_error
+from commonwatt_loadgen.throughput.notices import BlockNotices
+from commonwatt_loadgen.throughput.outcomes import COMMITTED, TIMED_OUT, classify_code, classify_error
 from commonwatt_loadgen.throughput.workload import TRANSACTION, Workload
 
 _TELL_EVERY_S = 1.0
@@ -34,12 +37,14 @@ class Share:
     times_s: tuple[float, ...]
     timeout_s: float
     in_flight: int = 0  # above 0: closed loop, so many at once, without intended times
+    ask_status: bool = False  # ask for each transaction's commit status rather than read blocks
 
 
 @dataclass
 class _Run:
     share: Share
     contracts: dict[tuple[str, str], Contract]
+    notices: dict[str, BlockNotices]  # by channel; empty where each commit status is asked for
     start: float  # time.monotonic() of the first intended moment
     measured: Measurements = field(default_factory=Measurements)
 
@@ -50,10 +55,13 @@ async def generate(share: Share, wait_start: Callable[[], float], tell: Callable
     `wait_start` blocks in a thread of its own; `tell` is called about once a second.
     """
     timeouts = Timeouts(endorse_s=share.timeout_s, submit_s=share.timeout_s, commit_status_s=share.timeout_s)
-    connections: dict[str, Connection] = {}
-    try:
-        contracts = _contracts(share, timeouts, connections)
-        run = _Run(share, contracts, await asyncio.to_thread(wait_start))
+    async with AsyncExitStack() as stack:
+        contracts, networks = await _connected(share, timeouts, stack)
+        notices = {}
+        if not share.ask_status:
+            for channel, network in networks.items():
+                notices[channel] = await stack.enter_async_context(BlockNotices(network))
+        run = _Run(share, contracts, notices, await asyncio.to_thread(wait_start))
         cpu_before = time.process_time()
         telling = asyncio.create_task(_tell(run, cpu_before, tell))
         sending = asyncio.create_task(_closed_loop(run) if share.in_flight else _open_loop(run))
@@ -68,24 +76,25 @@ async def generate(share: Share, wait_start: Callable[[], float], tell: Callable
             sending.cancel()
         ended = time.monotonic()
         return run.measured.report(ended - run.start, time.process_time() - cpu_before)
-    finally:
-        for connection in connections.values():
-            await connection.close()
 
 
-def _contracts(
-    share: Share, timeouts: Timeouts, connections: dict[str, Connection]
-) -> dict[tuple[str, str], Contract]:
-    contracts = {}
+async def _connected(
+    share: Share, timeouts: Timeouts, stack: AsyncExitStack
+) -> tuple[dict[tuple[str, str], Contract], dict[str, Network]]:
+    """Each channel's contract as each of its users, and each channel as one of them."""
+    connections: dict[str, Connection] = {}
+    contracts, networks = {}, {}
     for workload in share.workloads:
         organization = workload.organization
         if organization not in connections:
-            connections[organization] = Connection(network_file_peers(share.network_file, organization))
+            connection = Connection(network_file_peers(share.network_file, organization))
+            connections[organization] = await stack.enter_async_context(connection)
         for _, user in workload.users:
             identity, signer = network_file_user(share.network_file, organization, user)
             gateway = connect(connections[organization], identity=identity, signer=signer, timeouts=timeouts)
-            contracts[workload.channel, user] = gateway.get_network(workload.channel).get_contract("market")
-    return contracts
+            networks[workload.channel] = network = gateway.get_network(workload.channel)
+            contracts[workload.channel, user] = network.get_contract("market")
+    return contracts, networks
 
 
 async def _tell(run: _Run, cpu_before: float, tell: Callable[[Progress], None]) -> None:
@@ -137,15 +146,17 @@ async def _one(run: _Run, number: int, intended: float) -> None:
     try:
         transaction = await contract.new_proposal(TRANSACTION, arguments=(argument,)).endorse()
         endorsed = time.monotonic()
-        commit = await transaction.submit()
-        ordered = time.monotonic()
-        status = await commit.status()
+        code, ordered = await _committed(run, workload.channel, transaction)
     except ClientError as error:
         _failed(run, workload.channel, classify_error(error), str(error))
         return
-    outcome = classify_code(status.code)
+    except TimeoutError:
+        text = f"no block held the transaction within {run.share.timeout_s:g} s"
+        _failed(run, workload.channel, TIMED_OUT, text)
+        return
+    outcome = classify_code(code)
     if outcome != COMMITTED:
-        _failed(run, workload.channel, outcome, f"validation code {status.code.name}")
+        _failed(run, workload.channel, outcome, f"validation code {code.name}")
         return
     ended = time.monotonic()
     measured.outcomes[workload.channel][COMMITTED] += 1
@@ -157,6 +168,33 @@ async def _one(run: _Run, number: int, intended: float) -> None:
     row = measured.seconds[int(intended)]
     row[LONGEST_MS] = max(row[LONGEST_MS], round(total_s * 1000))
     measured.seconds[int(ended - run.start)][COMMITTED_THEN] += 1
+
+
+async def _committed(
+    run: _Run, channel: str, transaction: EndorsedTransaction
+) -> tuple[ValidationCode, float]:
+    """Submit a transaction; its validation code, and when the orderer had taken it.
+
+    Raises:
+        ClientError: it was not taken, or its fate cannot be heard of.
+        TimeoutError: it came in no block in time.
+    """
+    if run.share.ask_status:
+        commit = await transaction.submit()
+        ordered = time.monotonic()
+        return (await commit.status()).code, ordered
+    notices = run.notices[channel]
+    noticed = notices.expect(transaction.transaction_id)
+    try:
+        await transaction.submit()
+        ordered = time.monotonic()
+        async with asyncio.timeout(run.share.timeout_s):
+            notice = await noticed
+    finally:
+        notices.forget(transaction.transaction_id)
+    if isinstance(notice, ClientError):
+        raise notice
+    return notice, ordered
 
 
 def _failed(run: _Run, channel: str, outcome: str, text: str) -> None:

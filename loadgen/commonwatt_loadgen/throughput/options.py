@@ -20,6 +20,7 @@ class LoadOptions:
     seed: int = 1
     network_file: Path | None = None
     dask: str | None = None  # a scheduler's address; None: processes of this machine
+    ask_status: bool = False  # of each transaction, as applications do, rather than read blocks
 
     def check(self) -> None:
         """Raise UsageFault for a value that cannot be."""

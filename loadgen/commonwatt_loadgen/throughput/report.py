@@ -35,7 +35,8 @@ def load_report(summary: Json) -> str:
     ]
     lead = (
         f"{run['rate']} for {run['duration_s']:g} s, {run['mode']}, {run['workers']} "
-        f"{'worker' if run['workers'] == 1 else 'workers'}, on the {run['backend']} network “{run['network']}”."
+        f"{'worker' if run['workers'] == 1 else 'workers'}, on the {run['backend']} network “{run['network']}”; "
+        f"commits heard of from {run['commits_from']}."
     )
     limit = (
         "The generator itself was the limit, not the network: use more workers."

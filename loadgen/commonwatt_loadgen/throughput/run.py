@@ -103,6 +103,7 @@ def run(
             tuple(times[place :: options.workers]),
             options.timeout_s,
             -(-options.in_flight // options.workers),
+            options.ask_status,
         )
         for place in range(options.workers)
     ]

@@ -23,7 +23,8 @@ _BUSY_PERCENT = 90.0  # of a core: a generator process that can do no more
 DEFINITIONS: Json = {
     "schema": "name and version of this layout",
     "definitions": "this list",
-    "run": "how the network was loaded: shape and mode of arrivals, seconds, generator processes, network",
+    "run": "how the network was loaded: shape and mode of arrivals, seconds, generator processes, how they heard of "
+    "commits, network",
     "planned": "transactions of the schedule; a closed loop sends at most so many",
     "outcomes": MEANINGS,
     "communities": "by channel: outcomes, and committed transactions per second",
@@ -87,6 +88,7 @@ def summarize(
             "mode": f"closed loop, {options.in_flight} in flight" if options.in_flight else "open loop",
             "duration_s": options.duration_s,
             "workers": len(shares),
+            "commits_from": "commit status calls" if options.ask_status else "blocks",
             "machines": "Dask" if options.dask else "this one",
             "network": network.name,
             "backend": network.backend,
