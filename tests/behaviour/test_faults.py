@@ -135,9 +135,9 @@ async def restore(nodes: Nodes) -> tuple[str, ...]:
 
 
 async def every_peer_has(nodes: Nodes, transactions: list[str]) -> None:
-    """Every transaction is VALID on every peer, and the peers end at one height with one hash."""
+    """Every transaction is VALID on every peer; the peers end at one height, with one hash of blocks and of state."""
 
-    async def check(peer: Peer) -> tuple[int, bytes]:
+    async def check(peer: Peer) -> tuple[int, bytes, bytes]:
         async with peer_admin(nodes, peer) as admin:
             for transaction in transactions:
                 while True:
@@ -149,11 +149,13 @@ async def every_peer_has(nodes: Nodes, transactions: list[str]) -> None:
                     assert found.validation is ValidationCode.VALID
                     break
             info = await admin.get_chain_info(CHANNEL)
-            return info.height, info.current_block_hash
+            last = await admin.get_block_by_number(CHANNEL, info.height - 1)
+            return info.height, info.current_block_hash, last.commit_hash
 
     async with asyncio.timeout(DEADLINE_S):
         ends = {await check(peer) for peer in nodes.peers}
     assert len(ends) == 1
+    assert all(commit_hash for _, _, commit_hash in ends)
 
 
 @pytest.mark.parametrize("victim", ["leader", "peer0.grid", "market.newtown"])

@@ -80,7 +80,8 @@ async def test_a_killed_process_loses_nothing_that_it_reported(ledger: TestNetwo
         kept = Ledger(ledger.nodes.layout.ledgers / name / "channels" / "newtown" / "ledger.sqlite")
         rows = kept._database.execute("select * from state order by namespace, key").fetchall()
         public = [row for row in rows if "$$p" not in row[0]]
-        heights.add((kept.height, kept.last_hash, hash(tuple(public))))
+        assert kept.commit_hash
+        heights.add((kept.height, kept.last_hash, kept.commit_hash, hash(tuple(public))))
         kept.close()
     assert len(heights) == 1
 
@@ -118,7 +119,8 @@ async def test_a_peer_whose_last_blocks_are_torn_off_fetches_them_again(
         peer = next(peer for peer in again.peers if peer.config.name == "peer0.grid")
         async with asyncio.timeout(10):
             await peer.channels[CHANNEL].wait_for_height(len(hashes) - 1)
-        assert peer.channels[CHANNEL].ledger.last_hash == hashes[-1]
+        again_kept = peer.channels[CHANNEL].ledger
+        assert (again_kept.last_hash, again_kept.commit_hash) == (hashes[-1], other.commit_hash)
     finally:
         await again.stop()
 
