@@ -9,11 +9,13 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from commonwatt_network.chaincode import local_address, package
+from commonwatt_network.channel import genesis_block
 from commonwatt_network.down import down
 from commonwatt_network.embedded.blocks import header_hash, verify_block
 from commonwatt_network.embedded.channel_config import ChannelConfig
@@ -81,6 +83,14 @@ class Fabric:
         orderer = self.nodes.orderers[0]
         certificate = self.nodes.layout.tls_ca_certificate(orderer.organization)
         return ("-o", orderer.address, "--tls", "--cafile", str(certificate))
+
+    @property
+    def to_both_peers(self) -> list[str]:
+        targets: list[str] = []
+        for organization in ("newtown", "grid"):
+            targets += ["--peerAddresses", self.nodes.gateway_peer(organization).address]
+            targets += ["--tlsRootCertFiles", str(self.nodes.layout.tls_ca_certificate(organization))]
+        return targets
 
     def osnadmin(self, *arguments: str, ok: bool = True) -> tuple[int, Any]:
         """The HTTP status and the answer of an `osnadmin channel` command."""
@@ -262,13 +272,72 @@ def test_peer_asks_about_channels_and_chaincode(fabric: Fabric) -> None:
 
 
 def test_peer_invokes_with_endorsements_of_both(fabric: Fabric) -> None:
-    targets: list[str] = []
-    for organization in ("newtown", "grid"):
-        targets += ["--peerAddresses", fabric.nodes.gateway_peer(organization).address]
-        targets += ["--tlsRootCertFiles", str(fabric.nodes.layout.tls_ca_certificate(organization))]
-    printed = fabric.run(
-        "peer", "chaincode", "invoke", "-C", CHANNEL, "-n", "market", "-c",
-        json.dumps({"Args": ["get_parameters", "{}"]}), *fabric.to_orderer, *targets, "--waitForEvent",
-        user="operator",
+    register_a_home(fabric, CHANNEL, "market", user="operator")
+
+
+def register_a_home(fabric: Fabric, channel: str, chaincode: str, user: str) -> None:
+    """A transaction that writes, endorsed by both organisations: the same call once more changes nothing."""
+    home = {"home": "visitor", "home_class": "consumer", "meter_salt": "00" * 8, "meter_hash": "00" * 32}
+    call = ("-C", channel, "-n", chaincode, "-c", json.dumps({"Args": ["register_home", json.dumps(home)]}))
+    assert json.loads(fabric.run("peer", "chaincode", "query", *call, user=user))["changed"]
+    fabric.run(
+        "peer",
+        "chaincode",
+        "invoke",
+        *call,
+        *fabric.to_orderer,
+        *fabric.to_both_peers,
+        "--waitForEvent",
+        user=user,
+    )
+    assert not json.loads(fabric.run("peer", "chaincode", "query", *call, user=user))["changed"]
+
+
+def test_a_channel_and_its_chaincode_come_by_fabrics_own_tools(fabric: Fabric) -> None:
+    """`osnadmin channel join`, `peer channel join` and every step of `peer lifecycle chaincode`."""
+    name, both = "made", ("newtown", "grid")
+    channels = {**fabric.nodes.topology.channels, name: Channel(organizations=list(both))}
+    topology = fabric.nodes.topology.model_copy(update={"channels": channels})
+    path = fabric.folder / "made.block"
+    path.write_bytes(genesis_block(replace(fabric.nodes, topology=topology), name))
+    assert fabric.osnadmin("join", "--channelID", name, "--config-block", str(path))[0] == 201
+    for organization in both:
+        fabric.run("peer", "channel", "join", "-b", path, organization=organization)
+        assert name in fabric.run("peer", "channel", "list", organization=organization).split()
+
+    lifecycle = ("peer", "lifecycle", "chaincode")
+    definition = ("--channelID", name, "--name", "again", "--version", "1.0", "--sequence", "1")
+    for organization in both:
+        packaged = package(fabric.nodes.layout, organization, "idle_1", local_address(1))
+        (fabric.folder / "idle.tgz").write_bytes(packaged.content)
+        calculated = fabric.run(*lifecycle, "calculatepackageid", "idle.tgz").strip()
+        assert calculated == packaged.package_id
+        fabric.run(*lifecycle, "install", "idle.tgz", organization=organization)
+        refused = fabric.run(*lifecycle, "install", "idle.tgz", organization=organization, ok=False)
+        assert f"chaincode already successfully installed (package ID '{packaged.package_id}')" in refused
+        printed = fabric.run(*lifecycle, "queryinstalled", "-O", "json", organization=organization)
+        installed = {
+            each["label"]: each["package_id"] for each in json.loads(printed)["installed_chaincodes"]
+        }
+        assert installed["idle_1"] == packaged.package_id
+        printed = fabric.run(
+            *lifecycle, "checkcommitreadiness", *definition, "-O", "json", organization=organization
+        )
+        approvals = {"NewtownMSP": organization == "grid", "GridMSP": False}
+        assert json.loads(printed) == {"approvals": approvals}
+        if organization == "grid":  # one organisation of two is not enough
+            commit = (*lifecycle, "commit", *definition, *fabric.to_orderer, *fabric.to_both_peers)
+            assert "chaincode definition not agreed to by this org (GridMSP)" in fabric.run(*commit, ok=False)
+        fabric.run(
+            *lifecycle, "approveformyorg", *definition, *fabric.to_orderer,
+            "--package-id", installed["market_1.0"], organization=organization,
+        )  # fmt: skip
+    fabric.run(*lifecycle, "commit", *definition, *fabric.to_orderer, *fabric.to_both_peers)
+    printed = fabric.run(*lifecycle, "querycommitted", "-C", name, "-O", "json")
+    assert [each["name"] for each in json.loads(printed)["chaincode_definitions"]] == ["again"]
+    parameters = json.dumps({"Args": ["configure", "{}"]})
+    fabric.run(
+        "peer", "chaincode", "invoke", "-C", name, "-n", "again", "-c", parameters,
+        *fabric.to_orderer, *fabric.to_both_peers, "--waitForEvent", user="operator",
     )  # fmt: skip
-    assert printed is not None
+    register_a_home(fabric, name, "again", user="operator")
