@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 from commonwatt_client.admin import (
@@ -38,6 +39,8 @@ from commonwatt_network.layout import write_atomically
 IN_FORCE_S = 20.0
 LEVEL_S = 5.0  # for the own peer to have a block that the orderers have
 CALL_TIMEOUT_S = 5.0
+TAKEN_S = 20.0  # for orderers to have a leader, and to know which of them are there
+POLL_S = 0.5
 
 
 async def propose(host: OwnHost, channel: str, bundle: Bundle, output: Path, say: Say) -> None:
@@ -121,14 +124,33 @@ def refuse_mistakes(reviewed: UpdateReview) -> None:
 async def _order(
     host: OwnHost, reviewed: UpdateReview, update: bytes, signatures: list[bytes]
 ) -> RefusedError | None:
-    """Hand the update to the first of the channel's orderers that takes it.
+    """Hand the update to the first of the channel's orderers that takes it, once one does.
 
+    They don't while they elect a leader, or while too few of them have heard of each other again after one was away.
     What they said when they refused it: another member may have submitted it at this moment, and then it is in force.
     """
     identity, signer = _administrator(host)
     envelope = await signed_envelope(reviewed, update, signatures, identity, signer)
-    last: AdminError | None = None
-    for organization in reviewed.current.orderer_organizations.values():
+    deadline = asyncio.get_running_loop().time() + TAKEN_S
+    while True:
+        failure = await _offer(reviewed.current, envelope, identity, signer)
+        if failure is None or isinstance(failure, RefusedError):
+            return failure
+        if asyncio.get_running_loop().time() > deadline:
+            break
+        await asyncio.sleep(POLL_S)
+    silent = ", ".join(await silent_orderers(reviewed.current)) or "none, but there is no leader"
+    raise WaitingError(
+        f"no orderer took the update; silent: {silent}; {failure}. The same command again goes on from here"
+    )
+
+
+async def _offer(
+    config: ChannelConfig, envelope: bytes, identity: Identity, signer: Signer
+) -> AdminError | None:
+    """Offer an envelope to one orderer after the other; None once one took it, or what they said, a refusal first."""
+    said: AdminError | None = None
+    for organization in config.orderer_organizations.values():
         for address in organization.orderer_endpoints:
             client = OrderingClient(
                 address,
@@ -142,13 +164,8 @@ async def _order(
                     await client.broadcast(envelope)
                     return None
             except AdminError as error:
-                last = last if isinstance(last, RefusedError) else error
-    if isinstance(last, RefusedError):
-        return last
-    silent = ", ".join(await silent_orderers(reviewed.current)) or "none, but there is no leader"
-    raise WaitingError(
-        f"no orderer took the update; silent: {silent}; {last}. The same command again goes on from here"
-    )
+                said = said if isinstance(said, RefusedError) else error
+    return said
 
 
 async def _config(admin: PeerAdmin, update: bytes) -> ChannelConfig:
