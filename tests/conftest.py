@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import hypothesis  # noqa: F401  at first: its plugin else imports it at last, among threads that tests left behind
 import pytest
+from commonwatt_network.ports import FIRST, LAST, RANGE
 
 from .softhsm import softhsm
 
 __all__ = ["softhsm"]
+
+# Tests that run at the same time start networks at the same time: each process has ports of its own.
+WORKER, WORKERS = (os.environ.get(f"PYTEST_XDIST_WORKER{name}", "") for name in ("", "_COUNT"))
+if WORKER:
+    EACH = (LAST - FIRST) // int(WORKERS)
+    LOWEST = FIRST + int(WORKER.removeprefix("gw")) * EACH
+    os.environ[RANGE] = f"{LOWEST}-{LOWEST + EACH - 1}"
 
 
 @pytest.fixture(scope="session")

@@ -2,11 +2,15 @@
 
 Networks on one machine start their search at different places, so that one that is stopped seldom finds its ports taken
 by another; when that happens it is said, with the name of the program that holds the port where the system tells it.
+Whoever starts networks at the same time gives each a range of its own (`COMMONWATT_PORTS`): what is free when it is
+chosen may be taken by the other before it is used.
 """
 
 from __future__ import annotations
 
 import hashlib
+import os
+import re
 import socket
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,6 +22,7 @@ from commonwatt_network.nodes import HOST
 
 FIRST, LAST = 10_000, 32_000
 STEP = 50
+RANGE = "COMMONWATT_PORTS"
 
 
 class PortInUseError(UsageError):
@@ -25,14 +30,31 @@ class PortInUseError(UsageError):
 
 
 def choose_first_port(count: int, directory: Path) -> int:
-    """The first of `count` consecutive free ports; the search starts at a place that depends on `directory`."""
-    places = (LAST - FIRST - count) // STEP
-    start = int.from_bytes(hashlib.sha256(str(directory).encode()).digest()[:4]) % places
+    """The first of `count` consecutive free ports; the search starts at a place that depends on `directory`.
+
+    Raises PortInUseError where there are none, UsageError where `COMMONWATT_PORTS` is no range.
+    """
+    lowest, highest = _range()
+    places = max(0, highest - lowest - count) // STEP
+    start = int.from_bytes(hashlib.sha256(str(directory).encode()).digest()[:4])
     for offset in range(places):
-        first = FIRST + (start + offset) % places * STEP
+        first = lowest + (start + offset) % places * STEP
         if all(is_free(port) for port in range(first, first + count)):
             return first
-    raise PortInUseError(f"no {count} consecutive free ports between {FIRST} and {LAST}")
+    raise PortInUseError(f"no {count} consecutive free ports between {lowest} and {highest}")
+
+
+def _range() -> tuple[int, int]:
+    """Where to look for ports: all of them below the ephemeral range, or what `COMMONWATT_PORTS` says."""
+    text = os.environ.get(RANGE, "")
+    if not text:
+        return FIRST, LAST
+    found = re.fullmatch(r"([0-9]{4,5})-([0-9]{4,5})", text)
+    if not found or not 1024 <= int(found[1]) < int(found[2]) <= LAST:
+        raise UsageError(
+            f"{RANGE}={text}: give a range of ports between 1024 and {LAST}, such as 12000-13999"
+        )
+    return int(found[1]), int(found[2])
 
 
 def is_free(port: int) -> bool:

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 import yaml
+from commonwatt_network.errors import UsageError
 from commonwatt_network.identity import ensure_identities
 from commonwatt_network.layout import Layout
 from commonwatt_network.network_file import describe
 from commonwatt_network.nodes import Nodes, ports_needed, settle
-from commonwatt_network.ports import FIRST, LAST, PortInUseError, choose_first_port, require_free
+from commonwatt_network.ports import FIRST, LAST, RANGE, PortInUseError, choose_first_port, require_free
 from commonwatt_network.profiles import write_profiles
 from commonwatt_network.topology import load_topology
 
@@ -68,7 +69,10 @@ def test_a_network_needs_each_of_its_ports_once(nodes: Nodes) -> None:
     assert sorted(ports) == list(range(13_500, 13_500 + len(ports)))
 
 
-def test_ports_are_free_and_below_the_ephemeral_range(tmp_path: Path) -> None:
+def test_ports_are_free_and_below_the_ephemeral_range(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(RANGE, raising=False)
     first = choose_first_port(20, tmp_path)
     assert FIRST <= first <= LAST - 20
     assert choose_first_port(20, tmp_path) == first
@@ -78,3 +82,21 @@ def test_ports_are_free_and_below_the_ephemeral_range(tmp_path: Path) -> None:
         assert choose_first_port(20, tmp_path) != first
         with pytest.raises(PortInUseError, match=f"port {first + 7}, which peer0 listens on, is in use by"):
             require_free({first: "orderer0", first + 7: "peer0"})
+
+
+def test_ports_come_from_a_range_of_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for lowest in (15_000, 15_200):
+        monkeypatch.setenv(RANGE, f"{lowest}-{lowest + 199}")
+        found = {choose_first_port(20, tmp_path / str(number)) for number in range(30)}
+        assert len(found) > 1
+        assert all(lowest <= first <= lowest + 179 for first in found)
+    monkeypatch.setenv(RANGE, "15000-15010")
+    with pytest.raises(PortInUseError, match="no 20 consecutive free ports between 15000 and 15010"):
+        choose_first_port(20, tmp_path)
+
+
+@pytest.mark.parametrize("text", ["15000", "80-99", "15000-14000", "20000-40000", "all"])
+def test_what_is_no_range_of_ports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setenv(RANGE, text)
+    with pytest.raises(UsageError, match=f"COMMONWATT_PORTS={text}: give a range"):
+        choose_first_port(20, tmp_path)
