@@ -8,25 +8,20 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import DownloadColumn, Progress
 from rich.table import Table
 
 from commonwatt_network import consortium_commands, explain_command, org_commands
 from commonwatt_network.errors import UsageError
-from commonwatt_network.state import default_directory
-from commonwatt_network.topology import (
-    Topology,
-    default_topology,
-    json_schema,
-    load_topology,
-    sample_topologies,
-)
+from commonwatt_network.layout import default_directory
 from commonwatt_network.watch.command import monitoring, watch
+
+if TYPE_CHECKING:
+    from commonwatt_network.topology import Topology
 
 DirectoryOption = Annotated[
     Path | None,
@@ -185,6 +180,8 @@ def network_status(
 @topology_app.command("schema")
 def topology_schema() -> None:
     """Print the JSON Schema of topology files."""
+    from commonwatt_network.topology import json_schema
+
     typer.echo(json.dumps(json_schema(), indent=2))
 
 
@@ -193,6 +190,8 @@ def topology_check(
     file: Annotated[str, typer.Argument(help="A YAML file, or a sample by its name.")],
 ) -> None:
     """Check a topology file."""
+    from commonwatt_network.topology import load_topology
+
     topology = load_topology(file)
     out.print(
         f"{file}: {len(topology.organizations)} organisations, {len(topology.channels)} channels: correct"
@@ -202,6 +201,8 @@ def topology_check(
 @topology_app.command("samples")
 def topology_samples(name: Annotated[str | None, typer.Argument(help="Print this one.")] = None) -> None:
     """List the sample topologies, or print one."""
+    from commonwatt_network.topology import sample_topologies
+
     samples = sample_topologies()
     if name is None:
         for sample, text in samples.items():
@@ -238,6 +239,8 @@ def fabric(
     directory: DirectoryOption = None,
 ) -> None:
     """Download Hyperledger Fabric's programs for this machine, check and unpack them."""
+    from rich.progress import DownloadColumn, Progress
+
     from commonwatt_network.fabric_archive import VERSION, Source, install_fabric, release_source
 
     digest = sha256 or None
@@ -258,6 +261,8 @@ def fabric(
 
 def wanted_topology(source: str | None, communities: int | None, homes: int | None) -> Topology | None:
     """The topology that options ask for; None when they leave it open."""
+    from commonwatt_network.topology import default_topology, load_topology
+
     if source is not None and (communities is not None or homes is not None):
         raise UsageError(
             "COMMUNITIES and HOMES shape the default topology; with TOPOLOGY, write them in its file"

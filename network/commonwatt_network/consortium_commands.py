@@ -11,9 +11,8 @@ import typer
 from rich.console import Console
 
 from commonwatt_network.errors import UsageError
-from commonwatt_network.layout import write_atomically
+from commonwatt_network.layout import default_directory, write_atomically
 from commonwatt_network.org_commands import DirectoryOption, read_file
-from commonwatt_network.state import default_directory
 
 out = Console(highlight=False, soft_wrap=True, markup=False)
 

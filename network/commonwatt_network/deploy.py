@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from commonwatt_client.admin import (
     ChaincodeDefinition,
@@ -25,7 +26,9 @@ from commonwatt_network.chaincode import server_package
 from commonwatt_network.errors import NetworkError
 from commonwatt_network.identity import ADMIN
 from commonwatt_network.nodes import Nodes, Orderer, Peer
-from commonwatt_network.readiness import Host
+
+if TYPE_CHECKING:
+    from commonwatt_network.readiness import Host
 
 LEVEL_S = 120.0  # for a peer to fetch a channel's blocks
 POLL_S = 0.05

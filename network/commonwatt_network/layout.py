@@ -96,3 +96,8 @@ def write_atomically(path: Path, content: bytes | str, mode: int = 0o644) -> Non
     with os.fdopen(descriptor, "wb") as file:
         file.write(content.encode() if isinstance(content, str) else content)
     temporary.replace(path)
+
+
+def default_directory() -> Path:
+    """`COMMONWATT_DIRECTORY`, or `.commonwatt` in the current folder."""
+    return Path(os.environ.get("COMMONWATT_DIRECTORY") or ".commonwatt").absolute()

@@ -10,8 +10,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from commonwatt_network.layout import write_atomically
-from commonwatt_network.state import default_directory
+from commonwatt_network.layout import default_directory, write_atomically
 
 DirectoryOption = Annotated[
     Path | None,
@@ -222,8 +221,9 @@ def _transact(
     async def run() -> bytes:
         async with connect_network_file(host.layout.network_file, host.name, user) as gateway:
             contract = gateway.get_network(channel).get_contract(host.description.chaincode.name)
-            call = contract.submit_transaction if submit else contract.evaluate_transaction
-            return await call(transaction, argument)
+            if submit:
+                return (await contract.submit(transaction, arguments=[argument], retry=True)).result
+            return await contract.evaluate(transaction, arguments=[argument], retry=True)
 
     typer.echo(asyncio.run(run()).decode())
 

@@ -7,15 +7,17 @@ import json
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-import aiohttp
 import psutil
 
 from commonwatt_network import processes
 from commonwatt_network.errors import NetworkError
 from commonwatt_network.layout import Layout
 from commonwatt_network.nodes import EVERYWHERE, HOST, ChaincodeServer, Node, Nodes, Orderer, Peer
+
+if TYPE_CHECKING:
+    import aiohttp  # loaded where nodes are asked over HTTP: most commands do without
 
 POLL_S = 0.05
 START_TIMEOUT_S = 30.0
@@ -65,7 +67,7 @@ async def wait_listening(nodes: Host, pids: dict[str, int]) -> None:
 
 async def wait_healthy(nodes: Host, pids: dict[str, int]) -> None:
     """Until every orderer and peer calls itself healthy on its operations address."""
-    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5)) as session:
+    async with _session() as session:
 
         async def healthy(node: Orderer | Peer) -> None:
             async def answers() -> bool:
@@ -79,7 +81,7 @@ async def wait_healthy(nodes: Host, pids: dict[str, int]) -> None:
 async def wait_leaders(nodes: Nodes, channels: Iterable[str]) -> None:
     """Until every channel has a leader among the orderers, as their metrics say."""
     metric = BFT_LEADER if nodes.topology.orderers.consensus == "bft" else RAFT_LEADER
-    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5)) as session:
+    async with _session() as session:
 
         async def has_leader(channel: str) -> bool:
             return await _leader(session, nodes, metric, channel) is not None
@@ -95,7 +97,7 @@ async def wait_leaders(nodes: Nodes, channels: Iterable[str]) -> None:
 async def find_leader(nodes: Nodes, channel: str) -> str | None:
     """The name of the orderer that leads `channel` now, by the orderers' own metrics."""
     metric = BFT_LEADER if nodes.topology.orderers.consensus == "bft" else RAFT_LEADER
-    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5)) as session:
+    async with _session() as session:
         return await _leader(session, nodes, metric, channel)
 
 
@@ -189,7 +191,15 @@ async def _connects(address: str) -> bool:
     return True
 
 
+def _session() -> aiohttp.ClientSession:
+    import aiohttp
+
+    return aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5))
+
+
 async def _get(session: aiohttp.ClientSession, url: str) -> str | None:
+    import aiohttp
+
     try:
         async with session.get(url) as answer:
             return await answer.text() if answer.status == 200 else None

@@ -9,7 +9,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
@@ -156,8 +155,3 @@ def _refuse_stale(layout: Layout) -> None:
             f"{layout.directory} is stale: it holds {', '.join(path.name for path in leftovers)} but no "
             f"{layout.state_file.name}; put that file back from a backup, or delete the rest with `make network-reset`"
         )
-
-
-def default_directory() -> Path:
-    """`COMMONWATT_DIRECTORY`, or `.commonwatt` in the current folder."""
-    return Path(os.environ.get("COMMONWATT_DIRECTORY") or ".commonwatt").absolute()

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-import uuid
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -19,7 +16,6 @@ from commonwatt_network.channel import ensure_genesis_blocks
 from commonwatt_network.deploy import Deployed, deploy_topology, join_orderers, join_peers
 from commonwatt_network.errors import UsageError
 from commonwatt_network.first_transaction import first_transactions
-from commonwatt_network.guard import DONE
 from commonwatt_network.identity import Roster, ensure_identities
 from commonwatt_network.layout import Layout
 from commonwatt_network.network_file import write_network_file
@@ -28,6 +24,7 @@ from commonwatt_network.ports import choose_first_port, require_free
 from commonwatt_network.processes import Program
 from commonwatt_network.profiles import write_profiles
 from commonwatt_network.second_servers import second_programs
+from commonwatt_network.starting import started_or_ended
 from commonwatt_network.state import BACKENDS, State, exclusive, read_state, write_state
 from commonwatt_network.status import program_of
 from commonwatt_network.topology import Topology, default_topology
@@ -208,29 +205,6 @@ def _require_ports(nodes: Nodes, backend: str, alive: Collection[str]) -> None:
     }
     needed = {port: name for port, name in nodes.ports().items() if name not in running}
     require_free(needed)
-
-
-@contextmanager
-def started_or_ended(layout: Layout, missing: Sequence[Program], lock: int) -> Iterator[dict[str, int]]:
-    """Start programs; end them again if the body fails, or if this process dies in it. Yields name -> process id.
-
-    `lock` is what `exclusive` gave: when this process dies, the next command waits until they have ended.
-    """
-    start_id = uuid.uuid4().hex
-    command = [sys.executable, "-m", "commonwatt_network.guard", str(layout.directory), start_id]
-    guard = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True, pass_fds=(lock,))
-    assert guard.stdin is not None
-    try:
-        pids = {program.name: processes.start(program, layout, start_id) for program in missing}
-        yield pids
-        guard.stdin.write(DONE)
-    except BaseException:
-        found = processes.running(layout, start_id)
-        processes.stop(process for group in found.values() for process in group)
-        raise
-    finally:
-        guard.stdin.close()
-        guard.wait()
 
 
 async def _wait_processes(

@@ -15,6 +15,8 @@ from pathlib import Path
 from commonwatt_client import ClientError, connect_network_file, load_identity, private_key_signer
 from commonwatt_client.admin import AdminError, PeerAdmin
 
+PAUSE_S = 0.2  # so that a machine which is all hosts at once has time for what they do beside
+
 
 async def trade(file: Path, organization: str, channel: str, clock: int, journal: Path, stop: Path) -> None:
     """Move the market's clock, one committed transaction after the other; the journal has `time id` of each."""
@@ -31,6 +33,7 @@ async def trade(file: Path, organization: str, channel: str, clock: int, journal
                 continue
             with journal.open("a") as lines:
                 lines.write(f"{time.time()} {outcome.transaction_id}\n")
+            await asyncio.sleep(PAUSE_S)
 
 
 async def find(file: Path, organization: str, channel: str, ids: list[str]) -> int:

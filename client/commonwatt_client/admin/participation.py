@@ -16,8 +16,6 @@ from types import TracebackType
 from typing import Any, Literal, Self
 from urllib.parse import quote
 
-import aiohttp
-
 from commonwatt_client.admin.blocks import Block, decode_block, read_config_block
 from commonwatt_client.admin.configuration import ChannelConfig, read_channel_config
 from commonwatt_client.admin.errors import (
@@ -172,6 +170,8 @@ class OrdererAdmin:
 
     async def _join(self, channel: str, block: bytes) -> bytes:
         # An orderer that is still taking down an earlier copy of the channel drops the connection without an answer.
+        import aiohttp
+
         deadline = asyncio.get_running_loop().time() + self.timeout_s
         while True:
             try:
@@ -185,6 +185,8 @@ class OrdererAdmin:
                 return await self._request("GET", _path(channel))
 
     async def _request(self, method: str, path: str, field: str = "", content: bytes = b"") -> bytes:
+        import aiohttp  # a fifth of a second: those who ask peers alone do without
+
         form: aiohttp.FormData | None = None
         if field:
             form = aiohttp.FormData()

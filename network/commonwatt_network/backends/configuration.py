@@ -6,10 +6,12 @@ import json
 from collections.abc import Sequence
 from functools import partial
 from pathlib import PurePath
-
-import jinja2
+from typing import TYPE_CHECKING
 
 from commonwatt_network.nodes import Orderer, Peer
+
+if TYPE_CHECKING:
+    import jinja2  # loaded where something is rendered: most commands do without
 
 PEER_FILE, ORDERER_FILE = "core.yaml", "orderer.yaml"
 LOGGING = {
@@ -55,6 +57,8 @@ def fabric_environment(folder: PurePath) -> dict[str, str]:
 
 def templates() -> jinja2.Environment:
     """The kit's templates of configuration files and manifests."""
+    import jinja2
+
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("commonwatt_network"),
         undefined=jinja2.StrictUndefined,

@@ -6,10 +6,9 @@ import asyncio
 from typing import Annotated
 
 import typer
-import yaml
 
 from commonwatt_network.commands import DirectoryOption, out, phase, wanted_topology
-from commonwatt_network.state import default_directory
+from commonwatt_network.layout import default_directory
 
 TopologyArgument = Annotated[
     str | None, typer.Argument(envvar="TOPOLOGY", help="The edited YAML file; default: as the network is.")
@@ -71,6 +70,8 @@ def apply(
 
 def show(directory: DirectoryOption = None) -> None:
     """Print the running network's topology, to be edited."""
+    import yaml
+
     from commonwatt_network.change.plan import find_network
     from commonwatt_network.layout import Layout
 

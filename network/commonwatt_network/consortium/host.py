@@ -30,8 +30,8 @@ from commonwatt_network.layout import Layout, write_atomically
 from commonwatt_network.nodes import ChaincodeServer, Orderer, Peer
 from commonwatt_network.ports import require_free
 from commonwatt_network.processes import Program
+from commonwatt_network.starting import started_or_ended
 from commonwatt_network.state import exclusive
-from commonwatt_network.up import started_or_ended
 
 DESCRIPTION = "organization.json"
 NETWORK = "commonwatt"

@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 
 from commonwatt_network.errors import UsageError
-from commonwatt_network.state import default_directory
+from commonwatt_network.layout import default_directory
 
 PORT = 9480
 out = Console(highlight=False, soft_wrap=True)
