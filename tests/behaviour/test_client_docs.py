@@ -40,6 +40,7 @@ async def test_examples_run(
     page = repository / "docs" / "client.md"
     names: dict[str, Any] = {}
     for line, text in examples(page):
+        await network.level("newtown")
         outcome = eval(compiled(page, line, text), names)
         if inspect.isawaitable(outcome):
             await outcome
@@ -87,6 +88,7 @@ async def test_examples_of_public_names_run(network: Any, monkeypatch: pytest.Mo
         given = {"gateway": gateway, "market": gateway.get_network("newtown").get_contract("market")}
         for name in commonwatt_client.__all__:
             for text in docstring_examples(getattr(commonwatt_client, name)):
+                await network.level("newtown")
                 code = compile(text, f"<{name}>", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
                 outcome = eval(code, names | given)
                 if inspect.isawaitable(outcome):
@@ -102,6 +104,7 @@ async def test_examples_of_the_sync_client_run(network: Any, monkeypatch: pytest
             given = {"gateway": gateway, "market": gateway.get_network("newtown").get_contract("market")}
             for name in sync.__all__:
                 for text in docstring_examples(getattr(sync, name)):
+                    asyncio.run(network.level("newtown"))
                     exec(compile(text, f"<sync.{name}>", "exec"), names | given)
             for text in docstring_examples(sync):
                 exec(compile(text, "<sync>", "exec"), {})
@@ -151,6 +154,7 @@ async def test_examples_of_administration_run(
         }
         for name in admin.__all__:
             for text in docstring_examples(getattr(admin, name)):
+                await network.level("newtown")
                 code = compile(text, f"<admin.{name}>", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
                 outcome = eval(code, names | given)
                 if inspect.isawaitable(outcome):

@@ -22,6 +22,8 @@ _WAIT = "wait until its peers and orderers have found each other, then ask again
 # First match of these patterns wins; texts as of Fabric 2.5 and 3.1.
 _MEANINGS: tuple[tuple[str, type[AdminError], str], ...] = (
     ("no Raft leader", NotReadyError, _WAIT),
+    # What an orderer says of every change of consenters until it has heard of the others since it started.
+    ("nodes are alive, configuration will result in quorum loss", NotReadyError, _WAIT),
     ("no peer combination can satisfy", NotReadyError, _WAIT),
     ("failed to find any endorsing peers", NotReadyError, _WAIT),
     ("no orderers could successfully", NotReadyError, _WAIT),

@@ -14,9 +14,20 @@ from commonwatt_client.admin.refusals import refusal
             NotReadyError,
         ),
         ("failed to assemble transaction: ProposalResponsePayloads do not match", NotReadyError),
+        (
+            "error applying config update to existing channel 'newtown': consensus metadata update for channel config "
+            "update is invalid: 0 out of 3 nodes are alive, configuration will result in quorum loss",
+            NotReadyError,
+        ),
         ("words that nobody foresaw", RefusedError),
     ],
-    ids=["its own channel", "an orderer's channel", "peers not level", "unknown words"],
+    ids=[
+        "its own channel",
+        "an orderer's channel",
+        "peers not level",
+        "orderers not acquainted",
+        "unknown words",
+    ],
 )
 def test_an_answer_says_what_to_do_next(answer: str, kind: type[AdminError]) -> None:
     failure = refusal("approve", "peer.grid.example:7051", 500, answer)
