@@ -35,6 +35,7 @@ BLOCK = re.compile(
 ORGANIZATIONS = ("newtown", "glebe", "grid")
 CLOCK = 1767225600
 TIMEOUT_S = 150
+KEEPALIVE = "/proc/sys/net/ipv4/tcp_keepalive_time"
 NOTHING_TO_FIRST_TRADE_S = 60
 
 # Three hosts on one machine that may be busy with other things; every wait inside is bounded more tightly.
@@ -56,6 +57,9 @@ class Consortium:
         self.internet.add_host(host, address)
         for kind in ("orderer", "peer"):
             self.internet.call(f"{kind}.{organization}.example", address)
+        if os.access(KEEPALIVE, os.W_OK) and shutil.which("sysctl"):  # not in every container
+            for block in _blocks("sh", "once"):
+                self.run(host, block["text"])
 
     def run(self, host: str, line: str) -> str:
         """A line of the page, typed on the host. What it printed."""
