@@ -25,6 +25,9 @@ from commonwatt_loadgen.throughput.outcomes import COMMITTED, TIMED_OUT, classif
 from commonwatt_loadgen.throughput.workload import TRANSACTION, Workload
 
 _TELL_EVERY_S = 1.0
+_CHANNEL_OPTIONS = {
+    "grpc.enable_retries": 0
+}  # gRPC keeps no copies of calls to send again: a twentieth of the time
 
 
 @dataclass(frozen=True)
@@ -87,7 +90,8 @@ async def _connected(
     for workload in share.workloads:
         organization = workload.organization
         if organization not in connections:
-            connection = Connection(network_file_peers(share.network_file, organization))
+            peers = network_file_peers(share.network_file, organization)
+            connection = Connection(peers, channel_options=_CHANNEL_OPTIONS)
             connections[organization] = await stack.enter_async_context(connection)
         for _, user in workload.users:
             identity, signer = network_file_user(share.network_file, organization, user)
@@ -188,13 +192,9 @@ async def _committed(
     try:
         await transaction.submit()
         ordered = time.monotonic()
-        async with asyncio.timeout(run.share.timeout_s):
-            notice = await noticed
+        return await notices.heard(noticed, run.share.timeout_s), ordered
     finally:
         notices.forget(transaction.transaction_id)
-    if isinstance(notice, ClientError):
-        raise notice
-    return notice, ordered
 
 
 def _failed(run: _Run, channel: str, outcome: str, text: str) -> None:

@@ -10,15 +10,14 @@ from typing import Self
 
 from commonwatt_client import ClientError, Network, ValidationCode
 
-Notice = ValidationCode | ClientError  # what its block says, or why no block will be heard of
-
 
 class BlockNotices:
     """The validation codes of one channel's transactions; within `async with` no block is missed."""
 
     def __init__(self, network: Network) -> None:
         self._blocks = network.filtered_block_events()
-        self._expected: dict[str, asyncio.Future[Notice]] = {}
+        self._expected: dict[str, asyncio.Future[ValidationCode]] = {}
+        self._loop = asyncio.get_running_loop()
         self._lost: ClientError | None = None
 
     async def __aenter__(self) -> Self:
@@ -33,14 +32,28 @@ class BlockNotices:
         self._following.cancel()
         await asyncio.wait({self._following})
 
-    def expect(self, transaction_id: str) -> asyncio.Future[Notice]:
+    def expect(self, transaction_id: str) -> asyncio.Future[ValidationCode]:
         """What the block that holds this transaction will say of it; call it before the transaction is submitted."""
-        noticed: asyncio.Future[Notice] = asyncio.get_running_loop().create_future()
+        noticed: asyncio.Future[ValidationCode] = self._loop.create_future()
         if self._lost is None:
             self._expected[transaction_id] = noticed
         else:
-            noticed.set_result(self._lost)
+            _fail(noticed, self._lost)
         return noticed
+
+    async def heard(self, noticed: asyncio.Future[ValidationCode], timeout_s: float) -> ValidationCode:
+        """What was expected, once it is there.
+
+        Raises:
+            ClientError: no block will be heard of any more.
+            TimeoutError: no block held the transaction in time.
+        """
+        # A timer on the future itself: `asyncio.timeout` costs several times as much.
+        timer = self._loop.call_later(timeout_s, _fail, noticed, TimeoutError())
+        try:
+            return await noticed
+        finally:
+            timer.cancel()
 
     def forget(self, transaction_id: str) -> None:
         """Expect it no longer."""
@@ -56,6 +69,11 @@ class BlockNotices:
         except ClientError as error:
             self._lost = error
             for noticed in self._expected.values():
-                if not noticed.done():
-                    noticed.set_result(error)
+                _fail(noticed, error)
             self._expected.clear()
+
+
+def _fail(noticed: asyncio.Future[ValidationCode], error: Exception) -> None:
+    if not noticed.done():
+        noticed.set_exception(error)
+        noticed.exception()  # nobody has to ask for it: the submit may have failed as well
