@@ -88,6 +88,12 @@ lint: $(READY) ## Check format, lint rules, types and the direction of imports
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+PYTEST = $(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile
+
 .PHONY: test
-test: $(READY) ## Run every test this machine can run
-	$(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile
+test: $(READY) ## Run every test that this machine can run, but for the long ones (at most 10 minutes)
+	$(PYTEST) -m "not long"
+
+.PHONY: test-long
+test-long: $(READY) ## Run the tests marked `long`: fuzzing, kill cycles, whole consortia
+	$(PYTEST) -m long --timeout=1800
