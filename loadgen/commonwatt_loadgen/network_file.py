@@ -9,13 +9,11 @@ from typing import Any
 
 from commonwatt_loadgen.errors import UsageFault
 
-DEFAULT_PATH = Path(".commonwatt/network.json")
-
 
 def default_path() -> Path:
     """The file of the network in `COMMONWATT_DIRECTORY`, or of the one in the folder here."""
     directory = os.environ.get("COMMONWATT_DIRECTORY")
-    return Path(directory) / "network.json" if directory else DEFAULT_PATH
+    return Path(directory or ".commonwatt") / "network.json"
 
 
 @dataclass(frozen=True)
@@ -39,7 +37,7 @@ class NetworkFile:
     content: Mapping[str, Any]
 
 
-def read_network_file(path: Path = DEFAULT_PATH) -> NetworkFile:
+def read_network_file(path: Path) -> NetworkFile:
     """Read the file.
 
     Raises:

@@ -17,6 +17,7 @@ from commonwatt_client import EndorseError, connect_network_file
 from commonwatt_network.down import down
 from commonwatt_network.topology import default_topology
 from commonwatt_network.up import up
+from commonwatt_network.watch.exposition import exposition
 from commonwatt_network.watch.server import application
 from commonwatt_network.watch.watcher import Watcher
 
@@ -117,3 +118,21 @@ async def test_prometheus_reads_the_same_figures(watched: tuple[str, Path]) -> N
                 break
             await asyncio.sleep(0.2)
     assert 'commonwatt_node_up{node="peer0.grid",kind="peer",organization="grid"} 1' in lines
+
+
+async def test_a_watch_that_begins_anew_goes_on_where_it_was(watched: tuple[str, Path]) -> None:
+    _, network_file = watched
+    await trade(network_file)
+    watcher = Watcher(network_file.parent)
+    seen: list[str] = []
+    async with watcher.running(), asyncio.timeout(20):
+        while not watcher.snapshot()["channels"]["newtown"]["complete"]:
+            seen += [line for line in exposition(watcher.snapshot()).splitlines() if "newtown" in line]
+            await asyncio.sleep(0)
+        figures = watcher.snapshot()["channels"]["newtown"]
+    assert not [line for line in seen if line.startswith(("commonwatt_transactions", "commonwatt_market"))]
+    assert figures["transactions"]["VALID"] >= 6
+    assert figures["market"]["rounds_cleared"] == 1
+    assert figures["transactions_per_s"] == 0.0
+    assert "not_configured" not in figures["refusals"]
+    assert [peer["not_endorsed"] for peer in figures["peers"].values()] == [0.0, 0.0]

@@ -1,13 +1,13 @@
 """What a simulation may be told."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from commonwatt_loadgen.errors import UsageFault
 from commonwatt_loadgen.hems.battery import BATTERY_POLICIES
 from commonwatt_loadgen.hems.forecast import FORECASTS
 from commonwatt_loadgen.hems.strategy import STRATEGIES
-from commonwatt_loadgen.network_file import DEFAULT_PATH
+from commonwatt_loadgen.network_file import default_path
 from commonwatt_loadgen.traces import Problem, TraceError, TraceSet, default_types, load_traces
 from commonwatt_loadgen.traces.sun import with_equation_one
 
@@ -39,7 +39,7 @@ class SimulationOptions:
     storage_from_grid: bool | None = None
     usage_scale_ppm: int = NSW_USAGE_SCALE_PPM
     out: Path = Path("out/simulate")
-    network_file: Path = DEFAULT_PATH
+    network_file: Path = field(default_factory=default_path)
 
     def check(self) -> None:
         """Raise UsageFault for a value that cannot be."""

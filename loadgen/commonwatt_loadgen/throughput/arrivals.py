@@ -35,7 +35,7 @@ def intended_times(shape: str, duration_s: float, seed: int) -> list[float]:
         if kind == "replay":
             return _replayed(Path(text), duration_s)
         if kind == "poisson":
-            return list(_poisson(float(text), duration_s, seed))
+            return list(_poisson(_rate(text), duration_s, seed))
         rate, highest = _rate_of(kind, text, duration_s)
     except ValueError as error:
         raise UsageFault(f"--rate {shape}: is none of {', '.join(SHAPES)}") from error
@@ -47,18 +47,26 @@ def intended_times(shape: str, duration_s: float, seed: int) -> list[float]:
 def _rate_of(kind: str, text: str, duration_s: float) -> tuple[Callable[[float], float], float]:
     """The rate as a function of time, and the highest."""
     if kind == "constant":
-        rate = float(text)
+        rate = _rate(text)
         return (lambda _: rate), rate
     if kind == "step":
-        rates = [float(part) for part in text.split(",")]
+        rates = [_rate(part) for part in text.split(",")]
         return (lambda t: rates[min(len(rates) - 1, int(t / duration_s * len(rates)))]), max(rates)
     if kind == "ramp":
-        low, high = (float(part) for part in text.split("-"))
+        low, high = (_rate(part) for part in text.split("-"))
         return (lambda t: low + (high - low) * t / duration_s), max(low, high)
     if kind == "spike":
-        base, factor = (float(part) for part in text.split("x"))
+        base, factor = (_rate(part) for part in text.split("x"))
         return (lambda t: base * factor if 0.4 <= t / duration_s < 0.6 else base), base * max(1.0, factor)
     raise ValueError(kind)
+
+
+def _rate(text: str) -> float:
+    """A finite number, not below 0; raises ValueError for any other text."""
+    number = float(text)
+    if not 0 <= number < math.inf:
+        raise ValueError(text)
+    return number
 
 
 def _even(rate: Callable[[float], float], duration_s: float) -> Iterator[float]:
@@ -74,7 +82,7 @@ def _even(rate: Callable[[float], float], duration_s: float) -> Iterator[float]:
 
 
 def _poisson(rate: float, duration_s: float, seed: int) -> Iterator[float]:
-    if not 0 < rate <= 1_000_000 or not math.isfinite(rate):
+    if not 0 < rate <= 1_000_000:
         raise ValueError(rate)
     draws = random.Random(seed)  # noqa: S311 - arrivals, not secrets
     moment = draws.expovariate(rate)
@@ -88,14 +96,23 @@ def _replayed(path: Path, duration_s: float) -> list[float]:
     try:
         with path.open(encoding="utf-8", newline="") as file:
             for line, fields in enumerate(csv.reader(file), 1):
-                try:
-                    times.append(float(fields[0]))
-                except (ValueError, IndexError) as error:
-                    if line > 1:
-                        raise UsageFault(
-                            f"{path}:{line}: no number of seconds in the first column"
-                        ) from error
+                moment = _seconds(fields)
+                if moment is not None:
+                    times.append(moment)
+                elif line > 1:
+                    raise UsageFault(f"{path}:{line}: no number of seconds in the first column")
     except OSError as error:
         raise UsageFault(f"{path}: cannot be read: {error.strerror}") from error
+    except (ValueError, csv.Error) as error:
+        raise UsageFault(f"{path}: is no CSV file in UTF-8: {error}") from error
     first = min(times, default=0.0)
     return sorted(time - first for time in times if time - first < duration_s)
+
+
+def _seconds(fields: list[str]) -> float | None:
+    """The moment in the first column; None where it holds no finite number."""
+    try:
+        moment = float(fields[0])
+    except (ValueError, IndexError):
+        return None
+    return moment if math.isfinite(moment) else None

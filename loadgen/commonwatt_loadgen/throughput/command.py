@@ -93,13 +93,17 @@ def load_command(
     total = summary["latency_ms"].get("total", {})
     print(
         f"{summary['outcomes']['committed']:,} of {summary['planned']:,} committed, "
+        f"{summary['unfinished']:,} unfinished when the sending ended; "
         f"{summary['committed_per_s']:.1f} tx/s; latency from the intended time p50 {total.get('p50', 0):.0f} ms, "
         f"p95 {total.get('p95', 0):.0f} ms; generator {summary['generator']['cpu_percent_of_a_core']:.0f} % of a core, "
         f"lag p99 {summary['generator']['lag_p99_ms']:.1f} ms"
     )
     if summary["generator"]["was_the_limit"]:
+        print("the generator was the limit, not the network: use more WORKERS")
+    if summary["generator"]["inconclusive"]:
         print(
-            "the generator was the limit, not the network: use more WORKERS, or a machine that is less busy"
+            f"inconclusive: this machine was busy ({summary['generator']['machine_percent']:.0f} % of all processors); "
+            "run the network or the generator elsewhere, or end what else runs here"
         )
     for one in summary["thresholds"]:
         print(f"{one['name']} {one['value']} ({one['limit']}): {'met' if one['met'] else 'NOT MET'}")
@@ -155,6 +159,7 @@ def load_max_command(
     limits = {
         "network": "the network's limit",
         "generator": "the generator's limit, not the network's: use more WORKERS",
+        "machine": "inconclusive: this machine was busy, so neither the network's limit nor the generator's",
         "time": f"as far as {budget:g} s went",
         "search": "no rate failed",
     }

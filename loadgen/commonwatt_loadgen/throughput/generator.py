@@ -2,11 +2,12 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import psutil
 from commonwatt_client import ClientError, Connection, Contract, Network, Timeouts, ValidationCode, connect
 from commonwatt_client import Transaction as EndorsedTransaction
 from commonwatt_client.profile import network_file_peers, network_file_user
@@ -36,10 +37,11 @@ class Share:
 
     network_file: Path
     workloads: tuple[Workload, ...]
-    numbers: tuple[int, ...]
-    times_s: tuple[float, ...]
+    numbers: Sequence[int]
+    times_s: tuple[float, ...]  # empty in a closed loop, which has no intended times
     timeout_s: float
-    in_flight: int = 0  # above 0: closed loop, so many at once, without intended times
+    in_flight: int = 0  # above 0: closed loop, so many at once for `duration_s`
+    duration_s: float = 0.0
     ask_status: bool = False  # ask for each transaction's commit status rather than read blocks
 
 
@@ -66,6 +68,7 @@ async def generate(share: Share, wait_start: Callable[[], float], tell: Callable
                 notices[channel] = await stack.enter_async_context(BlockNotices(network))
         run = _Run(share, contracts, notices, await asyncio.to_thread(wait_start))
         cpu_before = time.process_time()
+        psutil.cpu_percent()  # sets the mark from which the machine's load is measured
         telling = asyncio.create_task(_tell(run, cpu_before, tell))
         sending = asyncio.create_task(_closed_loop(run) if share.in_flight else _open_loop(run))
         try:
@@ -78,7 +81,7 @@ async def generate(share: Share, wait_start: Callable[[], float], tell: Callable
             telling.cancel()
             sending.cancel()
         ended = time.monotonic()
-        return run.measured.report(ended - run.start, time.process_time() - cpu_before)
+        return run.measured.report(ended - run.start, time.process_time() - cpu_before, psutil.cpu_percent())
 
 
 async def _connected(
@@ -118,13 +121,14 @@ async def _open_loop(run: _Run) -> None:
         task = asyncio.create_task(_one(run, number, intended))
         running.add(task)
         task.add_done_callback(running.discard)
+    run.measured.unfinished = len(running)
     await asyncio.gather(*running)
 
 
 async def _closed_loop(run: _Run) -> None:
-    """Keep a fixed number in flight for as long as the open-loop schedule would have lasted."""
+    """Keep a fixed number in flight for the duration of the test, however many transactions that takes."""
     numbers = iter(run.share.numbers)
-    end = run.share.times_s[-1] if run.share.times_s else 0.0
+    end = run.share.duration_s
     pause = run.start - time.monotonic()
     if pause > 0:
         await asyncio.sleep(pause)
@@ -135,6 +139,8 @@ async def _closed_loop(run: _Run) -> None:
             if now >= end:
                 return
             await _one(run, number, now)
+            if time.monotonic() - run.start >= end:
+                run.measured.unfinished += 1
 
     await asyncio.gather(*(sender() for _ in range(run.share.in_flight)))
 

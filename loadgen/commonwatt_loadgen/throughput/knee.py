@@ -21,8 +21,8 @@ def find_knee(
 
     `run` loads the network at a rate per second and returns the summary. The last passing and the first failing rate
     end up within a tenth of each other, unless `budget_s` is spent before: no step begins after that.
-    `limited_by` is `network`, `generator` (it did not keep its schedule, so the network may do more), `time` or
-    `search` (no rate failed).
+    `limited_by` is `network`, `generator` (it did not keep its schedule, so the network may do more), `machine` (both
+    were kept waiting by it), `time` or `search` (no rate failed).
     """
     steps: list[Json] = []
     started = clock()
@@ -38,6 +38,8 @@ def find_knee(
         verdict = "passes" if steps[-1]["passed"] else "fails"
         if summary["generator"]["was_the_limit"]:
             verdict += "; the generator was the limit"
+        elif summary["generator"]["inconclusive"]:
+            verdict += "; inconclusive: this machine was busy"
         tell(
             f"{rate:g}/s: {summary['committed_per_s']:.1f} committed/s, p95 {latency or 0:.0f} ms, generator "
             f"{summary['generator']['cpu_percent_of_a_core']:.0f} % of a core: {verdict}"
@@ -55,9 +57,15 @@ def find_knee(
             good = rate
         else:
             bad = rate
-            limited_by = "generator" if steps[-1]["summary"]["generator"]["was_the_limit"] else "network"
+            limited_by = _limit(steps[-1]["summary"]["generator"])
         rate = _next_rate(good, bad)
     return {"knee_per_s": good, "limited_by": limited_by, "steps": steps}
+
+
+def _limit(generator: Json) -> str:
+    if generator["was_the_limit"]:
+        return "generator"
+    return "machine" if generator["inconclusive"] else "network"
 
 
 def _next_rate(good: float, bad: float) -> float:

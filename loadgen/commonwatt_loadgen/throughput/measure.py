@@ -22,6 +22,8 @@ class Report:
     first_errors: Mapping[str, str]
     cpu_s: float
     ended_s: float
+    unfinished: int  # transactions that had not ended when the time to send was over
+    machine_percent: float  # mean load of all processors of the generator's machine, by every process on it
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,7 @@ class Measurements:
     seconds: dict[int, list[int]] = field(default_factory=lambda: defaultdict(lambda: [0, 0, 0, 0]))
     first_errors: dict[str, str] = field(default_factory=dict)
     sent: int = 0
+    unfinished: int = 0
 
     def record(self, phase: str, elapsed_s: float) -> None:
         """Count the length of a phase."""
@@ -58,9 +61,7 @@ class Measurements:
     def progress(self, at_s: float, cpu_s: float) -> Progress:
         """What happened so far; what is recent begins anew."""
         told, self.recent = self.recent, _recent()
-        ended: Counter[str] = Counter()
-        for counts in self.outcomes.values():
-            ended.update(counts)
+        ended = self.ended()
         return Progress(
             at_s,
             self.sent,
@@ -71,7 +72,14 @@ class Measurements:
             told["lag"].encode(),
         )
 
-    def report(self, ended_s: float, cpu_s: float) -> Report:
+    def ended(self) -> Counter[str]:
+        """Transactions that have ended, by outcome."""
+        ended: Counter[str] = Counter()
+        for counts in self.outcomes.values():
+            ended.update(counts)
+        return ended
+
+    def report(self, ended_s: float, cpu_s: float, machine_percent: float) -> Report:
         """Everything, when all transactions have ended."""
         return Report(
             {channel: dict(counts) for channel, counts in self.outcomes.items()},
@@ -80,6 +88,8 @@ class Measurements:
             dict(self.first_errors),
             cpu_s,
             ended_s,
+            self.unfinished,
+            machine_percent,
         )
 
 

@@ -29,6 +29,8 @@ class LoadOptions:
             ("--workers", self.workers, 1, 256),
             ("--in-flight", self.in_flight, 0, 100_000),
             ("--timeout", self.timeout_s, 0.1, 3600),
+            ("--p95", self.p95_s, 0, 86_400),
+            ("--errors", self.error_percent, 0, 100),
         ):
             if not low <= value <= high:
                 raise UsageFault(f"{name} {value:g}: must be within {low}..{high}")

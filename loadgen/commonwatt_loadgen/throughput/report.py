@@ -38,11 +38,14 @@ def load_report(summary: Json) -> str:
         f"{'worker' if run['workers'] == 1 else 'workers'}, on the {run['backend']} network “{run['network']}”; "
         f"commits heard of from {run['commits_from']}."
     )
-    limit = (
-        "The generator itself was the limit, not the network: use more workers."
-        if generator["was_the_limit"]
-        else "It kept its schedule."
-    )
+    limit = "It kept its schedule."
+    if generator["was_the_limit"]:
+        limit = "The generator itself was the limit, not the network: use more workers."
+    elif generator["inconclusive"]:
+        limit = (
+            f"Inconclusive: this machine was busy ({generator['machine_percent']:.0f} % of all processors), so the "
+            "figures tell neither of the network nor of the generator."
+        )
     sections = [
         Section(
             "Outcomes",

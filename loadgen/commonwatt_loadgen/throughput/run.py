@@ -20,6 +20,7 @@ Json = dict[str, Any]
 
 _PHASES_TO_END = 3  # endorse, order, commit: each may last until its deadline
 _SLACK_S = 30.0
+_CLOSED_LOOP_PER_S = 20_000  # more than any network here takes: a closed loop never runs out of transactions
 
 
 class Watcher(Protocol):
@@ -70,16 +71,19 @@ def load(options: LoadOptions, watcher: Watcher | None = None) -> Json:
         Refused, ClientError: the network could not be prepared.
     """
     times = schedule(options)
-    return run(options, make_ready(options, len(times)), times, watcher)
+    most = round(options.duration_s * _CLOSED_LOOP_PER_S) if options.in_flight else len(times)
+    return run(options, make_ready(options, most), times, watcher)
 
 
 def schedule(options: LoadOptions) -> list[float]:
-    """Intended times in seconds from the start.
+    """Intended times in seconds from the start; none in a closed loop.
 
     Raises:
         UsageFault: the options cannot be used.
     """
     options.check()
+    if options.in_flight:
+        return []
     times = intended_times(options.rate, options.duration_s, options.seed)
     if not times:
         raise UsageFault(f"--rate {options.rate}: nothing to send within {options.duration_s:g} s")
@@ -89,20 +93,22 @@ def schedule(options: LoadOptions) -> list[float]:
 def run(
     options: LoadOptions, ready: Ready, times: Sequence[float], watcher: Watcher | None = None, first: int = 0
 ) -> Json:
-    """Send transactions `first`, `first` + 1, ... at `times` and return the summary.
+    """Send transactions `first`, `first` + 1, ... at `times`, or in a closed loop, and return the summary.
 
     Raises:
         UsageFault: the engine of several machines cannot be used.
         IncompleteRun: a generator was lost, or totals don't add up.
     """
+    after = ready.transactions if options.in_flight else first + len(times)
     shares = [
         Share(
             ready.network.path.absolute(),
             ready.workloads,
-            tuple(range(first + place, first + len(times), options.workers)),
+            range(first + place, after, options.workers),
             tuple(times[place :: options.workers]),
             options.timeout_s,
             -(-options.in_flight // options.workers),
+            options.duration_s,
             options.ask_status,
         )
         for place in range(options.workers)
@@ -118,7 +124,7 @@ def run(
         if watcher:
             watcher.told(generator, progress)
 
-    longest_s = times[-1] + _PHASES_TO_END * options.timeout_s + _SLACK_S
+    longest_s = options.duration_s + _PHASES_TO_END * options.timeout_s + _SLACK_S
     try:
         if options.dask:
             from commonwatt_loadgen.throughput.machines import run_on_machines

@@ -13,7 +13,7 @@ import typer
 from commonwatt_client import ClientError
 
 from commonwatt_loadgen.errors import UsageFault
-from commonwatt_loadgen.network_file import DEFAULT_PATH, read_network_file
+from commonwatt_loadgen.network_file import default_path, read_network_file
 
 if TYPE_CHECKING:
     from commonwatt_client.admin import Block
@@ -28,7 +28,9 @@ def verify_command(
     ] = None,
     user: Annotated[str, typer.Option(help="who reads the blocks")] = "operator",
     as_json: Annotated[bool, typer.Option("--json", help="print the findings as JSON")] = False,
-    network_file: Annotated[Path, typer.Option(help="the network to audit")] = DEFAULT_PATH,
+    network_file: Annotated[
+        Path | None, typer.Option(help="the network to audit; default: that of the folder here")
+    ] = None,
 ) -> None:
     """Replay a channel from its blocks: hashes, signatures, every award, battery account and bill."""
     from commonwatt_client.admin import AdminError  # administration is slow to load
@@ -45,7 +47,7 @@ def verify_command(
                 for block in blocks_of_files(blocks):
                     parallel.check(block)
         else:
-            asyncio.run(_check_all(audit, _network(channel, user, network_file)))
+            asyncio.run(_check_all(audit, _network(channel, user, network_file or default_path())))
     except FirstDifference as error:
         difference = str(error)
     except (UsageFault, ClientError, AdminError, OSError) as error:

@@ -44,8 +44,10 @@ MARKET = {
 
 
 def exposition(snapshot: Mapping[str, Any]) -> str:
-    """The body of /metrics, from a watcher's snapshot."""
-    nodes, channels = snapshot["nodes"], snapshot["channels"]
+    """The body of /metrics, from a watcher's snapshot. A channel is left out until the watch has read its past."""
+    nodes, every = snapshot["nodes"], snapshot["channels"]
+    # A counter that grew again from 0 while the past is read would look like trade that happens now.
+    channels = {name: figures for name, figures in every.items() if figures["complete"]}
     metrics = [
         Metric(
             "commonwatt_node_up",

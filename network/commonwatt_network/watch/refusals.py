@@ -6,6 +6,8 @@ import re
 from collections import Counter
 from pathlib import Path
 
+# `network up` asks a new channel whether a market stands on it: the refusal that answers is nobody's fault.
+PROBED = "not_configured"
 REFUSED = re.compile(rb"transaction \w+ on (\S+) refused: ([a-z_]+)")
 
 
@@ -30,4 +32,5 @@ class RefusalLog:
         complete = written[: written.rfind(b"\n") + 1]
         self._position += len(complete)
         for channel, code in REFUSED.findall(complete):
-            self.counts[channel.decode(errors="replace"), code.decode()] += 1
+            if code.decode() != PROBED:
+                self.counts[channel.decode(errors="replace"), code.decode()] += 1

@@ -6,14 +6,21 @@ import asyncio
 import json
 import time
 from collections import Counter, deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import aiohttp
-from commonwatt_client import ClientError, Gateway, InMemoryCheckpointer, connect_network_file
+from commonwatt_client import (
+    ClientError,
+    FilteredBlock,
+    Gateway,
+    InMemoryCheckpointer,
+    ValidationCode,
+    connect_network_file,
+)
 
 from commonwatt_network.errors import UsageError
 from commonwatt_network.identity import ADMIN
@@ -21,7 +28,7 @@ from commonwatt_network.layout import Layout
 from commonwatt_network.nodes import Nodes
 from commonwatt_network.processes import log_file
 from commonwatt_network.state import State, read_state
-from commonwatt_network.status import NetworkStatus, network_status
+from commonwatt_network.status import NetworkStatus, heights, network_status
 from commonwatt_network.watch.market import MarketFigures
 from commonwatt_network.watch.nodes import Reading, orderer_names, read_nodes
 from commonwatt_network.watch.refusals import RefusalLog
@@ -30,6 +37,12 @@ MARKET_MODULE = "commonwatt_chaincode"
 NODES_EVERY_S = 1.0
 STATUS_EVERY_S = 3.0
 RETRY_S = 1.0
+UNREADABLE = (
+    ClientError,
+    OSError,
+    ValueError,
+    KeyError,
+)  # the network is away, or its files are being replaced
 RATE_WINDOW_S = 5.0
 HISTORY_S = 180
 
@@ -45,6 +58,35 @@ class ChannelFigures:
     market: MarketFigures = field(default_factory=MarketFigures)
     arrivals: deque[tuple[float, int]] = field(default_factory=deque)
     history: deque[float] = field(default_factory=lambda: deque(maxlen=HISTORY_S))
+    began_at: int | None = None  # the channel's blocks when the watch first connected; None before that
+    live_from: int = 0  # the same of the latest connection
+    past_events: int = 0  # the market's events in the blocks before `began_at`
+    events: int = 0  # the market's events that were read
+
+    def connected(self, height: int) -> None:
+        """The watch reads on from a peer that has so many blocks."""
+        self.live_from = height
+        if self.began_at is None:
+            self.began_at = height
+
+    def take(self, block: FilteredBlock, markets: Collection[str], now: float) -> None:
+        """Count a block's transactions; those of a block committed since the watch connected count for the rate."""
+        codes = Counter(entry.validation_code.name for entry in block.transactions)
+        self.transactions += codes
+        self.blocks = block.number + 1
+        if block.number >= self.live_from and codes["VALID"]:
+            self.arrivals.append((now, codes["VALID"]))
+        if self.began_at is not None and block.number < self.began_at:
+            valid = (entry for entry in block.transactions if entry.validation_code is ValidationCode.VALID)
+            self.past_events += sum(
+                event.chaincode_name in markets for entry in valid for event in entry.events
+            )
+
+    @property
+    def complete(self) -> bool:
+        """Whether everything from before the watch has been read; until then its counters are too low."""
+        began_at = self.began_at
+        return began_at is not None and self.blocks >= began_at and self.events >= self.past_events
 
     def transactions_per_s(self, now: float) -> float:
         """Valid transactions per second over the last five seconds."""
@@ -69,6 +111,9 @@ class Watcher:
         self.channels = {name: ChannelFigures() for name in state.topology.channels}
         self.reading = Reading()
         self.status: NetworkStatus | None = None
+        self._not_endorsed: dict[
+            str, float
+        ] = {}  # by peer: proposals that it had not endorsed when the watch began
         self._logs = [
             RefusalLog(log_file(self.layout, server.name)) for server in self.nodes.chaincode_servers
         ]
@@ -82,8 +127,7 @@ class Watcher:
                 tasks.append(asyncio.create_task(self._follow_blocks(channel)))
                 tasks += [
                     asyncio.create_task(self._follow_market(channel, chaincode))
-                    for chaincode in self.state.topology.channels[channel].chaincodes
-                    if self.state.topology.chaincodes[chaincode].module == MARKET_MODULE
+                    for chaincode in self._markets(channel)
                 ]
             try:
                 yield
@@ -126,7 +170,8 @@ class Watcher:
                 name: {
                     "organizations": list(self.state.topology.channels[name].organizations),
                     "heights": self.reading.heights(name, peers[name]),
-                    "peers": {peer: self.reading.work(peer) for peer in peers[name]},
+                    "peers": {peer: self._work(peer) for peer in peers[name]},
+                    "complete": figures.complete,
                     "leader": figures.leader,
                     "leader_changes": figures.leader_changes,
                     "transactions": dict(figures.transactions),
@@ -139,10 +184,21 @@ class Watcher:
             },
         }
 
+    def _work(self, peer: str) -> dict[str, float]:
+        """A peer's work; proposals that it did not endorse count since the watch began, or the peer started."""
+        work = self.reading.work(peer)
+        return {**work, "not_endorsed": max(0.0, work["not_endorsed"] - self._not_endorsed.get(peer, 0.0))}
+
     async def _ask_nodes(self, session: aiohttp.ClientSession) -> None:
         orderers = orderer_names(self.nodes)
         while True:
             self.reading = await read_nodes(session, self.nodes)
+            for peer in self.reading.metrics:
+                so_far = self.reading.work(peer)["not_endorsed"]
+                before = self._not_endorsed.setdefault(peer, so_far)
+                self._not_endorsed[peer] = (
+                    before if so_far >= before else 0.0
+                )  # less: the peer was started again
             now = time.monotonic()
             for name, figures in self.channels.items():
                 leader = self.reading.leader(name, orderers)
@@ -163,28 +219,26 @@ class Watcher:
             await asyncio.sleep(STATUS_EVERY_S)
 
     async def _follow_blocks(self, channel: str) -> None:
-        """Count transactions by validation code; those in blocks committed from now on count for the rate."""
-        figures = self.channels[channel]
+        """Count transactions by validation code, from the channel's first block on."""
+        figures, markets = self.channels[channel], self._markets(channel)
         checkpoint = InMemoryCheckpointer()
-        began: int | None = None
         while True:
+            height = await self._height(channel)
+            if height is None:
+                await asyncio.sleep(RETRY_S)
+                continue
+            figures.connected(height)
             try:
                 async with self._connect(channel) as gateway:
                     network = gateway.get_network(channel)
                     async for block in network.filtered_block_events(start_block=0, checkpoint=checkpoint):
-                        if began is None:
-                            began = max((h for h in self._heights(channel) if h), default=block.number)
-                        codes = Counter(entry.validation_code.name for entry in block.transactions)
-                        figures.transactions += codes
-                        figures.blocks = block.number + 1
+                        figures.take(block, markets, time.monotonic())
                         checkpoint.checkpoint_block(block.number)
-                        if block.number >= began and codes["VALID"]:
-                            figures.arrivals.append((time.monotonic(), codes["VALID"]))
-            except ClientError:
+            except UNREADABLE:
                 await asyncio.sleep(RETRY_S)
 
     async def _follow_market(self, channel: str, chaincode: str) -> None:
-        market = self.channels[channel].market
+        figures = self.channels[channel]
         checkpoint = InMemoryCheckpointer()
         while True:
             try:
@@ -193,15 +247,22 @@ class Watcher:
                     async for event in network.chaincode_events(
                         chaincode, start_block=0, checkpoint=checkpoint
                     ):
-                        market.fold(event.event_name, event.payload)
+                        figures.market.fold(event.event_name, event.payload)
+                        figures.events += 1
                         checkpoint.checkpoint_chaincode_event(event)
-            except ClientError:
+            except UNREADABLE:
                 await asyncio.sleep(RETRY_S)
 
-    def _heights(self, channel: str) -> list[int | None]:
-        return list(
-            self.reading.heights(channel, [peer.name for peer in self.nodes.peers_of(channel)]).values()
-        )
+    def _markets(self, channel: str) -> list[str]:
+        topology = self.state.topology
+        named = topology.channels[channel].chaincodes
+        return [name for name in named if topology.chaincodes[name].module == MARKET_MODULE]
+
+    async def _height(self, channel: str) -> int | None:
+        """The most blocks that a peer has of a channel; None where no peer answers."""
+        peers = {peer.name for peer in self.nodes.peers_of(channel)}
+        found = (await heights(self.nodes, peers))[channel].values()
+        return max((height for height in found if height is not None), default=None)
 
     def _connect(self, channel: str) -> Gateway:
         """As an identity of the channel's first organisation that may read: its operator, or its administrator."""

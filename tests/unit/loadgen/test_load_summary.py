@@ -22,7 +22,7 @@ WORKLOADS = tuple(Workload(name, name, (("home001", "home001"),), 0) for name in
 
 
 def share(place: int, count: int) -> Share:
-    numbers = tuple(range(place, 2 * count, 2))
+    numbers = range(place, 2 * count, 2)
     return Share(Path("network.json"), WORKLOADS, numbers, tuple(float(n) / 10 for n in numbers), 30)
 
 
@@ -44,9 +44,9 @@ def measured(count: int, failed: int = 0) -> Measurements:
     return measurements
 
 
-def summary_of(*measurements: Measurements, options=LoadOptions(rate="constant:4"), cpu_s=0.1):  # noqa: B008
+def summary_of(*measurements: Measurements, options=LoadOptions(rate="constant:4"), cpu_s=0.1, machine=40.0):  # noqa: B008
     shares = [share(place, 8) for place in range(2)]
-    reports = [one.report(4.0, cpu_s) for one in measurements]
+    reports = [one.report(4.0, cpu_s, machine) for one in measurements]
     nodes = [
         {"at_s": at, "node": "peer0", "heights": {"newtown": 3 + at}, "transactions": 5.0 * at}
         for at in (0, 1, 2)
@@ -97,6 +97,24 @@ def test_a_generator_that_can_do_no_more_says_so():
     for _ in range(50):
         late.record("lag", 0.2)
     assert summary_of(measured(8), late)["generator"]["was_the_limit"]
+
+
+def test_a_busy_machine_blames_nobody():
+    late = measured(8)
+    for _ in range(50):
+        late.record("lag", 0.2)
+    summary = summary_of(measured(8), late, machine=97.0)
+    assert (summary["generator"]["was_the_limit"], summary["generator"]["inconclusive"]) == (False, True)
+    assert "Inconclusive: this machine was busy (97 % of all processors)" in load_report(summary)
+    full = summary_of(measured(8), late, machine=97.0, cpu_s=3.9)
+    assert full["generator"]["was_the_limit"], "a generator that fills its own core is the limit anyhow"
+    assert not summary_of(measured(8), measured(8), machine=97.0)["generator"]["inconclusive"]
+
+
+def test_unfinished_work_is_counted():
+    behind = measured(8)
+    behind.unfinished = 5
+    assert summary_of(measured(8), behind)["unfinished"] == 5
 
 
 def test_every_field_is_defined():

@@ -4,6 +4,7 @@ import json
 
 import pytest
 import typer
+from commonwatt_loadgen.commands import register
 from commonwatt_loadgen.errors import UsageFault
 from commonwatt_loadgen.network_file import read_network_file
 from commonwatt_loadgen.simulate.command import simulate_command
@@ -41,3 +42,18 @@ def test_a_home_without_an_attribute_is_named(tmp_path, attributes, missing):
     assert "home001" in said
     assert f"no attribute `{missing}`" in said
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    "verb",
+    [["verify"], ["simulate"], ["load"], ["load-max"], ["caliper"], ["hems", "home001"]],
+    ids=lambda verb: verb[0],
+)
+def test_every_verb_looks_into_the_folder_that_the_environment_names(tmp_path, monkeypatch, verb):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COMMONWATT_DIRECTORY", str(tmp_path / "elsewhere"))
+    app = typer.Typer()
+    register(app)
+    result = CliRunner().invoke(app, verb)
+    assert result.exit_code == 2
+    assert str(tmp_path / "elsewhere" / "network.json") in result.stderr

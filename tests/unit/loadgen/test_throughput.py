@@ -30,10 +30,20 @@ def test_replay(tmp_path):
     path.write_text("1\n2\nsoon\n")
     with pytest.raises(UsageFault, match=r"times.csv:3: no number"):
         intended_times(f"replay:{path}", 10, 0)
+    for moment in ("nan", "inf", "-inf", ""):
+        path.write_text(f"1\n{moment},\n2\n")
+        with pytest.raises(UsageFault, match=r"times.csv:2: no number"):
+            intended_times(f"replay:{path}", 10, 0)
+    path.write_bytes(b"1\n\xff\n")
+    with pytest.raises(UsageFault, match="no CSV file in UTF-8"):
+        intended_times(f"replay:{path}", 10, 0)
 
 
 @pytest.mark.parametrize(
-    "shape", ["50", "constant:", "constant:-1", "constant:0", "poisson:0", "sine:5", "ramp:5", "step:"]
+    "shape",
+    ["50", "constant:", "constant:-1", "constant:0", "poisson:0", "sine:5", "ramp:5", "step:"]
+    + [f"{kind}:{rate}" for kind in ("constant", "poisson") for rate in ("nan", "inf", "-inf")]
+    + ["step:5,nan", "step:nan,5", "step:5,-3", "ramp:nan-5", "ramp:5-nan", "spike:5xnan", "spike:nanx5"],
 )
 def test_wrong_shapes_are_named(shape):
     with pytest.raises(UsageFault, match="--rate"):
@@ -78,13 +88,17 @@ def test_outcomes_are_told_apart(error, outcome):
     assert classify_error(error) == outcome
 
 
-def step_summary(rate: float, capacity: float, generator_limit: float = 1e9):
+def step_summary(rate: float, capacity: float, generator_limit: float = 1e9, busy_from: float = 1e9):
     fits = rate <= capacity
     return {
         "passed": fits,
         "committed_per_s": min(rate, capacity),
         "latency_ms": {"total": {"p95": 20.0 if fits else 9000.0}},
-        "generator": {"was_the_limit": rate > generator_limit, "cpu_percent_of_a_core": 20.0},
+        "generator": {
+            "was_the_limit": rate > generator_limit,
+            "inconclusive": rate > busy_from,
+            "cpu_percent_of_a_core": 20.0,
+        },
     }
 
 
@@ -107,6 +121,13 @@ def test_a_knee_that_is_the_generators_own_is_said_so():
     found = find_knee(lambda rate: step_summary(rate, 100, generator_limit=100), told.append)
     assert found["limited_by"] == "generator"
     assert "the generator was the limit" in told[-1]
+
+
+def test_a_busy_machine_settles_no_knee():
+    told = []
+    found = find_knee(lambda rate: step_summary(rate, 100, busy_from=100), told.append)
+    assert found["limited_by"] == "machine"
+    assert "inconclusive" in told[-1]
 
 
 def test_the_search_ends_when_its_time_is_spent():

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from commonwatt_client import ChaincodeEvent, FilteredBlock, FilteredTransaction, ValidationCode
 from commonwatt_network import monitoring
 from commonwatt_network.layout import Layout
 from commonwatt_network.state import State
@@ -16,6 +17,7 @@ from commonwatt_network.watch.exposition import exposition
 from commonwatt_network.watch.market import MarketFigures
 from commonwatt_network.watch.nodes import Reading, parse
 from commonwatt_network.watch.refusals import RefusalLog
+from commonwatt_network.watch.watcher import RATE_WINDOW_S, ChannelFigures
 
 # Of Fabric's metrics reference. The embedded network offers some of them, under the same names.
 FABRIC = {
@@ -82,6 +84,59 @@ def test_refusals_are_counted_as_the_log_grows(tmp_path: Path) -> None:
     assert log.counts == {("newtown", "forbidden"): 3}
 
 
+def test_the_question_that_starts_a_network_is_no_refusal(tmp_path: Path) -> None:
+    path = tmp_path / "market.newtown.log"
+    path.write_text("... transaction 0a1b on newtown refused: not_configured\n")
+    log = RefusalLog(path)
+    log.read()
+    assert log.counts == {}
+
+
+def block(number: int, *codes: ValidationCode, events: int = 0) -> FilteredBlock:
+    """A filtered block whose every transaction set off so many events of the market, and one of another chaincode."""
+    transactions = []
+    for place, code in enumerate(codes):
+        names = [*["market"] * events, "kv"]
+        told = tuple(ChaincodeEvent(number, f"t{place}", name, "e", b"") for name in names)
+        transactions.append(FilteredTransaction(f"t{place}", "ENDORSER_TRANSACTION", code, told))
+    return FilteredBlock("newtown", number, tuple(transactions))
+
+
+def test_the_past_is_no_present_rate() -> None:
+    figures = ChannelFigures()
+    figures.connected(3)
+    for number in range(3):
+        figures.take(block(number, ValidationCode.VALID, ValidationCode.VALID), ["market"], 100.0)
+    assert figures.transactions["VALID"] == 6
+    assert figures.transactions_per_s(100.0) == 0
+    figures.take(block(3, ValidationCode.VALID, ValidationCode.MVCC_READ_CONFLICT), ["market"], 100.0)
+    assert figures.transactions_per_s(100.0) == 1 / RATE_WINDOW_S
+    figures.connected(9)  # the network went away and came back with more blocks
+    figures.take(block(4, ValidationCode.VALID), ["market"], 101.0)
+    assert figures.transactions_per_s(101.0) == 1 / RATE_WINDOW_S
+
+
+def test_counters_wait_until_the_past_is_read() -> None:
+    figures = ChannelFigures()
+    assert not figures.complete
+    figures.connected(2)
+    figures.take(block(0, ValidationCode.VALID, events=2), ["market"], 0.0)
+    assert not figures.complete
+    figures.take(block(1, ValidationCode.VALID, ValidationCode.MVCC_READ_CONFLICT, events=1), ["market"], 0.0)
+    figures.events = 2
+    assert not figures.complete, "a market's event is still to come"
+    figures.events = 3
+    assert figures.complete
+    figures.take(block(2, ValidationCode.VALID, events=1), ["market"], 0.0)
+    assert figures.complete
+    unread = snapshot()
+    unread["channels"]["newtown"]["complete"] = False
+    assert not [
+        line for line in exposition(unread).splitlines() if line.startswith("commonwatt_transactions")
+    ]
+    assert [line for line in exposition(unread).splitlines() if line.startswith("commonwatt_node_up")]
+
+
 def test_metrics_tell_heights_and_the_leader() -> None:
     peer = parse(
         '# HELP x\nledger_blockchain_height{channel="newtown"} 12\nnonsense\nendorser_proposals_received 3\n'
@@ -104,7 +159,8 @@ def snapshot() -> dict[str, Any]:
     market = MarketFigures()
     market.fold("round_cleared", json.dumps(CLEARED).encode())
     figures = {
-        "transactions": {"VALID": 2}, "leader_changes": 1, "refusals": {"forbidden": 4}, "market": market.to_json(),
+        "complete": True, "transactions": {"VALID": 2}, "leader_changes": 1,
+        "refusals": {"forbidden": 4}, "market": market.to_json(),
     }  # fmt: skip
     return {"nodes": [node], "channels": {"newtown": figures}}
 
