@@ -174,6 +174,11 @@ def network_status(
     for channel, heights in status.channels.items():
         shown = ", ".join(f"{peer} {'?' if height is None else height}" for peer, height in heights.items())
         out.print(f"channel {channel}: blocks {shown}")
+    if status.no_quorum:
+        out.print(f"[red]no quorum: {status.no_quorum}[/]; nothing is ordered until more of them run")
+    for node in status.processes:
+        if node.state == "suspended":
+            out.print(f"{node.name} is suspended; let it go on with `kill -CONT {node.pid}`")
     out.print(f"{status.backend} network {status.state}, {status.memory_bytes / 1e6:.0f} MB")
 
 

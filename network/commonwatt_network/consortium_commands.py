@@ -117,6 +117,31 @@ def consortium_submit(
     asyncio.run(submit(host, update, read_file(update), output, out.print))
 
 
+@consortium_app.command("readmit")
+def consortium_readmit(
+    organization: Annotated[str, typer.Argument(help="The organisation whose orderer lost its log.")],
+    exchange: Annotated[
+        Path,
+        typer.Option(help="The folder with its new bundle NAME.json; signatures and the block go there."),
+    ] = Path("exchange"),
+    directory: DirectoryOption = None,
+) -> None:
+    """Sign for taking a restored organisation's orderers out of the channels and in again, with an empty log.
+
+    Each member does so on its own host; whoever completes the signatures also brings it into force.
+    """
+    from commonwatt_network.consortium.bundle import BundleError, read_bundle
+    from commonwatt_network.consortium.host import open_host
+    from commonwatt_network.consortium.readmission import readmit
+
+    path = exchange / f"{organization}.json"
+    bundle = read_bundle(path)
+    if bundle.name != organization:
+        raise BundleError(f"{path} is the bundle of {bundle.name}, not of {organization}")
+    out.print(f"{bundle.name} ({bundle.mspid}): bundle {bundle.fingerprint}")
+    asyncio.run(readmit(open_host(directory or default_directory()), bundle, exchange, out.print))
+
+
 def _show_block(content: bytes) -> tuple[str, ...]:
     from commonwatt_network.consortium.review import review_block
 

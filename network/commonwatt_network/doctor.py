@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import resource
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
 from commonwatt_network.backends.native import FabricNotFoundError, find_fabric
+from commonwatt_network.consortium.host import DESCRIPTION, open_host
+from commonwatt_network.consortium.standing import host_standing
 from commonwatt_network.errors import UsageError
 from commonwatt_network.layout import Layout
 from commonwatt_network.ports import PortInUseError, choose_first_port
 from commonwatt_network.state import read_state
+from commonwatt_network.status import network_status
 
 MEMORY_NEEDED_BYTES = 1 << 30
 DISK_NEEDED_BYTES = 1 << 30
@@ -43,6 +48,7 @@ def examine(directory: Path) -> list[Finding]:
         _open_files(),
         _ports(directory),
         _folder(directory),
+        *_ordering(directory),
         _native(directory),
         _bft(directory),
         _program("fabric-ca-server", "ca: fabric-ca", "install Fabric CA's release and put it on PATH"),
@@ -99,10 +105,36 @@ def _folder(directory: Path) -> Finding:
         state = read_state(Layout(directory))
     except UsageError as error:
         return Finding("network folder", False, str(error), needed=True)
+    organization = Layout(directory).directory / DESCRIPTION
+    if state is None and organization.exists():
+        return Finding("network folder", True, f"an organisation of a consortium in {directory}", needed=True)
     says = (
         "no network yet" if state is None else f"{state.backend} network {state.topology.name} in {directory}"
     )
     return Finding("network folder", True, says, needed=True)
+
+
+def _ordering(directory: Path) -> Iterator[Finding]:
+    """Whether enough orderers run, of a network or organisation in the folder that is not wholly stopped."""
+    try:
+        if read_state(Layout(directory)):
+            status = asyncio.run(network_status(directory))
+            if status.state != "stopped":
+                no_quorum = status.no_quorum
+                says = (
+                    f"no quorum: {no_quorum}; start them with `commonwatt network up`"
+                    if no_quorum
+                    else "quorum"
+                )
+                yield Finding("orderers", no_quorum is None, says, needed=True)
+    except UsageError:
+        return  # the finding on the folder says what is wrong with it
+    if (Layout(directory).directory / DESCRIPTION).exists():
+        standing = asyncio.run(host_standing(open_host(directory)))
+        for channel, entry in standing["channels"].items():
+            no_quorum = entry["no_quorum"]
+            says = f"no quorum: {no_quorum} answer; see `commonwatt org status`" if no_quorum else "quorum"
+            yield Finding(f"channel {channel}", no_quorum is None, says, needed=True)
 
 
 def _native(directory: Path) -> Finding:

@@ -192,15 +192,32 @@ def org_backup(
 def org_restore(
     file: Annotated[Path, typer.Argument(help="The backup.")],
     passphrase_file: PassphraseOption = None,
+    only_orderer: Annotated[
+        bool,
+        typer.Option(
+            "--only-orderer", help="No other organisation orders: the orderers go on with their logs."
+        ),
+    ] = False,
     directory: DirectoryOption = None,
 ) -> None:
-    """Bring an organisation back from its backup, onto a host that has nothing of it."""
+    """Bring an organisation back from its backup, onto a host that has nothing of it.
+
+    Its orderers wait until the other members have readmitted them.
+    """
     from commonwatt_network.consortium.backup import restore
 
-    host = restore(file, directory or default_directory(), _passphrase(passphrase_file))
+    host = restore(
+        file, directory or default_directory(), _passphrase(passphrase_file), only_orderer=only_orderer
+    )
     out.print(
         f"{host.name} ({host.mspid}) is back in {host.layout.directory}; go on with `commonwatt org start`"
     )
+    if host.waiting_orderers:
+        names = ", ".join(orderer.name for orderer in host.waiting_orderers)
+        out.print(
+            f"{names} waits to be readmitted, with a new certificate: pass on the bundle with `commonwatt org export`, "
+            f"and let the other members do `commonwatt consortium readmit {host.name}`"
+        )
 
 
 def _passphrase(file: Path | None, *, confirm: bool = False) -> str:

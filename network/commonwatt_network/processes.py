@@ -7,6 +7,7 @@ environment, so nothing can be started and lost, and no stale process id is ever
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 from collections.abc import Iterable, Mapping, Sequence
@@ -99,6 +100,21 @@ def reap() -> None:
         del _started[pid]
 
 
+def suspended(process: psutil.Process) -> bool:
+    """Whether the process stands still (SIGSTOP): the kernel accepts connections for it, and it answers nobody."""
+    try:
+        return process.status() in (psutil.STATUS_STOPPED, psutil.STATUS_TRACING_STOP)
+    except psutil.Error:
+        return False
+
+
+def state_of(processes: Sequence[psutil.Process]) -> str:
+    """running, suspended or stopped: of a program whose processes that are, the oldest first."""
+    if not processes:
+        return "stopped"
+    return "suspended" if suspended(processes[0]) else "running"
+
+
 def log_file(layout: Layout, name: str) -> Path:
     """Where the program's output goes."""
     return layout.logs / f"{name}.log"
@@ -115,6 +131,21 @@ def last_lines(layout: Layout, name: str, count: int = 8) -> str:
         return ""
     said = text.split("\ngoroutine ")[0] if "\ngoroutine " in text else text
     return "\n".join(f"    {line[:400]}" for line in said.strip().splitlines()[-count:])
+
+
+def last_words(layout: Layout, name: str) -> str:
+    """The line that says best why the program ended: Go's panic, or else its last one; empty when there is none."""
+    try:
+        with log_file(layout, name).open("rb") as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - 65_536))
+            text = file.read().decode(errors="replace")
+    except OSError:
+        return ""
+    after = text.rpartition("\npanic: ")[2]
+    spoke_again = re.search(r"^\d{4}-\d\d-\d\d ", after, re.MULTILINE)
+    if len(after) < len(text) and not spoke_again:
+        return f"panic: {after.splitlines()[0][:400]}"
+    return next((line[:400] for line in reversed(text.splitlines()) if line.strip()), "")
 
 
 def _signal(processes: Iterable[psutil.Process], number: int) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import psutil
 from commonwatt_client import ClientError
+from commonwatt_client.admin.configuration_checks import bft_quorum
 from cryptography import x509
 
 from commonwatt_network import processes
@@ -21,6 +23,7 @@ from commonwatt_network.fabric_authorities import servers as authorities
 from commonwatt_network.layout import Layout
 from commonwatt_network.nodes import ChaincodeServer, Node, Nodes, Orderer, Peer
 from commonwatt_network.state import read_state
+from commonwatt_network.topology import Topology
 
 QUERY_TIMEOUT_S = 5.0
 KINDS = {Orderer: "orderer", Peer: "peer", ChaincodeServer: "chaincode", AuthorityServer: "authority"}
@@ -28,7 +31,10 @@ KINDS = {Orderer: "orderer", Peer: "peer", ChaincodeServer: "chaincode", Authori
 
 @dataclass(frozen=True)
 class NodeStatus:
-    """One orderer, peer, chaincode server or Fabric CA server. Nodes of an embedded process share its process id."""
+    """One orderer, peer, chaincode server or Fabric CA server. Nodes of an embedded process share its process id.
+
+    `state` is running, stopped, or suspended: the process is there and stands still (SIGSTOP).
+    """
 
     name: str
     kind: str
@@ -42,7 +48,11 @@ class NodeStatus:
 
 @dataclass(frozen=True)
 class NetworkStatus:
-    """`state` is running, partial or stopped. `channels`: channel -> peer -> height, None where it does not answer."""
+    """`state` is running, partial, suspended or stopped.
+
+    `channels`: channel -> peer -> height, None where it does not answer. `no_quorum`: how many orderers run of how
+    many, when nodes run but too few orderers to order anything; else None.
+    """
 
     name: str
     backend: str
@@ -51,6 +61,7 @@ class NetworkStatus:
     processes: tuple[NodeStatus, ...]
     memory_bytes: int
     channels: dict[str, dict[str, int | None]] = field(default_factory=dict)
+    no_quorum: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         content = asdict(self)
@@ -70,30 +81,42 @@ async def network_status(directory: Path) -> NetworkStatus:
     statuses = []
     for node in (*authorities(nodes), *nodes.fabric_nodes, *nodes.chaincode_servers):
         running = alive.get(program_of(node, state.backend), [])
-        own_process = isinstance(node, AuthorityServer)
-        serves = bool(running) if contained is None or own_process else node.name in contained
+        if contained is None or isinstance(node, AuthorityServer):
+            node_state = processes.state_of(running)
+        else:
+            node_state = "running" if node.name in contained else "stopped"
         statuses.append(
             NodeStatus(
                 name=node.name,
                 kind=KINDS[type(node)],
                 organization=node.organization,
                 address=node.address,
-                state="running" if serves else "stopped",
+                state=node_state,
                 pid=running[0].pid if running else None,
                 memory_bytes=sum(map(_memory, running)) if running else None,
                 certificate_days_left=_days_left(node.tls_directory / "server.crt"),
             )
         )
     states = {status.state for status in statuses}
+    network_state = "partial" if len(states) > 1 else next(iter(states))
     return NetworkStatus(
         state.topology.name,
         state.backend,
         str(layout.directory),
-        "partial" if len(states) > 1 else states.pop(),
+        network_state,
         tuple(statuses),
         sum(_memory(process) for group in alive.values() for process in group),
         await heights(nodes, {status.name for status in statuses if status.state == "running"}),
+        None if states == {"stopped"} else missing_quorum(state.topology, statuses),
     )
+
+
+def missing_quorum(topology: Topology, statuses: Sequence[NodeStatus]) -> str | None:
+    """How many orderers run of how many, "1 of 3 orderers", when these are too few to order anything; else None."""
+    states = [status.state for status in statuses if status.kind == "orderer"]
+    running, total = states.count("running"), len(states)
+    needed = bft_quorum(total) if topology.orderers.consensus == "bft" else total // 2 + 1
+    return None if running >= needed else f"{running} of {total} orderers"
 
 
 async def heights(nodes: Nodes, running: set[str]) -> dict[str, dict[str, int | None]]:

@@ -13,7 +13,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -88,6 +88,22 @@ class Consortium:
         assert done.returncode == 2, f"{host}$ {line}\n{done.stdout}{done.stderr}"
         return done.stdout + done.stderr
 
+    def orders(self, host: str) -> bool:
+        """Whether a transaction from the host is committed within 20 s."""
+        submitting = subprocess.Popen(
+            self.internet.command(host, "commonwatt", "org", "submit", "newtown", "get_parameters"),
+            cwd=self.folder / host,
+            env=_environment(),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            return submitting.wait(timeout=20) == 0
+        except subprocess.TimeoutExpired:
+            submitting.kill()
+            submitting.wait()
+            return False
+
     def follow(self, blocks: list[re.Match[str]]) -> dict[str, list[str]]:
         """Type blocks of the page, those for every host on all of them at once. Host -> what each line printed."""
         printed: dict[str, list[str]] = {host: [] for host in self.internet.hosts}
@@ -109,7 +125,7 @@ class Consortium:
     def client(self, host: str, verb: str, *arguments: str) -> list[str]:
         """The command that runs the test's client on a host."""
         file = self.folder / host / ".commonwatt" / "network.json"
-        organization = host.removeprefix("new-")
+        organization = host.rpartition("-")[2]  # a new host of glebe's is called new-glebe
         return self.internet.command(
             host, sys.executable, str(CLIENT), verb, str(file), organization, "newtown", *arguments
         )
@@ -265,17 +281,65 @@ def test_a_lost_host_comes_back_on_a_new_one_from_its_backup(consortium: Consort
         consortium.add_host("new-glebe", "glebe", "10.9.8.77")
         shutil.copytree(safe, consortium.folder / "new-glebe", dirs_exist_ok=True)
         began = time.monotonic()
-        consortium.follow(_blocks("sh", "restore"))
+        restored = consortium.follow(_blocks("sh", "restore"))["new-glebe"]
+        assert "orderer0.glebe waits to be readmitted" in restored[-1]
+        joining = "commonwatt org join exchange/newtown.block"
+        assert "orderer0.glebe waits to be readmitted" in consortium.refused("new-glebe", joining)
+        printed = consortium.follow(_blocks("sh", "readmit"))
+        assert "too few signatures: signed by NewtownMSP; 2 of 3" in printed["newtown"][0]
+        status = consortium.follow(_blocks("sh", "rejoin"))["new-glebe"][-1]
+        assert "glebe (GlebeMSP): orderer0.glebe running" in status
         trading.wait_for_more(3)
         committed, pause_s = trading.end()
     consortium.wait_for("new-glebe", committed)
     back_s = time.monotonic() - began
+    again = consortium.run("grid", _blocks("sh", "readmit")[-1]["text"])
+    assert "channel newtown: glebe's orderers are in with these certificates" in again
+    _vote_counts(consortium, "new-glebe", CLOCK + 2_500_000)
     assert _accounts(consortium, "new-glebe", day) == before
     consortium.run("new-glebe", "commonwatt org submit newtown get_parameters")
     print(
         f"\na host lost: level on a new one {back_s:.1f} s after its backup was there; {len(committed)} transactions "
         f"committed meanwhile, longest pause {pause_s:.1f} s"
     )
+
+
+@pytest.mark.long
+def test_a_restored_orderer_helps_nobody_to_order_what_was_ordered_already(consortium: Consortium) -> None:
+    """Four transactions that newtown and glebe acknowledged; then grid, which lacks them, meets glebe's old log."""
+    glebe = next(host for host in consortium.internet.hosts if host.endswith("glebe"))
+    (consortium.folder / glebe / "passphrase.txt").write_text("correct horse battery staple\n")
+    (consortium.folder / glebe / "glebe.backup").unlink(missing_ok=True)
+    for block in _blocks("sh", "backup"):
+        for line in block["text"].splitlines():
+            consortium.run(glebe, line)  # stopped and started again: a follower from now on
+    with Trading(consortium, "newtown", CLOCK + 2_600_000) as trading:
+        trading.wait_for_more(1)
+        consortium.internet.cut("grid")
+        trading.wait_for_more(4)
+        acknowledged, _ = trading.end()
+    consortium.internet.cut("newtown")
+    consortium.add_host("last-glebe", "glebe", "10.9.8.78")
+    for name in ("glebe.backup", "passphrase.txt"):
+        shutil.copy(consortium.folder / glebe / name, consortium.folder / "last-glebe")
+    consortium.internet.lose_host(glebe)
+    shutil.rmtree(consortium.folder / glebe)
+    consortium.internet.mend("grid")
+    for block in _blocks("sh", "restore"):
+        for line in block["text"].splitlines():
+            consortium.run("last-glebe", line)
+    wait_until(lambda: "no quorum: 1 of 3 orderers" in consortium.run("grid", "commonwatt org status"))
+    assert not consortium.orders("grid"), "grid and glebe's old log ordered by themselves"
+    signing = _blocks("sh", "readmit")[-1]["text"]
+    assert "too few signatures" in consortium.run("grid", signing)
+    consortium.internet.mend("newtown")
+    assert "they join with exchange/glebe.newtown.block" in consortium.run("newtown", signing)
+    for block in _blocks("sh", "rejoin"):
+        for line in block["text"].splitlines():
+            consortium.run("last-glebe", line)
+    for host in ("newtown", "grid", "last-glebe"):
+        consortium.wait_for(host, acknowledged)
+    _vote_counts(consortium, "last-glebe", CLOCK + 2_700_000)
 
 
 def test_a_community_joins_later_signed_for_on_each_host(consortium: Consortium) -> None:
@@ -305,6 +369,27 @@ def test_a_community_joins_later_signed_for_on_each_host(consortium: Consortium)
         f"\na community that joins later, with a channel of its own: {seconds:.1f} s, {spent:.1f} s of processor time; "
         f"{len(committed)} transactions committed meanwhile, longest pause {pause_s:.1f} s"
     )
+
+
+def _vote_counts(consortium: Consortium, host: str, first_clock: int) -> None:
+    """With grid cut off, nothing can be ordered without the orderer on `host`."""
+    with Trading(consortium, "newtown", first_clock) as trading:
+        consortium.internet.cut("grid")
+        trading.wait_for_more(3)
+        consortium.internet.mend("grid")
+        trading.wait_for_more(3)
+        committed, _ = trading.end()
+    consortium.wait_for("grid", committed)
+    standing = json.loads(consortium.run(host, "commonwatt org status --json"))
+    assert set(standing["processes"].values()) == {"running"}
+    assert standing["ended"] == {}
+
+
+def wait_until(condition: Callable[[], bool], timeout_s: float = 60) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
 
 
 def _accounts(consortium: Consortium, host: str, day: int) -> dict[str, str]:

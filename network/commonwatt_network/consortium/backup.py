@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from commonwatt_network import processes
-from commonwatt_network.consortium.host import DESCRIPTION, OwnHost, open_host
+from commonwatt_network.consortium.host import DESCRIPTION, OwnHost, lose_logs, open_host
+from commonwatt_network.consortium.review import review_block
 from commonwatt_network.consortium.sealed import SealedReader, SealError, SealingWriter, check_passphrase
 from commonwatt_network.errors import UsageError
 from commonwatt_network.layout import Layout
@@ -62,9 +63,11 @@ def back_up(host: OwnHost, path: Path, passphrase: str) -> Backup:
     return Backup(path, path.stat().st_size)
 
 
-def restore(path: Path, directory: Path, passphrase: str) -> OwnHost:
+def restore(path: Path, directory: Path, passphrase: str, *, only_orderer: bool = False) -> OwnHost:
     """Bring the organisation in `path` back into `directory`, which must not hold any network.
 
+    Its orderers come back without their logs, which may be behind what they acknowledged, and wait to be readmitted.
+    With `only_orderer`, where no other organisation orders, they keep them.
     Everything is unpacked and checked beside it first: a wrong passphrase or a damaged file leaves nothing behind.
     Raises UsageError.
     """
@@ -74,7 +77,12 @@ def restore(path: Path, directory: Path, passphrase: str) -> OwnHost:
     unpacked = Path(tempfile.mkdtemp(prefix=".restore-", dir=layout.directory.parent))
     try:
         _unpack(path, unpacked, passphrase)
-        _refuse_running_elsewhere(open_host(unpacked))
+        restored = open_host(unpacked)
+        _refuse_running_elsewhere(restored)
+        if only_orderer:
+            _refuse_other_orderers(restored)
+        else:
+            lose_logs(restored)
         layout.directory.mkdir(exist_ok=True)
         for source in sorted(unpacked.iterdir(), key=lambda entry: entry.name == DESCRIPTION):
             source.rename(layout.directory / source.name)
@@ -107,6 +115,19 @@ def _refuse_running_elsewhere(host: OwnHost) -> None:
         raise UsageError(
             f"{node.name} still runs: {node.address} answers; stop it there first, or point that name to this host"
         )
+
+
+def _refuse_other_orderers(host: OwnHost) -> None:
+    """An old log beside others would forget what it acknowledged to them, and so let them order it anew."""
+    own = {orderer.address for orderer in host.orderers}
+    for block in sorted(host.layout.blocks.glob("*.block")):
+        config = review_block(block.read_bytes()).config
+        others = sorted({each.address for each in config.consenters} - own)
+        if others:
+            raise UsageError(
+                f"{others[0]} orders channel {config.channel} too: leave --only-orderer out, and have "
+                f"{host.name} readmitted; nothing was restored"
+            )
 
 
 def _unpack(path: Path, folder: Path, passphrase: str) -> None:

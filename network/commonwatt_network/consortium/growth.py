@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 
 from commonwatt_client.admin import (
@@ -45,7 +46,7 @@ POLL_S = 0.5
 
 async def propose(host: OwnHost, channel: str, bundle: Bundle, output: Path, say: Say) -> None:
     """Write the update that takes the organisation in. Raises UpdateError, BundleError; nothing is changed."""
-    async with _peer(host) as admin:
+    async with own_peer(host) as admin:
         config = await admin.fetch_config(channel)
     if bundle.mspid in config.application_organizations:
         say(f"{bundle.name} ({bundle.mspid}) is a member of channel {channel} already")
@@ -62,7 +63,7 @@ async def propose(host: OwnHost, channel: str, bundle: Bundle, output: Path, say
 
 async def review(host: OwnHost, update: bytes) -> UpdateReview | None:
     """The update against the configuration in force; None when it is in force itself. Raises UpdateError."""
-    async with _peer(host) as admin:
+    async with own_peer(host) as admin:
         config = await _config(admin, update)
     return None if in_force(config, update) else review_update(config, update)
 
@@ -77,7 +78,7 @@ async def sign(host: OwnHost, path: Path, update: bytes, say: Say) -> None:
     if host.mspid in read_signatures(path):
         say(f"{host.mspid} had signed {path}")
         return
-    signature = await sign_update(update, *_administrator(host))
+    signature = await sign_update(update, *administrator(host))
     file = path.with_name(f"{path.name}.{host.mspid}")
     write_atomically(file, signature)
     say(f"{host.mspid} signed {path}: its signature is in {file}")
@@ -89,23 +90,20 @@ async def submit(host: OwnHost, path: Path, update: bytes, output: Path, say: Sa
     Raises UpdateError naming who is missing when too few have signed; WaitingError while no orderer takes it.
     """
     reviewed = await review(host, update)
-    async with _peer(host) as admin:
+    async with own_peer(host) as admin:
         if reviewed is not None:
             refuse_mistakes(reviewed)
             signatures = read_signatures(path)
             refuse_too_few(reviewed, update, list(signatures.values()))
             channel = reviewed.current.channel
-            refused = await _order(host, reviewed, update, list(signatures.values()))
-            try:
-                await wait_for_config(
-                    lambda: admin.fetch_config(channel),
-                    lambda config: in_force(config, update),
-                    timeout_s=LEVEL_S if refused else IN_FORCE_S,
-                )
-            except TimedOutError:
-                if refused:
-                    raise refused from None
-                raise
+            await bring_into_force(
+                host,
+                admin,
+                reviewed,
+                update,
+                list(signatures.values()),
+                lambda config: in_force(config, update),
+            )
             say(f"signed by {', '.join(sorted(signatures))}; in force on channel {channel}")
         else:
             channel = str(channel_of(update))
@@ -113,6 +111,31 @@ async def submit(host: OwnHost, path: Path, update: bytes, output: Path, say: Sa
         block = await admin.fetch_config_block(channel)
     write_atomically(output, block.serialized)
     say(f"the newcomer joins with {output}; fingerprint {block.header_hash.hex()}")
+
+
+async def bring_into_force(
+    host: OwnHost,
+    admin: PeerAdmin,
+    reviewed: UpdateReview,
+    update: bytes,
+    signatures: list[bytes],
+    reached: Callable[[ChannelConfig], bool],
+) -> None:
+    """Have the update ordered, and wait until the own peer's configuration is as `reached` says.
+
+    Raises WaitingError, RefusedError, TimedOutError.
+    """
+    refused = await _order(host, reviewed, update, signatures)
+    try:
+        await wait_for_config(
+            lambda: admin.fetch_config(reviewed.current.channel),
+            reached,
+            timeout_s=LEVEL_S if refused else IN_FORCE_S,
+        )
+    except TimedOutError:
+        if refused:
+            raise refused from None
+        raise
 
 
 def refuse_mistakes(reviewed: UpdateReview) -> None:
@@ -129,7 +152,7 @@ async def _order(
     They don't while they elect a leader, or while too few of them have heard of each other again after one was away.
     What they said when they refused it: another member may have submitted it at this moment, and then it is in force.
     """
-    identity, signer = _administrator(host)
+    identity, signer = administrator(host)
     envelope = await signed_envelope(reviewed, update, signatures, identity, signer)
     deadline = asyncio.get_running_loop().time() + TAKEN_S
     while True:
@@ -175,12 +198,14 @@ async def _config(admin: PeerAdmin, update: bytes) -> ChannelConfig:
     return await admin.fetch_config(channel)
 
 
-def _peer(host: OwnHost) -> PeerAdmin:
+def own_peer(host: OwnHost) -> PeerAdmin:
+    """The organisation's first peer, as its administrator. Raises UsageError while something does not run."""
     require_running(host)
     return peer_admin(host, host.peers[0])
 
 
-def _administrator(host: OwnHost) -> tuple[Identity, Signer]:
+def administrator(host: OwnHost) -> tuple[Identity, Signer]:
+    """Who signs for the organisation."""
     folder = host.layout.user(host.name, ADMIN)
     identity = load_identity(host.mspid, folder / "certificate.pem")
     return identity, private_key_signer(folder / "private_key.pem")

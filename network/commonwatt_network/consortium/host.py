@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from commonwatt_client.admin import ChaincodePackage
@@ -35,6 +36,7 @@ from commonwatt_network.state import exclusive
 
 DESCRIPTION = "organization.json"
 NETWORK = "commonwatt"
+WAITS = "waits-for-readmission"  # beside the identity of an orderer that lost its log
 SETTLED = ("name", "msp_id", "orderers", "peers")  # what other organisations were told: it stays as it is
 
 
@@ -59,6 +61,17 @@ class OwnHost:
     @property
     def fabric_nodes(self) -> tuple[Orderer | Peer, ...]:
         return (*self.orderers, *self.peers)
+
+    @property
+    def waiting_orderers(self) -> tuple[Orderer, ...]:
+        """Those that lost their log, as by a restore: they don't run before the channels have readmitted them."""
+        return tuple(orderer for orderer in self.orderers if (orderer.directory / WAITS).exists())
+
+    @property
+    def working(self) -> OwnHost:
+        """The organisation without its waiting orderers: what is to run on this host now."""
+        waiting = self.waiting_orderers
+        return replace(self, orderers=tuple(node for node in self.orderers if node not in waiting))
 
     @property
     def package(self) -> ChaincodePackage:
@@ -148,7 +161,11 @@ def open_host(directory: Path) -> OwnHost:
 
 
 async def start_host(host: OwnHost) -> tuple[str, ...]:
-    """Start what does not run yet; the names of what was started. It is ended again when the start fails."""
+    """Start what does not run yet, but for waiting orderers; the names of what was started.
+
+    It is ended again when the start fails.
+    """
+    host = host.working
     with exclusive(host.layout) as lock:
         fabric = native.find_fabric(host.layout.directory)
         native.check_version(fabric, "raft")
@@ -163,10 +180,25 @@ async def start_host(host: OwnHost) -> tuple[str, ...]:
         return tuple(started)
 
 
+def lose_logs(host: OwnHost) -> None:
+    """Leave the host's orderers without a log and with a new TLS pair each, waiting to be readmitted.
+
+    The channels know the former certificates alone: as long as they do, nobody counts what these orderers say.
+    """
+    authorities = ensure_organization(host.layout, host.name)
+    for orderer in host.orderers:
+        write_atomically(orderer.directory / WAITS, "")
+        shutil.rmtree(orderer.ledger, ignore_errors=True)
+        shutil.rmtree(orderer.tls_directory, ignore_errors=True)
+        days = host.description.days_valid
+        ensure_node(orderer.directory, authorities, "orderer", orderer.name, days, [orderer.host])
+
+
 def require_running(host: OwnHost) -> None:
-    """Raise UsageError when one of the organisation's processes does not run."""
+    """Raise UsageError when one of the organisation's processes does not run; waiting orderers need not."""
+    working = host.working
     alive = processes.running(host.layout)
-    names = [node.name for node in (*host.fabric_nodes, *host.chaincode_servers)]
+    names = [node.name for node in (*working.fabric_nodes, *working.chaincode_servers)]
     stopped = [name for name in names if name not in alive]
     if stopped:
         raise UsageError(f"{', '.join(stopped)} is not running; start it with `commonwatt org start`")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import TypeVar
@@ -25,7 +26,7 @@ from commonwatt_client.admin import (
 from commonwatt_client.validation import ValidationCode
 
 from commonwatt_network.consortium.bundle import own_bundle
-from commonwatt_network.consortium.host import OwnHost, require_running
+from commonwatt_network.consortium.host import WAITS, OwnHost, require_running, start_host
 from commonwatt_network.consortium.review import (
     ReviewError,
     approvals_needed,
@@ -64,8 +65,14 @@ async def join(host: OwnHost, block: bytes, say: Say, newest: bytes | None = Non
             raise ReviewError(f"the blocks are of {first.config.channel} and of {review.config.channel}")
     config = review.config
     wrong = (*review.mistakes, *find_differences(config, own_bundle(host)))
+    if wrong and host.waiting_orderers and newest is None:
+        raise ReviewError(_waits(host))
     if wrong:
         raise ReviewError(f"the block of channel {config.channel} is not joined: {'; '.join(wrong)}")
+    if host.waiting_orderers:  # the channel knows their new certificates: they are other voters now
+        for orderer in host.waiting_orderers:
+            (orderer.directory / WAITS).unlink()
+        await start_host(host)
     require_running(host)
     kept = host.layout.genesis_block(config.channel)
     if kept.exists() and kept.read_bytes() != block:
@@ -92,6 +99,14 @@ async def join(host: OwnHost, block: bytes, say: Say, newest: bytes | None = Non
                 await _level(admin, config, review.number)
             say(f"{peer.name} {'was on' if joined else 'joined'} channel {config.channel}")
     return config
+
+
+def _waits(host: OwnHost) -> str:
+    names = ", ".join(orderer.name for orderer in host.waiting_orderers)
+    return (
+        f"{names} waits to be readmitted, for its log is lost: export {host.name}'s bundle, let the other members do "
+        f"`commonwatt consortium readmit {host.name}`, then join with --newest and the block that this writes"
+    )
 
 
 async def _level(admin: PeerAdmin, config: ChannelConfig, number: int) -> None:
@@ -201,16 +216,25 @@ def own_config(host: OwnHost, channel: str) -> ChannelConfig:
 
 
 async def silent_orderers(config: ChannelConfig) -> tuple[str, ...]:
-    """The channel's orderers that accept no connection from here now, as `MSPID (host:port)`."""
+    """The channel's orderers that don't answer from here now, as `MSPID (host:port)`."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = (
+        False,
+        ssl.CERT_NONE,
+    )  # does it answer at all? Nothing is told it
+    context.set_alpn_protocols(["h2"])
 
     async def answers(address: str) -> bool:
         name, _, port = address.rpartition(":")
         try:
+            # To the end of the handshake: the kernel accepts connections for a process that stands still.
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
-                _, writer = await asyncio.open_connection(name, int(port))
+                _, writer = await asyncio.open_connection(name, int(port), ssl=context)
+        except ssl.SSLError:
+            return True
         except (OSError, TimeoutError):
             return False
-        writer.close()
+        writer.transport.abort()
         return True
 
     addresses = [consenter.address for consenter in config.consenters]

@@ -8,6 +8,7 @@ from typing import Any
 
 from commonwatt_client import ClientError
 from commonwatt_client.admin import ChannelConfig
+from commonwatt_client.admin.configuration_checks import bft_quorum
 
 from commonwatt_network import processes
 from commonwatt_network.consortium.host import OwnHost
@@ -23,20 +24,32 @@ QUERY_TIMEOUT_S = 5.0
 
 
 async def host_standing(host: OwnHost) -> dict[str, Any]:
-    """As a JSON object: `processes` (name -> running or stopped) and `channels`.
+    """As a JSON object: `processes` (name -> running, suspended, stopped or waiting), `ended` and `channels`.
 
-    Per channel: `heights` (peer -> blocks, null where it does not answer), `silent_orderers`, `committed` (chaincode
+    A waiting orderer has lost its log and does not run before it is readmitted. `ended`: of processes that don't run
+    while others do, and have run, name -> `log` (file) and `last_words`.
+
+    Per channel: `heights` (peer -> blocks, null where it does not answer), `silent_orderers`, `no_quorum` ("1 of 3
+    orderers" when too few answer to order anything, else null), `committed` (chaincode
     version, null before it is in force), `waiting_for` (MSP ids that have yet to approve the version this host runs).
     """
     alive = processes.running(host.layout)
     nodes = [node.name for node in (*host.fabric_nodes, *host.chaincode_servers)]
+    states = {name: processes.state_of(alive.get(name, ())) for name in nodes}
+    states |= {orderer.name: "waiting" for orderer in host.waiting_orderers}
+    ended = [name for name, state in states.items() if state == "stopped" and alive]
     blocks = sorted(host.layout.blocks.glob("*.block"))
     configs = [own_config(host, path.stem) for path in blocks]
     channels = await asyncio.gather(*(_channel(host, config) for config in configs))
     return {
         "organization": host.name,
         "mspid": host.mspid,
-        "processes": {name: "running" if name in alive else "stopped" for name in nodes},
+        "processes": states,
+        "ended": {
+            name: {"log": str(log), "last_words": processes.last_words(host.layout, name)}
+            for name in ended
+            if (log := processes.log_file(host.layout, name)).exists()
+        },
         "channels": {config.channel: channel for config, channel in zip(configs, channels, strict=True)},
     }
 
@@ -62,9 +75,14 @@ async def _channel(host: OwnHost, config: ChannelConfig) -> dict[str, Any]:
                     missing = list((await admin.check_commit_readiness(channel, wanted)).missing)
         except (ClientError, TimeoutError):
             continue
+    silent = await silent_orderers(config)
+    total = len(config.consenters)
+    answering = total - len(silent)
+    needed = bft_quorum(total) if config.consensus_type == "BFT" else total // 2 + 1
     return {
         "heights": heights,
-        "silent_orderers": list(await silent_orderers(config)),
+        "silent_orderers": list(silent),
+        "no_quorum": f"{answering} of {total} orderers" if answering < needed else None,
         "committed": committed,
         "waiting_for": missing,
     }
@@ -74,12 +92,22 @@ def describe_standing(standing: dict[str, Any]) -> Iterator[str]:
     """The same in words, one line each."""
     running = ", ".join(f"{name} {state}" for name, state in standing["processes"].items())
     yield f"{standing['organization']} ({standing['mspid']}): {running}"
+    for name, entry in standing["ended"].items():
+        yield f"{name} has ended; its log is {entry['log']}, its last words: {entry['last_words'] or 'none'}"
+    for name, state in standing["processes"].items():
+        if state == "waiting":
+            yield (
+                f"{name} waits to be readmitted, for its log is lost: the other members do "
+                f"`commonwatt consortium readmit {standing['organization']}`, then join with --newest"
+            )
     for channel, entry in standing["channels"].items():
         heights = ", ".join(
             f"{peer} {'does not answer' if height is None else f'{height} blocks'}"
             for peer, height in entry["heights"].items()
         )
         yield f"channel {channel}: {heights}"
+        if entry["no_quorum"]:
+            yield f"channel {channel}: no quorum: {entry['no_quorum']} answer; nothing is ordered until more do"
         for orderer in entry["silent_orderers"]:
             yield f"channel {channel}: waiting for the orderer of {orderer}"
         if entry["committed"]:

@@ -43,6 +43,10 @@ class UpdateError(UsageError):
     """The update is not made, signed or submitted; the message says why. Nothing was changed."""
 
 
+class TooFewSignaturesError(UpdateError):
+    """Not enough members have signed yet."""
+
+
 @dataclass(frozen=True)
 class UpdateReview:
     """What an update makes of the configuration in force, `current`, in words; `mistakes` is why not to sign it."""
@@ -84,7 +88,7 @@ def review_update(config: ChannelConfig, update: bytes) -> UpdateReview:
     """What the update would change. Raises UpdateError for junk, and for one made for another configuration."""
     if channel_of(update) != config.channel:
         raise UpdateError(f"this is no update of channel {config.channel}")
-    desired = _applied(config, update)
+    desired = applied(config, update)
     return UpdateReview(config, desired, tuple(_words(config, desired)), tuple(_mistakes(config, desired)))
 
 
@@ -120,8 +124,16 @@ def read_signatures(path: Path) -> dict[str, bytes]:
     return found
 
 
-def refuse_too_few(review: UpdateReview, update: bytes, signatures: Sequence[bytes]) -> None:
-    """Raise UpdateError naming who is missing, and whose signature does not count, before an orderer is asked."""
+def refuse_too_few(
+    review: UpdateReview,
+    update: bytes,
+    signatures: Sequence[bytes],
+    command: str = "commonwatt consortium sign",
+) -> None:
+    """Raise UpdateError naming who is missing, and whose signature does not count, before an orderer is asked.
+
+    `command` is what those who are missing have to do.
+    """
     checked = _checked(review.current)
     counted = {signed_by(each).mspid for each in signatures if _counts(checked, update, each)}
     void = {signed_by(each).mspid for each in signatures} - counted
@@ -135,9 +147,9 @@ def refuse_too_few(review: UpdateReview, update: bytes, signatures: Sequence[byt
         missing = sorted(mspids - counted)
         if len(mspids & counted) < needed:
             signed = ", ".join(sorted(mspids & counted)) or "nobody"
-            raise UpdateError(
+            raise TooFewSignaturesError(
                 f"too few signatures: signed by {signed}; {needed} of {len(mspids)} organisations are needed; waiting "
-                f"for {' or '.join(missing)} to do `commonwatt consortium sign`"
+                f"for {' or '.join(missing)} to do `{command}`"
             )
 
 
@@ -189,7 +201,8 @@ class _Consent:
         """Nothing is refused."""
 
 
-def _applied(config: ChannelConfig, update: bytes) -> ChannelConfig:
+def applied(config: ChannelConfig, update: bytes) -> ChannelConfig:
+    """The configuration as the update leaves it. Raises UpdateError for one made for another configuration."""
     payload = common_pb2.Payload(
         header=common_pb2.Header(
             channel_header=common_pb2.ChannelHeader(
