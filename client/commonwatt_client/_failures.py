@@ -82,6 +82,8 @@ _BY_TEXT = (
     ("orderers could", "ORDERER_UNAVAILABLE"),
     ("no orderer", "ORDERER_UNAVAILABLE"),
     ("Raft leader", "ORDERER_UNAVAILABLE"),
+    # What gRPC in the gateway's peer says while that peer takes up another configuration or list of nodes.
+    ("client connection is closing", "ENDORSER_UNREACHABLE"),
 )
 _BY_STATUS = {
     grpc.StatusCode.RESOURCE_EXHAUSTED: "TOO_MANY_REQUESTS",

@@ -192,10 +192,10 @@ def org_backup(
 def org_restore(
     file: Annotated[Path, typer.Argument(help="The backup.")],
     passphrase_file: PassphraseOption = None,
-    only_orderer: Annotated[
+    keep_logs: Annotated[
         bool,
         typer.Option(
-            "--only-orderer", help="No other organisation orders: the orderers go on with their logs."
+            "--keep-logs", help="One or two orderers order in all: no others could readmit this one."
         ),
     ] = False,
     directory: DirectoryOption = None,
@@ -206,9 +206,7 @@ def org_restore(
     """
     from commonwatt_network.consortium.backup import restore
 
-    host = restore(
-        file, directory or default_directory(), _passphrase(passphrase_file), only_orderer=only_orderer
-    )
+    host = restore(file, directory or default_directory(), _passphrase(passphrase_file), keep_logs=keep_logs)
     out.print(
         f"{host.name} ({host.mspid}) is back in {host.layout.directory}; go on with `commonwatt org start`"
     )

@@ -21,9 +21,11 @@ from commonwatt_client.validation import ValidationCode
 from commonwatt_network import processes
 from commonwatt_network.backends.native import FabricNotFoundError, find_fabric
 from commonwatt_network.deploy import peer_admin
+from commonwatt_network.doctor import examine
 from commonwatt_network.down import down
 from commonwatt_network.nodes import Nodes, Peer
-from commonwatt_network.readiness import find_leader
+from commonwatt_network.readiness import NotReadyError, find_leader, wait_leaders
+from commonwatt_network.status import network_status
 from commonwatt_network.topology import OrdererOrganization, Orderers, Topology, default_topology
 from commonwatt_network.up import up
 
@@ -156,6 +158,31 @@ async def every_peer_has(nodes: Nodes, transactions: list[str]) -> None:
         ends = {await check(peer) for peer in nodes.peers}
     assert len(ends) == 1
     assert all(commit_hash for _, _, commit_hash in ends)
+
+
+async def test_processes_that_stand_still_are_told(nodes: Nodes) -> None:
+    native = len(nodes.orderers) > 1
+    directory, alive = nodes.layout.directory, processes.running(nodes.layout)
+    still = [alive[name][0] for name in (("orderer1", "orderer2") if native else ("embedded",))]
+    counted = "1 of 3 orderers" if native else "0 of 1 orderers"
+    for process in still:
+        process.suspend()
+    try:
+        status = await network_status(directory)
+        assert status.state == "partial"
+        assert {node.pid for node in status.processes if node.state == "suspended"} == {p.pid for p in still}
+        assert status.no_quorum == counted
+        found = {finding.what: finding for finding in await asyncio.to_thread(examine, directory)}
+        assert not found["orderers"].good
+        assert f"no quorum: {counted}" in found["orderers"].says
+        with pytest.raises(NotReadyError, match=f"suspended; let it go on with `kill -CONT {still[0].pid}`"):
+            await restore(nodes)
+    finally:
+        for process in still:
+            process.resume()
+    assert (await network_status(directory)).no_quorum is None
+    if native:
+        await wait_leaders(nodes, nodes.topology.channels)
 
 
 @pytest.mark.parametrize("victim", ["leader", "peer0.grid", "market.newtown"])

@@ -27,6 +27,8 @@ _MEANINGS: tuple[tuple[str, type[AdminError], str], ...] = (
     ("no peer combination can satisfy", NotReadyError, _WAIT),
     ("failed to find any endorsing peers", NotReadyError, _WAIT),
     ("no orderers could successfully", NotReadyError, _WAIT),
+    # What gRPC in the gateway's peer says while that peer takes up another configuration or list of nodes.
+    ("client connection is closing", NotReadyError, _WAIT),
     (
         "from orderer: .*channel does not exist",
         NotReadyError,

@@ -63,11 +63,11 @@ def back_up(host: OwnHost, path: Path, passphrase: str) -> Backup:
     return Backup(path, path.stat().st_size)
 
 
-def restore(path: Path, directory: Path, passphrase: str, *, only_orderer: bool = False) -> OwnHost:
+def restore(path: Path, directory: Path, passphrase: str, *, keep_logs: bool = False) -> OwnHost:
     """Bring the organisation in `path` back into `directory`, which must not hold any network.
 
     Its orderers come back without their logs, which may be behind what they acknowledged, and wait to be readmitted.
-    With `only_orderer`, where no other organisation orders, they keep them.
+    With `keep_logs` they go on with these: where nobody could readmit them, for no majority is left without them.
     Everything is unpacked and checked beside it first: a wrong passphrase or a damaged file leaves nothing behind.
     Raises UsageError.
     """
@@ -79,8 +79,8 @@ def restore(path: Path, directory: Path, passphrase: str, *, only_orderer: bool 
         _unpack(path, unpacked, passphrase)
         restored = open_host(unpacked)
         _refuse_running_elsewhere(restored)
-        if only_orderer:
-            _refuse_other_orderers(restored)
+        if keep_logs:
+            _refuse_majority_of_others(restored)
         else:
             lose_logs(restored)
         layout.directory.mkdir(exist_ok=True)
@@ -117,16 +117,16 @@ def _refuse_running_elsewhere(host: OwnHost) -> None:
         )
 
 
-def _refuse_other_orderers(host: OwnHost) -> None:
-    """An old log beside others would forget what it acknowledged to them, and so let them order it anew."""
+def _refuse_majority_of_others(host: OwnHost) -> None:
+    """Old logs may go on where nobody else orders, or one orderer beside one: that has all that was committed."""
     own = {orderer.address for orderer in host.orderers}
     for block in sorted(host.layout.blocks.glob("*.block")):
         config = review_block(block.read_bytes()).config
         others = sorted({each.address for each in config.consenters} - own)
-        if others:
+        if others and len(config.consenters) > 2:
             raise UsageError(
-                f"{others[0]} orders channel {config.channel} too: leave --only-orderer out, and have "
-                f"{host.name} readmitted; nothing was restored"
+                f"{' and '.join(others)} order channel {config.channel} too, and may have committed what this backup "
+                f"lacks: leave --keep-logs out, and have {host.name} readmitted; nothing was restored"
             )
 
 

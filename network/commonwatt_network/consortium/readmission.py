@@ -92,8 +92,8 @@ def steps_of(config: ChannelConfig, bundle: Bundle) -> list[Step]:
             config = after
     except AdminError as error:
         raise UpdateError(
-            f"channel {config.channel} does not readmit {bundle.name}: {error}; where no other organisation orders, "
-            "restore with --only-orderer instead"
+            f"channel {config.channel} does not readmit {bundle.name}: {error}; where no others order, "
+            "restore with --keep-logs instead"
         ) from error
     return steps
 

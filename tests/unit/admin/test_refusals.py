@@ -19,6 +19,11 @@ from commonwatt_client.admin.refusals import refusal
             "update is invalid: 0 out of 3 nodes are alive, configuration will result in quorum loss",
             NotReadyError,
         ),
+        (
+            "failed to endorse transaction: rpc error: code = Canceled desc = grpc: the client connection is closing",
+            NotReadyError,
+        ),
+        ("no peer combination can satisfy the endorsement policy", NotReadyError),
         ("words that nobody foresaw", RefusedError),
     ],
     ids=[
@@ -26,6 +31,8 @@ from commonwatt_client.admin.refusals import refusal
         "an orderer's channel",
         "peers not level",
         "orderers not acquainted",
+        "a connection given up",
+        "peers not acquainted",
         "unknown words",
     ],
 )

@@ -35,6 +35,13 @@ OUT_OF_SIGHT = CallFailed(
     grpc.StatusCode.FAILED_PRECONDITION,
     "no combination of peers can be derived which satisfy the endorsement policy",
 )
+NO_COMBINATION = CallFailed(
+    grpc.StatusCode.FAILED_PRECONDITION, "no peer combination can satisfy the endorsement policy"
+)
+CLOSING = CallFailed(
+    grpc.StatusCode.ABORTED,
+    "failed to endorse transaction: rpc error: code = Canceled desc = grpc: the client connection is closing",
+)
 DIFFERENT = CallFailed(grpc.StatusCode.ABORTED, "ProposalResponsePayloads do not match")
 POLICY = RetryPolicy(max_tries=4)
 
@@ -116,7 +123,7 @@ def test_a_refusal_is_not_retried(party: Party) -> None:
     assert caught.value.reason == "CHAINCODE_REFUSED"
 
 
-@pytest.mark.parametrize("failure", [BUSY, DIFFERENT, OUT_OF_SIGHT])
+@pytest.mark.parametrize("failure", [BUSY, DIFFERENT, OUT_OF_SIGHT, NO_COMBINATION, CLOSING])
 def test_endorsing_is_asked_again(party: Party, failure: CallFailed) -> None:
     ran = run(party, POLICY, failure, failure, ENDORSED, OK, VALID)
     assert ran.result.tries == 3

@@ -9,10 +9,13 @@ from pathlib import Path
 import pytest
 from commonwatt_network.consortium import sealed
 from commonwatt_network.consortium.backup import back_up, restore
+from commonwatt_network.consortium.bundle import own_bundle, parse_bundle
+from commonwatt_network.consortium.genesis import consortium_block
 from commonwatt_network.consortium.host import OwnHost, init_host
 from commonwatt_network.consortium.organization import OrganizationDescription
 from commonwatt_network.consortium.sealed import SealedReader, SealError, SealingWriter
 from commonwatt_network.errors import UsageError
+from commonwatt_network.layout import write_atomically
 from commonwatt_network.ports import choose_first_port
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -102,6 +105,51 @@ def test_a_backup_comes_back_with_its_keys_for_their_owner_alone(host: OwnHost, 
             assert (new / file).read_bytes() == (old / file).read_bytes()
             assert (new / file).stat().st_mode & 0o777 == (old / file).stat().st_mode & 0o777
     assert sorted(path.name for path in (tmp_path / "new").iterdir()) == [".commonwatt"]
+
+
+def test_an_orderer_comes_back_as_another_voter_without_its_log(tmp_path: Path) -> None:
+    host = ordering_host(tmp_path, "newtown", "glebe", "grid")
+    path = back_up(host, tmp_path / "newtown.backup", PASSPHRASE).path
+    with pytest.raises(UsageError, match="may have committed what this backup lacks"):
+        restore(path, tmp_path / "new" / ".commonwatt", PASSPHRASE, keep_logs=True)
+    back = restore(path, tmp_path / "new" / ".commonwatt", PASSPHRASE)
+    assert back.waiting_orderers == back.orderers
+    assert back.working.fabric_nodes == back.peers
+    assert not back.orderers[0].ledger.exists()
+    assert (back.layout.ledgers / "peer0.newtown" / "log").exists()
+    before, after = own_bundle(host), own_bundle(back)
+    assert before.orderers[0].tls_certificate != after.orderers[0].tls_certificate
+    assert (before.tls_authority, before.peers) == (after.tls_authority, after.peers)
+    assert parse_bundle(after.to_json().encode(), "file") == after
+
+
+def test_an_orderer_that_nobody_could_readmit_may_keep_its_log(tmp_path: Path) -> None:
+    host = ordering_host(tmp_path, "newtown", "glebe")
+    path = back_up(host, tmp_path / "newtown.backup", PASSPHRASE).path
+    back = restore(path, tmp_path / "new" / ".commonwatt", PASSPHRASE, keep_logs=True)
+    assert back.waiting_orderers == ()
+    assert (back.orderers[0].ledger / "log").exists()
+    assert own_bundle(back) == own_bundle(host)
+
+
+def ordering_host(folder: Path, *names: str) -> OwnHost:
+    """The first organisation, on a channel that all of them order."""
+    hosts = []
+    for name in names:
+        first = choose_first_port(20, folder)
+        description = {
+            "name": name,
+            "orderers": [{"host": f"{name}.invalid", "port": first}],
+            "peers": [{"host": f"{name}.invalid", "port": first + 1}],
+        }
+        settings = OrganizationDescription.model_validate(description)
+        hosts.append(init_host(settings, folder / name / ".commonwatt"))
+    host = hosts[0]
+    block = consortium_block("newtown", [own_bundle(each) for each in hosts], "majority")
+    write_atomically(host.layout.genesis_block("newtown"), block)
+    for node in host.fabric_nodes:
+        write_atomically(node.ledger / "log", "a log")
+    return host
 
 
 def test_no_key_can_be_read_from_a_backup(host: OwnHost, tmp_path: Path) -> None:
