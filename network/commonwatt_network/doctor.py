@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 
 from commonwatt_network.backends.native import FabricNotFoundError, find_fabric
-from commonwatt_network.consortium.host import DESCRIPTION, open_host
+from commonwatt_network.consortium.host import open_host
 from commonwatt_network.consortium.standing import host_standing
 from commonwatt_network.errors import UsageError
 from commonwatt_network.layout import Layout
@@ -101,13 +101,12 @@ def _ports(directory: Path) -> Finding:
 
 
 def _folder(directory: Path) -> Finding:
+    if Layout(directory).organization_file.exists():
+        return Finding("network folder", True, f"a consortium's organisation in {directory}", needed=True)
     try:
         state = read_state(Layout(directory))
     except UsageError as error:
         return Finding("network folder", False, str(error), needed=True)
-    organization = Layout(directory).directory / DESCRIPTION
-    if state is None and organization.exists():
-        return Finding("network folder", True, f"an organisation of a consortium in {directory}", needed=True)
     says = (
         "no network yet" if state is None else f"{state.backend} network {state.topology.name} in {directory}"
     )
@@ -117,24 +116,22 @@ def _folder(directory: Path) -> Finding:
 def _ordering(directory: Path) -> Iterator[Finding]:
     """Whether enough orderers run, of a network or organisation in the folder that is not wholly stopped."""
     try:
-        if read_state(Layout(directory)):
+        if Layout(directory).organization_file.exists():
+            standing = asyncio.run(host_standing(open_host(directory)))
+            for channel, entry in standing["channels"].items():
+                counted, how = entry["no_quorum"], "answer; see `commonwatt org status`"
+                yield _quorum(f"channel {channel}", counted and f"{counted} {how}")
+        elif read_state(Layout(directory)):
             status = asyncio.run(network_status(directory))
+            counted, how = status.no_quorum, "; start them with `commonwatt network up`"
             if status.state != "stopped":
-                no_quorum = status.no_quorum
-                says = (
-                    f"no quorum: {no_quorum}; start them with `commonwatt network up`"
-                    if no_quorum
-                    else "quorum"
-                )
-                yield Finding("orderers", no_quorum is None, says, needed=True)
+                yield _quorum("orderers", counted and f"{counted}{how}")
     except UsageError:
-        return  # the finding on the folder says what is wrong with it
-    if (Layout(directory).directory / DESCRIPTION).exists():
-        standing = asyncio.run(host_standing(open_host(directory)))
-        for channel, entry in standing["channels"].items():
-            no_quorum = entry["no_quorum"]
-            says = f"no quorum: {no_quorum} answer; see `commonwatt org status`" if no_quorum else "quorum"
-            yield Finding(f"channel {channel}", no_quorum is None, says, needed=True)
+        return  # the finding on the folder, or the organisation's own commands, say what is wrong with it
+
+
+def _quorum(what: str, missing: str | None) -> Finding:
+    return Finding(what, missing is None, f"no quorum: {missing}" if missing else "quorum", needed=True)
 
 
 def _native(directory: Path) -> Finding:

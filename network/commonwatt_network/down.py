@@ -32,6 +32,10 @@ def reset(directory: Path) -> tuple[str, ...]:
     layout = Layout(directory)
     if not layout.directory.is_dir():
         return ()
+    if layout.organization_file.exists():
+        raise UsageError(
+            f"{layout.directory} holds an organisation of a consortium, whose keys the others know; nothing was deleted"
+        )
     foreign = sorted(path.name for path in layout.directory.iterdir() if not _is_ours(path))
     if foreign:
         raise UsageError(

@@ -21,7 +21,7 @@ from commonwatt_network.certificates import (
     read_key_pair,
 )
 from commonwatt_network.errors import UsageError
-from commonwatt_network.layout import Layout, write_atomically
+from commonwatt_network.layout import ORGANIZATION, Layout, write_atomically
 from commonwatt_network.nodes import HOST, Nodes
 
 ADMIN = "admin"
@@ -126,8 +126,8 @@ def _ensure_authority(folder: Path, name: str, organization: str) -> KeyPair:
     if certificate.exists() or (folder.parent / "users").exists():
         lost = key if certificate.exists() else certificate
         raise IdentityError(
-            f"{lost} is missing, so {organization} can issue no certificate; put it back from a backup, "
-            "or delete this network with `make network-reset`"
+            f"{lost} is missing, so {organization} can issue no certificate; put it back from a backup"
+            f"{_or_reset(folder)}"
         )
     authority = create_authority(name, organization)
     _write_pair(certificate, key, authority)
@@ -209,7 +209,7 @@ def _reusable(certificate: Path, key: Path, authority: KeyPair) -> KeyPair | Non
         issuer = authority.certificate.subject.rfc4514_string()
         raise IdentityError(
             f"{certificate} was not issued by this network's authority {issuer}; "
-            "put the right file back, or delete this network with `make network-reset`"
+            f"put the right file back{_or_reset(certificate)}"
         )
     if days_left(pair.certificate) < 0:
         expired = pair.certificate.not_valid_after_utc.date()
@@ -225,9 +225,15 @@ def _read(certificate: Path, key: Path) -> KeyPair:
     except (OSError, ValueError) as error:
         reason = str(error).splitlines()[0] or type(error).__name__
         raise IdentityError(
-            f"{certificate} with {key.name} cannot be used ({reason}); put them back from a backup, "
-            "or delete this network with `make network-reset`"
+            f"{certificate} with {key.name} cannot be used ({reason}); put them back from a backup"
+            f"{_or_reset(certificate)}"
         ) from error
+
+
+def _or_reset(path: Path) -> str:
+    """What else can be done about key material: nothing, where other organisations know the identity."""
+    known = any((folder / ORGANIZATION).exists() for folder in path.parents)
+    return "" if known else ", or delete this network with `make network-reset`"
 
 
 def _write_pair(certificate: Path, key: Path, pair: KeyPair) -> None:

@@ -6,6 +6,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+ORGANIZATION = "organization.json"
+
 
 @dataclass(frozen=True)
 class Layout:
@@ -24,6 +26,11 @@ class Layout:
     def state_file(self) -> Path:
         """Topology, backend and ports of this network, as `network-up` first settled them."""
         return self.directory / "state.json"
+
+    @property
+    def organization_file(self) -> Path:
+        """The description of a consortium's organisation, where the folder is one's: others know its identity."""
+        return self.directory / ORGANIZATION
 
     @property
     def lock_file(self) -> Path:

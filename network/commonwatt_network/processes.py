@@ -16,6 +16,7 @@ from pathlib import Path
 
 import psutil
 
+from commonwatt_network.errors import UsageError
 from commonwatt_network.layout import Layout
 
 NETWORK_VARIABLE = "COMMONWATT_NETWORK"
@@ -113,6 +114,13 @@ def state_of(processes: Sequence[psutil.Process]) -> str:
     if not processes:
         return "stopped"
     return "suspended" if suspended(processes[0]) else "running"
+
+
+def refuse_suspended(alive: Mapping[str, Sequence[psutil.Process]]) -> None:
+    """Raise UsageError when one of the programs stands still: it would be waited for in vain."""
+    for name, group in alive.items():
+        if suspended(group[0]):
+            raise UsageError(f"{name} is suspended; let it go on with `kill -CONT {group[0].pid}`")
 
 
 def log_file(layout: Layout, name: str) -> Path:

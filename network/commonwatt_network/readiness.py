@@ -153,10 +153,6 @@ async def _until(
     while not await condition():
         if pid is not None and _ended(pid):
             raise NotReadyError(_failure(f"{name} ended while it started", layout, name))
-        if pid is not None and _suspended(pid):
-            raise NotReadyError(
-                f"{name} is suspended; let it go on with `kill -CONT {pid}`, then repeat the command"
-            )
         if asyncio.get_running_loop().time() > deadline:
             raise NotReadyError(_failure(f"waited {START_TIMEOUT_S:.0f} s for {what}", layout, name))
         await asyncio.sleep(POLL_S)
@@ -167,13 +163,6 @@ def _ended(pid: int) -> bool:
         return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
     except psutil.Error:
         return True
-
-
-def _suspended(pid: int) -> bool:
-    try:
-        return processes.suspended(psutil.Process(pid))
-    except psutil.Error:
-        return False
 
 
 def _failure(what: str, layout: Layout, name: str) -> str:

@@ -149,6 +149,11 @@ def _lock(descriptor: int, layout: Layout) -> None:
 
 def _refuse_stale(layout: Layout) -> None:
     """Ledgers or keys without a state belong to something this kit does not know: never build on them."""
+    if layout.organization_file.exists():
+        raise UsageError(
+            f"{layout.directory} holds an organisation of a consortium; its verbs are those of `commonwatt org`; for a "
+            "network of its own, use another folder (--directory)"
+        )
     leftovers = [path for path in (layout.ledgers, layout.organizations, layout.blocks) if path.exists()]
     if leftovers:
         raise UsageError(

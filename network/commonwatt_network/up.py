@@ -57,6 +57,7 @@ async def up(directory: Path, topology: Topology | None, backend: str | None, ph
             fabric_authorities.require()
         fabric = _find_fabric(state, nodes)
         alive = processes.running(layout)
+        processes.refuse_suspended(alive)
         _require_ports(nodes, state.backend, alive)
         write_state(layout, state)
         authorities: dict[str, int] = {}

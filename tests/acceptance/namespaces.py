@@ -73,9 +73,9 @@ class Internet:
             )
             shutil.rmtree(self._names_file(name).parent, ignore_errors=True)
 
-    def pids(self) -> list[int]:
-        """Of all programs on all hosts."""
-        return [pid for host in self.hosts for pid in self._pids(host)]
+    def pids(self, *hosts: str) -> list[int]:
+        """Of all programs on these hosts, or on all."""
+        return [pid for host in hosts or self.hosts for pid in self._pids(host)]
 
     def _pids(self, host: str) -> list[int]:
         listed = subprocess.run(

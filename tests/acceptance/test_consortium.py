@@ -340,6 +340,16 @@ def test_a_restored_orderer_helps_nobody_to_order_what_was_ordered_already(conso
     for host in ("newtown", "grid", "last-glebe"):
         consortium.wait_for(host, acknowledged)
     _vote_counts(consortium, "last-glebe", CLOCK + 2_700_000)
+    [orderer] = [
+        process
+        for process in map(psutil.Process, consortium.internet.pids("last-glebe"))
+        if process.environ().get("COMMONWATT_PROCESS") == "orderer0.glebe"
+    ]
+    orderer.kill()
+    wait_until(lambda: not orderer.is_running() or orderer.status() == psutil.STATUS_ZOMBIE)
+    status = consortium.run("last-glebe", "commonwatt org status")
+    assert "orderer0.glebe has ended; its log is" in status
+    consortium.run("last-glebe", "commonwatt org start")
 
 
 def test_a_community_joins_later_signed_for_on_each_host(consortium: Consortium) -> None:

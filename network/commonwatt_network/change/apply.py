@@ -59,7 +59,9 @@ async def apply(directory: Path, wanted: Topology | None, phase: Phase) -> Appli
             return Applied(())
         if goal.ca == "fabric-ca":
             fabric_authorities.require()
-        running = bool(processes.running(layout))
+        alive = processes.running(layout)
+        processes.refuse_suspended(alive)
+        running = bool(alive)
         done: list[tuple[str, float]] = []
         if not running or state.change:
             nodes = state.nodes(layout)

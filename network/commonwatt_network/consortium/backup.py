@@ -15,11 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from commonwatt_network import processes
-from commonwatt_network.consortium.host import DESCRIPTION, OwnHost, lose_logs, open_host
+from commonwatt_network.consortium.host import OwnHost, lose_logs, open_host
 from commonwatt_network.consortium.review import review_block
 from commonwatt_network.consortium.sealed import SealedReader, SealError, SealingWriter, check_passphrase
 from commonwatt_network.errors import UsageError
-from commonwatt_network.layout import Layout
+from commonwatt_network.layout import ORGANIZATION, Layout
 from commonwatt_network.state import exclusive
 from commonwatt_network.unpacking import unpack
 
@@ -84,7 +84,7 @@ def restore(path: Path, directory: Path, passphrase: str, *, keep_logs: bool = F
         else:
             lose_logs(restored)
         layout.directory.mkdir(exist_ok=True)
-        for source in sorted(unpacked.iterdir(), key=lambda entry: entry.name == DESCRIPTION):
+        for source in sorted(unpacked.iterdir(), key=lambda entry: entry.name == ORGANIZATION):
             source.rename(layout.directory / source.name)
     finally:
         shutil.rmtree(unpacked, ignore_errors=True)
@@ -92,7 +92,7 @@ def restore(path: Path, directory: Path, passphrase: str, *, keep_logs: bool = F
 
 
 def _sources(layout: Layout) -> list[Path]:
-    parts = (layout.directory / DESCRIPTION, layout.organizations, layout.blocks, layout.ledgers)
+    parts = (layout.organization_file, layout.organizations, layout.blocks, layout.ledgers)
     return [part for part in parts if part.exists()]
 
 

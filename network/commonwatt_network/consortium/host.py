@@ -34,7 +34,6 @@ from commonwatt_network.processes import Program
 from commonwatt_network.starting import started_or_ended
 from commonwatt_network.state import exclusive
 
-DESCRIPTION = "organization.json"
 NETWORK = "commonwatt"
 WAITS = "waits-for-readmission"  # beside the identity of an orderer that lost its log
 SETTLED = ("name", "msp_id", "orderers", "peers")  # what other organisations were told: it stays as it is
@@ -138,18 +137,18 @@ def init_host(description: OrganizationDescription, directory: Path) -> OwnHost:
         raise UsageError(
             f"{layout.directory} holds a network made by `network up`; use another folder (--directory)"
         )
-    if (layout.directory / DESCRIPTION).exists():
+    if layout.organization_file.exists():
         _refuse_unsettling(open_host(directory).description, description, layout)
     with exclusive(layout):
         _ensure_material(host)
-        write_atomically(layout.directory / DESCRIPTION, description.model_dump_json(indent=2) + "\n")
+        write_atomically(layout.organization_file, description.model_dump_json(indent=2) + "\n")
         _write_client_file(host)
     return host
 
 
 def open_host(directory: Path) -> OwnHost:
     """The organisation whose folder this is. Raises UsageError when there is none."""
-    path = Layout(directory).directory / DESCRIPTION
+    path = Layout(directory).organization_file
     try:
         return settle_host(OrganizationDescription.model_validate_json(path.read_bytes()), directory)
     except FileNotFoundError:
@@ -170,6 +169,7 @@ async def start_host(host: OwnHost) -> tuple[str, ...]:
         fabric = native.find_fabric(host.layout.directory)
         native.check_version(fabric, "raft")
         alive = processes.running(host.layout)
+        processes.refuse_suspended(alive)
         missing = [program for program in _programs(host, fabric) if program.name not in alive]
         require_free(_ports(host, {program.name for program in missing}))
         _write_client_file(host)
@@ -198,6 +198,7 @@ def require_running(host: OwnHost) -> None:
     """Raise UsageError when one of the organisation's processes does not run; waiting orderers need not."""
     working = host.working
     alive = processes.running(host.layout)
+    processes.refuse_suspended(alive)
     names = [node.name for node in (*working.fabric_nodes, *working.chaincode_servers)]
     stopped = [name for name in names if name not in alive]
     if stopped:

@@ -119,3 +119,25 @@ def test_an_organisation_is_made_before_anything_else(shell: Typist) -> None:
     wrong.write_text("name: newtown\npeers: [{host: p.example, port: 7052}]\n")
     assert "share port 7052" in shell.refused("org", "init", str(wrong))
     assert list(shell.folder.iterdir()) == [wrong]
+
+
+def test_nobody_is_told_to_delete_an_identity_that_others_know(
+    shell: Typist, organizations: Callable[[str], Path]
+) -> None:
+    folder = organizations("newtown").with_suffix("")
+    key = folder / "organizations" / "newtown" / "ca" / "ca.key"
+    content = key.read_bytes()
+    for arguments in (("network", "up"), ("network", "status"), ("network", "reset")):
+        said = shell.refused(*arguments, "--directory", str(folder))
+        assert "holds an organisation of a consortium" in said
+        assert "network-reset" not in said
+    assert key.read_bytes() == content
+    description = str(shell.folder / "newtown.yaml")
+    for damage in (b"junk", None):
+        if damage is None:
+            key.unlink()
+        else:
+            key.write_bytes(damage)
+        said = shell.refused("org", "init", description, "--directory", str(folder))
+        assert "back from a backup" in said
+        assert "reset" not in said
