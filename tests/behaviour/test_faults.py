@@ -6,7 +6,10 @@ Native runs three orderers, so that the others go on without the one that led.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
+import shutil
+import subprocess
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -20,12 +23,12 @@ from commonwatt_client.admin import AdminError
 from commonwatt_client.validation import ValidationCode
 from commonwatt_network import processes
 from commonwatt_network.backends.native import FabricNotFoundError, find_fabric
-from commonwatt_network.deploy import peer_admin
+from commonwatt_network.deploy import orderer_admin, peer_admin
 from commonwatt_network.doctor import examine
 from commonwatt_network.down import down
 from commonwatt_network.errors import UsageError
 from commonwatt_network.nodes import Nodes, Peer
-from commonwatt_network.readiness import find_leader, wait_leaders
+from commonwatt_network.readiness import NotReadyError, find_leader, wait_leaders
 from commonwatt_network.status import network_status
 from commonwatt_network.topology import OrdererOrganization, Orderers, Topology, default_topology
 from commonwatt_network.up import up
@@ -206,3 +209,102 @@ async def test_nothing_reported_committed_is_lost(nodes: Nodes, victim: str) -> 
         f"\n{name} killed: trading again after {recovered - killed:.1f} s; {running.failures} calls failed meanwhile"
     )
     await every_peer_has(nodes, list(running.committed))
+
+
+@pytest.mark.long
+async def test_an_orderer_that_stood_still_catches_up(nodes: Nodes) -> None:
+    """Each of three in its turn, the leader among them, for longer than an election takes."""
+    if len(nodes.orderers) == 1:
+        pytest.skip("the embedded network orders in its one process")
+    for orderer in nodes.orderers:
+        [process] = processes.running(nodes.layout)[orderer.name]
+        async with load(nodes) as running:
+            await running.more_committed(20)
+            process.suspend()
+            try:
+                stood_still = time.monotonic()
+                while time.monotonic() < stood_still + 12:
+                    await running.more_committed(20)
+            finally:
+                process.resume()
+            await running.more_committed(20)
+        await every_peer_has(nodes, list(running.committed))
+        await every_orderer_is_level(nodes)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("role", ["follower", "leader"])
+async def test_an_orderer_without_disk_space_ends_and_comes_back(
+    nodes: Nodes, tmp_path: Path, role: str
+) -> None:
+    if len(nodes.orderers) == 1:
+        pytest.skip("the embedded network orders in its one process")
+    leader = await find_leader(nodes, CHANNEL)
+    name = next(each.name for each in nodes.orderers if (each.name == leader) == (role == "leader"))
+    ledger = nodes.layout.ledgers / name
+    with small_disk(tmp_path / "small") as disk:
+        kill(nodes, name)
+        shutil.copytree(ledger, disk, dirs_exist_ok=True)
+        ledger.rename(tmp_path / "before")
+        ledger.symlink_to(disk)
+        try:
+            await restore(nodes)
+            while role == "leader" and (other := await find_leader(nodes, CHANNEL)) != name:
+                if other:
+                    kill(nodes, other)
+                await restore(nodes)  # which waits for a leader
+            await fill_disk(nodes, name, disk)
+        finally:
+            down(nodes.layout.directory)
+            ledger.unlink()
+            shutil.copytree(disk, ledger)
+    await restore(nodes)
+
+
+async def fill_disk(nodes: Nodes, name: str, disk: Path) -> None:
+    """The others go on without the orderer, which says why it ended, and with it once there is space."""
+    async with load(nodes) as running:
+        await running.more_committed(20)
+        with (disk / "balloon").open("wb", buffering=0) as balloon:
+            for size in (1 << 16, 512):
+                with contextlib.suppress(OSError):
+                    while True:
+                        balloon.write(bytes(size))
+        async with asyncio.timeout(DEADLINE_S):
+            while name in processes.running(nodes.layout):  # noqa: ASYNC110
+                await asyncio.sleep(0.1)
+        await running.more_committed(40)
+        status = await network_status(nodes.layout.directory)
+        assert (status.state, status.no_quorum) == ("partial", None)
+        assert "no space left on device" in processes.last_words(nodes.layout, name)
+        with pytest.raises(NotReadyError, match="(?s)ended while it started.*no space left on device"):
+            await restore(nodes)
+        (disk / "balloon").unlink()
+        assert await restore(nodes) == (name,)
+        await running.more_committed(20)
+    await every_peer_has(nodes, list(running.committed))
+    await every_orderer_is_level(nodes)
+
+
+@contextmanager
+def small_disk(folder: Path) -> Iterator[Path]:
+    """A file system of 200 MB; the orderer's write-ahead log alone takes 64 MB."""
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=200m", "tmpfs", str(folder)]
+    if subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("a small file system: this user or machine lets nobody mount one")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+async def every_orderer_is_level(nodes: Nodes) -> None:
+    async with asyncio.timeout(DEADLINE_S):
+        heights: set[int] = set()
+        while len(heights) != 1:
+            heights = set()
+            for orderer in nodes.orderers:
+                async with orderer_admin(nodes, orderer) as admin:
+                    heights.add((await admin.get_channel(CHANNEL)).height)
+            await asyncio.sleep(0.1)
