@@ -8,7 +8,7 @@ within one update as a renewal that keeps the Raft id; hence two updates.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -103,6 +103,11 @@ async def _readmit_to(
 ) -> None:
     channel = config.channel
     steps = steps_of(config, bundle)
+    if not steps:
+        say(
+            f"channel {channel}: nothing to sign, the bundle has the certificates that the channel knows; after a "
+            f"restore, {bundle.name} exports its bundle anew"
+        )
     for step in steps:
         refuse_mistakes(step.review)
         for words in step.review.words:
@@ -114,8 +119,8 @@ async def _readmit_to(
     except TooFewSignaturesError as error:
         say(f"channel {channel}: {error}")
         return
-    for step, signed in zip(steps, signatures, strict=True):
-        await bring_into_force(host, admin, step.review, step.update, signed, _reached(step))
+    for number, (step, signed) in enumerate(zip(steps, signatures, strict=True)):
+        await bring_into_force(host, admin, step.review, step.update, signed, _reached(steps[number:]))
     block = await admin.fetch_config_block(channel)
     output = exchange / f"{bundle.name}.{channel}.block"
     write_atomically(output, block.serialized)
@@ -184,5 +189,6 @@ def _signatures(exchange: Path, bundle: Bundle, step: Step) -> list[bytes]:
     return signatures
 
 
-def _reached(step: Step) -> Callable[[ChannelConfig], bool]:
-    return lambda config: config.consenters == step.consenters
+def _reached(steps: Sequence[Step]) -> Callable[[ChannelConfig], bool]:
+    """Whether the first of these is in force, or a later one: another member may submit them at this moment."""
+    return lambda config: config.consenters in [step.consenters for step in steps]
