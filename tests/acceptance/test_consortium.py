@@ -305,6 +305,7 @@ def test_a_lost_host_comes_back_on_a_new_one_from_its_backup(consortium: Consort
 
 
 @pytest.mark.long
+@pytest.mark.timeout(600)  # alone it also has to follow the page up to the first trade
 def test_a_restored_orderer_helps_nobody_to_order_what_was_ordered_already(consortium: Consortium) -> None:
     """Four transactions that newtown and glebe acknowledged; then grid, which lacks them, meets glebe's old log."""
     glebe = next(host for host in consortium.internet.hosts if host.endswith("glebe"))
