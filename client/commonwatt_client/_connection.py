@@ -14,6 +14,10 @@ STATUS_DETAILS_KEY = "grpc-status-details-bin"
 CHANNEL_OPTIONS: tuple[tuple[str, int], ...] = (
     ("grpc.max_receive_message_length", 100 << 20),  # Fabric's own limit
     ("grpc.max_send_message_length", 100 << 20),
+    # A refusal's details travel in the trailing metadata, which gRPC takes at most 8 KiB of unless told otherwise; 16
+    # MiB is the most that it can be told. Below the first limit nothing is refused, between the two it is by chance.
+    ("grpc.max_metadata_size", 16 << 20),
+    ("grpc.absolute_max_metadata_size", 16 << 20),
     ("grpc.initial_reconnect_backoff_ms", 100),
     # Despite its name this is how long one attempt to connect may take. Over a slow line, or to a busy machine, the
     # handshakes of TCP, TLS and HTTP/2 take seconds; an attempt that is given up sooner never succeeds.

@@ -8,7 +8,7 @@ from google.protobuf import any_pb2, descriptor_pb2, descriptor_pool, message_fa
 from google.protobuf.message import DecodeError
 
 from commonwatt_client._effects import CallFailed
-from commonwatt_client.errors import CommitError, ErrorDetail, GatewayError
+from commonwatt_client.errors import CommitError, ErrorDetail, GatewayError, chaincode_response_in
 from commonwatt_client.explain import EXPLANATIONS, explain_validation
 from commonwatt_client.validation import ValidationCode
 
@@ -63,6 +63,7 @@ def parse_details(serialised: bytes) -> tuple[ErrorDetail, ...]:
 
 
 _BY_TEXT = (
+    ("determinism guard: ", "NOT_DETERMINISTIC"),
     ("too many requests", "TOO_MANY_REQUESTS"),
     ("failed to get config for channel", "NOT_FOUND"),
     ("ProposalResponsePayloads do not match", "ENDORSEMENTS_DIFFER"),
@@ -73,7 +74,6 @@ _BY_TEXT = (
     ("signature set did not satisfy policy", "ACCESS_DENIED"),
     ("chaincode stream terminated", "CHAINCODE_UNAVAILABLE"),
     ("error in simulation: failed to execute transaction", "CHAINCODE_UNAVAILABLE"),
-    ("chaincode response", "CHAINCODE_REFUSED"),
     ("no combination of peers", "NO_ENDORSERS"),
     ("no peer combination", "NO_ENDORSERS"),
     ("failed to find any endorsing peers", "NO_ENDORSERS"),
@@ -86,7 +86,7 @@ _BY_TEXT = (
     ("client connection is closing", "ENDORSER_UNREACHABLE"),
 )
 _BY_STATUS = {
-    grpc.StatusCode.RESOURCE_EXHAUSTED: "TOO_MANY_REQUESTS",
+    grpc.StatusCode.RESOURCE_EXHAUSTED: "MESSAGE_TOO_LARGE",
     grpc.StatusCode.UNAVAILABLE: "PEER_UNREACHABLE",
     grpc.StatusCode.DEADLINE_EXCEEDED: "DEADLINE_EXCEEDED",
     grpc.StatusCode.PERMISSION_DENIED: "ACCESS_DENIED",
@@ -97,10 +97,16 @@ _BY_STATUS = {
 
 
 def reason_of(status: grpc.StatusCode, texts: tuple[str, ...]) -> str:
-    """The name in `explain.EXPLANATIONS` that fits a status and what the nodes said."""
+    """The name in `explain.EXPLANATIONS` that fits a status and what the nodes said.
+
+    What a chaincode answered says nothing of the nodes, whatever words it uses.
+    """
+    of_nodes = [text for text in texts if chaincode_response_in(text) is None]
     for part, name in _BY_TEXT:
-        if any(part in text for text in texts):
+        if any(part in text for text in of_nodes):
             return name
+    if len(of_nodes) < len(texts):
+        return "CHAINCODE_REFUSED"
     return _BY_STATUS.get(status, "OTHER")
 
 

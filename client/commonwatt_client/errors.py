@@ -132,7 +132,16 @@ class ChaincodeResponse:
     message: str
 
 
-_CHAINCODE_RESPONSE = re.compile(r"chaincode response (\d{3}), (.*)", re.DOTALL)
+# How a gateway's texts begin where they carry a chaincode's own answer (Fabric: internal/pkg/gateway/apiutils.go).
+_CHAINCODE_RESPONSE = re.compile(
+    r"(?:evaluate call to endorser returned error: )?chaincode response (-?\d+), (.*)", re.DOTALL
+)
+
+
+def chaincode_response_in(text: str) -> ChaincodeResponse | None:
+    """The chaincode's answer that a node's text carries, None where the text is the node's own."""
+    found = _CHAINCODE_RESPONSE.match(text)
+    return ChaincodeResponse(int(found[1]), found[2]) if found else None
 
 
 class GatewayError(ClientError):
@@ -181,8 +190,8 @@ class GatewayError(ClientError):
     def chaincode_response(self) -> ChaincodeResponse | None:
         """The chaincode's own refusal, where that is the cause of the failure."""
         for text in (*(detail.message for detail in self.details), self.message):
-            if found := _CHAINCODE_RESPONSE.search(text):
-                return ChaincodeResponse(int(found[1]), found[2])
+            if response := chaincode_response_in(text):
+                return response
         return None
 
     def __str__(self) -> str:

@@ -178,6 +178,15 @@ _BEFORE_A_BLOCK: dict[str, tuple[str, str]] = {
         "If it passes, one peer was a block behind: `retry=True` asks again. If it stays, the chaincode isn't "
         "deterministic: look for clocks, random numbers, floats and unordered maps in it.",
     ),
+    "NOT_DETERMINISTIC": (
+        "The determinism guard ran the chaincode twice on one peer, and the two runs differ.",
+        "Read in its message in what they differ; look for clocks, random numbers, floats and unordered maps there.",
+    ),
+    "MESSAGE_TOO_LARGE": (
+        "A message, or what its headers carry, is larger than the side that received it takes (100 MB, 16 MB of "
+        "headers).",
+        "Send or ask for less in one transaction: split its arguments, or read large results in pages.",
+    ),
     "CHAINCODE_REFUSED": (
         "The chaincode answered with an error of its own.",
         "Read its message: the call's arguments, or the caller's rights, don't fit the state of the ledger.",

@@ -117,6 +117,50 @@ async def test_a_refusal_names_endorser_and_message(contract: Any, key: str) -> 
         await contract.evaluate_transaction("refuse", key)
 
 
+@pytest.mark.parametrize(
+    ("text", "times"), [("m", 6_000), ("m", 20_000), ("grün\n", 90_000), ("too many requests ", 1)]
+)
+async def test_a_refusal_of_any_length_arrives_whole_and_is_final(
+    contract: Any, text: str, times: int
+) -> None:
+    """gRPC's own limits for headers, in which a refusal travels, are a few kilobytes."""
+    for send in (contract.evaluate, contract.submit):
+        with pytest.raises(GatewayError) as caught:
+            await send("refuse_at_length", arguments=[text, str(times)], retry=True)
+        error = caught.value
+        assert (error.reason, error.tries) == ("CHAINCODE_REFUSED", 1)
+        assert error.chaincode_response is not None
+        assert error.chaincode_response.status == 400
+        assert error.chaincode_response.message == "at_length: " + text * times
+
+
+async def test_a_refusal_beyond_what_headers_carry_is_cut(contract: Any) -> None:
+    for send in (contract.evaluate, contract.submit):
+        with pytest.raises(GatewayError) as caught:
+            await send("refuse_at_length", arguments=["m", "20000000"], retry=True)
+        assert caught.value.reason == "CHAINCODE_REFUSED"
+        assert caught.value.chaincode_response is not None
+        assert caught.value.chaincode_response.message.endswith("of 20000011 characters)")
+
+
+@pytest.mark.parametrize("letters", [30_000, 3_000_000])
+async def test_the_determinism_guards_difference_arrives_however_long(
+    deployed: Any, contract: Any, key: str, letters: int
+) -> None:
+    if deployed.backend != "embedded":
+        pytest.skip("Fabric's own peers run a proposal once")
+    with pytest.raises(EndorseError) as caught:
+        await contract.submit(
+            "draw", arguments=[key, str(letters)], endorsing_organizations=["NewtownMSP"], retry=True
+        )
+    error = caught.value
+    assert (error.reason, error.tries) == ("NOT_DETERMINISTIC", 1)
+    (detail,) = error.details
+    assert "determinism guard: two runs of this proposal differ" in detail.message
+    assert f"of {letters + 3}" in detail.message
+    assert f"write of '{key}'" in detail.message
+
+
 async def test_unknown_chaincode_and_channel(gateway: Gateway) -> None:
     with pytest.raises(EndorseError) as caught:
         await gateway.get_network("trials").get_contract("nowhere").submit_transaction("put", "a", "b")

@@ -23,6 +23,9 @@ log = logging.getLogger(__name__)
 _Message = chaincode_shim_pb2.ChaincodeMessage
 _ANSWERS = frozenset((_Message.RESPONSE, _Message.ERROR))
 _TRANSACTIONS = frozenset((_Message.TRANSACTION, _Message.INIT))
+LONGEST_REFUSAL = 500_000
+"""Characters of a refusal's message: a peer passes it on in HTTP/2 headers, of which clients take 16 MiB at most."""
+
 STOPPING = "the chaincode server is stopping; send the transaction again"
 
 
@@ -140,9 +143,10 @@ def completed(
     channel_id: str, transaction_id: str, response: Response, event: tuple[str, bytes] | None = None
 ) -> bytes:
     """The message that ends a transaction."""
-    answer = proposal_response_pb2.Response(
-        status=response.status, message=response.message, payload=response.payload
-    )
+    text = response.message
+    if response.status >= 400 and len(text) > LONGEST_REFUSAL:
+        text = f"{text[:LONGEST_REFUSAL]} ... (the first {LONGEST_REFUSAL} of {len(text)} characters)"
+    answer = proposal_response_pb2.Response(status=response.status, message=text, payload=response.payload)
     message = _Message(
         type=_Message.COMPLETED,
         txid=transaction_id,

@@ -42,6 +42,6 @@ def classify_error(error: ClientError) -> str:
         return FAILED
     if error.status is grpc.StatusCode.DEADLINE_EXCEEDED:
         return TIMED_OUT
-    if error.status is grpc.StatusCode.RESOURCE_EXHAUSTED or "too many requests" in error.message:
+    if error.reason == "TOO_MANY_REQUESTS":
         return LIMITED
     return REFUSED if error.chaincode_response is not None else FAILED

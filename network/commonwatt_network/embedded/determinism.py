@@ -15,6 +15,9 @@ from fabric_protos.ledger.rwset.kvrwset import kv_rwset_pb2 as kv
 
 from commonwatt_network.embedded.simulation import SimulationResult
 
+LONGEST_SHOWN = 10_000
+MOST_DIFFERENCES = 100
+
 
 class NotDeterministic(Exception):
     """Two runs of one proposal differ; the message says in what."""
@@ -30,17 +33,35 @@ def compare(first: tuple[Any, Any, SimulationResult], second: tuple[Any, Any, Si
         ("event", _event_text(first[1]), _event_text(second[1])),
     ):
         if one != other:
-            differences.append(f"{name}: {one!r} and {other!r}")
+            differences.append(_difference(name, repr(one), repr(other)))
     if first[2].public != second[2].public:
         ours, theirs = _lines(first[2].public), _lines(second[2].public)
         for key in sorted(ours.keys() | theirs.keys()):
             if ours.get(key) != theirs.get(key):
-                differences.append(f"{key}: {ours.get(key, 'nothing')} and {theirs.get(key, 'nothing')}")
+                differences.append(_difference(key, ours.get(key, "nothing"), theirs.get(key, "nothing")))
     if differences:
+        further = len(differences) - MOST_DIFFERENCES
+        if further > 0:
+            differences[MOST_DIFFERENCES:] = [f"and {further} further differences"]
         raise NotDeterministic(
             "determinism guard: two runs of this proposal differ, so endorsers would disagree: "
             + "; ".join(differences)
         )
+
+
+def _difference(name: str, one: str, other: str) -> str:
+    """What differs; of long texts the part in which they begin to, since the message must reach the client."""
+    if max(len(one), len(other)) > LONGEST_SHOWN:
+        pairs = enumerate(zip(one, other, strict=False))
+        first = next((index for index, (ours, theirs) in pairs if ours != theirs), min(len(one), len(other)))
+        start = max(0, first - LONGEST_SHOWN // 10)
+        one, other = _part(one, start), _part(other, start)
+    return f"{name}: {one} and {other}"
+
+
+def _part(text: str, start: int) -> str:
+    part = text[start : start + LONGEST_SHOWN]
+    return f"{part} (characters {start} to {start + len(part)} of {len(text)})"
 
 
 def _event_text(event: Any | None) -> str:

@@ -6,6 +6,7 @@ Run as a chaincode server by Fabric's environment variables: ``python probe.py``
 import asyncio
 import base64
 import hashlib
+import secrets
 import sys
 from dataclasses import dataclass
 from typing import TypedDict
@@ -216,6 +217,17 @@ class Probe(Contract):
         await stub.put_state(key, b"never")
         stub.set_event("never", b"")
         raise Refusal("not_today", "this transaction always refuses")
+
+    @transaction
+    async def refuse_at_length(self, stub: Stub, text: str, times: int) -> None:
+        raise Refusal("at_length", text * times)
+
+    @transaction
+    async def draw(self, stub: Stub, key: str, letters: int) -> str:
+        """What no two runs agree on, as long as asked for."""
+        drawn = secrets.token_hex(letters)[:letters]
+        await stub.put_state(key, drawn.encode())
+        return drawn
 
     @transaction
     async def fail(self, stub: Stub, secret: str) -> None:

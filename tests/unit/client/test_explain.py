@@ -7,6 +7,7 @@ from commonwatt_client._effects import CallFailed
 from commonwatt_client._failures import call_error, commit_error
 from commonwatt_client.errors import EndorseError, SubmitError
 from commonwatt_client.explain import EXPLANATIONS, explain, explain_validation
+from commonwatt_client.retry import can_endorse_again, fate_is_unknown
 from fabric_protos.gateway import gateway_pb2
 from fabric_protos.peer import transaction_pb2
 from google.protobuf import any_pb2
@@ -63,12 +64,52 @@ def test_commit_error_says_what_explain_says() -> None:
         (grpc.StatusCode.ABORTED, "ProposalResponsePayloads do not match", "ENDORSEMENTS_DIFFER"),
         (grpc.StatusCode.PERMISSION_DENIED, "", "ACCESS_DENIED"),
         (grpc.StatusCode.DATA_LOSS, "", "OTHER"),
+        # gRPC's own words for headers and messages beyond its limits: no peer was busy.
+        (
+            grpc.StatusCode.RESOURCE_EXHAUSTED,
+            "received metadata size exceeds hard limit",
+            "MESSAGE_TOO_LARGE",
+        ),
+        (
+            grpc.StatusCode.ABORTED,
+            "determinism guard: two runs differ: too many requests",
+            "NOT_DETERMINISTIC",
+        ),
     ],
 )
 def test_reasons(status: grpc.StatusCode, message: str, reason: str) -> None:
     error = call_error(SubmitError, CallFailed(status, message), "peer0", "ab12")
     assert error.reason == reason
     assert error.advice == EXPLANATIONS[reason].next_step
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "too many requests for today",
+        "no peers available",
+        "code = Unavailable",
+        "ProposalResponsePayloads do not match",
+        "no orderer",
+        "access denied",
+        "duplicate transaction found",
+    ],
+)
+def test_a_chaincodes_words_are_not_a_peers(words: str) -> None:
+    """Whatever a chaincode says, it has refused: nothing is sent again for words that a peer might use."""
+    text = f"evaluate call to endorser returned error: chaincode response 400, quota: {words}"
+    error = call_error(SubmitError, CallFailed(grpc.StatusCode.UNKNOWN, text), "peer0")
+    assert error.reason == "CHAINCODE_REFUSED"
+    assert not fate_is_unknown(error)
+    assert not can_endorse_again(error)
+    assert error.chaincode_response is not None
+    assert error.chaincode_response.message == f"quota: {words}"
+
+
+def test_a_peers_text_that_quotes_a_chaincode_is_the_peers() -> None:
+    text = "too many requests for gateway.Gateway, chaincode response 400, as it were"
+    error = call_error(SubmitError, CallFailed(grpc.StatusCode.UNKNOWN, text), "peer0")
+    assert (error.reason, error.chaincode_response) == ("TOO_MANY_REQUESTS", None)
 
 
 def test_details_name_each_endorser() -> None:

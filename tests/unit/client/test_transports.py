@@ -30,6 +30,7 @@ from commonwatt_client import (
 )
 from fabric_protos.gateway import gateway_pb2
 from fabric_protos.peer import chaincode_event_pb2, events_pb2, proposal_response_pb2
+from google.protobuf import any_pb2
 
 from .conftest import Keyed
 from .gateway_stand_in import StandIn, endorsed, free_address, stand_in
@@ -178,6 +179,44 @@ def test_a_busy_peer_is_asked_again(client: Client, peer: StandIn) -> None:
 
     peer.behaviours["Evaluate"] = busy_twice
     assert client.run(peer.peer, lambda contract: contract.evaluate("f", retry=True)) == b"hello"
+
+
+def refusing(letters: int) -> Any:
+    """A peer's answer that carries a chaincode's refusal of that length, as Fabric's gateway sends it."""
+    text = "chaincode response 400, verbose: " + "m" * letters
+    detail = gateway_pb2.ErrorDetail(address="127.0.0.1:7051", msp_id="NewtownMSP", message=text)
+    packed = any_pb2.Any()
+    packed.Pack(detail)
+    serialised = packed.SerializeToString()
+    length = len(serialised)
+    size = bytes([length & 0x7F | 0x80, length >> 7 & 0x7F | 0x80, length >> 14 & 0x7F | 0x80, length >> 21])
+    status = b"\x08\x0a\x1a" + size + serialised  # google.rpc.Status{code: 10, details: [packed]}
+
+    def behaviour(request: bytes, context: grpc.ServicerContext) -> Any:
+        context.set_trailing_metadata((("grpc-status-details-bin", status),))
+        context.abort(grpc.StatusCode.ABORTED, "failed to endorse transaction, see attached details")
+
+    return behaviour
+
+
+@pytest.mark.parametrize("letters", [6_000, 9_000, 20_000, 2_000_000])
+def test_a_long_refusal_arrives_whole(client: Client, peer: StandIn, letters: int) -> None:
+    peer.behaviours["Evaluate"] = peer.behaviours["Endorse"] = refusing(letters)
+    for send in ("evaluate", "submit"):
+        with pytest.raises(GatewayError) as caught:
+            client.run(peer.peer, lambda contract, send=send: getattr(contract, send)("f", retry=True))
+        assert (caught.value.reason, caught.value.tries) == ("CHAINCODE_REFUSED", 1)
+        assert caught.value.chaincode_response is not None
+        assert caught.value.chaincode_response.message == "verbose: " + "m" * letters
+    assert peer.calls == ["Evaluate", "Endorse"]
+
+
+def test_what_is_too_large_is_not_sent_again(client: Client, peer: StandIn) -> None:
+    peer.behaviours["Endorse"] = refusing(13_000_000)
+    with pytest.raises(EndorseError) as caught:
+        client.run(peer.peer, lambda contract: contract.submit("f", retry=True))
+    assert caught.value.reason != "TOO_MANY_REQUESTS"
+    assert peer.calls == ["Endorse"]
 
 
 def test_failing_signers(client: Client, peer: StandIn) -> None:

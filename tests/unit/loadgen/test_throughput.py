@@ -69,8 +69,14 @@ def test_wrong_shapes_are_named(shape):
         ),
         (CommitError("x", code=ValidationCode.BAD_PAYLOAD, block_number=1, transaction_id="t"), "failed"),
         (
-            EndorseError("too many requests, exceeding concurrency limit", status=grpc.StatusCode.UNKNOWN),
+            EndorseError("too many requests for gateway.Gateway", reason="TOO_MANY_REQUESTS"),
             "limited",
+        ),
+        (
+            EndorseError(
+                "x", details=[ErrorDetail("a", "M", "chaincode response 400, quota: too many requests")]
+            ),
+            "refused",
         ),
         (EndorseError("x", status=grpc.StatusCode.DEADLINE_EXCEEDED), "timed out"),
         (

@@ -10,6 +10,7 @@ from fabric_protos.gateway import gateway_pb2
 from google.protobuf import any_pb2, descriptor_pb2, descriptor_pool, message_factory
 
 DETAIL_TYPE_URL = "type.googleapis.com/gateway.ErrorDetail"
+LONGEST_DETAILS = 2 << 20  # characters of all messages together: clients take 16 MiB of headers, in Base64
 
 
 def _status_class() -> Any:
@@ -57,7 +58,17 @@ def trailing_metadata(error: GatewayError) -> tuple[tuple[str, bytes], ...]:
     """The `grpc-status-details-bin` trailer; none where there are no details."""
     if not error.details:
         return ()
-    status = _Status(code=error.code.value[0], message=str(error))
+    longest = LONGEST_DETAILS // (1 + len(error.details))
+    status = _Status(code=error.code.value[0], message=_shortened(str(error), longest))
     for detail in error.details:
-        status.details.add(type_url=DETAIL_TYPE_URL, value=detail.SerializeToString())
+        short = gateway_pb2.ErrorDetail()
+        short.CopyFrom(detail)
+        short.message = _shortened(detail.message, longest)
+        status.details.add(type_url=DETAIL_TYPE_URL, value=short.SerializeToString())
     return (("grpc-status-details-bin", status.SerializeToString()),)
+
+
+def _shortened(text: str, longest: int) -> str:
+    if len(text) <= longest:
+        return text
+    return f"{text[:longest]} ... (the first {longest} of {len(text)} characters)"
