@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from commonwatt_client.errors import ConfigurationError
+from commonwatt_client.identity import normal_pem
 from commonwatt_client.signers import private_key_signer
 
 
@@ -19,7 +20,7 @@ def private_key(pem: bytes | None) -> ec.EllipticCurvePrivateKey:
     if pem is None:
         return ec.generate_private_key(ec.SECP256R1())
     try:
-        key = serialization.load_pem_private_key(pem, None)
+        key = serialization.load_pem_private_key(normal_pem(pem), None)
     except (ValueError, TypeError) as error:
         raise ConfigurationError(f"the private key to be certified cannot be loaded: {error}") from error
     if not isinstance(key, ec.EllipticCurvePrivateKey):
@@ -55,7 +56,7 @@ def _general_name(host: str) -> x509.GeneralName:
 
 def common_name(certificate_pem: bytes) -> str:
     """Whose a certificate is; empty where it does not say."""
-    names = x509.load_pem_x509_certificate(certificate_pem).subject.get_attributes_for_oid(
+    names = x509.load_pem_x509_certificate(normal_pem(certificate_pem)).subject.get_attributes_for_oid(
         NameOID.COMMON_NAME
     )
     return str(names[0].value) if names else ""
@@ -63,7 +64,7 @@ def common_name(certificate_pem: bytes) -> str:
 
 def token(method: str, uri: str, body: bytes, certificate_pem: bytes, private_key_pem: bytes) -> str:
     """Fabric CA's authorization token: the certificate, and a signature that covers method, address and body."""
-    certificate = base64.b64encode(certificate_pem).decode()
+    certificate = base64.b64encode(normal_pem(certificate_pem)).decode()
     covered = ".".join(
         (method, base64.b64encode(uri.encode()).decode(), base64.b64encode(body).decode(), certificate)
     )

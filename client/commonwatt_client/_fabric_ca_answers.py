@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from commonwatt_client.errors import ClientError
-from commonwatt_client.identity import Identity
+from commonwatt_client.identity import Identity, normal_pem
 
 Answer = TypeVar("Answer")
 
@@ -112,14 +112,12 @@ def _result(url: str, status: int, text: bytes) -> dict[str, Any]:
 
 def read_info(result: dict[str, Any]) -> AuthorityInfo:
     """Of ``/cainfo``."""
-    return AuthorityInfo(
-        str(result["CAName"]), str(result.get("Version", "")), base64.b64decode(result["CAChain"])
-    )
+    return AuthorityInfo(str(result["CAName"]), str(result.get("Version", "")), _pem(result["CAChain"]))
 
 
 def read_certificate(result: dict[str, Any]) -> tuple[bytes, bytes]:
     """Of ``/enroll`` and ``/reenroll``: the certificate and its authority's chain, PEM."""
-    return base64.b64decode(result["Cert"]), base64.b64decode(result["ServerInfo"]["CAChain"])
+    return _pem(result["Cert"]), _pem(result["ServerInfo"]["CAChain"])
 
 
 def read_secret(result: dict[str, Any]) -> str:
@@ -136,7 +134,11 @@ def read_revocation(result: dict[str, Any]) -> Revocation:
 
 def read_list(result: dict[str, Any]) -> bytes:
     """Of ``/gencrl``: the revocation list, PEM."""
-    return base64.b64decode(result["CRL"])
+    return _pem(result["CRL"])
+
+
+def _pem(encoded: str) -> bytes:
+    return normal_pem(base64.b64decode(encoded))
 
 
 def read_identities(result: dict[str, Any]) -> tuple[RegisteredIdentity, ...]:

@@ -44,6 +44,7 @@ from commonwatt_client._fabric_ca_answers import (
     read_secret,
 )
 from commonwatt_client.errors import ConfigurationError
+from commonwatt_client.identity import normal_pem
 
 __all__ = [
     "REVOCATION_REASONS",
@@ -85,9 +86,13 @@ class FabricCA:
             )
         self._ca_name = ca_name
         self._timeout = aiohttp.ClientTimeout(total=timeout_s)
-        self._tls = (
-            ssl.create_default_context(cadata=tls_ca.decode()) if tls_ca else ssl.create_default_context()
-        )
+        authorities = normal_pem(tls_ca).decode("ascii", "ignore") if tls_ca else None
+        try:
+            self._tls = ssl.create_default_context(cadata=authorities)
+        except (ssl.SSLError, ValueError) as error:
+            raise ConfigurationError(
+                f"the TLS CA certificate of the Fabric CA {url} cannot be used: {error}"
+            ) from error
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:

@@ -1,5 +1,7 @@
 """Who sends: an organisation's MSP id and an X.509 certificate."""
 
+import codecs
+import re
 from dataclasses import dataclass, field
 from hashlib import sha256
 from os import PathLike
@@ -16,22 +18,41 @@ Pem = bytes | str | PathLike[str]
 """PEM text as bytes (or str), or the path of a file that holds it."""
 
 
+_BEFORE_LINES = re.compile(rb"^(?:" + codecs.BOM_UTF8 + rb"|[ \t])+", re.MULTILINE)
+
+
+def normal_pem(pem: bytes) -> bytes:
+    """PEM as Go and OpenSSL read it, without the byte order marks and the indentation that editors add.
+
+    Both look for `-----BEGIN` at the start of a line only: other parties would find no certificate, or not all of
+    several. Sound PEM stays byte for byte what it is.
+    """
+    if pem.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        pem = pem.decode("utf-16", "replace").encode()
+    return _BEFORE_LINES.sub(b"", pem)
+
+
 def read_pem(source: Pem, what: str) -> bytes:
-    """PEM bytes from themselves, from text, or from the file at a path; raises ConfigurationError naming `what`."""
+    """PEM bytes (`normal_pem`) from themselves, from text, or from the file at a path.
+
+    Raises ConfigurationError naming `what`.
+    """
     if isinstance(source, bytes):
-        return source
-    if isinstance(source, str) and source.lstrip().startswith("-----BEGIN"):
-        return source.encode()
-    path = Path(source)
+        return normal_pem(source)
+    if isinstance(source, str) and "-----BEGIN" in source:
+        return normal_pem(source.encode())
     try:
-        return path.read_bytes()
-    except OSError as error:
-        raise ConfigurationError(f"cannot read {what} {path}: {error.strerror}; check the path") from error
+        return normal_pem(Path(source).read_bytes())
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise ConfigurationError(f"cannot read {what} {source}: {reason}; check the path") from error
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
     """An organisation's MSP id and the PEM certificate it issued to this user.
+
+    Of a file that holds more (its authorities, even the private key) only the first certificate is kept and sent.
 
     ::
 
@@ -48,13 +69,16 @@ class Identity:
 
     def __post_init__(self) -> None:
         try:
-            key = x509.load_pem_x509_certificate(self.certificate_pem).public_key()
+            certificate = x509.load_pem_x509_certificate(normal_pem(self.certificate_pem))
+            key = certificate.public_key()
         except Exception as error:  # the parser raises more than ValueError for hostile input
             raise ConfigurationError(
                 f"the certificate of this {self.mspid} identity is not an X.509 certificate in PEM: {error}"
             ) from error
         if not self.mspid:
             raise ConfigurationError("an identity needs the MSP id of its organisation, such as NewtownMSP")
+        # Fabric reads the first PEM block, whatever it is, and a creator is there for all to read.
+        object.__setattr__(self, "certificate_pem", certificate.public_bytes(Encoding.PEM))
         creator = identities_pb2.SerializedIdentity(mspid=self.mspid, id_bytes=self.certificate_pem)
         object.__setattr__(self, "creator", creator.SerializeToString())
         object.__setattr__(self, "signs_messages", isinstance(key, Ed25519PublicKey))
@@ -80,7 +104,7 @@ def load_identity(mspid: str, certificate: Pem) -> Identity:
 def certificate_hash(certificate_pem: bytes) -> bytes:
     """SHA-256 of a TLS client certificate's DER, by which Fabric binds event requests to a mutual TLS connection."""
     try:
-        certificate = x509.load_pem_x509_certificate(certificate_pem)
+        certificate = x509.load_pem_x509_certificate(normal_pem(certificate_pem))
     except ValueError as error:
         raise ConfigurationError(
             f"the TLS client certificate is not an X.509 certificate in PEM: {error}"

@@ -113,7 +113,7 @@ _SERVER_NAME_OPTIONS = ("ssl-target-name-override", "grpc.ssl_target_name_overri
 def _load(path: FilePath) -> Mapping[str, Any]:
     file = Path(path)
     try:
-        text = file.read_text(encoding="utf-8")
+        text = file.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         raise ConfigurationError(
             f"{file} does not exist; start a network first (`make network-up`)"

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,8 +22,11 @@ from commonwatt_client import (
     ValidationCode,
     connect,
     connect_profile,
+    load_identity,
+    private_key_signer,
     sync,
 )
+from commonwatt_client.identity import read_pem
 from commonwatt_client.profile import network_file_peers, network_file_user
 
 BOTH = ("NewtownMSP", "GridMSP")
@@ -115,6 +121,23 @@ async def test_a_refusal_names_endorser_and_message(contract: Any, key: str) -> 
     assert all(detail.address.startswith("127.0.0.1:") for detail in error.details)
     with pytest.raises(EvaluateError, match="not_today"):
         await contract.evaluate_transaction("refuse", key)
+
+
+@pytest.mark.parametrize("mark", [b"\xef\xbb\xbf", b"  "])
+async def test_pem_with_a_mark_or_indented_works_alike_everywhere(
+    deployed: Any, gateway: Gateway, key: str, tmp_path: Path, mark: bytes
+) -> None:
+    user = json.loads(deployed.path.read_text())["organizations"]["newtown"]["users"]["operator"]
+    for name in ("certificate", "private_key"):
+        (tmp_path / name).write_bytes(mark + read_pem(Path(user[name]), name))
+    (peer, *_) = network_file_peers(deployed.path, "newtown")
+    assert isinstance(peer.tls_ca_cert, Path)
+    marked = replace(peer, tls_ca_cert=mark + peer.tls_ca_cert.read_bytes())
+    identity = load_identity("NewtownMSP", tmp_path / "certificate")
+    async with connect(
+        marked, identity=identity, signer=private_key_signer(tmp_path / "private_key")
+    ) as reading:
+        await reading.get_network("trials").get_contract("probe").submit_transaction("put", key, "1")
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,10 @@ writer; a session between them runs the transactions, here or in worker processe
 """
 
 import asyncio
+import codecs
 import contextlib
 import logging
+import re
 import signal
 import sys
 import threading
@@ -227,8 +229,9 @@ def _credentials(
 
 
 def _pem(path: Path) -> bytes:
+    """A PEM file without byte order mark and indentation, behind which gRPC would find nothing."""
     try:
-        return path.read_bytes()
+        return re.sub(rb"(?m)^(?:" + codecs.BOM_UTF8 + rb"|[ \t])+", b"", path.read_bytes())
     except OSError as error:
         raise ConfigurationError(f"cannot read {path}: {error.strerror}") from error
 

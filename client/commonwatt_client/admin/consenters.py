@@ -10,6 +10,7 @@ from commonwatt_client.admin.configuration import ChannelConfig, Consenter
 from commonwatt_client.admin.configuration_groups import ORDERER, edited, section_of, set_value
 from commonwatt_client.admin.errors import InvalidInputError, NotFoundError
 from commonwatt_client.admin.wire import parse, serialize
+from commonwatt_client.identity import normal_pem
 
 
 def add_consenter(config: ChannelConfig, consenter: Consenter) -> ChannelConfig:
@@ -77,8 +78,8 @@ def _with_consenters(config: ChannelConfig, consenters: list[Consenter]) -> Chan
             metadata.consenters.add(
                 host=each.host,
                 port=each.port,
-                client_tls_cert=each.client_tls_certificate,
-                server_tls_cert=each.server_tls_certificate,
+                client_tls_cert=normal_pem(each.client_tls_certificate),
+                server_tls_cert=normal_pem(each.server_tls_certificate),
             )
         consensus.metadata = serialize(metadata)
         set_value(group, "ConsensusType", consensus)
@@ -96,7 +97,7 @@ def _check_consenter(config: ChannelConfig, consenter: Consenter) -> None:
     ]
     for pem in (consenter.client_tls_certificate, consenter.server_tls_certificate):
         try:
-            certificate = x509.load_pem_x509_certificate(pem)
+            certificate = x509.load_pem_x509_certificate(normal_pem(pem))
         except ValueError as error:
             raise InvalidInputError(
                 f"a TLS certificate of {consenter.address} is not a PEM certificate: {error}"

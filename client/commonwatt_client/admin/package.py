@@ -18,6 +18,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from commonwatt_client.admin.errors import InvalidInputError
+from commonwatt_client.identity import normal_pem
 
 _LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+_-]*")
 _ADDRESS = re.compile(r"(?P<host>\[[0-9A-Fa-f:]+\]|[A-Za-z0-9._-]+):(?P<port>[0-9]{1,5})")
@@ -71,11 +72,11 @@ class ChaincodeConnection:
             "tls_required": self.tls_required,
         }
         if self.tls_required:
-            fields["root_cert"] = self.root_cert
+            fields["root_cert"] = _normal(self.root_cert)
             fields["client_auth_required"] = self.client_auth_required
         if self.client_auth_required:
-            fields["client_cert"] = self.client_cert
-            fields["client_key"] = self.client_key
+            fields["client_cert"] = _normal(self.client_cert)
+            fields["client_key"] = _normal(self.client_key)
         return _json(fields)
 
 
@@ -208,17 +209,21 @@ def _refuse(field: str, reason: str) -> None:
     )
 
 
+def _normal(pem: str) -> str:
+    return normal_pem(pem.encode()).decode()
+
+
 def _check_certificates(field: str, pem: str) -> None:
     try:
-        x509.load_pem_x509_certificates(pem.encode())
+        x509.load_pem_x509_certificates(normal_pem(pem.encode()))
     except ValueError as error:
         _refuse(field, f"is not a PEM certificate: {error}")
 
 
 def _check_key_pair(certificate_pem: str, key_pem: str) -> None:
-    certificate = x509.load_pem_x509_certificate(certificate_pem.encode())
+    certificate = x509.load_pem_x509_certificate(normal_pem(certificate_pem.encode()))
     try:
-        key = load_pem_private_key(key_pem.encode(), None)
+        key = load_pem_private_key(normal_pem(key_pem.encode()), None)
     except (ValueError, TypeError) as error:
         _refuse("client_key", f"is not an unencrypted PEM private key: {error}")
         return

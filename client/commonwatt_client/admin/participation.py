@@ -26,6 +26,7 @@ from commonwatt_client.admin.errors import (
     UnexpectedAnswerError,
 )
 from commonwatt_client.admin.refusals import refusal
+from commonwatt_client.identity import normal_pem
 
 Position = Literal["newest", "oldest", "config"] | int
 _CHANNELS = "/participation/v1/channels"
@@ -257,12 +258,12 @@ def _channel_info(address: str, answer: bytes) -> ChannelInfo:
 
 def _tls_context(tls_ca: bytes, client_certificate: bytes, client_key: bytes) -> ssl.SSLContext:
     try:
-        context = ssl.create_default_context(cadata=tls_ca.decode())
+        context = ssl.create_default_context(cadata=normal_pem(tls_ca).decode("ascii", "ignore"))
         # The standard library reads key pairs from files only: a private folder that is gone again at once.
         with tempfile.TemporaryDirectory() as folder:
             pair = Path(folder, "client.pem")
             pair.touch(mode=0o600)
-            pair.write_bytes(client_certificate.rstrip() + b"\n" + client_key)
+            pair.write_bytes(normal_pem(client_certificate).rstrip() + b"\n" + normal_pem(client_key))
             context.load_cert_chain(pair)
     except (ssl.SSLError, ValueError) as error:
         raise InvalidInputError(

@@ -9,6 +9,7 @@ from commonwatt_client.admin.configuration import ChannelConfig, msp_of
 from commonwatt_client.admin.configuration_groups import edited, organization_of, set_value
 from commonwatt_client.admin.errors import InvalidInputError
 from commonwatt_client.admin.wire import serialize
+from commonwatt_client.identity import normal_pem
 
 
 def revoke_certificates(config: ChannelConfig, section: str, organization: str, crl: bytes) -> ChannelConfig:
@@ -23,6 +24,7 @@ def revoke_certificates(config: ChannelConfig, section: str, organization: str, 
         crl = Path("newtown.crl").read_bytes()
         desired = revoke_certificates(await peer.fetch_config("newtown"), APPLICATION, "NewtownMSP", crl)
     """
+    crl = normal_pem(crl)
     try:
         revocations = x509.load_pem_x509_crl(crl)
     except ValueError as error:

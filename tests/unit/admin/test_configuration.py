@@ -231,6 +231,16 @@ def test_a_consenter_can_move_and_come_back(genesis_config: ChannelConfig) -> No
     assert add_consenter(remove_consenter(config, moved.address), third).root == genesis_config.root
 
 
+def test_a_consenters_certificates_go_without_marks(genesis_config: ChannelConfig) -> None:
+    third = genesis_config.consenters[2]
+    marked = replace(
+        third,
+        client_tls_certificate=b"\xef\xbb\xbf" + third.client_tls_certificate,
+        server_tls_certificate=b"  " + third.server_tls_certificate,
+    )
+    assert replace_consenter(genesis_config, third.address, marked).root == genesis_config.root
+
+
 @pytest.mark.parametrize(
     ("text", "seconds"), [("200ms", 0.2), ("1m30s", 90), ("2s", 2), ("1.5h", 5400), ("0s", 0)]
 )
@@ -274,6 +284,8 @@ def test_a_revocation_list_that_would_lock_out_everybody_is_refused(genesis_conf
     for accepted in (good, revocation_list(authority, names_its_key=True)):
         config = revoke_certificates(config, APPLICATION, "GridMSP", accepted)
         assert config.application_organizations["GridMSP"].revocation_lists == (accepted,)
+    marked = revoke_certificates(config, APPLICATION, "GridMSP", b"\xef\xbb\xbf" + accepted)
+    assert marked.application_organizations["GridMSP"].revocation_lists == (accepted,)
     with pytest.raises(InvalidInputError, match="lock out everybody"):
         revoke_certificates(config, APPLICATION, "GridMSP", revocation_list(authority, names_its_key=False))
     with pytest.raises(InvalidInputError, match="no authority of NewtownMSP"):

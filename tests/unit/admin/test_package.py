@@ -64,6 +64,25 @@ def test_package_reads_back() -> None:
     }
 
 
+def test_certificates_with_marks_are_packaged_without() -> None:
+    """Peers read a root certificate that they cannot find as none, and fail at the first transaction."""
+
+    def package_id(mark: str) -> str:
+        return package_ccaas(
+            "market",
+            ChaincodeConnection(
+                "h:1",
+                tls_required=True,
+                root_cert=mark + CERTIFICATE,
+                client_auth_required=True,
+                client_cert=mark + CERTIFICATE,
+                client_key=mark + KEY,
+            ),
+        ).package_id
+
+    assert package_id("\ufeff") == package_id("  ") == package_id("")
+
+
 def test_metadata_files_are_packaged() -> None:
     index = {"META-INF/statedb/couchdb/indexes/trade.json": b"{}"}
     plain = package_ccaas("market", ChaincodeConnection("h:1"))

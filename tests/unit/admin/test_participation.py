@@ -78,6 +78,8 @@ class Orderer:
 async def orderer(tmp_path: Path) -> AsyncIterator[tuple[Orderer, OrdererAdmin]]:
     certificate, key = tls_pair()
     (tmp_path / "tls.pem").write_bytes(certificate + key)
+    (tmp_path / "certificate.pem").write_bytes(certificate)
+    (tmp_path / "key.pem").write_bytes(key)
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cadata=certificate.decode())
     context.load_cert_chain(tmp_path / "tls.pem")
     context.verify_mode = ssl.CERT_REQUIRED
@@ -103,6 +105,25 @@ def _application(handler: Handler) -> web.Application:
 
 def answer(status: int, body: object) -> tuple[int, bytes]:
     return status, json.dumps(body).encode()
+
+
+async def test_certificates_with_marks_are_read(
+    orderer: tuple[Orderer, OrdererAdmin], tmp_path: Path
+) -> None:
+    served, admin = orderer
+    served.answers = [answer(200, {"channels": None})]
+    pems = {name: (tmp_path / f"{name}.pem").read_bytes() for name in ("certificate", "key")}
+    marked = {
+        name: b"\xef\xbb\xbf" + pem.replace(b"-----BEGIN", b"  -----BEGIN") for name, pem in pems.items()
+    }
+    for written in (pems, marked):
+        given = OrdererAdmin(
+            admin.address,
+            tls_ca=written["certificate"],
+            client_certificate=written["certificate"],
+            client_key=written["key"],
+        )
+        assert await given.list_channels() == ()
 
 
 async def test_the_block_goes_as_a_named_part(

@@ -30,6 +30,23 @@ async def test_a_server_with_tls_takes_tls_alone(serving: Serving, tls: TlsFiles
             await WirePeer(address, register_timeout_s=0.5).__aenter__()
 
 
+async def test_files_with_a_byte_order_mark_are_read(serving: Serving, tls: TlsFiles, tmp_path: Path) -> None:
+    """As editors write them: gRPC itself would find no certificate, and say nothing."""
+    marked = {}
+    for name, path in (
+        ("tls_cert", tls.server_cert),
+        ("tls_key", tls.server_key),
+        ("client_ca_cert", tls.ca_cert),
+    ):
+        marked[name] = tmp_path / f"{name}.pem"
+        marked[name].write_bytes(b"\xef\xbb\xbf  " + path.read_bytes())
+    async with (
+        serving(plaintext=False, **marked) as address,
+        WirePeer(address, client(tls, with_certificate=True)) as peer,
+    ):
+        await peer.invoke("get", "k")
+
+
 async def test_mutual_tls_from_fabric_s_variables(
     server_process: ServerProcess, address: str, tls: TlsFiles
 ) -> None:
