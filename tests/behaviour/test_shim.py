@@ -185,6 +185,22 @@ async def test_refusals_and_defects(probe: Probe, key: str) -> None:
     assert "bad_argument: count must be an integer" in await probe.refusal("put_many", key, '"3"')
 
 
+async def test_the_nameless_collection_is_not_the_world_state(probe: Probe, key: str) -> None:
+    await probe.submit("put", key, "public")
+    for name, *arguments in (
+        ("get_private", "", key),
+        ("get_private_many", "", [key]),
+        ("get_private_hash", "", key),
+        ("private_range", "", "", ""),
+        ("delete_private", "", key),
+        ("purge_private", "", key),
+        ("require_private_organizations", "", key, ["NewtownMSP"]),
+    ):
+        assert "a private data collection needs a name" in await probe.refusal(name, *arguments)
+    assert "a key may not be empty" in await probe.refusal("get_private", "shared", "")
+    assert "a key may not be empty" in await probe.refusal("get", "")
+
+
 async def test_a_rich_query_is_refused_clearly(probe: Probe) -> None:
     assert "not supported for leveldb" in (await probe.refusal("rich", "{}")).lower()
     assert "not supported for leveldb" in (await probe.refusal("rich_page", "{}", 5)).lower()

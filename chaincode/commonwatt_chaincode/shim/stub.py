@@ -20,6 +20,7 @@ from .queries import Query, history_query, key_value
 from .results import KeyModification, KeyValue, Page, Timestamp
 
 _Message = chaincode_shim_pb2.ChaincodeMessage
+_PUBLIC = ""  # the collection's name in requests for the world state
 
 
 class Stub:
@@ -85,19 +86,19 @@ class Stub:
 
     async def get_state(self, key: str) -> bytes | None:
         """The committed value of ``key``, None if it has none."""
-        return await self.get_private_data("", key)
+        return await self._value(_PUBLIC, key)
 
     async def get_states(self, names: Sequence[str]) -> list[bytes | None]:
         """The committed values of several keys in their order: one round trip where the peer offers it."""
-        return await self.get_private_data_states("", names)
+        return await self._values(_PUBLIC, names)
 
     async def put_state(self, key: str, value: bytes) -> None:
         """Write ``value`` when the transaction ends. An empty one is refused: it would read back as none."""
-        self._exchange.writes.put("", key, value)
+        self._exchange.writes.put(_PUBLIC, key, value)
 
     async def delete_state(self, key: str) -> None:
         """Delete ``key`` when the transaction ends; it need not exist."""
-        self._exchange.writes.delete("", key)
+        self._exchange.writes.delete(_PUBLIC, key)
 
     def get_state_by_range(self, start_key: str, end_key: str) -> Query[KeyValue]:
         """Keys from ``start_key`` up to but without ``end_key``, in key order; empty bounds are open.
@@ -105,7 +106,7 @@ class Stub:
         The range is part of the read set: a commit in between that adds, changes or deletes a key of it
         invalidates the transaction. Composite keys are never among the rows.
         """
-        return self.get_private_data_by_range("", start_key, end_key)
+        return self._range(keys.simple_range(start_key, end_key))
 
     async def get_state_by_range_with_pagination(
         self, start_key: str, end_key: str, page_size: int, bookmark: str = ""
@@ -117,7 +118,7 @@ class Stub:
         self, object_type: str, attributes: Sequence[str] = ()
     ) -> Query[KeyValue]:
         """Every composite key that begins with this object type and these attributes, in key order."""
-        return self.get_private_data_by_partial_composite_key("", object_type, attributes)
+        return self._range(keys.partial_composite_range(object_type, attributes))
 
     async def get_state_by_partial_composite_key_with_pagination(
         self, object_type: str, attributes: Sequence[str], page_size: int, bookmark: str = ""
@@ -128,13 +129,13 @@ class Stub:
 
     def get_query_result(self, query: str) -> Query[KeyValue]:
         """A rich query (CouchDB's Mango, JSON text); a peer on LevelDB refuses it. Not checked at commit."""
-        return self.get_private_data_query_result("", query)
+        return self._rich_query(_PUBLIC, query)
 
     async def get_query_result_with_pagination(
         self, query: str, page_size: int, bookmark: str = ""
     ) -> Page[KeyValue]:
         """One page of a rich query."""
-        return await self._rich_query("", query).page(page_size, bookmark)
+        return await self._rich_query(_PUBLIC, query).page(page_size, bookmark)
 
     def get_history_for_key(self, key: str) -> Query[KeyModification]:
         """Every committed change of ``key``, newest first. Not checked at commit: for evaluation."""
@@ -144,27 +145,15 @@ class Stub:
 
     async def get_private_data(self, collection: str, key: str) -> bytes | None:
         """The private value of ``key``, None if it has none. Only members of the collection have it."""
-        request = chaincode_shim_pb2.GetState(key=keys.checked_key(key), collection=collection)
-        return await self._exchange.ask(_Message.GET_STATE, request.SerializeToString()) or None
+        return await self._value(_named(collection), key)
 
     async def get_private_data_states(self, collection: str, names: Sequence[str]) -> list[bytes | None]:
         """The private values of several keys in their order: one round trip where the peer offers it."""
-        size = self._exchange.offers.get_multiple
-        if not size:
-            return [await self.get_private_data(collection, key) for key in names]
-        values: list[bytes | None] = []
-        for first in range(0, len(names), size):
-            wanted = [keys.checked_key(key) for key in names[first : first + size]]
-            request = chaincode_shim_pb2.GetStateMultiple(keys=wanted, collection=collection)
-            answer = await self._exchange.ask(_Message.GET_STATE_MULTIPLE, request.SerializeToString())
-            values += (
-                value or None for value in chaincode_shim_pb2.GetStateMultipleResult.FromString(answer).values
-            )
-        return values
+        return await self._values(_named(collection), names)
 
     async def get_private_data_hash(self, collection: str, key: str) -> bytes | None:
         """SHA-256 of the private value, which every peer of the channel knows; None if there is no value."""
-        request = chaincode_shim_pb2.GetState(key=keys.checked_key(key), collection=collection)
+        request = chaincode_shim_pb2.GetState(key=keys.checked_key(key), collection=_named(collection))
         return await self._exchange.ask(_Message.GET_PRIVATE_DATA_HASH, request.SerializeToString()) or None
 
     async def put_private_data(self, collection: str, key: str, value: bytes) -> None:
@@ -181,37 +170,31 @@ class Stub:
 
     def get_private_data_by_range(self, collection: str, start_key: str, end_key: str) -> Query[KeyValue]:
         """As get_state_by_range, in a collection. Fabric does not check private ranges for phantoms."""
-        return self._range(keys.simple_range(start_key, end_key), collection)
+        return self._range(keys.simple_range(start_key, end_key), _named(collection))
 
     def get_private_data_by_partial_composite_key(
         self, collection: str, object_type: str, attributes: Sequence[str] = ()
     ) -> Query[KeyValue]:
         """As get_state_by_partial_composite_key, in a collection."""
-        return self._range(keys.partial_composite_range(object_type, attributes), collection)
+        return self._range(keys.partial_composite_range(object_type, attributes), _named(collection))
 
     def get_private_data_query_result(self, collection: str, query: str) -> Query[KeyValue]:
         """A rich query on a collection."""
-        return self._rich_query(collection, query)
+        return self._rich_query(_named(collection), query)
 
     # State-based endorsement
 
     async def get_state_validation_parameter(self, key: str) -> bytes | None:
         """The key's own endorsement policy (read it with KeyEndorsementPolicy), None if it has none."""
-        return await self.get_private_data_validation_parameter("", key)
+        return await self._validation_parameter(_PUBLIC, key)
 
     async def set_state_validation_parameter(self, key: str, policy: bytes) -> None:
         """Give ``key`` an endorsement policy of its own, in place of the chaincode's."""
-        self._exchange.writes.put_metadata("", key, VALIDATION_PARAMETER, policy)
+        self._exchange.writes.put_metadata(_PUBLIC, key, VALIDATION_PARAMETER, policy)
 
     async def get_private_data_validation_parameter(self, collection: str, key: str) -> bytes | None:
         """The private key's own endorsement policy, None if it has none."""
-        request = chaincode_shim_pb2.GetStateMetadata(key=keys.checked_key(key), collection=collection)
-        answer = await self._exchange.ask(_Message.GET_STATE_METADATA, request.SerializeToString())
-        for entry in chaincode_shim_pb2.StateMetadataResult.FromString(answer).entries:
-            if entry.metakey == VALIDATION_PARAMETER:
-                value: bytes = entry.value
-                return value or None
-        return None
+        return await self._validation_parameter(_named(collection), key)
 
     async def set_private_data_validation_parameter(self, collection: str, key: str, policy: bytes) -> None:
         """Give a private key an endorsement policy of its own, in place of the collection's."""
@@ -268,7 +251,34 @@ class Stub:
         """Send the writes so far now, to learn now whether the peer takes them."""
         await self._exchange.flush_writes()
 
-    def _range(self, bounds: tuple[str, str], collection: str = "") -> Query[KeyValue]:
+    async def _value(self, collection: str, key: str) -> bytes | None:
+        request = chaincode_shim_pb2.GetState(key=keys.checked_key(key), collection=collection)
+        return await self._exchange.ask(_Message.GET_STATE, request.SerializeToString()) or None
+
+    async def _values(self, collection: str, names: Sequence[str]) -> list[bytes | None]:
+        size = self._exchange.offers.get_multiple
+        if not size:
+            return [await self._value(collection, key) for key in names]
+        values: list[bytes | None] = []
+        for first in range(0, len(names), size):
+            wanted = [keys.checked_key(key) for key in names[first : first + size]]
+            request = chaincode_shim_pb2.GetStateMultiple(keys=wanted, collection=collection)
+            answer = await self._exchange.ask(_Message.GET_STATE_MULTIPLE, request.SerializeToString())
+            values += (
+                value or None for value in chaincode_shim_pb2.GetStateMultipleResult.FromString(answer).values
+            )
+        return values
+
+    async def _validation_parameter(self, collection: str, key: str) -> bytes | None:
+        request = chaincode_shim_pb2.GetStateMetadata(key=keys.checked_key(key), collection=collection)
+        answer = await self._exchange.ask(_Message.GET_STATE_METADATA, request.SerializeToString())
+        for entry in chaincode_shim_pb2.StateMetadataResult.FromString(answer).entries:
+            if entry.metakey == VALIDATION_PARAMETER:
+                value: bytes = entry.value
+                return value or None
+        return None
+
+    def _range(self, bounds: tuple[str, str], collection: str = _PUBLIC) -> Query[KeyValue]:
         def request(metadata: bytes) -> bytes:
             return bytes(
                 chaincode_shim_pb2.GetStateByRange(
@@ -290,6 +300,7 @@ class Stub:
 
 
 def _named(collection: str) -> str:
+    """Refuse the empty name, by which peers would take the world state's keys."""
     if not collection:
         raise InvalidRequest("a private data collection needs a name")
     return collection

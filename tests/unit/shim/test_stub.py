@@ -1,9 +1,12 @@
 """What a transaction sees of the ledger, with Fabric's semantics."""
 
 import hashlib
+import inspect
+from collections.abc import Callable
+from typing import Any
 
 import pytest
-from commonwatt_chaincode.shim import KeyEndorsementPolicy
+from commonwatt_chaincode.shim import KeyEndorsementPolicy, Response, Stub
 from commonwatt_chaincode.shim.testing import MemoryLedger, caller
 
 
@@ -25,6 +28,74 @@ async def test_an_absent_key_reads_as_none(ledger: MemoryLedger) -> None:
 async def test_an_empty_key_is_refused_and_the_caller_reads_why(ledger: MemoryLedger) -> None:
     done = await ledger.submit("put_empty_key")
     assert (done.status, done.message) == (500, "a key may not be empty")
+
+
+NAMELESS: dict[str, Callable[[Stub], Any]] = {
+    "get_private_data": lambda stub: stub.get_private_data("", "k"),
+    "get_private_data_states": lambda stub: stub.get_private_data_states("", ["k"]),
+    "get_private_data_hash": lambda stub: stub.get_private_data_hash("", "k"),
+    "put_private_data": lambda stub: stub.put_private_data("", "k", b"x"),
+    "delete_private_data": lambda stub: stub.delete_private_data("", "k"),
+    "purge_private_data": lambda stub: stub.purge_private_data("", "k"),
+    "get_private_data_by_range": lambda stub: stub.get_private_data_by_range("", "a", "z").rows(),
+    "get_private_data_by_partial_composite_key": (
+        lambda stub: stub.get_private_data_by_partial_composite_key("", "kind").rows()
+    ),
+    "get_private_data_query_result": lambda stub: stub.get_private_data_query_result("", "{}").rows(),
+    "get_private_data_validation_parameter": lambda stub: stub.get_private_data_validation_parameter("", "k"),
+    "set_private_data_validation_parameter": (
+        lambda stub: stub.set_private_data_validation_parameter("", "k", b"x")
+    ),
+}
+KEYLESS: dict[str, Callable[[Stub], Any]] = {
+    "get_state": lambda stub: stub.get_state(""),
+    "get_states": lambda stub: stub.get_states(["k", ""]),
+    "put_state": lambda stub: stub.put_state("", b"x"),
+    "delete_state": lambda stub: stub.delete_state(""),
+    "get_history_for_key": lambda stub: stub.get_history_for_key("").rows(),
+    "get_state_validation_parameter": lambda stub: stub.get_state_validation_parameter(""),
+    "set_state_validation_parameter": lambda stub: stub.set_state_validation_parameter("", b"x"),
+    "get_private_data": lambda stub: stub.get_private_data("secrets", ""),
+    "get_private_data_states": lambda stub: stub.get_private_data_states("secrets", ["k", ""]),
+    "get_private_data_hash": lambda stub: stub.get_private_data_hash("secrets", ""),
+    "put_private_data": lambda stub: stub.put_private_data("secrets", "", b"x"),
+    "delete_private_data": lambda stub: stub.delete_private_data("secrets", ""),
+    "purge_private_data": lambda stub: stub.purge_private_data("secrets", ""),
+    "get_private_data_validation_parameter": (
+        lambda stub: stub.get_private_data_validation_parameter("secrets", "")
+    ),
+    "set_private_data_validation_parameter": (
+        lambda stub: stub.set_private_data_validation_parameter("secrets", "", b"x")
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    ("calls", "said"),
+    [(NAMELESS, "a private data collection needs a name"), (KEYLESS, "a key may not be empty")],
+)
+async def test_every_call_refuses_an_empty_collection_or_key(
+    calls: dict[str, Callable[[Stub], Any]], said: str
+) -> None:
+    """As Fabric's own shims do: peers take the empty collection's name for the world state."""
+
+    async def handle(stub: Stub) -> Response:
+        await calls[stub.function](stub)
+        return Response(200)
+
+    ledger = MemoryLedger(handle, collections=["secrets"])
+    for name in calls:
+        done = await ledger.evaluate(name)
+        assert (name, done.status, done.message, done.reads, done.ranges) == (name, 500, said, {}, ())
+
+
+def test_no_call_with_a_collection_is_forgotten() -> None:
+    takes_collection = {
+        name
+        for name, method in inspect.getmembers(Stub, inspect.isfunction)
+        if "collection" in inspect.signature(method).parameters and not name.startswith("_")
+    }
+    assert takes_collection == NAMELESS.keys()
 
 
 async def test_an_empty_value_is_refused(ledger: MemoryLedger) -> None:
