@@ -20,7 +20,7 @@ from commonwatt_client.blocks import (
     filtered_block,
 )
 
-_LAST_BLOCK = 2**64 - 1
+LAST_BLOCK = 2**64 - 1
 _DELIVER_STATUS = {
     common_pb2.BAD_REQUEST: grpc.StatusCode.INVALID_ARGUMENT,
     common_pb2.FORBIDDEN: grpc.StatusCode.PERMISSION_DENIED,
@@ -35,10 +35,12 @@ class Position:
     Attributes:
         block: the first block; None for the next one to be committed.
         after_transaction: skip that block's events up to and with this transaction's (chaincode events only).
+        is_checkpoint: a former run got there, so that the ledger has to hold what is before it.
     """
 
     block: int | None = None
     after_transaction: str = ""
+    is_checkpoint: bool = False
 
 
 class EventKind(Protocol):
@@ -99,7 +101,7 @@ def seek_envelope(party: Party, channel: str, start: Any, stop: Any = None) -> A
         tls_cert_hash=party.peers.tls_certificate_hash,
     )
     header.timestamp.seconds, header.timestamp.nanos = divmod(time.time_ns(), 1_000_000_000)
-    forever = ab_pb2.SeekPosition(specified=ab_pb2.SeekSpecified(number=_LAST_BLOCK))
+    forever = ab_pb2.SeekPosition(specified=ab_pb2.SeekSpecified(number=LAST_BLOCK))
     payload = common_pb2.Payload(
         header=common_pb2.Header(
             channel_header=header.SerializeToString(),

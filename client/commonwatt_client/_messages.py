@@ -10,7 +10,7 @@ from fabric_protos.common import common_pb2
 from fabric_protos.gateway import gateway_pb2
 from fabric_protos.peer import proposal_pb2
 
-from commonwatt_client._event_kinds import EventKind, Position
+from commonwatt_client._event_kinds import LAST_BLOCK, EventKind, Position
 from commonwatt_client._transactions import Party, parse, parse_result
 from commonwatt_client.checkpoint import Checkpoint
 from commonwatt_client.errors import ConfigurationError
@@ -142,9 +142,22 @@ def read_commit(serialised: bytes, signature: bytes) -> tuple[Any, str]:
 
 
 def start_position(start_block: int | None, checkpoint: Checkpoint | None) -> Position:
-    """Where events start: after the checkpoint where it holds anything, else at the block given, else from now."""
-    if start_block is not None and start_block < 0:
-        raise ConfigurationError(f"start_block is a block number from 0, not {start_block}")
-    if checkpoint is not None and (checkpoint.block_number is not None or checkpoint.transaction_id):
-        return Position(checkpoint.block_number, checkpoint.transaction_id)
-    return Position(start_block)
+    """Where events start: after the checkpoint where it holds anything, else at the block given, else from now.
+
+    Raises ConfigurationError for what is no block number or transaction id.
+    """
+    _check_block_number(start_block, "start_block")
+    if checkpoint is None:
+        return Position(start_block)
+    block_number, transaction_id = checkpoint.block_number, checkpoint.transaction_id
+    _check_block_number(block_number, "the checkpoint's block_number")
+    if not isinstance(transaction_id, str) or not transaction_id.isascii():
+        raise ConfigurationError(f"the checkpoint's transaction_id is text in hex, not {transaction_id!r}")
+    if block_number is None and not transaction_id:
+        return Position(start_block)
+    return Position(block_number, transaction_id, is_checkpoint=True)
+
+
+def _check_block_number(number: int | None, what: str) -> None:
+    if number is not None and not (type(number) is int and 0 <= number < LAST_BLOCK):
+        raise ConfigurationError(f"{what} is a block number from 0 to {LAST_BLOCK - 1}, not {number!r}")

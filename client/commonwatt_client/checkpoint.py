@@ -117,8 +117,10 @@ class FileCheckpointer(InMemoryCheckpointer):
         try:
             state = json.loads(text)
             block_number, transaction_id = state["blockNumber"], state["transactionId"]
-            if not isinstance(block_number, int) or block_number < 0 or not isinstance(transaction_id, str):
-                raise ValueError("it needs a blockNumber of 0 or more and a transactionId")
+            if type(block_number) is not int or not 0 <= block_number < 2**64 - 1:
+                raise ValueError("its blockNumber is no block's")
+            if not isinstance(transaction_id, str) or not transaction_id.isascii():
+                raise ValueError("its transactionId is no text in hex")
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise ConfigurationError(
                 f"{self._path} is not a checkpoint file ({error}); restore it, or delete it to start anew"

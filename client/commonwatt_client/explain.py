@@ -195,6 +195,12 @@ _BEFORE_A_BLOCK: dict[str, tuple[str, str]] = {
         "The peer could not run the chaincode: its process is down, or doesn't answer.",
         "See that the chaincode process of that peer's organisation runs, and read its log.",
     ),
+    "CHECKPOINT_OF_ANOTHER_LEDGER": (
+        "The checkpoint is at a block or a transaction that the channel's ledger does not hold: the network was reset, "
+        "or the checkpoint comes from another network or channel.",
+        "Connect to the network it comes from, or delete the checkpoint to start anew. If the peer was restored and is "
+        "still catching up, start again once it has.",
+    ),
     "DUPLICATE_TRANSACTION": (
         "The peer has a committed transaction with this id already.",
         "Ask the commit status of the transaction id instead of endorsing it again.",

@@ -53,6 +53,29 @@ async def test_an_event_is_received(channel: Network) -> None:
     assert (event.transaction_id, event.block_number) == (outcome.transaction_id, outcome.block_number)
 
 
+class Reached:
+    """A checkpoint of a ledger that is not this one."""
+
+    def __init__(self, block_number: int, transaction_id: str = "") -> None:
+        self.block_number = block_number
+        self.transaction_id = transaction_id
+
+
+async def test_a_checkpoint_of_a_ledger_that_was_reset_is_told(deployed: Any, channel: Network) -> None:
+    """Today's newest block is below the checkpoint, or its block holds other transactions."""
+    committed = (await announce(channel, "before")).block_number
+    identity, signer = network_file_user(deployed.path, "newtown", "operator")
+    peers = network_file_peers(deployed.path, "newtown")
+    given: dict[str, Any] = {"identity": identity, "signer": signer, "timeouts": Timeouts(evaluate_s=0.5)}
+    for checkpoint in (Reached(1_000_000, "ab12"), Reached(1_000_000), Reached(committed, "ab12")):
+        async with connect(peers, **given) as gateway:
+            with pytest.raises(EventsError, match="the checkpoint is at block") as caught:
+                await anext(gateway.get_network("trials").chaincode_events("probe", checkpoint=checkpoint))
+        assert caught.value.reason == "CHECKPOINT_OF_ANOTHER_LEDGER"
+    with sync.connect(peers, **given) as blocking, pytest.raises(EventsError, match="is at block 1000000"):
+        next(blocking.get_network("trials").block_events(checkpoint=Reached(1_000_000)))
+
+
 async def test_events_are_replayed_in_order(channel: Network) -> None:
     outcomes = [await announce(channel, f"E{number}") for number in range(4)]
     async with channel.chaincode_events("probe", start_block=outcomes[0].block_number) as events:

@@ -43,8 +43,8 @@ class Query(Generic[Row]):
 
     async def page(self, page_size: int, bookmark: str) -> Page[Row]:
         """At most ``page_size`` rows from ``bookmark`` on."""
-        if page_size < 1:
-            raise InvalidRequest(f"a page needs at least one row, not {page_size}")
+        if not 1 <= page_size < 2**31:
+            raise InvalidRequest(f"a page has from 1 to {2**31 - 1} rows, not {page_size}")
         wanted = chaincode_shim_pb2.QueryMetadata(pageSize=page_size, bookmark=bookmark)
         answer = await self._ask(self._kind, self._request(wanted.SerializeToString()))
         about = chaincode_shim_pb2.QueryResponseMetadata.FromString(answer.metadata)

@@ -133,7 +133,10 @@ def set_batch(
     def edit(root: Any) -> None:
         group = section_of(root, ORDERER)
         if size is not None:
-            if not (size.max_message_count > 0 and 0 < size.preferred_max_bytes <= size.absolute_max_bytes):
+            if not (
+                0 < size.max_message_count < 2**32
+                and 0 < size.preferred_max_bytes <= size.absolute_max_bytes < 2**32
+            ):
                 raise InvalidInputError(f"{size}: counts and bytes are above 0, preferred at most absolute")
             message = orderer_configuration_pb2.BatchSize(
                 max_message_count=size.max_message_count,
@@ -142,8 +145,10 @@ def set_batch(
             )
             set_value(group, "BatchSize", message)
         if timeout_s is not None:
-            if timeout_s < 0.001:
-                raise InvalidInputError(f"a batch timeout of {timeout_s} s is less than a millisecond")
+            if not 0.001 <= timeout_s < 1e9:
+                raise InvalidInputError(
+                    f"a batch timeout of {timeout_s} s is less than a millisecond, or absurd"
+                )
             timeout = orderer_configuration_pb2.BatchTimeout(timeout=f"{round(timeout_s * 1000)}ms")
             set_value(group, "BatchTimeout", timeout)
 

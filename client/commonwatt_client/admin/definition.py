@@ -51,11 +51,13 @@ class CollectionConfig:
     def __post_init__(self) -> None:
         if not _COLLECTION.fullmatch(self.name):
             raise InvalidInputError(f"{self.name!r} is not a collection name")
-        if not 0 <= self.required_peer_count <= self.maximum_peer_count:
+        if not 0 <= self.required_peer_count <= self.maximum_peer_count < 2**31:
             raise InvalidInputError(
                 f"collection {self.name}: required_peer_count {self.required_peer_count} is not from 0 to "
                 f"maximum_peer_count {self.maximum_peer_count}"
             )
+        if not 0 <= self.blocks_to_live < 2**64:
+            raise InvalidInputError(f"collection {self.name}: {self.blocks_to_live} is no number of blocks")
         # One spelling each, so that equal definitions compare equal.
         object.__setattr__(self, "member_policy", str(parse_signature_policy(self.member_policy)))
         if self.endorsement_policy:
@@ -92,7 +94,7 @@ class ChaincodeDefinition:
             )
         if not _VERSION.fullmatch(self.version):
             raise InvalidInputError(f"{self.version!r} is not a chaincode version")
-        if self.sequence < 1:
+        if not 1 <= self.sequence < 2**63:
             raise InvalidInputError(f"sequence {self.sequence} of {self.name}: sequences start at 1")
         object.__setattr__(self, "endorsement_policy", _one_spelling(self.endorsement_policy))
         names = [collection.name for collection in self.collections]

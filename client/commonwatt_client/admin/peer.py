@@ -149,8 +149,8 @@ class PeerAdmin:
 
     async def get_block_by_number(self, channel: str, number: int) -> Block:
         """A block by its number. Raises NotFoundError."""
-        if number < 0:
-            raise InvalidInputError(f"block number {number} is negative")
+        if not 0 <= number < 2**64:
+            raise InvalidInputError(f"{number} is not a block number")
         return decode_block(await self._query(channel, "GetBlockByNumber", str(number).encode()))
 
     async def get_block_by_hash(self, channel: str, header_hash: bytes) -> Block:

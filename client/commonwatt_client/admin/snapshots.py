@@ -12,8 +12,8 @@ from commonwatt_client.admin.wire import parse, serialize
 
 async def snapshot_request(signatory: Signatory, channel: str, block_number: int) -> Any:
     """A ``protos.SignedSnapshotRequest`` for one block; 0 is the newest one."""
-    if block_number < 0:
-        raise InvalidInputError(f"block number {block_number} is negative")
+    if not 0 <= block_number < 2**64:
+        raise InvalidInputError(f"{block_number} is not a block number")
     return await _signed(
         signatory,
         snapshot_pb2.SnapshotRequest(

@@ -210,6 +210,11 @@ def test_edits_of_what_is_not_there_are_refused(genesis_config: ChannelConfig) -
         add_organization(config, APPLICATION, "GridMSP", third_organization(config))
     with pytest.raises(InvalidInputError, match="host:port"):
         set_anchor_peers(config, "GridMSP", ["grid"])
+    for timeout_s in (0, float("nan"), float("inf")):
+        with pytest.raises(InvalidInputError, match="batch timeout"):
+            set_batch(config, timeout_s=timeout_s)
+    with pytest.raises(InvalidInputError, match="above 0"):
+        set_batch(config, size=BatchSize(2**32, 2000, 1000))
     with pytest.raises(InvalidInputError, match="revocation list"):
         revoke_certificates(config, APPLICATION, "GridMSP", b"junk")
 

@@ -75,6 +75,7 @@ def test_without_a_package_the_source_is_unavailable() -> None:
         {"name": "_lifecycle"},
         {"version": "1 0"},
         {"sequence": 0},
+        {"sequence": 2**63},
         {"endorsement_policy": "AND('x')"},
         {"collections": (CollectionConfig("a", "OR('A.member')"),) * 2},
     ],
@@ -87,6 +88,9 @@ def test_definitions_that_peers_refuse(fields: dict[str, object]) -> None:
 def test_collections_that_peers_refuse() -> None:
     with pytest.raises(InvalidInputError, match="maximum_peer_count"):
         CollectionConfig("a", "OR('A.member')", required_peer_count=2, maximum_peer_count=1)
+    for fields in ({"maximum_peer_count": 2**31}, {"blocks_to_live": -1}, {"blocks_to_live": 2**64}):
+        with pytest.raises(InvalidInputError):
+            CollectionConfig("a", "OR('A.member')", **fields)
     with pytest.raises(InvalidInputError, match="name"):
         CollectionConfig("a b", "OR('A.member')")
 

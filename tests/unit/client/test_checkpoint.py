@@ -34,7 +34,18 @@ def test_a_file_is_read_again(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "{", "[]", "{}", '{"blockNumber": -1, "transactionId": ""}', "[" * 100_000]
+    "text",
+    [
+        "",
+        "{",
+        "[]",
+        "{}",
+        '{"blockNumber": -1, "transactionId": ""}',
+        '{"blockNumber": 18446744073709551615, "transactionId": ""}',
+        '{"blockNumber": true, "transactionId": ""}',
+        '{"blockNumber": 1, "transactionId": "\\ud800"}',
+        "[" * 100_000,
+    ],
 )
 def test_what_is_no_checkpoint_is_refused_and_kept(tmp_path: Path, text: str) -> None:
     file = tmp_path / "c"

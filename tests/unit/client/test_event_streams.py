@@ -5,7 +5,7 @@ from typing import Any
 
 import grpc
 import pytest
-from commonwatt_client import EventsError, ReconnectPolicy
+from commonwatt_client import ConfigurationError, EventsError, InMemoryCheckpointer, ReconnectPolicy
 from commonwatt_client._effects import CallFailed, CloseStream, Effect, OpenStream, Read
 from commonwatt_client._event_kinds import (
     ChaincodeEvents,
@@ -16,6 +16,7 @@ from commonwatt_client._event_kinds import (
     full_blocks,
 )
 from commonwatt_client._event_streams import events, starting_position
+from commonwatt_client._messages import start_position
 from commonwatt_client._transactions import Party
 from fabric_protos.common import common_pb2
 from fabric_protos.gateway import gateway_pb2
@@ -184,6 +185,110 @@ def test_a_wanted_position_stays(party: Party) -> None:
         run_scripted(starting_position(party, "newtown", Position(), 5.0), newest(REFUSED)).result
         == Position()
     )
+
+
+def ledger(*blocks: tuple[str, ...] | CallFailed) -> Any:
+    """Answers with the newest block, or with the one asked for, by the transactions that each holds."""
+    asked_for: list[int] = []
+
+    def answer(effect: Effect) -> Any:
+        if isinstance(effect, OpenStream):
+            payload = common_pb2.Payload.FromString(common_pb2.Envelope.FromString(effect.request).payload)
+            start = ab_pb2.SeekInfo.FromString(payload.data).start
+            specified = start.WhichOneof("Type") == "specified"
+            asked_for.append(start.specified.number if specified else len(blocks) - 1)
+            return None
+        if not isinstance(effect, Read):
+            return None
+        number = asked_for[-1]
+        block = blocks[number]
+        if isinstance(block, CallFailed):
+            return block
+        transactions = [events_pb2.FilteredTransaction(txid=name) for name in block]
+        filtered = events_pb2.FilteredBlock(number=number, filtered_transactions=transactions)
+        return events_pb2.DeliverResponse(filtered_block=filtered).SerializeToString()
+
+    return answer
+
+
+def start(party: Party, wanted: Position, *blocks: tuple[str, ...] | CallFailed) -> Ran:
+    return run_scripted(starting_position(party, "newtown", wanted, 5.0), ledger(*blocks))
+
+
+@pytest.mark.parametrize(
+    "wanted", [Position(0, "a", True), Position(1, "c", True), Position(1, "", True), Position(2, "", True)]
+)
+def test_a_checkpoint_of_this_ledger_is_taken(party: Party, wanted: Position) -> None:
+    ran = start(party, wanted, ("a",), ("b", "c"))
+    assert (ran.result, ran.pauses_s) == (wanted, [])
+
+
+@pytest.mark.parametrize(
+    ("wanted", "said"),
+    [
+        (Position(3, "", True), "block 3, but the newest block of channel newtown is 1"),
+        (
+            Position(57, "x", True),
+            "block 57 after transaction x, but the newest block of channel newtown is 1",
+        ),
+        (Position(2, "x", True), "the newest block of channel newtown is 1"),
+        (Position(1, "x", True), "block 1 of channel newtown does not hold that transaction"),
+    ],
+)
+def test_a_checkpoint_of_another_ledger_is_refused(party: Party, wanted: Position, said: str) -> None:
+    """A network that was reset: the stream would wait for ever, or skip what it never saw."""
+    with pytest.raises(EventsError, match=said) as caught:
+        start(party, wanted, ("a",), ("b", "c"))
+    assert caught.value.reason == "CHECKPOINT_OF_ANOTHER_LEDGER"
+    assert "delete the checkpoint" in caught.value.advice
+
+
+def test_a_peer_that_is_behind_is_waited_for(party: Party) -> None:
+    grown = iter([41, 42, 43])
+
+    def answer(effect: Effect) -> Any:
+        return filtered(next(grown)) if isinstance(effect, Read) else None
+
+    wanted = Position(44, "", True)
+    ran = run_scripted(starting_position(party, "newtown", wanted, 5.0), answer)
+    assert (ran.result, len(ran.pauses_s)) == (wanted, 2)
+    assert [effect.peer for effect in ran.effects if isinstance(effect, OpenStream)] == [0, 1, 0]
+
+
+def test_a_checkpoint_that_cannot_be_compared_is_taken(party: Party) -> None:
+    """Of an identity that may not read blocks, or older than the snapshot that the peer joined by."""
+    gone = CallFailed(grpc.StatusCode.NOT_FOUND, "")
+    wanted = Position(0, "a", True)
+    assert start(party, wanted, gone, ("b",)).result == wanted
+    assert start(party, wanted, REFUSED).result == wanted
+
+
+def test_a_start_block_yet_to_come_is_waited_for(party: Party) -> None:
+    assert start(party, Position(57), ("a",)).result == Position(57)
+
+
+@pytest.mark.parametrize("number", [-1, 2**64 - 1, 2**64, 10**30, 1.0, "1", True])
+def test_what_is_no_block_number_is_refused(number: Any) -> None:
+    class Foreign:
+        block_number = number
+        transaction_id = ""
+
+    for given in (
+        {"start_block": number, "checkpoint": None},
+        {"start_block": None, "checkpoint": Foreign()},
+    ):
+        with pytest.raises(ConfigurationError, match="is a block number from 0 to 18446744073709551614"):
+            start_position(**given)
+
+
+def test_what_is_no_transaction_id_is_refused() -> None:
+    class Foreign:
+        block_number = 1
+        transaction_id = "\ud800"
+
+    with pytest.raises(ConfigurationError, match="transaction_id is text in hex"):
+        start_position(None, Foreign())
+    assert start_position(2**64 - 2, InMemoryCheckpointer()) == Position(2**64 - 2)
 
 
 def test_no_peer_at_all_is_told_at_once(party: Party) -> None:

@@ -127,6 +127,12 @@ async def test_a_partial_composite_key_finds_what_continues_it(ledger: MemoryLed
     assert len((await ledger.evaluate("partial", "kind", [])).json()) == 4
 
 
+@pytest.mark.parametrize("size", [0, -1, 2**31])
+async def test_a_page_of_no_size_is_refused(ledger: MemoryLedger, size: int) -> None:
+    done = await ledger.evaluate("page", "", "", size, "")
+    assert (done.status, done.message) == (500, f"a page has from 1 to 2147483647 rows, not {size}")
+
+
 async def test_pages_continue_at_their_bookmark(ledger: MemoryLedger) -> None:
     await ledger.submit("put_many", "k", 5)
     seen, bookmark = [], ""
