@@ -29,16 +29,49 @@ from commonwatt_client._effects import (
     Sign,
     Sleep,
 )
-from commonwatt_client.errors import ClientError, ConnectionClosedError, SigningError
+from commonwatt_client.errors import (
+    ClientError,
+    ConfigurationError,
+    ConnectionClosedError,
+    SigningError,
+)
 
 T = TypeVar("T")
+
+
+class OwnLoop:
+    """The event loop that gRPC channels belong to; once it has ended, those of another loop take their place."""
+
+    def __init__(self) -> None:
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def is_running_one(self) -> bool:
+        """Whether the loop that runs here is the one that the channels belong to."""
+        return asyncio.get_running_loop() is self._loop
+
+    def has_changed(self) -> bool:
+        """Whether another loop runs than at the last call, to which the channels belong from now on.
+
+        Raises ConfigurationError while the former one runs, in another thread.
+        """
+        loop = asyncio.get_running_loop()
+        if loop is self._loop:
+            return False
+        if self._loop is not None and self._loop.is_running():
+            raise ConfigurationError(
+                "this connection is in use in another event loop; open one in each loop, or use "
+                "commonwatt_client.sync, which threads may share"
+            )
+        self._loop = loop
+        return True
 
 
 class Connection:
     """gRPC channels to one peer or several; many identities can share it.
 
     Used with `async with`, or closed with `close()`. It opens its channels on first use, in the event loop that uses
-    it, and belongs to that loop from then on. Raises ConfigurationError for an address or certificate it cannot use.
+    it, and anew in another loop once that one has ended; two loops cannot share it. Raises ConfigurationError for an
+    address or certificate it cannot use.
 
     ::
 
@@ -57,6 +90,7 @@ class Connection:
         self._ring = PeerRing(as_peers(peers), client_certificate, channel_options)
         self._channels: dict[int, grpc.aio.Channel] = {}
         self._methods: dict[tuple[int, str], Any] = {}
+        self._loop = OwnLoop()
         self._closed = False
 
     async def close(self) -> None:
@@ -64,8 +98,9 @@ class Connection:
         self._closed = True
         channels, self._channels = self._channels, {}
         self._methods.clear()
-        for channel in channels.values():
-            await channel.close()
+        if self._loop.is_running_one():  # with its loop, everything that a channel had under way has ended
+            for channel in channels.values():
+                await channel.close()
 
     async def __aenter__(self) -> "Connection":
         return self
@@ -155,6 +190,9 @@ class Connection:
         return None if message is grpc.aio.EOF else message
 
     def _method(self, peer: int, method: str) -> Any:
+        if self._loop.has_changed():
+            self._channels.clear()
+            self._methods.clear()
         known = self._methods.get((peer, method))
         if known is None:
             known = self._methods[peer, method] = self._new_method(self._channel(peer), method)
@@ -191,6 +229,7 @@ class StreamedValues(Generic[T]):
         self._connection = connection
         self._flow = flow
         self._opened: Any = None
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._closing = asyncio.Event()
 
     def __aiter__(self) -> "StreamedValues[T]":
@@ -222,12 +261,18 @@ class StreamedValues(Generic[T]):
     async def close(self) -> None:
         """End the stream."""
         self._closing.set()
-        if self._opened is not None:
+        if self._opened is not None and self._loop is asyncio.get_running_loop():
             self._opened.cancel()
 
     async def _perform(self, effect: Effect) -> Any:
         if self._closing.is_set():
             raise _Closing
+        loop = asyncio.get_running_loop()
+        if loop is not self._loop:
+            was_open = self._opened is not None
+            self._loop, self._opened, self._closing = loop, None, asyncio.Event()
+            if was_open:
+                raise CallFailed(grpc.StatusCode.UNAVAILABLE, "the stream ended with its event loop")
         if isinstance(effect, Sleep):
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._closing.wait(), effect.seconds)

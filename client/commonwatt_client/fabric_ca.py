@@ -93,7 +93,6 @@ class FabricCA:
             raise ConfigurationError(
                 f"the TLS CA certificate of the Fabric CA {url} cannot be used: {error}"
             ) from error
-        self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
         return self
@@ -104,10 +103,7 @@ class FabricCA:
         await self.close()
 
     async def close(self) -> None:
-        """Close the connection; a further call opens it again."""
-        if self._session:
-            await self._session.close()
-            self._session = None
+        """Nothing stays open between calls; this is here so that it is used as other connections are."""
 
     async def info(self) -> AuthorityInfo:
         """The authority's name, version and certificate chain. Anybody may ask. Raises FabricCAError."""
@@ -264,12 +260,12 @@ class FabricCA:
         headers = {"Content-Type": "application/json"}
         if authorization:
             headers["Authorization"] = authorization
-        if self._session is None:
-            self._session = aiohttp.ClientSession(timeout=self._timeout)
         try:
-            async with self._session.request(
-                method, url, data=body, headers=headers, ssl=self._tls
-            ) as response:
+            # A session belongs to one event loop: each request has its own, closed when this returns.
+            async with (
+                aiohttp.ClientSession(timeout=self._timeout) as session,
+                session.request(method, url, data=body, headers=headers, ssl=self._tls) as response,
+            ):
                 status, text = response.status, await response.read()
         except (aiohttp.ClientError, TimeoutError) as error:
             reason = str(error) or f"no answer within {self._timeout.total} s"

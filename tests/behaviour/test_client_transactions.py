@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from commonwatt_client import (
     CommitError,
+    ConnectionClosedError,
     EndorseError,
     EvaluateError,
     Gateway,
@@ -28,6 +29,8 @@ from commonwatt_client import (
 )
 from commonwatt_client.identity import read_pem
 from commonwatt_client.profile import network_file_peers, network_file_user
+from commonwatt_network.change.configuration import ordering_client
+from commonwatt_network.deploy import peer_admin
 
 BOTH = ("NewtownMSP", "GridMSP")
 
@@ -121,6 +124,28 @@ async def test_a_refusal_names_endorser_and_message(contract: Any, key: str) -> 
     assert all(detail.address.startswith("127.0.0.1:") for detail in error.details)
     with pytest.raises(EvaluateError, match="not_today"):
         await contract.evaluate_transaction("refuse", key)
+
+
+def test_one_client_in_several_event_loops(deployed: Any, key: str) -> None:
+    """Transactions and administration of a script that calls `asyncio.run` several times."""
+    gateway = deployed.connect()
+    contract = gateway.get_network("trials").get_contract("probe")
+    asyncio.run(contract.submit_transaction("put", key, "1"))
+    assert asyncio.run(contract.evaluate_transaction("get", key)) == b"1"
+    asyncio.run(gateway.close())
+
+    admin = peer_admin(deployed.nodes, deployed.nodes.gateway_peer("newtown"))
+    ordering = ordering_client(deployed.nodes, deployed.nodes.orderers[0])
+    for _ in range(2):
+        height = asyncio.run(admin.get_chain_info("trials")).height
+        assert asyncio.run(admin.get_block_by_number("trials", height - 1)).number == height - 1
+        assert asyncio.run(admin.discover_peers("trials"))
+        assert asyncio.run(ordering.get_block("trials", "newest")).number >= height - 1
+        asyncio.run(admin.list_pending_snapshots("trials"))
+    for each in (admin, ordering):
+        asyncio.run(each.close())
+    with pytest.raises(ConnectionClosedError):
+        asyncio.run(ordering.get_block("trials", "newest"))
 
 
 @pytest.mark.parametrize("mark", [b"\xef\xbb\xbf", b"  "])

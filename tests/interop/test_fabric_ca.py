@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from commonwatt_client.errors import ConfigurationError
-from commonwatt_client.fabric_ca import FabricCA, FabricCAError
+from commonwatt_client.fabric_ca import Enrollment, FabricCA, FabricCAError
 from cryptography import x509
 
 ATTRIBUTES = x509.ObjectIdentifier("1.2.3.4.5.6.7.8.1")
@@ -151,6 +151,22 @@ async def test_refusals_say_what_the_authority_said_and_what_to_do(authority: Au
             await ca.revoke(registrar)
         with pytest.raises(ConfigurationError, match="keycompromise"):
             await ca.revoke(registrar, "home009", reason="bored")
+
+
+def test_marked_pem_and_several_event_loops(authority: Authority) -> None:
+    """Files as editors write them, in a script that calls `asyncio.run` for each step."""
+    mark = b"\xef\xbb\xbf  "
+    ca = FabricCA(authority.url, tls_ca=mark + authority.tls_ca)
+    registrar = asyncio.run(ca.enroll("admin", "adminpw"))
+    marked = Enrollment(
+        mark + registrar.certificate_pem, mark + registrar.private_key_pem, registrar.chain_pem
+    )
+    assert asyncio.run(ca.identities(marked))
+    again = asyncio.run(ca.reenroll(marked, keep_key=True))
+    assert again.private_key_pem == registrar.private_key_pem
+    asyncio.run(ca.close())
+    with pytest.raises(ConfigurationError, match="TLS CA certificate"):
+        FabricCA(authority.url, tls_ca=b"no certificate")
 
 
 async def test_an_address_that_is_no_authority_is_a_clear_error() -> None:

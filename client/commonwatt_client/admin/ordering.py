@@ -15,7 +15,7 @@ from commonwatt_client.admin.errors import NotReadyError
 from commonwatt_client.admin.participation import Position
 from commonwatt_client.admin.refusals import refusal
 from commonwatt_client.admin.signing import Signatory
-from commonwatt_client.admin.transport import open_channel, rpc_failure
+from commonwatt_client.admin.transport import NodeChannel, rpc_failure
 from commonwatt_client.admin.wire import parse
 from commonwatt_client.identity import Identity, certificate_hash
 from commonwatt_client.signers import Signer
@@ -54,8 +54,7 @@ class OrderingClient:
         self.address = address
         self.timeout_s = timeout_s
         self.signatory = Signatory(identity, signer)
-        self._channel = open_channel(address, tls_ca, server_name, client_certificate, client_key)
-        self._service = ab_pb2_grpc.AtomicBroadcastStub(self._channel)
+        self._channel = NodeChannel(address, tls_ca, server_name, client_certificate, client_key)
         self._tls_hash = certificate_hash(client_certificate) if client_certificate else b""
 
     async def __aenter__(self) -> Self:
@@ -77,7 +76,7 @@ class OrderingClient:
         NotReadyError while there is no leader, RefusedError with the orderer's reason.
         """
         message = parse(common_pb2.Envelope, envelope)
-        stream = self._service.Broadcast(timeout=self.timeout_s)
+        stream = ab_pb2_grpc.AtomicBroadcastStub(self._channel.open()).Broadcast(timeout=self.timeout_s)
         try:
             await stream.write(message)
             answer = await stream.read()
@@ -122,7 +121,7 @@ class OrderingClient:
         self, channel: str, start: Position, stop: Position | None, *, wait: bool
     ) -> AsyncIterator[Block]:
         return deliver_blocks(
-            self._service.Deliver,
+            lambda: ab_pb2_grpc.AtomicBroadcastStub(self._channel.open()).Deliver(),
             self.address,
             self.signatory,
             channel,

@@ -16,7 +16,7 @@ from commonwatt_client.admin.errors import NotReadyError
 from commonwatt_client.admin.participation import Position
 from commonwatt_client.admin.refusals import refusal
 from commonwatt_client.admin.signing import Signatory
-from commonwatt_client.admin.transport import gateway_failure, open_channel, rpc_failure
+from commonwatt_client.admin.transport import NodeChannel, gateway_failure, rpc_failure
 from commonwatt_client.errors import GatewayError
 from commonwatt_client.gateway import connect
 from commonwatt_client.identity import certificate_hash
@@ -42,11 +42,7 @@ class PeerConnection:
         self.address = address
         self.signatory = signatory
         self.timeout_s = timeout_s
-        self._channel = open_channel(address, tls_ca, server_name, client_certificate, client_key)
-        self._endorser = peer_pb2_grpc.EndorserStub(self._channel)
-        self._deliver = events_pb2_grpc.DeliverStub(self._channel)
-        self._discovery = protocol_pb2_grpc.DiscoveryStub(self._channel)
-        self.snapshots = snapshot_pb2_grpc.SnapshotStub(self._channel)
+        self._channel = NodeChannel(address, tls_ca, server_name, client_certificate, client_key)
         self._tls_hash = certificate_hash(client_certificate) if client_certificate else b""
         pair = (
             ClientCertificate(client_certificate, client_key) if client_certificate and client_key else None
@@ -63,10 +59,16 @@ class PeerConnection:
         await self._gateway.close()
         await self._channel.close()
 
+    @property
+    def snapshots(self) -> Any:
+        """The peer's snapshot service."""
+        return snapshot_pb2_grpc.SnapshotStub(self._channel.open())
+
     async def invoke(self, channel: str, chaincode: str, function: str, *arguments: bytes) -> bytes:
         """What a system chaincode of this peer answers; `channel` is empty for the peer's own affairs."""
         _, proposal = await self.signatory.signed_proposal(channel, chaincode, function, arguments)
-        answer = await self.call(function, self._endorser.ProcessProposal, proposal)
+        endorser = peer_pb2_grpc.EndorserStub(self._channel.open())
+        answer = await self.call(function, endorser.ProcessProposal, proposal)
         if answer.response.status == 200:
             return bytes(answer.response.payload)
         raise refusal(function, self.address, answer.response.status, answer.response.message)
@@ -74,7 +76,8 @@ class PeerConnection:
     async def discover(self, query: Any, wanted: str) -> Any:
         """The result of a ``discovery.Query``, of the kind wanted."""
         request = await discovery.signed_request(self.signatory, query, self._tls_hash)
-        answer = await self.call("discover", self._discovery.Discover, request)
+        service = protocol_pb2_grpc.DiscoveryStub(self._channel.open())
+        answer = await self.call("discover", service.Discover, request)
         return discovery.read_result(self.address, answer, wanted)
 
     async def call(self, action: str, method: Any, request: Any) -> Any:
@@ -87,7 +90,7 @@ class PeerConnection:
     def blocks(self, channel: str, start: Position, stop: Position | None) -> AsyncIterator[Block]:
         """Blocks of a channel, both ends included; without `stop`, for ever."""
         return deliver_blocks(
-            self._deliver.Deliver,
+            lambda: events_pb2_grpc.DeliverStub(self._channel.open()).Deliver(),
             self.address,
             self.signatory,
             channel,

@@ -249,6 +249,53 @@ async def test_a_signer_may_be_a_coroutine(keyed: Keyed, peer: StandIn) -> None:
         blocking.get_network("c").get_contract("m").evaluate_transaction("f")
 
 
+def test_a_second_event_loop_goes_on_where_the_first_ended(keyed: Keyed, peer: StandIn) -> None:
+    """As in a notebook, or a script that calls `asyncio.run` twice."""
+    peer.behaviours["Evaluate"] = lambda request, context: HELLO
+    gateway = connect(peer.peer, identity=keyed.identity, signer=keyed.signer)
+    contract = gateway.get_network("c").get_contract("m")
+    for _ in range(3):
+        assert asyncio.run(contract.evaluate_transaction("f")) == b"hello"
+    asyncio.run(gateway.close())
+    with pytest.raises(ConnectionClosedError):
+        asyncio.run(contract.evaluate_transaction("f"))
+
+
+def test_a_stream_goes_on_in_a_second_event_loop(keyed: Keyed, peer: StandIn) -> None:
+    def two_each(request: bytes, context: grpc.ServicerContext) -> Iterator[bytes]:
+        first = peer.calls.count("ChaincodeEvents")
+        yield event(first, "a")
+        yield event(first + 1, "b")
+        peer.wait(context)
+
+    peer.behaviours["DeliverFiltered"] = lambda request, context: iter([NEWEST])
+    peer.behaviours["ChaincodeEvents"] = two_each
+    gateway = connect(peer.peer, identity=keyed.identity, signer=keyed.signer)
+    stream: EventStream[ChaincodeEvent] = gateway.get_network("c").chaincode_events("m", start_block=0)
+
+    async def following() -> ChaincodeEvent:
+        return await asyncio.wait_for(anext(stream), 10)
+
+    assert asyncio.run(following()).block_number == 1
+    assert asyncio.run(following()).block_number == 2
+    asyncio.run(stream.close())
+    asyncio.run(gateway.close())
+
+
+def test_two_event_loops_at_once_are_told_apart(keyed: Keyed, peer: StandIn) -> None:
+    peer.behaviours["Evaluate"] = lambda request, context: HELLO
+
+    async def one_and_another() -> None:
+        async with connect(peer.peer, identity=keyed.identity, signer=keyed.signer) as gateway:
+            contract = gateway.get_network("c").get_contract("m")
+            assert await contract.evaluate_transaction("f") == b"hello"
+            with pytest.raises(ConfigurationError, match="in use in another event loop"):
+                await asyncio.to_thread(asyncio.run, contract.evaluate_transaction("f"))
+            assert await contract.evaluate_transaction("f") == b"hello"
+
+    asyncio.run(one_and_another())
+
+
 async def test_closing_ends_calls_under_way(keyed: Keyed, peer: StandIn) -> None:
     peer.behaviours["Evaluate"] = lambda request, context: peer.wait(context)
     gateway = connect(peer.peer, identity=keyed.identity, signer=keyed.signer)
