@@ -25,15 +25,15 @@ def network_file_peers(path: FilePath, organization: str) -> tuple[Peer, ...]:
                 address=peer["address"],
                 tls_ca_cert=Path(peer["tls_ca_cert"]),
                 tls_server_name=peer.get("tls_server_name"),
-                name=peer.get("name", ""),
+                name=peer.get("name") or "",
                 client_certificate=_network_file_pair(peer),
             )
-            for peer in described["peers"]
+            for peer in described["peers"] or ()
         )
 
 
 def _network_file_pair(peer: Mapping[str, Any]) -> ClientCertificate | None:
-    if "tls_client_certificate" not in peer:
+    if peer.get("tls_client_certificate") is None:
         return None
     return ClientCertificate(Path(peer["tls_client_certificate"]), Path(peer["tls_client_key"]))
 
@@ -41,7 +41,8 @@ def _network_file_pair(peer: Mapping[str, Any]) -> ClientCertificate | None:
 def network_file_user(path: FilePath, organization: str, user: str) -> tuple[Identity, PrivateKeySigner]:
     """The identity and signer of an organisation's user from a network file."""
     described = _organization(_load(path), organization, path)
-    users = described.get("users", {})
+    with _reading(path):
+        users = _part(described, "users")
     if user not in users:
         raise ConfigurationError(
             f"{path}: organisation {organization} has no user {user}; it has {_listed(users)}"
@@ -55,25 +56,32 @@ def profile_peers(path: FilePath, organization: str | None = None) -> tuple[Peer
     """An organisation's peers from a common connection profile."""
     profile = _load(path)
     with _reading(path):
-        name = organization or profile.get("client", {}).get("organization")
+        client = _part(profile, "client")
+        name = organization or client.get("organization")
         if not name:
             raise ConfigurationError(
                 f"{path} names no client.organization; say which organisation's peers to use"
             )
-        listed = _organization(profile, name, path).get("peers", [])
+        listed = _organization(profile, name, path).get("peers") or ()
         folder = Path(path).parent
-        pair = _profile_pair(profile.get("client", {}).get("tlsCerts", {}).get("client", {}), folder)
+        pair = _profile_pair(_part(_part(client, "tlsCerts"), "client"), folder)
         return tuple(_profile_peer(peer, profile["peers"][peer], folder, pair) for peer in listed)
 
 
 def _profile_pair(described: Mapping[str, Any], folder: Path) -> ClientCertificate | None:
     """The profile's `client.tlsCerts.client`."""
-    if "cert" not in described:
+    if described.get("cert") is None:
         return None
-    certificate, key = (_profile_pem(described[name], folder) for name in ("cert", "key"))
+    certificate, key = (_profile_pem(_part(described, name), folder) for name in ("cert", "key"))
     if certificate is None or key is None:
         raise ConfigurationError("client.tlsCerts.client needs cert and key, each with a path or pem")
     return ClientCertificate(certificate, key)
+
+
+def _part(described: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """A section of a file; one without content (`null`, or a YAML key with nothing after it) is as good as none."""
+    part: Mapping[str, Any] | None = described.get(name)
+    return {} if part is None else part
 
 
 def _profile_pem(described: Mapping[str, Any], folder: Path) -> bytes | Path | None:
@@ -81,7 +89,7 @@ def _profile_pem(described: Mapping[str, Any], folder: Path) -> bytes | Path | N
     pem = described.get("pem")
     if pem:
         return ("\n".join(pem) if isinstance(pem, list) else pem).encode()
-    return folder / described["path"] if "path" in described else None
+    return folder / described["path"] if described.get("path") else None
 
 
 def _profile_peer(
@@ -92,14 +100,11 @@ def _profile_peer(
         scheme, address = "grpcs", described["url"]
     if scheme not in ("grpc", "grpcs"):
         raise ConfigurationError(f"peer {name} has the url {described['url']}; it must start with grpcs://")
-    options = described.get("grpcOptions", {})
-    server_name = next(
-        (options[key] for key in _SERVER_NAME_OPTIONS if key in options),
-        None,
-    )
+    options = _part(described, "grpcOptions")
+    server_name = next((options[key] for key in _SERVER_NAME_OPTIONS if options.get(key)), None)
     return Peer(
         address=address.rstrip("/"),
-        tls_ca_cert=_profile_pem(described.get("tlsCACerts", {}), folder),
+        tls_ca_cert=_profile_pem(_part(described, "tlsCACerts"), folder),
         tls_server_name=server_name,
         name=name,
         plaintext=scheme == "grpc",
@@ -130,11 +135,12 @@ def _load(path: FilePath) -> Mapping[str, Any]:
 
 
 def _organization(content: Mapping[str, Any], organization: str, path: FilePath) -> Mapping[str, Any]:
-    organizations = content.get("organizations")
-    if not isinstance(organizations, dict) or not isinstance(organizations.get(organization), dict):
-        known = _listed(organizations) if isinstance(organizations, dict) else "none"
-        raise ConfigurationError(f"{path}: no organisation {organization}; it has {known}")
-    described: Mapping[str, Any] = organizations[organization]
+    listed = content.get("organizations")
+    organizations = listed if isinstance(listed, dict) else {}
+    known = {name: described for name, described in organizations.items() if isinstance(described, dict)}
+    if organization not in known:
+        raise ConfigurationError(f"{path}: no organisation {organization}; it has {_listed(known)}")
+    described: Mapping[str, Any] = known[organization]
     return described
 
 

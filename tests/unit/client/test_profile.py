@@ -128,6 +128,83 @@ def test_a_profiles_client_certificate(tmp_path: Path, keyed: Keyed) -> None:
         profile_peers(tmp_path / "p.yaml")
 
 
+def without(content: Any, path: tuple[str, ...], leave: bool) -> Any:
+    """The content with one of its sections null, or left out altogether."""
+    first, *rest = path
+    if rest:
+        return {**content, first: without(content[first], tuple(rest), leave)}
+    if leave:
+        return {key: value for key, value in content.items() if key != first}
+    return {**content, first: None}
+
+
+PEER = "peer0.org1.example.com"
+FULL_PROFILE: dict[str, Any] = {
+    **PROFILE,
+    "client": {
+        "organization": "Org1",
+        "tlsCerts": {"client": {"cert": {"pem": "c", "path": "c"}, "key": {"pem": "k", "path": "k"}}},
+    },
+}
+SECTIONS = [
+    ("client",),
+    ("client", "organization"),
+    ("client", "tlsCerts"),
+    ("client", "tlsCerts", "client"),
+    ("client", "tlsCerts", "client", "cert"),
+    ("client", "tlsCerts", "client", "cert", "pem"),
+    ("client", "tlsCerts", "client", "cert", "path"),
+    ("client", "tlsCerts", "client", "key"),
+    ("organizations",),
+    ("organizations", "Org1"),
+    ("organizations", "Org1", "mspid"),
+    ("organizations", "Org1", "peers"),
+    ("peers", PEER, "tlsCACerts"),
+    ("peers", PEER, "tlsCACerts", "pem"),
+    ("peers", PEER, "grpcOptions"),
+    ("peers", PEER, "grpcOptions", "ssl-target-name-override"),
+]
+
+
+@pytest.mark.parametrize("name", ["p.yaml", "p.json"])
+@pytest.mark.parametrize("section", SECTIONS, ids=".".join)
+def test_a_null_section_of_a_profile_is_none(tmp_path: Path, section: tuple[str, ...], name: str) -> None:
+    """As templates leave them, and as YAML reads a key with nothing after it."""
+    outcomes = []
+    for leave in (True, False):
+        content = without(FULL_PROFILE, section, leave)
+        (tmp_path / name).write_text(
+            json.dumps(content) if name.endswith("json") else yaml.safe_dump(content)
+        )
+        try:
+            outcomes.append(str(profile_peers(tmp_path / name)))
+        except ConfigurationError as error:
+            outcomes.append(str(error))
+    assert outcomes[0] == outcomes[1]
+
+
+@pytest.mark.parametrize("section", [("peers",), ("peers", PEER), ("peers", PEER, "url")], ids=".".join)
+def test_a_null_section_that_is_needed_is_told(tmp_path: Path, section: tuple[str, ...]) -> None:
+    (tmp_path / "p.json").write_text(json.dumps(without(FULL_PROFILE, section, False)))
+    with pytest.raises(ConfigurationError, match=r"p\.json: a field has the wrong type"):
+        profile_peers(tmp_path / "p.json")
+
+
+@pytest.mark.parametrize("name", ["peers", "users", "mspid"])
+def test_null_sections_of_a_network_file(network_file: Path, name: str) -> None:
+    file = altered(network_file, lambda content: content["organizations"]["newtown"].update({name: None}))
+    with pytest.raises(ConfigurationError, match="no peer to connect|has no user operator|MSP id"):
+        connect_network_file(file, "newtown", "operator")
+
+
+def test_files_with_a_byte_order_mark(tmp_path: Path, network_file: Path) -> None:
+    network_file.write_bytes(b"\xef\xbb\xbf" + network_file.read_bytes())
+    assert network_file_peers(network_file, "newtown")
+    for name in ("p.yaml", "p.json"):
+        (tmp_path / name).write_bytes(b"\xef\xbb\xbf" + json.dumps(PROFILE).encode())
+        assert profile_peers(tmp_path / name)
+
+
 def test_profile_without_a_client_organization(tmp_path: Path, keyed: Keyed) -> None:
     (tmp_path / "p.yaml").write_text(yaml.safe_dump({**PROFILE, "client": {}}))
     with pytest.raises(ConfigurationError, match=r"names no client\.organization"):
