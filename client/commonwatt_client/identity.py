@@ -32,6 +32,15 @@ def normal_pem(pem: bytes) -> bytes:
     return _BEFORE_LINES.sub(b"", pem)
 
 
+def _first_certificate(pem: bytes) -> bytes:
+    """The first certificate of a file. Raises ValueError."""
+    _, begin, rest = pem.partition(b"-----BEGIN CERTIFICATE-----")
+    content, end, _ = rest.partition(b"-----END CERTIFICATE-----")
+    if not end:
+        raise ValueError("it holds no certificate from -----BEGIN to -----END")
+    return (begin + content + end).replace(b"\r\n", b"\n") + b"\n"
+
+
 def read_pem(source: Pem, what: str) -> bytes:
     """PEM bytes (`normal_pem`) from themselves, from text, or from the file at a path.
 
@@ -69,8 +78,8 @@ class Identity:
 
     def __post_init__(self) -> None:
         try:
-            certificate = x509.load_pem_x509_certificate(normal_pem(self.certificate_pem))
-            key = certificate.public_key()
+            pem = _first_certificate(normal_pem(self.certificate_pem))
+            key = x509.load_pem_x509_certificate(pem).public_key()
         except Exception as error:  # the parser raises more than ValueError for hostile input
             raise ConfigurationError(
                 f"the certificate of this {self.mspid} identity is not an X.509 certificate in PEM: {error}"
@@ -78,7 +87,7 @@ class Identity:
         if not self.mspid:
             raise ConfigurationError("an identity needs the MSP id of its organisation, such as NewtownMSP")
         # Fabric reads the first PEM block, whatever it is, and a creator is there for all to read.
-        object.__setattr__(self, "certificate_pem", certificate.public_bytes(Encoding.PEM))
+        object.__setattr__(self, "certificate_pem", pem)
         creator = identities_pb2.SerializedIdentity(mspid=self.mspid, id_bytes=self.certificate_pem)
         object.__setattr__(self, "creator", creator.SerializeToString())
         object.__setattr__(self, "signs_messages", isinstance(key, Ed25519PublicKey))

@@ -143,6 +143,8 @@ def test_sound_pem_stays_as_it_is() -> None:
 def test_reading_pem_takes_time_in_proportion() -> None:
     for hostile in (b" " * 5_000_000, b"\xef\xbb\xbf" * 1_000_000 + b"x", b"\n \t" * 1_000_000):
         assert len(normal_pem(hostile)) <= len(hostile)
+    with pytest.raises(ConfigurationError):
+        Identity("NewtownMSP", b"-----BEGIN CERTIFICATE-----\n" * 100_000)
 
 
 def test_fabric_cas_answers_with_marks() -> None:
