@@ -205,10 +205,24 @@ def _compose(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 def _run(command: tuple[str, ...]) -> subprocess.CompletedProcess[str]:
     try:
         return subprocess.run(
-            command, capture_output=True, text=True, timeout=START_TIMEOUT_S + 60, stdin=subprocess.DEVNULL
+            command,
+            capture_output=True,
+            text=True,
+            timeout=START_TIMEOUT_S + 60,
+            stdin=subprocess.DEVNULL,
+            env=_environment(),
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise ComposeError(f"{' '.join(command[:3])}: {error}") from error
+
+
+def _environment() -> dict[str, str]:
+    """Ours, without what would lead `docker compose` to another project's files: they outweigh our `.env`."""
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("COMPOSE_") and name != "COMMONWATT_USER"
+    }
 
 
 def _last_line(text: str) -> str:

@@ -1,4 +1,4 @@
-"""NETWORK=kubernetes: one namespace per organisation, driven by `kubectl` in its current context.
+"""NETWORK=kubernetes: one namespace per organisation, driven by `kubectl` in the context it was first brought up in.
 
 The Service `peer0` in the namespace `newtown` is dialled as `peer0.newtown` from every other namespace, which is the
 peer's own name. This machine reaches the nodes through `kubectl port-forward`, at the ports that the topology settled.
@@ -9,12 +9,17 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import os
 import shutil
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+import yaml
+
+from commonwatt_network.backends import cluster as clusters
+from commonwatt_network.backends.cluster import COMMAND, Cluster
 from commonwatt_network.backends.configuration import templates
 from commonwatt_network.backends.containers import (
     CONFIGURATION,
@@ -27,22 +32,12 @@ from commonwatt_network.backends.containers import (
     service_host,
     write_files,
 )
-from commonwatt_network.errors import NetworkError, UsageError
 from commonwatt_network.layout import Layout
 from commonwatt_network.nodes import Nodes, Orderer, Peer
 from commonwatt_network.processes import Program
 
-COMMAND = "kubectl"
 USER = 10001
 START_TIMEOUT_S = 180
-
-
-class KubectlNotFoundError(UsageError):
-    """There is no `kubectl` here, or its cluster does not answer."""
-
-
-class KubectlError(NetworkError):
-    """`kubectl` failed; the message carries what it said."""
 
 
 def render(nodes: Nodes) -> dict[str, File]:
@@ -54,6 +49,8 @@ def render(nodes: Nodes) -> dict[str, File]:
         known = {
             "organization": organization,
             "network": network,
+            "label": clusters.LABEL,
+            "mark": clusters.mark(nodes.layout, organization),
             "containers": [entry for entry in everyone if entry.node.organization == organization],
             "key": _key,
         }
@@ -89,52 +86,51 @@ def write(directory: Path, files: Files) -> None:
 
 
 def require(nodes: Nodes) -> None:
-    """Raise KubectlNotFoundError where there is no cluster to run this network, with the reason and what to do."""
-    instead = "or render the manifests with `commonwatt network render --backend kubernetes --output DIR`"
-    if shutil.which(COMMAND) is None:
-        raise KubectlNotFoundError(f"kubectl is not on PATH; install it, {instead}")
-    answer = _run("get", "--raw", "/readyz", timeout_s=15)
-    if answer.returncode != 0:
-        raise KubectlNotFoundError(
-            f"kubectl reaches no cluster: {_last_line(answer.stderr)}; give it a context, {instead}"
-        )
+    """Raise KubectlNotFoundError or ForeignNamespaceError where no cluster runs this network, with what to do."""
+    clusters.find_cluster(nodes.layout, _organizations(nodes))
 
 
 @contextmanager
 def started(nodes: Nodes, phase: Phase) -> Iterator[tuple[str, ...]]:
     """Apply the manifests and wait until all is ready; scale to nothing again if the body fails."""
+    cluster = clusters.find_cluster(nodes.layout, _organizations(nodes))
     before = running(nodes.layout)
     folder = directory(nodes.layout)
-    write(folder, render(nodes))
+    files = render(nodes)
+    write(folder, files)
     everyone = containers(nodes)
     missing = tuple(entry.name for entry in everyone if entry.name not in before)
     try:
         with phase("containers"):
-            _checked("apply", *_files(nodes, folder), "--wait")
+            manifests = {name: _namespace(files[f"{name}.yaml"]) for name in _organizations(nodes)}
+            cluster = clusters.make_namespaces(nodes.layout, cluster, manifests)
+            cluster.do("apply", *_files(nodes, folder), "--wait")
             for entry in everyone:
-                _checked(
+                cluster.do(
                     *("--namespace", entry.node.organization),
                     *("rollout", "status", f"{_kind(entry)}/{entry.service}"),
                     f"--timeout={START_TIMEOUT_S}s",
                 )
         yield missing
     except BaseException:
-        _scale([entry for entry in everyone if entry.name in missing])
+        _scale(cluster, [entry for entry in everyone if entry.name in missing])
         raise
 
 
 def forwarders(nodes: Nodes) -> list[Program]:
     """The programs that bring every node's ports to this machine, each under its node's name."""
     programs = []
+    cluster = clusters.settled(nodes.layout)
     for node in nodes.fabric_nodes:
         ports = [node.port, node.operations_port, *([node.admin_port] if isinstance(node, Orderer) else [])]
         service = service_host(node).split(".")[0]
-        command = [COMMAND, "--namespace", node.organization, "port-forward", f"service/{service}"]
+        command = [COMMAND, "--context", cluster.context, "--namespace", node.organization]
+        command += ["port-forward", f"service/{service}"]
         programs.append(
             Program(
                 node.name,
                 [*command, *(f"{port}:{port}" for port in ports)],
-                {},
+                {**os.environ},  # KUBECONFIG, proxies and all that a cloud's login plugin reads
                 nodes.layout.configuration / node.name,
                 (node.name,),
             )
@@ -144,12 +140,12 @@ def forwarders(nodes: Nodes) -> list[Program]:
 
 def running(layout: Layout) -> set[str]:
     """The names of the nodes whose pods are ready."""
-    if not directory(layout).exists() or shutil.which(COMMAND) is None:
+    cluster = clusters.pinned(layout)
+    if cluster is None or shutil.which(COMMAND) is None:
         return set()
-    namespaces = _namespaces(layout)
     found = set()
-    for namespace in namespaces:
-        answer = _run("--namespace", namespace, "get", "pods", "--output", "json", timeout_s=30)
+    for namespace in cluster.namespaces:
+        answer = cluster.ask("--namespace", namespace, "get", "pods", "--output", "json", timeout_s=30)
         for pod in json.loads(answer.stdout)["items"] if answer.returncode == 0 else []:
             conditions = {entry["type"]: entry["status"] for entry in pod["status"].get("conditions", [])}
             labels = pod["metadata"]["labels"]
@@ -161,23 +157,27 @@ def running(layout: Layout) -> set[str]:
 
 
 def stop(layout: Layout, *, delete: bool) -> tuple[str, ...]:
-    """Scale everything to nothing: the ledgers stay. `delete`: delete the namespaces with all that is in them."""
-    namespaces = _namespaces(layout)
-    if not namespaces:
+    """Scale everything to nothing: the ledgers stay. `delete`: delete the network's own namespaces with all in them.
+
+    Raises ForeignNamespaceError before anything is changed when one of its namespaces is now another's.
+    """
+    cluster = clusters.pinned(layout)
+    if cluster is None:
         return ()
+    own = clusters.own_namespaces(layout, cluster)
     names = tuple(sorted(running(layout)))
-    for namespace in namespaces:
+    for namespace, uid in own.items():
         if delete:
-            _checked("delete", "namespace", namespace, "--ignore-not-found", "--wait")
+            clusters.delete_namespace(cluster, namespace, uid)
         else:
-            _checked("--namespace", namespace, "scale", "statefulset,deployment", "--all", "--replicas=0")
+            cluster.do("--namespace", namespace, "scale", "statefulset,deployment", "--all", "--replicas=0")
     return names
 
 
-def _namespaces(layout: Layout) -> list[str]:
-    """The organisations that manifests were written for."""
-    names = (path.stem for path in directory(layout).glob("*.yaml"))
-    return sorted(name for name in names if not name.endswith("-secrets"))
+def _namespace(manifests: File) -> dict[str, Any]:
+    """The Namespace among an organisation's rendered manifests."""
+    documents = yaml.safe_load_all(manifests.content)
+    return next(manifest for manifest in documents if manifest["kind"] == "Namespace")
 
 
 def _files(nodes: Nodes, folder: Path) -> list[str]:
@@ -191,10 +191,10 @@ def _organizations(nodes: Nodes) -> list[str]:
     return [*nodes.topology.orderers.organizations, *nodes.topology.organizations]
 
 
-def _scale(entries: list[Container]) -> None:
+def _scale(cluster: Cluster, entries: list[Container]) -> None:
     for entry in entries:
         target = f"{_kind(entry)}/{entry.service}"
-        _run("--namespace", entry.node.organization, "scale", target, "--replicas=0")
+        cluster.ask("--namespace", entry.node.organization, "scale", target, "--replicas=0")
 
 
 def _kind(entry: Container) -> str:
@@ -211,23 +211,3 @@ def _digest(container: Container) -> str:
     for path, file in sorted(container.files.items()):
         digest.update(path.encode() + b"\0" + file.content + b"\0")
     return digest.hexdigest()[:16]
-
-
-def _checked(*arguments: str) -> None:
-    answer = _run(*arguments)
-    if answer.returncode != 0:
-        raise KubectlError(f"kubectl {arguments[0]} failed: {answer.stderr.strip()}")
-
-
-def _run(*arguments: str, timeout_s: float = START_TIMEOUT_S + 20) -> subprocess.CompletedProcess[str]:
-    try:
-        return subprocess.run(
-            (COMMAND, *arguments), capture_output=True, text=True, timeout=timeout_s, stdin=subprocess.DEVNULL
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise KubectlError(f"kubectl {arguments[0]}: {error}") from error
-
-
-def _last_line(text: str) -> str:
-    lines = text.strip().splitlines()
-    return lines[-1] if lines else "it said nothing"
