@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from commonwatt_network.layout import default_directory, write_atomically
+from commonwatt_network.layout import default_directory
 
 DirectoryOption = Annotated[
     Path | None,
@@ -53,16 +53,17 @@ def org_init(
 
 @org_app.command("export")
 def org_export(
-    file: Annotated[Path, typer.Argument(help="Where the bundle goes: a file, or a folder for NAME.json.")],
+    file: Annotated[
+        Path, typer.Argument(help="Where the bundle goes: a .json file, or a folder for NAME.json.")
+    ],
     directory: DirectoryOption = None,
 ) -> None:
     """Write the public bundle for the other organisations: certificates and addresses, nothing secret."""
-    from commonwatt_network.consortium.bundle import own_bundle
+    from commonwatt_network.consortium.bundle import own_bundle, write_bundle
     from commonwatt_network.consortium.host import open_host
 
     bundle = own_bundle(open_host(directory or default_directory()))
-    target = file / f"{bundle.name}.json" if file.is_dir() else file
-    write_atomically(target, bundle.to_json())
+    target = write_bundle(bundle, file)
     out.print(f"{bundle.name}'s bundle is in {target}; fingerprint {bundle.fingerprint}")
 
 

@@ -22,6 +22,7 @@ from commonwatt_network.channel import hosts_of
 from commonwatt_network.consortium.host import OwnHost
 from commonwatt_network.consortium.organization import HostName, Port
 from commonwatt_network.errors import UsageError
+from commonwatt_network.layout import write_atomically
 from commonwatt_network.topology import MspId, Name
 
 SIZE_LIMIT_BYTES = 1 << 20
@@ -96,6 +97,30 @@ def own_bundle(host: OwnHost) -> Bundle:
         ],
         peers=[BundledPeer(host=peer.host, port=peer.port) for peer in host.peers],
     )
+
+
+def write_bundle(bundle: Bundle, path: Path) -> Path:
+    """Write the bundle to a file that ends in `.json`, or as NAME.json into the folder `path`; where it is now.
+
+    Raises BundleError rather than write over anything but an earlier bundle of the same organisation.
+    """
+    target = path if path.suffix == ".json" and not path.is_dir() else path / f"{bundle.name}.json"
+    if target.exists():
+        try:
+            kept = read_bundle(target)
+        except BundleError as error:
+            raise BundleError(f"nothing was written over {target}: {error}; name another file") from error
+        if (kept.name, kept.enrolment_authority) != (bundle.name, bundle.enrolment_authority):
+            raise BundleError(
+                f"{target} holds the bundle of {kept.name}; nothing was written: name another file"
+            )
+    try:
+        write_atomically(target, bundle.to_json())
+    except OSError as error:
+        raise BundleError(
+            f"{target} cannot be written: {error.strerror}; name a folder, or a file that ends in .json"
+        ) from error
+    return target
 
 
 def read_bundle(path: Path) -> Bundle:

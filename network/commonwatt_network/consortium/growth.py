@@ -22,6 +22,7 @@ from commonwatt_client.signers import Signer, private_key_signer
 from commonwatt_network.consortium.bundle import Bundle
 from commonwatt_network.consortium.host import OwnHost, require_running
 from commonwatt_network.consortium.membership import Say, WaitingError, silent_orderers
+from commonwatt_network.consortium.review import review_block
 from commonwatt_network.consortium.update import (
     UpdateError,
     UpdateReview,
@@ -34,6 +35,7 @@ from commonwatt_network.consortium.update import (
     taking_in,
 )
 from commonwatt_network.deploy import peer_admin
+from commonwatt_network.errors import UsageError
 from commonwatt_network.identity import ADMIN
 from commonwatt_network.layout import write_atomically
 
@@ -90,6 +92,7 @@ async def submit(host: OwnHost, path: Path, update: bytes, output: Path, say: Sa
     Raises UpdateError naming who is missing when too few have signed; WaitingError while no orderer takes it.
     """
     reviewed = await review(host, update)
+    refuse_other_content(output, str(channel_of(update)))
     async with own_peer(host) as admin:
         if reviewed is not None:
             refuse_mistakes(reviewed)
@@ -136,6 +139,18 @@ async def bring_into_force(
         if refused:
             raise refused from None
         raise
+
+
+def refuse_other_content(output: Path, channel: str) -> None:
+    """Raise UpdateError where anything would be lost but the block of an earlier submission."""
+    if not output.exists():
+        return
+    try:
+        kept = review_block(output.read_bytes(), first=False)
+    except (OSError, UsageError) as error:
+        raise UpdateError(f"{output} holds something else; nothing was changed: name another file") from error
+    if kept.config.channel != channel or kept.number == 0:
+        raise UpdateError(f"{output} holds another block; nothing was changed: name another file")
 
 
 def refuse_mistakes(reviewed: UpdateReview) -> None:

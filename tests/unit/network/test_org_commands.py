@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 from commonwatt_network import cli
+from commonwatt_network.consortium.growth import refuse_other_content
+from commonwatt_network.consortium.update import UpdateError
+from fabric_protos.common import common_pb2
 
 DESCRIPTION = """
 name: {name}
@@ -110,6 +113,54 @@ def test_a_channel_is_made_once_from_good_bundles_only(
         (("approve", "newtown"), "is not running"),
     ):
         assert why in shell.refused("org", *arguments, "--directory", stranger)
+
+
+def test_a_folder_that_is_not_there_yet_takes_every_bundle(
+    shell: Typist, organizations: Callable[[str], Path]
+) -> None:
+    for name in ("newtown", "grid"):
+        organizations(name)
+        for _ in range(2):
+            done = shell.run("org", "export", "exchange", "--directory", name)
+            assert f"{name}'s bundle is in exchange/{name}.json" in done.stdout, done.stderr
+    written = {path.name: path.read_text() for path in (shell.folder / "exchange").iterdir()}
+    assert written == {
+        f"{name}.json": (shell.folder / f"{name}.json").read_text() for name in ("newtown", "grid")
+    }
+
+
+def test_an_export_writes_over_nothing_but_its_own_bundle(
+    shell: Typist, organizations: Callable[[str], Path]
+) -> None:
+    newtown, grid = organizations("newtown"), organizations("grid")
+    letter = shell.folder / "letter.json"
+    letter.write_text("{}")
+    kept = {path: path.read_bytes() for path in (newtown, grid, letter)}
+    for target, why in (
+        (grid, "holds the bundle of grid; nothing was written"),
+        (letter, "nothing was written over"),
+        (shell.folder / "newtown.yaml", "newtown.yaml/newtown.json cannot be written"),
+    ):
+        assert why in shell.refused("org", "export", str(target), "--directory", "newtown")
+    assert kept == {path: path.read_bytes() for path in kept}
+    assert shell.run("org", "export", str(newtown), "--directory", "newtown").returncode == 0
+
+
+def test_the_block_of_an_update_is_written_over_nothing_but_its_like(
+    shell: Typist, organizations: Callable[[str], Path]
+) -> None:
+    bundles = [str(organizations(name)) for name in ("newtown", "grid")]
+    first = shell.folder / "first.block"
+    shell.run("consortium", "create", "newtown", *bundles, "--output", str(first))
+    refuse_other_content(shell.folder / "new.block", "newtown")
+    later = shell.folder / "later.block"
+    block = common_pb2.Block.FromString(first.read_bytes())
+    block.header.number = 5
+    later.write_bytes(block.SerializeToString())
+    refuse_other_content(later, "newtown")
+    for path, channel in ((first, "newtown"), (later, "glebe"), (shell.folder / "grid.json", "newtown")):
+        with pytest.raises(UpdateError, match="nothing was changed: name another file"):
+            refuse_other_content(path, channel)
 
 
 def test_an_organisation_is_made_before_anything_else(shell: Typist) -> None:
