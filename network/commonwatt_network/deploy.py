@@ -109,7 +109,7 @@ async def deploy_topology(nodes: Nodes) -> dict[str, dict[str, Deployed]]:
                 for organization in settings.organizations
             }
             definition = ChaincodeDefinition(chaincode, nodes.topology.chaincodes[chaincode].version)
-            deployed[chaincode] = await deploy(nodes, channel, definition, packages)
+            deployed[chaincode] = await deploy(nodes, channel, definition, packages, version_alone=True)
         return deployed
 
     channels = list(nodes.topology.channels)
@@ -133,11 +133,17 @@ async def install_topology(nodes: Nodes) -> None:
 
 
 async def deploy(
-    nodes: Nodes, channel: str, definition: ChaincodeDefinition, packages: Mapping[str, ChaincodePackage]
+    nodes: Nodes,
+    channel: str,
+    definition: ChaincodeDefinition,
+    packages: Mapping[str, ChaincodePackage],
+    *,
+    version_alone: bool = False,
 ) -> Deployed:
     """Bring `definition` into force on `channel`, each organisation with its own package.
 
     The sequence is found: the same definition again changes nothing, another version or policy takes the next one.
+    `version_alone`: the definition is known by its version; what else is in force (policy, collections) stays.
     A package that changed (its server has moved) is approved anew at the sequence in force.
     """
     members = nodes.topology.channels[channel].organizations
@@ -148,7 +154,7 @@ async def deploy(
         first = admins[members[0]][0]
         await asyncio.gather(*(_member(admin, channel) for own in admins.values() for admin in own))
         committed = await _committed(first, channel, definition.name)
-        wanted = _next(definition, committed)
+        wanted = _next(definition, committed, version_alone)
 
         async def approve(organization: str) -> None:
             package = packages[organization]
@@ -216,10 +222,13 @@ async def _until(condition: Callable[[], Awaitable[bool]], what: str) -> None:
         await asyncio.sleep(POLL_S)
 
 
-def _next(definition: ChaincodeDefinition, committed: CommittedDefinition | None) -> ChaincodeDefinition:
+def _next(
+    definition: ChaincodeDefinition, committed: CommittedDefinition | None, version_alone: bool
+) -> ChaincodeDefinition:
     if committed is None:
         return replace(definition, sequence=1)
-    same = replace(definition, sequence=committed.definition.sequence)
+    wanted = replace(committed.definition, version=definition.version) if version_alone else definition
+    same = replace(wanted, sequence=committed.definition.sequence)
     return same if same == committed.definition else same.next()
 
 

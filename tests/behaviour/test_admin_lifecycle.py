@@ -1,6 +1,7 @@
 """Administration of peers: channels, queries, the chaincode lifecycle, discovery, snapshots."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 from commonwatt_client.admin import (
@@ -22,7 +23,10 @@ from commonwatt_client.admin import (
 )
 from commonwatt_client.identity import load_identity
 from commonwatt_client.signers import private_key_signer
-from commonwatt_network.deploy import peer_admin
+from commonwatt_network import chaincode
+from commonwatt_network.deploy import Deployed, deploy, deploy_topology, peer_admin
+from commonwatt_network.nodes import Nodes
+from commonwatt_network.topology import Chaincode
 
 CHANNEL = "newtown"
 
@@ -208,3 +212,48 @@ async def test_a_block_stream_waits_for_the_next_block(network) -> None:
         await peer.approve_chaincode_definition("trials", approved, "")
         async with asyncio.timeout(20):
             assert await waiting == height
+
+
+async def test_what_a_topology_cannot_describe_of_a_definition_stays(network) -> None:
+    """Also when its servers moved, so that the definition in force is approved anew, and with the next version."""
+    members = "OutOf(1, 'NewtownMSP.member', 'GridMSP.peer')"
+    collection = CollectionConfig(
+        "readings",
+        members,
+        blocks_to_live=9,
+        member_only_read=False,
+        endorsement_policy="OR('GridMSP.member')",
+    )
+    own = ChaincodeDefinition(
+        "own", "1.0", endorsement_policy=members, collections=(collection,), init_required=True
+    )
+    packages = {
+        name: chaincode.package(network.nodes.layout, name, "own", f"127.0.0.1:{port}")
+        for port, name in enumerate(("newtown", "grid"), 1)
+    }
+    await deploy(network.nodes, "trials", own, packages)
+    for version, sequence in (("1.0", 1), ("1.0", 1), ("2.0", 2)):
+        deployed = await deploy_topology(with_chaincode(network.nodes, "trials", "own", version))
+        assert deployed["trials"]["own"] == Deployed(version, sequence)
+        async with admins(network)["newtown"] as peer:
+            committed = await peer.query_committed_chaincode_definition("trials", "own")
+        assert committed.definition == replace(own, version=version, sequence=sequence)
+
+
+def with_chaincode(nodes: Nodes, channel: str, name: str, version: str) -> Nodes:
+    """The network as a topology describes it that has this chaincode too, by its version."""
+    topology = nodes.topology
+    channels = {
+        **topology.channels,
+        channel: topology.channels[channel].model_copy(update={"chaincodes": [name]}),
+    }
+    chaincodes = {**topology.chaincodes, name: Chaincode(version=version)}
+    servers = [
+        replace(server, chaincode=name, name=f"{name}.{server.organization}", port=3 + number)
+        for number, server in enumerate(nodes.chaincode_servers)
+    ]
+    return replace(
+        nodes,
+        topology=topology.model_copy(update={"channels": channels, "chaincodes": chaincodes}),
+        chaincode_servers=(*nodes.chaincode_servers, *servers),
+    )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from typing import TypeVar
 
 from commonwatt_client.admin import (
@@ -186,14 +185,15 @@ async def approve(host: OwnHost, channel: str, wait_s: float, say: Say) -> None:
 
 
 async def next_definition(host: OwnHost, admin: PeerAdmin, channel: str) -> ChaincodeDefinition:
-    """The definition this organisation wants: that in force, when it is the same, or the one to follow it."""
+    """The definition this organisation wants: that in force, when it has this version, or the one to follow it.
+
+    What else is in force (policy, collections) stays: an organisation's file says nothing of it.
+    """
     settings = host.description.chaincode
     committed = await committed_definition(admin, channel, settings.name)
-    wanted = ChaincodeDefinition(settings.name, settings.version)
     if committed is None:
-        return wanted
-    same = replace(wanted, sequence=committed.sequence)
-    return same if same == committed else same.next()
+        return ChaincodeDefinition(settings.name, settings.version)
+    return committed if committed.version == settings.version else committed.next(version=settings.version)
 
 
 async def committed_definition(admin: PeerAdmin, channel: str, name: str) -> ChaincodeDefinition | None:
