@@ -6,9 +6,8 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from commonwatt_client._connection import ClientCertificate, Peer
+from commonwatt_client.bounded_yaml import UnreadableYamlError, read_yaml
 from commonwatt_client.errors import ConfigurationError
 from commonwatt_client.identity import Identity, load_identity
 from commonwatt_client.signers import PrivateKeySigner, private_key_signer
@@ -126,8 +125,8 @@ def _load(path: FilePath) -> Mapping[str, Any]:
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"cannot read {file}: {error}") from error
     try:
-        content = json.loads(text) if file.suffix == ".json" else yaml.safe_load(text)
-    except (ValueError, yaml.YAMLError, RecursionError) as error:
+        content = json.loads(text) if file.suffix == ".json" else read_yaml(text)[0]
+    except (ValueError, UnreadableYamlError, RecursionError) as error:
         raise ConfigurationError(f"{file} is not the JSON or YAML it should be: {error}") from error
     if not isinstance(content, dict):
         raise ConfigurationError(f"{file} describes no network: it holds no mapping")

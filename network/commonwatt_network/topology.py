@@ -7,7 +7,6 @@ with the file, the line and what would be right.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from importlib import resources
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -15,25 +14,41 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, model_validator
 
+from commonwatt_network.topology_rules import member_mistakes, mistakes
 from commonwatt_network.yaml_models import TopologyError as TopologyError
-from commonwatt_network.yaml_models import parse_model
+from commonwatt_network.yaml_models import named, parse_model, refuse
 
 Name = Annotated[
-    str, Field(pattern=r"^[a-z][a-z0-9-]{0,62}$", description="lower-case letters, digits, hyphens")
-]
-ChannelName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9.-]{0,248}$")]
-MspId = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9.-]{0,62}$")]
-Image = Annotated[
     str,
-    Field(
-        pattern=r"^[a-z0-9][a-z0-9._/:-]*:[0-9][A-Za-z0-9_.-]*(@sha256:[0-9a-f]{64})?$",
-        description="name:version, with @sha256:... behind it or not",
+    named(
+        r"^[a-z][a-z0-9-]{0,62}$",
+        "lower-case letters, digits, hyphens; a letter first; 63 characters at most",
     ),
 ]
+ChannelName = Annotated[
+    str,
+    named(
+        r"^[a-z][a-z0-9.-]{0,248}$",
+        "lower-case letters, digits, hyphens, dots; a letter first; 249 characters at most",
+    ),
+]
+MspId = Annotated[
+    str,
+    named(
+        r"^[A-Za-z][A-Za-z0-9.-]{0,62}$",
+        "letters, digits, hyphens, dots; a letter first; 63 characters at most",
+    ),
+]
+Image = Annotated[
+    str,
+    named(
+        r"^[a-z0-9][a-z0-9._/:-]*:[0-9][A-Za-z0-9_.-]*(@sha256:[0-9a-f]{64})?$",
+        "name:version, with @sha256:... behind it or not",
+    ),
+]
+Version = Annotated[str, named(r"^[A-Za-z0-9_.+-]+$", "letters, digits and _ . + -")]
 Role = Literal["operator", "grid", "home", "meter"]
-RAFT_CONSENTERS = (1, 3, 5)
-BFT_CONSENTERS = 4
-# Validation context: orderers come and go one at a time, so that their number may be even.
+# Validation context: a network that is there. Orderers come and go one at a time, so that their number may be even.
 SETTLED = {"settled": True}
 
 # Inner-west Sydney, where the paper's household types live; further communities are numbered.
@@ -127,7 +142,7 @@ class Channel(_Model):
 class Chaincode(_Model):
     """A chaincode served by one process per organisation (chaincode as a service)."""
 
-    version: str = Field(default="1.0", pattern=r"^[A-Za-z0-9_.+-]+$")
+    version: Version = "1.0"
     module: str = Field(default="commonwatt_chaincode", description="run as `python -m MODULE`")
     workers: int = Field(default=1, ge=1, le=64, description="processes behind one address")
 
@@ -179,20 +194,9 @@ class Topology(_Model):
 
     @model_validator(mode="after")
     def _consistent(self, info: ValidationInfo) -> Self:
+        refuse(member_mistakes(self))
         if info.context != SETTLED:
-            _check_orderers(self.orderers)
-        shared = set(self.organizations) & set(self.orderers.organizations)
-        if shared:
-            raise ValueError(
-                f"{sorted(shared)[0]} is both a member and an orderer organisation; give them two names"
-            )
-        mspids = [self.mspid(name) for name in (*self.organizations, *self.orderers.organizations)]
-        for mspid in mspids:
-            if mspids.count(mspid) > 1:
-                raise ValueError(f"two organisations have the MSP id {mspid}")
-        for name, channel in self.channels.items():
-            _check_members(name, "organisation", channel.organizations, self.organizations)
-            _check_members(name, "chaincode", channel.chaincodes, self.chaincodes)
+            refuse(mistakes(self))
         return self
 
     def mspid(self, organization: str) -> str:
@@ -201,24 +205,6 @@ class Topology(_Model):
         if entry is None:
             raise KeyError(organization)
         return entry.mspid or "".join(part.title() for part in organization.split("-")) + "MSP"
-
-
-def _check_orderers(orderers: Orderers) -> None:
-    total = sum(organization.nodes for organization in orderers.organizations.values())
-    if orderers.consensus == "raft" and total not in RAFT_CONSENTERS:
-        raise ValueError(f"raft takes 1, 3 or 5 orderers in all, not {total}")
-    if orderers.consensus == "bft" and total != BFT_CONSENTERS:
-        raise ValueError(f"bft takes {BFT_CONSENTERS} orderers in all, not {total}")
-
-
-def _check_members(channel: str, kind: str, names: list[str], known: Mapping[str, object]) -> None:
-    for name in names:
-        if name not in known:
-            raise ValueError(
-                f"channel {channel} names the {kind} {name}, which is not among: {', '.join(known) or 'none'}"
-            )
-        if names.count(name) > 1:
-            raise ValueError(f"channel {channel} names the {kind} {name} twice")
 
 
 def default_topology(communities: int = 1, homes: int = 60) -> Topology:

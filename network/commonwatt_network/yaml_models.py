@@ -3,53 +3,127 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar, get_args
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from commonwatt_client.bounded_yaml import UnreadableYamlError, read_yaml
+from pydantic import BaseModel, Field, ValidationError
 
 from commonwatt_network.errors import UsageError
 
 M = TypeVar("M", bound=BaseModel)
+Location = tuple[str | int, ...]
+
+# What a name must be like, by the pattern that it must match.
+_NAMES: dict[str, str] = {}
+# Of each kind of mistake that pydantic finds, what is wrong. {input} is what stands there; the rest is the model's.
+_WORDS = {
+    "missing": "is missing",
+    "int_type": "takes a whole number, not {input}",
+    "int_parsing": "takes a whole number, not {input}",
+    "int_parsing_size": "takes a whole number, not one of so many digits",
+    "int_from_float": "takes a whole number, not {input}",
+    "finite_number": "takes a whole number, not {input}",
+    "bool_type": "takes true or false, not {input}",
+    "bool_parsing": "takes true or false, not {input}",
+    "string_type": "takes text, not {input}; put it in quotes if it is meant as text",
+    "invalid_key": "takes text for a key; put it in quotes",
+    "literal_error": "takes {expected}, not {input}",
+    "greater_than_equal": "is {ge} or more, not {input}",
+    "less_than_equal": "is {le} or less, not {input}",
+    "too_short": "takes {min_length} or more entries, not {actual_length}",
+    "too_long": "takes {max_length} or fewer entries, not {actual_length}",
+    "dict_type": "takes entries of the form NAME: ..., not {input}",
+    "model_type": "takes entries of the form KEY: ..., not {input}",
+    "list_type": "takes a list, not {input}",
+    "ip_v4_address": "takes an IPv4 address such as 192.0.2.1, not {input}",
+}
 
 
 class TopologyError(UsageError):
     """The topology cannot be used; the message names file, line, what is wrong and what would be right."""
 
 
+class MistakesError(ValueError):
+    """What a model's own rules find: each mistake in words, and the location in the model where it stands."""
+
+    def __init__(self, found: Iterable[tuple[str, Location]]) -> None:
+        self.found = tuple(found)
+        super().__init__("; ".join(words for words, _ in self.found))
+
+
+def named(pattern: str, words: str) -> Any:
+    """A field for text that matches `pattern`, which is `words` for a person."""
+    _NAMES[pattern] = words
+    return Field(pattern=pattern, description=words)
+
+
+def refuse(mistakes: Iterable[tuple[str, Location]]) -> None:
+    """Raise MistakesError where there are any."""
+    found = tuple(mistakes)
+    if found:
+        raise MistakesError(found)
+
+
 def parse_model(model: type[M], text: str, where: str, expected: str) -> M:
     """The `model` in a YAML text; `expected` says what stands there. Raises TopologyError as `parse_topology` does."""
     try:
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
-        _refuse_duplicates(root, where)
-        content = yaml.safe_load(text)
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise TopologyError(f"{where}:{line}: not YAML: {error.problem}") from error
+        content, root = read_yaml(text, unique_keys=True)
+    except UnreadableYamlError as error:
+        raise TopologyError(f"{where}:{error.line}: {error.problem}") from error
     if not isinstance(content, dict):
         raise TopologyError(f"{where}:1: {expected}")
     try:
         return model.model_validate(content)
     except ValidationError as error:
-        raise TopologyError(
-            "\n".join(_mistake(model, item, root, where) for item in error.errors())
-        ) from error
+        mistakes = [
+            line
+            for item in error.errors()
+            if item["type"] != "default_factory_not_called"  # for another mistake that is told
+            for line in _mistakes(model, item, root, where)
+        ]
+        raise TopologyError("\n".join(dict.fromkeys(mistakes))) from error
 
 
-def _mistake(model: type[BaseModel], item: Mapping[str, Any], root: yaml.Node | None, where: str) -> str:
-    location = [part for part in item["loc"] if part != "[key]"]
-    line = _line(root, location)
+def words_of(item: Mapping[str, Any]) -> str:
+    """One of pydantic's errors (an entry of `ValidationError.errors()`) in words for a person."""
+    context = item.get("ctx", {})
+    if item["type"] == "string_pattern_mismatch":
+        pattern = context["pattern"]
+        return f"{_shown(item['input'])} is not a valid name here: {_NAMES.get(pattern, pattern)}"
+    if item["type"] in _WORDS:
+        return _WORDS[item["type"]].format(**{**context, "input": _shown(item["input"])})
+    return str(context.get("error") or f"cannot be {_shown(item['input'])}")
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, dict):
+        return "entries"
+    if isinstance(value, list):
+        return "a list"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return "nothing" if value is None else (repr(value) if isinstance(value, str) else str(value))[:60]
+
+
+def _mistakes(
+    model: type[BaseModel], item: Mapping[str, Any], root: yaml.Node | None, where: str
+) -> list[str]:
+    location = list(item["loc"])
+    if location[-1:] == ["[key]"]:
+        location = [*location[:-2], item["input"]]
+    error = item.get("ctx", {}).get("error")
+    if isinstance(error, MistakesError):
+        return [f"{where}:{_line(root, [*location, *rest])}: {words}" for words, rest in error.found]
     path = ".".join(map(str, location)) or "file"
+    prefix = f"{where}:{_line(root, location)}: "
     if item["type"] == "extra_forbidden":
         key, allowed = str(location[-1]), _allowed_keys(model, location[:-1])
         close = difflib.get_close_matches(key, allowed, n=1)
         hint = f"did you mean {close[0]}?" if close else f"allowed here: {', '.join(allowed)}"
-        return f"{where}:{line}: unknown key {path}; {hint}"
-    message = str(item["msg"]).removeprefix("Value error, ")
-    if item["type"] == "string_pattern_mismatch":
-        message = f"{item['input']!r} is not a valid name here ({item['ctx']['pattern']})"
-    return f"{where}:{line}: {path}: {message}" if location else f"{where}:{line}: {message}"
+        return [f"{prefix}unknown key {path}; {hint}"]
+    return [f"{prefix}{path}: {words_of(item)}"]
 
 
 def _allowed_keys(root: type[BaseModel], location: list[Any]) -> list[str]:
@@ -73,13 +147,15 @@ def _is_model(annotation: Any) -> bool:
 
 
 def _line(node: yaml.Node | None, location: list[Any]) -> int:
+    """The line of what stands at `location`, or of the innermost part of it that is there."""
     line = node.start_mark.line + 1 if node else 1
     for part in location:
         if isinstance(node, yaml.MappingNode):
-            pairs = [(key, value) for key, value in node.value if key.value == str(part)]
-            if not pairs:
+            # The last of a name counts: reading put the entries of `<<: *other` before the mapping's own.
+            pair = next((pair for pair in reversed(node.value) if _is_key(pair[0], part)), None)
+            if pair is None:
                 return line
-            line, node = pairs[0][0].start_mark.line + 1, pairs[0][1]
+            line, node = pair[0].start_mark.line + 1, pair[1]
         elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
             node = node.value[part]
             line = node.start_mark.line + 1
@@ -88,17 +164,8 @@ def _line(node: yaml.Node | None, location: list[Any]) -> int:
     return line
 
 
-def _refuse_duplicates(node: yaml.Node | None, where: str) -> None:
-    if isinstance(node, yaml.SequenceNode):
-        for entry in node.value:
-            _refuse_duplicates(entry, where)
-    if isinstance(node, yaml.MappingNode):
-        seen: dict[str, int] = {}
-        for key, value in node.value:
-            line = key.start_mark.line + 1
-            if key.value in seen:
-                raise TopologyError(
-                    f"{where}:{line}: key {key.value} was given already on line {seen[key.value]}"
-                )
-            seen[key.value] = line
-            _refuse_duplicates(value, where)
+def _is_key(node: yaml.Node, part: object) -> bool:
+    words = yaml.SafeLoader.bool_values
+    if isinstance(part, bool) and isinstance(node, yaml.ScalarNode):
+        return words.get(node.value.lower()) is part
+    return bool(node.value == str(part)) or (part is None and node.tag == "tag:yaml.org,2002:null")

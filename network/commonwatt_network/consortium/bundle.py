@@ -24,6 +24,7 @@ from commonwatt_network.consortium.organization import HostName, Port
 from commonwatt_network.errors import UsageError
 from commonwatt_network.layout import write_atomically
 from commonwatt_network.topology import MspId, Name
+from commonwatt_network.yaml_models import words_of
 
 SIZE_LIMIT_BYTES = 1 << 20
 
@@ -147,7 +148,7 @@ def parse_bundle(content: bytes, where: str) -> Bundle:
         first = error.errors()[0]
         at = ".".join(map(str, first["loc"])) or "the file"
         raise BundleError(
-            f"{where} is not a bundle of `commonwatt org export`: {at}: {first['msg']}"
+            f"{where} is not a bundle of `commonwatt org export`: {at}: {words_of(first)}"
         ) from error
     for mistake in _mistakes(bundle):
         raise BundleError(f"{where} ({bundle.name}): {mistake}")

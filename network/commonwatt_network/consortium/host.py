@@ -10,12 +10,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from commonwatt_client.admin import ChaincodePackage
-from pydantic import ValidationError
 
 from commonwatt_network import processes, readiness
 from commonwatt_network.backends import native
 from commonwatt_network.chaincode import package, server_program
-from commonwatt_network.consortium.organization import OrganizationDescription
+from commonwatt_network.consortium.organization import OrganizationDescription, read_settled_description
 from commonwatt_network.errors import UsageError
 from commonwatt_network.identity import (
     ADMIN,
@@ -150,13 +149,13 @@ def open_host(directory: Path) -> OwnHost:
     """The organisation whose folder this is. Raises UsageError when there is none."""
     path = Layout(directory).organization_file
     try:
-        return settle_host(OrganizationDescription.model_validate_json(path.read_bytes()), directory)
+        return settle_host(read_settled_description(path), directory)
     except FileNotFoundError:
         raise UsageError(
             f"there is no organisation in {path.parent}; make one with `commonwatt org init FILE`"
         ) from None
-    except (OSError, ValidationError) as error:
-        raise UsageError(f"{path} cannot be read; put it back from a backup ({error})") from error
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}; put it back from a backup") from error
 
 
 async def start_host(host: OwnHost) -> tuple[str, ...]:

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, model_validator
 
 from commonwatt_network.nodes import EVERYWHERE
-from commonwatt_network.topology import Chaincode, MspId, Name, User
-from commonwatt_network.yaml_models import TopologyError, parse_model
+from commonwatt_network.topology import SETTLED, Chaincode, MspId, Name, User
+from commonwatt_network.topology_rules import LONGEST_ORGANIZATION, chaincode_name_mistakes, user_mistakes
+from commonwatt_network.yaml_models import Location, TopologyError, named, parse_model, refuse, words_of
 
 HostName = Annotated[
     str,
-    Field(
-        pattern=r"^[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$",
-        description="the DNS name or IPv4 address by which the other organisations reach the node",
+    named(
+        r"^[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$",
+        "the DNS name or IPv4 address by which the other organisations reach the node",
     ),
 ]
 Port = Annotated[int, Field(ge=1, le=65_535)]
@@ -69,17 +70,38 @@ class OrganizationDescription(_Model):
         return self.mspid or "".join(part.title() for part in self.name.split("-")) + "MSP"
 
     @model_validator(mode="after")
-    def _no_port_twice(self) -> Self:
-        ports = [(f"orderer{n}", port) for n, node in enumerate(self.orderers)
-                 for port in (node.port, node.admin_port, node.operations_port)]  # fmt: skip
-        ports += [(f"peer{n}", port) for n, node in enumerate(self.peers)
-                  for port in (node.port, node.operations_port)]  # fmt: skip
-        ports.append((self.chaincode.name, self.chaincode.port))
-        for port, count in Counter(port for _, port in ports).items():
-            if count > 1:
-                holders = " and ".join(holder for holder, taken in ports if taken == port)
-                raise ValueError(f"{holders} share port {port} of this host; give each its own")
+    def _consistent(self, info: ValidationInfo) -> Self:
+        refuse(self._port_mistakes())
+        if info.context != SETTLED:
+            refuse(self._name_mistakes())
         return self
+
+    def _port_mistakes(self) -> Iterator[tuple[str, Location]]:
+        holders: dict[int, str] = {}
+        for holder, port, location in self._ports():
+            if port in holders:
+                yield (
+                    f"{holders[port]} and {holder} share port {port} of this host; give each its own",
+                    location,
+                )
+            holders.setdefault(port, holder)
+
+    def _name_mistakes(self) -> Iterator[tuple[str, Location]]:
+        yield from user_mistakes(self.users, self.homes)
+        for words in chaincode_name_mistakes(self.chaincode.name, len(self.peers)):
+            yield words, ("chaincode", "name")
+        if len(self.name) > LONGEST_ORGANIZATION:
+            yield f"the name has {len(self.name)} characters; {LONGEST_ORGANIZATION} at most", ("name",)
+
+    def _ports(self) -> Iterator[tuple[str, int, Location]]:
+        for section, kind, nodes, fields in (
+            ("orderers", "orderer", self.orderers, ("port", "admin_port", "operations_port")),
+            ("peers", "peer", self.peers, ("port", "operations_port")),
+        ):
+            for number, node in enumerate(nodes):
+                for field in fields:
+                    yield f"{kind}{number}", getattr(node, field), (section, number, field)
+        yield self.chaincode.name, self.chaincode.port, ("chaincode", "port")
 
 
 def load_description(path: Path) -> OrganizationDescription:
@@ -91,3 +113,12 @@ def load_description(path: Path) -> OrganizationDescription:
         raise TopologyError(f"{path}: {reason}") from error
     expected = "an organisation is a mapping with name, orderers, peers, users"
     return parse_model(OrganizationDescription, text, str(path), expected)
+
+
+def read_settled_description(path: Path) -> OrganizationDescription:
+    """The organisation that a host was made for, from its own folder. Raises FileNotFoundError, TopologyError."""
+    try:
+        return OrganizationDescription.model_validate_json(path.read_bytes(), context=SETTLED)
+    except ValidationError as error:
+        reason = words_of(error.errors()[0])
+        raise TopologyError(f"{path} cannot be read; put it back from a backup ({reason})") from error

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
+from commonwatt_client.bounded_yaml import UnreadableYamlError, read_yaml
 from fabric_protos.msp import msp_config_pb2
 
 
@@ -40,8 +40,8 @@ def read_msp_directory(directory: Path, mspid: str) -> Any:
     if not settings.is_file():
         return config
     try:
-        node_units = (yaml.safe_load(settings.read_text()) or {}).get("NodeOUs") or {}
-    except (yaml.YAMLError, AttributeError) as error:
+        node_units = (read_yaml(settings.read_text())[0] or {}).get("NodeOUs") or {}
+    except (UnreadableYamlError, UnicodeDecodeError, AttributeError) as error:
         raise MspDirectoryError(
             f"failed unmarshalling configuration file at [{settings}]: {error}"
         ) from error

@@ -210,3 +210,27 @@ def test_profile_without_a_client_organization(tmp_path: Path, keyed: Keyed) -> 
     with pytest.raises(ConfigurationError, match=r"names no client\.organization"):
         connect_profile(tmp_path / "p.yaml", identity=keyed.identity)
     assert profile_peers(tmp_path / "p.yaml", "Org1")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            "a: &a0 [x]\n"
+            + "".join(f"b{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 12)),
+            "50000 entries",
+        ),
+        ("[" * 100_000, "nested deeper than 50 levels"),
+        ("a: 2024-13-45", "'2024-13-45' is no timestamp"),
+        ("a: \0", "the character U+0000"),
+    ],
+)
+def test_a_profile_that_grows_or_nests_without_end_is_refused_in_one_line(
+    tmp_path: Path, text: str, said: str
+) -> None:
+    file = tmp_path / "profile.yaml"
+    file.write_text(text)
+    with pytest.raises(ConfigurationError) as refused:
+        profile_peers(file, "newtown")
+    assert said in str(refused.value)
+    assert len(str(refused.value).splitlines()) == 1
