@@ -14,7 +14,7 @@ from pathlib import Path
 
 import psutil
 
-from commonwatt_network.backends.native import FabricNotFoundError, find_fabric
+from commonwatt_network.backends.native import OLDEST, FabricNotFoundError, find_fabric
 from commonwatt_network.consortium.host import open_host
 from commonwatt_network.consortium.standing import host_standing
 from commonwatt_network.errors import UsageError
@@ -139,7 +139,7 @@ def _native(directory: Path) -> Finding:
         fabric = find_fabric(directory)
     except FabricNotFoundError as error:
         return Finding("NETWORK=native", False, str(error))
-    good = fabric.version >= (2, 5)
+    good = fabric.version is None or fabric.version >= OLDEST
     says = f"Hyperledger Fabric {fabric.version_text} in {fabric.peer.parent}"
     return Finding(
         "NETWORK=native", good, says if good else f"{says}: 2.5 or later is needed; run `make fabric`"
@@ -151,6 +151,8 @@ def _bft(directory: Path) -> Finding:
         version = find_fabric(directory).version
     except FabricNotFoundError:
         return Finding("consensus: bft", False, "needs Fabric 3; run `make fabric`")
+    if version is None:
+        return Finding("consensus: bft", True, "needs Fabric 3; whether this is, its programs do not tell")
     good = version >= (3, 0)
     return Finding("consensus: bft", good, "Fabric 3" if good else "needs Fabric 3; run `make fabric`")
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from commonwatt_network.backends.native import FabricNotFoundError, check_version, find_fabric
 
 THINGS = (
     "Python",
@@ -38,7 +39,7 @@ def programs(folder: Path, version: str) -> Path:
     """A folder with programs that say they are of this version of Fabric."""
     folder.mkdir()
     for name in ("peer", "orderer"):
-        (folder / name).write_text(f"#!/bin/sh\necho '{name}:'\necho ' Version: v{version}'\n")
+        (folder / name).write_text(f"#!/bin/sh\necho '{name}:'\necho ' Version: {version}'\n")
         (folder / name).chmod(0o755)
     return folder
 
@@ -60,15 +61,39 @@ def test_a_machine_without_anything_runs_the_default_network(shell: Any, tmp_pat
 
 
 @pytest.mark.parametrize(
-    ("version", "native", "bft"), [("3.1.5", "✓", "✓"), ("2.5.15", "✓", "-"), ("2.2.20", "-", "-")]
+    ("version", "native", "bft"), [("v3.1.5", "✓", "✓"), ("2.5.15", "✓", "-"), ("v2.2.20", "-", "-")]
 )
 def test_it_knows_what_a_version_of_fabric_can_do(
     shell: Any, tmp_path: Path, version: str, native: str, bft: str
 ) -> None:
     found = findings(shell.run("doctor", FABRIC_BIN=str(programs(tmp_path / "fabric", version))))
     assert (found["NETWORK=native"][0], found["consensus: bft"][0]) == (native, bft)
-    assert f"Hyperledger Fabric {version}" in found["NETWORK=native"][1]
+    assert f"Hyperledger Fabric {version.lstrip('v')}" in found["NETWORK=native"][1]
     assert ("make fabric" in found["NETWORK=native"][1]) == (native == "-")
+
+
+def test_fabric_from_source_is_taken_with_a_word(
+    shell: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    built = str(programs(tmp_path / "fabric", "latest\n Commit SHA: development build"))
+    found = findings(shell.run("doctor", FABRIC_BIN=built))
+    assert [found[what][0] for what in ("NETWORK=native", "consensus: bft")] == ["✓", "✓"]
+    assert "Hyperledger Fabric of unknown version" in found["NETWORK=native"][1]
+    assert "its programs do not tell" in found["consensus: bft"][1]
+    monkeypatch.setenv("FABRIC_BIN", built)
+    monkeypatch.setenv("FABRIC_VERSION", "2.5.15")
+    fabric = find_fabric()
+    assert fabric.version_text == "2.5.15"
+    with pytest.raises(FabricNotFoundError, match="bft needs Fabric 3"):
+        check_version(fabric, "bft")
+    monkeypatch.setenv("FABRIC_VERSION", "new")
+    with pytest.raises(FabricNotFoundError, match="FABRIC_VERSION=new is not a release such as"):
+        find_fabric()
+    monkeypatch.setenv("FABRIC_VERSION", "3.1.5")
+    for name in ("peer", "orderer"):
+        (tmp_path / "fabric" / name).write_text("#!/bin/sh\necho something else\n")
+    with pytest.raises(FabricNotFoundError, match="does not say which version"):
+        find_fabric()
 
 
 def test_what_the_default_network_lacks_is_exit_code_1(shell: Any) -> None:

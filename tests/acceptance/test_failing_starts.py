@@ -131,3 +131,23 @@ def gone(shell: Any) -> None:
     """Until whatever the killed command had started has been ended: the folder stays locked until then."""
     with exclusive(Layout(shell.directory)):
         assert not shell.processes()
+
+
+@pytest.mark.long
+def test_fabric_from_source_runs_with_a_word_that_its_version_is_unknown(shell: Any) -> None:
+    real = find_fabric()
+    folder = shell.folder / "built"
+    folder.mkdir()
+    for program in (real.peer, real.orderer):
+        built = folder / program.name
+        built.write_text(
+            f'#!/bin/sh\n[ "$1" = version ] && echo " Version: latest" && exit\nexec {program} "$@"\n'
+        )
+        built.chmod(0o755)
+    unknown = up(shell, FABRIC_BIN=str(folder))
+    assert unknown.returncode == 0, unknown.stderr
+    assert "Hyperledger Fabric of unknown version" in unknown.stdout
+    shell.run("network", "down")
+    told = up(shell, FABRIC_BIN=str(folder), FABRIC_VERSION=real.version_text)
+    assert told.returncode == 0, told.stderr
+    assert f"Hyperledger Fabric {real.version_text}" in told.stdout

@@ -23,6 +23,7 @@ from commonwatt_network.nodes import Nodes, Orderer, Peer
 from commonwatt_network.processes import Program
 
 PROGRAMS = ("peer", "orderer")
+OLDEST = (2, 5)
 
 # Chaincode as a service needs no building: these three say so to the peer.
 BUILDER = {
@@ -52,21 +53,23 @@ class FabricNotFoundError(UsageError):
 
 @dataclass(frozen=True)
 class FabricPrograms:
-    """Where `peer` and `orderer` are, and their version."""
+    """Where `peer` and `orderer` are, and their version; None when they don't tell it, being built from source."""
 
     peer: Path
     orderer: Path
-    version: tuple[int, ...]
+    version: tuple[int, ...] | None
 
     @property
     def version_text(self) -> str:
+        if self.version is None:
+            return "of unknown version, run as 2.5 is (FABRIC_VERSION=3.1.5 would tell)"
         return ".".join(map(str, self.version))
 
 
 def find_fabric(directory: Path | None = None, named: str | None = "") -> FabricPrograms:
     """Programs in FABRIC_BIN (or the folder `named`), in the network's own `fabric/bin`, or on PATH.
 
-    Raises FabricNotFoundError.
+    FABRIC_VERSION says their version, whatever they say themselves. Raises FabricNotFoundError.
     """
     named = os.environ.get("FABRIC_BIN") if named == "" else named
     own = directory / "fabric" / "bin" if directory else None
@@ -87,22 +90,28 @@ def find_fabric(directory: Path | None = None, named: str | None = "") -> Fabric
     return FabricPrograms(peer, orderer, _version(orderer))
 
 
-def _version(program: Path) -> tuple[int, ...]:
+def _version(program: Path) -> tuple[int, ...] | None:
     try:
         answer = subprocess.run(
             [program, "version"], capture_output=True, text=True, timeout=20, check=True
         ).stdout
     except (OSError, subprocess.SubprocessError) as error:
         raise FabricNotFoundError(f"{program} cannot be run on this machine: {error}") from error
-    matched = re.search(r"Version: v?(\d+)\.(\d+)\.(\d+)", answer)
-    if not matched:
+    said = re.search(r"Version: (\S+)", answer)
+    if not said:
         raise FabricNotFoundError(f"{program} does not say which version of Fabric it is: {answer[:80]!r}")
-    return tuple(map(int, matched.groups()))
+    told = os.environ.get("FABRIC_VERSION")
+    matched = re.match(r"v?(\d+)\.(\d+)\.(\d+)", told or said[1])
+    if told and not matched:
+        raise FabricNotFoundError(f"FABRIC_VERSION={told} is not a release such as 3.1.5")
+    return tuple(map(int, matched.groups())) if matched else None
 
 
 def check_version(fabric: FabricPrograms, consensus: str) -> None:
-    """Refuse what this version of Fabric cannot run."""
-    if fabric.version < (2, 5):
+    """Refuse what this version of Fabric cannot run. One that is unknown is taken as it is."""
+    if fabric.version is None:
+        return
+    if fabric.version < OLDEST:
         raise FabricNotFoundError(f"{fabric.orderer} is Fabric {fabric.version_text}; 2.5 or later is needed")
     if consensus == "bft" and fabric.version < (3, 0):
         raise FabricNotFoundError(f"bft needs Fabric 3; {fabric.orderer} is {fabric.version_text}")
@@ -160,7 +169,8 @@ def peer_program(
     hosts_apart: bool = False,
 ) -> Program:
     """Write the peer's configuration and say how to run it. `bootstrap`: a peer of its organisation, or itself."""
-    text = peer_configuration(peer, bootstrap, network, builder, fabric.version, hosts_apart=hosts_apart)
+    version = fabric.version or OLDEST
+    text = peer_configuration(peer, bootstrap, network, builder, version, hosts_apart=hosts_apart)
     return _program(layout, peer.name, PEER_FILE, text, [str(fabric.peer), "node", "start"])
 
 
