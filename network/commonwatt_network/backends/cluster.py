@@ -59,6 +59,14 @@ class Cluster:
         return answer.stdout
 
 
+@dataclass(frozen=True)
+class Namespace:
+    """A namespace that is there, and whether it is the network's own."""
+
+    uid: str
+    ours: bool
+
+
 def mark(layout: Layout, organization: str) -> str:
     """The value of LABEL on the organisation's namespace: nobody else has this authority."""
     return hashlib.sha256(layout.tls_ca_certificate(organization).read_bytes()).hexdigest()[:32]
@@ -103,18 +111,18 @@ def find_cluster(layout: Layout, organizations: list[str]) -> Cluster:
         raise KubectlNotFoundError(
             f"kubectl reaches no cluster in context {cluster.context}: {_said(answer)}; give it one, {INSTEAD}"
         )
-    found = {}
+    found = _look(layout, cluster, organizations)
     for name in organizations:
-        uid, ours = _look(layout, cluster, name)
-        if uid and not ours:
+        namespace = found.get(name)
+        if namespace and not namespace.ours:
             raise _foreign(layout, cluster, name)
-        if not uid and cluster.namespaces.get(name):
+        if not namespace and cluster.namespaces.get(name):
             raise ForeignNamespaceError(
                 f"namespace {name} of this network is gone from context {cluster.context}, and its ledgers with it; "
                 "bring it back, or delete this network with `make network-reset`"
             )
-        found[name] = uid
-    return replace(cluster, namespaces=found)
+    uids = {name: found[name].uid if name in found else "" for name in organizations}
+    return replace(cluster, namespaces=uids)
 
 
 def make_namespaces(layout: Layout, cluster: Cluster, manifests: Mapping[str, Mapping[str, Any]]) -> Cluster:
@@ -131,14 +139,11 @@ def make_namespaces(layout: Layout, cluster: Cluster, manifests: Mapping[str, Ma
 
 def own_namespaces(layout: Layout, cluster: Cluster) -> dict[str, str]:
     """Name and UID of each of the network's namespaces that is there. Raises ForeignNamespaceError."""
-    found = {}
-    for name, pinned_uid in cluster.namespaces.items():
-        uid, ours = _look(layout, cluster, name)
-        if uid and ours:
-            found[name] = uid
-        elif uid and pinned_uid:
+    found = _look(layout, cluster, [*cluster.namespaces])
+    for name, namespace in found.items():
+        if not namespace.ours and cluster.namespaces[name]:
             raise _foreign(layout, cluster, name)
-    return found
+    return {name: namespace.uid for name, namespace in found.items() if namespace.ours}
 
 
 def delete_namespace(cluster: Cluster, name: str, uid: str) -> None:
@@ -148,21 +153,24 @@ def delete_namespace(cluster: Cluster, name: str, uid: str) -> None:
     cluster.do("wait", "--for=delete", f"namespace/{name}", f"--timeout={TIMEOUT_S - 20}s")
 
 
-def _look(layout: Layout, cluster: Cluster, name: str) -> tuple[str, bool]:
-    """The UID of the namespace of this name, empty when there is none, and whether it is this network's."""
-    answer = cluster.ask("get", "namespace", name, "--ignore-not-found", "--output", "json")
+def _look(layout: Layout, cluster: Cluster, names: list[str]) -> dict[str, Namespace]:
+    """Those of the namespaces that are there."""
+    answer = cluster.ask("get", "namespace", *names, "--ignore-not-found", "--output", "json")
     if answer.returncode != 0:
         raise KubectlError(
-            f"kubectl cannot look up namespace {name} in context {cluster.context}: {_said(answer)}; bring that "
+            f"kubectl cannot look up namespaces in context {cluster.context}: {_said(answer)}; bring that "
             f"cluster back, or, if it is gone for good, delete {_file(layout)}"
         )
-    if not answer.stdout.strip():
-        return "", False
-    metadata = json.loads(answer.stdout)["metadata"]
-    uid, label = str(metadata["uid"]), metadata.get("labels", {}).get(LABEL)
-    if cluster.namespaces.get(name):
-        return uid, uid == cluster.namespaces[name]
-    return uid, layout.tls_ca_certificate(name).exists() and label == mark(layout, name)
+    content = json.loads(answer.stdout or '{"items": []}')
+    found = {}
+    for item in content.get("items", [content]):
+        metadata = item["metadata"]
+        name, uid = str(metadata["name"]), str(metadata["uid"])
+        ours = uid == cluster.namespaces.get(name)
+        if not cluster.namespaces.get(name) and layout.tls_ca_certificate(name).exists():
+            ours = metadata.get("labels", {}).get(LABEL) == mark(layout, name)
+        found[name] = Namespace(uid, ours)
+    return found
 
 
 def _foreign(layout: Layout, cluster: Cluster, name: str) -> ForeignNamespaceError:

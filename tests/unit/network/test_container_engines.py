@@ -50,43 +50,48 @@ class StandIn:
 class Clusters:
     """`kubectl` and the clusters behind its contexts: namespaces come, go and keep their UIDs as on the real ones."""
 
-    PROGRAM = """#!{python} -IS
-import json, os, sys
-from pathlib import Path
-folder = Path({folder!r})
+    QUICK = """#!/bin/sh
+echo "$@" >>{folder}/kubectl.calls
+case "$*" in
+*" rollout "* | *" scale "* | *" wait "*) exit 0 ;;
+*" get pods "*) echo '{{"items": []}}' && exit 0 ;;
+"config current-context") cat {folder}/current && exit 0 ;;
+esac
+exec {python} -IS {folder}/kubectl.py "$@"
+"""
+    PROGRAM = """
+import json, sys
 arguments = sys.argv[1:]
-with (folder / "kubectl.calls").open("a") as calls:
-    calls.write(" ".join(arguments) + "\\n")
-state = json.loads((folder / "clusters.json").read_text())
+folder = sys.argv[0].rpartition("/")[0]
+with open(folder + "/clusters.json") as file:
+    state = json.load(file)
 def end(text="", error="", code=0):
-    (folder / "clusters.json").write_text(json.dumps(state))
+    with open(folder + "/clusters.json", "w") as file:
+        json.dump(state, file)
     print(text, end="")
     print(error, end="", file=sys.stderr)
     sys.exit(code)
-if arguments == ["config", "current-context"]:
-    end(Path(os.environ.get("KUBECONFIG", folder / "current")).read_text())
 assert arguments.pop(0) == "--context", arguments
 context = arguments.pop(0)
 if context not in state:
-    end(error=f"error: context {{context!r}} does not exist", code=1)
+    end(error=f"error: context {context!r} does not exist", code=1)
 namespaces = state[context]
 match arguments:
-    case ["get", "namespace", name, *_]:
-        end(json.dumps({{"metadata": namespaces[name]}}) if name in namespaces else "")
+    case ["get", "namespace", *names, "--ignore-not-found", "--output", "json"]:
+        found = [{"metadata": {"name": name} | namespaces[name]} for name in names if name in namespaces]
+        end(json.dumps({"items": found}) if found else "")
     case ["create", *_]:
         metadata = json.load(sys.stdin)["metadata"]
         if metadata["name"] in namespaces:
             end(error="Error from server (AlreadyExists)", code=1)
         state["made"] = state.get("made", 0) + 1
-        namespaces[metadata["name"]] = metadata | {{"uid": f"uid-{{state['made']}}"}}
-        end(json.dumps({{"metadata": namespaces[metadata["name"]]}}))
+        namespaces[metadata["name"]] = metadata | {"uid": f"uid-{state['made']}"}
+        end(json.dumps({"metadata": namespaces[metadata["name"]]}))
     case ["delete", "--raw", path, "--filename", "-"]:
         wanted, name = json.load(sys.stdin)["preconditions"]["uid"], path.rsplit("/", 1)[1]
         if namespaces[name]["uid"] != wanted:
             end(error="Error from server (Conflict): the UID in the precondition does not match", code=1)
         del namespaces[name]
-    case ["--namespace", name, "get", "pods", *_]:
-        end(json.dumps({{"items": []}}))
     case ["apply", *_] if state.get("broken"):
         end(error="error: the server is on fire", code=1)
 end()
@@ -100,7 +105,8 @@ end()
         )
         self.state.write_text(json.dumps(contexts))
         self.current.write_text(next(iter(contexts)))
-        (folder / "kubectl").write_text(self.PROGRAM.format(python=sys.executable, folder=str(folder)))
+        (folder / "kubectl").write_text(self.QUICK.format(python=sys.executable, folder=folder))
+        (folder / "kubectl.py").write_text(self.PROGRAM)
         (folder / "kubectl").chmod(0o755)
 
     def asked(self) -> list[str]:
