@@ -36,7 +36,7 @@ class MarketFigures:
         """Take in one event. Events of other contracts, and fields this one does not know, are left alone."""
         try:
             content = json.loads(payload)
-        except ValueError:
+        except (ValueError, RecursionError):
             return
         fold = getattr(self, f"_{name}", None)
         if isinstance(content, dict) and fold is not None:

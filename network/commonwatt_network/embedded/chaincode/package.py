@@ -89,7 +89,7 @@ def _members(encoded: bytes) -> tuple[dict[str, object], bytes]:
         raise PackageError("did not find any package metadata (missing metadata.json)")
     try:
         parsed = json.loads(metadata)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise PackageError(f"could not unmarshal metadata.json as json: {error}") from error
     if not isinstance(parsed, dict):
         raise PackageError("could not unmarshal metadata.json as json: not an object")

@@ -81,11 +81,24 @@ def package_of(metadata: object, connection: bytes = b"{}") -> bytes:
         (tar_of({"metadata.json": b"{}"}), "did not find a code package"),
         (tar_of({"code.tar.gz": b""}), "did not find any package metadata"),
         (tar_of({"metadata.json": b"[", "code.tar.gz": b""}), "could not unmarshal metadata.json as json"),
+        (
+            tar_of({"metadata.json": b"[" * 100_000, "code.tar.gz": b""}),
+            "could not unmarshal metadata.json as json",
+        ),
         (package_of({"label": "a b", "type": "ccaas"}), "invalid label 'a b'"),
         (package_of({"label": "a", "type": "golang"}), "docker build is disabled"),
         (package_of({"label": "a", "type": "ccaas"}, b"["), "malformed connection.json"),
     ],
-    ids=["junk", "no code", "no metadata", "bad metadata", "bad label", "needs Docker", "bad connection"],
+    ids=[
+        "junk",
+        "no code",
+        "no metadata",
+        "bad metadata",
+        "deep metadata",
+        "bad label",
+        "needs Docker",
+        "bad connection",
+    ],
 )
 def test_packages_that_cannot_be_installed_are_refused(encoded: bytes, why: str) -> None:
     with pytest.raises(PackageError, match=why):
