@@ -2,35 +2,32 @@
 
 from __future__ import annotations
 
-import logging
 import ssl
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-import grpc
 from aiohttp import web
 from fabric_protos.orderer import ab_pb2, ab_pb2_grpc
 
 from commonwatt_network.embedded.admission import Rejection, Status
 from commonwatt_network.embedded.config import NodeConfig
 from commonwatt_network.embedded.deliver import BlockSource, DeliverRules, deliver, orderer_policy
+from commonwatt_network.embedded.http2.server import GrpcServer
+from commonwatt_network.embedded.http_server import HttpServer
 from commonwatt_network.embedded.operations import OrdererMetrics, operations_application
 from commonwatt_network.embedded.orderer import Orderer, UnknownChannel
 from commonwatt_network.embedded.participation import Participation
 
-MAXIMUM_MESSAGE_BYTES = 100 << 20  # Fabric's own limit for both directions
-GRPC_OPTIONS = (
-    ("grpc.max_receive_message_length", MAXIMUM_MESSAGE_BYTES),
-    ("grpc.max_send_message_length", MAXIMUM_MESSAGE_BYTES),
-    ("grpc.so_reuseport", 0),  # a port in use must be an error
-)
-
-logger = logging.getLogger(__name__)
-
 
 class ListenError(Exception):
     """An address cannot be listened on; the message names the node, the address and the reason."""
+
+    def __init__(self, name: str, address: str, error: OSError) -> None:
+        super().__init__(
+            f"{name} cannot listen on {address}: {error.strerror or error}; "
+            "stop what uses the port or choose another"
+        )
 
 
 class AtomicBroadcast(ab_pb2_grpc.AtomicBroadcastServicer):  # type: ignore[misc]
@@ -74,60 +71,54 @@ class OrdererServer:
 
     def __init__(self, orderer: Orderer) -> None:
         self._orderer = orderer
-        self._server: Any = None
-        self._runners: list[web.AppRunner] = []
+        self._server: GrpcServer | None = None
+        self._http_servers: list[HttpServer] = []
 
     async def start(self) -> None:
         config = self._orderer.config
         try:
-            self._server = grpc.aio.server(options=GRPC_OPTIONS)
+            self._server = GrpcServer()
             ab_pb2_grpc.add_AtomicBroadcastServicer_to_server(AtomicBroadcast(self._orderer), self._server)
-            listen_tls(self._server, config)
-            await self._server.start()
+            try:
+                await self._server.start(config.address, config.tls_directory)
+            except OSError as error:
+                raise ListenError(config.name, config.address, error) from error
             if config.admin_address:
                 application = Participation(self._orderer).application()
-                await self._serve(application, config.admin_address, admin_tls_context(config))
+                self._http_servers.append(
+                    await serve_http(
+                        config.name, application, config.admin_address, admin_tls_context(config)
+                    )
+                )
             if config.operations_address:
-                metrics = OrdererMetrics(self._orderer)
-                await self._serve(operations_application(metrics.render), config.operations_address, None)
+                application = operations_application(OrdererMetrics(self._orderer).render)
+                self._http_servers.append(
+                    await serve_http(config.name, application, config.operations_address)
+                )
         except BaseException:
             await self.stop(0)
             raise
 
     async def stop(self, grace_s: float = 1.0) -> None:
-        for runner in self._runners:
-            await runner.cleanup()
-        self._runners.clear()
+        for server in self._http_servers:
+            await server.stop()
+        self._http_servers.clear()
         if self._server is not None:
             await self._server.stop(grace_s)
             self._server = None
 
-    async def _serve(self, application: web.Application, address: str, tls: ssl.SSLContext | None) -> None:
-        runner = web.AppRunner(application, access_log=None, shutdown_timeout=1)
-        await runner.setup()
-        self._runners.append(runner)
-        host, port = address.rsplit(":", 1)
-        try:
-            await web.TCPSite(runner, host, int(port), ssl_context=tls).start()
-        except OSError as error:
-            raise ListenError(
-                f"{self._orderer.name} cannot listen on {address}: {error.strerror or error}; "
-                "stop what uses the port or choose another"
-            ) from error
 
-
-def listen_tls(server: Any, config: NodeConfig) -> None:
-    """Let a gRPC server listen on the node's TLS address. Raises ListenError."""
-    directory = config.tls_directory
-    pair = ((directory / "server.key").read_bytes(), (directory / "server.crt").read_bytes())
+async def serve_http(
+    name: str, application: web.Application, address: str, tls: ssl.SSLContext | None = None
+) -> HttpServer:
+    """A server of node `name`. Raises ListenError, and then nothing is left listening."""
+    server = HttpServer(application)
     try:
-        bound = server.add_secure_port(config.address, grpc.ssl_server_credentials([pair]))
-    except RuntimeError as error:
-        raise ListenError(
-            f"{config.name} cannot listen on {config.address}: {error}; stop what uses the port or choose another"
-        ) from error
-    if not bound:
-        raise ListenError(f"{config.name} cannot listen on {config.address}: it is in use")
+        await server.start(address, tls)
+    except OSError as error:
+        await server.stop()
+        raise ListenError(name, address, error) from error
+    return server
 
 
 def admin_tls_context(config: NodeConfig) -> ssl.SSLContext:

@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import grpc
-from aiohttp import web
 from fabric_protos.discovery import protocol_pb2_grpc
 from fabric_protos.gateway import gateway_pb2_grpc
 from fabric_protos.peer import events_pb2_grpc, peer_pb2_grpc, snapshot_pb2_grpc
@@ -18,8 +17,9 @@ from commonwatt_network.embedded.faults import PeerFaults
 from commonwatt_network.embedded.gateway.errors import GatewayError, trailing_metadata
 from commonwatt_network.embedded.gateway.service import Gateway
 from commonwatt_network.embedded.http2.server import GrpcServer
+from commonwatt_network.embedded.http_server import HttpServer
 from commonwatt_network.embedded.operations import operations_application
-from commonwatt_network.embedded.orderer_server import ListenError
+from commonwatt_network.embedded.orderer_server import ListenError, serve_http
 from commonwatt_network.embedded.peer import Peer
 from commonwatt_network.embedded.peer_deliver import (
     block_with_private_data,
@@ -152,8 +152,8 @@ class PeerServer:
 
     def __init__(self, peer: Peer) -> None:
         self._peer = peer
-        self._server: Any = None
-        self._runner: web.AppRunner | None = None
+        self._server: GrpcServer | None = None
+        self._operations: HttpServer | None = None
 
     async def start(self) -> None:
         config: PeerConfig = self._peer.config
@@ -167,43 +167,31 @@ class PeerServer:
             events_pb2_grpc.add_DeliverServicer_to_server(DeliverServicer(self._peer), self._server)
             protocol_pb2_grpc.add_DiscoveryServicer_to_server(DiscoveryServicer(self._peer), self._server)
             snapshot_pb2_grpc.add_SnapshotServicer_to_server(SnapshotServicer(self._peer), self._server)
-            await self._listen(config)
+            await self._listen(self._server, config)
             if config.operations_address:
-                await self._serve_operations(config.operations_address)
+                self._operations = await self._serve_operations(config.operations_address)
         except BaseException:
             await self.stop(0)
             raise
 
-    async def _listen(self, config: PeerConfig) -> None:
+    async def _listen(self, server: GrpcServer, config: PeerConfig) -> None:
         try:
             authorities = self._peer.client_authorities if config.client_authentication else None
-            await self._server.start(config.address, config.tls_directory, authorities)
+            await server.start(config.address, config.tls_directory, authorities)
         except OSError as error:
-            raise _listen_error(config.name, config.address, error) from error
+            raise ListenError(config.name, config.address, error) from error
 
-    async def _serve_operations(self, address: str) -> None:
+    async def _serve_operations(self, address: str) -> HttpServer:
         peer = self._peer
         application = operations_application(
             lambda: render_peer_metrics(peer), lambda: [peer.failure] if peer.failure else []
         )
-        self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=1)
-        await self._runner.setup()
-        host, port = address.rsplit(":", 1)
-        try:
-            await web.TCPSite(self._runner, host, int(port)).start()
-        except OSError as error:
-            raise _listen_error(peer.config.name, address, error) from error
+        return await serve_http(peer.config.name, application, address)
 
     async def stop(self, grace_s: float = 0.5) -> None:
-        if self._runner is not None:
-            await self._runner.cleanup()
-            self._runner = None
+        if self._operations is not None:
+            await self._operations.stop()
+            self._operations = None
         if self._server is not None:
             await asyncio.shield(self._server.stop(grace_s))
             self._server = None
-
-
-def _listen_error(name: str, address: str, error: OSError) -> ListenError:
-    return ListenError(
-        f"{name} cannot listen on {address}: {error.strerror or error}; stop what uses the port or choose another"
-    )

@@ -2,7 +2,8 @@
 
 Everything that streams have to say in one turn of the event loop leaves in one write. Limits keep a client from
 costing more than it is worth: streams at once, header and message sizes, bytes waiting in either direction, and how
-many frames per second may do nothing but keep this side busy.
+many frames per second may do nothing but keep this side busy. The work for a frame grows with its bytes alone, never
+with the number of streams.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import cast
 
 from commonwatt_network.embedded.http2 import frames as h2
 from commonwatt_network.embedded.http2 import metadata
+from commonwatt_network.embedded.http2.budget import STREAM_COST_BYTES, UNFINISHED
 from commonwatt_network.embedded.http2.frames import ProtocolViolation
 from commonwatt_network.embedded.http2.stream import Stream
 
@@ -22,8 +24,8 @@ STREAM_WINDOW, CONNECTION_WINDOW = 1 << 20, 1 << 24
 LARGEST_FRAME_SENT = 1 << 16
 LONGEST_HEADER_BLOCK = 1 << 15
 PREFACE_TIMEOUT_S = 20.0
-IDLE_FRAMES_PER_S, RESETS_PER_S = 5_000, 1_000
-MOST_RECEIVED = MOST_UNSENT = 256 << 20  # bytes of all streams of one connection
+IDLE_FRAMES_PER_S, RESETS_PER_S, SETTINGS_PER_S = 5_000, 1_000, 100
+MOST_UNSENT = 256 << 20  # bytes of all streams of one connection
 MOST_CONTROL_UNSENT = 1 << 20
 
 StartCall = Callable[[Stream, metadata.CallHeaders], None]
@@ -43,19 +45,21 @@ class Connection(asyncio.Protocol):
         self._decoder = metadata.decoder()
         self._header_block: tuple[int, int, bytearray] | None = None
         self.streams: dict[int, Stream] = {}
-        self.quiet_since_s = self._loop.time()  # of the event loop's clock, while there are no streams
+        self.is_known = False
+        self._quiet_since_s = self._loop.time()  # of the event loop's clock, while there are no streams
         self._last_stream_id = 0
         self._going_away = False
         self._unacknowledged = 0
         self.received_bytes = 0
         self._send_window = h2.DEFAULT_WINDOW
-        self._initial_window = h2.DEFAULT_WINDOW
+        self.initial_window = h2.DEFAULT_WINDOW
+        self._widened = False
         self._frame_size = h2.DEFAULT_FRAME
         self._sending: dict[int, Stream] = {}
         self._unsent_bytes = 0
         self._control = bytearray()
         self._flushing = self._paused = False
-        self._second, self._idle_frames, self._resets = 0.0, 0, 0
+        self._second, self._idle_frames, self._resets, self._settings = 0.0, 0, 0, 0
         self._deadline: asyncio.TimerHandle | None = None
 
     # The connection
@@ -86,6 +90,11 @@ class Connection(asyncio.Protocol):
             self._drop(stream)
         self._closed(self)
 
+    @property
+    def idle_since_s(self) -> float | None:
+        """Since when there have been no calls, by the event loop's clock; None while there are."""
+        return None if self.streams else self._quiet_since_s
+
     def client_certificate_hash(self) -> bytes:
         """SHA-256 of the certificate (DER) that the client has proved to own; empty where it showed none."""
         tls = self._transport.get_extra_info("ssl_object") if self._transport is not None else None
@@ -98,6 +107,10 @@ class Connection(asyncio.Protocol):
             self._going_away = True
             self._say(h2.goaway(self._last_stream_id, h2.NO_ERROR))
         self._close_if_done()
+
+    def give_up(self) -> None:
+        """End the connection with all its calls."""
+        self._fail(ProtocolViolation(h2.ENHANCE_YOUR_CALM, "too many unfinished requests"))
 
     def abort(self) -> None:
         if self._transport is not None:
@@ -126,6 +139,8 @@ class Connection(asyncio.Protocol):
                 received = self._take_preface(received)
             for kind, flags, stream_id, payload in self._reader.frames(received):
                 self._take(kind, flags, stream_id, payload)
+                if self._transport is None or self._transport.is_closing():
+                    return
         except ProtocolViolation as violation:
             self._fail(violation)
 
@@ -164,14 +179,16 @@ class Connection(asyncio.Protocol):
         elif kind == h2.PRIORITY:
             self._count_idle()
 
-    def _count_idle(self, reset: bool = False) -> None:
+    def _count_idle(self, *, reset: bool = False, settings: bool = False) -> None:
         """A frame that asks for nothing. Raises ProtocolViolation when there are too many in one second."""
         now_s = self._loop.time()
         if now_s - self._second > 1:
-            self._second, self._idle_frames, self._resets = now_s, 0, 0
+            self._second, self._idle_frames, self._resets, self._settings = now_s, 0, 0, 0
         self._idle_frames += 1
         self._resets += reset
-        if self._idle_frames > IDLE_FRAMES_PER_S or self._resets > RESETS_PER_S:
+        self._settings += settings
+        too_many = self._resets > RESETS_PER_S or self._settings > SETTINGS_PER_S
+        if too_many or self._idle_frames > IDLE_FRAMES_PER_S:
             raise ProtocolViolation(h2.ENHANCE_YOUR_CALM, "too many frames that ask for nothing")
 
     def _take_headers(self, flags: int, stream_id: int, payload: bytes) -> None:
@@ -216,10 +233,10 @@ class Connection(asyncio.Protocol):
             self._count_idle()
             self._say(h2.reset(stream_id, h2.REFUSED_STREAM))
             return
-        stream = self.streams[stream_id] = Stream(
-            self, stream_id, self._initial_window, STREAM_WINDOW, h2.END_STREAM & flags != 0
-        )
+        stream = self.streams[stream_id] = Stream(self, stream_id, STREAM_WINDOW, h2.END_STREAM & flags != 0)
+        stream.count(STREAM_COST_BYTES)
         self._start_call(stream, call)
+        UNFINISHED.keep()
 
     def _take_data(self, flags: int, stream_id: int, payload: bytes) -> None:
         size = len(payload)
@@ -241,8 +258,7 @@ class Connection(asyncio.Protocol):
             raise ProtocolViolation(h2.STREAM_CLOSED, "data after the end of a stream")
         stream.spend(size)
         stream.take_data(content, bool(flags & h2.END_STREAM))
-        if self.received_bytes > MOST_RECEIVED:
-            raise ProtocolViolation(h2.ENHANCE_YOUR_CALM, "too many unfinished requests")
+        UNFINISHED.keep()
 
     def _take_window(self, stream_id: int, payload: bytes) -> None:
         if len(payload) != 4:
@@ -257,7 +273,7 @@ class Connection(asyncio.Protocol):
         elif stream_id > self._last_stream_id:
             raise ProtocolViolation(h2.PROTOCOL_ERROR, "a window update of no stream")
         elif (stream := self.streams.get(stream_id)) is not None:
-            stream.send_window += increment
+            stream.granted += increment
             if stream.send_window > h2.LONGEST_WINDOW:
                 raise ProtocolViolation(h2.FLOW_CONTROL_ERROR, "the window is too wide")
             if stream.has_output:
@@ -272,7 +288,7 @@ class Connection(asyncio.Protocol):
             raise ProtocolViolation(h2.FRAME_SIZE_ERROR, "malformed settings")
         if flags & h2.ACK:
             return
-        self._count_idle()
+        self._count_idle(settings=True)
         for start in range(0, len(payload), 6):
             name = int.from_bytes(payload[start : start + 2], "big")
             value = int.from_bytes(payload[start + 2 : start + 6], "big")
@@ -287,15 +303,15 @@ class Connection(asyncio.Protocol):
         self._say(h2.frame(h2.SETTINGS, h2.ACK, 0))
 
     def _resize_windows(self, value: int) -> None:
+        """Every stream's window follows: it is counted from this value on."""
         if value > h2.LONGEST_WINDOW:
             raise ProtocolViolation(h2.FLOW_CONTROL_ERROR, f"a window of {value}")
-        change, self._initial_window = value - self._initial_window, value
-        for stream in self.streams.values():
-            stream.send_window += change
-            if stream.send_window > h2.LONGEST_WINDOW:
-                raise ProtocolViolation(h2.FLOW_CONTROL_ERROR, "the window is too wide")
-            if stream.has_output:
-                self._sending[stream.id] = stream
+        if value > self.initial_window:
+            self._widened = (
+                True  # the next flush looks for streams that may go on, once for all settings till then
+            )
+            self._flush_soon()
+        self.initial_window = value
 
     def _take_ping(self, flags: int, stream_id: int, payload: bytes) -> None:
         if stream_id or len(payload) != 8:
@@ -320,11 +336,10 @@ class Connection(asyncio.Protocol):
 
     def _forget(self, stream: Stream) -> None:
         self.streams.pop(stream.id, None)
-        self.quiet_since_s = self._loop.time()
+        self._quiet_since_s = self._loop.time()
         self._sending.pop(stream.id, None)
-        self.received_bytes -= stream.received_bytes
+        stream.count(-stream.received_bytes)
         self._unsent_bytes -= len(stream.output)
-        stream.received_bytes = 0
 
     # Sending
 
@@ -364,6 +379,10 @@ class Connection(asyncio.Protocol):
             return
         pieces = [bytes(self._control)] if self._control else []
         self._control.clear()
+        if self._widened:
+            self._widened = False
+            waiting = (stream for stream in self.streams.values() if stream.has_output)
+            self._sending.update((stream.id, stream) for stream in waiting)
         while self._sending:
             stream_id, stream = next(iter(self._sending.items()))
             del self._sending[stream_id]

@@ -16,8 +16,10 @@ from commonwatt_network.embedded.http2.connection import Connection
 from commonwatt_network.embedded.http2.listener import Listener
 from commonwatt_network.embedded.http2.metadata import NOT_GRPC, CallHeaders, Metadata, encode_status
 from commonwatt_network.embedded.http2.stream import LONGEST_MESSAGE, Stream, StreamFailure
+from commonwatt_network.embedded.rare_log import RareLog
+from commonwatt_network.embedded.standing import speaker
 
-log = logging.getLogger(__name__)
+faults = RareLog(logging.getLogger(__name__))
 
 REQUEST_TIMEOUT_S = 60.0
 LONGEST_STATUS_MESSAGE = 8_000  # clients refuse headers that are too long
@@ -86,7 +88,7 @@ class GrpcServer:
 
     def _closed(self, connection: Connection) -> None:
         if self._listener is not None:
-            self._listener.connections.discard(connection)
+            self._listener.left(connection)
 
     @property
     def connections(self) -> int:
@@ -97,7 +99,7 @@ class GrpcServer:
         """Refuse new calls, let the present ones finish for `grace_s`, then end them."""
         if self._listener is not None:
             await self._listener.close()
-        connections = list(self._listener.connections) if self._listener is not None else []
+        connections = self._listener.connections if self._listener is not None else []
         for connection in connections:
             connection.go_away()
         if self._calls:
@@ -159,6 +161,7 @@ class GrpcServer:
 
     async def _answer(self, stream: Stream, method: Any) -> None:
         """Run a call's servicer and send what it says; the status in the end is never missing."""
+        speaker.set(stream.connection)
         try:
             await self._call(stream, method)
         except _Aborted as aborted:
@@ -166,7 +169,7 @@ class GrpcServer:
         except StreamFailure as failure:
             status = encode_status(failure.code, str(failure))
         except Exception as error:
-            log.exception("a call failed unexpectedly")
+            faults.report("a call failed unexpectedly", error)
             status = encode_status(2, f"Unexpected {type(error)}: {error}"[:LONGEST_STATUS_MESSAGE])
         else:
             status = encode_status(0, "")
@@ -198,8 +201,14 @@ def _trust(tls: ssl.SSLContext, authorities: Callable[[], Iterable[str]], truste
 
 
 async def _requests(stream: Stream, method: Any) -> AsyncIterator[Any]:
-    while (message := await stream.next_message()) is not None:
+    try:
+        async with asyncio.timeout(REQUEST_TIMEOUT_S):
+            message = await stream.next_message()
+    except TimeoutError:
+        raise StreamFailure(4, f"no request has come within {REQUEST_TIMEOUT_S:g} s") from None
+    while message is not None:
         yield _decoded(method, message)
+        message = await stream.next_message()
 
 
 def _decoded(method: Any, message: bytes) -> Any:

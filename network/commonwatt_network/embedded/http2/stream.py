@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from commonwatt_network.embedded.http2 import frames as h2
+from commonwatt_network.embedded.http2.budget import MESSAGE_COST_BYTES, UNFINISHED
 from commonwatt_network.embedded.http2.metadata import HEADERS_OF_ANSWER, NOT_GRPC
 
 if TYPE_CHECKING:
@@ -30,10 +31,10 @@ class Stream:
     """`on_request` is called once the client has sent all, `on_cancel` when the client or the connection is gone."""
 
     def __init__(
-        self, connection: Connection, stream_id: int, send_window: int, receive_window: int, half_closed: bool
+        self, connection: Connection, stream_id: int, receive_window: int, half_closed: bool
     ) -> None:
         self.id = stream_id
-        self.send_window = send_window
+        self.granted = 0  # what the client let this stream send beyond the initial window, less what was sent
         self.half_closed = half_closed
         self.received_bytes = 0
         self.output = bytearray()
@@ -42,16 +43,17 @@ class Stream:
         self.failure: StreamFailure | None = None
         self.on_request: Callable[[], None] | None = None
         self.on_cancel: Callable[[], None] | None = None
-        self._connection = connection
+        self.connection = connection
         self._receive_window = self._largest_window = receive_window
         self._input = bytearray()
         self._messages: deque[bytes] = deque()
+        self._taken_bytes = 0  # of the message that is being worked on
         self._changed: asyncio.Event | None = None
         self._opened = False
         self._trailers: bytes | None = None
 
     def client_certificate_hash(self) -> bytes:
-        return self._connection.client_certificate_hash()
+        return self.connection.client_certificate_hash()
 
     # Receiving
 
@@ -64,7 +66,7 @@ class Stream:
     def take_data(self, content: bytes, is_last: bool) -> None:
         if self.failure is None and content:
             self._input += content
-            self._count(len(content))
+            self.count(len(content))
             self._take_messages()
         self.half_closed = is_last
         if is_last:
@@ -76,9 +78,10 @@ class Stream:
             self._widen()
         self._tell()
 
-    def _count(self, change: int) -> None:
-        self.received_bytes += change
-        self._connection.received_bytes += change
+    def count(self, change_bytes: int) -> None:
+        """The process keeps so many bytes more or less for this call."""
+        self.received_bytes += change_bytes
+        UNFINISHED.change(self.connection, change_bytes)
 
     def _take_messages(self) -> None:
         data, position = self._input, 0
@@ -92,7 +95,11 @@ class Stream:
                 return
             if len(data) - position - 5 < length:
                 break
+            if self.on_request is not None and self._messages:
+                self._refuse(13, "the call takes one message, not more")
+                return
             self._messages.append(bytes(data[position + 5 : position + 5 + length]))
+            self.count(MESSAGE_COST_BYTES)
             position += 5 + length
         del data[:position]
 
@@ -100,7 +107,8 @@ class Stream:
         self.failure = StreamFailure(code, text)
         self._input.clear()
         self._messages.clear()
-        self._count(-self.received_bytes)
+        self.count(-self.received_bytes)
+        self._taken_bytes = 0
         if self.on_request is not None:
             self.on_request()
 
@@ -110,14 +118,17 @@ class Stream:
         wanted = not (self.half_closed or self.finished) and len(self._messages) < MESSAGES_AHEAD
         if wanted and used > self._largest_window // 2:
             self._receive_window = self._largest_window
-            self._connection.widen(self.id, used)
+            self.connection.widen(self.id, used)
 
     def _tell(self) -> None:
         if self._changed is not None:
             self._changed.set()
 
     async def next_message(self) -> bytes | None:
-        """The client's next message; None after its last. Raises StreamFailure."""
+        """The client's next message; None after its last. The one before is done with. Raises StreamFailure."""
+        if not self.finished:
+            self.count(-self._taken_bytes)
+        self._taken_bytes = 0
         while True:
             if self.failure is not None:
                 raise self.failure
@@ -137,8 +148,7 @@ class Stream:
 
     def _pop(self) -> bytes:
         message = self._messages.popleft()
-        if not self.finished:
-            self._count(-len(message) - 5)
+        self._taken_bytes = len(message) + 5 + MESSAGE_COST_BYTES
         self._widen()
         return message
 
@@ -156,6 +166,10 @@ class Stream:
     # Sending
 
     @property
+    def send_window(self) -> int:
+        return self.connection.initial_window + self.granted
+
+    @property
     def has_output(self) -> bool:
         return bool(self.output) or self._trailers is not None
 
@@ -163,14 +177,14 @@ class Stream:
         """Send the headers of the answer, before its first message."""
         if not self._opened and not self.finished:
             self.wants_headers = True
-            self._connection.send_soon(self, 0)
+            self.connection.send_soon(self, 0)
 
     def send(self, message: bytes) -> None:
         """Queue a message of the answer."""
         if not self.finished:
             self.wants_headers = True
             self.output += b"\x00" + len(message).to_bytes(4, "big") + message
-            self._connection.send_soon(self, len(message) + 5)
+            self.connection.send_soon(self, len(message) + 5)
 
     async def drained(self) -> None:
         """Wait until the client has taken enough of what was queued."""
@@ -181,7 +195,7 @@ class Stream:
         """End the answer with these header fields."""
         if self._trailers is None and not self.finished:
             self._trailers = trailers
-            self._connection.send_soon(self, 0)
+            self.connection.send_soon(self, 0)
 
     def write(self, pieces: list[bytes], window: int, frame_size: int) -> int:
         """Append frames to `pieces`, as far as both windows let; how many bytes of the windows they took."""
@@ -196,7 +210,7 @@ class Stream:
         if size:
             pieces.append(h2.frame(h2.DATA, 0, self.id, bytes(self.output[:size])))
             del self.output[:size]
-            self.send_window -= size
+            self.granted -= size
             self._tell()
         if self._trailers is not None and not self.output:
             self._end(pieces, self._trailers, frame_size)
