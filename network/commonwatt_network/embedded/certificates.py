@@ -18,8 +18,10 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.serialization import Encoding
 
+LONGEST_PEM = 1 << 16
+# Possessive (`++`): what was taken is never tried again with less, so that time grows with the length alone.
 PEM_BLOCK = re.compile(
-    rb"-----BEGIN (?P<label>[A-Z0-9 ]+)-----\s+(?P<body>[A-Za-z0-9+/=\s]+?)-----END (?P=label)-----"
+    rb"-----BEGIN (?P<label>[A-Z0-9 ]{1,64}+)-----\s++(?P<body>[A-Za-z0-9+/=\s]++)-----END (?P=label)-----"
 )
 
 PublicKey = ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey
@@ -30,7 +32,9 @@ class CertificateError(Exception):
 
 
 def parse_pem(pem: bytes) -> x509.Certificate:
-    """The certificate of the first PEM block of `pem`. Raises CertificateError."""
+    """The certificate of the first PEM block of `pem`, of at most 64 KiB. Raises CertificateError."""
+    if len(pem) > LONGEST_PEM:
+        raise CertificateError(f"the certificate is too long: {len(pem)} bytes, not {LONGEST_PEM} at most")
     block = PEM_BLOCK.search(pem)
     if block is None:
         raise CertificateError("could not decode the PEM structure")

@@ -54,6 +54,7 @@ from commonwatt_network.embedded.validation.private import Fetch
 log = logging.getLogger(__name__)
 
 REMEMBERED_BLOCKS = 16
+LONGEST_POLICY_KEPT = 16_384  # bytes; a longer one is compiled anew each time
 _rules_versions = count()
 
 
@@ -322,12 +323,14 @@ class PeerChannel:
         )
 
     def compile(self, policy: bytes) -> Policy:
-        compiled = self._policies.get(policy)
+        key = sha256(policy).digest()
+        compiled = self._policies.get(key)
         if compiled is None:
             compiled = compile_application_policy(policy, self.config.registry, self.config.policies)
             if len(self._policies) >= 1000:
                 self._policies.clear()
-            self._policies[policy] = compiled
+            if len(policy) <= LONGEST_POLICY_KEPT:
+                self._policies[key] = compiled
         return compiled
 
     def is_member(self, namespace: str, collection: str) -> bool:

@@ -61,7 +61,8 @@ DURATION_UNITS_S = {
     "m": 60.0,
     "h": 3600.0,
 }
-DURATION_PART = re.compile(r"(\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h)")
+LONGEST_DURATION = 200  # characters
+DURATION_PART = re.compile(r"(\d++(?:\.\d*+)?|\.\d++)(ns|us|µs|μs|ms|s|m|h)")
 
 
 class ChannelConfigError(Exception):
@@ -70,6 +71,8 @@ class ChannelConfigError(Exception):
 
 def parse_duration_s(text: str) -> float:
     """Seconds of a Go duration such as `200ms` or `1m30s`. Raises ChannelConfigError."""
+    if len(text) > LONGEST_DURATION:
+        raise ChannelConfigError(f'time: invalid duration "{text[:LONGEST_DURATION]}..."')
     sign = -1.0 if text.startswith("-") else 1.0
     body = text.removeprefix("-").removeprefix("+")
     parts = DURATION_PART.findall(body)

@@ -15,12 +15,10 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from fabric_protos.common import common_pb2
-from fabric_protos.msp import identities_pb2
 from fabric_protos.orderer import ab_pb2
 from google.protobuf.message import DecodeError
 
 from commonwatt_network.embedded.blocks import BlockError, config_envelope_of, headers_of
-from commonwatt_network.embedded.certificates import CertificateError, parse_pem
 from commonwatt_network.embedded.channel_config import ChannelConfig
 from commonwatt_network.embedded.policies import PolicyError, SignedData
 
@@ -160,7 +158,7 @@ class Session:
         self._rules = rules
         self._signed = SignedData(envelope.payload, creator, envelope.signature)
         self._checked_sequence: int | None = None
-        self._expires_at = _expiry(creator)
+        self._expires_at = source.config.registry.expiry(creator)
 
     def is_allowed(self) -> bool:
         if self._expires_at is not None and datetime.now(UTC) > self._expires_at:
@@ -174,10 +172,3 @@ class Session:
             return False
         self._checked_sequence = config.sequence
         return True
-
-
-def _expiry(creator: bytes) -> datetime | None:
-    try:
-        return parse_pem(identities_pb2.SerializedIdentity.FromString(creator).id_bytes).not_valid_after_utc
-    except (DecodeError, CertificateError):
-        return None

@@ -21,7 +21,7 @@ from google.protobuf.message import DecodeError
 
 from commonwatt_network.embedded.blocks import WIRE_ERROR
 from commonwatt_network.embedded.channel import PeerChannel
-from commonwatt_network.embedded.msp import ADMIN, IdentityError, role_principal
+from commonwatt_network.embedded.msp import MEMBER, IdentityError, role_principal
 from commonwatt_network.embedded.policies import PolicyError, SignedData
 from commonwatt_network.embedded.principal_sets import (
     Principal,
@@ -79,7 +79,7 @@ class DiscoveryServicer(protocol_pb2_grpc.DiscoveryServicer):  # type: ignore[mi
     def _answer(self, query: Any, signed: SignedData) -> Any:
         kind = query.WhichOneof("query")
         if not query.channel:
-            self._demand_local_admin(signed)
+            self._demand_local_member(signed)
             if kind != "local_peers":
                 raise DiscoveryError("unknown or missing request type")
             return protocol_pb2.QueryResult(members=self._local_members())
@@ -99,11 +99,12 @@ class DiscoveryServicer(protocol_pb2_grpc.DiscoveryServicer):  # type: ignore[mi
             return protocol_pb2.QueryResult(cc_query_res=self._endorsers(channel, query.cc_query))
         raise DiscoveryError("unknown or missing request type")
 
-    def _demand_local_admin(self, signed: SignedData) -> None:
+    def _demand_local_member(self, signed: SignedData) -> None:
+        """As with `peer.discovery.orgMembersAllowedAccess`, which the kit's real peers are set to."""
         try:
             identity = self._peer.local.deserialize(signed.identity)
             identity.verify(signed.data, signed.signature)
-            identity.satisfies(role_principal(self._peer.config.mspid, ADMIN))
+            identity.satisfies(role_principal(self._peer.config.mspid, MEMBER))
         except IdentityError as error:
             raise DiscoveryError("access denied") from error
 

@@ -48,12 +48,10 @@ class Endorser:
         peer = self._peer
         peer.metrics.proposals_received += 1
         now_s = peer.clock()
-        filter_proposal(proposal, now_s)
-        channel = None
-        if proposal.channel_id:
-            channel = peer.channels.get(proposal.channel_id)
-            if channel is None:
-                return _failure(f"channel '{proposal.channel_id}' not found")
+        channel = peer.channels.get(proposal.channel_id) if proposal.channel_id else None
+        filter_proposal(proposal, now_s, channel.registry if channel else peer.local)
+        if proposal.channel_id and channel is None:
+            return _failure(f"channel '{proposal.channel_id}' not found")
         self._check(proposal, channel)
         started_s = time.perf_counter()
         try:

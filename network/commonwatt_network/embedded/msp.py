@@ -32,9 +32,13 @@ from commonwatt_network.embedded.certificates import (
 )
 from commonwatt_network.embedded.msp_directory import MspDirectoryError, read_msp_directory
 from commonwatt_network.embedded.signing import SignatureChecks, SignatureError
+from commonwatt_network.embedded.standing import vouch
 
 ROLE_NAMES = {0: "MEMBER", 1: "ADMIN", 2: "CLIENT", 3: "PEER", 4: "ORDERER"}
 MEMBER, ADMIN, CLIENT, PEER, ORDERER = range(5)
+LONGEST_IDENTITY = 1 << 17  # bytes of a SerializedIdentity
+LONGEST_PRINCIPAL_KEPT = 4096
+DEEPEST_PRINCIPAL = 16  # combined principals within each other
 
 
 class IdentityError(Exception):
@@ -49,6 +53,7 @@ class Identity:
         "_key",
         "_msp",
         "_principals",
+        "_registry",
         "_verdict",
         "certificate",
         "chain",
@@ -57,13 +62,23 @@ class Identity:
         "units",
     )
 
-    def __init__(self, msp: MSP, certificate: x509.Certificate, checks: SignatureChecks) -> None:
-        """Raises IdentityError if the certificate has no chain to the MSP's roots."""
+    def __init__(
+        self,
+        msp: MSP,
+        certificate: x509.Certificate,
+        checks: SignatureChecks,
+        registry: tuple[IdentityRegistry, bytes] | None = None,
+    ) -> None:
+        """Raises IdentityError if the certificate has no chain to the MSP's roots.
+
+        `registry` is to keep the identity under a digest once a signature of it has held.
+        """
         key = certificate.public_key()
         if not isinstance(key, ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey):
             raise IdentityError("failed to import certificate's public key: unsupported algorithm")
         self._msp = msp
         self._checks = checks
+        self._registry = registry
         self._key: PublicKey = key
         self._verdict: str | bool | None = False  # False: not yet validated
         self._principals: dict[bytes, str | None] = {}
@@ -102,6 +117,11 @@ class Identity:
             self._checks.verify(self.fingerprint, self._key, message, signature)
         except SignatureError as error:
             raise IdentityError(str(error)) from error
+        vouch()
+        if self._registry is not None:
+            registry, digest = self._registry
+            registry.keep(digest, self)
+            self._registry = None
 
     def validate(self) -> None:
         """Raises IdentityError if the certificate is a CA's, revoked, or without exactly one role OU."""
@@ -112,13 +132,15 @@ class Identity:
 
     def satisfies(self, principal: Any) -> None:
         """Raises IdentityError unless this identity matches the `MSPPrincipal`."""
-        key = bytes([principal.principal_classification]) + principal.principal
-        if key not in self._principals:
-            verdict = _failure(lambda: self._msp.satisfies(self, principal))
+        key = hashlib.sha256(b"%d:" % principal.principal_classification + principal.principal).digest()
+        if key in self._principals:
+            failure = self._principals[key]
+        else:
+            failure = _failure(lambda: self._msp.satisfies(self, principal))
             if len(self._principals) >= 256:
                 self._principals.clear()
-            self._principals[key] = verdict
-        failure = self._principals[key]
+            if len(principal.principal) <= LONGEST_PRINCIPAL_KEPT:  # the reason may quote it
+                self._principals[key] = failure
         if failure is not None:
             raise IdentityError(failure)
 
@@ -213,7 +235,9 @@ class MSP:
         except IdentityError as error:
             raise IdentityError(f"could not validate identity's OUs: {error}") from error
 
-    def satisfies(self, identity: Identity, principal: Any) -> None:
+    def satisfies(self, identity: Identity, principal: Any, depth: int = 0) -> None:
+        if depth > DEEPEST_PRINCIPAL:
+            raise IdentityError(f"more than {DEEPEST_PRINCIPAL} principals are combined within each other")
         kinds = msp_principal_pb2.MSPPrincipal
         kind = principal.principal_classification
         try:
@@ -236,7 +260,7 @@ class MSP:
                 if not parts:
                     raise IdentityError("No principals in CombinedPrincipal")
                 for part in parts:
-                    self.satisfies(identity, part)
+                    self.satisfies(identity, part, depth + 1)
             else:
                 raise IdentityError(f"invalid principal type {kind}")
         except DecodeError as error:
@@ -365,7 +389,7 @@ class MSP:
 
 
 class IdentityRegistry:
-    """The MSPs of one channel (or one node), with a bounded cache of the identities seen.
+    """The MSPs of one channel (or one node), with a bounded cache of the identities whose signatures have held.
 
     `checks` may be shared by several registries of the process; by default each registry has its own.
     """
@@ -376,13 +400,18 @@ class IdentityRegistry:
         self.msps: dict[str, MSP] = {msp.mspid: msp for msp in msps}
         self.checks = checks or SignatureChecks()
         self._cache_limit = cache_limit
-        self._cache: OrderedDict[bytes, Identity] = OrderedDict()
+        self._known: OrderedDict[bytes, Identity] = OrderedDict()  # by SHA-256 of the serialized identity
 
     def deserialize(self, creator: bytes) -> Identity:
         """The identity of a SerializedIdentity. Raises IdentityError; the result is not yet validated."""
-        cached = self._cache.get(creator)
-        if cached is not None:
-            return cached
+        if len(creator) > LONGEST_IDENTITY:
+            raise IdentityError(
+                f"the identity is too long: {len(creator)} bytes, not {LONGEST_IDENTITY} at most"
+            )
+        digest = hashlib.sha256(creator).digest()
+        known = self._known.get(digest)
+        if known is not None:
+            return known
         try:
             serialized = identities_pb2.SerializedIdentity.FromString(creator)
         except DecodeError as error:
@@ -391,10 +420,25 @@ class IdentityRegistry:
         if msp is None:
             raise IdentityError(f"MSP {serialized.mspid} is not defined on channel")
         try:
-            identity = Identity(msp, parse_pem(serialized.id_bytes), self.checks)
+            return Identity(msp, parse_pem(serialized.id_bytes), self.checks, (self, digest))
         except CertificateError as error:
             raise IdentityError(str(error)) from error
-        self._cache[creator] = identity
-        if len(self._cache) > self._cache_limit:
-            self._cache.popitem(last=False)
-        return identity
+
+    def keep(self, digest: bytes, identity: Identity) -> None:
+        """A signature of `identity` has held: the next time its bytes of this SHA-256 need not be read."""
+        self._known[digest] = identity
+        if len(self._known) > self._cache_limit:
+            self._known.popitem(last=False)
+
+    def expiry(self, creator: bytes) -> datetime | None:
+        """When the certificate of a SerializedIdentity of any MSP ends; None where there is none to be read."""
+        if len(creator) > LONGEST_IDENTITY:
+            return None
+        known = self._known.get(hashlib.sha256(creator).digest())
+        if known is not None:
+            return known.expires_at
+        try:
+            certificate = parse_pem(identities_pb2.SerializedIdentity.FromString(creator).id_bytes)
+        except (DecodeError, CertificateError):
+            return None
+        return certificate.not_valid_after_utc

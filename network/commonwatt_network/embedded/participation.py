@@ -30,6 +30,7 @@ from commonwatt_network.embedded.orderer import (
 
 CHANNELS_PATH = "/participation/v1/channels"
 MAXIMUM_REQUEST_BYTES = 1 << 20
+BLOCK_NUMBER = re.compile(r"[+-]?0*[0-9]{1,18}")
 FORM_CONTENT_TYPE = re.compile("multipart/form-data*")
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -79,7 +80,7 @@ class Participation:
 
     async def get_block(self, request: web.Request) -> web.Response:
         channel_id, wanted = _channel_id(request), request.match_info["block"]
-        if wanted not in ("newest", "oldest", "config") and not re.fullmatch(r"[+-]?\d+", wanted):
+        if wanted not in ("newest", "oldest", "config") and not BLOCK_NUMBER.fullmatch(wanted):
             raise RequestError(400, f"invalid block ID: '{wanted}' not equal <newest|oldest|config|(number)>")
         try:
             channel = self.orderer.channel(channel_id)

@@ -8,13 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import lru_cache
 from hashlib import sha256
 from typing import Any
 
-from cryptography import x509
 from fabric_protos.common import common_pb2
-from fabric_protos.msp import identities_pb2
 from fabric_protos.peer import chaincode_pb2, proposal_pb2, transaction_pb2
 from google.protobuf.message import DecodeError
 
@@ -132,14 +129,12 @@ def check_proposal(proposal: Proposal, identities: IdentityRegistry) -> Identity
     return identity
 
 
-def filter_proposal(proposal: Proposal, now_s: float) -> None:
+def filter_proposal(proposal: Proposal, now_s: float, identities: IdentityRegistry) -> None:
     """A peer's authentication filters. Raises ProposalFiltered. `now_s`: the peer's clock, epoch seconds."""
-    try:
-        serialized = identities_pb2.SerializedIdentity.FromString(proposal.creator)
-        expires_at = certificate_expiry(serialized.id_bytes)
-    except (DecodeError, ValueError):
-        expires_at = None  # no certificate: the endorser's own checks refuse it
-    if expires_at is not None and expires_at < now_s:
+    expires_at = identities.expiry(
+        proposal.creator
+    )  # without a certificate: the endorser's own checks refuse it
+    if expires_at is not None and expires_at.timestamp() < now_s:
         raise ProposalFiltered("proposal client identity expired")
     stamp = proposal.channel_header.timestamp
     if abs(stamp.seconds + stamp.nanos / 1e9 - now_s) > TIME_WINDOW_S:
@@ -149,14 +144,12 @@ def filter_proposal(proposal: Proposal, now_s: float) -> None:
         )
 
 
-@lru_cache(maxsize=2048)
-def certificate_expiry(pem: bytes) -> float:
-    """Epoch seconds. Raises ValueError for what is no certificate."""
-    return x509.load_pem_x509_certificate(pem).not_valid_after_utc.timestamp()
-
-
 def _utc(seconds: int, nanos: int) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S") + f".{nanos:09d} +0000 UTC"
+    try:
+        moment = datetime.fromtimestamp(seconds, UTC)
+    except (ValueError, OverflowError, OSError):  # no year from 1 to 9999
+        return f"{seconds} s after 1970"
+    return moment.strftime("%Y-%m-%d %H:%M:%S") + f".{nanos:09d} +0000 UTC"
 
 
 def transaction_id(nonce: bytes, creator: bytes) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -230,7 +231,7 @@ class Gateway:
         key = (
             channel.channel_id,
             channel.rules_version,
-            interest.SerializeToString(deterministic=True),
+            sha256(interest.SerializeToString(deterministic=True)).digest(),
             tuple(peer.address for peer in peers),
             tuple(peer.address for peer in preferred),
         )

@@ -17,7 +17,7 @@ from commonwatt_network.embedded.msp import MEMBER, IdentityError, role_principa
 from commonwatt_network.embedded.policies import PolicyError, compile_signature_policy
 
 IMPLICIT_PREFIX = "_implicit_org_"
-COLLECTION_NAME = re.compile(r"[A-Za-z0-9-]+([A-Za-z0-9_-]+)*")
+COLLECTION_NAME = re.compile(r"[A-Za-z0-9-][A-Za-z0-9_-]*")
 
 
 class CollectionError(Exception):

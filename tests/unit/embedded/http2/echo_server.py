@@ -13,6 +13,7 @@ from typing import Any
 
 import grpc
 from commonwatt_network.embedded.http2.server import GrpcServer
+from commonwatt_network.embedded.standing import speaker, vouch
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -34,8 +35,19 @@ class Echo:
         self.started = asyncio.Event()
         self.cancelled = asyncio.Event()
         self.sent = 0
+        self._speakers: set[object] = set()
+
+    @property
+    def connections(self) -> int:
+        """How many there were on which a member has spoken."""
+        return len(self._speakers)
 
     async def unary(self, request: bytes, context: Any) -> bytes:
+        return request
+
+    async def join(self, request: bytes, context: Any) -> bytes:
+        vouch()
+        self._speakers.add(speaker.get())
         return request
 
     async def fail(self, request: bytes, context: Any) -> bytes:
@@ -73,7 +85,7 @@ def server_of(echo: Echo) -> GrpcServer:
     server = GrpcServer()
     handlers: dict[str, Any] = {
         name: grpc.unary_unary_rpc_method_handler(getattr(echo, name), bytes, bytes)
-        for name in ("unary", "fail", "crash", "hang")
+        for name in ("unary", "join", "fail", "crash", "hang")
     }
     handlers["count"] = grpc.unary_stream_rpc_method_handler(echo.count, bytes, bytes)
     handlers["chat"] = grpc.stream_stream_rpc_method_handler(echo.chat, bytes, bytes)

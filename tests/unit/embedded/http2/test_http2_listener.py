@@ -39,20 +39,48 @@ async def leave(raw: Raw) -> None:
         await raw[1].wait_closed()
 
 
-async def test_connections_beyond_the_limit_are_refused_until_another_ends(
+async def test_the_oldest_stranger_makes_room_and_members_stay(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(listener_module, "MOST_CONNECTIONS", 3)
-    async with serving(tmp_path) as (_, server, channel):
-        silent = [await asyncio.open_connection(HOST, PORT) for _ in range(3)]
+    async with serving(tmp_path) as (echo, server, channel):
+        member = channel.unary_unary("/test.Echo/join")
+        assert await member(b"x") == b"x"
+        silent = [await asyncio.open_connection(HOST, PORT) for _ in range(2)]
         await until(lambda: server.connections == 3)
+        another = await asyncio.open_connection(HOST, PORT)
+        await ended(silent[0])
+        assert server.connections == 3
+        assert await member(b"x") == b"x"
+        assert echo.connections == 1  # it is still the first one
+        for raw in (silent[1], another):
+            await leave(raw)
+
+
+async def test_connections_are_refused_where_all_are_members(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listener_module, "MOST_CONNECTIONS", 1)
+    async with serving(tmp_path) as (_, _, channel):
+        member = channel.unary_unary("/test.Echo/join")
+        assert await member(b"x") == b"x"
         await ended(await asyncio.open_connection(HOST, PORT))
-        with pytest.raises(grpc.aio.AioRpcError) as refused:
-            await channel.unary_unary("/test.Echo/unary")(b"x")
-        assert refused.value.code() == grpc.StatusCode.UNAVAILABLE
-        await leave(silent.pop())
-        assert await channel.unary_unary("/test.Echo/unary")(b"x", wait_for_ready=True, timeout=20) == b"x"
-        for raw in silent:
+        assert await member(b"x") == b"x"
+
+
+async def test_an_address_has_a_limit_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listener_module, "MOST_CONNECTIONS", 6)
+    monkeypatch.setattr(listener_module, "MOST_OF_ONE_ADDRESS", 3)
+    async with serving(tmp_path) as (_, server, _):
+        elsewhere = [
+            await asyncio.open_connection(HOST, PORT, local_addr=(f"127.0.0.{9 + number}", 0))
+            for number in range(3)
+        ]
+        silent = [await asyncio.open_connection(HOST, PORT) for _ in range(5)]
+        for raw in silent[:2]:
+            await ended(raw)
+        assert server.connections == 6
+        for raw in (*elsewhere, *silent[2:]):
             await leave(raw)
 
 
@@ -86,7 +114,7 @@ async def test_whoever_says_nothing_after_the_handshake_is_let_go(
 async def test_a_quiet_connection_ends_and_its_client_comes_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(listener_module, "QUIET_TIMEOUT_S", 0.1)
+    monkeypatch.setattr(listener_module, "STRANGER_TIMEOUT_S", 0.1)
     async with serving(tmp_path) as (echo, server, channel):
         call = channel.unary_unary("/test.Echo/unary")
         for _ in range(3):
@@ -97,6 +125,23 @@ async def test_a_quiet_connection_ends_and_its_client_comes_back(
         await asyncio.sleep(0.3)  # a connection with a call is not quiet
         assert not waiting.done()
         waiting.cancel()
+
+
+async def test_a_stream_without_its_first_message_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server_module, "REQUEST_TIMEOUT_S", 0.1)
+    async with serving(tmp_path) as (_, _, channel):
+        silent = channel.stream_stream("/test.Echo/chat")()
+        assert await asyncio.wait_for(silent.code(), 10) == grpc.StatusCode.DEADLINE_EXCEEDED
+        assert "no request has come" in await silent.details()
+        speaking = channel.stream_stream("/test.Echo/chat")()
+        await speaking.write(b"first")
+        assert await speaking.read() == b"first"
+        await asyncio.sleep(0.3)  # once it has spoken it may be silent
+        await speaking.write(b"second")
+        assert await speaking.read() == b"second"
+        speaking.cancel()
 
 
 async def test_a_request_that_never_ends_is_answered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from commonwatt_network.embedded.certificates import CertificateError, parse_pem
 from commonwatt_network.embedded.channel_config import ChannelConfig
 from commonwatt_network.embedded.msp import (
     ADMIN,
@@ -244,13 +246,70 @@ def test_a_node_reads_its_own_folder(trust_nodes: Any, peer_signer: Callable[[st
     assert local.deserialize(peer_signer("newtown").creator).has_role(PEER)
 
 
-def test_the_cache_of_identities_is_bounded(
+def test_identities_are_kept_once_their_signature_has_held_and_so_many_at_most(
     channel: ChannelConfig, signer: Callable[[str, str], SigningIdentity]
 ) -> None:
     small = IdentityRegistry(channel.registry.msps.values(), cache_limit=2)
     for user in ("admin", "operator", "home001"):
-        small.deserialize(signer("newtown", user).creator)
-    assert len(small._cache) == 2
+        home = signer("newtown", user)
+        identity = small.deserialize(home.creator)
+        with pytest.raises(IdentityError):
+            identity.verify(b"message", home.sign(b"another message"))
+        assert small.deserialize(home.creator) is not identity
+        identity.verify(b"message", home.sign(b"message"))
+        assert small.deserialize(home.creator) is identity
+    assert len(small._known) == 2
+    assert all(len(key) == 32 for key in small._known)
+
+
+def test_a_certificate_in_padding_is_neither_kept_nor_read(
+    channel: ChannelConfig, signer: Callable[[str, str], SigningIdentity]
+) -> None:
+    home = signer("newtown", "home001")
+    padded = home.creator + b"\xa2\x06\x80\x80\x40" + bytes(1 << 20)  # an unknown field of 1 MiB
+    with pytest.raises(IdentityError, match="the identity is too long: "):
+        channel.registry.deserialize(padded)
+    with pytest.raises(CertificateError, match="the certificate is too long: "):
+        parse_pem(home.certificate_pem + bytes(1 << 16))
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        b"-----BEGIN CERTIFICATE-----\n",
+        b"-----BEGIN CERTIFICATE-----" + b"\n" * 20,
+        b"-----BEGIN ",
+        b"A ",
+        b"\n",
+    ],
+)
+def test_nothing_that_looks_like_pem_takes_more_than_linear_time(piece: bytes) -> None:
+    began_s = time.process_time()
+    for start in (b"", b"-----BEGIN CERTIFICATE-----\n"):
+        with pytest.raises(CertificateError, match="could not decode the PEM structure"):
+            parse_pem((start + piece * 65_536)[:65_536])
+    assert time.process_time() - began_s < 0.5  # in square time this is minutes, in linear time milliseconds
+
+
+def test_principals_of_any_kind_and_depth_are_refused_or_met(
+    channel: ChannelConfig, signer: Callable[[str, str], SigningIdentity]
+) -> None:
+    identity = channel.registry.deserialize(signer("newtown", "home001").creator)
+    principal = msp_principal_pb2.MSPPrincipal(principal_classification=300)
+    with pytest.raises(IdentityError, match="invalid principal type 300"):
+        identity.satisfies(principal)
+    for _ in range(5_000):
+        combined = msp_principal_pb2.CombinedPrincipal(principals=[principal])
+        principal = msp_principal_pb2.MSPPrincipal(
+            principal_classification=msp_principal_pb2.MSPPrincipal.COMBINED,
+            principal=combined.SerializeToString(),
+        )
+    with pytest.raises(IdentityError, match="combined within each other"):
+        identity.satisfies(principal)
+    kept = dict(identity._principals)
+    with pytest.raises(IdentityError):
+        identity.satisfies(role_principal("x" * 100_000, MEMBER))
+    assert identity._principals == kept
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
