@@ -53,7 +53,10 @@ async def with_blocked_streams(count: int) -> Client:
 def changing_window(entries: int) -> bytes:
     """A SETTINGS frame that changes the initial window again and again."""
     return h2.frame(
-        h2.SETTINGS, 0, 0, b"".join(b"\x00\x04" + (number % 2).to_bytes(4, "big") for number in range(entries))
+        h2.SETTINGS,
+        0,
+        0,
+        b"".join(b"\x00\x04" + (number % 2).to_bytes(4, "big") for number in range(entries)),
     )
 
 
