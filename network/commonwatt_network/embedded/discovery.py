@@ -7,8 +7,10 @@ client's TLS certificate; this one does where it demands such a certificate at a
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import time
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +24,7 @@ from google.protobuf.message import DecodeError
 from commonwatt_network.embedded.blocks import WIRE_ERROR
 from commonwatt_network.embedded.channel import PeerChannel
 from commonwatt_network.embedded.msp import MEMBER, IdentityError, role_principal
-from commonwatt_network.embedded.policies import PolicyError, SignedData
+from commonwatt_network.embedded.policies import PolicyError, SignedData, compile_signature_policy
 from commonwatt_network.embedded.principal_sets import (
     Principal,
     PrincipalSet,
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
 
 ACCESS_POLICY = "/Channel/Application/Writers"
 LIFECYCLE_VERSION = "1"
+MOST_QUERIES, MOST_CHAINCODES = 100, 50
 
 
 class DiscoveryError(Exception):
@@ -65,9 +68,12 @@ class DiscoveryServicer(protocol_pb2_grpc.DiscoveryServicer):  # type: ignore[mi
                 grpc.StatusCode.UNKNOWN,
                 "client claimed TLS hash doesn't match computed TLS hash from gRPC stream",
             )
+        if len(parsed.queries) > MOST_QUERIES:
+            await context.abort(grpc.StatusCode.UNKNOWN, f"a request has {MOST_QUERIES} queries at most")
         signed = SignedData(request.payload, identity, request.signature)
         response = protocol_pb2.Response()
         for query in parsed.queries:
+            await asyncio.sleep(0)  # many queries must not keep the others waiting
             try:
                 response.results.append(self._answer(query, signed))
             except DiscoveryError as error:
@@ -130,6 +136,8 @@ class DiscoveryServicer(protocol_pb2_grpc.DiscoveryServicer):  # type: ignore[mi
         return result
 
     def _endorsers(self, channel: PeerChannel, query: Any) -> Any:
+        if sum(len(interest.chaincodes) for interest in query.interests) > MOST_CHAINCODES:
+            raise DiscoveryError(f"a query is about {MOST_CHAINCODES} chaincodes at most")
         if not query.interests:
             raise DiscoveryError("chaincode query must have at least one chaincode interest")
         for interest in query.interests:
@@ -188,7 +196,8 @@ def principal_sets(channel: PeerChannel, interest: Any) -> list[PrincipalSet]:
         policies += [channel.collection_policy(call.name, name) for name in call.collection_names]
         for encoded in filter(None, policies):
             alternatives.append(satisfying_sets(signature_policy_of(channel.compile(encoded))))
-        alternatives += [satisfying_sets(policy) for policy in call.key_policies]
+        for policy in call.key_policies:
+            alternatives.append(satisfying_sets(compile_signature_policy(policy, channel.registry).envelope))
     if not alternatives:
         raise DiscoveryError("no principal sets remained after filtering")
     if not all(alternatives):
@@ -232,7 +241,7 @@ def _meeting(principal: Principal, peers: Sequence[Peer], channel: PeerChannel) 
 
 
 def _is_met(one: PrincipalSet, members: dict[Principal, list[Peer]]) -> bool:
-    return all(len(members[principal]) >= one.count(principal) for principal in one)
+    return all(len(members[principal]) >= count for principal, count in Counter(one).items())
 
 
 def describe_peer(peer: Peer, channel_id: str, started_ns: int) -> Any:

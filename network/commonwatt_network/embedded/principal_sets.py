@@ -17,6 +17,7 @@ from commonwatt_network.embedded.msp import MEMBER
 from commonwatt_network.embedded.policies import ImplicitMetaPolicy, Policy, PolicyError, SignaturePolicy
 
 MAXIMUM_COMBINATIONS = 10_000
+MOST_WORK = 10_000_000
 
 
 class Principal(NamedTuple):
@@ -60,7 +61,7 @@ def _shifted(rule: Any, base: int) -> Any:
 
 
 def satisfying_sets(envelope: Any) -> list[PrincipalSet]:
-    """Every minimal combination of principals for a SignaturePolicyEnvelope, at most 10,000."""
+    """Every minimal combination of principals for a SignaturePolicyEnvelope that compiles, at most 10,000."""
     principals = [
         Principal(principal.principal_classification, principal.principal)
         for principal in envelope.identities
@@ -72,7 +73,7 @@ def satisfying_sets(envelope: Any) -> list[PrincipalSet]:
         inner = [combine(child) for child in rule.n_out_of.rules]
         found = (
             tuple(principal for part in parts for principal in part)
-            for chosen in combinations(inner, rule.n_out_of.n)
+            for chosen in combinations(inner, max(0, rule.n_out_of.n))
             for parts in product(*chosen)
         )
         return list(islice(found, MAXIMUM_COMBINATIONS))
@@ -80,16 +81,34 @@ def satisfying_sets(envelope: Any) -> list[PrincipalSet]:
     return combine(envelope.rule)
 
 
+class _Work:
+    """What one query may still cost: a unit is about a tenth of a microsecond."""
+
+    def __init__(self) -> None:
+        self._left = MOST_WORK
+
+    def spend(self, units: int) -> None:
+        """Raises PolicyError where nothing is left."""
+        self._left -= units
+        if self._left < 0:
+            raise PolicyError("the policies have too many combinations of principals")
+
+
 def merged_sets(alternatives: Sequence[Sequence[PrincipalSet]]) -> list[PrincipalSet]:
-    """The combinations that satisfy all of several policies at once, without those that contain another."""
+    """The combinations that satisfy all of several policies at once, without those that contain another.
+
+    Raises PolicyError where that is too much work.
+    """
+    work = _Work()
     merged = list(alternatives[0])
     for others in alternatives[1:]:
         pairs = ((left, right) for left in merged for right in others)
-        merged = list(islice((_union(left, right) for left, right in pairs), MAXIMUM_COMBINATIONS))
-    return _reduced(merged)
+        merged = list(islice((_union(left, right, work) for left, right in pairs), MAXIMUM_COMBINATIONS))
+    return _reduced(merged, work)
 
 
-def _union(left: PrincipalSet, right: PrincipalSet) -> PrincipalSet:
+def _union(left: PrincipalSet, right: PrincipalSet, work: _Work) -> PrincipalSet:
+    work.spend(20 * len(left) * len(right))
     missing = _uncovered(left, right)
     other_way = _uncovered(right, left)
     return (*left, *other_way) if len(other_way) < len(missing) else (*right, *missing)
@@ -107,13 +126,25 @@ def _uncovered(wanted: PrincipalSet, available: PrincipalSet) -> PrincipalSet:
     return tuple(missing)
 
 
-def _reduced(sets: list[PrincipalSet]) -> list[PrincipalSet]:
+def _reduced(sets: list[PrincipalSet], work: _Work) -> list[PrincipalSet]:
     unique = list(dict.fromkeys(tuple(sorted(one)) for one in sets))
-    return [
-        one
-        for one in unique
-        if not any(other != one and len(other) < len(one) and not _uncovered(other, one) for other in unique)
-    ]
+    mspids = {principal: _mspid(principal) for principal in {each for one in unique for each in one}}
+    organizations = {one: frozenset(mspids[principal] for principal in one) for one in unique}
+    shorter = {
+        size: [other for other in unique if len(other) < size] for size in {len(one) for one in unique}
+    }
+
+    def contains_another(one: PrincipalSet) -> bool:
+        own, others = organizations[one], shorter[len(one)]
+        work.spend(len(others))
+        for other in others:
+            if organizations[other] <= own:
+                work.spend(10 * len(other) * len(one))
+                if not _uncovered(other, one):
+                    return True
+        return False
+
+    return [one for one in unique if not contains_another(one)]
 
 
 def _is_a(specific: Principal, general: Principal) -> bool:
@@ -125,17 +156,21 @@ def _is_a(specific: Principal, general: Principal) -> bool:
         return False
     try:
         role = msp_principal_pb2.MSPRole.FromString(general.content)
-        return bool(role.role == MEMBER and role.msp_identifier == _mspid(specific))
     except DecodeError:
         return False
+    return bool(role.role == MEMBER and role.msp_identifier == _mspid(specific))
 
 
 def _mspid(principal: Principal) -> str:
+    """The organisation that a principal is of; none where it cannot be read."""
     kinds = msp_principal_pb2.MSPPrincipal
-    if principal.classification == kinds.ROLE:
-        return str(msp_principal_pb2.MSPRole.FromString(principal.content).msp_identifier)
-    if principal.classification == kinds.ORGANIZATION_UNIT:
-        return str(msp_principal_pb2.OrganizationUnit.FromString(principal.content).msp_identifier)
-    if principal.classification == kinds.IDENTITY:
-        return str(identities_pb2.SerializedIdentity.FromString(principal.content).mspid)
+    try:
+        if principal.classification == kinds.ROLE:
+            return str(msp_principal_pb2.MSPRole.FromString(principal.content).msp_identifier)
+        if principal.classification == kinds.ORGANIZATION_UNIT:
+            return str(msp_principal_pb2.OrganizationUnit.FromString(principal.content).msp_identifier)
+        if principal.classification == kinds.IDENTITY:
+            return str(identities_pb2.SerializedIdentity.FromString(principal.content).mspid)
+    except DecodeError:
+        return ""
     return ""

@@ -17,9 +17,11 @@ import grpc
 import hpack
 import pytest
 from commonwatt_network.embedded.http2 import frames as h2
+from commonwatt_network.embedded.msp import MEMBER, role_principal
 from commonwatt_network.embedded.signing import SigningIdentity
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
+from fabric_protos.common import policies_pb2
 from fabric_protos.discovery import protocol_pb2
 
 from .conftest import Attacked
@@ -249,7 +251,7 @@ async def test_settings_of_many_windows_cost_little_however_many_calls_are_open(
             client.writer.write(b"".join(client.call(stream, path) for stream in range(1, 4_801, 2)))
             await client.answered()
             windows = b"".join(b"\x00\x04" + number.to_bytes(4, "big") for number in range(2_730))
-            client.writer.write(h2.frame(h2.SETTINGS, 0, 0, windows) * 3)
+            client.writer.write(h2.frame(h2.SETTINGS, 0, 0, windows) * 12)
             await client.answered()
 
 
@@ -353,3 +355,40 @@ async def test_a_member_finds_the_peers_that_its_peer_knows_and_others_do_not(at
                 assert set(result.members.peers_by_org) == {"NewtownMSP", "GridMSP"}
             else:
                 assert result.error.content == "access denied"
+
+
+def policy_of(needed: int, principals: int, *, index: int = 0) -> Any:
+    policy = policies_pb2.SignaturePolicyEnvelope()
+    for number in range(principals):
+        policy.identities.append(role_principal(f"Org{number}MSP", MEMBER))
+        policy.rule.n_out_of.rules.add(signed_by=number + index)
+    policy.rule.n_out_of.n = needed
+    return policy
+
+
+@pytest.mark.parametrize(
+    "policies",
+    [
+        [policy_of(1, 1, index=7)],
+        [policy_of(1, 1, index=-7)],
+        [policies_pb2.SignaturePolicyEnvelope()],
+        [policy_of(8, 16)],
+        [policy_of(8, 16), policy_of(7, 16)],
+        [policy_of(100, 300)],
+        [policy_of(2, 60)] * 40,
+    ],
+)
+async def test_a_query_about_any_policy_is_answered_in_little_time(attacked: Attacked, policies: Any) -> None:
+    path = "/discovery.Discovery/Discover"
+    home = home_of(attacked)
+    wanted = protocol_pb2.Request()
+    wanted.authentication.client_identity = home.creator
+    interest = wanted.queries.add(channel="newtown").cc_query.interests.add()
+    interest.chaincodes.add(name="_lifecycle", key_policies=policies, disregard_namespace_policy=True)
+    encoded = wanted.SerializeToString()
+    request = protocol_pb2.SignedRequest(payload=encoded, signature=home.sign(encoded))
+    async with channel_to(attacked, path) as channel:
+        with costs(attacked):
+            answer = await channel.unary_unary(path)(request.SerializeToString())
+    (result,) = protocol_pb2.Response.FromString(answer).results
+    assert result.error.content.startswith("failed constructing descriptor for ")
