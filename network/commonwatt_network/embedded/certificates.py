@@ -11,17 +11,23 @@ import binascii
 import hashlib
 import re
 from collections.abc import Iterable, Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
-from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 LONGEST_PEM = 1 << 16
+LATEST = datetime(9999, 12, 31, 23, 59, 58, tzinfo=UTC)
 # Possessive (`++`): what was taken is never tried again with less, so that time grows with the length alone.
 PEM_BLOCK = re.compile(
     rb"-----BEGIN (?P<label>[A-Z0-9 ]{1,64}+)-----\s++(?P<body>[A-Za-z0-9+/=\s]++)-----END (?P=label)-----"
+)
+
+# What Go's verifier of chains takes care of; any other critical extension makes a certificate unusable.
+HANDLED_EXTENSIONS = frozenset(
+    x509.ObjectIdentifier(f"2.5.29.{number}") for number in (14, 15, 17, 19, 30, 31, 32, 33, 35, 36, 37, 54)
 )
 
 PublicKey = ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey
@@ -39,9 +45,29 @@ def parse_pem(pem: bytes) -> x509.Certificate:
     if block is None:
         raise CertificateError("could not decode the PEM structure")
     try:
-        return x509.load_der_x509_certificate(binascii.a2b_base64(block["body"]))
-    except (ValueError, binascii.Error) as error:
+        certificate = x509.load_der_x509_certificate(binascii.a2b_base64(block["body"]))
+        _read_whole(certificate)
+    except Exception as error:  # the library has many ways to refuse a certificate, all of them late
         raise CertificateError(f"parseCertificate failed: x509: malformed certificate: {error}") from error
+    return certificate
+
+
+def _read_whole(certificate: x509.Certificate) -> None:
+    """Read every part that a node looks at later, as Go does at once. Raises whatever the library raises."""
+    if certificate.serial_number < 0:
+        raise ValueError("negative serial number")
+    key = certificate.public_key()
+    if isinstance(key, ec.EllipticCurvePublicKey):
+        point = key.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
+        if point not in certificate.tbs_certificate_bytes:
+            raise ValueError("invalid uncompressed public key")
+    for name in (certificate.subject, certificate.issuer):
+        name.rfc4514_string()
+    for moment in (certificate.not_valid_before_utc, certificate.not_valid_after_utc):
+        moment.timestamp()
+    for extension in certificate.extensions:
+        if extension.critical and extension.oid not in HANDLED_EXTENSIONS:
+            raise ValueError("unhandled critical extension")
 
 
 def der(certificate: x509.Certificate) -> bytes:
@@ -70,9 +96,14 @@ def organizational_units(certificate: x509.Certificate) -> tuple[str, ...]:
 def is_issued_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
     try:
         certificate.verify_directly_issued_by(issuer)
-    except (ValueError, TypeError, InvalidSignature):
+    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
         return False
     return True
+
+
+def _first_moment(certificate: x509.Certificate) -> datetime:
+    """One second after the certificate's first, or Python's last."""
+    return min(certificate.not_valid_before_utc, LATEST) + timedelta(seconds=1)
 
 
 def chains(
@@ -81,7 +112,7 @@ def chains(
     intermediates: Sequence[x509.Certificate],
 ) -> list[tuple[x509.Certificate, ...]]:
     """Every chain from `certificate` up to a root, valid one second after the certificate's first."""
-    moment = certificate.not_valid_before_utc + timedelta(seconds=1)
+    moment = _first_moment(certificate)
     found: list[tuple[x509.Certificate, ...]] = []
 
     def climb(chain: tuple[x509.Certificate, ...]) -> None:
@@ -106,7 +137,7 @@ def unique_chain(
     """The one chain of `certificate`. Raises CertificateError in the words of Go and Fabric."""
     found = chains(certificate, roots, intermediates)
     if not found:
-        moment = certificate.not_valid_before_utc + timedelta(seconds=1)
+        moment = _first_moment(certificate)
         issuers = [ca for ca in (*roots, *intermediates) if ca.subject == certificate.issuer]
         if any(not ca.not_valid_before_utc <= moment <= ca.not_valid_after_utc for ca in issuers):
             late = any(moment > ca.not_valid_after_utc for ca in issuers)

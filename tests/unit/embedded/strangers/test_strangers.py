@@ -10,6 +10,7 @@ import contextlib
 import random
 import ssl
 from collections.abc import AsyncIterator
+from datetime import datetime
 from typing import Any
 
 import aiohttp
@@ -20,6 +21,8 @@ from commonwatt_network.embedded.http2 import frames as h2
 from commonwatt_network.embedded.msp import MEMBER, role_principal
 from commonwatt_network.embedded.signing import SigningIdentity
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 from fabric_protos.common import policies_pb2
 from fabric_protos.discovery import protocol_pb2
@@ -122,6 +125,28 @@ def _lines(content: bytes) -> list[bytes]:
     return [text[start : start + 64] for start in range(0, len(text), 64)]
 
 
+def made_certificates() -> list[bytes]:
+    """Certificates that a stranger has made himself, of every kind of key and of times as far off as can be."""
+    keys: list[Any] = [
+        ec.generate_private_key(curve())
+        for curve in (ec.SECP256R1, ec.SECP256K1, ec.SECP192R1, ec.BrainpoolP256R1, ec.SECP521R1)
+    ]
+    keys += [ed25519.Ed25519PrivateKey.generate(), ed448.Ed448PrivateKey.generate()]
+    keys.append(rsa.generate_private_key(65537, 1024))
+    last = datetime(9999, 12, 31, 23, 59, 59)
+    moments = ((datetime(1950, 1, 1), last), (last, last), (datetime(2020, 1, 1), datetime(2021, 1, 1)))
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "x")])
+    signer = ec.generate_private_key(ec.SECP256R1())
+    return [
+        x509.CertificateBuilder(name, name, key.public_key(), 1, *moment)
+        .add_extension(x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3.4"), b"x"), critical=True)
+        .sign(signer, hashes.SHA256())
+        .public_bytes(Encoding.PEM)
+        for key in keys
+        for moment in (moments if key is keys[0] else moments[:1])
+    ]
+
+
 @contextlib.contextmanager
 def costs(attacked: Attacked, cpu_s: float = MOST_CPU_S) -> Any:
     """The block costs the network no more time and log than this, and nothing fails within the network."""
@@ -150,7 +175,7 @@ async def test_bad_certificates_are_refused_with_a_status(attacked: Attacked, pa
     home = home_of(attacked)
     async with channel_to(attacked, path) as channel:
         with costs(attacked):
-            for pem in bad_certificates(home.certificate_pem):
+            for pem in [*bad_certificates(home.certificate_pem), *made_certificates()]:
                 request = CALLS[path](serialized(pem), now_s(), home.sign).SerializeToString()
                 _, said = await answer_to(channel, path, request)
                 assert "Unexpected <class" not in said
