@@ -40,6 +40,7 @@ from commonwatt_network.embedded.signing import SignatureChecks, SigningIdentity
 BUSY_WINDOW_S = 0.1
 LINGER_S = 0.010
 LOADED_COUNT = 10
+MOST_QUEUED_BYTES = 256 << 20
 
 logger = logging.getLogger(__name__)
 
@@ -98,6 +99,7 @@ class OrderedChannel:
         self._last_config = last_config_number(newest)
         self.config = ChannelConfig.from_block(self.store.block(self._last_config), self.checks)
         self._queue: deque[Message] = deque()
+        self._queued_bytes = 0
         self._changed = asyncio.Event()
         self._new_block = asyncio.Condition()
         self._subscriptions: set[Subscription] = set()
@@ -136,6 +138,7 @@ class OrderedChannel:
             self.counters.rejected += 1
             raise
         self._queue.append(message)
+        self._queued_bytes += message.size
         self._changed.set()
 
     def _admit(self, envelope: Any) -> Message:
@@ -157,6 +160,8 @@ class OrderedChannel:
         if self._closed:
             raise Rejection(Status.SERVICE_UNAVAILABLE, "chain is stopped")
         size = len(envelope.payload) + len(envelope.signature)
+        if self._queued_bytes + size > MOST_QUEUED_BYTES:
+            raise Rejection(Status.SERVICE_UNAVAILABLE, "too many transactions wait to be ordered")
         return Message(envelope, size, sequence, is_config, time.monotonic())
 
     async def blocks(self, start: int) -> AsyncIterator[Any]:
@@ -210,6 +215,7 @@ class OrderedChannel:
                     self._failure = f"cannot write block {self.height} to {self.store.path}: {error.strerror}"
                     logger.error("%s", self._failure)
                     self._queue.extendleft(reversed(batch))
+                    self._queued_bytes += sum(message.size for message in batch)
                     await asyncio.sleep(1)  # a full disk: try again until there is room
 
     async def _collect(self) -> list[Message]:
@@ -227,6 +233,7 @@ class OrderedChannel:
                 if batch and (alone or size + message.size > limits.preferred_max_bytes):
                     return batch
                 batch.append(self._queue.popleft())
+                self._queued_bytes -= message.size
                 size += message.size
                 if alone or len(batch) >= limits.max_message_count:
                     return batch

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from commonwatt_network.embedded import ordering
 from commonwatt_network.embedded.admission import Rejection
 from commonwatt_network.embedded.block_store import StoreDamaged
 from commonwatt_network.embedded.blocks import (
@@ -316,3 +317,24 @@ async def test_a_configuration_update_stands_alone_and_takes_effect(
     assert channel.config.batch_size.max_message_count == 2
     with pytest.raises(Rejection, match="exceeds maximum allowed 99000 bytes"):
         service.broadcast(too_large_later)
+
+
+async def test_what_waits_to_be_ordered_is_bounded(
+    serve: Serve, envelope: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = envelope(b"x" * 1_000)
+    size = len(one.payload) + len(one.signature)
+    monkeypatch.setattr(ordering, "MOST_QUEUED_BYTES", 3 * size + 100)
+    service = await serve()
+    for round_of_three in (1, 2):
+        for _ in range(3):
+            service.orderers[0].broadcast(envelope(b"x" * 1_000))
+        with pytest.raises(Rejection, match="too many transactions wait to be ordered") as refused:
+            service.orderers[0].broadcast(envelope(b"x" * 1_000))
+        assert refused.value.status == common_pb2.SERVICE_UNAVAILABLE
+        ordered = 0
+        async with asyncio.timeout(10):
+            async for block in service.blocks("newtown", 1):
+                ordered += len(block.data.data)
+                if ordered == 3 * round_of_three:
+                    break
