@@ -27,6 +27,7 @@ from commonwatt_network import chaincode
 from commonwatt_network.deploy import Deployed, deploy, deploy_topology, peer_admin
 from commonwatt_network.nodes import Nodes
 from commonwatt_network.topology import Chaincode
+from fabric_protos.discovery import protocol_pb2 as discovery_pb2
 
 CHANNEL = "newtown"
 
@@ -182,6 +183,25 @@ async def test_discovery(network) -> None:
         for layout in endorsers.layouts:
             assert sum(layout.values()) == 2
             assert set(layout) <= set(endorsers.groups)
+
+
+async def test_a_member_finds_the_peers_that_its_own_peer_knows(network) -> None:
+    query = discovery_pb2.Query()
+    query.local_peers.SetInParent()
+    async with as_user(network, "newtown", "operator") as peer:
+        found = await peer._peer.discover(query, "members")
+        assert set(found.peers_by_org) == {"NewtownMSP", "GridMSP"}
+    newtown = next(each for each in network.nodes.peers if each.organization == "newtown")
+    folder = network.nodes.layout.user("grid", "operator")
+    async with PeerAdmin(
+        newtown.address,
+        identity=load_identity("GridMSP", folder / "certificate.pem"),
+        signer=private_key_signer(folder / "private_key.pem"),
+        tls_ca=network.nodes.layout.tls_ca_certificate("newtown").read_bytes(),
+        server_name=newtown.name,
+    ) as other:
+        with pytest.raises(RefusedError, match="access denied"):
+            await other._peer.discover(query, "members")
 
 
 async def test_snapshots_wait_for_their_block(network) -> None:

@@ -6,6 +6,7 @@ import io
 import json
 import re
 import tarfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import sha256
@@ -15,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from commonwatt_network.embedded.channel_config import ChannelConfigError, parse_duration_s
 
+LARGEST_CONTENT = 256 << 20  # bytes of all files of a package, unpacked
 LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+_-]*")
 
 
@@ -97,16 +99,20 @@ def _members(encoded: bytes) -> tuple[dict[str, object], bytes]:
 
 
 def _tar_files(encoded: bytes) -> Iterator[tuple[str, bytes]]:
+    left = LARGEST_CONTENT
     try:
         with tarfile.open(fileobj=io.BytesIO(encoded), mode="r:gz") as archive:
             for member in archive:
+                left -= member.size
+                if left < 0:
+                    raise PackageError(f"the package's files are larger than {LARGEST_CONTENT} bytes")
                 if member.isdir():
                     continue
                 content = archive.extractfile(member) if member.isreg() else None
                 if content is None:
                     raise PackageError(f"tar entry {member.name} is not a regular file")
                 yield member.name.removeprefix("./"), content.read()
-    except (tarfile.TarError, OSError, EOFError) as error:
+    except (tarfile.TarError, zlib.error, OSError, EOFError, ValueError) as error:
         raise PackageError(f"error reading as gzip stream: {error}") from error
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import tarfile
@@ -72,6 +73,28 @@ def tar_of(files: dict[str, bytes]) -> bytes:
 def package_of(metadata: object, connection: bytes = b"{}") -> bytes:
     code = tar_of({"connection.json": connection})
     return tar_of({"metadata.json": json.dumps(metadata).encode(), "code.tar.gz": code})
+
+
+def with_changed_byte(encoded: bytes, position: int) -> bytes:
+    return encoded[:position] + bytes([encoded[position] ^ 0x55]) + encoded[position + 1 :]
+
+
+@pytest.mark.parametrize("position", range(0, 180, 3))
+def test_a_package_with_a_changed_byte_is_refused_or_another(position: int) -> None:
+    connection = json.dumps({"address": "127.0.0.1:9999"}).encode()
+    encoded = package_of({"label": "kv_1.0", "type": "ccaas"}, connection)
+    with contextlib.suppress(PackageError):
+        assert parse_package(with_changed_byte(encoded, position)).label == "kv_1.0"
+
+
+def test_a_package_that_unpacks_without_end_is_refused_unread() -> None:
+    output = io.BytesIO()
+    with tarfile.open(fileobj=output, mode="w:gz") as archive:
+        entry = tarfile.TarInfo("metadata.json")
+        entry.size = 1 << 40
+        archive.addfile(entry)
+    with pytest.raises(PackageError, match="larger than 268435456 bytes"):
+        parse_package(output.getvalue())
 
 
 @pytest.mark.parametrize(

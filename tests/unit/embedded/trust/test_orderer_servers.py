@@ -99,6 +99,17 @@ async def test_a_bad_join_is_refused_in_fabrics_words(
         assert (await answer.json())["error"].startswith(message)
 
 
+@pytest.mark.parametrize(
+    ("which", "status"), [("9" * 5_000, 400), ("9" * 19, 400), ("9" * 18, 404), ("٣", 400), ("-2", 404)]
+)
+async def test_a_block_number_of_any_length_is_answered(
+    rest: aiohttp.ClientSession, genesis: Any, which: str, status: int
+) -> None:
+    await (await rest.post(CHANNELS, data=form(genesis.SerializeToString()))).read()
+    async with rest.get(f"{CHANNELS}/newtown/blocks/{which}") as answer:
+        assert answer.status == status
+
+
 async def test_a_caller_without_a_client_certificate_is_not_served(
     service: OrderingService, config: NodeConfig
 ) -> None:
