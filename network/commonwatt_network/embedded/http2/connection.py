@@ -307,9 +307,7 @@ class Connection(asyncio.Protocol):
         if value > h2.LONGEST_WINDOW:
             raise ProtocolViolation(h2.FLOW_CONTROL_ERROR, f"a window of {value}")
         if value > self.initial_window:
-            self._widened = (
-                True  # the next flush looks for streams that may go on, once for all settings till then
-            )
+            self._widened = True
             self._flush_soon()
         self.initial_window = value
 
@@ -379,7 +377,7 @@ class Connection(asyncio.Protocol):
             return
         pieces = [bytes(self._control)] if self._control else []
         self._control.clear()
-        if self._widened:
+        if self._widened:  # once for all settings since the last flush: it looks at every stream
             self._widened = False
             waiting = (stream for stream in self.streams.values() if stream.has_output)
             self._sending.update((stream.id, stream) for stream in waiting)

@@ -22,7 +22,7 @@ from weakref import WeakSet
 log = logging.getLogger(__name__)
 
 MOST_CONNECTIONS = 1000  # of one server, those that still shake hands included
-MOST_OF_ONE_ADDRESS = 600
+MOST_OF_ONE_ADDRESS = 800
 HANDSHAKE_TIMEOUT_S = 20.0
 STRANGER_TIMEOUT_S = 60.0  # without a call, where no member has ever spoken on the connection
 QUIET_TIMEOUT_S = 900.0  # without a call; gRPC clients connect again by themselves when they have one
