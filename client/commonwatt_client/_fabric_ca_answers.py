@@ -125,6 +125,10 @@ def read_secret(result: dict[str, Any]) -> str:
     return str(result["secret"])
 
 
+def read_nothing(_: dict[str, Any]) -> None:
+    """Of an answer that says no more than that it was done."""
+
+
 def read_revocation(result: dict[str, Any]) -> Revocation:
     """Of ``/revoke``; without a list where all of it was revoked before."""
     entries = result.get("RevokedCerts") or ()

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import quote
 
 import aiohttp
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -40,6 +41,7 @@ from commonwatt_client._fabric_ca_answers import (
     read_identities,
     read_info,
     read_list,
+    read_nothing,
     read_revocation,
     read_secret,
 )
@@ -173,6 +175,18 @@ class FabricCA:
             "caname": self._ca_name,
         }  # fmt: skip
         return await self._signed(read_secret, "POST", "/register", registrar, body)
+
+    async def modify(self, registrar: Enrollment, name: str, *, attributes: Mapping[str, str]) -> None:
+        """Change attributes of a registered identity; an empty value takes one away, others stay as they are.
+
+        They go into the certificates that it enrols for from now on. Raises FabricCAError.
+        """
+        body = {
+            "attrs": [{"name": key, "value": value, "ecert": True} for key, value in attributes.items()],
+            "caname": self._ca_name,
+        }
+        uri = f"/identities/{quote(name, safe='')}"
+        await self._signed(read_nothing, "PUT", uri, registrar, body)
 
     async def revoke(
         self,

@@ -98,9 +98,11 @@ def reissue(
 
 
 def issue_revocations(
-    authority: KeyPair, former: x509.CertificateRevocationList | None, serial_number: int
+    authority: KeyPair,
+    former: Iterable[x509.RevokedCertificate],
+    serial_numbers: Iterable[int],
 ) -> bytes:
-    """The authority's revocation list (PEM): what was on the former one, and `serial_number`."""
+    """The authority's revocation list (PEM): what is on former ones, and `serial_numbers`."""
     now = datetime.now(UTC)
     issuer_key = x509.AuthorityKeyIdentifier.from_issuer_public_key(authority.key.public_key())
     builder = (
@@ -110,10 +112,11 @@ def issue_revocations(
         .next_update(now + timedelta(days=AUTHORITY_DAYS))  # a new one comes with the next revocation
         .add_extension(issuer_key, critical=False)  # without it, Fabric would refuse everybody
     )
-    revoked = {entry.serial_number: entry for entry in former or ()}
-    if serial_number not in revoked:
-        entry = x509.RevokedCertificateBuilder().serial_number(serial_number).revocation_date(now)
-        revoked[serial_number] = entry.build()
+    revoked = {entry.serial_number: entry for entry in former}
+    for serial_number in serial_numbers:
+        if serial_number not in revoked:
+            entry = x509.RevokedCertificateBuilder().serial_number(serial_number).revocation_date(now)
+            revoked[serial_number] = entry.build()
     for each in revoked.values():
         builder = builder.add_revoked_certificate(each)
     return builder.sign(authority.key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)

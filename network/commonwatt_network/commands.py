@@ -1,4 +1,4 @@
-"""The network's verbs: network up, down, status, reset, revoke; topology; doctor; fabric."""
+"""The network's verbs: network up, down, status, reset, revoke, renew; topology; doctor; fabric."""
 
 from __future__ import annotations
 
@@ -147,6 +147,24 @@ def network_revoke(
 
     channels = asyncio.run(revoke_user(directory or default_directory(), organization, user))
     out.print(f"{user} of {organization} is revoked; refused on {', '.join(channels) or 'no channel'}")
+
+
+@network_app.command("renew")
+def network_renew(
+    organization: Annotated[str, typer.Argument(help="The user's organisation.")],
+    user: Annotated[str, typer.Argument(help="The user, home or administrator.")],
+    new_key: Annotated[
+        bool, typer.Option("--new-key", help="With a new private key; every former certificate is revoked.")
+    ] = False,
+    directory: DirectoryOption = None,
+) -> None:
+    """Renew a user's certificate now; where its key was lost, with a new one."""
+    from commonwatt_network.change.renewals import renew_user
+
+    folder = directory or default_directory()
+    channels = asyncio.run(renew_user(folder, organization, user, new_key=new_key))
+    refused = f"; its former certificates are refused on {', '.join(channels)}" if channels else ""
+    out.print(f"{user} of {organization} has a new {'key and ' if new_key else ''}certificate{refused}")
 
 
 @network_app.command("status")

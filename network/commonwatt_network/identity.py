@@ -21,6 +21,7 @@ from commonwatt_network.certificates import (
     read_key_pair,
 )
 from commonwatt_network.errors import UsageError
+from commonwatt_network.issued import note_issued, read_record
 from commonwatt_network.layout import ORGANIZATION, Layout, write_atomically
 from commonwatt_network.nodes import HOST, Nodes
 
@@ -44,8 +45,10 @@ class Roster:
 
 @dataclass(frozen=True)
 class Authorities:
-    """An organisation's two authorities: for identities and for TLS."""
+    """An organisation's two authorities: for identities and for TLS. What the former issues is written down."""
 
+    layout: Layout
+    organization: str
     enrolment: KeyPair
     tls: KeyPair
 
@@ -75,8 +78,9 @@ def ensure_identities(nodes: Nodes) -> Roster:
             clients = f"clients.{organization}"
             ensure_tls(layout.client_tls(organization), authorities.tls, clients, member.days_valid)
         roster = user_attributes(nodes, organization)
+        revoked = read_record(layout, organization).revoked
         for user, attributes in roster.items():
-            if user != ADMIN:
+            if user != ADMIN and user not in revoked:
                 folder = layout.user(organization, user)
                 ensure_user(folder, authorities, "client", attributes, member.days_valid)
         users[organization] = MappingProxyType(roster)
@@ -112,6 +116,8 @@ def ensure_organization(layout: Layout, organization: str) -> Authorities:
     """The organisation's authorities and its public MSP folder."""
     folder = layout.organization(organization)
     authorities = Authorities(
+        layout,
+        organization,
         _ensure_authority(folder / "ca", f"ca.{organization}", organization),
         _ensure_authority(folder / "tlsca", f"tlsca.{organization}", organization),
     )
@@ -180,6 +186,8 @@ def _ensure_msp(
     pair = _reusable(certificate, key, authorities.enrolment)
     if pair is None or attributes_of(pair.certificate) != dict(attributes or {}):
         pair = issue_enrolment(authorities.enrolment, name, role, attributes, days)
+        note_issued(authorities.layout, authorities.organization, name, pair.certificate.serial_number)
+        certificate.unlink(missing_ok=True)  # cut off here, the next start issues anew
         _write_pair(certificate, key, pair)
     _write_public_msp(folder, authorities)
     return pair
@@ -214,7 +222,8 @@ def _reusable(certificate: Path, key: Path, authority: KeyPair) -> KeyPair | Non
     if days_left(pair.certificate) < 0:
         expired = pair.certificate.not_valid_after_utc.date()
         raise IdentityError(
-            f"{certificate} expired on {expired}; delete it and its key to have it issued anew"
+            f"{certificate} expired on {expired}; renew it with `commonwatt apply`, "
+            "or delete it and its key to have it issued anew"
         )
     return pair
 

@@ -71,6 +71,10 @@ class Layout:
     def tls_ca_certificate(self, organization: str) -> Path:
         return self.organization(organization) / "tlsca" / "ca.crt"
 
+    def authority(self, organization: str) -> Path:
+        """The folder of the organisation's Fabric CA server."""
+        return self.directory / "authorities" / organization
+
     def peer(self, organization: str, peer: str) -> Path:
         return self.organization(organization) / "peers" / peer
 

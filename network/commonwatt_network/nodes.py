@@ -86,6 +86,24 @@ class ChaincodeServer:
         return f"{self.host}:{self.port}"
 
 
+@dataclass(frozen=True)
+class AuthorityServer:
+    """One organisation's Fabric CA server, `ca.newtown`; `directory` is its folder, its owner's alone."""
+
+    name: str
+    organization: str
+    port: int
+    directory: Path
+
+    @property
+    def address(self) -> str:
+        return f"{HOST}:{self.port}"
+
+    @property
+    def tls_directory(self) -> Path:
+        return self.directory / "tls"
+
+
 Node = Orderer | Peer | ChaincodeServer
 
 
@@ -98,6 +116,7 @@ class Nodes:
     orderers: tuple[Orderer, ...]
     peers: tuple[Peer, ...]
     chaincode_servers: tuple[ChaincodeServer, ...]
+    authorities: tuple[AuthorityServer, ...] = ()
 
     @property
     def fabric_nodes(self) -> tuple[Orderer | Peer, ...]:
@@ -108,6 +127,7 @@ class Nodes:
         """Every port the network listens on, with the name of who does."""
         taken = {node.port: node.name for node in self.fabric_nodes}
         taken |= {server.port: server.name for server in self.chaincode_servers}
+        taken |= {server.port: server.name for server in self.authorities}
         taken |= {node.operations_port: node.name for node in self.fabric_nodes}
         return taken | {orderer.admin_port: orderer.name for orderer in self.orderers}
 
@@ -128,7 +148,7 @@ def ports_needed(topology: Topology) -> int:
     """How many consecutive ports `settle` will use."""
     orderers = sum(organization.nodes for organization in topology.orderers.organizations.values())
     peers = sum(organization.peers for organization in topology.organizations.values())
-    return 3 * orderers + 2 * peers + len(_chaincode_owners(topology))
+    return 3 * orderers + 2 * peers + len(_chaincode_owners(topology)) + len(_authority_owners(topology))
 
 
 def settle(topology: Topology, layout: Layout, first_port: int, placement: Placement | None = None) -> Nodes:
@@ -181,7 +201,18 @@ def settle(topology: Topology, layout: Layout, first_port: int, placement: Place
         (port,) = ports(name, 1)
         tls = layout.chaincode_tls(organization)
         servers.append(ChaincodeServer(name, chaincode, organization, port, tls))
-    return Nodes(topology, layout, tuple(orderers), tuple(peers), tuple(servers))
+    authorities = []
+    for organization in _authority_owners(topology):
+        name = f"ca.{organization}"
+        (port,) = ports(name, 1)
+        authorities.append(AuthorityServer(name, organization, port, layout.authority(organization)))
+    return Nodes(topology, layout, tuple(orderers), tuple(peers), tuple(servers), tuple(authorities))
+
+
+def _authority_owners(topology: Topology) -> tuple[str, ...]:
+    """Who runs a Fabric CA server: every organisation, or nobody where the kit issues identities itself."""
+    everyone = (*topology.orderers.organizations, *topology.organizations)
+    return everyone if topology.ca == "fabric-ca" else ()
 
 
 def _chaincode_owners(topology: Topology) -> list[tuple[str, str]]:

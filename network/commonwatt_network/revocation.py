@@ -1,12 +1,14 @@
-"""Taking a user's certificates out of force: its authority's revocation list, on every channel of its organisation."""
+"""Taking certificates out of force: their authority's revocation list, on every channel of its organisation."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from pathlib import Path
 
 from commonwatt_client.admin import (
     APPLICATION,
+    ORDERER,
     AdminError,
     ChannelConfig,
     compute_update,
@@ -15,54 +17,66 @@ from commonwatt_client.admin import (
 from commonwatt_client.admin import AlreadyDoneError as AlreadyInForceError
 from cryptography import x509
 
-from commonwatt_network import fabric_authorities
+from commonwatt_network import fabric_authorities, processes
+from commonwatt_network.backends.containers import BACKENDS as CONTAINER_BACKENDS
 from commonwatt_network.certificates import issue_revocations
 from commonwatt_network.change.configuration import change_configuration
 from commonwatt_network.deploy import peer_admin
 from commonwatt_network.errors import NetworkError, UsageError
 from commonwatt_network.first_transaction import operator_of
 from commonwatt_network.identity import ADMIN, ensure_organization, user_attributes
+from commonwatt_network.issued import note_revoked, read_record
 from commonwatt_network.layout import Layout, write_atomically
 from commonwatt_network.nodes import Nodes, Peer
-from commonwatt_network.state import exclusive, read_state
+from commonwatt_network.state import State, exclusive, read_state, require_first_start
 
 PATIENCE_S = 30.0
 POLL_S = 0.05
 
 
 async def revoke_user(directory: Path, organization: str, user: str) -> tuple[str, ...]:
-    """Lock `user` out; the channels whose peers refuse it from now on. The same call again finishes an interrupted one.
+    """Lock `user` out for good; the channels whose peers refuse every certificate that it ever had.
 
-    Raises UsageError before anything is revoked, NetworkError when the network does not answer.
+    The same call again finishes an interrupted one. Raises UsageError before anything is revoked, NetworkError when the
+    network does not answer.
     """
     layout = Layout(directory)
     with exclusive(layout):
-        nodes = _network(layout)
+        nodes = settled_network(layout).nodes(layout)
         _require_revocable(nodes, organization, user)
+        note_revoked(layout, organization, user)
+        listed = b""
         if nodes.topology.ca == "fabric-ca":
-            crl = await fabric_authorities.revoke(nodes, organization, user)
-        else:
-            crl = _revoke(layout, organization, user)
-        write_atomically(_list_file(layout, organization), crl)
-        members = {
-            name: settings
-            for name, settings in nodes.topology.channels.items()
-            if organization in settings.organizations
-        }
-        for channel in members:
-            await _bring_into_force(nodes, channel, organization, crl)
-        return tuple(members)
+            listed = await fabric_authorities.revoke(nodes, organization, user)
+        return await _take_out_of_force(nodes, organization, _serials(layout, organization, user), listed)
 
 
-def _network(layout: Layout) -> Nodes:
+async def revoke_former(nodes: Nodes, organization: str, user: str) -> tuple[str, ...]:
+    """Take every certificate of `user` but its present one out of force; the channels whose peers refuse them.
+
+    Raises NetworkError when the network does not answer.
+    """
+    layout = nodes.layout
+    present = _certificate(layout.user(organization, user) / "certificate.pem")
+    former = _serials(layout, organization, user) - {certificate.serial_number for certificate in present}
+    if nodes.topology.ca == "fabric-ca":
+        await fabric_authorities.revoke_certificates(nodes, organization, former)
+    return await _take_out_of_force(nodes, organization, former)
+
+
+def settled_network(layout: Layout) -> State:
+    """The network as it runs. Raises UsageError where there is none, none that runs, or one that is being changed."""
     state = read_state(layout)
     if state is None:
         raise UsageError(f"there is no network in {layout.directory}; start one with `make network-up`")
+    require_first_start(layout)
     if state.change:
         raise UsageError(
             f"a change of the network was interrupted ({state.change.words}); finish it with `commonwatt apply` first"
         )
-    return state.nodes(layout)
+    if state.backend not in CONTAINER_BACKENDS and not processes.running(layout):
+        raise UsageError(f"the network in {layout.directory} does not run; start it with `make network-up`")
+    return state
 
 
 def _require_revocable(nodes: Nodes, organization: str, user: str) -> None:
@@ -74,30 +88,50 @@ def _require_revocable(nodes: Nodes, organization: str, user: str) -> None:
     if user in (ADMIN, operator_of(nodes, organization)):
         raise UsageError(
             f"{user} speaks for {organization}: without it the network cannot be started or changed; "
-            "if its key is lost, renew it (`commonwatt apply` with `certificates: {new_keys: true}`)"
+            f"if its key is lost, give it a new one: `commonwatt network renew {organization} {user} --new-key`"
         )
 
 
-def _revoke(layout: Layout, organization: str, user: str) -> bytes:
-    """The built-in authority's list with `user`'s certificate added to it (PEM)."""
-    authority = ensure_organization(layout, organization).enrolment
-    path = _list_file(layout, organization)
-    former = x509.load_pem_x509_crl(path.read_bytes()) if path.exists() else None
-    certificate = layout.user(organization, user) / "certificate.pem"
-    revoked = x509.load_pem_x509_certificate(certificate.read_bytes())
-    return issue_revocations(authority, former, revoked.serial_number)
+def _serials(layout: Layout, organization: str, user: str) -> set[int]:
+    """Of every certificate that was issued to the user."""
+    folder = layout.user(organization, user)
+    kept = (folder / "certificate.pem", folder / "msp" / "signcerts" / "cert.pem")
+    found = {certificate.serial_number for path in kept for certificate in _certificate(path)}
+    return found | {*read_record(layout, organization).serials.get(user, ())}
 
 
-def _list_file(layout: Layout, organization: str) -> Path:
-    return layout.organization(organization) / "ca" / "crl.pem"
+def _certificate(path: Path) -> list[x509.Certificate]:
+    return [x509.load_pem_x509_certificate(path.read_bytes())] if path.exists() else []
+
+
+async def _take_out_of_force(
+    nodes: Nodes, organization: str, serials: Iterable[int], listed: bytes = b""
+) -> tuple[str, ...]:
+    """Put `serials`, and what the authority's own list (PEM) has, on every channel of the organisation."""
+    path = nodes.layout.organization(organization) / "ca" / "crl.pem"
+    lists = [path.read_bytes()] if path.exists() else []
+    former = [entry for pem in (*lists, listed) if pem for entry in x509.load_pem_x509_crl(pem)]
+    authority = ensure_organization(nodes.layout, organization).enrolment
+    crl = issue_revocations(authority, former, serials)
+    write_atomically(path, crl)
+    orders = organization in nodes.topology.orderers.organizations
+    channels = [
+        name
+        for name, settings in nodes.topology.channels.items()
+        if orders or organization in settings.organizations
+    ]
+    for channel in channels:
+        await _bring_into_force(nodes, channel, organization, crl)
+    return tuple(channels)
 
 
 async def _bring_into_force(nodes: Nodes, channel: str, organization: str, crl: bytes) -> None:
     """Signed by the organisation's administrator alone; comes back when each peer of the channel has it."""
     mspid = nodes.topology.mspid(organization)
+    section = ORDERER if organization in nodes.topology.orderers.organizations else APPLICATION
 
     def revoked(config: ChannelConfig) -> ChannelConfig:
-        return revoke_certificates(config, APPLICATION, mspid, crl)
+        return revoke_certificates(config, section, mspid, crl)
 
     async def known_to(peer: Peer) -> None:
         async with peer_admin(nodes, peer) as admin:

@@ -115,6 +115,15 @@ def _read_change(content: dict[str, Any]) -> Change:
     )
 
 
+def require_first_start(layout: Layout) -> None:
+    """Raise UsageError for a network whose first start failed: it has no transaction behind it, perhaps no channel."""
+    if not layout.network_file.exists():
+        raise UsageError(
+            f"the network in {layout.directory} has not been up yet: its first start failed; finish it with "
+            "`make network-up`, or delete it with `make network-reset`"
+        )
+
+
 @contextmanager
 def exclusive(layout: Layout) -> Iterator[int]:
     """Keep two commands from working on one network at once. Raises UsageError when another one is.

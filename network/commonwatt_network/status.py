@@ -18,10 +18,8 @@ from commonwatt_network.backends import compose, embedded, kubernetes
 from commonwatt_network.certificates import days_left
 from commonwatt_network.deploy import peer_admin
 from commonwatt_network.errors import UsageError
-from commonwatt_network.fabric_authorities import AuthorityServer
-from commonwatt_network.fabric_authorities import servers as authorities
 from commonwatt_network.layout import Layout
-from commonwatt_network.nodes import ChaincodeServer, Node, Nodes, Orderer, Peer
+from commonwatt_network.nodes import AuthorityServer, ChaincodeServer, Node, Nodes, Orderer, Peer
 from commonwatt_network.state import read_state
 from commonwatt_network.topology import Topology
 
@@ -79,7 +77,7 @@ async def network_status(directory: Path) -> NetworkStatus:
     alive = processes.running(layout)
     contained = _contained(state.backend, layout)
     statuses = []
-    for node in (*authorities(nodes), *nodes.fabric_nodes, *nodes.chaincode_servers):
+    for node in (*nodes.authorities, *nodes.fabric_nodes, *nodes.chaincode_servers):
         running = alive.get(program_of(node, state.backend), [])
         if contained is None or isinstance(node, AuthorityServer):
             node_state = processes.state_of(running)

@@ -201,7 +201,7 @@ def _require_ports(nodes: Nodes, backend: str, alive: Collection[str]) -> None:
     alive = {*alive, *compose.running(nodes.layout)} if backend == "compose" else alive
     running = {
         node.name
-        for node in (*nodes.fabric_nodes, *nodes.chaincode_servers)
+        for node in (*nodes.fabric_nodes, *nodes.chaincode_servers, *nodes.authorities)
         if program_of(node, backend) in alive
     }
     needed = {port: name for port, name in nodes.ports().items() if name not in running}

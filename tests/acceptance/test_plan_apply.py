@@ -6,34 +6,42 @@ import asyncio
 import hashlib
 import itertools
 import json
+import re
+import socket
+import subprocess
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Event
 from typing import Any
 
 import pytest
-from commonwatt_client import ClientError, RetryPolicy, ValidationCode, connect_network_file
+from commonwatt_client import ClientError, GatewayError, RetryPolicy, ValidationCode, connect_network_file
 from commonwatt_client.admin import PeerAdmin, RefusedError
 from commonwatt_loadgen.errors import UsageFault
 from commonwatt_loadgen.verify.audit import Audit
 from commonwatt_loadgen.verify.source import blocks_of_network
+from commonwatt_network import processes
 from commonwatt_network.backends.native import FabricNotFoundError, find_fabric
-from commonwatt_network.certificates import days_left
+from commonwatt_network.certificates import days_left, issued_by, read_key_pair
 from commonwatt_network.change.apply import apply
 from commonwatt_network.change.configuration import ordering_client
 from commonwatt_network.change.plan import find_network, make_plan
+from commonwatt_network.change.renewals import renew_user
 from commonwatt_network.deploy import deploy_topology, peer_admin
 from commonwatt_network.down import down
 from commonwatt_network.errors import UsageError
 from commonwatt_network.layout import Layout
 from commonwatt_network.nodes import Nodes
+from commonwatt_network.revocation import revoke_user
 from commonwatt_network.state import read_state, write_state
 from commonwatt_network.topology import Topology, default_topology
 from commonwatt_network.up import up
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
 
 from .conftest import Shell
 
@@ -323,6 +331,14 @@ class TestRealFabric:
             len(fabric.private_keys() & keys) == len(keys) - 8
         )  # three orderers, their administrator: two each
 
+    async def test_starts_nodes_that_are_down_before_it_changes_anything(self, fabric: Running) -> None:
+        """Trade goes on with two orderers of three; the change finds all of them."""
+        found = processes.running(Layout(fabric.directory))
+        processes.stop((*found["orderer1"], *found["peer1.newtown"]), grace_s=0)
+        await fabric.become(edited(fabric.topology, organizations__newtown__homes=3))
+        found = processes.running(Layout(fabric.directory))
+        assert found.keys() >= {"orderer1", "peer1.newtown"}
+
     async def test_removes_orderers(self, fabric: Running) -> None:
         await fabric.become(edited(fabric.topology, orderers__organizations__orderers__nodes=1))
         async with ordering_client(fabric.nodes, fabric.nodes.orderers[0]) as client:
@@ -352,6 +368,225 @@ class TestRealFabric:
             ):
                 audit.check(block)
             assert audit.findings.blocks > 10
+
+
+async def ask(network_file: Path, user: str) -> bool:
+    """Whether the community's peer listens to the user as the file describes it."""
+    try:
+        async with connect_network_file(network_file, "newtown", user) as gateway:
+            contract = gateway.get_network(CHANNEL).get_contract("market")
+            return b"market_time" in await contract.evaluate_transaction("get_parameters", "{}")
+    except GatewayError as error:
+        if error.chaincode_response is not None:
+            return True  # an administrator has no role in the market
+        if not re.search("creator|access denied", str(error)):
+            raise
+        return False
+
+
+def keep(network: Running, user: str, folder: Path) -> Path:
+    """A network file with the key and certificate that the user has now, however often they are renewed."""
+    content = json.loads((network.directory / "network.json").read_bytes())
+    described = content["organizations"]["newtown"]["users"][user]
+    folder.mkdir()
+    for name in ("certificate", "private_key"):
+        copy = folder / name
+        copy.write_bytes(Path(described[name]).read_bytes())
+        described[name] = str(copy)
+    (folder / "network.json").write_text(json.dumps(content))
+    return folder / "network.json"
+
+
+def serial_number(network: Running, user: str) -> int:
+    path = Layout(network.directory).user("newtown", user) / "certificate.pem"
+    return x509.load_pem_x509_certificate(path.read_bytes()).serial_number
+
+
+@pytest.fixture(scope="module", params=["embedded", pytest.param("native", marks=pytest.mark.long)])
+def leaving(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Running]:
+    """A network whose users come and go, one test after the other."""
+    if request.param == "native" and backend() != "native":
+        pytest.skip("revocations on a network of real Fabric: its programs are not here")
+    topology = edited(
+        default_topology(homes=2),
+        organizations__newtown__days_valid=20,
+        organizations__newtown__users={"operator": {"role": "operator"}, "eve": {"role": "operator"}},
+    )
+    with running(tmp_path_factory.mktemp("leaving") / ".commonwatt", topology, request.param) as network:
+        yield network
+
+
+class TestRevocation:
+    """In this order, on one network."""
+
+    async def test_every_certificate_that_a_user_ever_had_is_refused(
+        self, leaving: Running, tmp_path: Path
+    ) -> None:
+        earlier = keep(leaving, "home001", tmp_path / "earlier")
+        await renew_user(leaving.directory, "newtown", "home001", new_key=False)
+        await renew_user(leaving.directory, "newtown", "home001", new_key=False)
+        now = leaving.directory / "network.json"
+        assert await ask(earlier, "home001")
+        assert await ask(now, "home001")
+        await revoke_user(leaving.directory, "newtown", "home001")
+        assert not await ask(now, "home001")
+        assert not await ask(earlier, "home001")
+        assert await ask(now, "home002")
+        with pytest.raises(UsageError, match="home001 of newtown is revoked for good"):
+            await renew_user(leaving.directory, "newtown", "home001", new_key=True)
+
+    async def test_a_renewal_passes_over_who_is_revoked(self, leaving: Running) -> None:
+        before = {user: serial_number(leaving, user) for user in ("home001", "home002")}
+        applied = await apply(
+            leaving.directory, edited(leaving.topology, organizations__newtown__days_valid=365), silent
+        )
+        [words] = [words for words, _ in applied.done if "users and homes" in words]
+        assert words.endswith("left out, for good: home001 (revoked)")
+        assert serial_number(leaving, "home001") == before["home001"]
+        assert serial_number(leaving, "home002") != before["home002"]
+        assert not await ask(leaving.directory / "network.json", "home001")
+        assert await ask(leaving.directory / "network.json", "home002")
+        assert not (await apply(leaving.directory, None, silent)).done
+        down(leaving.directory)
+        with pytest.raises(UsageError, match="does not run; start it with `make network-up`"):
+            await revoke_user(leaving.directory, "newtown", "home002")
+        await up(leaving.directory, None, None, silent)
+        assert not await ask(leaving.directory / "network.json", "home001")
+
+    async def test_other_attributes_end_the_former_certificate(
+        self, leaving: Running, tmp_path: Path
+    ) -> None:
+        former = keep(leaving, "eve", tmp_path / "former")
+        assert await ask(former, "eve")
+        demoted = edited(leaving.topology, organizations__newtown__users__eve={"role": "meter"})
+        applied = await apply(leaving.directory, demoted, silent)
+        assert [words for words, _ in applied.done] == [
+            "issue certificates of newtown: user eve anew, with other attributes (its former certificate is revoked)"
+        ]
+        assert not await ask(former, "eve")
+        assert await ask(leaving.directory / "network.json", "eve")
+
+    async def test_only_who_is_revoked_leaves_the_topology_and_never_comes_back(
+        self, leaving: Running
+    ) -> None:
+        there = leaving.topology
+        without = edited(there, organizations__newtown__users={"operator": {"role": "operator"}})
+        with pytest.raises(UsageError, match="`commonwatt network revoke newtown eve` first"):
+            await apply(leaving.directory, without, silent)
+        await revoke_user(leaving.directory, "newtown", "eve")
+        applied = await apply(leaving.directory, without, silent)
+        assert [words for words, _ in applied.done] == ["forget eve of newtown, who is revoked"]
+        users = json.loads((leaving.directory / "network.json").read_bytes())["organizations"]["newtown"][
+            "users"
+        ]
+        assert "eve" not in users
+        with pytest.raises(UsageError, match="eve is revoked for good; give whoever comes another name"):
+            await apply(leaving.directory, there, silent)
+
+    async def test_a_lost_key_is_replaced_at_once(self, leaving: Running, tmp_path: Path) -> None:
+        """Of those who speak for the organisation too, which cannot be revoked."""
+        for user in ("operator", "admin"):
+            lost = keep(leaving, user, tmp_path / user)
+            with pytest.raises(UsageError, match=f"`commonwatt network renew newtown {user} --new-key`"):
+                await revoke_user(leaving.directory, "newtown", user)
+            assert await renew_user(leaving.directory, "newtown", user, new_key=True) == (CHANNEL,)
+            assert not await ask(lost, user)
+            assert await ask(leaving.directory / "network.json", user)
+        assert await renew_user(leaving.directory, "orderers", "admin", new_key=True) == (CHANNEL,)
+        longer = edited(leaving.topology, channels__newtown__batch__timeout_ms=77)
+        await apply(leaving.directory, longer, silent)  # signed by the orderers' administrator
+
+
+def backend() -> str:
+    try:
+        find_fabric()
+    except FabricNotFoundError:
+        return "embedded"
+    return "native"
+
+
+def expire(network: Running) -> None:
+    """Let every certificate on disk be one that has expired, for the same key."""
+    layout, now = Layout(network.directory), datetime.now(UTC)
+    for folder in layout.organizations.iterdir():
+        authorities = [
+            read_key_pair(folder / ca / "ca.crt", folder / ca / "ca.key") for ca in ("ca", "tlsca")
+        ]
+        for path in folder.rglob("*"):
+            if path.name not in ("server.crt", "cert.pem", "certificate.pem"):
+                continue
+            old = x509.load_pem_x509_certificate(path.read_bytes())
+            [authority] = [each for each in authorities if issued_by(old, each)]
+            builder = (
+                x509.CertificateBuilder()
+                .subject_name(old.subject)
+                .issuer_name(old.issuer)
+                .public_key(old.public_key())  # type: ignore[arg-type]
+                .serial_number(old.serial_number)
+                .not_valid_before(authority.certificate.not_valid_before_utc)
+                .not_valid_after(now - timedelta(seconds=1))
+            )
+            for extension in old.extensions:
+                builder = builder.add_extension(extension.value, extension.critical)
+            expired = builder.sign(authority.key, hashes.SHA256())
+            path.write_bytes(expired.public_bytes(serialization.Encoding.PEM))
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("stopped", [False, True])
+async def test_a_network_whose_certificates_have_all_expired_lives_again(
+    tmp_path: Path, stopped: bool
+) -> None:
+    directory = tmp_path / ".commonwatt"
+    topology = edited(default_topology(homes=2), orderers__organizations__orderers__nodes=3)
+    try:
+        await up(directory, topology, backend(), silent)
+        network = Running(directory)
+        if stopped:
+            down(directory)
+        expire(network)
+        with pytest.raises(UsageError, match="expired on .*; renew it with `commonwatt apply`"):
+            await up(directory, None, None, silent)
+        # The operator and the administrators among them, without whom nothing is changed.
+        wanted = edited(topology, organizations__newtown__homes=3)
+        planned = make_plan(Layout(directory), find_network(Layout(directory)), wanted)
+        assert len(planned.expired) == 10
+        applied = await apply(directory, wanted, silent)
+        assert [words for words, _ in applied.done] == planned.lines
+        assert network.fewest_days_left() > 3000
+        for home in ("home001", "home003"):
+            assert await ask(directory / "network.json", home)
+        async with network.trade() as trade:
+            pass
+        await network.holds(trade.committed)
+    finally:
+        down(directory)
+
+
+@pytest.mark.long
+def test_a_simulation_goes_on_beside_changes(shell: Shell) -> None:
+    """Its homes hear nothing of it: each change waits until trade is back."""
+    topology = shell.topology(("homes: 2", "homes: 4"))
+    assert shell.up(TOPOLOGY=str(topology), HOMES="", NETWORK=backend()).returncode == 0
+    output = shell.folder / "simulation"
+    with output.open("w") as said:
+        simulation = subprocess.Popen(
+            [shell.command, "simulate"], cwd=shell.folder, env=shell.environment(), stdout=said, stderr=said
+        )
+    try:
+        for change in (
+            ("homes: 4", "homes: 5\n    peers: 2"),
+            ("market: {}", "market: {workers: 2}"),
+            ("workers: 2", 'workers: 2, version: "1.1"'),
+        ):
+            assert change[0] in topology.read_text()
+            topology.write_text(topology.read_text().replace(*change))
+            applied = shell.run("apply", str(topology))
+            assert applied.returncode == 0, applied.stderr
+        assert simulation.wait(150) == 0, output.read_text()
+    finally:
+        simulation.kill()
+        simulation.wait()
 
 
 class CutOffError(Exception):
@@ -406,6 +641,40 @@ class TestEmbedded:
         assert network.topology == wanted
         await network.holds(trade.committed)
         assert not (await apply(network.directory, None, silent)).done
+
+    async def test_starts_what_does_not_run_before_it_changes_anything(self, network: Running) -> None:
+        found = processes.running(Layout(network.directory))
+        processes.stop((*found["embedded"], *found["market.grid"]), grace_s=0)
+        wanted = edited(network.topology, organizations__newtown__homes=3)
+        await apply(network.directory, wanted, silent)
+        assert network.topology == wanted
+        assert await ask(network.directory / "network.json", "home003")
+
+        # What cannot be started is said before anything has begun.
+        holder = network.nodes.chaincode_server("market", "grid")
+        processes.stop(processes.running(Layout(network.directory))["market.grid"])
+        with (
+            socket.create_server((holder.host, holder.port)),
+            pytest.raises(UsageError, match="which market.grid listens on, is in use"),
+        ):
+            await apply(network.directory, edited(wanted, organizations__newtown__homes=4), silent)
+        assert find_network(Layout(network.directory)).change is None
+        await up(network.directory, None, None, silent)
+
+    def test_after_a_first_start_that_failed_every_command_says_so(self, shell: Shell) -> None:
+        topology = shell.topology(("market: {}", "market: {module: nowhere}"))
+        assert shell.up(TOPOLOGY=str(topology), HOMES="").returncode == 1
+        said = shell.run("apply", str(topology))
+        assert said.returncode == 2
+        [line] = said.stderr.splitlines()
+        assert "its first start failed; finish it with `make network-up`" in line
+        directory = shell.directory
+        for command in (
+            apply(directory, default_topology(), silent), revoke_user(directory, "newtown", "home001"),
+            renew_user(directory, "newtown", "home001", new_key=True),
+        ):  # fmt: skip
+            with pytest.raises(UsageError, match="its first start failed"):
+                asyncio.run(command)
 
     def test_command_plans_applies_and_refuses(self, shell: Shell) -> None:
         assert shell.up().returncode == 0

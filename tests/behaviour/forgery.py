@@ -187,7 +187,7 @@ class Forger:
     def revocation(self, config_block: Block, revoked: SigningIdentity) -> bytes:
         """A configuration after the block's, whose community has revoked a member, as its administrator wanted it."""
         serial = x509.load_pem_x509_certificate(revoked.certificate_pem).serial_number
-        crl = issue_revocations(self._authority(revoked.mspid), None, serial)
+        crl = issue_revocations(self._authority(revoked.mspid), (), [serial])
         current = read_channel_config(config_block)
         desired = revoke_certificates(current, APPLICATION, revoked.mspid, crl)
         return self.configuration(config_block, desired, self.administrator(revoked.mspid))

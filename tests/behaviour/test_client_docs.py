@@ -122,7 +122,7 @@ def place_files(folder: Path, network: Any) -> None:
     (folder / "orderer1.crt").write_bytes((orderer / "tls" / "server.crt").read_bytes())
     community = layout.organization("newtown") / "ca"
     issuer = read_key_pair(community / "ca.crt", community / "ca.key")
-    (folder / "newtown.crl").write_bytes(issue_revocations(issuer, None, 1))
+    (folder / "newtown.crl").write_bytes(issue_revocations(issuer, (), [1]))
 
 
 async def test_examples_of_administration_run(

@@ -20,7 +20,7 @@ from commonwatt_network import fabric_authorities, processes
 from commonwatt_network.backends.native import FabricNotFoundError, find_fabric
 from commonwatt_network.certificates import attributes_of
 from commonwatt_network.change.apply import apply
-from commonwatt_network.change.renewals import due, renew
+from commonwatt_network.change.renewals import due, renew, renew_user
 from commonwatt_network.change.site import Site
 from commonwatt_network.deploy import peer_admin
 from commonwatt_network.down import down, reset
@@ -75,7 +75,7 @@ async def test_a_network_lives_on_certificates_of_fabric_ca(tmp_path: Path) -> N
             "hf.Affiliation": "", "hf.EnrollmentID": "home001", "hf.Type": "client", "home.id": "home001",
             "meter.id": "newtown-meter001", "role": "home",
         }  # fmt: skip
-        async with fabric_authorities.registrar(layout, "newtown") as (authority, held):
+        async with fabric_authorities.registrar(nodes, "newtown") as (authority, held):
             known = {identity.name for identity in await authority.identities(held)}
         assert {"home001", "home002", "operator", "admin", "peer0.newtown"} <= known
 
@@ -139,17 +139,16 @@ async def test_who_comes_to_a_running_network_is_enrolled_with_fabric_ca(tmp_pat
     content = default_topology(homes=1).model_copy(update={"ca": "fabric-ca"}).model_dump(mode="json")
     try:
         result = await up(directory, Topology.model_validate(content), "embedded", quiet)
-        layout = result.nodes.layout
+        layout, nodes = result.nodes.layout, result.nodes
         content["organizations"]["newtown"] |= {"homes": 2, "peers": 2}
         content["organizations"]["glebe"] = {"homes": 1, "users": {"operator": {"role": "operator"}}}
         content["channels"]["glebe"] = {"organizations": ["glebe", "grid"], "chaincodes": ["market"]}
 
         # Cut off between registering and enrolling: the same command goes on.
-        secret = fabric_authorities._enrolment_secret(
-            fabric_authorities._server(layout, "newtown"), "home002"
-        )
+        [server] = [each for each in nodes.authorities if each.organization == "newtown"]
+        secret = fabric_authorities.enrolment_secret(server, "home002")
         attributes = {"role": "home", "home.id": "home002", "meter.id": "newtown-meter002"}
-        async with fabric_authorities.registrar(layout, "newtown") as (authority, held):
+        async with fabric_authorities.registrar(nodes, "newtown") as (authority, held):
             await authority.register(held, "home002", secret=secret, attributes=attributes)
 
         applied = await apply(directory, Topology.model_validate(content), quiet)
@@ -182,7 +181,59 @@ async def test_who_comes_to_a_running_network_is_enrolled_with_fabric_ca(tmp_pat
         down(directory)
 
 
+@pytest.mark.long
+async def test_who_is_demoted_stays_so_and_who_is_revoked_stops_nobody(tmp_path: Path) -> None:
+    """At renewals the server says what is in a certificate: it must know what the topology says."""
+    directory = tmp_path / ".commonwatt"
+    content = default_topology(homes=3).model_copy(update={"ca": "fabric-ca"}).model_dump(mode="json")
+    content["organizations"]["newtown"]["users"]["eve"] = {"role": "operator", "attributes": {"desk": "7"}}
+    try:
+        result = await up(directory, Topology.model_validate(content), "embedded", quiet)
+        layout, nodes = result.nodes.layout, result.nodes
+        eve = layout.user("newtown", "eve") / "certificate.pem"
+        former = load(eve)
+        content["organizations"]["newtown"]["users"]["eve"] = {"role": "meter"}
+        await apply(directory, Topology.model_validate(content), quiet)
+        demoted = load(eve)
+        crl = x509.load_pem_x509_crl((layout.organization("newtown") / "ca" / "crl.pem").read_bytes())
+        assert {entry.serial_number for entry in crl} == {former.serial_number}
+
+        await revoke_user(directory, "newtown", "home001")
+        await fabric_authorities.revoke(nodes, "newtown", "home002")  # somebody else did, at the server
+        gone = [layout.user("newtown", home) / "certificate.pem" for home in ("home001", "home002")]
+        before = [path.read_bytes() for path in gone]
+        content["certificates"] = {"renew_before_days": 400}  # more than Fabric CA's certificates last
+        applied = await apply(directory, Topology.model_validate(content), quiet)
+        [passed_over] = applied.passed_over
+        assert passed_over.startswith("home002 of newtown: ca.newtown gives no certificate: ")
+        [words] = [
+            words for words, _ in applied.done if words.startswith("renew the certificates of newtown's 5")
+        ]
+        assert words.endswith("left out, for good: home001 (revoked)")
+        assert [path.read_bytes() for path in gone] == before
+        renewed = load(eve)
+        assert renewed.serial_number != demoted.serial_number
+        assert attributes_of(renewed) == attributes_of(demoted) == {
+            "hf.Affiliation": "", "hf.EnrollmentID": "eve", "hf.Type": "client", "role": "meter",
+        }  # fmt: skip
+        assert b"market_time" in await ask(layout.network_file, "home003")
+        with pytest.raises(GatewayError, match="creator|access denied"):
+            await ask(layout.network_file, "home001")
+
+        # A key that was lost: the server issues the new one and knows that the former are revoked.
+        held = load(layout.user("newtown", "operator") / "certificate.pem")
+        assert await renew_user(directory, "newtown", "operator", new_key=True) == ("newtown",)
+        assert load(layout.user("newtown", "operator") / "certificate.pem").public_key() != held.public_key()
+        crl = x509.load_pem_x509_crl(await fabric_authorities.revoke(nodes, "newtown", "home003"))
+        assert crl.get_revoked_certificate_by_serial_number(held.serial_number) is not None
+        assert crl.get_revoked_certificate_by_serial_number(former.serial_number) is not None
+    finally:
+        down(directory)
+
+
 async def known(layout: Layout, organization: str) -> set[str]:
     """Who is registered with the organisation's server."""
-    async with fabric_authorities.registrar(layout, organization) as (authority, held):
+    state = read_state(layout)
+    assert state is not None
+    async with fabric_authorities.registrar(state.nodes(layout), organization) as (authority, held):
         return {identity.name for identity in await authority.identities(held)}

@@ -131,6 +131,23 @@ async def test_chosen_attributes_alone_go_into_a_certificate(authority: Authorit
         assert _attributes(home.certificate_pem) == {"role": "home"}
 
 
+async def test_a_registered_identity_is_modified(authority: Authority) -> None:
+    """Some attributes get another value, some go; who has the identity enrols for what is left."""
+    async with authority.client() as ca:
+        registrar = await ca.enroll("admin", "adminpw")
+        attributes = {"role": "operator", "desk": "7", "home.id": "home011"}
+        secret = await ca.register(registrar, "home011", attributes=attributes)
+        await ca.modify(registrar, "home011", attributes={"role": "meter", "desk": ""})
+        modified = _attributes((await ca.enroll("home011", secret)).certificate_pem)
+        assert {key: value for key, value in modified.items() if not key.startswith("hf.")} == {
+            "role": "meter",
+            "home.id": "home011",
+        }
+        with pytest.raises(FabricCAError) as unknown:
+            await ca.modify(registrar, "nobody", attributes={"role": "meter"})
+        assert unknown.value.code == 63
+
+
 async def test_refusals_say_what_the_authority_said_and_what_to_do(authority: Authority) -> None:
     async with authority.client() as ca:
         with pytest.raises(

@@ -33,15 +33,19 @@ WORK: dict[type[steps.Step], Work] = {
     steps.AddOrderer: ordering.add_orderer,
     steps.RemoveOrderer: ordering.remove_orderer,
     steps.ReplaceServers: servers.replace_servers,
-    steps.RestartServers: servers.restart_servers,
+    steps.RestartServers: servers.replace_servers,
 }
 
 
 @dataclass(frozen=True)
 class Applied:
-    """What was done, in words, with the seconds that each took; nothing when the network was as wanted."""
+    """What was done, in words, with the seconds that each took; nothing when the network was as wanted.
+
+    `passed_over`: users whose certificates were not renewed, and why.
+    """
 
     done: tuple[tuple[str, float], ...]
+    passed_over: tuple[str, ...] = ()
 
 
 async def apply(directory: Path, wanted: Topology | None, phase: Phase) -> Applied:
@@ -59,16 +63,19 @@ async def apply(directory: Path, wanted: Topology | None, phase: Phase) -> Appli
             return Applied(())
         if goal.ca == "fabric-ca":
             fabric_authorities.require()
-        alive = processes.running(layout)
-        processes.refuse_suspended(alive)
-        running = bool(alive)
+        processes.refuse_suspended(processes.running(layout))
         done: list[tuple[str, float]] = []
-        if not running or state.change:
-            nodes = state.nodes(layout)
-            with phase("start what does not run"):
-                site = Site(state.backend, fabric, nodes, nodes)
-                start_authorities(site)
-                await start(site)
+        passed_over: list[str] = []
+        nodes = state.nodes(layout)
+        site = Site(state.backend, fabric, nodes, nodes)
+        for renewal in plan.expired:
+            began = time.monotonic()
+            with phase(renewal.words):
+                passed_over += await renewals.renew_expired(site, renewal)
+            done.append((renewal.words, time.monotonic() - began))
+        with phase("start what does not run"):  # a change must not begin that a dead node would stop halfway
+            start_authorities(site)
+            await start(site)
         for step in plan.steps:
             began = time.monotonic()
             with phase(step.words):
@@ -77,10 +84,11 @@ async def apply(directory: Path, wanted: Topology | None, phase: Phase) -> Appli
         for renewal in plan.renewals:
             began = time.monotonic()
             with phase(renewal.words):
-                state = await _renew(layout, state, fabric, renewal)
+                state, refused = await _renew(layout, state, fabric, renewal)
+            passed_over += refused
             done.append((renewal.words, time.monotonic() - began))
         write_state(layout, replace(state, change=None))
-        return Applied(tuple(done))
+        return Applied(tuple(done), tuple(passed_over))
 
 
 async def _do(
@@ -91,7 +99,7 @@ async def _do(
     if state.change and state.change.topology == step.after:
         placement = state.change.placement
     else:
-        replaced = step.chaincode if isinstance(step, steps.ReplaceServers) else None
+        replaced = step.chaincode if isinstance(step, steps.ReplaceServers | steps.RestartServers) else None
         moving = [server.name for server in before.chaincode_servers if server.chaincode == replaced]
         placement = place(before, step.after, layout, moving)
     state = replace(state, placement=placement_of(before))
@@ -104,7 +112,7 @@ async def _do(
 
 async def _renew(
     layout: Layout, state: State, fabric: native.FabricPrograms | None, renewal: renewals.Renewal
-) -> State:
+) -> tuple[State, tuple[str, ...]]:
     """One owner's certificates. It is done again from its beginning when it was cut off."""
     before = state.nodes(layout)
     moving = {server.name for server in before.chaincode_servers} & {*renewal.restarts}
@@ -112,6 +120,6 @@ async def _renew(
     state = replace(state, placement=placement_of(before))
     write_state(layout, replace(state, change=Change(renewal.key, state.topology, placement, state.topology)))
     after = replace(state, placement=placement, change=None)
-    await renewals.renew(Site(state.backend, fabric, before, after.nodes(layout)), renewal)
+    refused = await renewals.renew(Site(state.backend, fabric, before, after.nodes(layout)), renewal)
     write_state(layout, after)
-    return after
+    return after, refused

@@ -6,6 +6,7 @@ import asyncio
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
 from commonwatt_network.commands import DirectoryOption, out, phase, wanted_topology
 from commonwatt_network.layout import default_directory
@@ -61,6 +62,8 @@ def apply(
 
     wanted = wanted_topology(topology or None, communities, homes)
     applied = asyncio.run(do(directory or default_directory(), wanted, phase))
+    for line in applied.passed_over:
+        out.print(f"[yellow]-[/] passed over {escape(line)}")
     if not applied.done:
         out.print("the network is as the topology says; nothing was changed")
         return

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
-from commonwatt_network.change.refusals import refuse_impossible, unexplained
+from commonwatt_network.change.refusals import NOBODY, Revoked, refuse_impossible, unexplained
 from commonwatt_network.change.steps import (
     AddChaincode,
     AddChannel,
@@ -34,12 +34,12 @@ M = TypeVar("M", bound=BaseModel)
 Part = Callable[[Topology, Topology], Iterator[Step]]
 
 
-def difference(running: Topology, wanted: Topology) -> list[Step]:
-    """The steps from one to the other; none when they are equal.
+def difference(running: Topology, wanted: Topology, revoked: Revoked = NOBODY) -> list[Step]:
+    """The steps from one to the other; none when they are equal. `revoked`: organisation -> its revoked users.
 
     Raises RefusedChangeError with one line per reason.
     """
-    refuse_impossible(running, wanted)
+    refuse_impossible(running, wanted, revoked)
     at, steps = running, []
     for part in PARTS:
         for step in part(at, wanted):
@@ -100,11 +100,16 @@ def _users(at: Topology, wanted: Topology) -> Iterator[Step]:
             words.append(f"homes home{old.homes + 1:03d} to home{new.homes:03d}")
         words += [f"user {user}" for user in new.users if user not in old.users]
         changed = [user for user in new.users if user in old.users and new.users[user] != old.users[user]]
-        words += [f"user {user} anew, with other attributes" for user in changed]
-        if words:
+        words += [
+            f"user {user} anew, with other attributes (its former certificate is revoked)" for user in changed
+        ]
+        gone = [user for user in old.users if user not in new.users]
+        doings = [f"issue certificates of {name}: {', '.join(words)}"] if words else []
+        doings += [f"forget {', '.join(gone)} of {name}, who {_are(gone)} revoked"] if gone else []
+        if doings:
             updated = _with(old, homes=new.homes, users=new.users)
             at = _with_organization(at, "organizations", name, updated)
-            yield EnrolUsers(f"issue certificates of {name}: {', '.join(words)}", at, name)
+            yield EnrolUsers("; ".join(doings), at, name, tuple(changed))
 
 
 def _batches(at: Topology, wanted: Topology) -> Iterator[Step]:
@@ -226,8 +231,8 @@ PARTS: tuple[Part, ...] = (
     _servers,
     _removed_organizations,
 )
-RECORDED = ("images", "ports", "certificates", "ca")
-RECORDED_OF_ORGANIZATION = ("days_valid", "host", "new_peers")
+RECORDED = ("images", "certificates")
+RECORDED_OF_ORGANIZATION = ("days_valid", "new_peers")
 
 
 def _kept(at: Topology, wanted: Topology) -> Iterator[tuple[str, Organization, Organization]]:
@@ -261,6 +266,10 @@ def _cut(batch: Batch) -> str:
 
 def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" + ("" if number == 1 else "s")
+
+
+def _are(names: list[str]) -> str:
+    return "is" if len(names) == 1 else "are"
 
 
 def _channels(names: list[str]) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from commonwatt_client.admin import APPLICATION, ChannelConfig, add_organization
 
-from commonwatt_network import fabric_authorities
 from commonwatt_network.change.configuration import change_configuration
 from commonwatt_network.change.site import (
     Site,
@@ -12,7 +11,7 @@ from commonwatt_network.change.site import (
     issue_missing,
     restart_embedded,
     settle_in,
-    stop_nodes,
+    stop_programs,
 )
 from commonwatt_network.change.snapshots import join_by_snapshots
 from commonwatt_network.change.steps import (
@@ -27,6 +26,7 @@ from commonwatt_network.change.steps import (
     Step,
 )
 from commonwatt_network.channel import member_entry
+from commonwatt_network.revocation import revoke_former
 
 
 async def bring(site: Site, _: AddOrganization | AddChannel | AddChaincode) -> None:
@@ -34,9 +34,11 @@ async def bring(site: Site, _: AddOrganization | AddChannel | AddChaincode) -> N
     await settle_in(site)
 
 
-async def enrol(site: Site, _: EnrolUsers) -> None:
-    """Certificates alone; no process takes notice."""
+async def enrol(site: Site, step: EnrolUsers) -> None:
+    """Certificates alone; no process takes notice. What a former one allowed ends with it."""
     await describe(site)
+    for user in step.anew:
+        await revoke_former(site.nodes, step.organization, user)
 
 
 async def add_peer(site: Site, step: AddPeer) -> None:
@@ -66,11 +68,9 @@ async def add_member(site: Site, step: AddMember) -> None:
 async def remove(site: Site, _: RemovePeer | RemoveOrganization) -> None:
     """Processes end; what they kept on disk stays."""
     gone = [node.name for node in site.before.peers if node not in site.nodes.peers]
-    kept = {authority.name for authority in fabric_authorities.servers(site.nodes)}
-    authorities = [authority.name for authority in fabric_authorities.servers(site.before)]
-    stop_nodes(site, [name for name in authorities if name not in kept])
+    stop_programs(site, [node.name for node in site.before.authorities if node not in site.nodes.authorities])
     if site.fabric:
-        stop_nodes(site, gone)
+        stop_programs(site, gone)
     else:
         await restart_embedded(site)
     await describe(site)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from commonwatt_client.admin import (
     ORDERER,
+    AdminError,
     BatchSize,
     ChannelConfig,
     ChannelExistsError,
@@ -18,12 +21,22 @@ from commonwatt_client.admin import (
 
 from commonwatt_network import readiness
 from commonwatt_network.change.configuration import change_configuration, fetch_config_block
-from commonwatt_network.change.site import Site, describe, issue_missing, restart_embedded, start, stop_nodes
+from commonwatt_network.change.site import (
+    Site,
+    describe,
+    issue_missing,
+    restart_embedded,
+    start,
+    stop_programs,
+)
 from commonwatt_network.change.steps import AddOrderer, ChangeBatch, RemoveOrderer
 from commonwatt_network.channel import orderer_entry
 from commonwatt_network.deploy import orderer_admin
 from commonwatt_network.nodes import Nodes, Orderer
 from commonwatt_network.topology import Batch
+
+PATIENCE_S = 30.0
+POLL_S = 0.1
 
 
 async def change_batch(site: Site, step: ChangeBatch) -> None:
@@ -69,13 +82,9 @@ async def remove_orderer(site: Site, step: RemoveOrderer) -> None:
 
         await change_configuration(site.nodes, channel, without, orderer_signers(site.nodes))
         if await readiness.accepts(orderer):
-            async with orderer_admin(site.before, orderer) as admin:
-                try:
-                    await admin.remove_channel(channel)
-                except ChannelNotFoundError:
-                    continue  # an interrupted removal had got this far
+            await _leave(site, orderer, channel)
     if site.fabric:
-        stop_nodes(site, [orderer.name])
+        stop_programs(site, [orderer.name])
         await readiness.wait_leaders(site.nodes, site.nodes.topology.channels)
     else:
         await restart_embedded(site)
@@ -102,6 +111,22 @@ async def _join(site: Site, orderer: Orderer, channel: str) -> None:
             await admin.join_channel(block)
         except ChannelExistsError:
             return
+
+
+async def _leave(site: Site, orderer: Orderer, channel: str) -> None:
+    """Let the orderer forget the channel. One that has just started, or been told to, is asked again."""
+    deadline = asyncio.get_running_loop().time() + PATIENCE_S
+    while True:
+        try:
+            async with orderer_admin(site.before, orderer) as admin:
+                await admin.remove_channel(channel)
+            return
+        except ChannelNotFoundError:
+            return  # an interrupted removal had got this far
+        except AdminError:
+            if asyncio.get_running_loop().time() > deadline:
+                raise
+        await asyncio.sleep(POLL_S)
 
 
 async def _tell_endpoints(site: Site, organization: str, channel: str) -> None:

@@ -18,6 +18,7 @@ def placement_of(nodes: Nodes) -> Placement:
     for orderer in nodes.orderers:
         orderers[orderer.organization] += (orderer.name,)
     ports: dict[str, tuple[int, ...]] = {server.name: (server.port,) for server in nodes.chaincode_servers}
+    ports |= {server.name: (server.port,) for server in nodes.authorities}
     for node in nodes.fabric_nodes:
         admin = (node.admin_port,) if isinstance(node, Orderer) else ()
         ports[node.name] = (node.port, *admin, node.operations_port)

@@ -9,22 +9,27 @@ from commonwatt_network.change.difference import difference
 from commonwatt_network.change.renewals import Renewal, due
 from commonwatt_network.change.steps import Step
 from commonwatt_network.errors import UsageError
+from commonwatt_network.issued import read_record
 from commonwatt_network.layout import Layout
-from commonwatt_network.state import State, read_state
+from commonwatt_network.state import State, read_state, require_first_start
 from commonwatt_network.topology import Topology
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Steps in the order in which they will be done, then certificates to renew. `interrupted`: the first one began."""
+    """What has expired, for nothing else works before; steps in their order; certificates to renew in good time.
 
+    `interrupted`: the first step began.
+    """
+
+    expired: tuple[Renewal, ...]
     steps: tuple[Step, ...]
     renewals: tuple[Renewal, ...]
     interrupted: bool
 
     @property
     def nothing(self) -> bool:
-        return not self.steps and not self.renewals
+        return not self.expired and not self.steps and not self.renewals
 
     @property
     def lines(self) -> list[str]:
@@ -32,7 +37,8 @@ class Plan:
         words = [step.words for step in self.steps]
         if self.interrupted and words:
             words[0] = f"finish what was interrupted: {words[0]}"
-        return [*words, *(renewal.words for renewal in self.renewals)]
+        before, after = ([renewal.words for renewal in group] for group in (self.expired, self.renewals))
+        return [*before, *words, *after]
 
 
 def find_network(layout: Layout) -> State:
@@ -50,9 +56,15 @@ def find_network(layout: Layout) -> State:
 
 def make_plan(layout: Layout, state: State, wanted: Topology | None) -> Plan:
     """What leads from `state` to `wanted`, a change that was cut off first. Raises UsageError for what cannot be."""
+    require_first_start(layout)
     goal = wanted or (state.change.wanted if state.change else state.topology)
-    begun = difference(state.topology, state.change.topology) if state.change else []
+    organizations = {**state.topology.organizations, **goal.organizations}
+    revoked = {name: read_record(layout, name).revoked for name in organizations}
+    begun = difference(state.topology, state.change.topology, revoked) if state.change else []
     reached = begun[-1].after if begun else state.topology
-    steps = (*begun, *difference(reached, goal))
+    steps = (*begun, *difference(reached, goal, revoked))
     cut_off = state.change.words if state.change else ""
-    return Plan(steps, tuple(due(state.nodes(layout), goal, cut_off)), bool(begun))
+    renewals = due(state.nodes(layout), goal, cut_off)
+    expired = tuple(renewal for renewal in renewals if renewal.expired)
+    in_time = tuple(renewal for renewal in renewals if not renewal.expired)
+    return Plan(expired, steps, in_time, bool(begun))

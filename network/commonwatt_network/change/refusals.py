@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 
 from commonwatt_network.errors import UsageError
-from commonwatt_network.topology import Topology
+from commonwatt_network.topology import OrdererOrganization, Organization, Topology
+
+Revoked = Mapping[str, Collection[str]]
+NOBODY: Revoked = {}
 
 
 class RefusedChangeError(UsageError):
     """The running network cannot become what is wanted; one line per reason, and nothing was changed."""
 
 
-def refuse_impossible(running: Topology, wanted: Topology) -> None:
-    """Raise RefusedChangeError naming everything that is wrong with the change."""
+def refuse_impossible(running: Topology, wanted: Topology, revoked: Revoked = NOBODY) -> None:
+    """Raise RefusedChangeError naming everything that is wrong with the change. `revoked`: see `difference`."""
     reasons = [
         *_identity(running, wanted),
         *_channels(running, wanted),
         *_organizations(running, wanted),
+        *_hosts(running, wanted),
+        *_users(running, wanted, revoked),
         *_orderers(running, wanted),
         *_chaincodes(running, wanted),
     ]
@@ -47,6 +52,8 @@ def _identity(running: Topology, wanted: Topology) -> Iterator[str]:
     if wanted.ports != running.ports:
         first = running.ports.first or "chosen at its first start"
         yield f"ports: the running network keeps its own ({first}); nodes that come get free ones"
+    if wanted.ca != running.ca:
+        yield f"ca: identities of this network are issued by {running.ca}, which alone knows all of them; it stays so"
 
 
 def _channels(running: Topology, wanted: Topology) -> Iterator[str]:
@@ -88,12 +95,39 @@ def _organizations(running: Topology, wanted: Topology) -> Iterator[str]:
             yield f"organisation {name}: its MSP id {running.mspid(name)} is in every certificate and ledger"
         if new.homes < old.homes:
             yield f"organisation {name}: {old.homes} homes have accounts, {new.homes} would lose some of them"
-        for user in old.users:
-            if user not in new.users:
-                yield f"organisation {name}: the certificate of {user} stays valid; revoke it instead"
     for name in wanted.organizations.keys() - running.organizations.keys():
         if name in running.orderers.organizations:
             yield f"{name} is an orderer organisation already; give the new one another name"
+
+
+def _hosts(running: Topology, wanted: Topology) -> Iterator[str]:
+    for section in ("organizations", "orderers"):
+        for name, old in _members(running, section).items():
+            new = _members(wanted, section).get(name)
+            if new is not None and new.host != old.host:
+                yield (
+                    f"organisation {name}: its nodes keep their host, {old.host or 'this machine'}; "
+                    "`host` is where NETWORK=compose puts an organisation at its first start"
+                )
+
+
+def _members(topology: Topology, section: str) -> Mapping[str, Organization | OrdererOrganization]:
+    return topology.organizations if section == "organizations" else topology.orderers.organizations
+
+
+def _users(running: Topology, wanted: Topology, revoked: Revoked) -> Iterator[str]:
+    for name, new in wanted.organizations.items():
+        old = running.organizations.get(name)
+        locked_out = revoked.get(name, ())
+        for user in old.users if old else ():
+            if user not in new.users and user not in locked_out:
+                yield (
+                    f"organisation {name}: the certificate of {user} stays valid; "
+                    f"`commonwatt network revoke {name} {user}` first"
+                )
+        for user in locked_out:
+            if user in new.users and (old is None or new.users[user] != old.users.get(user)):
+                yield f"organisation {name}: {user} is revoked for good; give whoever comes another name"
 
 
 def _orderers(running: Topology, wanted: Topology) -> Iterator[str]:

@@ -130,8 +130,8 @@ def stop_other_servers(site: Site) -> None:
         processes.stop(process for process in found if process.pid not in kept)
 
 
-def stop_nodes(site: Site, names: Iterable[str], grace_s: float = 10.0) -> None:
-    """End the processes of these nodes; those that have not ended after `grace_s` are killed."""
+def stop_programs(site: Site, names: Iterable[str], grace_s: float = 10.0) -> None:
+    """End these programs' processes; those that have not ended after `grace_s` are killed."""
     running = processes.running(site.layout)
     for name in names:
         processes.stop(running.get(name, []), grace_s)
@@ -139,19 +139,21 @@ def stop_nodes(site: Site, names: Iterable[str], grace_s: float = 10.0) -> None:
 
 async def restart_embedded(site: Site) -> None:
     """Let the embedded process run the step's nodes and no others."""
-    stop_nodes(site, [embedded.PROCESS])
+    stop_programs(site, [embedded.PROCESS])
     await start(site)
 
 
 async def restart(site: Site, names: Iterable[str]) -> None:
     """Stop these nodes or chaincode servers and start them again, one after the other."""
-    by_name = {node.name: node for node in (*site.nodes.fabric_nodes, *site.nodes.chaincode_servers)}
-    behind = (program_of(by_name[name], site.backend) for name in names)
-    known = {program.name: program for program in programs(site)}
-    for name in dict.fromkeys(behind):
-        stop_nodes(site, [name], RESTART_GRACE_S if site.fabric else 10.0)
-        processes.start(known[name], site.layout, CHANGE)
+    for name in programs_behind(site, names):
+        stop_programs(site, [name], RESTART_GRACE_S if site.fabric else 10.0)
         await start(site)
+
+
+def programs_behind(site: Site, names: Iterable[str]) -> list[str]:
+    """The programs that these nodes or chaincode servers run in, each once."""
+    by_name = {node.name: node for node in (*site.nodes.fabric_nodes, *site.nodes.chaincode_servers)}
+    return list(dict.fromkeys(program_of(by_name[name], site.backend) for name in names))
 
 
 async def _extend_embedded(site: Site) -> None:

@@ -29,9 +29,10 @@ class AddOrganization(Step):
 
 @dataclass(frozen=True)
 class EnrolUsers(Step):
-    """Certificates for homes and users."""
+    """Certificates for homes and users. `anew`: users with other attributes, whose former certificates are revoked."""
 
     organization: str
+    anew: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,7 @@ class ReplaceServers(Step):
 
 @dataclass(frozen=True)
 class RestartServers(Step):
-    """The same chaincode servers with other settings."""
+    """The same version with other settings, by new chaincode servers too: none is away meanwhile."""
 
     chaincode: str
 

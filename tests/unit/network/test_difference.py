@@ -10,7 +10,7 @@ from commonwatt_network.change.placing import place, placement_of
 from commonwatt_network.change.refusals import RefusedChangeError, version_key
 from commonwatt_network.change.steps import AddOrderer, ReplaceServers
 from commonwatt_network.layout import Layout
-from commonwatt_network.nodes import Nodes, settle
+from commonwatt_network.nodes import Nodes, ports_needed, settle
 from commonwatt_network.placement import read_placement
 from commonwatt_network.topology import Topology, default_topology
 
@@ -126,6 +126,9 @@ def test_says_the_difference_in_words(running: Topology, changes: dict[str, Any]
     [
         ({"name": "other"}, "another name is another network"),
         ({"ports__first": 20000}, "keeps its own"),
+        ({"ca": "fabric-ca"}, "ca: identities of this network are issued by built-in"),
+        ({"organizations__grid__host": "10.0.0.7"}, "organisation grid: its nodes keep their host, this machine"),
+        ({"orderers__organizations__orderers__host": "10.0.0.7"}, "organisation orderers: its nodes keep their host"),
         ({"chaincodes__market__version": "0.9"}, "1.0 runs, 0.9 would be a downgrade"),
         ({"chaincodes__market__module": "other"}, "under the version 1.0 that runs"),
         ({"orderers__organizations__orderers__nodes": 4, "orderers__consensus": "bft"}, "ordered by raft cannot go on"),
@@ -189,6 +192,18 @@ class TestPlacing:
         flat = [port for entry in ports.values() for port in entry]
         assert len(set(flat)) == len(flat)
         assert {peer.name for peer in after.peers} - {peer.name for peer in before.peers} == {"peer0.glebe"}
+
+    def test_fabric_ca_servers_have_ports_of_the_networks_block(
+        self, layout: Layout, running: Topology
+    ) -> None:
+        topology = edited(running, ca="fabric-ca")
+        before = settle(topology, layout, 16900)
+        assert [server.name for server in before.authorities] == ["ca.orderers", "ca.newtown", "ca.grid"]
+        assert sorted(before.ports()) == list(range(16900, 16900 + ports_needed(topology)))
+        after = self.placed(before, edited(topology, **COMMUNITY))
+        ports = {server.name: server.port for server in after.authorities}
+        assert ports.items() > {server.name: server.port for server in before.authorities}.items()
+        assert ports["ca.glebe"] not in before.ports()
 
     def test_orderers_of_two_organisations_keep_their_names(self, layout: Layout, running: Topology) -> None:
         both = {"north": {"nodes": 1}, "south": {"nodes": 2}}
