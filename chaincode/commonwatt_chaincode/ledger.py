@@ -5,7 +5,7 @@ other. Numbers in keys have a fixed width: the order of keys is the order of num
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, TypeVar
 
@@ -13,7 +13,7 @@ from .market.billing import Bill
 from .market.clearing import Clearing
 from .market.parameters import Parameters, as_json
 from .market.prices import PriceState
-from .market.tariff import Band
+from .market.tariff import Band, day_start
 
 OPEN = "OPEN"
 OFFERS = "OFFERS"
@@ -40,6 +40,11 @@ class Version:
     transaction: str
 
 
+def in_order(versions: Iterable[Version]) -> tuple[Version, ...]:
+    """Versions by start; of those that start together the latest counts and comes last."""
+    return tuple(sorted(versions, key=lambda version: (version.starts_at, version.version)))
+
+
 @dataclass(frozen=True, slots=True)
 class Community:
     """Whose channel it is, which clock it runs on, and the versions of its parameters that may still be needed."""
@@ -57,6 +62,12 @@ class Community:
     def parameters_at(self, time_s: int) -> Parameters:
         """The parameters that count for what begins at this time."""
         return self.version_at(time_s).parameters
+
+    def day_start(self, day: int) -> int:
+        """When a local day begins, by the offset in force at that time."""
+        return day_start(
+            day, [(version.starts_at, version.parameters.utc_offset_min) for version in self.versions]
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +224,12 @@ Record = TypeVar("Record")
 
 def version_key(version: int) -> str:
     """A version of the parameters, kept for good."""
-    return f"parameters/{version:06d}"
+    return f"{versions_prefix()}{version:06d}"
+
+
+def versions_prefix() -> str:
+    """All versions of the parameters."""
+    return "parameters/"
 
 
 def home_key(home: str) -> str:
@@ -283,7 +299,12 @@ def bill_key(day: int, home: str) -> str:
 
 def bills_prefix(day: int) -> str:
     """All bills of a day."""
-    return f"bill/{day:06d}/"
+    return f"{bill_prefix()}{day:06d}/"
+
+
+def bill_prefix() -> str:
+    """All bills."""
+    return "bill/"
 
 
 def range_of(prefix: str) -> tuple[str, str]:

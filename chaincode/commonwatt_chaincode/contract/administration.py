@@ -8,15 +8,21 @@ from ..ledger import (
     COMMUNITY,
     LIVE,
     SIMULATED,
+    BillRecord,
     Clock,
     Community,
     Home,
     HomeAccount,
     Version,
     account_key,
+    bill_prefix,
+    bills_prefix,
+    decode,
     decode_optional,
     encode,
     home_key,
+    in_order,
+    range_of,
     round_key,
     version_key,
 )
@@ -30,8 +36,8 @@ from .clock import forward, moved, require_no_at, time_of_day
 from .records import clock_of, community_of, emit, running_round_of
 from .refusals import Code, refuse
 
-CORRECTIONS_S = 8 * DAY_S
-"""How far back versions stay at hand: readings and requests of that age still find their tariff."""
+AT_HAND_S = 8 * DAY_S
+"""How far back versions stay in the community's own record; what is older is read from the versions' keys."""
 
 
 async def configure(stub: Stub, arguments: Configure) -> dict[str, Any]:
@@ -53,6 +59,7 @@ async def configure(stub: Stub, arguments: Configure) -> dict[str, Any]:
             )
             await stub.put_state(CLOCK, encode(clock))
     version = _next_version(stub, community, clock, arguments)
+    await _require_bills_stand(stub, community, version)
     community = replace(
         community,
         versions=_still_needed((*community.versions, version), clock.time),
@@ -96,10 +103,26 @@ def _next_version(stub: Stub, community: Community, clock: Clock, arguments: Con
     return Version(number, starts_at, parameters, stub.transaction_id)
 
 
+async def _require_bills_stand(stub: Stub, community: Community, version: Version) -> None:
+    """Refuse a change of the offset that would move the bounds of a day already billed."""
+    starts_at, offset_min = version.starts_at, version.parameters.utc_offset_min
+    if not community.versions or community.parameters_at(starts_at).utc_offset_min == offset_min:
+        return
+    after = replace(community, versions=in_order((*community.versions, version)))
+    first, end = bills_prefix(max(0, starts_at // DAY_S - 2)), range_of(bill_prefix())[1]
+    rows = await stub.get_state_by_range(first, end).rows()
+    for day in sorted({decode(BillRecord, row.value).day for row in rows}):
+        if any(community.day_start(edge) != after.day_start(edge) for edge in (day, day + 1)):
+            raise refuse(
+                Code.CLOCK_RUNS_BACK,
+                f"day {day} is billed, and utc_offset_min {offset_min} from {starts_at} on would change its bounds",
+            )
+
+
 def _still_needed(versions: tuple[Version, ...], now: int) -> tuple[Version, ...]:
-    ordered = sorted(versions, key=lambda version: (version.starts_at, version.version))
-    past = [version for version in ordered if version.starts_at <= now - CORRECTIONS_S]
-    return tuple(ordered[max(0, len(past) - 1) :])
+    ordered = in_order(versions)
+    past = [version for version in ordered if version.starts_at <= now - AT_HAND_S]
+    return ordered[max(0, len(past) - 1) :]
 
 
 async def register_home(stub: Stub, arguments: RegisterHome) -> dict[str, Any]:

@@ -23,12 +23,12 @@ from ..ledger import (
     to_json,
 )
 from ..market.billing import Metered, Purchase, Sale, bill
-from ..market.tariff import DAY_S, day_end
+from ..market.tariff import DAY_S
 from ..shim import Stub
 from .arguments import SettleDay
 from .callers import OPERATOR, require_operator, require_role
 from .clock import time_of_day
-from .records import clock_of, community_of, emit, home_of
+from .records import clock_of, community_of, emit, home_of, reaching_back
 from .refusals import Code, refuse
 
 
@@ -39,13 +39,13 @@ async def settle_day(stub: Stub, arguments: SettleDay) -> dict[str, Any]:
     community = community_of(community_value)
     require_operator(stub, community.mspid)
     now = time_of_day(stub, community, clock_of(clock_value))
-    # The day's bounds follow the offset in force now; a community does not move between zones.
-    end = day_end(arguments.day, community.parameters_at(now).utc_offset_min)
+    community = await reaching_back(stub, community, (arguments.day - 1) * DAY_S)
+    start, end = community.day_start(arguments.day), community.day_start(arguments.day + 1)
     if now < end:
         raise refuse(Code.DAY_NOT_OVER, f"day {arguments.day} ends at {end}, the market time is {now}")
     homes = await _homes(stub, arguments.home)
     known = await _bills(stub, arguments.day)
-    day = await _read_day(stub, end - DAY_S, end)
+    day = await _read_day(stub, start, end)
     bills = [_bill(stub, arguments.day, home, day, known.get(home)) for home in homes]
     fresh = [record for record in bills if record.transaction == stub.transaction_id]
     for record in fresh:

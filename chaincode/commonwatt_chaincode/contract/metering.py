@@ -23,7 +23,7 @@ from ..market.tariff import DAY_S, MINUTE_S, local_minute, lowest_tou, tou_at
 from ..shim import Stub
 from .arguments import ReportReading
 from .callers import HOME, METER, pseudonym, require_home, require_role
-from .records import account_of, community_of, emit, home_of, stored
+from .records import account_of, community_of, emit, home_of, reaching_back, stored
 from .refusals import Code, refuse
 
 
@@ -37,6 +37,7 @@ async def report_reading(stub: Stub, arguments: ReportReading) -> dict[str, Any]
     require_home(stub, home, HOME, METER)
     community, account = community_of(community_value), account_of(account_value, arguments.home)
     _check_interval(stub, community, arguments)
+    community = await reaching_back(stub, community, arguments.interval_start)
     if arguments.correction:
         former = await _former(stub, arguments)
         reading, _ = _read(

@@ -1,5 +1,7 @@
 """Records that transactions need, with the refusal for each that does not exist."""
 
+from dataclasses import replace
+
 from ..ledger import (
     CLEARED,
     VOID,
@@ -9,8 +11,12 @@ from ..ledger import (
     HomeAccount,
     Price,
     Round,
+    Version,
     decode,
     encode,
+    in_order,
+    range_of,
+    versions_prefix,
 )
 from ..market.battery import Account
 from ..market.prices import PriceState
@@ -23,6 +29,15 @@ def community_of(value: bytes | None) -> Community:
     if value is None:
         raise refuse(Code.NOT_CONFIGURED, "the operator has not configured this channel yet")
     return decode(Community, value)
+
+
+async def reaching_back(stub: Stub, community: Community, time_s: int) -> Community:
+    """The community with all versions of its parameters where those at hand begin later than ``time_s``."""
+    newest = max(version.version for version in community.versions)
+    if community.versions[0].starts_at <= time_s or len(community.versions) == newest:
+        return community
+    rows = await stub.get_state_by_range(*range_of(versions_prefix())).rows()
+    return replace(community, versions=in_order(decode(Version, row.value) for row in rows))
 
 
 def clock_of(value: bytes | None) -> Clock:

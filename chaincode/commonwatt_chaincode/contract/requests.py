@@ -27,7 +27,7 @@ from ..shim import Stub
 from .arguments import OwnBid, SubmitRequest
 from .callers import HOME, pseudonym, require_home, require_role
 from .clock import round_time
-from .records import community_of, emit, home_of, running_round_of
+from .records import community_of, emit, home_of, reaching_back, running_round_of
 from .refusals import Code, refuse
 
 
@@ -114,6 +114,7 @@ async def _buy_from_grid(stub: Stub, arguments: SubmitRequest) -> dict[str, Any]
     community = community_of(community_value)
     if community.clock == LIVE and start > stub.timestamp.seconds:
         raise refuse(Code.FUTURE_INTERVAL, f"the interval begins at {start}, later than the market time")
+    community = await reaching_back(stub, community, start)
     parameters = community.parameters_at(start)
     if record_value is not None:
         raise refuse(Code.DUPLICATE_REQUEST, f"{arguments.home} has requested energy for {start}")

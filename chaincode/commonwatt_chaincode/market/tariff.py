@@ -1,5 +1,6 @@
 """The time-of-use tariff (Table 2), and local time of day without a time-zone database."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 MINUTE_S = 60
@@ -72,6 +73,17 @@ def local_minute(epoch_s: int, utc_offset_min: int) -> int:
     return (epoch_s + utc_offset_min * MINUTE_S) % DAY_S // MINUTE_S
 
 
-def day_end(day: int, utc_offset_min: int) -> int:
-    """The time at which a local day is over."""
-    return (day + 1) * DAY_S - utc_offset_min * MINUTE_S
+def day_start(day: int, offsets: Sequence[tuple[int, int]]) -> int:
+    """The first instant whose local day, by the offset then in force, is ``day`` or later.
+
+    ``offsets`` are (from when in epoch seconds, minutes east of UTC), in order; the first counts before its start too.
+    A day is thus 23, 24 or 25 hours long where the offset changes by an hour, and days never overlap.
+    """
+    ends: list[int | None] = [*(starts_at for starts_at, _ in offsets[1:]), None]
+    for place, ((starts_at, offset_min), end) in enumerate(zip(offsets, ends, strict=True)):
+        begins = day * DAY_S - offset_min * MINUTE_S
+        if place:
+            begins = max(begins, starts_at)
+        if end is None or begins < end:
+            return begins
+    raise ValueError("a local day needs an offset")

@@ -7,12 +7,14 @@ from commonwatt_loadgen.verify.rules import (
     CLOCK,
     COMMUNITY,
     account_record,
+    first_instant,
     later,
     parameters_of,
     require_operator,
     round_key,
     running_round,
     version_at,
+    versions_of,
 )
 from commonwatt_loadgen.verify.world import Json, Recorded, World, Writes, require
 
@@ -38,19 +40,30 @@ def configure(world: World, recorded: Recorded) -> Writes:
     now = clock["time"]
     starts_at = later(now, argument.get("starts_at", now))
     versions = community["versions"]
-    basis = parameters_of(version_at(community, starts_at)) if versions else Parameters()
+    basis = parameters_of(version_at(world, starts_at)) if versions else Parameters()
     version: Json = {
         "version": 1 + max((one["version"] for one in versions), default=0),
         "starts_at": starts_at,
         "parameters": as_json(changed(basis, argument.get("parameters", {}))),
         "transaction": transaction,
     }
+    if parameters_of(version).utc_offset_min != basis.utc_offset_min:
+        _require_billed_days_stand(world, version)
     ordered = sorted([*versions, version], key=lambda one: (one["starts_at"], one["version"]))
     past = sum(one["starts_at"] <= now - KEPT_S for one in ordered)
     kept = ordered[max(0, past - 1) :]
     writes[COMMUNITY] = {**community, "versions": kept, "transaction": transaction}
     writes[f"parameters/{version['version']:06d}"] = version
     return writes
+
+
+def _require_billed_days_stand(world: World, version: Json) -> None:
+    before = versions_of(world)
+    after = sorted([*before, version], key=lambda one: (one["starts_at"], one["version"]))
+    for day in {bill["day"] for bill in world.under("bill")}:
+        for edge in (day, day + 1):
+            same = not before or first_instant(before, edge) == first_instant(after, edge)
+            require(same, f"it changes the bounds of day {day}, which is billed")
 
 
 def register_home(world: World, recorded: Recorded) -> Writes:

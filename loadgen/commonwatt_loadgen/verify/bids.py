@@ -42,7 +42,7 @@ def submit_request(world: World, recorded: Recorded) -> Writes:
         "transaction": transaction,
     }
     if not argument.get("bid", True):
-        parameters = parameters_of(version_at(world.need(COMMUNITY), start))
+        parameters = parameters_of(version_at(world, start))
         amount_naud = energy_wh * tou_at(parameters.tou, local_minute(start, parameters.utc_offset_min))
         bought = {
             "request": grid_request_id(start, home),

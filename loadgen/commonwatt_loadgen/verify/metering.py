@@ -5,17 +5,20 @@ from collections import defaultdict
 from commonwatt_chaincode.market.battery import Account, battery_of
 from commonwatt_chaincode.market.billing import Metered, Purchase, Sale, bill
 from commonwatt_chaincode.market.settlement import settle_interval
-from commonwatt_chaincode.market.tariff import DAY_S, day_end, local_minute, lowest_tou, tou_at
+from commonwatt_chaincode.market.tariff import local_minute, lowest_tou, tou_at
 
 from commonwatt_loadgen.verify.rules import (
     CLOCK,
     COMMUNITY,
     account_of,
     account_record,
+    first_instant,
+    local_day,
     parameters_of,
     require_home,
     require_operator,
     version_at,
+    versions_of,
 )
 from commonwatt_loadgen.verify.world import Json, Recorded, World, Writes, require
 
@@ -49,7 +52,7 @@ def report_reading(world: World, recorded: Recorded) -> Writes:
 
 def _settled(world: World, argument: Json, account: Account, capacity_wh: int) -> tuple[Json, Account]:
     start, end = argument["interval_start"], argument["interval_end"]
-    version = version_at(world.need(COMMUNITY), start)
+    version = version_at(world, start)
     parameters = parameters_of(version)
     tou = tou_at(parameters.tou, local_minute(start, parameters.utc_offset_min))
     grid_charge_wh = argument.get("grid_charge_wh", 0)
@@ -91,9 +94,11 @@ def settle_day(world: World, recorded: Recorded) -> Writes:
     argument, transaction, day = recorded.argument, recorded.transaction_id, recorded.argument["day"]
     community, clock = world.need(COMMUNITY), world.need(CLOCK)
     now = clock["time"] if community["clock"] == "simulated" else max(clock["time"], recorded.timestamp_s)
-    end = day_end(day, parameters_of(version_at(community, now)).utc_offset_min)
-    require(now >= end, f"day {day} is settled at {now}, before its end")
-    purchases, sales, readings = _lines(world, end - DAY_S, end)
+    versions = versions_of(world)
+    require(local_day(versions, now) > day, f"day {day} is settled at {now}, before its end")
+    purchases, sales, readings = _lines(
+        world, first_instant(versions, day), first_instant(versions, day + 1)
+    )
     wanted = argument.get("home")
     writes: Writes = {}
     for registration in world.under("home"):

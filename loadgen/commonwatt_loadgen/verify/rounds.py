@@ -38,7 +38,7 @@ def open_round(world: World, recorded: Recorded) -> Writes:
     community, clock = world.need(COMMUNITY), world.need(CLOCK)
     live = community["clock"] == "live"
     now = later(clock["time"], recorded.timestamp_s if live else argument.get("at", clock["time"]))
-    version = version_at(community, now)
+    version = version_at(world, now)
     parameters, prices = parameters_of(version), prices_of(world.get(PRICE))
     minute = argument.get("minute", local_minute(now, parameters.utc_offset_min))
     number = clock["last_round"] + 1

@@ -1,5 +1,7 @@
 """What is common to the replay of several transactions: callers, parameters, keys, accounts."""
 
+from bisect import bisect_left
+from collections.abc import Sequence
 from typing import Any
 
 from commonwatt_chaincode.market.battery import Account
@@ -22,11 +24,42 @@ def parameters_of(record: Json) -> Parameters:
     return _parsed[key]
 
 
-def version_at(community: Json, time_s: int) -> Json:
-    """The version of the parameters that counts for what begins at a time."""
-    started = [version for version in community["versions"] if version["starts_at"] <= time_s]
-    found: Json = started[-1] if started else community["versions"][0]
-    return found
+def version_at(world: World, time_s: int) -> Json:
+    """The version of the parameters that counts for what begins at a time: the last that started by then."""
+    ordered = versions_of(world)
+    started = [version for version in ordered if version["starts_at"] <= time_s]
+    return started[-1] if started else ordered[0]
+
+
+def versions_of(world: World) -> list[Json]:
+    """Every version of the parameters by its start; the later made one counts where two start together.
+
+    These are the versions' own records; the community's record leaves out those long past.
+    """
+    return sorted(world.under("parameters"), key=lambda one: (one["starts_at"], one["version"]))
+
+
+def local_day(versions: Sequence[Json], time_s: int) -> int:
+    """The local day to which an instant belongs: the latest that any instant up to it has reached.
+
+    Local time that is put back does not return to a day that is over.
+    """
+    reached = []
+    for place, version in enumerate(versions):
+        if place and version["starts_at"] > time_s:
+            break
+        last = time_s
+        if place + 1 < len(versions):
+            last = min(time_s, versions[place + 1]["starts_at"] - 1)
+        if not place or last >= version["starts_at"]:
+            reached.append((last + parameters_of(version).utc_offset_min * 60) // 86_400)
+    return max(reached)
+
+
+def first_instant(versions: Sequence[Json], day: int) -> int:
+    """The first instant that belongs to a local day or a later one, searched for: days only move forward."""
+    around = range((day - 2) * 86_400, (day + 3) * 86_400)
+    return around[bisect_left(around, day, key=lambda instant: local_day(versions, instant))]
 
 
 def round_key(number: int) -> str:

@@ -18,6 +18,7 @@ class Community:
         self.clock = clock
         self.now = MIDNIGHT + 2 * 3600
         self.parameters = parameters
+        self.submitted: list[tuple[str, str, Any, Invocation]] = []
         self.callers = {
             "operator": caller("operator", "NewtownMSP", role="operator"),
             "grid": caller("operator", "GridMSP", role="grid"),
@@ -40,7 +41,9 @@ class Community:
     async def submit(self, who: str, name: str, arguments: Any, at: int | None = None) -> Invocation:
         """Submit as someone and return what happened; ``at`` is the client's timestamp."""
         time_s = self.now if at is None else at
-        return await self.ledger.submit(name, arguments, creator=self.callers[who], timestamp=time_s)
+        done = await self.ledger.submit(name, arguments, creator=self.callers[who], timestamp=time_s)
+        self.submitted.append((who, name, arguments, done))
+        return done
 
     async def do(self, who: str, name: str, arguments: Any, at: int | None = None) -> Any:
         """Submit what must succeed; its result."""

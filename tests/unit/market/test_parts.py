@@ -31,7 +31,7 @@ from commonwatt_chaincode.market.tariff import (
     Band,
     band_at,
     check_tariff,
-    day_end,
+    day_start,
     highest_tou,
     local_minute,
     lowest_tou,
@@ -107,7 +107,7 @@ def test_local_time_needs_no_time_zone_database() -> None:
     assert local_minute(midnight + 59, 660) == 0
     assert local_minute(midnight + 60, 660) == 1
     assert local_minute(midnight - 1, 660) == 1_439
-    assert day_end(15_644, 660) == midnight
+    assert day_start(15_645, [(0, 660)]) == midnight
 
 
 def test_terms_of_the_price_history() -> None:

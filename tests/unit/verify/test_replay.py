@@ -4,39 +4,26 @@ import json
 from typing import Any
 
 import pytest
-from commonwatt_chaincode.shim.identity import parse_creator
 from commonwatt_loadgen.verify.replay import Replay
 from commonwatt_loadgen.verify.world import Difference, Recorded
 
 from ..contract.community import Community
+from ..contract.recording import recorded_of
 from ..contract.scenario import every_transaction
 
 
 async def recorded_days(monkeypatch: pytest.MonkeyPatch) -> list[list[Recorded]]:
     """The scenario's two communities as their channels record them."""
-    channels: dict[int, list[Recorded]] = {}
+    communities: dict[int, Community] = {}
     submit = Community.submit
 
-    async def recording(self: Community, who: str, name: str, arguments: Any, at: int | None = None) -> Any:
-        done = await submit(self, who, name, arguments, at)
-        caller = parse_creator(self.callers[who])
-        channel = channels.setdefault(id(self), [])
-        channel.append(
-            Recorded(
-                block=len(channel),
-                transaction_id=done.transaction_id,
-                mspid=caller.mspid,
-                attributes=dict(caller.attributes),
-                timestamp_s=done.timestamp.seconds,
-                arguments=(name.encode(), json.dumps(arguments).encode()),
-                writes=done.writes,
-            )
-        )
-        return done
+    async def noting(self: Community, who: str, name: str, arguments: Any, at: int | None = None) -> Any:
+        communities[id(self)] = self
+        return await submit(self, who, name, arguments, at)
 
-    monkeypatch.setattr(Community, "submit", recording)
+    monkeypatch.setattr(Community, "submit", noting)
     await every_transaction()
-    return list(channels.values())
+    return [recorded_of(community) for community in communities.values()]
 
 
 async def test_the_rules_alone_give_what_the_contract_wrote(monkeypatch: pytest.MonkeyPatch) -> None:
