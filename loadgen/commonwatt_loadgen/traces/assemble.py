@@ -2,8 +2,8 @@
 
 Repairs: a missing, negative or absurd half hour takes the value of the same half hour on the nearest other
 day of the same register (0 in the hour that daylight saving leaves out); a missing day takes the nearest
-day's values; a repeated day keeps the first row; a home that does not cover the file's usual days, or whose
-PV made nothing, is left out.
+day's values; of a day that comes twice one row counts; a home that does not cover the days that serve most
+homes, or whose PV made nothing, is left out.
 """
 
 from array import array
@@ -24,6 +24,7 @@ from commonwatt_loadgen.traces.sources import SLOT_MINUTES, SLOTS_PER_DAY, HalfH
 LOCAL_TIME = ZoneInfo("Australia/Sydney")
 ABSURD_KWH = 50.0  # in half an hour: 100 kW, far above any household connection
 _MISSING = -1
+_SPANS_TRIED = 1_000  # the most common ones; only as many different ones would need more
 
 Slots = npt.NDArray[np.float64]
 
@@ -31,29 +32,59 @@ Slots = npt.NDArray[np.float64]
 @lru_cache(maxsize=4096)
 def skipped_slots(day: date) -> range:
     """The half hours of a local day that daylight saving leaves out, if it begins that day."""
+    return range(4, 4 + max(0, _slots_gained(day)))  # 2:00 to 3:00 in Sydney
+
+
+@lru_cache(maxsize=4096)
+def repeated_slots(day: date) -> range:
+    """The half hours of a local day that come twice, if daylight saving ends that day."""
+    return range(4, 4 + max(0, -_slots_gained(day)))  # 2:00 to 3:00 in Sydney
+
+
+def _slots_gained(day: date) -> int:
     midnight = datetime(day.year, day.month, day.day, tzinfo=LOCAL_TIME)
-    offset = midnight.utcoffset()
-    evening = midnight.replace(hour=23).utcoffset()
-    if offset is None or evening is None or evening <= offset:
-        return range(0)
-    return range(4, 4 + (evening - offset) // timedelta(minutes=SLOT_MINUTES))  # 2:00 to 3:00 in Sydney
+    offset, evening = midnight.utcoffset(), midnight.replace(hour=23).utcoffset()
+    if offset is None or evening is None:
+        return 0
+    return (evening - offset) // timedelta(minutes=SLOT_MINUTES)
 
 
 @dataclass
-class _Register:
+class Register:
     """One stream of metered energy of one home: its days packed one after the other, as they came.
 
     A file may hold millions of days, so a day takes little more than its 48 half hours of four bytes.
     """
 
+    home: str
+    name: str
+    is_generation: bool
     places: dict[date, int] = field(default_factory=dict)
     lines: "array[int]" = field(default_factory=lambda: array("q"))
+    updates: "array[int]" = field(default_factory=lambda: array("q"))
     packed: bytearray = field(default_factory=bytearray)
 
-    def add(self, day: date, milli: npt.NDArray[np.int32], line: int) -> None:
+    def __str__(self) -> str:
+        return f"{self.home} {self.name}"
+
+    def add(self, day: date, milli: npt.NDArray[np.int32], line: int, updated: int) -> None:
         self.places[day] = len(self.lines)
         self.lines.append(line)
+        self.updates.append(updated)
         self.packed += milli.tobytes()
+
+    @property
+    def first(self) -> date:
+        return min(self.places)
+
+    @property
+    def last(self) -> date:
+        return max(self.places)
+
+    def covers(self, first: date, last: date) -> bool:
+        """Whether it reaches from one day to the other and has readings on at least half of the days between."""
+        days = sum(first <= day <= last for day in self.places)
+        return bool(days) and self.first <= first and last <= self.last and days * 2 > (last - first).days
 
     def line_of(self, day: date) -> int:
         return self.lines[self.places[day]]
@@ -64,45 +95,67 @@ class _Register:
 
 
 class Assembly:
-    """Collects days of half hours of many homes and makes traces of them.
-
-    Registers are `general`, `controlled` (both use) and `generation`.
+    """Collects days of half hours of many homes and makes traces of them; a home's use is the sum of its
+    registers of use, its generation likewise.
     """
 
     def __init__(self, path: Path, source: str) -> None:
         self.path = path
         self.source = source
         self.problems: list[Problem] = []
-        self._registers: dict[tuple[str, str], _Register] = {}
+        self._registers: dict[str, dict[str, Register]] = {}
         self._capacity_w: dict[str, int] = {}
 
     def report(self, line: int, code: str, message: str, repair: str) -> None:
         self.problems.append(Problem(self.path.name, line, code, message, repair))
 
-    def add_day(self, home: str, register: str, day: date, kwh: Slots, line: int) -> None:
-        """Add one day of 48 half hours in kWh (NaN where missing) found at `line`."""
-        held = self._registers.setdefault((home, register), _Register())
-        if day in held.places:
-            first = held.line_of(day)
-            self.report(
-                line, "duplicated_day", f"{home} {register} {day} again (first on line {first})", "first kept"
-            )
-            return
+    def register(self, home: str, name: str, *, is_generation: bool = False) -> Register:
+        """A home's register of that name, a new one if there is none."""
+        registers = self._registers.setdefault(home, {})
+        if name not in registers:
+            registers[name] = Register(home, name, is_generation)
+        return registers[name]
+
+    def add_day(
+        self,
+        register: Register,
+        day: date,
+        kwh: Slots,
+        line: int,
+        *,
+        updated: int = 0,
+        slot_lines: npt.NDArray[np.int64] | None = None,
+    ) -> None:
+        """Add one day of 48 half hours in kWh (NaN where missing) found at `line`, or each at its own of `slot_lines`.
+
+        Where a day comes again, the row that was `updated` later counts, else the first.
+        """
+        place = register.places.get(day)
+        if place is not None:
+            later = updated > register.updates[place]
+            repair = "the later update counts" if later else "first kept"
+            message = f"{register} {day} again (first on line {register.lines[place]})"
+            self.report(line, "duplicated_day", message, repair)
+            if not later:
+                return
         if kwh.min() >= 0 and kwh.max() <= ABSURD_KWH:  # neither where anything is missing
-            held.add(day, np.rint(kwh * 1_000_000).astype(np.int32), line)
+            milli = np.rint(kwh * 1_000_000).astype(np.int32)
         else:
-            held.add(day, self._checked(home, register, day, kwh, line), line)
+            lines = np.full(SLOTS_PER_DAY, line) if slot_lines is None else slot_lines
+            milli = self._checked(register, day, kwh, lines.tolist())
+        register.add(day, milli, line, updated)
 
     def set_capacity(self, home: str, capacity_w: int) -> None:
         """State the size of a home's PV system; without it generation is taken as it is."""
         self._capacity_w[home] = capacity_w
 
-    def _checked(self, home: str, register: str, day: date, kwh: Slots, line: int) -> npt.NDArray[np.int32]:
+    def _checked(
+        self, register: Register, day: date, kwh: Slots, lines: Sequence[int]
+    ) -> npt.NDArray[np.int32]:
         skipped = [slot for slot in skipped_slots(day) if np.isnan(kwh[slot])]
         if skipped:
-            self.report(
-                line, "daylight_saving", f"{home} {register} {day} lacks the hour left out", "taken as 0"
-            )
+            message = f"{register} {day} lacks the hour left out"
+            self.report(lines[skipped[0]], "daylight_saving", message, "taken as 0")
             kwh[skipped] = 0.0
         for code, wrong in (
             ("missing_half_hour", np.isnan(kwh)),
@@ -114,8 +167,8 @@ class Assembly:
                 slot = int(np.argmax(wrong))
                 what = {"missing_half_hour": "missing"}.get(code, f"{kwh[slot]:g} kWh")
                 place = f"{slot // 2}:{slot % 2 * 30:02d}"
-                message = f"{home} {register} {day}: {count} half hours, the first at {place} ({what})"
-                self.report(line, code, message, "taken from the nearest day")
+                message = f"{register} {day}: {count} half hours, the first at {place} ({what})"
+                self.report(lines[slot], code, message, "taken from the nearest day")
                 kwh[wrong] = np.nan
         milli = np.where(np.isnan(kwh), _MISSING, np.rint(np.nan_to_num(kwh) * 1_000_000))
         return milli.astype(np.int32)
@@ -129,51 +182,82 @@ class Assembly:
         first, last = self._usual_days()
         usage: dict[str, HalfHourly] = {}
         generation: dict[str, HalfHourly] = {}
-        for home in list(dict.fromkeys(name for name, _ in self._registers)):
-            slots = self._filled(home, "general", first, last)
-            if slots is not None:
-                controlled = self._filled(home, "controlled", first, last)
-                usage[home] = HalfHourly(slots if controlled is None else slots + controlled)
-            made = self._filled(home, "generation", first, last)
+        for home in list(self._registers):
+            registers = self._registers.pop(home).values()  # their memory is wanted for the traces
+            used = self._summed([one for one in registers if not one.is_generation], first, last)
+            if used is not None:
+                usage[home] = HalfHourly(used)
+            generating = [one for one in registers if one.is_generation]
+            made = self._summed(generating, first, last)
             if made is not None and made.sum() > 0:
                 capacity_w = self._capacity_w.get(home, 0) or pv_w
                 generation[home] = HalfHourly(made).scaled(pv_w, capacity_w)
             elif made is not None:
-                self.report(
-                    0, "no_generation", f"{home}: its PV made nothing", "not used as a generation type"
-                )
+                line = generating[0].line_of(generating[0].first)
+                message = f"{home}: its PV made nothing"
+                self.report(line, "no_generation", message, "not used as a generation type")
         if strict and self.problems:
             counts = ", ".join(f"{count} {code}" for code, count in counted(self.problems).items())
             raise TraceError(self.path, 0, f"refused by --strict: {counts}; first: {self.problems[0]}")
         if not usage:
-            raise TraceError(self.path, 0, "holds no home with a complete usage trace")
+            short = next((one for one in self.problems if one.code == "incomplete_home"), None)
+            why = f": {short.message}" if short else ""
+            line = short.line if short else 0
+            raise TraceError(self.path, line, f"holds no home with a complete usage trace{why}")
         days = (last - first).days + 1
         return TraceSet(usage, generation, pv_w, self.source, first, days)
 
     def _usual_days(self) -> tuple[date, date]:
-        """First and last day that most registers cover."""
-        if not self._registers:
-            raise TraceError(self.path, 0, "holds no readings")
-        spans = Counter((min(held.places), max(held.places)) for held in self._registers.values())
-        return min(spans.items(), key=lambda item: (-item[1], item[0]))[0]
+        """First and last day of the home whose days serve most: those of all homes that cover them, summed."""
+        homes = [
+            [one for one in registers.values() if one.places and not one.is_generation]
+            for registers in self._registers.values()
+        ]
+        homes = [registers for registers in homes if registers]
+        if not homes:
+            raise TraceError(self.path, 0, "holds no readings of use")
+        spans = Counter((min(r.first for r in used), max(r.last for r in used)) for used in homes)
+        covered = np.array(
+            [
+                (max(r.first for r in used).toordinal(), min(r.last for r in used).toordinal())
+                for used in homes
+            ]
+        )
+        held = np.array([min(len(r.places) for r in used) for used in homes])
 
-    def _filled(self, home: str, register: str, first: date, last: date) -> npt.NDArray[np.int64] | None:
-        held = self._registers.pop((home, register), None)  # its memory is wanted for the trace
-        if held is None:
+        def served(span: tuple[date, date]) -> tuple[int, int, int]:
+            first, last = span[0].toordinal(), span[1].toordinal()
+            covers = (covered[:, 0] <= first) & (covered[:, 1] >= last)
+            length = last - first + 1
+            return int(np.minimum(held[covers], length).sum()), length, -first
+
+        return max((span for span, _ in spans.most_common(_SPANS_TRIED)), key=served)
+
+    def _summed(self, registers: Sequence[Register], first: date, last: date) -> npt.NDArray[np.int64] | None:
+        """Half hours of registers together; None if there are none, or one of them does not cover the days."""
+        short = [register for register in registers if not register.covers(first, last)]
+        for register in short:
+            message = f"{register} has {len(register.places)} days and does not cover {first} to {last}"
+            line = register.line_of(register.first) if register.places else 0
+            self.report(line, "incomplete_home", message, "its home's use or generation is left out")
+        if short or not registers:
             return None
-        if min(held.places) > first or max(held.places) < last:
-            line = held.line_of(min(held.places))
-            self.report(
-                line, "incomplete_home", f"{home} {register} does not cover {first} to {last}", "left out"
-            )
-            return None
+        total = self._filled(registers[0], first, last)
+        for register in registers[1:]:
+            total += self._filled(register, first, last)
+        return total
+
+    def _filled(self, register: Register, first: date, last: date) -> npt.NDArray[np.int64]:
+        beyond = [day for day in register.places if not first <= day <= last]
+        if beyond:
+            message = f"{register}: {len(beyond)} days outside {first} to {last}"
+            self.report(register.line_of(min(beyond)), "days_outside", message, "not used")
         days = [first + timedelta(days=n) for n in range((last - first).days + 1)]
-        places = np.array([held.places.get(day, _MISSING) for day in days])
-        rows = held.table()[places]
+        places = np.array([register.places.get(day, _MISSING) for day in days])
+        rows = register.table()[places]
         for number in np.nonzero(places == _MISSING)[0]:
-            self.report(
-                0, "missing_day", f"{home} {register} {days[number]} is missing", "taken from the nearest day"
-            )
+            message = f"{register} {days[number]} is missing"
+            self.report(0, "missing_day", message, "taken from the nearest day")
             rows[number] = _MISSING
         return self._fill(rows)
 
@@ -187,18 +271,6 @@ class Assembly:
             donors = (column[near] for near in _nearest(int(day), len(column)) if column[near] >= 0)
             table[day, slot] = next(donors, 0)
         return table.reshape(-1).astype(np.int64)
-
-
-def numbers(texts: Sequence[str]) -> Slots:
-    """Numbers of a row, NaN where a field is empty.
-
-    Raises:
-        ValueError: a field is no number.
-    """
-    try:
-        return np.array([*map(float, texts)])
-    except ValueError:
-        return np.array([float(text) if text.strip() else np.nan for text in texts])
 
 
 def _nearest(day: int, count: int) -> Iterator[int]:

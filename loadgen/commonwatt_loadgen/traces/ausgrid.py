@@ -1,86 +1,75 @@
 """Ausgrid's solar home electricity files, in the layouts of all three years.
 
-With or without a title row and a `Row Quality` column, any line ends, dates day first (`1/07/2012`,
-`1-Jul-10`). A label such as `0:30` ends its half hour, and the last column, `0:00`, is 23:30-24:00 of the
+With or without a title row and a `Row Quality` column, columns in any order, any line ends, dates day first
+(`1/07/2012`, `1-Jul-10`). A label such as `0:30` ends its half hour, and the last column, `0:00`, is 23:30-24:00 of the
 same date. GC is general consumption, CL controlled load, GG gross generation, all in kWh.
 """
 
-import csv
 from collections.abc import Iterator
 from datetime import date, datetime
 from functools import lru_cache
 from pathlib import Path
-from typing import TextIO
 
 import numpy as np
 
-from commonwatt_loadgen.traces.assemble import Assembly, numbers
+from commonwatt_loadgen.traces.assemble import Assembly
 from commonwatt_loadgen.traces.checks import TraceError
+from commonwatt_loadgen.traces.opening import Decimals, up_to_header
 from commonwatt_loadgen.traces.sources import SLOTS_PER_DAY
 
 _LEADING = ["customer", "generator capacity", "postcode", "consumption category", "date"]
 _LABELS = [f"{minute // 60 % 24}:{minute % 60:02d}" for minute in range(30, 1441, 30)]
 _REGISTERS = {"GC": "general", "CL": "controlled", "GG": "generation"}
+_LARGEST_KW = 10_000  # far above any home's
 _DATE_FORMATS = ("%d/%m/%Y", "%d-%b-%y", "%d-%b-%Y", "%d/%m/%y")
 
 
 def is_header(fields: list[str]) -> bool:
     """Whether a line's fields are the header of this layout."""
-    return [name.strip().lower() for name in fields[:5]] == _LEADING
+    return set(_LEADING) <= {name.strip().lower() for name in fields}
 
 
-def read_ausgrid(path: Path, file: TextIO) -> Assembly:
-    """Read a whole file, row by row.
+def read_ausgrid(path: Path, rows: Iterator[tuple[int, list[str]]], decimals: Decimals) -> Assembly:
+    """Read a whole file from its numbered rows.
 
     Raises:
         TraceError: the header or a row is not of this layout, or the file ends inside a row.
     """
     assembly = Assembly(path, f"{path.name}, in the layout of Ausgrid's solar home electricity data")
-    rows = _numbered(path, file)
-    header_line, header = next(((line, fields) for line, fields in rows if is_header(fields)), (0, []))
-    if not header:
-        raise TraceError(path, 1, "no header `Customer,Generator Capacity,...`: not in Ausgrid's layout")
-    width = _check_header(assembly, header_line, header)
+    header_line, header = up_to_header(path, rows, is_header)
+    places = _places(assembly, header_line, header)
+    in_order = places == list(range(len(places)))
     for line, fields in rows:
-        if not any(fields):
-            continue
-        if len(fields) < width:
+        if len(fields) <= max(places):
+            if not any(map(str.strip, fields)):
+                continue
             raise TraceError(path, line, f"{len(fields)} of {len(header)} fields: the row is cut off")
-        _add_row(assembly, line, fields)
+        wanted = fields if in_order else [fields[place] for place in places]
+        if not any(map(str.strip, wanted)):
+            continue
+        _add_row(assembly, line, wanted, decimals)
     return assembly
 
 
-def _numbered(path: Path, file: TextIO) -> Iterator[tuple[int, list[str]]]:
-    reader = csv.reader(file)
-    try:
-        for fields in reader:
-            yield reader.line_num, fields
-    except (csv.Error, UnicodeDecodeError) as error:
-        raise TraceError(path, reader.line_num + 1, f"unreadable: {error}") from error
+def _places(assembly: Assembly, line: int, header: list[str]) -> list[int]:
+    """Where in a row the leading fields and the 48 half hours stand."""
+    labels = [name.strip().lower() for name in header]
+    labels = [label[1:] if len(label) == 5 and label.startswith("0") else label for label in labels]
+    wanted = [*_LEADING, *_LABELS]
+    for name in wanted:
+        if labels.count(name) != 1:
+            many = "is missing" if name not in labels else "comes twice"
+            raise TraceError(
+                assembly.path, line, f"48 half hours from 0:30 to 0:00 are expected; column {name} {many}"
+            )
+    for place, label in enumerate(labels):
+        if label and label not in wanted and label != "row quality":
+            name = header[place].strip()
+            assembly.report(line, "unknown_column", f"column {name!r} is unknown", "ignored")
+    return [labels.index(name) for name in wanted]
 
 
-def _check_header(assembly: Assembly, line: int, header: list[str]) -> int:
-    """Check the half-hour labels and return how many fields a row must have."""
-    width = len(_LEADING) + SLOTS_PER_DAY
-    labels = [name.strip().removeprefix("0") or "0" for name in header[5:width]]
-    wanted = [label.removeprefix("0") for label in _LABELS]
-    if labels != wanted:
-        different = next(
-            (n for n, pair in enumerate(zip(labels, wanted, strict=False)) if pair[0] != pair[1]), None
-        )
-        at = (
-            f"column {different + 6} is not {_LABELS[different]}"
-            if different is not None
-            else "columns are missing"
-        )
-        raise TraceError(assembly.path, line, f"48 half hours from 0:30 to 0:00 are expected; {at}")
-    for name in header[width:]:
-        if name.strip() and name.strip().lower() != "row quality":
-            assembly.report(line, "unknown_column", f"column {name.strip()!r} is unknown", "ignored")
-    return width
-
-
-def _add_row(assembly: Assembly, line: int, fields: list[str]) -> None:
+def _add_row(assembly: Assembly, line: int, fields: list[str], decimals: Decimals) -> None:
     customer, capacity, _, category, day_text = (text.strip() for text in fields[:5])
     register = _REGISTERS.get(category.upper())
     if register is None:
@@ -90,16 +79,27 @@ def _add_row(assembly: Assembly, line: int, fields: list[str]) -> None:
         raise TraceError(
             assembly.path, line, f"date {day_text!r} is not day first, as in 1/07/2012 or 1-Jul-12"
         )
-    values = fields[5 : 5 + SLOTS_PER_DAY]
     try:
-        kwh = numbers(values)
-        capacity_w = round(float(capacity or 0) * 1000)
+        kwh = decimals.numbers(fields[5 : 5 + SLOTS_PER_DAY])
+        capacity_w = _capacity_w(decimals.plain([capacity])[0])
     except ValueError as error:
         raise TraceError(assembly.path, line, f"not a number: {error}") from error
+    if capacity_w is None:
+        raise TraceError(
+            assembly.path, line, f"generator capacity {capacity!r} is not within 0 to {_LARGEST_KW:,} kW"
+        )
     kwh[np.isinf(kwh)] = np.nan
     if register == "generation":
         assembly.set_capacity(customer, capacity_w)
-    assembly.add_day(customer, register, day, kwh, line)
+    held = assembly.register(customer, register, is_generation=register == "generation")
+    assembly.add_day(held, day, kwh, line)
+
+
+@lru_cache(maxsize=4096)
+def _capacity_w(text: str) -> int | None:
+    """A PV system's size, 0 where none is stated, None where there is no such size."""
+    capacity_kw = float(text or 0)
+    return round(capacity_kw * 1000) if 0 <= capacity_kw <= _LARGEST_KW else None
 
 
 @lru_cache(maxsize=4096)

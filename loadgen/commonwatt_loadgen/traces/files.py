@@ -1,11 +1,14 @@
 """Read a trace file of any supported layout, found out from its first lines."""
 
 import csv
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 from commonwatt_loadgen.traces import ausgrid, nem12
 from commonwatt_loadgen.traces.assemble import Assembly
 from commonwatt_loadgen.traces.checks import Problem, TraceError
+from commonwatt_loadgen.traces.opening import Decimals, open_bytes, read_opening, rows
 from commonwatt_loadgen.traces.sources import TraceSet
 
 
@@ -26,26 +29,27 @@ def _read(path: Path) -> Assembly:
         from commonwatt_loadgen.traces import tidy  # pandas takes a second to load; tidy files alone need it
 
         return tidy.read_tidy_parquet(path)
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            opening = list(csv.reader(line for line, _ in zip(file, range(2), strict=False)))
-            if not opening:
-                raise TraceError(path, 1, "the file is empty")
-            if any(ausgrid.is_header(fields) for fields in opening):
-                file.seek(0)
-                return ausgrid.read_ausgrid(path, file)
-            if opening[0][:2] == ["100", "NEM12"]:
-                file.seek(0)
-                return nem12.read_nem12(path, file)
-    except FileNotFoundError as error:
-        raise TraceError(path, 0, "no such file") from error
-    except OSError as error:
-        raise TraceError(path, 0, f"cannot be read: {error.strerror}") from error
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise TraceError(path, 0, f"is not UTF-8 text in CSV: {error}") from error
-
-    from commonwatt_loadgen.traces import tidy
-
-    if tidy.is_header(opening[0]):
-        return tidy.read_tidy_csv(path)
+    with open_bytes(path) as file:
+        opening = read_opening(path, file)
+    for line in opening:
+        for delimiter in ",;\t":
+            fields = next(csv.reader([line], delimiter=delimiter), [])
+            if reader := _reader_of(fields):
+                with closing(rows(path, delimiter)) as numbered:
+                    return reader(path, numbered, Decimals(delimiter))
     raise TraceError(path, 1, "none of the known layouts (Ausgrid, NEM12, tidy `home,time,use_wh`)")
+
+
+def _reader_of(
+    header: list[str],
+) -> Callable[[Path, Iterator[tuple[int, list[str]]], Decimals], Assembly] | None:
+    """What reads the layout of this header."""
+    if ausgrid.is_header(header):
+        return ausgrid.read_ausgrid
+    if nem12.is_header(header):
+        return nem12.read_nem12
+    if {"home", "time"} <= {name.strip().lower() for name in header}:
+        from commonwatt_loadgen.traces import tidy
+
+        return tidy.read_tidy_csv
+    return None

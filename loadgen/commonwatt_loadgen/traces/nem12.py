@@ -1,88 +1,176 @@
 """NEM12, the Australian meter data file: records 100, 200, 300, 400, 500 and 900.
 
-Registers whose suffix begins with E are use (E1 general, others controlled load), with B generation sent
-out. Interval lengths of 5, 15 and 30 minutes are summed to half hours. NEM12 is in Eastern Standard Time
-all year and is taken so.
+Registers whose suffix begins with E are use, with B generation sent out; each is energy of its own. Others, as
+reactive energy, are left aside with all that they hold. Interval lengths of 5, 15 and 30 minutes are summed to half
+hours. NEM12 is in Eastern Standard Time all year and is taken so. One file may hold several, each from its 100 to
+its 900 record.
 """
 
-import csv
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
-from typing import TextIO
 
 import numpy as np
+import numpy.typing as npt
 
-from commonwatt_loadgen.traces.assemble import Assembly, numbers
+from commonwatt_loadgen.traces.assemble import Assembly, Register
 from commonwatt_loadgen.traces.checks import TraceError
+from commonwatt_loadgen.traces.opening import Decimals
 from commonwatt_loadgen.traces.sources import SLOTS_PER_DAY
 
 _KWH_PER_UNIT = {"KWH": 1.0, "WH": 0.001, "MWH": 1000.0}
+_FLAG = re.compile(r"[AEFNSV](\d\d)?")
 
 
 @dataclass(frozen=True)
 class _Stream:
-    home: str
-    register: str
-    per_half_hour: int
+    """The register that 300 records belong to; None where it is left aside."""
+
+    register: Register | None
+    per_half_hour: int = 1
+    kwh_per_unit: float = 1.0
+
+
+@dataclass
+class _Day:
+    """A 300 record, to which 400 records may follow."""
+
+    register: Register
+    day: date
+    values: npt.NDArray[np.float64]
     kwh_per_unit: float
+    line: int
+    updated: int
 
 
-def read_nem12(path: Path, file: TextIO) -> Assembly:
+def is_header(fields: list[str]) -> bool:
+    """Whether a line's fields are the 100 record of this layout."""
+    return [text.strip().upper() for text in fields[:2]] == ["100", "NEM12"]
+
+
+def read_nem12(path: Path, rows: Iterator[tuple[int, list[str]]], decimals: Decimals) -> Assembly:
     """Read a whole file, record by record.
 
     Raises:
-        TraceError: a record is malformed, or the file ends without its 900 record.
+        TraceError: a record is malformed or out of place, or the file ends without its 900 record.
     """
     assembly = Assembly(path, f"{path.name}, NEM12 meter data")
     stream: _Stream | None = None
-    ended = False
+    day: _Day | None = None
+    is_open = False
     line = 0
-    for line, fields in enumerate(csv.reader(file), 1):
+    for line, fields in rows:
         kind = fields[0].strip() if fields else ""
-        if kind == "200":
+        if not kind and not any(map(str.strip, fields)):
+            continue
+        if kind == "400":
+            _mark(path, line, fields, stream, day)
+            continue
+        if day is not None:
+            _add_day(assembly, day)
+            day = None
+        if kind == "100" and is_open:
+            raise TraceError(
+                path, line, "a 100 record before the 900 record of the file before: it is cut off"
+            )
+        if kind == "100" and not is_header(fields):
+            raise TraceError(path, line, f"a file of version {fields[1:2]}: only NEM12 has intervals")
+        if kind != "100" and not is_open:
+            raise TraceError(path, line, f"a record {kind!r} outside the 100 and 900 records")
+        if kind == "100":
+            is_open, stream = True, None
+        elif kind == "200":
             stream = _stream(assembly, line, fields)
         elif kind == "300":
             if stream is None:
                 raise TraceError(path, line, "a 300 record before any 200 record")
-            _add_day(assembly, line, fields, stream)
+            day = _day(path, line, fields, stream, decimals)
         elif kind == "900":
-            ended = True
-        elif kind not in ("100", "400", "500", ""):
+            is_open = False
+        elif kind != "500":
             raise TraceError(path, line, f"record indicator {kind!r} is none of 100, 200, 300, 400, 500, 900")
-    if not ended:
+    if is_open:
         raise TraceError(path, line, "no 900 record at the end: the file is cut off")
     return assembly
 
 
-def _stream(assembly: Assembly, line: int, fields: list[str]) -> _Stream | None:
+def _stream(assembly: Assembly, line: int, fields: list[str]) -> _Stream:
     if len(fields) < 9:
         raise TraceError(assembly.path, line, f"a 200 record of {len(fields)} fields; 9 are needed")
-    suffix, unit, minutes = fields[4].strip().upper(), fields[7].strip().upper(), fields[8].strip()
+    home, suffix = fields[1].strip(), fields[4].strip().upper()
+    unit, minutes = fields[7].strip().upper(), fields[8].strip()
+    if suffix[:1] not in ("E", "B"):
+        assembly.report(
+            line, "unknown_register", f"{home}: register {suffix!r} is neither E nor B", "ignored"
+        )
+        return _Stream(None)
+    if not home:
+        raise TraceError(assembly.path, line, "a 200 record without NMI")
     if minutes not in ("5", "15", "30"):
         raise TraceError(assembly.path, line, f"interval length {minutes!r} is none of 5, 15, 30 minutes")
     if unit not in _KWH_PER_UNIT:
         raise TraceError(assembly.path, line, f"unit {unit!r} is none of Wh, kWh, MWh")
-    registers = {"E": "general" if suffix in ("E", "E1") else "controlled", "B": "generation"}
-    register = registers.get(suffix[:1], "")
-    if not register:
-        assembly.report(line, "unknown_register", f"register {suffix!r} is neither E nor B", "ignored")
-    return _Stream(fields[1].strip(), register, 30 // int(minutes), _KWH_PER_UNIT[unit])
+    register = assembly.register(home, suffix, is_generation=suffix.startswith("B"))
+    return _Stream(register, 30 // int(minutes), _KWH_PER_UNIT[unit])
 
 
-def _add_day(assembly: Assembly, line: int, fields: list[str], stream: _Stream) -> None:
+def _day(path: Path, line: int, fields: list[str], stream: _Stream, decimals: Decimals) -> _Day | None:
+    if stream.register is None:
+        return None
     count = SLOTS_PER_DAY * stream.per_half_hour
     if len(fields) < 2 + count + 1:
+        raise TraceError(path, line, f"{max(0, len(fields) - 3)} of {count} intervals: the record is cut off")
+    flag = fields[2 + count].strip().upper()
+    if not _FLAG.fullmatch(flag):
+        length = 30 // stream.per_half_hour
         raise TraceError(
-            assembly.path, line, f"{max(0, len(fields) - 3)} of {count} intervals: the record is cut off"
+            path, line, f"a quality flag is due after {count} values of {length} minutes, not {flag[:20]!r}"
         )
     try:
         day = datetime.strptime(fields[1].strip(), "%Y%m%d").date()
-        values = numbers(fields[2 : 2 + count])
+        values = decimals.numbers(fields[2 : 2 + count])
     except ValueError as error:
-        raise TraceError(assembly.path, line, f"{error}") from error
-    if fields[2 + count].strip().upper().startswith("N"):
-        values[:] = np.nan  # quality N: no reading
-    if stream.register:
-        half_hours = values.reshape(SLOTS_PER_DAY, stream.per_half_hour).sum(axis=1) * stream.kwh_per_unit
-        assembly.add_day(stream.home, stream.register, day, half_hours, line)
+        raise TraceError(path, line, f"{error}") from error
+    if flag.startswith("N"):
+        values[:] = np.nan  # no reading
+    updated = _updated(path, line, fields[2 + count + 3 : 2 + count + 4])
+    return _Day(stream.register, day, values, stream.kwh_per_unit, line, updated)
+
+
+def _updated(path: Path, line: int, fields: list[str]) -> int:
+    """UpdateDateTime as one number, 0 where there is none."""
+    text = fields[0].strip() if fields else ""
+    if not text:
+        return 0
+    if not re.fullmatch("[0-9]{8,14}", text):
+        raise TraceError(path, line, f"UpdateDateTime {text[:20]!r} is not as in 20240210090000")
+    return int(text.ljust(14, "0"))
+
+
+def _mark(path: Path, line: int, fields: list[str], stream: _Stream | None, day: _Day | None) -> None:
+    """Take a 400 record: where it says that there are no readings, what the 300 record holds is none."""
+    if stream is not None and stream.register is None:
+        return
+    if day is None:
+        raise TraceError(path, line, "a 400 record that follows no 300 record")
+    first, last, flag = (text.strip() for text in (*fields, "", "", "")[1:4])
+    count = len(day.values)
+    places = [int(text) if re.fullmatch("[0-9]{1,4}", text) else 0 for text in (first, last)]
+    if not 1 <= places[0] <= places[1] <= count:
+        raise TraceError(path, line, f"a 400 record of intervals {first!r} to {last!r} of {count}")
+    if not _FLAG.fullmatch(flag.upper()):
+        raise TraceError(path, line, f"quality flag {flag[:20]!r} is none of A, E, F, N, S, V")
+    if flag.upper().startswith("N"):
+        day.values[places[0] - 1 : places[1]] = np.nan
+
+
+def _add_day(assembly: Assembly, day: _Day) -> None:
+    """Add a day whose records are complete."""
+    table = day.values.reshape(SLOTS_PER_DAY, -1)
+    kwh = table.sum(axis=1)
+    if not day.values.min() >= 0:  # a negative value shows, however much the rest of its half hour adds
+        lowest = table.min(axis=1)
+        kwh = np.where(lowest < 0, lowest, kwh)
+    assembly.add_day(day.register, day.day, kwh * day.kwh_per_unit, day.line, updated=day.updated)

@@ -1,44 +1,84 @@
-"""A plain tidy table, CSV or Parquet: one row per home and half hour.
+"""A plain tidy table, CSV or Parquet: one row per home and interval.
 
-Columns `home`, `time` (start of the half hour, ISO 8601; with an offset it is turned into local time),
-`use_wh` or `use_kwh`, and optionally `generation_wh` or `generation_kwh`.
+Columns `home`, `time` (start of the interval, ISO 8601; with an offset it is turned into local time), `use_wh` or
+`use_kwh`, and optionally `generation_wh` or `generation_kwh`. How long a home's intervals are, 1 minute to 1 hour, is
+told by its times.
 """
 
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
-from commonwatt_loadgen.traces.assemble import LOCAL_TIME, Assembly
+from commonwatt_loadgen.traces.assemble import Assembly
 from commonwatt_loadgen.traces.checks import TraceError
-from commonwatt_loadgen.traces.sources import SLOT_MINUTES, SLOTS_PER_DAY
+from commonwatt_loadgen.traces.intervals import LARGEST, MISSING, Table, add_homes
+from commonwatt_loadgen.traces.opening import Decimals, up_to_header
 
-_KWH_PER_UNIT = {"wh": 0.001, "kwh": 1.0}
+_MILLI_PER_UNIT = {"wh": 1_000.0, "kwh": 1_000_000.0}
 _REGISTERS = {"use": "general", "generation": "generation"}
-_ROWS_AT_ONCE = 200_000
+_EARLIEST_S, _LATEST_S = -70 * 365 * 86_400, 230 * 365 * 86_400  # the years 1900 to 2199, about
+_ROWS_AT_ONCE = 100_000
+_WITH_OFFSET = re.compile(r".*\d[T ]\d\d.*(?:[Zz]|[+-]\d\d(?::?\d\d)?)", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class _Columns:
+    """Where a table's columns stand; registers by name with their place and mWh per unit."""
+
+    count: int
+    home: int
+    time: int
+    registers: dict[str, tuple[int, float]]
+
+
+@dataclass
+class _Reading:
+    """What has been read of a table so far: rows in pieces, homes by their first row."""
+
+    path: Path
+    assembly: Assembly
+    columns: _Columns
+    homes: dict[str, int] = field(default_factory=dict)
+    has_offsets: bool | None = None
+    codes: list[npt.NDArray[np.int32]] = field(default_factory=list)
+    minutes: list[npt.NDArray[np.int32]] = field(default_factory=list)
+    milli: dict[str, list[npt.NDArray[np.int32]]] = field(default_factory=dict)
 
 
 def is_header(fields: list[str]) -> bool:
     """Whether a line's fields are the header of this layout."""
-    return {"home", "time"} <= {name.strip().lower() for name in fields}
+    return {"home", "time"} <= set(_lowered(fields))
 
 
-def read_tidy_csv(path: Path) -> Assembly:
-    """Read a CSV file in pieces of bounded size.
+def read_tidy_csv(path: Path, rows: Iterator[tuple[int, list[str]]], decimals: Decimals) -> Assembly:
+    """Read a CSV file from its numbered rows.
 
     Raises:
         TraceError: a column is missing, a time or a number is malformed, a row is cut off.
     """
-    try:
-        with pd.read_csv(path, dtype=str, chunksize=_ROWS_AT_ONCE, skip_blank_lines=False) as pieces:
-            return _assembled(path, pieces)
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise TraceError(path, 0, f"unreadable: {error}") from error
+    header_line, header = up_to_header(path, rows, is_header)
+    reading = _begun(path, header_line, header)
+    first_line = header_line + 1
+    while piece := [fields for _, fields in islice(rows, _ROWS_AT_ONCE)]:
+        _even(path, first_line, piece, reading.columns.count)
+        columns = list(zip(*piece, strict=True))
+        values = {}
+        for name, (place, milli) in reading.columns.registers.items():
+            values[name] = _numbers(path, first_line, header[place], columns[place], decimals) * milli
+        _take(reading, first_line, columns[reading.columns.home], columns[reading.columns.time], values)
+        first_line += len(piece)
+    return _assembled(reading, header_line + 1)
 
 
 def read_tidy_parquet(path: Path) -> Assembly:
-    """Read a Parquet file.
+    """Read a Parquet file; its rows count as lines.
 
     Raises:
         TraceError: Parquet support is not installed, or the table is not as described.
@@ -47,73 +87,153 @@ def read_tidy_parquet(path: Path) -> Assembly:
         table = pd.read_parquet(path)
     except ImportError as error:
         raise TraceError(path, 0, "Parquet needs pyarrow: install commonwatt-loadgen[parquet]") from error
+    except FileNotFoundError as error:
+        raise TraceError(path, 0, "no such file") from error
     except (OSError, ValueError) as error:
         raise TraceError(path, 0, f"unreadable as Parquet: {error}") from error
-    return _assembled(path, [table])
+    reading = _begun(path, 1, [str(name) for name in table.columns])
+    values = {}
+    for name, (place, milli) in reading.columns.registers.items():
+        texts = table.iloc[:, place].astype(str).replace({"nan": "", "None": "", "<NA>": ""})
+        values[name] = _numbers(path, 1, str(table.columns[place]), list(texts), Decimals(",")) * milli
+    homes = list(table.iloc[:, reading.columns.home].fillna("").astype(str))
+    times = table.iloc[:, reading.columns.time]
+    _take(reading, 1, homes, [str(time) for time in times.astype(object)], values)
+    return _assembled(reading, 1)
 
 
-def _assembled(path: Path, pieces: Iterable[pd.DataFrame]) -> Assembly:
-    assembly = Assembly(path, f"{path.name}, half hours of each home")
-    days: dict[tuple[str, str, int], np.ndarray[tuple[int], np.dtype[np.float64]]] = {}
-    lines: dict[tuple[str, str, int], int] = {}
-    first_line = 2
-    for number, piece in enumerate(pieces):
-        if number == 0:
-            columns = _columns(assembly, [str(name) for name in piece.columns])
-        for line, home, day, slot, register, kwh in _readings(path, piece, columns, first_line):
-            key = (home, register, day)
-            slots = days.setdefault(key, np.full(SLOTS_PER_DAY, np.nan))
-            lines.setdefault(key, line)
-            if np.isnan(slots[slot]):
-                slots[slot] = kwh
-            else:
-                place = f"{home} {register} at {slot // 2}:{slot % 2 * 30:02d}"
-                assembly.report(line, "repeated_half_hour", f"{place} again", "added to the first")
-                slots[slot] += kwh
-        first_line += len(piece)
-    for (home, register, day), slots in days.items():
-        date = pd.Timestamp(day, unit="D").date()
-        assembly.add_day(home, register, date, slots, lines[home, register, day])
-    return assembly
+def _lowered(names: Iterable[str]) -> list[str]:
+    return [name.strip().lower() for name in names]
 
 
-def _columns(assembly: Assembly, names: list[str]) -> dict[str, tuple[str, float]]:
-    """Column name -> (register, kWh per unit), with every other column but home and time reported."""
-    found: dict[str, tuple[str, float]] = {}
-    for name in names:
-        quantity, _, unit = name.strip().lower().partition("_")
-        if quantity in _REGISTERS and unit in _KWH_PER_UNIT:
-            found[name] = (_REGISTERS[quantity], _KWH_PER_UNIT[unit])
+def _begun(path: Path, line: int, header: Sequence[str]) -> _Reading:
+    """Find the columns; every one that is unknown is reported."""
+    assembly = Assembly(path, f"{path.name}, intervals of each home")
+    names = _lowered(header)
+    while names and not names[-1]:
+        names.pop()
+    registers: dict[str, tuple[int, float]] = {}
+    for place, name in enumerate(names):
+        quantity, _, unit = name.partition("_")
+        if quantity in _REGISTERS and unit in _MILLI_PER_UNIT:
+            if _REGISTERS[quantity] in registers:
+                raise TraceError(path, line, f"column {name!r} is the second one of {quantity}")
+            registers[_REGISTERS[quantity]] = (place, _MILLI_PER_UNIT[unit])
+        elif name in ("home", "time") and names.count(name) > 1:
+            raise TraceError(path, line, f"column {name!r} comes twice")
         elif name not in ("home", "time"):
-            assembly.report(1, "unknown_column", f"column {name!r} is unknown", "ignored")
-    missing = [name for name in ("home", "time") if name not in names]
-    if missing or not any(register == "general" for register, _ in found.values()):
+            assembly.report(line, "unknown_column", f"column {header[place]!r} is unknown", "ignored")
+    if not {"home", "time"} <= set(names) or "general" not in registers:
         wanted = "home, time and use_wh or use_kwh"
-        raise TraceError(assembly.path, 1, f"columns {wanted} are needed; found {', '.join(names)}")
-    return found
+        raise TraceError(path, line, f"columns {wanted} are needed; found {', '.join(header)}")
+    columns = _Columns(len(names), names.index("home"), names.index("time"), registers)
+    return _Reading(path, assembly, columns, milli={name: [] for name in registers})
 
 
-def _readings(
-    path: Path, piece: pd.DataFrame, columns: dict[str, tuple[str, float]], first_line: int
-) -> Iterator[tuple[int, str, int, int, str, float]]:
-    times = pd.to_datetime(piece["time"], errors="coerce", format="ISO8601")
-    bad = times.isna() | piece["home"].isna()
-    if bad.any():
-        at = int(bad.to_numpy().argmax())
-        raise TraceError(
-            path, first_line + at, f"home or time is missing or malformed: {piece['time'].iloc[at]!r}"
-        )
-    if times.dt.tz is not None:
-        times = times.dt.tz_convert(LOCAL_TIME).dt.tz_localize(None)
-    minutes = times.to_numpy().astype("datetime64[m]").astype(np.int64)
-    homes = piece["home"].astype(str).to_numpy()
-    for name, (register, kwh_per_unit) in columns.items():
-        values = pd.to_numeric(piece[name], errors="coerce").to_numpy(dtype=float)
-        wrong = np.isnan(values) & piece[name].notna().to_numpy()
-        if wrong.any():
-            at = int(wrong.argmax())
-            raise TraceError(path, first_line + at, f"{name} is not a number: {piece[name].iloc[at]!r}")
-        for at, (home, minute, value) in enumerate(zip(homes, minutes, values, strict=True)):
-            if not np.isnan(value):
-                day, within = divmod(int(minute), 1440)
-                yield first_line + at, str(home), day, within // SLOT_MINUTES, register, value * kwh_per_unit
+def _even(path: Path, first_line: int, piece: list[list[str]], count: int) -> None:
+    """Give every row its columns: blank rows empty ones, others without what is empty beyond them."""
+    for at, fields in enumerate(piece):
+        if len(fields) != count:
+            if not any(map(str.strip, fields)):
+                piece[at] = [""] * count
+            elif len(fields) < count:
+                raise TraceError(
+                    path, first_line + at, f"{len(fields)} of {count} fields: the row is cut off"
+                )
+            elif any(map(str.strip, fields[count:])):
+                raise TraceError(path, first_line + at, f"{len(fields)} fields; the header has {count}")
+            else:
+                piece[at] = fields[:count]
+
+
+def _numbers(
+    path: Path, first_line: int, name: str, texts: Sequence[str], decimals: Decimals
+) -> npt.NDArray[np.float64]:
+    try:
+        return decimals.numbers(texts)
+    except ValueError:
+        for at, text in enumerate(texts):
+            try:
+                decimals.numbers([text])
+            except ValueError as error:
+                message = f"{name.strip()} is not a number: {error}"
+                raise TraceError(path, first_line + at, message) from error
+        raise
+
+
+def _take(
+    reading: _Reading,
+    first_line: int,
+    homes: Sequence[str],
+    times: Sequence[str],
+    values: dict[str, npt.NDArray[np.float64]],
+) -> None:
+    """Keep a piece of the table in few bytes a row; a blank row keeps its place, so that places tell lines."""
+    places, names = _distinct(homes)
+    names = [name.strip() for name in names]
+    known = np.array([reading.homes.setdefault(name, len(reading.homes)) if name else -1 for name in names])
+    codes = known[places].astype(np.int32)
+    blank = codes < 0
+    if blank.any():
+        stray = blank & np.array([bool(time.strip()) for time in times])
+        for column in values.values():
+            stray |= blank & ~np.isnan(column)
+        if stray.any():
+            raise TraceError(reading.path, first_line + int(stray.argmax()), "home is missing")
+    reading.codes.append(codes)
+    reading.minutes.append(_minutes(reading, first_line, times, blank))
+    for name, column in values.items():
+        whole = np.rint(np.clip(np.nan_to_num(column, posinf=LARGEST, neginf=-LARGEST), -LARGEST, LARGEST))
+        reading.milli[name].append(np.where(np.isnan(column), MISSING, whole).astype(np.int32))
+
+
+def _distinct(texts: Sequence[str]) -> tuple[npt.NDArray[np.int64], list[str]]:
+    """Texts as places in a list of the distinct ones: many rows share a home or a time."""
+    places, distinct = pd.factorize(np.array(texts, dtype=object))
+    return places, list(distinct)
+
+
+def _minutes(
+    reading: _Reading, first_line: int, times: Sequence[str], blank: npt.NDArray[np.bool_]
+) -> npt.NDArray[np.int32]:
+    """Times as minutes since 1970, in UTC where they have offsets, else as they stand."""
+    places, distinct = _distinct(times)
+    texts = [text.strip() for text in distinct]
+    with_offset = np.array([_WITH_OFFSET.fullmatch(text) is not None for text in texts])[places]
+    parsed = pd.to_datetime(pd.Series(texts), errors="coerce", format="ISO8601", utc=True)
+    seconds = parsed.dt.tz_localize(None).to_numpy().astype("datetime64[s]").astype(np.int64)
+    out_of_range = (seconds < _EARLIEST_S) | (seconds >= _LATEST_S)
+    malformed = (parsed.isna().to_numpy() | (seconds % 60 != 0) | out_of_range)[places] & ~blank
+    if malformed.any():
+        at = int(malformed.argmax())
+        message = f"home or time is missing or malformed: {times[at]!r} (ISO 8601, whole minutes)"
+        raise TraceError(reading.path, first_line + at, message)
+    if reading.has_offsets is None and not blank.all():
+        reading.has_offsets = bool(with_offset[~blank][0])
+    different = (with_offset != reading.has_offsets) & ~blank
+    if different.any():
+        at = int(different.argmax())
+        which = "no offset, unlike" if reading.has_offsets else "an offset, unlike"
+        raise TraceError(reading.path, first_line + at, f"time {times[at]!r} has {which} those before it")
+    return np.where(blank, 0, (seconds // 60)[places]).astype(np.int32)
+
+
+def _assembled(reading: _Reading, first_line: int) -> Assembly:
+    if not reading.homes:
+        raise TraceError(reading.path, 0, "holds no readings")
+
+    def joined(pieces: list[Any]) -> Any:
+        whole = np.concatenate(pieces)
+        pieces.clear()  # half of the memory
+        return whole
+
+    table = Table(
+        homes=list(reading.homes),
+        codes=joined(reading.codes),
+        minutes=joined(reading.minutes),
+        milli={name: joined(pieces) for name, pieces in reading.milli.items()},
+        in_utc=bool(reading.has_offsets),
+        first_line=first_line,
+    )
+    add_homes(reading.assembly, table)
+    return reading.assembly

@@ -5,7 +5,6 @@ from commonwatt_chaincode.market.orders import grid_request_id, offer_id, reques
 from commonwatt_chaincode.market.tariff import band_at, local_minute, tou_at
 
 from commonwatt_loadgen.verify.rules import (
-    COMMUNITY,
     account_of,
     account_record,
     bid_key,

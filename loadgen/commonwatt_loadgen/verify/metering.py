@@ -96,9 +96,7 @@ def settle_day(world: World, recorded: Recorded) -> Writes:
     now = clock["time"] if community["clock"] == "simulated" else max(clock["time"], recorded.timestamp_s)
     versions = versions_of(world)
     require(local_day(versions, now) > day, f"day {day} is settled at {now}, before its end")
-    purchases, sales, readings = _lines(
-        world, first_instant(versions, day), first_instant(versions, day + 1)
-    )
+    purchases, sales, readings = _lines(world, first_instant(versions, day), first_instant(versions, day + 1))
     wanted = argument.get("home")
     writes: Writes = {}
     for registration in world.under("home"):

@@ -77,7 +77,7 @@ def test_labels_end_their_half_hour(tmp_path):
         ([HEADER, row(values=["0.5"] * 47 + ["abc"])], ":2: not a number"),
         (
             [HEADER.replace("1:30", "1:31"), row()],
-            ":1: 48 half hours from 0:30 to 0:00 are expected; column 8",
+            ":1: 48 half hours from 0:30 to 0:00 are expected; column 1:30 is missing",
         ),
         (["a,b,c", "1,2,3"], ":1: none of the known layouts"),
         ([HEADER], "holds no readings"),
