@@ -65,6 +65,15 @@ async def wait_listening(nodes: Host, pids: dict[str, int]) -> None:
     await asyncio.gather(*(listening(server) for server in servers))
 
 
+async def wait_server(address: str, layout: Layout, name: str, pid: int) -> None:
+    """Until the program `name`, process `pid`, accepts connections at `address`."""
+
+    async def answers() -> bool:
+        return await _connects(address)
+
+    await _until(answers, f"{name} to listen on {address}", layout, name, pid)
+
+
 async def wait_healthy(nodes: Host, pids: dict[str, int]) -> None:
     """Until every orderer and peer calls itself healthy on its operations address."""
     async with _session() as session:

@@ -27,16 +27,17 @@ import contextlib
 import os
 import subprocess
 import tempfile
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 from commonwatt_client import Gateway, connect_network_file
 from commonwatt_client.admin import ChaincodeDefinition, CollectionConfig
 
 from commonwatt_network import chaincode as servers
-from commonwatt_network import second_servers
+from commonwatt_network import readiness, second_servers
 from commonwatt_network.backends import embedded as backend
 from commonwatt_network.channel import ensure_genesis_blocks
 from commonwatt_network.deploy import Deployed, deploy, join_orderers, join_peers
@@ -101,6 +102,7 @@ class TestNetwork:
         # All at once: a port that was chosen is free until its server listens.
         first_port = choose_first_port(len(members) + 1, layout.directory / os.urandom(4).hex())
         packages = {}
+        started = []
         for port, organization in enumerate(members, first_port):
             address = servers.local_address(port)
             package = servers.package(layout, organization, f"{name}_{version}", address)
@@ -114,17 +116,20 @@ class TestNetwork:
                 package_id=package.package_id,
                 environment={"PYTHONHASHSEED": "0"},
             )
-            self._start(server)
+            started.append(self._start(server, address))
             if guard:
                 second = servers.local_address(first_port + len(members))
-                self._start(second_servers.second_program(layout, server, package.package_id, second))
+                program = second_servers.second_program(layout, server, package.package_id, second)
+                started.append(self._start(program, second))
                 guard = False  # one organisation's second run is enough to tell
+        await asyncio.gather(*started)
         definition = ChaincodeDefinition(
             name, version, endorsement_policy=endorsement_policy, collections=collections
         )
         return await deploy(self.nodes, chosen, definition, packages)
 
-    def _start(self, program: Program) -> None:
+    def _start(self, program: Program, address: str) -> Coroutine[Any, Any, None]:
+        """Start a chaincode server; to be awaited until it listens."""
         log = self.nodes.layout.logs / f"{program.name}.log"
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("ab") as output:
@@ -132,6 +137,7 @@ class TestNetwork:
                 program.command, env={**os.environ, **program.environment}, stdout=output, stderr=output
             )
         self._processes.append(process)
+        return readiness.wait_server(address, self.nodes.layout, program.name, process.pid)
 
     def snapshot(self) -> Snapshot:
         """All state of the network as of now, taken while no transaction is under way."""

@@ -223,6 +223,10 @@ async def _wait_processes(
         ready = embedded.ready_file(nodes)
         await readiness.wait_ready_file(ready, nodes.layout, embedded.PROCESS, served[embedded.PROCESS])
     await readiness.wait_listening(nodes, pids)
+    for program in programs:
+        second = program.environment.get("CHAINCODE_SERVER_ADDRESS")
+        if second is not None and not program.serves:
+            await readiness.wait_server(second, nodes.layout, program.name, served[program.name])
     if backend != "embedded":
         await readiness.wait_healthy(nodes, pids)
     return served

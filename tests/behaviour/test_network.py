@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import aiohttp
 import pytest
 from commonwatt_client import EndorseError, GatewayError
+from commonwatt_network import processes
 from commonwatt_network.deploy import peer_admin
 from commonwatt_network.errors import UsageError
 from commonwatt_network.monitoring import render
@@ -71,6 +73,37 @@ async def test_chaincode_that_reads_the_clock_fails_under_the_guard(network: Any
             await kv.submit_transaction("stamp")
     assert "determinism guard: two runs of this proposal differ" in refused.value.details[0].message
     assert refused.value.details[0].mspid == "NewtownMSP"
+
+
+async def test_a_chaincode_server_that_is_down_is_told_at_once(network: Any, repository: Any) -> None:
+    """Each peer dials once and says what the dial met, in the same words on every backend; a restart is enough."""
+    probe = repository / "tests" / "behaviour" / "chaincode" / "probe.py"
+    network.deploy(probe, "halted")
+    port = (network.nodes.layout.configuration / "halted.newtown" / "port").read_text()
+    processes.stop(processes.running(network.nodes.layout)["halted.newtown"])
+    async with network.connect() as gateway:
+        halted = gateway.get_network("trials").get_contract("halted")
+        messages = []
+        while not messages or "terminated" in messages[-1]:  # the end of a stream is told once
+            with pytest.raises(GatewayError) as refused:
+                async with asyncio.timeout(5):  # a dial may last 10 s
+                    await halted.evaluate("get", arguments=["a"], endorsing_organizations=["NewtownMSP"])
+            messages.append(refused.value.details[0].message)
+        assert re.fullmatch(
+            r"error in simulation: failed to execute transaction [0-9a-f]{64}: could not launch chaincode "
+            r"(halted:[0-9a-f]{64}): connection to \1 failed: error cannot create connection for \1: error creating "
+            rf"grpc connection to 127.0.0.1:{port}: failed to create new connection: connection error: "
+            rf'desc = "transport: error while dialing: dial tcp 127.0.0.1:{port}: connect: connection refused"',
+            messages[-1],
+        )
+        with pytest.raises(GatewayError) as unendorsed:
+            async with asyncio.timeout(5):
+                await halted.submit_transaction("put", "key", "value")
+        for error in (refused.value, unendorsed.value):
+            assert error.reason == "CHAINCODE_UNAVAILABLE"
+            assert "chaincode process of that peer's organisation runs" in str(error)
+        network.deploy(probe, "halted")
+        await halted.submit_transaction("put", "key", "value")
 
 
 async def test_a_revoked_home_is_refused_and_others_are_not(network: Any) -> None:

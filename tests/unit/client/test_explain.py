@@ -4,7 +4,7 @@ import grpc
 import pytest
 from commonwatt_client import ValidationCode
 from commonwatt_client._effects import CallFailed
-from commonwatt_client._failures import call_error, commit_error
+from commonwatt_client._failures import call_error, commit_error, reason_of
 from commonwatt_client.errors import EndorseError, SubmitError
 from commonwatt_client.explain import EXPLANATIONS, explain, explain_validation
 from commonwatt_client.retry import can_endorse_again, fate_is_unknown
@@ -129,3 +129,23 @@ def test_details_name_each_endorser() -> None:
     assert error.chaincode_response is not None
     assert (error.chaincode_response.status, error.chaincode_response.message) == (500, "no")
     assert "127.0.0.1:7051 (GridMSP)" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        (
+            "could not launch chaincode kv:00: connection to kv:00 failed: connection refused",
+            "CHAINCODE_UNAVAILABLE",
+        ),
+        (
+            "could not launch chaincode kv:00: rpc error: code = Unavailable desc = EOF",
+            "CHAINCODE_UNAVAILABLE",
+        ),
+        ("error sending: timeout expired while executing transaction", "CHAINCODE_UNAVAILABLE"),
+        ("invalid invocation: chaincode 'kv' has not been initialized for this version", "OTHER"),
+    ],
+)
+def test_a_chaincode_that_could_not_be_run_gets_advice_for_that(said: str, reason: str) -> None:
+    text = f"error in simulation: failed to execute transaction 00: {said}"
+    assert reason_of(grpc.StatusCode.ABORTED, ("failed to endorse transaction", text)) == reason

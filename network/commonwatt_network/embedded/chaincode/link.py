@@ -1,4 +1,4 @@
-"""The stream between a peer and one chaincode server: many transactions at once, kept up across restarts.
+"""The stream between a peer and one chaincode server: many transactions at once, dialled anew after it ended.
 
 The peer dials (chaincode as a service), the chaincode registers, and from then on either side's messages belong
 to the transaction that their channel and transaction ids name.
@@ -15,7 +15,7 @@ from fabric_protos.peer import chaincode_pb2, chaincode_shim_pb2
 from google.protobuf.message import DecodeError
 
 from commonwatt_network.embedded.chaincode.package import ChaincodePackage
-from commonwatt_network.embedded.chaincode.stream import ChaincodeStream, StreamError, open_stream
+from commonwatt_network.embedded.chaincode.stream import ChaincodeStream, DialError, StreamError, open_stream
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +29,7 @@ READY_PAYLOAD = chaincode_pb2.ChaincodeAdditionalParams(
     use_get_multiple_keys=True,
     max_size_get_multiple_keys=1000,
 ).SerializeToString()
-SHORTEST_RETRY_S, LONGEST_RETRY_S = 0.02, 1.0
+REGISTRATION_TIMEOUT_S = 10.0
 
 
 class ChaincodeError(Exception):
@@ -43,20 +43,23 @@ class _Running:
 
 
 class ChaincodeLink:
-    """One peer's stream to the server of one package. It dials when first used, and from then on stays up."""
+    """One peer's stream to the server of one package.
+
+    A transaction dials where no stream is up, once, as on a real peer; transactions that come meanwhile share the dial.
+    """
 
     def __init__(self, package: ChaincodePackage) -> None:
         self.package = package
         self._running: dict[tuple[str, str], _Running] = {}
         self._stream: ChaincodeStream | None = None
-        self._ready = asyncio.Event()
-        self._failure = "not connected yet"
+        self._registered: asyncio.Future[None] | None = None
+        self._early: list[bytes] = []
         self._task: asyncio.Task[None] | None = None
         self._answering: set[asyncio.Task[None]] = set()
 
     async def execute(self, message: Any, answer: Answer, timeout_s: float) -> Any:
         """Send a transaction and serve its requests; its COMPLETED or ERROR message. Raises ChaincodeError."""
-        await self._wait_ready()
+        await self._launch()
         key = (message.channel_id, message.txid)
         if key in self._running:
             raise ChaincodeError(f"error sending: txid: {message.txid}({message.channel_id}) exists")
@@ -70,49 +73,54 @@ class ChaincodeLink:
         finally:
             del self._running[key]
 
-    async def _wait_ready(self) -> None:
-        if self._ready.is_set():
-            return
-        if self._task is None:
-            self._task = asyncio.create_task(self._keep_connected())
+    async def _launch(self) -> None:
+        """Return once the chaincode has registered. Raises ChaincodeError as a real peer does: at once if refused."""
+        if self._registered is None:
+            self._registered = asyncio.get_running_loop().create_future()
+            self._task = asyncio.create_task(self._serve(self._registered))
+        await asyncio.shield(self._registered)
+
+    async def _serve(self, registered: asyncio.Future[None]) -> None:
+        """One stream from its dial to its end."""
+        package_id = self.package.package_id
+        failure = await self._run_stream(registered)
+        self._registered = self._stream = None
+        if registered.done():
+            log.warning("chaincode %s: stream ended: %s", package_id, failure)
+        else:
+            registered.set_exception(ChaincodeError(f"could not launch chaincode {package_id}: {failure}"))
+            registered.exception()  # those who asked may be gone: asyncio is not to complain of that
+        for running in self._running.values():
+            if not running.outcome.done():
+                running.outcome.set_exception(ChaincodeError("error sending: chaincode stream terminated"))
+
+    async def _run_stream(self, registered: asyncio.Future[None]) -> str:
+        """Dial, then receive until the stream ends; why it ended, in Fabric's words."""
         package_id, connection = self.package.package_id, self.package.connection
+        self._early.clear()
         try:
-            async with asyncio.timeout(connection.dial_timeout_s):
-                await self._ready.wait()
-        except TimeoutError:
-            raise ChaincodeError(
-                f"could not launch chaincode {package_id}: connection to {package_id} failed: error cannot create "
-                f"connection for {package_id}: error creating grpc connection to {connection.address}: "
-                f"{self._failure}"
-            ) from None
-
-    async def _keep_connected(self) -> None:
-        retry_s = SHORTEST_RETRY_S
-        while True:
-            try:
-                await self._run_stream()
-            except (ChaincodeError, StreamError, OSError, ValueError) as error:
-                self._failure = str(error)
-            if self._ready.is_set():
-                log.warning("chaincode %s: stream ended: %s", self.package.package_id, self._failure)
-                retry_s = SHORTEST_RETRY_S
-            self._ready.clear()
-            self._stream = None
-            for running in self._running.values():
-                if not running.outcome.done():
-                    running.outcome.set_exception(
-                        ChaincodeError("error sending: chaincode stream terminated")
-                    )
-            await asyncio.sleep(retry_s)
-            retry_s = min(retry_s * 2, LONGEST_RETRY_S)
-
-    async def _run_stream(self) -> None:
-        stream = await open_stream(self.package.connection, self._receive_bytes)
+            stream = await open_stream(connection, self._receive_bytes)
+        except DialError as error:
+            return (
+                f"connection to {package_id} failed: error cannot create connection for {package_id}: error creating "
+                f"grpc connection to {connection.address}: failed to create new connection: {error}"
+            )
         self._stream = stream
         try:
-            raise ChaincodeError(await stream.ended)
+            for encoded in self._early:
+                self._receive_bytes(encoded)
+            started: set[asyncio.Future[Any]] = {registered, stream.ended}
+            await asyncio.wait(started, timeout=REGISTRATION_TIMEOUT_S, return_when=asyncio.FIRST_COMPLETED)
+            if not registered.done() and not stream.ended.done():
+                return f"timeout expired while starting chaincode {package_id} for transaction"
+            failure = await stream.ended
+        except StreamError as error:
+            failure = str(error)
         finally:
             stream.close()
+        return (
+            f"connection to {package_id} failed: error handling chaincode stream for {package_id}: {failure}"
+        )
 
     def _send(self, message: Any) -> None:
         if self._stream is None:
@@ -120,6 +128,9 @@ class ChaincodeLink:
         self._stream.send(message.SerializeToString())
 
     def _receive_bytes(self, encoded: bytes) -> None:
+        if self._stream is None:  # it may register before the dial has returned
+            self._early.append(encoded)
+            return
         try:
             self._receive(Message.FromString(encoded))
         except (ChaincodeError, DecodeError) as error:
@@ -162,7 +173,8 @@ class ChaincodeLink:
             )
         self._send(Message(type=Message.REGISTERED))
         self._send(Message(type=Message.READY, payload=READY_PAYLOAD))
-        self._ready.set()
+        if self._registered is not None and not self._registered.done():
+            self._registered.set_result(None)
 
     async def close(self) -> None:
         if self._task is not None:

@@ -119,8 +119,6 @@ class ChaincodeRuntime:
         try:
             return await self._invoke_checked(channel, proposal, name, arguments, simulator)
         except ChaincodeError as error:
-            if str(error).startswith("could not launch"):
-                raise
             raise ChaincodeError(
                 f"failed to execute transaction {proposal.transaction_id}: {error}"
             ) from error

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 import ssl
 import struct
 import tempfile
@@ -31,6 +32,10 @@ STREAM_ID = 1
 
 class StreamError(Exception):
     """The connection failed or broke HTTP/2's rules; the message says how."""
+
+
+class DialError(Exception):
+    """No connection to a chaincode server; the message is that of a real peer's gRPC library."""
 
 
 def _frame(kind: int, flags: int, stream_id: int, payload: bytes = b"") -> bytes:
@@ -221,17 +226,57 @@ class ChaincodeStream(asyncio.Protocol):
 
 
 async def open_stream(connection: Connection, receive: Callable[[bytes], None]) -> ChaincodeStream:
-    """Dial a chaincode server. Raises OSError (ssl.SSLError included), StreamError, ValueError."""
-    host, _, port = connection.address.rpartition(":")
-    tls = _tls_context(connection) if connection.tls_required else None
-    _, stream = await asyncio.get_running_loop().create_connection(
-        lambda: ChaincodeStream(connection.address, tls is not None, receive),
-        host,
-        int(port),
-        ssl=tls,
-        server_hostname=host if tls is not None else None,
-    )
-    return stream
+    """Dial a chaincode server. Raises DialError."""
+    try:
+        tls = _tls_context(connection) if connection.tls_required else None
+        async with asyncio.timeout(connection.dial_timeout_s):
+            return await _dial(connection.address, tls, receive)
+    except TimeoutError:
+        raise DialError("context deadline exceeded") from None
+    except ssl.SSLError as error:
+        raise DialError(_described(f"authentication handshake failed: {error}")) from error
+    except (OSError, ValueError, StreamError) as error:
+        reason = (
+            os.strerror(error.errno).lower() if isinstance(error, OSError) and error.errno else str(error)
+        )
+        raise DialError(
+            _described(f"error while dialing: dial tcp {connection.address}: {reason}")
+        ) from error
+
+
+async def _dial(
+    address: str, tls: ssl.SSLContext | None, receive: Callable[[bytes], None]
+) -> ChaincodeStream:
+    """Try each of the host's addresses; the first one's failure counts, as in Go."""
+    loop = asyncio.get_running_loop()
+    host, _, port = address.rpartition(":")
+    try:
+        found = await loop.getaddrinfo(host.strip("[]"), int(port), type=socket.SOCK_STREAM)
+    except socket.gaierror as error:
+        raise DialError(_described(f"error while dialing: dial tcp: lookup {host}: no such host")) from error
+    failures: list[DialError] = []
+    for _, _, _, _, (numeric, *_) in found:
+        try:
+            _, stream = await loop.create_connection(
+                lambda: ChaincodeStream(address, tls is not None, receive),
+                str(numeric),
+                int(port),
+                ssl=tls,
+                server_hostname=host if tls is not None else None,
+            )
+            return stream
+        except ssl.SSLError:
+            raise
+        except OSError as error:
+            shown = f"[{numeric}]" if ":" in str(numeric) else numeric
+            reason = os.strerror(error.errno).lower() if error.errno else str(error)
+            text = f"error while dialing: dial tcp {shown}:{port}: connect: {reason}"
+            failures.append(DialError(_described(text)))
+    raise failures[0]
+
+
+def _described(reason: str) -> str:
+    return f'connection error: desc = "transport: {reason}"'
 
 
 def _tls_context(connection: Connection) -> ssl.SSLContext:

@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import re
+import socket
 import struct
 from typing import Any
 
 import pytest
-from commonwatt_network.embedded.chaincode.stream import PREFACE, ChaincodeStream, _frame
+from commonwatt_network.embedded.chaincode.link import ChaincodeError, ChaincodeLink
+from commonwatt_network.embedded.chaincode.package import ChaincodePackage, Connection
+from commonwatt_network.embedded.chaincode.stream import (
+    PREFACE,
+    ChaincodeStream,
+    DialError,
+    _frame,
+    open_stream,
+)
+from fabric_protos.peer import chaincode_shim_pb2
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -123,3 +134,54 @@ def test_no_bytes_from_the_server_raise(chunks: list[bytes]) -> None:
         await asyncio.sleep(0)
 
     asyncio.run(run())
+
+
+async def _dial_failure(connection: Connection) -> str:
+    with pytest.raises(DialError) as failed:
+        async with asyncio.timeout(5):
+            await open_stream(connection, lambda message: None)
+    return str(failed.value)
+
+
+async def test_a_dial_that_fails_is_told_as_gos_library_tells_it() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:  # it takes no connection's TLS
+        port = listener.getsockname()[1]
+        silent = Connection(address=f"127.0.0.1:{port}", dial_timeout="200ms", tls_required=True)
+        assert await _dial_failure(silent) == "context deadline exceeded"
+    refused = (
+        'connection error: desc = "transport: error while dialing: dial tcp {}: connect: connection refused"'
+    )
+    dialled = Connection(address=f"127.0.0.1:{port}", dial_timeout="10s")
+    assert await _dial_failure(dialled) == refused.format(f"127.0.0.1:{port}")
+    named = await _dial_failure(Connection(address=f"localhost:{port}", dial_timeout="10s"))
+    assert re.fullmatch(re.escape(refused).replace(r"\{\}", rf"(\[::1\]|127.0.0.1):{port}"), named)
+    unknown = await _dial_failure(Connection(address="nowhere.invalid:7052", dial_timeout="10s"))
+    assert unknown == (
+        'connection error: desc = "transport: error while dialing: dial tcp: lookup nowhere.invalid: no such host"'
+    )
+    assert "transport: error while dialing: dial tcp" in await _dial_failure(Connection(address="nothing"))
+
+
+async def test_one_dial_answers_all_who_wait_for_it_and_the_next_dials_anew() -> None:
+    dials = 0
+
+    async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal dials
+        dials += 1
+        writer.close()
+
+    server = await asyncio.start_server(hang_up, "127.0.0.1", 0)
+    address = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    link = ChaincodeLink(ChaincodePackage("kv", "kv:00", Connection(address=address, dial_timeout="10s")))
+    message = chaincode_shim_pb2.ChaincodeMessage(channel_id="newtown", txid="1")
+    for turn in (1, 2):
+        calls = (link.execute(message, lambda request: None, 5) for _ in range(3))
+        failures = await asyncio.gather(*calls, return_exceptions=True)
+        assert dials == turn
+        for failure in failures:
+            assert isinstance(failure, ChaincodeError)
+            assert str(failure).startswith(
+                "could not launch chaincode kv:00: connection to kv:00 failed: error handling"
+            )
+    await link.close()
+    server.close()
