@@ -236,11 +236,18 @@ def topology_samples(name: Annotated[str | None, typer.Argument(help="Print this
         raise UsageError(f"no sample {name}; there are: {', '.join(samples)}")
 
 
-def doctor(directory: DirectoryOption = None) -> None:
+def doctor(
+    directory: DirectoryOption = None,
+    deep: Annotated[
+        bool,
+        typer.Option(help="Check every byte of the embedded network's ledgers too; it may run meanwhile."),
+    ] = False,
+) -> None:
     """Say what this machine can run and what is missing, one line each with the fix."""
-    from commonwatt_network.doctor import examine
+    from commonwatt_network.doctor import examine, examine_ledgers
 
-    findings = examine((directory or default_directory()).absolute())
+    folder = (directory or default_directory()).absolute()
+    findings = [*examine(folder), *(examine_ledgers(folder) if deep else ())]
     for finding in findings:
         mark = "[green]✓[/]" if finding.good else "[red]✗[/]" if finding.needed else "[yellow]-[/]"
         out.print(f"{mark} {finding.what:18s} {escape(finding.says)}")

@@ -57,6 +57,24 @@ def examine(directory: Path) -> list[Finding]:
     ]
 
 
+def examine_ledgers(directory: Path) -> list[Finding]:
+    """Whether the embedded network's files still hold what was written to them: each that does not, on a line."""
+    from commonwatt_network.embedded.ledger_check import check_files
+
+    layout = Layout(directory)
+    try:
+        state = read_state(layout)
+    except UsageError:
+        return []  # `examine` says so
+    if state is None or state.backend != "embedded":
+        says = "no network yet" if state is None else f"{state.backend}: Fabric's own nodes check theirs"
+        return [Finding("ledgers", True, says)]
+    checked, problems = check_files(layout.ledgers)
+    if problems:
+        return [Finding("ledgers", False, problem, needed=True) for problem in problems]
+    return [Finding("ledgers", True, f"{checked} files hold what was written to them")]
+
+
 def _python() -> Finding:
     version = ".".join(map(str, sys.version_info[:3]))
     good = sys.version_info >= (3, 11)

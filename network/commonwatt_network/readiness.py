@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 POLL_S = 0.05
 START_TIMEOUT_S = 30.0
+LEDGER_BYTES_PER_S = 10e6  # of a busy machine
 RAFT_LEADER = "consensus_etcdraft_is_leader"
 BFT_LEADER = "consensus_BFT_is_leader"
 
@@ -136,7 +137,12 @@ async def wait_ready_file(path: Path, layout: Layout, name: str, pid: int) -> No
     async def written() -> bool:
         return _written_by(path) == pid
 
-    await _until(written, f"{name} to be ready", layout, name, pid)
+    size = 0  # of the ledgers, through which it looks first
+    for ledger in layout.ledgers.glob("*/channels/*/ledger.sqlite"):
+        with suppress(FileNotFoundError):
+            size += ledger.stat().st_size
+    timeout_s = START_TIMEOUT_S + size / LEDGER_BYTES_PER_S
+    await _until(written, f"{name} to be ready", layout, name, pid, timeout_s)
 
 
 def _written_by(ready_file: Path) -> int | None:
@@ -156,14 +162,19 @@ async def _leader(session: aiohttp.ClientSession, nodes: Nodes, metric: str, cha
 
 
 async def _until(
-    condition: Callable[[], Awaitable[bool]], what: str, layout: Layout, name: str, pid: int | None
+    condition: Callable[[], Awaitable[bool]],
+    what: str,
+    layout: Layout,
+    name: str,
+    pid: int | None,
+    timeout_s: float = START_TIMEOUT_S,
 ) -> None:
-    deadline = asyncio.get_running_loop().time() + START_TIMEOUT_S
+    deadline = asyncio.get_running_loop().time() + timeout_s
     while not await condition():
         if pid is not None and _ended(pid):
             raise NotReadyError(_failure(f"{name} ended while it started", layout, name))
         if asyncio.get_running_loop().time() > deadline:
-            raise NotReadyError(_failure(f"waited {START_TIMEOUT_S:.0f} s for {what}", layout, name))
+            raise NotReadyError(_failure(f"waited {timeout_s:.0f} s for {what}", layout, name))
         await asyncio.sleep(POLL_S)
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import resource
+import sqlite3
 import subprocess
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -118,3 +120,25 @@ def test_a_network_and_a_damaged_one_are_told(shell: Any) -> None:
     assert result.returncode == 1, result.stderr
     mark, says = findings(result)["network folder"]
     assert (mark, str(shell.directory) in says) == ("✗", True)
+
+
+@pytest.mark.long
+def test_a_damaged_ledger_is_told_deep_and_at_start_and_comes_back(shell: Any) -> None:
+    """One bit of one transaction's id in a peer's file: that peer alone would not find the transaction."""
+    assert shell.up().returncode == 0
+    assert "✓ ledgers            5 files hold what was written" in shell.run("doctor", "--deep").stdout
+    shell.run("network", "down")
+    file = shell.directory / "ledgers" / "peer0.grid" / "channels" / "newtown" / "ledger.sqlite"
+    with closing(sqlite3.connect(file)) as database:
+        (transaction,) = database.execute("select txid from transactions order by block desc").fetchone()
+    content = bytearray(file.read_bytes())
+    content[content.index(transaction.encode())] ^= 1
+    file.write_bytes(content)
+    deep, start = shell.run("doctor", "--deep"), shell.up()
+    assert (deep.returncode, start.returncode) == (1, 1)
+    for said in (deep.stdout, start.stderr):
+        assert f"{file}: " in said
+        assert "delete the file to let this peer fetch the channel anew" in said
+    file.unlink()
+    assert shell.up().returncode == 0
+    assert shell.run("doctor", "--deep").returncode == 0

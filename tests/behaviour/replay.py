@@ -31,7 +31,7 @@ class Replay:
             SigningIdentity.from_directory(peer.directory / "msp", peer.mspid),
             SignatureChecks(),
             BlockParser(),
-            lambda *_: None,
+            lambda *_: (),
         )
 
     def check(self, block: Block) -> None:

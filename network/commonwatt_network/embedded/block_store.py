@@ -19,6 +19,7 @@ from google.protobuf.message import DecodeError
 
 RECORD_HEAD = struct.Struct(">II")
 CACHED_BLOCKS = 64
+UNWRITTEN = bytes(16)  # what a power cut leaves where it came before the bytes: no damage, nobody had them
 
 
 class StoreDamaged(Exception):
@@ -28,12 +29,19 @@ class StoreDamaged(Exception):
 class BlockStore:
     """Blocks 0..height-1. Not for use by several threads at once, except that `append` may run in one."""
 
-    def __init__(self, path: Path) -> None:
-        """Opens or creates the file and cuts off a torn last record. Raises StoreDamaged, OSError."""
+    def __init__(self, path: Path, *, read_only: bool = False) -> None:
+        """Opens the file, or creates it unless `read_only`. Raises StoreDamaged, OSError.
+
+        `repaired_bytes` are those of a last record that is passed over; `last_is_damaged` says that it was whole once.
+        """
         self.path = path
         self.repaired_bytes = 0
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        self.last_is_damaged = False
+        if read_only:
+            self._descriptor = os.open(path, os.O_RDONLY)
+        else:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         self._offsets: list[tuple[int, int]] = []
         self._cache: OrderedDict[int, Any] = OrderedDict()
         try:
@@ -53,6 +61,7 @@ class BlockStore:
         encoded = block.SerializeToString()
         record = memoryview(RECORD_HEAD.pack(len(encoded), zlib.crc32(encoded)) + encoded)
         try:
+            os.ftruncate(self._descriptor, self._end)  # a torn record may be longer than this one
             written = 0
             while written < len(record):
                 written += os.pwrite(self._descriptor, record[written:], self._end + written)
@@ -62,6 +71,7 @@ class BlockStore:
             raise
         self._offsets.append((self._end + RECORD_HEAD.size, len(encoded)))
         self._end += len(record)
+        self.last_is_damaged = False
         self._remember(block)
 
     def block(self, number: int) -> Any:
@@ -72,6 +82,11 @@ class BlockStore:
         if not 0 <= number < self.height:
             raise IndexError(f"there is no block number {number} in the ledger")
         return self._remember(common_pb2.Block.FromString(self.encoded_block(number)))
+
+    @property
+    def end(self) -> int:
+        """Where the last good record ends, in bytes from the file's start."""
+        return self._end
 
     def encoded_block(self, number: int) -> bytes:
         offset, length = self._offsets[number]
@@ -95,13 +110,15 @@ class BlockStore:
             end = offset + RECORD_HEAD.size + length
             encoded = os.pread(self._descriptor, length, offset + RECORD_HEAD.size) if end <= size else b""
             if end > size or zlib.crc32(encoded) != checksum:
-                if end < size:
+                rest = os.pread(self._descriptor, size - offset, offset)[RECORD_HEAD.size :]
+                if end < size or (end > size and _is_whole(rest)):
                     raise StoreDamaged(
                         f"{self.path}: the record of block {self.height} at byte {offset} does not match its "
-                        "checksum; restore the file, or delete the network's data and set it up anew"
+                        "checksum; restore the file, or delete it to let the orderer take the blocks back from the "
+                        "peers beside it"
                     )
                 self.repaired_bytes = size - offset
-                os.ftruncate(self._descriptor, offset)
+                self.last_is_damaged = end == size and UNWRITTEN not in encoded
                 break
             self._demand_number(encoded, offset)
             self._offsets.append((offset + RECORD_HEAD.size, length))
@@ -120,3 +137,22 @@ class BlockStore:
 def _synchronize(descriptor: int) -> None:
     synchronize = getattr(os, "fdatasync", os.fsync)  # macOS has no fdatasync
     synchronize(descriptor)
+
+
+def _is_whole(rest: bytes) -> bool:
+    """Whether a serialized block's header, data and metadata all lie within `rest`, if it begins with a block."""
+    position = 0
+    for field in (1, 2, 3):
+        if position >= len(rest) or rest[position] != field << 3 | 2:
+            return False
+        length = shift = 0
+        while True:
+            position += 1
+            if position >= len(rest) or shift > 28:
+                return False
+            length |= (rest[position] & 0x7F) << shift
+            shift += 7
+            if rest[position] < 0x80:
+                break
+        position += 1 + length
+    return position <= len(rest)

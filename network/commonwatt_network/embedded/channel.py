@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sqlite3
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -15,6 +16,7 @@ from typing import Any
 from fabric_protos.common import common_pb2
 from fabric_protos.ledger.queryresult import kv_query_result_pb2
 from fabric_protos.peer import policy_pb2
+from google.protobuf.message import DecodeError
 
 from commonwatt_network.embedded.blocks import (
     TRANSACTIONS_FILTER,
@@ -26,6 +28,7 @@ from commonwatt_network.embedded.channel_config import ChannelConfig, ChannelCon
 from commonwatt_network.embedded.config_update import ConfigUpdateError, validate_config_envelope
 from commonwatt_network.embedded.faults import PeerFaults
 from commonwatt_network.embedded.ledger import CommittedTransaction, Ledger, private_namespace
+from commonwatt_network.embedded.ledger.database import explain_failure
 from commonwatt_network.embedded.ledger_snapshot import snapshot_config
 from commonwatt_network.embedded.lifecycle.collections import (
     CollectionError,
@@ -86,13 +89,28 @@ class PeerChannel:
         self._recent: OrderedDict[int, tuple[Any, tuple[Transaction, ...]]] = OrderedDict()
         self._grown = asyncio.Event()
         self.on_commit: list[Callable[[Any], None]] = []
-        if self.ledger.height:
+        try:
+            if self.ledger.height:
+                self.config = self._read_config()
+        except BaseException:
+            self.ledger.close()
+            raise
+
+    def _read_config(self) -> ChannelConfig:
+        try:
             block = self.ledger.block(self.ledger.config_block_number())
-            self.config = (
-                ChannelConfig.from_config(channel_id, snapshot_config(self.ledger), checks)
-                if block is None
-                else ChannelConfig.from_block(block, checks)
+            if block is None:
+                return ChannelConfig.from_config(self.channel_id, snapshot_config(self.ledger), self._checks)
+            config = ChannelConfig.from_block(block, self._checks)
+        except sqlite3.DatabaseError as error:
+            raise explain_failure(self.ledger.path, error) from error
+        except DecodeError as error:
+            raise ChannelConfigError(f"the block with the configuration cannot be read: {error}") from error
+        if config.channel_id != self.channel_id:
+            raise ChannelConfigError(
+                f"this is the ledger of channel {config.channel_id}, not of {self.channel_id}"
             )
+        return config
 
     @property
     def height(self) -> int:

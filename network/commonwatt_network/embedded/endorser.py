@@ -6,6 +6,7 @@ refusals included, is told in the ProposalResponse (status 500 and Fabric's word
 
 from __future__ import annotations
 
+import sqlite3
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -111,7 +112,10 @@ class Endorser:
         if peer.faults.mismatching:
             response.message += f" (as {peer.config.name} sees it)"
         if result is not None and result.private is not None and channel is not None:
-            problem = peer.distribute_private(channel, proposal.transaction_id, result.private)
+            try:
+                problem = peer.distribute_private(channel, proposal.transaction_id, result.private)
+            except sqlite3.Error as error:
+                problem = f"private data could not be kept: {error}"
             if problem:
                 raise ChaincodeError(f"error in simulation: {problem}")
         action = proposal_pb2.ChaincodeAction(

@@ -13,7 +13,7 @@ import json
 import logging
 import os
 import shutil
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,9 +31,13 @@ from commonwatt_network.embedded.channel_config import ChannelConfig, ChannelCon
 from commonwatt_network.embedded.config import NodeConfig
 from commonwatt_network.embedded.config_update import ConfigUpdateError, validate_channel_id
 from commonwatt_network.embedded.consenters import ConsenterError, is_consenter, validate_consenters
-from commonwatt_network.embedded.msp import MSP
+from commonwatt_network.embedded.ledger import Ledger
+from commonwatt_network.embedded.msp import MSP, IdentityError
 from commonwatt_network.embedded.ordering import OrderedChannel, OrderingFaults
+from commonwatt_network.embedded.recovery import demand_same_chain, take_back
 from commonwatt_network.embedded.signing import SignatureChecks, SigningIdentity
+
+REMEDY = "restore the file, or delete it to let the orderer take the blocks back from the peers beside it"
 
 logger = logging.getLogger(__name__)
 
@@ -74,7 +78,7 @@ class Orderer:
         self.signer = SigningIdentity.from_directory(config.msp_directory, config.mspid)
         self.tls_certificate_pem = (config.tls_directory / "server.crt").read_bytes()
         self._service = service
-        self._joined_path = config.data_directory / "joined.json"
+        self.joined_path = config.data_directory / "joined.json"
         self._relations: dict[str, tuple[ChannelConfig, bool]] = {}
         self.joined: set[str] = set()
         self.read_joined()
@@ -82,8 +86,8 @@ class Orderer:
     def read_joined(self) -> None:
         """Learn from the data folder which channels this orderer has joined."""
         self._relations.clear()
-        exists = self._joined_path.exists()
-        self.joined = _read_joined(self._joined_path) if exists else set()
+        exists = self.joined_path.exists()
+        self.joined = _read_joined(self.joined_path) if exists else set()
 
     @property
     def name(self) -> str:
@@ -95,6 +99,15 @@ class Orderer:
         if channel is None:
             raise UnknownChannel("channel does not exist")
         return channel
+
+    @property
+    def failures(self) -> list[str]:
+        """What keeps its channels from growing, in words; empty while it is healthy."""
+        channels = [
+            self._service.channels[name] for name in sorted(self.joined & self._service.channels.keys())
+        ]
+        failed = [failure for channel in channels for failure in channel.failures]
+        return failed + [lag for channel in channels if (lag := self._service.lag(channel))]
 
     def is_consenter(self, channel_id: str) -> bool:
         """Whether the channel's configuration in force names this node. Raises UnknownChannel."""
@@ -142,7 +155,12 @@ class Orderer:
             raise JoinError(str(error)) from error
         await self._service.open_channel(channel_id, block, self)
         self.joined.add(channel_id)
-        self._write_joined()
+        try:
+            self._write_joined()
+        except OSError as error:
+            self.joined.discard(channel_id)
+            await self._service.leave_channel(channel_id)
+            raise JoinError(f"failed to write {self.joined_path}: {error.strerror}") from error
         self._service.elect(channel_id)
         return self.channel_info(channel_id)
 
@@ -154,12 +172,12 @@ class Orderer:
         await self._service.leave_channel(channel_id)
 
     def _write_joined(self) -> None:
-        self._joined_path.parent.mkdir(parents=True, exist_ok=True)
-        draft = self._joined_path.with_suffix(".new")
+        self.joined_path.parent.mkdir(parents=True, exist_ok=True)
+        draft = self.joined_path.with_suffix(".new")
         draft.write_text(json.dumps(sorted(self.joined)))
         with draft.open("rb") as written:
             os.fsync(written.fileno())
-        draft.replace(self._joined_path)
+        draft.replace(self.joined_path)
 
 
 class OrderingService:
@@ -176,6 +194,7 @@ class OrderingService:
         self.channels: dict[str, OrderedChannel] = {}
         self.checks = checks or SignatureChecks()
         self._cut_when_idle = cut_when_idle
+        self.ledgers: Callable[[str], Sequence[Ledger]] = lambda channel_id: ()  # of the peers beside it
         self._opened = asyncio.Condition()
         self.orderers = tuple(Orderer(config, self) for config in configs)
 
@@ -251,7 +270,10 @@ class OrderingService:
                 "join with the channel's genesis block"
             )
         self._begin_store(channel_id, block)
-        self._open_store(channel_id, orderer)
+        try:
+            self._open_store(channel_id, orderer)
+        except StoreDamaged as error:
+            raise JoinError(str(error)) from error
         async with self._opened:
             self._opened.notify_all()
 
@@ -275,16 +297,56 @@ class OrderingService:
             raise JoinError(f"failed to append join block to the ledger: {error.strerror}: {path}") from error
 
     def _open_store(self, channel_id: str, orderer: Orderer) -> None:
+        """Raises StoreDamaged, and then the channel isn't opened."""
         store = BlockStore(self._store_path(channel_id))
-        if store.repaired_bytes:
-            logger.warning(
-                "channel %s: cut off a torn block record of %d bytes", channel_id, store.repaired_bytes
+        try:
+            self._recover(store, channel_id, orderer)
+            channel = OrderedChannel(
+                channel_id, store, orderer.signer, self.checks, self.faults, self._cut_when_idle
             )
-        channel = OrderedChannel(
-            channel_id, store, orderer.signer, self.checks, self.faults, self._cut_when_idle
-        )
+            joined = [each for each in self.orderers if channel_id in each.joined]
+            _demand_own_channel(channel, joined or [orderer])
+        except (BlockError, ChannelConfigError) as error:
+            store.close()
+            raise StoreDamaged(
+                f"{store.path}: its configuration cannot be read: {error}; {REMEDY}"
+            ) from error
+        except BaseException:
+            store.close()
+            raise
         self.channels[channel_id] = channel
         channel.start()
+
+    def _recover(self, store: BlockStore, channel_id: str, orderer: Orderer) -> None:
+        ledgers = self.ledgers(channel_id)
+        for ledger in ledgers:
+            demand_same_chain(store, ledger)
+        lacking = store.repaired_bytes
+        taken = take_back(store, ledgers, self.checks)
+        if lacking:
+            logger.warning("channel %s: passed over a torn block record of %d bytes", channel_id, lacking)
+        if taken:
+            logger.warning(
+                "channel %s: %s lacked its last %d blocks; the peers beside it had them: taken back",
+                channel_id,
+                store.path,
+                taken,
+            )
+        if store.height == 0:
+            raise StoreDamaged(
+                f"{store.path}: no block of channel {channel_id}, which {orderer.name} has joined; restore the "
+                f"file, or take the channel out of {orderer.joined_path} and join it anew"
+            )
+
+    def lag(self, channel: OrderedChannel) -> str:
+        """In words, whether the channel has fewer blocks here than a peer beside it; empty if not."""
+        highest = max((ledger.height for ledger in self.ledgers(channel.channel_id)), default=0)
+        if highest <= channel.height:
+            return ""
+        return (
+            f"{channel.store.path} ends with block {channel.height - 1}, but a peer beside it has block {highest - 1}; "
+            "restart the network: the orderer then takes the missing blocks back"
+        )
 
     def _store_path(self, channel_id: str) -> Path:
         return self.orderers[0].config.data_directory / "chains" / channel_id / "blocks"
@@ -304,6 +366,29 @@ class OrderingService:
         channel = self.channels.pop(channel_id)
         await channel.close()
         shutil.rmtree(self._store_path(channel_id).parent)
+
+
+def _demand_own_channel(channel: OrderedChannel, orderers: Sequence[Orderer]) -> None:
+    """Raises StoreDamaged where the blocks are another channel's, or another network's."""
+    config = channel.config
+    if config.channel_id != channel.channel_id:
+        raise StoreDamaged(
+            f"{channel.store.path}: these are the blocks of channel {config.channel_id}; {REMEDY}"
+        )
+    problem = ""
+    for orderer in orderers:
+        if orderer.config.mspid not in config.registry.msps:
+            return  # its organisation has left the channel
+        try:
+            config.registry.deserialize(orderer.signer.creator).validate()
+        except IdentityError as error:
+            problem = f"{orderer.name}: {error}"
+        else:
+            return
+    raise StoreDamaged(
+        f"{channel.store.path}: the channel's configuration accepts no orderer of this network ({problem}): these are "
+        "another network's blocks; put this network's own ledgers back, or delete its data and set it up anew"
+    )
 
 
 def _read_joined(path: Path) -> set[str]:

@@ -91,7 +91,9 @@ class OrdererServer:
                     )
                 )
             if config.operations_address:
-                application = operations_application(OrdererMetrics(self._orderer).render)
+                application = operations_application(
+                    OrdererMetrics(self._orderer).render, lambda: self._orderer.failures
+                )
                 self._http_servers.append(
                     await serve_http(config.name, application, config.operations_address)
                 )

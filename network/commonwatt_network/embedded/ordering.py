@@ -117,6 +117,11 @@ class OrderedChannel:
     def last_config_number(self) -> int:
         return self._last_config
 
+    @property
+    def failures(self) -> list[str]:
+        """What keeps the channel from growing, in words; empty while it is healthy."""
+        return [self._failure] if self._failure is not None else []
+
     def start(self) -> None:
         self._task = asyncio.create_task(self._order(), name=f"ordering {self.channel_id}")
 

@@ -23,8 +23,11 @@ from commonwatt_network.embedded.channel_config import ChannelConfigError
 from commonwatt_network.embedded.config import PeerConfig
 from commonwatt_network.embedded.endorser import Endorser
 from commonwatt_network.embedded.faults import PeerFaults
-from commonwatt_network.embedded.ledger import Ledger
+from commonwatt_network.embedded.ledger import Ledger, LedgerDamaged, Version
+from commonwatt_network.embedded.ledger.database import ANEW, explain_failure
+from commonwatt_network.embedded.ledger.private import PrivateData
 from commonwatt_network.embedded.ledger.snapshot_files import SnapshotDamaged, read_block
+from commonwatt_network.embedded.ledger_check import check_at_start
 from commonwatt_network.embedded.ledger_snapshot import collect_private, load_snapshot
 from commonwatt_network.embedded.msp import MSP, IdentityRegistry
 from commonwatt_network.embedded.orderer import OrderingService
@@ -34,7 +37,9 @@ from commonwatt_network.embedded.signing import SignatureChecks, SigningIdentity
 from commonwatt_network.embedded.snapshot_requests import SnapshotRequests
 from commonwatt_network.embedded.system.registry import SYSTEM_CHAINCODES
 from commonwatt_network.embedded.transaction import BlockParser
-from commonwatt_network.embedded.validation.private import find_write_set
+from commonwatt_network.embedded.validation.private import Fetch, find_write_set
+
+LEDGER = "ledger.sqlite"
 
 log = logging.getLogger(__name__)
 
@@ -72,6 +77,7 @@ class Peer:
         self.peers: Sequence[Peer] = (self,)
         self.channels: dict[str, PeerChannel] = {}
         self.failure = ""
+        self._deleted: list[str] = []
         self._checks = checks
         self._parser = parser
         self._fingerprint = self.local.deserialize(self.signer.creator).fingerprint
@@ -79,16 +85,42 @@ class Peer:
         self.open_channels()
 
     def open_channels(self) -> None:
-        """Open the ledgers of the data folder. Raises LedgerDamaged."""
+        """Open the ledgers of the data folder. Raises LedgerDamaged, PackageError, and then none is open."""
+        try:
+            self._open_channels()
+        except BaseException:
+            self.release()
+            raise
+
+    def release(self) -> None:
+        """Close every ledger."""
+        for channel in self.channels.values():
+            channel.close()
+        self.channels.clear()
+
+    def _open_channels(self) -> None:
         self.packages.reload()
         self.snapshot_requests = SnapshotRequests(self.config.data_directory / "snapshots")
+        self._deleted.clear()
         for directory in sorted((self.config.data_directory / "channels").glob("*/")):
-            channel = self._open(directory.name)
-            if channel.height == 0:  # killed while it joined
-                channel.close()
-                shutil.rmtree(directory)
-            else:
+            deleted = not (directory / LEDGER).exists()
+            try:
+                channel = self._open(directory.name)
+            except (ChannelConfigError, SnapshotDamaged) as error:
+                raise LedgerDamaged(f"{directory / LEDGER}: {error}; {ANEW}") from error
+            if channel.height:
                 self.channels[directory.name] = channel
+                continue
+            channel.close()
+            if deleted or not channel.ledger.copies.is_empty:
+                self._deleted.append(directory.name)
+            else:  # killed while it joined
+                shutil.rmtree(directory)
+
+    def check_ledgers(self) -> None:
+        """Raises LedgerDamaged where a ledger is not what this peer wrote."""
+        for channel in self.channels.values():
+            check_at_start(channel.ledger)
 
     def sign(self, message: bytes) -> bytes:
         """This peer's signature; peers that share its checks need not verify it again."""
@@ -101,7 +133,7 @@ class Peer:
         return self.config.address
 
     def _open(self, channel_id: str) -> PeerChannel:
-        path = self._channel_directory(channel_id) / "ledger.sqlite"
+        path = self._channel_directory(channel_id) / LEDGER
         return PeerChannel(
             channel_id, path, self.signer, self._checks, self._parser, self._fetch_private(channel_id)
         )
@@ -119,21 +151,46 @@ class Peer:
                     yield pem.decode()
 
     def start(self) -> None:
-        """Follow the channels joined so far."""
+        """Follow the channels joined so far, and fetch anew those whose ledger was deleted."""
+        for channel_id in self._deleted:
+            ordered = self.ordering.channels.get(channel_id)
+            if ordered is None:
+                log.warning(
+                    "%s: no orderer has channel %s, whose ledger was deleted", self.config.name, channel_id
+                )
+            else:
+                log.warning(
+                    "%s fetches channel %s anew: its ledger was deleted", self.config.name, channel_id
+                )
+                self._join(channel_id, ordered.block(0))
+        self._deleted.clear()
         for channel in self.channels.values():
             self._follow(channel)
 
     def join(self, channel_id: str, genesis: Any) -> None:
-        """Start a ledger with a genesis block and follow the channel. Raises ChannelConfigError, BlockError."""
+        """Start a ledger with a genesis block and follow the channel.
+
+        Raises ChannelConfigError, BlockError, LedgerDamaged (a full disk), OSError, and then nothing is left of it.
+        """
+        try:
+            channel = self._join(channel_id, genesis)
+        except (ChannelConfigError, BlockError, LedgerDamaged, OSError):
+            shutil.rmtree(self._channel_directory(channel_id), ignore_errors=True)
+            raise
+        self._follow(channel)
+
+    def _join(self, channel_id: str, genesis: Any) -> PeerChannel:
         channel = self._open(channel_id)
         try:
             channel.start_with(genesis)
+        except sqlite3.Error as error:
+            channel.close()
+            raise explain_failure(channel.ledger.path, error) from error
         except (ChannelConfigError, BlockError):
             channel.close()
-            shutil.rmtree(self._channel_directory(channel_id))
             raise
         self.channels[channel_id] = channel
-        self._follow(channel)
+        return channel
 
     def join_by_snapshot(self, folder: Path) -> None:
         """Start a ledger with a snapshot and follow the channel. Raises SnapshotDamaged, ChannelConfigError."""
@@ -144,13 +201,13 @@ class Peer:
             )
         directory = self._channel_directory(channel_id)
         try:
-            ledger = Ledger(directory / "ledger.sqlite")
+            ledger = Ledger(directory / LEDGER)
             try:
                 load_snapshot(folder, ledger)
             finally:
                 ledger.close()
             channel = self._open(channel_id)
-        except (SnapshotDamaged, ChannelConfigError, sqlite3.Error):
+        except (SnapshotDamaged, ChannelConfigError, LedgerDamaged, OSError, sqlite3.Error):
             shutil.rmtree(directory, ignore_errors=True)
             raise
         collect_private(
@@ -190,9 +247,7 @@ class Peer:
             task.cancel()
         await asyncio.gather(*self._followers.values(), return_exceptions=True)
         self._followers.clear()
-        for channel in self.channels.values():
-            channel.close()
-        self.channels.clear()
+        self.release()
 
     async def close(self) -> None:
         await self.close_channels()
@@ -242,7 +297,7 @@ class Peer:
 
     def distribute_private(self, channel: PeerChannel, transaction_id: str, private: Any) -> str:
         """Keep an endorsed transaction's private writes, and give members' peers theirs; what went wrong, if so."""
-        channel.ledger.private.keep_transient(transaction_id, private.SerializeToString(), channel.height)
+        channel.ledger.keep_transient(transaction_id, private.SerializeToString())
         for sets in private.ns_pvt_rwset:
             for entry in sets.collection_pvt_rwset:
                 collection = channel.collection(sets.namespace, entry.collection_name)
@@ -265,40 +320,44 @@ class Peer:
                         "eligible peers"
                     )
                 for other in members[: max(collection.maximum_peer_count, needed)]:
-                    other.ledger.private.keep_transient(
-                        transaction_id, message.SerializeToString(), other.height
-                    )
+                    other.ledger.keep_transient(transaction_id, message.SerializeToString())
         return ""
 
-    def _fetch_private(self, channel_id: str) -> Callable[[str, str, str, bytes], bytes | None]:
+    def _fetch_private(self, channel_id: str) -> Fetch:
         """A committing channel's search for a write set: what was given to it, else what other members have."""
 
-        def fetch(transaction_id: str, namespace: str, collection: str, wanted: bytes) -> bytes | None:
+        def fetch(
+            transaction_id: str, version: Version, namespace: str, collection: str, wanted: bytes
+        ) -> Iterator[bytes]:
+            place = (*version, namespace, collection)
             own = self.channels.get(channel_id)
-            others = [peer.channels.get(channel_id) for peer in self.peers if peer is not self]
-            for channel in (own, *others):
-                if channel is None:
+            if own is not None:
+                yield from _transient(own.ledger.private, transaction_id, namespace, collection, wanted)
+                copies = own.ledger.copies.data
+                yield from _transient(copies, transaction_id, namespace, collection, wanted)
+                yield from _existing(copies.write_set(*place))
+            for peer in self.peers:
+                channel = peer.channels.get(channel_id)
+                if peer is self or channel is None:
                     continue
-                if channel is not own and own is not None:
-                    allowed = channel.identity_is_member(self.signer.creator, namespace, collection)
-                    if not allowed:
-                        continue
-                for encoded in channel.ledger.private.transient(transaction_id):
-                    found = find_write_set(encoded, namespace, collection, wanted)
-                    if found is not None:
-                        return found
-                committed = channel.ledger.transaction(transaction_id)
-                if committed is not None:
-                    for write in channel.ledger.private.writes_of_block(committed.block_number):
-                        if (write.position, write.namespace, write.collection) == (
-                            committed.position,
-                            namespace,
-                            collection,
-                        ):
-                            return write.rwset
-            return None
+                if own is None or channel.identity_is_member(self.signer.creator, namespace, collection):
+                    private = channel.ledger.private
+                    yield from _transient(private, transaction_id, namespace, collection, wanted)
+                    yield from _existing(private.write_set(*place))
 
         return fetch
+
+
+def _transient(
+    private: PrivateData, transaction_id: str, namespace: str, collection: str, wanted: bytes
+) -> Iterator[bytes]:
+    for encoded in private.transient(transaction_id):
+        yield from _existing(find_write_set(encoded, namespace, collection, wanted))
+
+
+def _existing(write_set: bytes | None) -> Iterator[bytes]:
+    if write_set is not None:
+        yield write_set
 
 
 def _evidence(proposal: Proposal) -> SignedData:

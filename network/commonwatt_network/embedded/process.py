@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from collections.abc import Callable
@@ -10,8 +11,9 @@ from pathlib import Path
 from commonwatt_network.embedded import snapshots
 from commonwatt_network.embedded.block_store import StoreDamaged
 from commonwatt_network.embedded.certificates import CertificateError
+from commonwatt_network.embedded.chaincode.package import PackageError
 from commonwatt_network.embedded.config import EmbeddedConfig
-from commonwatt_network.embedded.ledger import LedgerDamaged
+from commonwatt_network.embedded.ledger import Ledger, LedgerDamaged
 from commonwatt_network.embedded.msp import IdentityError
 from commonwatt_network.embedded.orderer import OrderingService
 from commonwatt_network.embedded.orderer_server import ListenError, OrdererServer
@@ -38,11 +40,16 @@ class EmbeddedNetwork:
         try:
             self.ordering = OrderingService(config.orderers, self._checks, cut_when_idle=config.cut_when_idle)
             for peer_config in config.peers:
-                self.peers.append(Peer(peer_config, self.ordering, self._checks, self._parser))
-        except (IdentityError, CertificateError, LedgerDamaged, StoreDamaged, OSError) as error:
-            raise StartError(str(error)) from error
+                peer = Peer(peer_config, self.ordering, self._checks, self._parser)
+                self.peers.append(peer)
+                peer.check_ledgers()
+        except (IdentityError, CertificateError, LedgerDamaged, PackageError, StoreDamaged, OSError) as error:
+            for peer in self.peers:
+                peer.release()
+            raise StartError(_told(error)) from error
         for peer in self.peers:
             peer.peers = tuple(self.peers)
+        self.ordering.ledgers = self._ledgers
         self._servers: list[OrdererServer | PeerServer] = []
 
     async def start(self) -> None:
@@ -57,8 +64,8 @@ class EmbeddedNetwork:
                 await self._listen(PeerServer(peer))
         except BaseException as error:
             await self.stop()
-            if isinstance(error, ListenError | StoreDamaged | OSError):
-                raise StartError(str(error)) from error
+            if isinstance(error, ListenError | LedgerDamaged | StoreDamaged | OSError):
+                raise StartError(_told(error)) from error
             raise
 
     async def grow(self, config: EmbeddedConfig) -> None:
@@ -72,13 +79,26 @@ class EmbeddedNetwork:
                 if peer_config.name not in known:
                     peer = Peer(peer_config, self.ordering, self._checks, self._parser)
                     self.peers.append(peer)
+                    peer.check_ledgers()
                     for each in self.peers:
                         each.peers = tuple(self.peers)
                     peer.start()
                     await self._listen(PeerServer(peer))
-        except (IdentityError, CertificateError, LedgerDamaged, StoreDamaged, ListenError, OSError) as error:
-            raise StartError(str(error)) from error
+        except (
+            IdentityError,
+            CertificateError,
+            LedgerDamaged,
+            PackageError,
+            StoreDamaged,
+            ListenError,
+            OSError,
+        ) as error:
+            raise StartError(_told(error)) from error
         self.config = config
+
+    def _ledgers(self, channel_id: str) -> list[Ledger]:
+        """What the peers have of a channel."""
+        return [peer.channels[channel_id].ledger for peer in self.peers if channel_id in peer.channels]
 
     async def _listen(self, server: OrdererServer | PeerServer) -> None:
         await server.start()
@@ -109,6 +129,15 @@ class EmbeddedNetwork:
         """Let every peer tell the time by `clock` (epoch seconds); for tests."""
         for peer in self.peers:
             peer.clock = clock
+
+
+def _told(error: Exception) -> str:
+    """The message; of the system's own errors, with what to do."""
+    if not isinstance(error, OSError) or error.filename is None:
+        return str(error)
+    remedies = {errno.ENOSPC: "free space on its disk", errno.EDQUOT: "free space on its disk"}
+    remedy = remedies.get(error.errno or 0, "let this user write it and its folder")
+    return f"{error.filename}: {error.strerror}: {remedy}"
 
 
 def write_ready_file(path: Path) -> None:

@@ -36,11 +36,7 @@ class SnapshotRequests:
     def __init__(self, root: Path) -> None:
         self._completed = root / "completed"
         self._file = root / "pending.json"
-        try:
-            stored = json.loads(self._file.read_text())
-        except FileNotFoundError:
-            stored = {}
-        self._pending: dict[str, set[int]] = {channel: set(numbers) for channel, numbers in stored.items()}
+        self._pending = _read_pending(self._file)
 
     def folder(self, channel_id: str, number: int) -> Path:
         return self._completed / channel_id / str(number)
@@ -81,16 +77,29 @@ class SnapshotRequests:
         try:
             if not self.folder(channel.channel_id, number).exists():
                 write_snapshot(channel, self.folder(channel.channel_id, number))
+            self._pending[channel.channel_id].discard(number)
+            self._save()
         except OSError as error:
             log.error("no snapshot of block %d of channel %s: %s", number, channel.channel_id, error)
-        self._pending[channel.channel_id].discard(number)
-        self._save()
 
     def _save(self) -> None:
         self._file.parent.mkdir(parents=True, exist_ok=True)
         draft = self._file.with_suffix(".new")
         draft.write_text(json.dumps({channel: sorted(numbers) for channel, numbers in self._pending.items()}))
         draft.replace(self._file)
+
+
+def _read_pending(path: Path) -> dict[str, set[int]]:
+    """The pending requests by channel; a file that cannot be read is no reason not to start."""
+    try:
+        return {
+            str(channel): set(map(int, numbers)) for channel, numbers in json.loads(path.read_bytes()).items()
+        }
+    except FileNotFoundError:
+        return {}
+    except (ValueError, TypeError, AttributeError):
+        log.error("%s: cannot be read: snapshots that were asked for are forgotten; ask for them anew", path)
+        return {}
 
 
 class SnapshotServicer(snapshot_pb2_grpc.SnapshotServicer):  # type: ignore[misc]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import re
 import tarfile
 import zlib
@@ -17,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from commonwatt_network.embedded.channel_config import ChannelConfigError, parse_duration_s
 
 LARGEST_CONTENT = 256 << 20  # bytes of all files of a package, unpacked
+REINSTALL = "delete the file and install the package anew; `commonwatt network up` installs the topology's"
 LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+_-]*")
 
 
@@ -125,11 +127,18 @@ class PackageStore:
         self.reload()
 
     def reload(self) -> None:
-        """Read the folder anew."""
+        """Read the folder anew. Raises PackageError where a package isn't what was installed."""
         self._directory.mkdir(parents=True, exist_ok=True)
         self.installed.clear()
         for path in sorted(self._directory.glob("*.tar.gz")):
-            package = parse_package(path.read_bytes())
+            try:
+                package = parse_package(path.read_bytes())
+            except PackageError as error:
+                raise PackageError(
+                    f"{path}: not the package that was installed ({error}); {REINSTALL}"
+                ) from error
+            if self._path(package.package_id) != path:
+                raise PackageError(f"{path}: not the package that was installed; {REINSTALL}")
             self.installed[package.package_id] = package
 
     def install(self, encoded: bytes) -> ChaincodePackage:
@@ -141,8 +150,14 @@ class PackageStore:
             )
         path = self._path(package.package_id)
         unfinished = path.with_suffix(".unfinished")
-        unfinished.write_bytes(encoded)
-        unfinished.replace(path)
+        try:
+            with unfinished.open("wb") as file:
+                file.write(encoded)
+                file.flush()
+                os.fsync(file.fileno())
+            unfinished.replace(path)
+        except OSError as error:
+            raise PackageError(f"could not write {path}: {error.strerror}") from error
         self.installed[package.package_id] = package
         return package
 

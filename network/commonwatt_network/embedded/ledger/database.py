@@ -7,21 +7,7 @@ from pathlib import Path
 
 SCHEMA_VERSION = 1
 
-SCHEMA = """
-create table blocks (
-    number integer primary key, hash blob not null unique, content blob not null);
-create table transactions (
-    txid text primary key, block integer not null, position integer not null, code integer not null
-) without rowid;
-create table state (
-    namespace text not null, key blob not null, value blob not null, metadata blob not null,
-    block integer not null, position integer not null, primary key (namespace, key)
-) without rowid;
-create index state_metadata on state (namespace) where metadata <> x'';
-create table history (
-    namespace text not null, key blob not null, block integer not null, position integer not null,
-    primary key (namespace, key, block, position)
-) without rowid;
+PRIVATE_SCHEMA = """
 create table private_writes (
     block integer not null, position integer not null, namespace text not null, collection text not null,
     rwset blob not null, expires_at integer, primary key (block, position, namespace, collection)
@@ -39,30 +25,92 @@ create table missing_private_writes (
 create table transient_writes (
     txid text not null, content blob not null, received_at integer not null, primary key (txid, content)
 ) without rowid;
-create table facts (name text primary key, value blob not null) without rowid;
+"""
+
+SCHEMA = f"""
+create table blocks (
+    number integer primary key, hash blob not null unique, content blob not null);
+create table transactions (
+    txid text primary key, block integer not null, position integer not null, code integer not null
+) without rowid;
+create table state (
+    namespace text not null, key blob not null, value blob not null, metadata blob not null,
+    block integer not null, position integer not null, primary key (namespace, key)
+) without rowid;
+create index state_metadata on state (namespace) where metadata <> x'';
+create table history (
+    namespace text not null, key blob not null, block integer not null, position integer not null,
+    primary key (namespace, key, block, position)
+) without rowid;
+{PRIVATE_SCHEMA}create table facts (name text primary key, value blob not null) without rowid;
 """
 
 
+ANEW = "delete the file to let this peer fetch the channel anew"
+REFILLED = "delete the file: this peer fills it anew from the ledger beside it"
+
+_CIRCUMSTANCES = {
+    sqlite3.SQLITE_FULL: "free space on its disk",
+    sqlite3.SQLITE_READONLY: "let this user write the file and its folder",
+    sqlite3.SQLITE_CANTOPEN: "let this user write the file and its folder",
+    sqlite3.SQLITE_PERM: "let this user write the file and its folder",
+    sqlite3.SQLITE_AUTH: "let this user write the file and its folder",
+    sqlite3.SQLITE_BUSY: "stop the other process that uses it",
+    sqlite3.SQLITE_LOCKED: "stop the other process that uses it",
+    sqlite3.SQLITE_IOERR: "see the system's log: the disk fails, or is full",
+}
+
+
 class LedgerDamaged(Exception):
-    """The ledger's file is not what this peer wrote; the message says what is wrong and what to do."""
+    """The ledger's file cannot be used or is not what this peer wrote; the message says what to do."""
+
+
+def explain_failure(path: Path, error: sqlite3.Error, remedy: str = ANEW) -> LedgerDamaged:
+    """A failure of SQLite in words; `remedy` is for a file whose contents are wrong."""
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF
+    circumstance = _CIRCUMSTANCES.get(code)
+    if circumstance is not None:
+        return LedgerDamaged(f"{path}: cannot be used now ({error}): {circumstance}")
+    return LedgerDamaged(f"{path}: not a readable ledger ({error}); {remedy}")
 
 
 def open_database(path: Path) -> sqlite3.Connection:
     """The ledger database at `path`, created where absent. Raises LedgerDamaged."""
+    return _open(path, SCHEMA, ANEW)
+
+
+def open_private_copies(path: Path) -> sqlite3.Connection:
+    """The database of private write sets at `path`, created where absent. Raises LedgerDamaged."""
+    return _open(path, PRIVATE_SCHEMA, REFILLED)
+
+
+def _open(path: Path, schema: str, remedy: str) -> sqlite3.Connection:
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         database = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=256)
-        database.execute("pragma journal_mode = wal")
-        database.execute("pragma synchronous = normal")
-        database.execute("pragma cache_size = -4000")  # kibibytes: one ledger's share of the process's memory
-        database.execute("pragma wal_autocheckpoint = 1000")
-        (version,) = database.execute("pragma user_version").fetchone()
-        if version == 0:
-            database.executescript(f"begin; {SCHEMA} pragma user_version = {SCHEMA_VERSION}; commit;")
-        elif version != SCHEMA_VERSION:
-            raise LedgerDamaged(f"{path}: written by another version of this program (format {version})")
-    except sqlite3.DatabaseError as error:
-        raise LedgerDamaged(
-            f"{path}: not a readable ledger ({error}); delete the file to let this peer fetch the channel anew"
-        ) from error
+    except sqlite3.Error as error:
+        raise explain_failure(path, error, remedy) from error
+    try:
+        _prepare(database, path, schema, remedy)
+    except sqlite3.Error as error:
+        database.close()
+        raise explain_failure(path, error, remedy) from error
+    except LedgerDamaged:
+        database.close()
+        raise
     return database
+
+
+def _prepare(database: sqlite3.Connection, path: Path, schema: str, remedy: str) -> None:
+    database.execute("pragma journal_mode = wal")
+    database.execute("pragma synchronous = normal")
+    database.execute("pragma cache_size = -4000")  # kibibytes: one ledger's share of the process's memory
+    database.execute("pragma wal_autocheckpoint = 1000")
+    (version,) = database.execute("pragma user_version").fetchone()
+    if version == 0:
+        database.executescript(f"begin; {schema} pragma user_version = {SCHEMA_VERSION}; commit;")
+    elif version != SCHEMA_VERSION:
+        raise LedgerDamaged(
+            f"{path}: in format {version}, which this version of the program does not know: it was written by "
+            f"another version, or damaged; {remedy}"
+        )

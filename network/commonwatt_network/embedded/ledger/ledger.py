@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from fabric_protos.common import common_pb2
+from google.protobuf.message import DecodeError
 
-from commonwatt_network.embedded.ledger.database import LedgerDamaged, open_database
-from commonwatt_network.embedded.ledger.private import PrivateData, PrivateUpdates
+from commonwatt_network.embedded.ledger.database import ANEW, LedgerDamaged, explain_failure, open_database
+from commonwatt_network.embedded.ledger.private import PrivateCopies, PrivateData, PrivateUpdates
 from commonwatt_network.embedded.ledger.state import Location, State, StateView, Updates
 
 UNKNOWN_CODE = 254  # NOT_VALIDATED: a snapshot names transactions without what became of them
@@ -67,28 +68,41 @@ class Ledger:
     def __init__(self, path: Path) -> None:
         """Open or create the ledger; an incomplete last block cannot exist, a damaged one is refused."""
         self.path = path
-        self._database = open_database(path)
-        self.state = State(self._database)
-        self.private = PrivateData(self._database)
-        last = self._database.execute(
+        self.database = open_database(path)
+        try:
+            self._read()
+        except sqlite3.DatabaseError as error:
+            self.database.close()
+            raise explain_failure(path, error) from error
+        except BaseException:
+            self.database.close()
+            raise
+
+    def _read(self) -> None:
+        self.state = State(self.database)
+        last = self.database.execute(
             "select number, hash, content from blocks order by number desc limit 1"
         ).fetchone()
         self.height: int = self.first_number
         self.last_hash: bytes = self._fact("base_hash") or b""
         self.previous_hash: bytes = self._fact("base_previous_hash") or b""
-        self.commit_hash: bytes = self._fact("base_commit_hash") or b""
+        self.commit_hash: bytes = self.base_commit_hash
         if last is not None:
             self._check_last_block(*last)
+        self.private = PrivateData(self.database)
+        self.copies = PrivateCopies(self.path.with_name("private.sqlite"), self.private)
 
     def _check_last_block(self, number: int, block_hash: bytes, content: bytes) -> None:
-        block = common_pb2.Block.FromString(content)
+        try:
+            block = common_pb2.Block.FromString(content)
+        except DecodeError:
+            block = common_pb2.Block()
         if (
             block.header.number != number
             or sha256(b"".join(block.data.data)).digest() != block.header.data_hash
         ):
             raise LedgerDamaged(
-                f"{self.path}: block {number} does not have the contents that its header names; delete the file to "
-                "let this peer fetch the channel anew"
+                f"{self.path}: block {number} does not have the contents that its header names; {ANEW}"
             )
         self.height, self.last_hash, self.previous_hash = number + 1, block_hash, block.header.previous_hash
         slots = block.metadata.metadata
@@ -96,15 +110,17 @@ class Ledger:
             self.commit_hash = common_pb2.Metadata.FromString(slots[common_pb2.COMMIT_HASH]).value
 
     def close(self) -> None:
-        self._database.close()
+        self.database.close()
+        self.copies.close()
 
     def gather(self) -> None:
-        """Put everything into the one file, so that it can be copied."""
-        self._database.execute("pragma wal_checkpoint(truncate)").fetchall()
+        """Put everything into the files proper, so that they can be copied."""
+        self.database.execute("pragma wal_checkpoint(truncate)").fetchall()
+        self.copies.gather()
 
     def start_with(self, base: Base, state: Updates, txids: Iterable[str]) -> None:
         """Begin an empty ledger with a snapshot's state instead of blocks, or not at all. Raises sqlite3.Error."""
-        database = self._database
+        database = self.database
         database.execute("begin immediate")
         try:
             self.state.write(state)
@@ -145,11 +161,16 @@ class Ledger:
         """The collections' history that the ledger began with, as the snapshot held it."""
         return self._fact("base_collections") or b""
 
+    @property
+    def base_commit_hash(self) -> bytes:
+        """The commit hash that the ledger began with, where it began with a snapshot; else empty."""
+        return self._fact("base_commit_hash") or b""
+
     def transaction_ids(self) -> list[str]:
-        return [row[0] for row in self._database.execute("select txid from transactions")]
+        return [row[0] for row in self.database.execute("select txid from transactions")]
 
     def _fact(self, name: str) -> bytes | None:
-        row = self._database.execute("select value from facts where name = ?", (name,)).fetchone()
+        row = self.database.execute("select value from facts where name = ?", (name,)).fetchone()
         return row[0] if row else None
 
     def view(self) -> StateView:
@@ -162,7 +183,8 @@ class Ledger:
         number = block.header.number
         if number != self.height:
             raise ValueError(f"{self.path}: block {number} cannot follow block {self.height - 1}")
-        database = self._database
+        database = self.database
+        self.copies.write(number, commit.private)
         wait_for_disk = bool(commit.private.writes)
         if wait_for_disk:
             database.execute("pragma synchronous = full")
@@ -198,8 +220,13 @@ class Ledger:
         self.previous_hash, self.last_hash = block.header.previous_hash, commit.block_hash
         self.commit_hash = commit.commit_hash
 
+    def keep_transient(self, txid: str, content: bytes) -> None:
+        """Keep an endorsed transaction's private writes until its block comes. Raises sqlite3.Error."""
+        self.private.keep_transient(txid, content, self.height)
+        self.copies.data.keep_transient(txid, content, self.height)
+
     def block_bytes(self, number: int) -> bytes | None:
-        row = self._database.execute("select content from blocks where number = ?", (number,)).fetchone()
+        row = self.database.execute("select content from blocks where number = ?", (number,)).fetchone()
         return row[0] if row else None
 
     def block(self, number: int) -> Any | None:
@@ -207,21 +234,28 @@ class Ledger:
         return None if content is None else common_pb2.Block.FromString(content)
 
     def block_number_by_hash(self, block_hash: bytes) -> int | None:
-        row = self._database.execute("select number from blocks where hash = ?", (block_hash,)).fetchone()
+        row = self.database.execute("select number from blocks where hash = ?", (block_hash,)).fetchone()
+        return row[0] if row else None
+
+    def hash_before(self, height: int) -> bytes | None:
+        """The hash of block `height` - 1; None where there is no such block, or a snapshot hides it."""
+        if height and height == self.first_number:
+            return self._fact("base_hash")
+        row = self.database.execute("select hash from blocks where number = ?", (height - 1,)).fetchone()
         return row[0] if row else None
 
     def config_block_number(self) -> int:
         return int.from_bytes(self._fact("config_block") or b"", "big")
 
     def transaction(self, txid: str) -> CommittedTransaction | None:
-        row = self._database.execute(
+        row = self.database.execute(
             "select block, position, code from transactions where txid = ?", (txid,)
         ).fetchone()
         return CommittedTransaction(*row) if row else None
 
     def history(self, namespace: str, key: bytes) -> Iterator[tuple[int, int]]:
         """(block, position) of each valid transaction that wrote the key, newest first."""
-        yield from self._database.execute(
+        yield from self.database.execute(
             "select block, position from history where namespace = ? and key = ? order by block desc, position desc",
             (namespace, key),
         ).fetchall()

@@ -5,12 +5,15 @@ from __future__ import annotations
 import sqlite3
 from dataclasses import dataclass, field
 from hashlib import sha256
+from pathlib import Path
 
 from fabric_protos.ledger.rwset.kvrwset import kv_rwset_pb2 as kv
 
+from commonwatt_network.embedded.ledger.database import REFILLED, explain_failure, open_private_copies
 from commonwatt_network.embedded.ledger.state import Location, hashed_namespace, private_namespace
 from commonwatt_network.embedded.ledger.values import Version
 
+PRIVATE_TABLES = ("private_writes", "private_expiry", "missing_private_writes", "transient_writes")
 TRANSIENT_RETENTION_BLOCKS = 1000  # as `transientstoreMaxBlockRetention` of a real peer
 
 
@@ -53,6 +56,20 @@ class PrivateData:
 
     def __init__(self, database: sqlite3.Connection) -> None:
         self._database = database
+
+    def holds_anything(self) -> bool:
+        tables = ("private_writes", "transient_writes")
+        return any(self._database.execute(f"select 1 from {table} limit 1").fetchone() for table in tables)  # noqa: S608
+
+    def copy_to(self, other: sqlite3.Connection) -> None:
+        """Put all rows into the same tables of another file."""
+        other.execute("begin immediate")
+        for table in PRIVATE_TABLES:
+            rows = self._database.execute(f"select * from {table}").fetchall()  # noqa: S608
+            if rows:
+                places = ", ".join("?" * len(rows[0]))
+                other.executemany(f"insert into {table} values ({places})", rows)  # noqa: S608
+        other.execute("commit")
 
     def write(self, block_number: int, updates: PrivateUpdates) -> None:
         database = self._database
@@ -131,6 +148,14 @@ class PrivateData:
             "insert or ignore into transient_writes values (?, ?, ?)", (txid, content, height)
         )
 
+    def write_set(self, block: int, position: int, namespace: str, collection: str) -> bytes | None:
+        """A transaction's committed writes to a collection (serialized KVRWSet), without keys purged since."""
+        row = self._database.execute(
+            "select rwset from private_writes where block = ? and position = ? and namespace = ? and collection = ?",
+            (block, position, namespace, collection),
+        ).fetchone()
+        return row[0] if row else None
+
     def transient(self, txid: str) -> list[bytes]:
         rows = self._database.execute(
             "select content from transient_writes where txid = ?", (txid,)
@@ -144,3 +169,42 @@ class PrivateData:
             (block_number,),
         ).fetchall()
         return [PrivateWrite(*row) for row in rows]
+
+
+class PrivateCopies:
+    """The private side of a ledger once more, in a file of its own.
+
+    Blocks come again from the orderer; private data may be nowhere else. So a ledger whose file was damaged can be
+    deleted and fetched anew: its write sets are here, and each is checked against the hash in its block.
+    """
+
+    def __init__(self, path: Path, original: PrivateData) -> None:
+        """Opens the file; a new one is filled from the ledger. Raises LedgerDamaged, sqlite3.Error."""
+        self.path = path
+        new = not path.exists()
+        self.database = open_private_copies(path)
+        self.data = PrivateData(self.database)
+        try:
+            if new:
+                original.copy_to(self.database)
+            self.is_empty = not self.data.holds_anything()
+        except sqlite3.DatabaseError as error:
+            self.database.close()
+            raise explain_failure(path, error, REFILLED) from error
+
+    def write(self, block_number: int, updates: PrivateUpdates) -> None:
+        """Take over what a block changes, before the ledger does: again does no harm. Raises sqlite3.Error."""
+        self.database.execute("begin immediate")
+        try:
+            self.data.write(block_number, updates)
+            self.database.execute("commit")
+        except BaseException:
+            if self.database.in_transaction:
+                self.database.execute("rollback")
+            raise
+
+    def gather(self) -> None:
+        self.database.execute("pragma wal_checkpoint(truncate)").fetchall()
+
+    def close(self) -> None:
+        self.database.close()

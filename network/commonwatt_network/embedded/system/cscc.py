@@ -14,6 +14,7 @@ from commonwatt_network.embedded.access import AccessDenied
 from commonwatt_network.embedded.blocks import BlockError, channel_of, config_envelope_of
 from commonwatt_network.embedded.channel import PeerChannel
 from commonwatt_network.embedded.channel_config import ChannelConfigError
+from commonwatt_network.embedded.ledger import LedgerDamaged
 from commonwatt_network.embedded.ledger.snapshot_files import SnapshotDamaged
 from commonwatt_network.embedded.proposal import Proposal
 from commonwatt_network.embedded.simulation import Simulator
@@ -79,7 +80,7 @@ def _join(peer: Peer, proposal: Proposal, encoded: bytes) -> Any:
         )
     try:
         peer.join(channel_id, block)
-    except (ChannelConfigError, BlockError) as error:
+    except (ChannelConfigError, BlockError, LedgerDamaged, OSError) as error:
         return failure(f"cannot create ledger from genesis block: {error}")
     return success()
 
@@ -93,7 +94,7 @@ def _join_by_snapshot(peer: Peer, proposal: Proposal, folder: str) -> Any:
         return failure(f"access denied for [JoinChainBySnapshot]: [{error}]")
     try:
         peer.join_by_snapshot(Path(folder))
-    except (SnapshotDamaged, ChannelConfigError, sqlite3.Error) as error:
+    except (SnapshotDamaged, ChannelConfigError, LedgerDamaged, OSError, sqlite3.Error) as error:
         return failure(f"cannot create ledger from snapshot {folder}: {error}")
     return success()
 

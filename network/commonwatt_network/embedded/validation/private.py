@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from hashlib import sha256
 from typing import Any, Protocol
 
 from fabric_protos.ledger.rwset import rwset_pb2
 from fabric_protos.ledger.rwset.kvrwset import kv_rwset_pb2 as kv
+from google.protobuf.message import DecodeError
 
 from commonwatt_network.embedded.ledger import (
     ExpiringKey,
@@ -18,8 +19,8 @@ from commonwatt_network.embedded.ledger import (
 from commonwatt_network.embedded.transaction import CollectionSets, NamespaceSets
 from commonwatt_network.embedded.validation.updates import BlockUpdates
 
-Fetch = Callable[[str, str, str, bytes], "bytes | None"]
-"""(transaction id, chaincode, collection, wanted hash) -> the write set from wherever it is to be had."""
+Fetch = Callable[[str, Version, str, str, bytes], Iterable[bytes]]
+"""(transaction id, its version, chaincode, collection, wanted hash) -> write sets from wherever one is to be had."""
 
 
 class Collections(Protocol):
@@ -61,7 +62,8 @@ class PrivateCommit:
         expires_at = self._block_number + block_to_live + 1 if block_to_live else None
         keys: dict[bytes, bytes] = {}
         if sets.private_hash and self._collections.is_member(namespace, name):
-            encoded = self._fetch(transaction_id, namespace, name, sets.private_hash)
+            found = self._fetch(transaction_id, version, namespace, name, sets.private_hash)
+            encoded = next((each for each in found if is_write_set(each, sets)), None)
             if encoded is None:
                 self.result.missing.append((position, namespace, name))
             else:
@@ -78,6 +80,24 @@ class PrivateCommit:
                 self.result.expiring.append(
                     ExpiringKey(expires_at, namespace, name, hashed.key_hash, key, position)
                 )
+
+
+def is_write_set(encoded: bytes, sets: CollectionSets) -> bool:
+    """Whether it is the write set that was endorsed, as it was or without keys that were purged since."""
+    if sha256(encoded).digest() == sets.private_hash:
+        return True
+    try:
+        rwset = kv.KVRWSet.FromString(encoded)
+    except DecodeError:
+        return False
+    endorsed = {
+        write.key_hash: b"" if write.is_delete else write.value_hash for write in sets.hashed.hashed_writes
+    }
+    return all(
+        endorsed.get(sha256(write.key.encode()).digest())
+        == (b"" if write.is_delete else sha256(write.value).digest())
+        for write in rwset.writes
+    )
 
 
 def find_write_set(encoded: bytes, namespace: str, collection: str, wanted_hash: bytes) -> bytes | None:

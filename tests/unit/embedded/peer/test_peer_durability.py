@@ -78,7 +78,7 @@ async def test_a_killed_process_loses_nothing_that_it_reported(ledger: TestNetwo
     heights = set()
     for name in ("peer0.newtown", "peer0.grid"):
         kept = Ledger(ledger.nodes.layout.ledgers / name / "channels" / "newtown" / "ledger.sqlite")
-        rows = kept._database.execute("select * from state order by namespace, key").fetchall()
+        rows = kept.database.execute("select * from state order by namespace, key").fetchall()
         public = [row for row in rows if "$$p" not in row[0]]
         assert kept.commit_hash
         heights.add((kept.height, kept.last_hash, kept.commit_hash, hash(tuple(public))))
@@ -139,7 +139,7 @@ async def test_a_last_block_with_other_contents_is_refused(tmp_path: Path) -> No
     block = damaged.block(damaged.height - 1)
     assert block is not None
     block.data.data[0] = b"another transaction"
-    damaged._database.execute("update blocks set content = ?", (block.SerializeToString(),))
+    damaged.database.execute("update blocks set content = ?", (block.SerializeToString(),))
     damaged.close()
     with pytest.raises(LedgerDamaged, match="does not have the contents that its header names"):
         Ledger(path)

@@ -100,7 +100,7 @@ async def test_a_revoked_creator_is_refused_everywhere(ledger: TestNetwork) -> N
     parsed = parse_transaction(envelope)
     signer = ledger.peer("peer0.newtown").signer
     block = build_block(channel.height, channel.ledger.last_hash, [envelope], 0, signer, b"")
-    commit = validate_block(block, [parsed], channel.ledger, channel, lambda *_: None)
+    commit = validate_block(block, [parsed], channel.ledger, channel, lambda *_: ())
     assert [code for _, _, code in commit.transactions] == [Codes.BAD_CREATOR_SIGNATURE]
     assert not commit.updates
     async with ledger.connect("newtown") as gateway:
@@ -122,7 +122,7 @@ async def test_what_comes_within_the_batch_timeout_is_one_block(tmp_path: Path) 
 
 async def test_a_peer_with_a_full_disk_says_so_and_goes_on_when_there_is_room(ledger: TestNetwork) -> None:
     peer = ledger.peer("peer0.grid")
-    database = peer.channels[CHANNEL].ledger._database
+    database = peer.channels[CHANNEL].ledger.database
     database.execute("pragma max_page_count = 1").fetchone()  # as many as there are, no more
     async with ledger.connect("newtown") as gateway:
         kv = kv_of(gateway)
