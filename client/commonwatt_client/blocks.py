@@ -51,6 +51,9 @@ class ChaincodeEvent:
     payload: bytes
 
 
+UNREADABLE = "UNREADABLE"
+
+
 @dataclass(frozen=True, slots=True)
 class BlockTransaction:
     """One transaction of a block.
@@ -58,7 +61,7 @@ class BlockTransaction:
     Attributes:
         transaction_id: hex; empty for a configuration transaction.
         channel: the channel.
-        kind: the header type's name, such as ENDORSER_TRANSACTION or CONFIG.
+        kind: the header type's name, such as ENDORSER_TRANSACTION or CONFIG; UNREADABLE where there is no header.
         validation_code: whether its writes took effect, and if not why.
         timestamp_ns: when the client made it, as it claims; nanoseconds since 1970 in UTC.
         creator_mspid: the submitting organisation's MSP id.
@@ -272,6 +275,14 @@ def _private_writes(index: int, written: Any) -> Iterator[PrivateWrite]:
 
 
 def _transaction(data: bytes, code: int, block_number: int) -> BlockTransaction:
+    """As far as it can be read: a member can have anything ordered, which peers then find invalid."""
+    try:
+        return _readable_transaction(data, code, block_number)
+    except MalformedMessageError:
+        return BlockTransaction("", "", UNREADABLE, ValidationCode(code), 0, "", b"")
+
+
+def _readable_transaction(data: bytes, code: int, block_number: int) -> BlockTransaction:
     payload = parse(
         common_pb2.Payload, parse(common_pb2.Envelope, data, "an envelope").payload, "a transaction's payload"
     )
@@ -291,7 +302,10 @@ def _transaction(data: bytes, code: int, block_number: int) -> BlockTransaction:
     }
     if header.type != common_pb2.ENDORSER_TRANSACTION or code == ValidationCode.BAD_PAYLOAD:
         return BlockTransaction(**base)
-    return BlockTransaction(**base, **_invocation(payload.data, block_number))
+    try:
+        return BlockTransaction(**base, **_invocation(payload.data, block_number))
+    except MalformedMessageError:
+        return BlockTransaction(**base)
 
 
 def _invocation(data: bytes, block_number: int) -> dict[str, Any]:
@@ -299,10 +313,7 @@ def _invocation(data: bytes, block_number: int) -> dict[str, Any]:
     if not actions:
         return {}
     action = parse(transaction_pb2.ChaincodeActionPayload, actions[0].payload, "a chaincode action payload")
-    proposal = parse(
-        proposal_pb2.ChaincodeProposalPayload, action.chaincode_proposal_payload, "a proposal payload"
-    )
-    spec = parse(chaincode_pb2.ChaincodeInvocationSpec, proposal.input, "an invocation").chaincode_spec
+    spec = _proposed(action.chaincode_proposal_payload)
     response = parse(
         proposal_response_pb2.ProposalResponsePayload,
         action.action.proposal_response_payload,
@@ -315,8 +326,22 @@ def _invocation(data: bytes, block_number: int) -> dict[str, Any]:
         "arguments": tuple(spec.input.args),
         "response_payload": result.response.payload,
         "events": (chaincode_event(event, block_number),) if event.event_name else (),
-        "endorsers": tuple(
-            parse(identities_pb2.SerializedIdentity, endorsement.endorser, "an endorser").mspid
-            for endorsement in action.action.endorsements
-        ),
+        "endorsers": tuple(_endorser(endorsement.endorser) for endorsement in action.action.endorsements),
     }
+
+
+def _proposed(payload: bytes) -> Any:
+    """What was asked for; empty for junk, for peers only compare its hash: a valid transaction may hold any."""
+    try:
+        proposal = parse(proposal_pb2.ChaincodeProposalPayload, payload, "a proposal payload")
+        return parse(chaincode_pb2.ChaincodeInvocationSpec, proposal.input, "an invocation").chaincode_spec
+    except MalformedMessageError:
+        return chaincode_pb2.ChaincodeSpec()
+
+
+def _endorser(serialized: bytes) -> str:
+    """The MSP id; empty for junk, which peers pass over: a valid transaction may name it beside enough others."""
+    try:
+        return str(parse(identities_pb2.SerializedIdentity, serialized, "an endorser").mspid)
+    except MalformedMessageError:
+        return ""

@@ -61,9 +61,12 @@ class Block:
 
     @cached_property
     def transactions(self) -> tuple[Transaction, ...]:
-        """The block's transactions in order. Raises UnexpectedAnswerError for an envelope that cannot be read."""
+        """The block's transactions in order. Raises UnexpectedAnswerError for an envelope that cannot be read.
+
+        One that a peer has found invalid may hold anything: it is of kind ``UNREADABLE`` where it cannot be read.
+        """
         validations = self.validations or (None,) * len(self.envelopes)
-        return tuple(map(decode_transaction, self.envelopes, validations))
+        return tuple(map(_transaction, self.envelopes, validations))
 
     @property
     def channel_id(self) -> str:
@@ -149,6 +152,16 @@ def block_data_hash(envelopes: tuple[bytes, ...]) -> bytes:
         assert block_data_hash(block.envelopes) == block.data_hash
     """
     return hashlib.sha256(b"".join(envelopes)).digest()
+
+
+def _transaction(envelope: bytes, validation: ValidationCode | None) -> Transaction:
+    try:
+        return decode_transaction(envelope, validation)
+    except UnexpectedAnswerError:
+        if validation in (None, ValidationCode.VALID):
+            raise
+        nobody = Creator("", b"", b"")
+        return Transaction("", "", "UNREADABLE", (0, 0), nobody, b"", (), validation, b"", b"")
 
 
 def _signature(signature: Any) -> BlockSignature:

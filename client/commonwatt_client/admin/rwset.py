@@ -29,8 +29,8 @@ class Read:
 class RangeQuery:
     """A range [start_key, end_key) read; `exhausted` when it was read to its end.
 
-    `reads` are the results, or none where a Merkle summary of them was recorded: `summary_hashes` are the
-    hashes of level `summary_level` of a tree of which each node has up to `summary_degree` + 1 below it.
+    `reads` are the results, or none where a Merkle summary of them was recorded (`summarized`): `summary_hashes` are
+    the hashes of level `summary_level` of a tree of which each node has up to `summary_degree` + 1 below it.
     """
 
     start_key: str
@@ -40,6 +40,7 @@ class RangeQuery:
     summary_hashes: tuple[bytes, ...] = ()
     summary_level: int = 0
     summary_degree: int = 0
+    summarized: bool = False
 
 
 @dataclass(frozen=True)
@@ -155,6 +156,7 @@ def _range(query: Any) -> RangeQuery:
         tuple(query.reads_merkle_hashes.max_level_hashes),
         query.reads_merkle_hashes.max_level,
         query.reads_merkle_hashes.max_degree,
+        query.HasField("reads_merkle_hashes"),
     )
 
 

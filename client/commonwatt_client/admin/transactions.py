@@ -141,6 +141,14 @@ def decode_creator(serialized: bytes) -> Creator:
     return Creator(identity.mspid, identity.id_bytes, serialized)
 
 
+def _endorser(serialized: bytes) -> Creator:
+    """As decode_creator. Peers pass over an endorser that cannot be read: a valid transaction may have one."""
+    try:
+        return decode_creator(serialized)
+    except UnexpectedAnswerError:
+        return Creator("", b"", serialized)
+
+
 def _actions(content: bytes) -> tuple[ChaincodeAction, ...]:
     actions = parse(transaction_pb2.Transaction, content).actions
     if not actions:
@@ -177,7 +185,7 @@ def _action(action: Any) -> ChaincodeAction:
         event=event,
         read_write_sets=decode_read_write_sets(outcome.results),
         endorsements=tuple(
-            Endorsement(decode_creator(each.endorser), each.signature) for each in payload.action.endorsements
+            Endorsement(_endorser(each.endorser), each.signature) for each in payload.action.endorsements
         ),
         response_payload=signed,
         proposal_hash=response_payload.proposal_hash,

@@ -17,8 +17,10 @@ from fabric_protos.common import common_pb2
 from commonwatt_client.admin.blocks import Block, block_data_hash, block_header_bytes
 from commonwatt_client.admin.configuration import ChannelConfig
 from commonwatt_client.admin.errors import UnexpectedAnswerError
-from commonwatt_client.admin.transactions import Creator, Transaction
+from commonwatt_client.admin.transactions import Creator, Transaction, decode_transaction
 from commonwatt_client.admin.wire import parse
+from commonwatt_client.pem import first_block
+from commonwatt_client.validation import ValidationCode
 
 
 @dataclass(frozen=True)
@@ -171,10 +173,16 @@ def verify_block(block: Block, authorities: Authorities) -> list[Flaw]:
         authorities = Authorities.of(await peer.fetch_config("newtown"))
         assert verify_block(await peer.get_block_by_number("newtown", 1), authorities) == []
     """
+    # What does not count as valid may hold anything, and need not be one that can be read.
+    valid = (
+        decode_transaction(content, code)
+        for content, code in zip(block.envelopes, block.validations, strict=False)
+        if code == ValidationCode.VALID
+    )
     return [
         Flaw(block.number, transaction.transaction_id, reason)
-        for transaction in block.transactions
-        if transaction.kind == "ENDORSER_TRANSACTION" and transaction.valid
+        for transaction in valid
+        if transaction.kind == "ENDORSER_TRANSACTION"
         for reason in verify_transaction(transaction, authorities)
     ]
 
@@ -211,7 +219,11 @@ def verify_signature(signer: Creator, message: bytes, signature: bytes) -> bool:
 
 @lru_cache(maxsize=4096)
 def _certificate(pem: bytes) -> x509.Certificate:
-    return x509.load_pem_x509_certificate(pem)
+    """Raises ValueError."""
+    try:
+        return x509.load_der_x509_certificate(first_block(pem) or b"")
+    except Exception as error:  # the library has many ways to refuse one
+        raise ValueError(str(error)) from error
 
 
 @lru_cache(maxsize=4096)
@@ -221,9 +233,9 @@ def _public_key(pem: bytes) -> object:
 
 @lru_cache(maxsize=4096)
 def _issued(certificate: x509.Certificate, authority: x509.Certificate) -> bool:
-    if certificate.issuer != authority.subject:
-        return False
     try:
+        if certificate.issuer != authority.subject:
+            return False
         certificate.verify_directly_issued_by(authority)
     except Exception:  # every kind of key has its own way to refuse
         return False

@@ -231,10 +231,11 @@ def test_fabric_cas_results(read: Callable[[dict[str, Any]], Any], result: dict[
 READERS = {
         "parse", "FromString", "ParseFromString", "loads", "safe_load", "parse_details",
         "load_pem_x509_certificate", "load_pem_x509_certificates", "load_pem_x509_crl", "b64decode",
+        "load_der_x509_certificate", "a2b_base64",
     }  # fmt: skip
 FUZZED = {
-    "test_fuzz.py::test_blocks": "blocks.Block.parse blocks.Block.transactions blocks._transaction blocks._invocation "
-    "_transactions.parse",
+    "test_fuzz.py::test_blocks": "blocks.Block.parse blocks.Block.transactions blocks._readable_transaction "
+    "blocks._invocation blocks._proposed blocks._endorser _transactions.parse",
     "test_fuzz.py::test_event_messages": "_event_kinds.ChaincodeEvents.read _event_kinds.BlockEvents.read "
     "_event_kinds.full_blocks blocks.block_and_private_data",
     "test_fuzz.py::test_private_data": "blocks._private_writes",
@@ -243,6 +244,7 @@ FUZZED = {
     "test_fuzz.py::test_messages_signed_elsewhere": "_event_kinds.read_chaincode_events_request "
     "_event_kinds.read_block_events_request _messages.read_proposal _messages.read_transaction _messages.read_commit",
     "test_fuzz.py::test_certificates": "identity.Identity.__post_init__ identity.certificate_hash",
+    "test_pem.py::test_anything_is_read_or_refused": "pem._block",
     "test_fuzz.py::test_connection_files": "profile._load checkpoint.FileCheckpointer._load",
     "test_fuzz.py::test_gateways_answers": "_transactions.evaluate _transactions.endorse _transactions.commit_status",
     "test_fuzz_administration.py::test_configurations": "admin.configuration.ChannelConfig.root "
