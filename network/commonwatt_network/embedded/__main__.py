@@ -48,6 +48,8 @@ async def _grow(network: EmbeddedNetwork, path: Path, changed: asyncio.Event) ->
             await network.grow(read_config(path))
         except (ConfigurationError, StartError) as error:
             logging.error("new nodes were not started: %s", error)
+        except Exception:  # the next time it is asked must not find nobody
+            logging.exception("new nodes were not started")
 
 
 def _allow_open_files() -> None:

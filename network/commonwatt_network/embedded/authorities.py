@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 
 from commonwatt_network.embedded.certificates import (
     CertificateError,
@@ -55,7 +55,7 @@ class Authorities:
                 try:
                     if revocations.is_signature_valid(issuer.public_key()):  # type: ignore[arg-type]
                         return True
-                except (TypeError, InvalidSignature):
+                except (TypeError, InvalidSignature, UnsupportedAlgorithm):
                     continue
         return False
 
@@ -87,10 +87,13 @@ def _parse_revocations(encoded: bytes) -> tuple[bytes | None, x509.CertificateRe
     try:
         pem = encoded.lstrip().startswith(b"-----BEGIN")
         crl = x509.load_pem_x509_crl(encoded) if pem else x509.load_der_x509_crl(encoded)
-    except ValueError as error:
+        for entry in crl:  # the library reads entries when they are asked for, which is too late
+            entry.serial_number  # noqa: B018
+        extensions = crl.extensions
+    except Exception as error:  # and has many ways to refuse them
         raise CertificateError(f"could not parse RevocationList: {error}") from error
     try:
-        authority = crl.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier).value.key_identifier
+        authority = extensions.get_extension_for_class(x509.AuthorityKeyIdentifier).value.key_identifier
     except x509.ExtensionNotFound:
         authority = None
     return authority, crl

@@ -9,6 +9,7 @@ from typing import Any, cast
 from fabric_protos.common import common_pb2, configtx_pb2
 from google.protobuf.message import DecodeError
 
+from commonwatt_network.embedded.certificates import der_element
 from commonwatt_network.embedded.policies import Policy, PolicyError, SignedData
 from commonwatt_network.embedded.signing import SigningIdentity
 
@@ -21,18 +22,11 @@ class BlockError(Exception):
     """A block is not what it should be; the message is Fabric's where Fabric has one."""
 
 
-def _der(tag: int, content: bytes) -> bytes:
-    length = len(content)
-    if length < 0x80:
-        return bytes((tag, length)) + content
-    size = length.to_bytes((length.bit_length() + 7) // 8, "big")
-    return bytes((tag, 0x80 | len(size))) + size + content
-
-
 def header_bytes(header: Any) -> bytes:
     """DER of SEQUENCE {INTEGER number, OCTET STRING previous_hash, OCTET STRING data_hash}."""
     number = header.number.to_bytes(header.number.bit_length() // 8 + 1, "big")
-    return _der(0x30, _der(2, number) + _der(4, header.previous_hash) + _der(4, header.data_hash))
+    hashes = der_element(4, header.previous_hash) + der_element(4, header.data_hash)
+    return der_element(0x30, der_element(2, number) + hashes)
 
 
 def header_hash(header: Any) -> bytes:

@@ -7,28 +7,33 @@ certificates age.
 
 from __future__ import annotations
 
-import binascii
 import hashlib
-import re
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 
+from commonwatt_client.pem import first_block
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 LONGEST_PEM = 1 << 16
 LATEST = datetime(9999, 12, 31, 23, 59, 58, tzinfo=UTC)
-# Possessive (`++`): what was taken is never tried again with less, so that time grows with the length alone.
-PEM_BLOCK = re.compile(
-    rb"-----BEGIN (?P<label>[A-Z0-9 ]{1,64}+)-----\s++(?P<body>[A-Za-z0-9+/=\s]++)-----END (?P=label)-----"
-)
-
 # What Go's verifier of chains takes care of; any other critical extension makes a certificate unusable.
 HANDLED_EXTENSIONS = frozenset(
     x509.ObjectIdentifier(f"2.5.29.{number}") for number in (14, 15, 17, 19, 30, 31, 32, 33, 35, 36, 37, 54)
 )
+
+HALF_ORDER = {
+    "secp224r1": 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFF16A2E0B8F03E13DD29455C5C2A3D >> 1,
+    "secp256r1": 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551 >> 1,
+    "secp384r1": int(
+        "FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFC7634D81F4372DDF581A0DB248B0A77AECEC196ACCC52973", 16
+    )
+    >> 1,
+    "secp521r1": (2**521 - 0x5AE79787C40D069948033FEB708F65A2FC44A36477663B851449048E16EC79BF7) >> 1,
+}
 
 PublicKey = ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey
 
@@ -41,11 +46,11 @@ def parse_pem(pem: bytes) -> x509.Certificate:
     """The certificate of the first PEM block of `pem`, of at most 64 KiB. Raises CertificateError."""
     if len(pem) > LONGEST_PEM:
         raise CertificateError(f"the certificate is too long: {len(pem)} bytes, not {LONGEST_PEM} at most")
-    block = PEM_BLOCK.search(pem)
+    block = first_block(pem)
     if block is None:
         raise CertificateError("could not decode the PEM structure")
     try:
-        certificate = x509.load_der_x509_certificate(binascii.a2b_base64(block["body"]))
+        certificate = x509.load_der_x509_certificate(block)
         _read_whole(certificate)
     except Exception as error:  # the library has many ways to refuse a certificate, all of them late
         raise CertificateError(f"parseCertificate failed: x509: malformed certificate: {error}") from error
@@ -72,6 +77,34 @@ def _read_whole(certificate: x509.Certificate) -> None:
 
 def der(certificate: x509.Certificate) -> bytes:
     return certificate.public_bytes(Encoding.DER)
+
+
+def der_element(tag: int, content: bytes) -> bytes:
+    length = len(content)
+    if length < 0x80:
+        return bytes((tag, length)) + content
+    size = length.to_bytes((length.bit_length() + 7) // 8, "big")
+    return bytes((tag, 0x80 | len(size))) + size + content
+
+
+def with_low_s(certificate: x509.Certificate, issuer: x509.Certificate) -> bytes:
+    """DER of the certificate with the lower of the two S values that its issuer's ECDSA signature may have.
+
+    By this one Fabric tells identities apart: anybody can make the other one of a certificate, without any key.
+    """
+    encoded, key = der(certificate), issuer.public_key()
+    limit = HALF_ORDER.get(key.curve.name) if isinstance(key, ec.EllipticCurvePublicKey) else None
+    if limit is None:
+        return encoded
+    r, s = decode_dss_signature(certificate.signature)
+    if s <= limit:
+        return encoded
+    to_be_signed = certificate.tbs_certificate_bytes
+    rest = encoded[encoded.index(to_be_signed) + len(to_be_signed) :]
+    algorithm = rest[: 2 + rest[1]]
+    # Orders are odd: order - s = 2 * (order // 2) + 1 - s.
+    signature = b"\0" + encode_dss_signature(r, 2 * limit + 1 - s)
+    return der_element(0x30, to_be_signed + algorithm + der_element(3, signature))
 
 
 def is_authority(certificate: x509.Certificate) -> bool:
@@ -113,6 +146,8 @@ def chains(
 ) -> list[tuple[x509.Certificate, ...]]:
     """Every chain from `certificate` up to a root, valid one second after the certificate's first."""
     moment = _first_moment(certificate)
+    if moment > certificate.not_valid_after_utc:
+        return []
     found: list[tuple[x509.Certificate, ...]] = []
 
     def climb(chain: tuple[x509.Certificate, ...]) -> None:

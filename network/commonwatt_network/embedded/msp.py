@@ -29,6 +29,7 @@ from commonwatt_network.embedded.certificates import (
     is_authority,
     organizational_units,
     parse_pem,
+    with_low_s,
 )
 from commonwatt_network.embedded.msp_directory import MspDirectoryError, read_msp_directory
 from commonwatt_network.embedded.signing import SignatureChecks, SignatureError
@@ -85,12 +86,14 @@ class Identity:
         self.mspid = msp.mspid
         self.certificate = certificate
         self.chain = msp.chain(certificate)
-        self.fingerprint = hashlib.sha256(der(certificate)).digest()
+        self.fingerprint = hashlib.sha256(
+            with_low_s(certificate, self.chain[min(1, len(self.chain) - 1)])
+        ).digest()
         self.units = organizational_units(certificate)
 
     @property
     def identifier(self) -> str:
-        """Hex SHA-256 of the certificate's DER."""
+        """Hex SHA-256 of the certificate's DER, its signature in the form with the low S."""
         return self.fingerprint.hex()
 
     @property

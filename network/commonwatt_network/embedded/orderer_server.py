@@ -91,15 +91,17 @@ class OrdererServer:
                     )
                 )
             if config.operations_address:
-                application = operations_application(
-                    OrdererMetrics(self._orderer).render, lambda: self._orderer.failures
-                )
+                metrics = OrdererMetrics(self._orderer)
+                application = operations_application(metrics.render, self._failures)
                 self._http_servers.append(
                     await serve_http(config.name, application, config.operations_address)
                 )
         except BaseException:
             await self.stop(0)
             raise
+
+    def _failures(self) -> list[str]:
+        return [*self._orderer.failures, *(self._server.failures if self._server is not None else ())]
 
     async def stop(self, grace_s: float = 1.0) -> None:
         for server in self._http_servers:

@@ -31,6 +31,7 @@ from commonwatt_network.embedded.admission import (
     check_config_update,
     check_envelope,
 )
+from commonwatt_network.embedded.background import BackgroundTasks
 from commonwatt_network.embedded.block_store import BlockStore
 from commonwatt_network.embedded.blocks import build_block, header_hash, headers_of, last_config_number
 from commonwatt_network.embedded.channel_config import ChannelConfig
@@ -106,6 +107,7 @@ class OrderedChannel:
         self._last_cut_s = 0.0
         self._last_batch_count = 0
         self._failure: str | None = None
+        self._background = BackgroundTasks(f"channel {self.channel_id}")
         self._closed = False
         self._task: asyncio.Task[None] | None = None
 
@@ -120,10 +122,10 @@ class OrderedChannel:
     @property
     def failures(self) -> list[str]:
         """What keeps the channel from growing, in words; empty while it is healthy."""
-        return [self._failure] if self._failure is not None else []
+        return [*([self._failure] if self._failure is not None else []), *self._background.failures]
 
     def start(self) -> None:
-        self._task = asyncio.create_task(self._order(), name=f"ordering {self.channel_id}")
+        self._task = self._background.start(self._order(), "ordering")
 
     async def close(self) -> None:
         """Orders nothing more. What was accepted but not cut is dropped, as by a Raft leader that stops."""
@@ -160,8 +162,8 @@ class OrderedChannel:
             check_envelope(self.config, envelope)
         if self.faults.no_leader:
             raise Rejection(Status.SERVICE_UNAVAILABLE, "no Raft leader")
-        if self._failure is not None:
-            raise Rejection(Status.SERVICE_UNAVAILABLE, self._failure)
+        if self.failures:
+            raise Rejection(Status.SERVICE_UNAVAILABLE, self.failures[0])
         if self._closed:
             raise Rejection(Status.SERVICE_UNAVAILABLE, "chain is stopped")
         size = len(envelope.payload) + len(envelope.signature)

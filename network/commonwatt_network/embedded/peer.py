@@ -15,6 +15,7 @@ from typing import Any
 from fabric_protos.ledger.rwset import rwset_pb2
 
 from commonwatt_network.embedded.access import check_channel_access, check_peer_access
+from commonwatt_network.embedded.background import BackgroundTasks
 from commonwatt_network.embedded.blocks import BlockError
 from commonwatt_network.embedded.chaincode.package import PackageStore
 from commonwatt_network.embedded.chaincode.runtime import ChaincodeRuntime
@@ -76,7 +77,8 @@ class Peer:
         self.clock: Callable[[], float] = time.time
         self.peers: Sequence[Peer] = (self,)
         self.channels: dict[str, PeerChannel] = {}
-        self.failure = ""
+        self.tasks = BackgroundTasks(config.name)
+        self._failures: dict[str, str] = {}
         self._deleted: list[str] = []
         self._checks = checks
         self._parser = parser
@@ -129,6 +131,11 @@ class Peer:
         return signature
 
     @property
+    def failures(self) -> list[str]:
+        """What keeps this peer from committing blocks, in words; empty while it is healthy."""
+        return [*self._failures.values(), *self.tasks.failures]
+
+    @property
     def address(self) -> str:
         return self.config.address
 
@@ -148,7 +155,7 @@ class Peer:
             for organization in channel.config.application_organizations.values():
                 msp = channel.config.registry.msps[organization.mspid].config
                 for pem in (*msp.tls_root_certs, *msp.tls_intermediate_certs):
-                    yield pem.decode()
+                    yield pem.decode(errors="replace")
 
     def start(self) -> None:
         """Follow the channels joined so far, and fetch anew those whose ledger was deleted."""
@@ -219,7 +226,9 @@ class Peer:
 
     def _follow(self, channel: PeerChannel) -> None:
         channel.on_commit.append(lambda _: self.snapshot_requests.take_due(channel))
-        self._followers[channel.channel_id] = asyncio.create_task(self._commit_blocks(channel))
+        self._followers[channel.channel_id] = self.tasks.start(
+            self._commit_blocks(channel), f"the follower of channel {channel.channel_id}"
+        )
 
     async def _commit_blocks(self, channel: PeerChannel) -> None:
         while True:
@@ -229,16 +238,19 @@ class Peer:
                         await asyncio.sleep(self.faults.commit_delay_s)
                     started_s = time.perf_counter()
                     channel.commit(block, self.faults)
-                    self.failure = ""
+                    self._failures.pop(channel.channel_id, None)
                     self.metrics.blocks_committed += 1
                     self.metrics.transactions_committed += len(block.data.data)
                     self.metrics.commit_duration_s += time.perf_counter() - started_s
-            except (sqlite3.Error, BlockError, ChannelConfigError) as error:
-                self.failure = (
+            except Exception as error:  # nothing that a block holds may end the follower
+                failure = (
                     f"{self.config.name} cannot commit block {channel.height} of channel {channel.channel_id} to "
                     f"{channel.ledger.path}: {error}"
                 )
-                log.error("%s; trying again every second", self.failure)
+                foreseen = isinstance(error, sqlite3.Error | BlockError | ChannelConfigError)
+                if self._failures.get(channel.channel_id) != failure:
+                    log.error("%s; trying again every second", failure, exc_info=None if foreseen else error)
+                self._failures[channel.channel_id] = failure
                 await asyncio.sleep(1)
 
     async def close_channels(self) -> None:
@@ -247,6 +259,7 @@ class Peer:
             task.cancel()
         await asyncio.gather(*self._followers.values(), return_exceptions=True)
         self._followers.clear()
+        self._failures.clear()
         self.release()
 
     async def close(self) -> None:

@@ -183,10 +183,11 @@ class PeerServer:
 
     async def _serve_operations(self, address: str) -> HttpServer:
         peer = self._peer
-        application = operations_application(
-            lambda: render_peer_metrics(peer), lambda: [peer.failure] if peer.failure else []
-        )
+        application = operations_application(lambda: render_peer_metrics(peer), self._failures)
         return await serve_http(peer.config.name, application, address)
+
+    def _failures(self) -> list[str]:
+        return [*self._peer.failures, *(self._server.failures if self._server is not None else ())]
 
     async def stop(self, grace_s: float = 0.5) -> None:
         if self._operations is not None:

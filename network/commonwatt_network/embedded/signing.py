@@ -13,29 +13,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 from fabric_protos.common import common_pb2
 from fabric_protos.msp import identities_pb2
 
-from commonwatt_network.embedded.certificates import CertificateError, PublicKey, parse_pem
+from commonwatt_network.embedded.certificates import HALF_ORDER, CertificateError, PublicKey, parse_pem
 
 ECDSA_SHA256 = ec.ECDSA(hashes.SHA256())
-HALF_ORDER = {
-    "secp256r1": 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551 >> 1,
-    "secp384r1": int(
-        "FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFC7634D81F4372DDF581A0DB248B0A77AECEC196ACCC52973", 16
-    )
-    >> 1,
-    "secp521r1": int(
-        "01FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFA51868783BF2F966B7FCC0148F709A5D0"
-        "3BB5C9B8899C47AEBB6FB71E91386409",
-        16,
-    )
-    >> 1,
-}
 
 
 class SignatureError(Exception):
@@ -50,7 +37,7 @@ def verify_signature(key: PublicKey, message: bytes, signature: bytes) -> None:
             return
         _demand_low_s(key, signature)
         key.verify(signature, message, ECDSA_SHA256)
-    except InvalidSignature as error:
+    except (InvalidSignature, UnsupportedAlgorithm, ValueError) as error:
         raise SignatureError("The signature is invalid") from error
 
 

@@ -19,6 +19,8 @@ from dataclasses import dataclass
 from typing import Protocol, cast
 from weakref import WeakSet
 
+from commonwatt_network.embedded.background import BackgroundTasks
+
 log = logging.getLogger(__name__)
 
 MOST_CONNECTIONS = 1000  # of one server, those that still shake hands included
@@ -82,7 +84,16 @@ class Listener:
         self._visits: dict[Guest, Visit] = {}  # the oldest first
         self._of_address: Counter[str] = Counter()
         _open_listeners.add(self)
-        self._tasks = [asyncio.create_task(self._accept()), asyncio.create_task(self._end_quiet_ones())]
+        self._background = BackgroundTasks(f"the listener at {address}")
+        self._tasks = [
+            self._background.start(self._accept(), "accepting connections"),
+            self._background.start(self._end_quiet_ones(), "ending quiet connections"),
+        ]
+
+    @property
+    def failures(self) -> list[str]:
+        """What it no longer does, in words; empty while it is healthy."""
+        return self._background.failures
 
     @property
     def connections(self) -> list[Guest]:

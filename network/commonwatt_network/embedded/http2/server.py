@@ -95,6 +95,11 @@ class GrpcServer:
         """How many there are now."""
         return len(self._listener.connections) if self._listener is not None else 0
 
+    @property
+    def failures(self) -> list[str]:
+        """What the server no longer does, in words; empty while it is healthy."""
+        return self._listener.failures if self._listener is not None else []
+
     async def stop(self, grace_s: float) -> None:
         """Refuse new calls, let the present ones finish for `grace_s`, then end them."""
         if self._listener is not None:
@@ -196,8 +201,13 @@ class GrpcServer:
 def _trust(tls: ssl.SSLContext, authorities: Callable[[], Iterable[str]], trusted: set[str]) -> None:
     for pem in authorities():
         if pem not in trusted:
-            tls.load_verify_locations(cadata=pem)
             trusted.add(pem)
+            try:
+                tls.load_verify_locations(cadata=pem)
+            except (OSError, ValueError) as error:  # a member's authority that OpenSSL does not take
+                logging.getLogger(__name__).error(
+                    "clients of an authority are refused, for its certificate cannot be read: %s", error
+                )
 
 
 async def _requests(stream: Stream, method: Any) -> AsyncIterator[Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -200,7 +199,7 @@ class Ledger:
             self.state.write(commit.updates)
             if commit.history:
                 database.executemany(
-                    "insert into history values (?, ?, ?, ?)",
+                    "insert or ignore into history values (?, ?, ?, ?)",
                     [(*location, number, position) for location, position in commit.history],
                 )
             self.private.write(number, commit.private)
@@ -209,7 +208,7 @@ class Ledger:
                     "insert or replace into facts values ('config_block', ?)", (number.to_bytes(8, "big"),)
                 )
             database.execute("commit")
-        except sqlite3.Error:
+        except BaseException:
             if database.in_transaction:
                 database.execute("rollback")
             raise

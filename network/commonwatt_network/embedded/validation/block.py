@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+import sqlite3
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from fabric_protos.common import common_pb2
@@ -11,12 +13,15 @@ from commonwatt_network.embedded.blocks import COMMIT_HASH, TRANSACTIONS_FILTER,
 from commonwatt_network.embedded.ledger import BlockCommit, Ledger, Version
 from commonwatt_network.embedded.msp import IdentityError, IdentityRegistry
 from commonwatt_network.embedded.policies import Policy, PolicyError
+from commonwatt_network.embedded.rare_log import RareLog
 from commonwatt_network.embedded.transaction import Codes, Transaction
 from commonwatt_network.embedded.validation.commit_hash import commit_hash
 from commonwatt_network.embedded.validation.conflicts import find_conflict
 from commonwatt_network.embedded.validation.endorsement import NamespaceCheck, endorsers, metadata_writes
 from commonwatt_network.embedded.validation.private import Collections, Fetch, PrivateCommit
 from commonwatt_network.embedded.validation.updates import BlockUpdates
+
+faults = RareLog(logging.getLogger(__name__))
 
 NOT_EVEN_A_DUPLICATE = (
     Codes.BAD_PROPOSAL_TXID,
@@ -58,7 +63,7 @@ def validate_block(
         if codes[position] != Codes.VALID or transaction.endorsed is None:
             continue
         namespaces = transaction.endorsed.namespaces
-        codes[position] = find_conflict(namespaces, ledger.state, updates.updates)
+        codes[position] = _verdict(transaction, find_conflict, namespaces, ledger.state, updates.updates)
         if codes[position] == Codes.VALID:
             version = Version(number, position)
             updates.apply(namespaces, version)
@@ -105,7 +110,7 @@ def _check_each(transactions: Sequence[Transaction], ledger: Ledger, rules: Rule
     seen: set[str] = set()
     metadata_changed: set[tuple[str, bytes]] = set()
     for transaction in transactions:
-        code = _check(transaction, ledger, rules, metadata_changed)
+        code = _verdict(transaction, _check, transaction, ledger, rules, metadata_changed)
         if code == Codes.VALID and transaction.endorsed is not None:
             if transaction.transaction_id in seen:
                 code = Codes.DUPLICATE_TXID
@@ -113,6 +118,22 @@ def _check_each(transactions: Sequence[Transaction], ledger: Ledger, rules: Rule
             metadata_changed |= metadata_writes(transaction.endorsed.namespaces)
         codes.append(int(code))
     return codes
+
+
+def _verdict(transaction: Transaction, judge: Callable[..., int], *arguments: object) -> int:
+    """The code that `judge` finds. Where it fails in a way that nobody foresaw, the block goes on without it.
+
+    All peers hold the same state, so it fails on each of them. Raises sqlite3.Error, OSError and MemoryError: they are
+    this peer's own trouble, after which it tries the block again.
+    """
+    try:
+        return judge(*arguments)
+    except (sqlite3.Error, OSError, MemoryError):
+        raise
+    except Exception as error:
+        name = transaction.transaction_id[:64]
+        faults.report(f"transaction {name} cannot be judged and counts as invalid", error)
+        return int(Codes.INVALID_OTHER_REASON)
 
 
 def _check(

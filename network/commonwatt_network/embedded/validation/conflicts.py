@@ -11,6 +11,8 @@ from commonwatt_network.embedded.simulation.range_reads import RangeReads
 from commonwatt_network.embedded.simulation.read_write_set import kv_read
 from commonwatt_network.embedded.transaction import Codes, NamespaceSets
 
+LEAST_DEGREE = 2  # of the Merkle tree over many reads, on Fabric
+
 
 def find_conflict(namespaces: tuple[NamespaceSets, ...], state: State, updates: Updates) -> int:
     """VALID, or the code of the first read that `state` or the block's `updates` so far contradict."""
@@ -39,16 +41,17 @@ def _read_holds(namespace: str, key: bytes, read: Any, state: State, updates: Up
 
 def _range_holds(namespace: str, query: Any, state: State, updates: Updates) -> bool:
     """Whether the range reads now as it did, over the state and the block's updates so far."""
-    start, end = query.start_key.encode(), query.end_key.encode()
-    if not query.itr_exhausted:
-        end += b"\x00"  # the last key that was seen belongs to what was read
-    current = _merged(namespace, start, end, state, updates)
     hashed = query.HasField("reads_merkle_hashes")
+    if hashed and query.reads_merkle_hashes.max_degree < LEAST_DEGREE:
+        return False  # no peer records such a summary: of degree 0 it would never come to an end
     reads = RangeReads(query.reads_merkle_hashes.max_degree) if hashed else None
     recorded = query.raw_reads.kv_reads
     count = 0
-    for key, found in current:
-        read = kv_read(key.decode(), found.version)
+    for key, found in _keys_read(namespace, query, state, updates):
+        try:
+            read = kv_read(key.decode(), found.version)
+        except UnicodeDecodeError:  # the hash of a private key: no peer reads a range of these
+            return False
         if reads is not None:
             reads.add(read)
         elif count >= len(recorded) or recorded[count] != read:
@@ -59,6 +62,20 @@ def _range_holds(namespace: str, query: Any, state: State, updates: Updates) -> 
     again = type(query)()
     reads.into(again)
     return bool(again.reads_merkle_hashes == query.reads_merkle_hashes)
+
+
+def _keys_read(
+    namespace: str, query: Any, state: State, updates: Updates
+) -> Iterator[tuple[bytes, VersionedValue]]:
+    start, end = query.start_key.encode(), query.end_key.encode()
+    yield from _merged(namespace, start, end, state, updates)
+    if (
+        not query.itr_exhausted
+    ):  # the last key that was seen belongs to what was read; real peers look at it last
+        location = (namespace, end)
+        last = updates[location] if location in updates else state.get(*location)
+        if last is not None:
+            yield end, last
 
 
 def _merged(

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from fabric_protos.peer import policy_pb2
+from google.protobuf.message import DecodeError
 
 from commonwatt_network.embedded.ledger import hashed_namespace
 from commonwatt_network.embedded.ledger.state import State
@@ -105,9 +106,12 @@ class NamespaceCheck:
 
 
 def _application_policy(signature_policy: bytes) -> bytes:
-    """Key-level policies are stored as bare SignaturePolicyEnvelopes."""
+    """Key-level policies are stored as bare SignaturePolicyEnvelopes. Raises PolicyError."""
     policy = policy_pb2.ApplicationPolicy()
-    policy.signature_policy.MergeFromString(signature_policy)
+    try:
+        policy.signature_policy.MergeFromString(signature_policy)
+    except DecodeError as error:
+        raise PolicyError(f"could not translate policy for key-level endorsement: {error}") from error
     encoded: bytes = policy.SerializeToString()
     return encoded
 

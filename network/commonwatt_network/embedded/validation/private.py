@@ -19,6 +19,8 @@ from commonwatt_network.embedded.ledger import (
 from commonwatt_network.embedded.transaction import CollectionSets, NamespaceSets
 from commonwatt_network.embedded.validation.updates import BlockUpdates
 
+LAST_BLOCK_NUMBER = 2**63 - 1  # the ledger's numbers are signed; no channel comes as far
+
 Fetch = Callable[[str, Version, str, str, bytes], Iterable[bytes]]
 """(transaction id, its version, chaincode, collection, wanted hash) -> write sets from wherever one is to be had."""
 
@@ -60,6 +62,8 @@ class PrivateCommit:
         name, position = sets.collection, version.transaction_number
         block_to_live = self._collections.block_to_live(namespace, name)
         expires_at = self._block_number + block_to_live + 1 if block_to_live else None
+        if expires_at is not None and expires_at > LAST_BLOCK_NUMBER:
+            expires_at = None
         keys: dict[bytes, bytes] = {}
         if sets.private_hash and self._collections.is_member(namespace, name):
             found = self._fetch(transaction_id, version, namespace, name, sets.private_hash)
@@ -83,13 +87,13 @@ class PrivateCommit:
 
 
 def is_write_set(encoded: bytes, sets: CollectionSets) -> bool:
-    """Whether it is the write set that was endorsed, as it was or without keys that were purged since."""
-    if sha256(encoded).digest() == sets.private_hash:
-        return True
+    """Whether it can be read, and is the write set that was endorsed: as it was or without keys purged since."""
     try:
         rwset = kv.KVRWSet.FromString(encoded)
     except DecodeError:
         return False
+    if sha256(encoded).digest() == sets.private_hash:
+        return True
     endorsed = {
         write.key_hash: b"" if write.is_delete else write.value_hash for write in sets.hashed.hashed_writes
     }

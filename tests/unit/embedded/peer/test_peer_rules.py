@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 from commonwatt_client import ClientError, SubmitError
 from commonwatt_client.admin import (
@@ -129,12 +130,62 @@ async def test_a_peer_with_a_full_disk_says_so_and_goes_on_when_there_is_room(le
         for number in range(20):
             transaction = await kv.new_proposal("put", arguments=[f"k{number}", "v" * 5000]).endorse()
             await (await transaction.submit()).status()
-            if peer.failure:
+            if peer.failures:
                 break
-        assert "peer0.grid cannot commit block" in peer.failure
-        assert "full" in peer.failure
+        assert "peer0.grid cannot commit block" in peer.failures[0]
+        assert "full" in peer.failures[0]
         database.execute("pragma max_page_count = 1000000").fetchone()
         height = ledger.peer("peer0.newtown").channels[CHANNEL].height
         async with asyncio.timeout(10):
             await peer.channels[CHANNEL].wait_for_height(height)
-        assert not peer.failure
+        assert not peer.failures
+
+
+async def health_of(address: str) -> tuple[int, str]:
+    async with aiohttp.ClientSession(f"http://{address}") as session, session.get("/healthz") as answer:
+        return answer.status, await answer.text()
+
+
+async def test_a_commit_that_fails_unforeseen_is_tried_again_and_shows_in_the_health(
+    ledger: TestNetwork, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    peer = ledger.peer("peer0.grid")
+    channel, address = peer.channels[CHANNEL], peer.config.operations_address
+    assert address is not None
+    mended = asyncio.Event()
+    commit = channel.commit
+
+    def fail(*arguments: Any) -> None:
+        if not mended.is_set():
+            raise RuntimeError("nobody foresaw this")
+        commit(*arguments)
+
+    monkeypatch.setattr(channel, "commit", fail)
+    async with ledger.connect("newtown") as gateway, asyncio.timeout(20):
+        await kv_of(gateway).submit_transaction("put", "k", "v")
+        while (await health_of(address))[0] == 200:  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+        assert "nobody foresaw this" in (await health_of(address))[1]
+        assert "peer0.grid cannot commit block" in caplog.text
+        mended.set()
+        await channel.wait_for_height(ledger.peer("peer0.newtown").channels[CHANNEL].height)
+    assert (await health_of(address))[0] == 200
+
+
+async def test_a_background_task_that_ends_is_logged_and_makes_the_peer_unhealthy(
+    ledger: TestNetwork, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def ends() -> None:
+        """As no task of a peer should."""
+
+    peer = ledger.peer("peer0.grid")
+    assert peer.config.operations_address is not None
+    await peer.tasks.start(ends(), "a task")
+    status, said = await health_of(peer.config.operations_address)
+    assert status == 503
+    assert "peer0.grid: a task has ended; restart the network" in said
+    assert "peer0.grid: a task has ended" in caplog.text
+    stopped = peer.tasks.start(asyncio.sleep(60), "a task")
+    stopped.cancel()
+    await asyncio.gather(stopped, return_exceptions=True)
+    assert not peer.failures

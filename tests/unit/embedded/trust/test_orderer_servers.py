@@ -10,6 +10,7 @@ from typing import Any
 import aiohttp
 import grpc
 import pytest
+from commonwatt_network.embedded.admission import Rejection
 from commonwatt_network.embedded.config import NodeConfig
 from commonwatt_network.embedded.orderer import OrderingService
 from commonwatt_network.embedded.orderer_server import ListenError, OrdererServer
@@ -152,6 +153,36 @@ async def test_health_and_metrics(service: OrderingService, config: NodeConfig, 
             lines = (await answer.text()).splitlines()
     assert 'consensus_etcdraft_is_leader{channel="newtown"} 1' in lines
     assert 'ledger_blockchain_height{channel="newtown"} 1' in lines
+
+
+async def test_ordering_that_ends_is_logged_and_makes_the_orderer_unhealthy(
+    service: OrderingService,
+    config: NodeConfig,
+    genesis: Any,
+    envelope: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def fail(batch: Any) -> Any:
+        raise RuntimeError("nobody foresaw this")
+
+    await service.orderers[0].join(genesis)
+    monkeypatch.setattr(service.channels["newtown"], "_revalidate", fail)
+    service.broadcast(envelope())
+    async with aiohttp.ClientSession(f"http://{config.operations_address}") as session, asyncio.timeout(10):
+        while True:
+            async with session.get("/healthz") as answer:
+                if answer.status == 503:
+                    said = (await answer.json())["failed_checks"][0]["reason"]
+                    break
+            await asyncio.sleep(0.02)
+    assert (
+        said == "channel newtown: ordering has ended: RuntimeError: nobody foresaw this; restart the network"
+    )
+    assert said in caplog.text
+    with pytest.raises(Rejection) as refused:
+        service.broadcast(envelope())
+    assert refused.value.status == common_pb2.SERVICE_UNAVAILABLE
 
 
 @pytest.mark.parametrize("taken", ["address", "admin_address", "operations_address"])

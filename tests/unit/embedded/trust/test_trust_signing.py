@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from hypothesis import given
 from hypothesis import strategies as st
 
-CURVES = [ec.SECP256R1(), ec.SECP384R1()]
+CURVES = [ec.SECP224R1(), ec.SECP256R1(), ec.SECP384R1(), ec.SECP521R1()]
 
 
 def identity(key: ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey) -> SigningIdentity:
