@@ -14,6 +14,7 @@ from cryptography import x509
 from fabric_protos.common import common_pb2
 
 from commonwatt_loadgen.verify.envelopes import Judged
+from commonwatt_loadgen.verify.members import read_certificate
 from commonwatt_loadgen.verify.replay import Replay
 from commonwatt_loadgen.verify.signatures import Signed, brings_configuration, look_at, trust
 from commonwatt_loadgen.verify.verdicts import Verdict, Verdicts
@@ -140,7 +141,7 @@ def _other_verdict(recorded: ValidationCode | None, computed: Verdict) -> str:
 @lru_cache(maxsize=4096)
 def _attributes(certificate_pem: bytes) -> Mapping[str, str]:
     """The attributes that Fabric's CA writes into certificates; none where there is no such extension."""
-    certificate = x509.load_pem_x509_certificate(certificate_pem)
+    certificate = read_certificate(certificate_pem)
     try:
         extension = certificate.extensions.get_extension_for_oid(ATTRIBUTES_OID).value
     except x509.ExtensionNotFound:

@@ -8,21 +8,29 @@ from typing import Any
 
 from commonwatt_client.admin import ChannelConfig
 from commonwatt_client.admin.configuration import msp_of
+from commonwatt_client.pem import first_block
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
-from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
-from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from fabric_protos.msp import identities_pb2, msp_principal_pb2
 from google.protobuf.message import DecodeError
 
 MEMBER, ADMIN, CLIENT, PEER, ORDERER = range(5)
 _ECDSA_SHA256 = ec.ECDSA(hashes.SHA256())
 _HALF_ORDER = {
+    "secp224r1": 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFF16A2E0B8F03E13DD29455C5C2A3D >> 1,
     "secp256r1": 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551 >> 1,
     "secp384r1": (2**384 - 0x389CB27E0BC8D220A7E5F24DB74F58851313E695333AD68D) >> 1,
+    "secp521r1": (2**521 - 0x5AE79787C40D069948033FEB708F65A2FC44A36477663B851449048E16EC79BF7) >> 1,
 }
+# The extensions that a peer (Go's verifier of chains) takes care of where they are critical.
+_HANDLED_EXTENSIONS = {
+    x509.ObjectIdentifier(f"2.5.29.{number}") for number in (14, 15, 17, 19, 30, 31, 32, 33, 35, 36, 37, 54)
+}
+_LATEST = datetime(9999, 12, 31, 23, 59, 58, tzinfo=UTC)
 _NODE_UNITS = (
     (CLIENT, "client_ou_identifier"),
     (PEER, "peer_ou_identifier"),
@@ -37,6 +45,7 @@ class Member:
 
     refusal: why it counts for nothing, in words; empty for a member in good standing.
     certifiers: SHA-256 over the certificates above its own. valid_s: epoch seconds, both included.
+    identifier: tells members apart, however their certificates' signatures are written.
     """
 
     mspid: str
@@ -45,6 +54,7 @@ class Member:
     units: frozenset[str] = frozenset()
     certifiers: bytes = b""
     certificate: bytes = field(default=b"", repr=False)
+    identifier: bytes = b""
     key: object = field(default=None, repr=False)
     valid_s: tuple[int, int] = (0, 0)
 
@@ -68,7 +78,7 @@ class Member:
             if decode_dss_signature(signature)[1] > _HALF_ORDER.get(self.key.curve.name, 0):
                 return False
             self.key.verify(signature, message, _ECDSA_SHA256)
-        except (InvalidSignature, ValueError):
+        except (InvalidSignature, UnsupportedAlgorithm, ValueError):
             return False
         return True
 
@@ -116,7 +126,7 @@ class Members:
     def _read(self, serialized: bytes) -> Member:
         try:
             identity = identities_pb2.SerializedIdentity.FromString(serialized)
-            certificate = x509.load_pem_x509_certificate(identity.id_bytes)
+            certificate = read_certificate(identity.id_bytes)
         except (DecodeError, ValueError):
             return Member("", "has no certificate that can be read")
         organization = self._organizations.get(identity.mspid)
@@ -125,17 +135,39 @@ class Members:
         return organization.member(certificate)
 
 
+def read_certificate(pem: bytes) -> x509.Certificate:
+    """The certificate in the first PEM block, all of it readable, as a peer demands. Raises ValueError."""
+    try:
+        certificate = x509.load_der_x509_certificate(first_block(pem) or b"")
+        key = certificate.public_key()
+        # What the library reads when it is asked for, and a peer at once.
+        for name in (certificate.subject, certificate.issuer):
+            name.rfc4514_string()
+        for moment in (certificate.not_valid_before_utc, certificate.not_valid_after_utc):
+            moment.timestamp()
+        critical = {each.oid for each in certificate.extensions if each.critical}
+    except Exception as error:  # the library has many ways to refuse one
+        raise ValueError(f"no certificate that can be read: {error}") from error
+    if isinstance(key, ec.EllipticCurvePublicKey):
+        point = key.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
+        if point not in certificate.tbs_certificate_bytes:
+            raise ValueError("its key is compressed")
+    if certificate.serial_number < 0 or critical - _HANDLED_EXTENSIONS:
+        raise ValueError("its serial number is negative, or it has a critical extension that no peer knows")
+    return certificate
+
+
 class _Organization:
     """An organisation's ``FabricMSPConfig``: its authorities, revocation lists and roles."""
 
     def __init__(self, settings: Any, takes_ed25519: bool) -> None:
         self.mspid: str = settings.name
         self._takes_ed25519 = takes_ed25519
-        self._roots = [x509.load_pem_x509_certificate(pem) for pem in settings.root_certs]
-        self._intermediates = [x509.load_pem_x509_certificate(pem) for pem in settings.intermediate_certs]
+        self._roots = [read_certificate(pem) for pem in settings.root_certs]
+        self._intermediates = [read_certificate(pem) for pem in settings.intermediate_certs]
         self._inner = {parent for each in self._intermediates for parent in self._chain(each)[1:]}
         self._revocations = [_revocations(encoded) for encoded in settings.revocation_list]
-        self._admins = {_der(x509.load_pem_x509_certificate(pem)) for pem in settings.admins}
+        self._admins = {_der(read_certificate(pem)) for pem in settings.admins}
         self._required = {
             (unit.organizational_unit_identifier, self._certifiers(unit.certificate))
             for unit in settings.organizational_unit_identifiers
@@ -166,6 +198,7 @@ class _Organization:
             units,
             above,
             _der(certificate),
+            _identifier(certificate, chain[-1] if len(chain) < 2 else chain[1]),
             certificate.public_key(),
             (int(begins.timestamp()), int(ends.timestamp())),
         )
@@ -199,7 +232,9 @@ class _Organization:
 
         The certificate alone where there is no such chain, or more than one.
         """
-        moment = certificate.not_valid_before_utc + timedelta(seconds=1)
+        moment = min(certificate.not_valid_before_utc, _LATEST) + timedelta(seconds=1)
+        if moment > certificate.not_valid_after_utc:
+            return (certificate,)
 
         def climb(chain: tuple[x509.Certificate, ...]) -> Iterator[tuple[x509.Certificate, ...]]:
             if chain[-1] in self._roots:
@@ -214,7 +249,7 @@ class _Organization:
         return chains[0] if len(chains) == 1 else (certificate,)
 
     def _certifiers(self, pem: bytes) -> bytes:
-        return _path_identifier(self._chain(x509.load_pem_x509_certificate(pem)))
+        return _path_identifier(self._chain(read_certificate(pem)))
 
     def _revoked(self, certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
         wanted = _key_identifier(issuer)
@@ -225,7 +260,7 @@ class _Organization:
             try:
                 if revocations.is_signature_valid(issuer.public_key()):  # type: ignore[arg-type]
                     return True
-            except (TypeError, InvalidSignature):
+            except (TypeError, InvalidSignature, UnsupportedAlgorithm):
                 continue
         return False
 
@@ -266,9 +301,19 @@ def _is_authority(certificate: x509.Certificate) -> bool:
 def _issued(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
     try:
         certificate.verify_directly_issued_by(issuer)
-    except (ValueError, TypeError, InvalidSignature):
+    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
         return False
     return True
+
+
+def _identifier(certificate: x509.Certificate, issuer: x509.Certificate) -> bytes:
+    """SHA-256 over what is signed and the signature: of ECDSA's two, which anybody can make, the lower one."""
+    signature, key = certificate.signature, issuer.public_key()
+    half = _HALF_ORDER.get(key.curve.name) if isinstance(key, ec.EllipticCurvePublicKey) else None
+    if half is not None and certificate != issuer:
+        r, s = decode_dss_signature(signature)
+        signature = encode_dss_signature(r, min(s, 2 * half + 1 - s))
+    return sha256(certificate.tbs_certificate_bytes + signature).digest()
 
 
 def _path_identifier(path: tuple[x509.Certificate, ...]) -> bytes:
@@ -277,7 +322,7 @@ def _path_identifier(path: tuple[x509.Certificate, ...]) -> bytes:
 
 def _same(pem: bytes, der: bytes) -> bool:
     try:
-        return _der(x509.load_pem_x509_certificate(pem)) == der
+        return _der(read_certificate(pem)) == der
     except ValueError:
         return False
 

@@ -56,7 +56,7 @@ class Policies:
     def _distinct(self, signers: tuple[bytes, ...]) -> list[Member]:
         """Each identity counts once, however often and in whatever bytes it signed."""
         return list(
-            {self.members.member(each).certificate: self.members.member(each) for each in signers}.values()
+            {self.members.member(each).identifier: self.members.member(each) for each in signers}.values()
         )
 
     def _application(self, encoded: bytes, signers: Sequence[Member]) -> bool:

@@ -7,17 +7,20 @@ from commonwatt_client.admin.rwset import Version
 from fabric_protos.ledger.rwset.kvrwset import kv_rwset_pb2
 
 
-def summary_of(reads: Iterable[tuple[str, Version]], degree: int) -> tuple[int, tuple[bytes, ...]]:
+def summary_of(reads: Iterable[tuple[bytes, Version]], degree: int) -> tuple[int, tuple[bytes, ...]]:
     """The highest level of the tree over the reads, and that level's hashes.
 
     Reads are hashed in groups of `degree` + 1, such hashes in groups of as many again, until a level holds at
-    most `degree`. Reads fewer than a group have no tree: level 1 without hashes.
+    most `degree`. Reads fewer than a group have no tree: level 1 without hashes. Nor has a degree below 2, of which no
+    peer makes a tree. Raises UnicodeError for a key that is no text.
     """
+    if degree < 2:
+        return 1, ()
     levels: list[list[bytes]] = [[]]
     group: list[kv_rwset_pb2.KVRead] = []
     for key, version in reads:
         seen = kv_rwset_pb2.Version(block_num=version.block, tx_num=version.transaction)
-        group.append(kv_rwset_pb2.KVRead(key=key, version=seen))
+        group.append(kv_rwset_pb2.KVRead(key=key.decode(), version=seen))
         if len(group) > degree:
             _add(levels, group, degree)
             group = []

@@ -12,6 +12,7 @@ from commonwatt_client.admin.rwset import NamespaceReadWriteSet, Version
 from commonwatt_client.validation import ValidationCode
 from fabric_protos.common import policies_pb2
 from fabric_protos.peer import policy_pb2
+from google.protobuf.message import DecodeError
 
 from commonwatt_loadgen.verify.envelopes import Judged
 from commonwatt_loadgen.verify.policies import Policies
@@ -61,7 +62,7 @@ class Verdicts:
     ) -> list[Verdict]:
         verdicts: list[Verdict] = []
         seen: set[str] = set()
-        policies_changed: set[tuple[Space, Key]] = set()
+        policies_changed: set[tuple[str, Key]] = set()
         for each, transaction in zip(judged, transactions, strict=True):
             verdict = Verdict(each.code, each.reason)
             if each.looks_up_id and each.transaction_id in self._ids:
@@ -73,7 +74,8 @@ class Verdicts:
                 elif verdict == _VALID:
                     seen.add(each.transaction_id)
                     for sets in transaction.actions[0].read_write_sets:
-                        policies_changed.update(_keys(sets, metadata_alone=True))
+                        changed = _keys(sets, metadata_alone=True)
+                        policies_changed.update((space.location, key) for space, key in changed)
             verdicts.append(verdict)
         return verdicts
 
@@ -82,7 +84,7 @@ class Verdicts:
         judged: Judged,
         transaction: Transaction,
         policies: Policies,
-        policies_changed: set[tuple[Space, Key]],
+        policies_changed: set[tuple[str, Key]],
     ) -> Verdict:
         """Whether every policy that its writes call for is satisfied."""
         action = transaction.actions[0]
@@ -97,7 +99,7 @@ class Verdicts:
                 return Verdict(ValidationCode.INVALID_CHAINCODE, f"{namespace} has no definition")
             needed = {default} if not next(_keys(sets), None) else set()
             for space, key in _keys(sets):
-                if (space, key) in policies_changed:
+                if (space.location, key) in policies_changed:
                     reason = "the policy of a key that it writes was changed before it in this block"
                     return Verdict(ValidationCode.ENDORSEMENT_POLICY_FAILURE, reason)
                 needed.add(self._policy_of(space, key, default, policies))
@@ -112,7 +114,10 @@ class Verdicts:
     def _policy_of(self, space: Space, key: Key, default: bytes, policies: Policies) -> bytes:
         """The key's own, else its collection's, else its chaincode's; empty, which nobody satisfies, if unknown."""
         if own := self._state.own_policy(space, key):
-            envelope = policies_pb2.SignaturePolicyEnvelope.FromString(own)
+            try:
+                envelope = policies_pb2.SignaturePolicyEnvelope.FromString(own)
+            except DecodeError:
+                return b""
             return bytes(policy_pb2.ApplicationPolicy(signature_policy=envelope).SerializeToString())
         if not space.collection:
             return default
@@ -125,8 +130,8 @@ class Verdicts:
 def _keys(sets: NamespaceReadWriteSet, metadata_alone: bool = False) -> Iterator[tuple[Space, Key]]:
     """What a transaction writes in a namespace and its collections; or the keys whose metadata it writes."""
     space = Space(sets.namespace)
-    yield from ((space, write.key) for write in sets.writes if not metadata_alone)
-    yield from ((space, write.key) for write in sets.metadata_writes)
+    yield from ((space, write.key.encode()) for write in sets.writes if not metadata_alone)
+    yield from ((space, write.key.encode()) for write in sets.metadata_writes)
     for each in sets.collections:
         space = Space(sets.namespace, each.collection)
         yield from ((space, write.key_hash) for write in each.writes if not metadata_alone)
