@@ -83,7 +83,11 @@ class ChaincodeLink:
     async def _serve(self, registered: asyncio.Future[None]) -> None:
         """One stream from its dial to its end."""
         package_id = self.package.package_id
-        failure = await self._run_stream(registered)
+        try:
+            failure = await self._run_stream(registered)
+        except Exception as error:  # whatever a chaincode server sends, those who wait for it are told
+            log.exception("chaincode %s: the stream failed unexpectedly", package_id)
+            failure = f"{type(error).__name__}: {error}"
         self._registered = self._stream = None
         if registered.done():
             log.warning("chaincode %s: stream ended: %s", package_id, failure)
