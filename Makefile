@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+PARTS := chaincode client network audit community loadgen
 
 .PHONY: help
 help: ## List every target
@@ -13,7 +14,7 @@ help: ## List every target
 export UV_SYSTEM_CERTS ?= true
 
 # Everything the targets need lives in a virtual environment in the checkout; uv fills it from uv.lock.
-$(READY): uv.lock pyproject.toml chaincode/pyproject.toml client/pyproject.toml network/pyproject.toml loadgen/pyproject.toml
+$(READY): uv.lock pyproject.toml $(PARTS:=/pyproject.toml)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Commonwatt needs Python 3.11 or later; this is %s. Name another with PYTHON=/path/to/python3." % sys.version.split()[0])'
 	@if command -v uv >/dev/null 2>&1; then \
 	    uv sync --quiet --frozen --python $(PYTHON); \
@@ -82,11 +83,12 @@ bench: $(READY) ## Measure and print the figures
 	@$(BIN)/pytest tests/benchmarks -s -q --no-header --timeout=900
 
 .PHONY: lint
-lint: $(READY) ## Check format, lint rules, types and the direction of imports
+lint: $(READY) ## Check format, lint rules, types, the direction of imports and declared dependencies
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	@for part in $(PARTS); do (cd $$part && ../$(BIN)/deptry . ) || exit 1; done
 
 PYTEST = $(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile
 
@@ -97,3 +99,15 @@ test: $(READY) ## Run every test that this machine can run, but for the long one
 .PHONY: test-long
 test-long: $(READY) ## Run the tests marked `long`: fuzzing, kill cycles, whole consortia
 	$(PYTEST) -m long --timeout=1800
+
+.PHONY: unit
+unit: $(READY) ## Run the unit tests alone (at most a minute)
+	$(PYTEST) -m "not long" tests/unit
+
+.PHONY: coverage
+coverage: $(READY) ## Measure what the unit tests run of each part
+	$(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile -m "not long" tests/unit $(PARTS:%=--cov=commonwatt_%) --cov-report=term:skip-covered
+
+.PHONY: release
+release: $(READY) ## Build, check and tag the version that pyproject.toml states
+	@PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python tools/release.py make

@@ -45,8 +45,10 @@ from commonwatt_client.errors import (
     EventsError,
     GatewayError,
     MalformedMessageError,
+    NoNetworkError,
     SigningError,
     SubmitError,
+    UnreachableError,
 )
 from commonwatt_client.events import EventsRequest, EventStream
 from commonwatt_client.gateway import Gateway, connect
@@ -89,6 +91,7 @@ __all__ = [
     "InMemoryCheckpointer",
     "MalformedMessageError",
     "Network",
+    "NoNetworkError",
     "Outcome",
     "Peer",
     "PrivateWrite",
@@ -102,6 +105,7 @@ __all__ = [
     "SubmittedTransaction",
     "Timeouts",
     "Transaction",
+    "UnreachableError",
     "ValidationCode",
     "connect",
     "connect_network_file",

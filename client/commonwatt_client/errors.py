@@ -4,6 +4,8 @@
 
     ClientError                     everything below
     ├── ConfigurationError          arguments, a file or a key that cannot be used (also a ValueError)
+    │   └── NoNetworkError          the file that describes the network is not there: none was started here
+    ├── UnreachableError            a node of the network could not be reached
     ├── SigningError                no signature could be made: no signer, or the signer failed
     ├── MalformedMessageError       bytes that are not the Fabric message they should be
     ├── ConnectionClosedError       the connection was closed before or during the call
@@ -51,6 +53,30 @@ class ConfigurationError(ClientError, ValueError):
         try:
             connect_network_file("nowhere/network.json", "newtown", "operator")
         except ConfigurationError as error:
+            print(error)
+    """
+
+
+class NoNetworkError(ConfigurationError):
+    """The file that describes the network does not exist: no network was started here, or it was deleted.
+
+    ::
+
+        try:
+            connect_network_file("nowhere/network.json", "newtown", "operator")
+        except NoNetworkError as error:
+            print(error)
+    """
+
+
+class UnreachableError(ClientError):
+    """A node of the network could not be reached; nothing is known of whether it acted.
+
+    ::
+
+        try:
+            await peer.list_channels()
+        except UnreachableError as error:
             print(error)
     """
 

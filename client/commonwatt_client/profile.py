@@ -8,7 +8,7 @@ from typing import Any
 
 from commonwatt_client._connection import ClientCertificate, Peer
 from commonwatt_client.bounded_yaml import UnreadableYamlError, read_yaml
-from commonwatt_client.errors import ConfigurationError
+from commonwatt_client.errors import ConfigurationError, NoNetworkError
 from commonwatt_client.identity import Identity, load_identity
 from commonwatt_client.signers import PrivateKeySigner, private_key_signer
 
@@ -119,9 +119,7 @@ def _load(path: FilePath) -> Mapping[str, Any]:
     try:
         text = file.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
-        raise ConfigurationError(
-            f"{file} does not exist; start a network first (`make network-up`)"
-        ) from None
+        raise NoNetworkError(f"{file} does not exist; start a network first (`make network-up`)") from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"cannot read {file}: {error}") from error
     try:

@@ -9,11 +9,11 @@ from commonwatt_chaincode.market.orders import Offer, Request, offer_id, request
 from commonwatt_chaincode.market.parameters import Parameters
 from commonwatt_chaincode.market.prices import PriceState, buy_price, prices_after, sell_price
 from commonwatt_chaincode.market.tariff import tou_at
+from commonwatt_community.hems.agent import HomeAgent, Settlement
+from commonwatt_community.hems.energy import MINUTES_PER_DAY
 
-from commonwatt_loadgen.hems.agent import HomeAgent, Settlement
 from commonwatt_loadgen.records import DayRecord, OfferMade, RoundRecord, bills_of
 from commonwatt_loadgen.schedule import day_events
-from commonwatt_loadgen.traces.sources import MINUTES_PER_DAY
 
 
 @dataclass

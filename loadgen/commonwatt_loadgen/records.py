@@ -8,9 +8,8 @@ from commonwatt_chaincode.market.billing import Bill, Metered, Purchase, Sale, b
 from commonwatt_chaincode.market.clearing import Fill, RequestResult
 from commonwatt_chaincode.market.parameters import Parameters
 from commonwatt_chaincode.market.tariff import tou_at
-
-from commonwatt_loadgen.hems.agent import Settlement
-from commonwatt_loadgen.traces.sources import MINUTES_PER_DAY
+from commonwatt_community.hems.agent import Settlement
+from commonwatt_community.hems.energy import MINUTES_PER_DAY
 
 
 @dataclass(frozen=True, slots=True)

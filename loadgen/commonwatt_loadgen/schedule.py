@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from commonwatt_loadgen.hems.agent import HomeAgent, Interval
+from commonwatt_community.hems.agent import HomeAgent, Interval
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,15 +1,28 @@
 """What can go wrong with a network, as the person at the keyboard meets it.
 
 NetworkError            it ran and failed: says which process, what it said last, what to do next
-  UsageError            wrong use or configuration (exit code 2): nothing was changed
+  UsageError            wrong use or configuration: nothing was changed
+    NoNetworkError      the folder holds no network
 """
 
 from __future__ import annotations
 
+from pathlib import Path
 
-class NetworkError(Exception):
+import commonwatt_client
+from commonwatt_client import exit_codes
+
+
+class NetworkError(exit_codes.CommandError):
     """Something failed; the message says what, where and what to do next."""
 
 
-class UsageError(NetworkError):
+class UsageError(NetworkError, exit_codes.UsageError):
     """Wrong use or configuration: refused before anything was changed."""
+
+
+class NoNetworkError(UsageError, commonwatt_client.NoNetworkError):
+    """The folder holds no network: none was started there, or it was deleted."""
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__(f"there is no network in {directory}; start one with `make network-up`")

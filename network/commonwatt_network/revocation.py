@@ -22,7 +22,7 @@ from commonwatt_network.backends.containers import BACKENDS as CONTAINER_BACKEND
 from commonwatt_network.certificates import issue_revocations
 from commonwatt_network.change.configuration import change_configuration
 from commonwatt_network.deploy import peer_admin
-from commonwatt_network.errors import NetworkError, UsageError
+from commonwatt_network.errors import NetworkError, NoNetworkError, UsageError
 from commonwatt_network.first_transaction import operator_of
 from commonwatt_network.identity import ADMIN, ensure_organization, user_attributes
 from commonwatt_network.issued import note_revoked, read_record
@@ -68,7 +68,7 @@ def settled_network(layout: Layout) -> State:
     """The network as it runs. Raises UsageError where there is none, none that runs, or one that is being changed."""
     state = read_state(layout)
     if state is None:
-        raise UsageError(f"there is no network in {layout.directory}; start one with `make network-up`")
+        raise NoNetworkError(layout.directory)
     require_first_start(layout)
     if state.change:
         raise UsageError(

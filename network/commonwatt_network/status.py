@@ -17,7 +17,7 @@ from commonwatt_network import processes
 from commonwatt_network.backends import compose, embedded, kubernetes
 from commonwatt_network.certificates import days_left
 from commonwatt_network.deploy import peer_admin
-from commonwatt_network.errors import UsageError
+from commonwatt_network.errors import NoNetworkError
 from commonwatt_network.layout import Layout
 from commonwatt_network.nodes import AuthorityServer, ChaincodeServer, Node, Nodes, Orderer, Peer
 from commonwatt_network.state import read_state
@@ -72,7 +72,7 @@ async def network_status(directory: Path) -> NetworkStatus:
     layout = Layout(directory)
     state = read_state(layout)
     if state is None:
-        raise UsageError(f"there is no network in {layout.directory}; start one with `make network-up`")
+        raise NoNetworkError(layout.directory)
     nodes = state.nodes(layout)
     alive = processes.running(layout)
     contained = _contained(state.backend, layout)

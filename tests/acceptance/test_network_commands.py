@@ -188,7 +188,8 @@ class TestRefusals:
         assert shell.up().returncode == 0
 
     def test_status_without_a_network(self, shell: Any, refused: Any) -> None:
-        assert "there is no network" in refused(shell.run("network", "status"))
+        told = shell.run("network", "status")
+        assert (told.returncode, "there is no network" in told.stderr) == (3, True)
         assert shell.run("network", "down").stdout.strip() == "nothing was running"
 
     def test_reset_of_a_folder_that_is_no_network(self, shell: Any, refused: Any) -> None:

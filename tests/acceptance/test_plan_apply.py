@@ -19,11 +19,17 @@ from threading import Event
 from typing import Any
 
 import pytest
-from commonwatt_client import ClientError, GatewayError, RetryPolicy, ValidationCode, connect_network_file
+from commonwatt_audit.audit import Audit
+from commonwatt_audit.source import blocks_of_network
+from commonwatt_client import (
+    ClientError,
+    GatewayError,
+    RetryPolicy,
+    ValidationCode,
+    connect_network_file,
+    exit_codes,
+)
 from commonwatt_client.admin import PeerAdmin, RefusedError
-from commonwatt_loadgen.errors import UsageFault
-from commonwatt_loadgen.verify.audit import Audit
-from commonwatt_loadgen.verify.source import blocks_of_network
 from commonwatt_network import processes
 from commonwatt_network.backends.native import FabricNotFoundError, find_fabric
 from commonwatt_network.certificates import days_left, issued_by, read_key_pair
@@ -311,7 +317,7 @@ class TestRealFabric:
         newtown["peers"] = newtown["peers"][2:]
         (tmp_path / "network.json").write_text(json.dumps(content))
         with pytest.raises(
-            UsageFault, match=f"the peer of newtown joined {CHANNEL} from a snapshot of block "
+            exit_codes.UsageError, match=f"the peer of newtown joined {CHANNEL} from a snapshot of block "
         ):
             await anext(blocks_of_network(tmp_path / "network.json", CHANNEL, "newtown", "operator"))
 
@@ -480,7 +486,7 @@ class TestRevocation:
             "users"
         ]
         assert "eve" not in users
-        with pytest.raises(UsageError, match="eve is revoked for good; give whoever comes another name"):
+        with pytest.raises(UsageError, match="eve is revoked for good; give the new user another name"):
             await apply(leaving.directory, there, silent)
 
     async def test_a_lost_key_is_replaced_at_once(self, leaving: Running, tmp_path: Path) -> None:

@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
+from commonwatt_audit.audit import Audit
+from commonwatt_audit.source import blocks_of_network
 from commonwatt_client import Gateway, connect_network_file
 from commonwatt_client.admin import ChaincodeDefinition, CollectionConfig
-from commonwatt_loadgen.verify.audit import Audit
-from commonwatt_loadgen.verify.source import blocks_of_network
 from commonwatt_network import chaincode, processes
 from commonwatt_network.backends.native import FabricNotFoundError, find_fabric
 from commonwatt_network.deploy import Deployed, deploy, peer_admin

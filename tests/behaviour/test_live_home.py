@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Self
 
 import pytest
-from commonwatt_loadgen.network_file import read_network_file
+from commonwatt_client.network_file import read_network_file
 from commonwatt_loadgen.simulate.calls import OPERATOR
 from commonwatt_loadgen.simulate.gateway import GatewayCalls
 from commonwatt_loadgen.simulate.latency import Latencies

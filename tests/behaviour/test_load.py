@@ -12,7 +12,8 @@ from typing import Any
 
 import psutil
 import pytest
-from commonwatt_loadgen.errors import IncompleteRun, UsageFault
+from commonwatt_client.exit_codes import UsageError
+from commonwatt_loadgen.errors import IncompleteRun
 from commonwatt_loadgen.throughput.measure import Progress
 from commonwatt_loadgen.throughput.options import LoadOptions
 from commonwatt_loadgen.throughput.run import load
@@ -120,7 +121,7 @@ def test_generators_on_workers_of_dask(two_communities: Path) -> None:
         )
         summary = load(options, Onlooker())
         assert summary["outcomes"]["committed"] == summary["planned"] == 30
-        with pytest.raises(UsageFault, match="has 2 workers, 3 generators need one each"):
+        with pytest.raises(UsageError, match="has 2 workers, 3 generators need one each"):
             load(LoadOptions("constant:10", 3, 3, network_file=two_communities, dask=options.dask))
         with distributed.Client(cluster) as client:
             victim = next(iter(client.run(os.getpid).values()))

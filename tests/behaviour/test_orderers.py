@@ -10,10 +10,10 @@ from pathlib import Path
 
 import grpc
 import pytest
+from commonwatt_audit.audit import Audit
+from commonwatt_audit.source import blocks_of_network
 from commonwatt_client import connect_network_file
 from commonwatt_client.admin import NotFoundError, PeerAdmin, Transaction
-from commonwatt_loadgen.verify.audit import Audit
-from commonwatt_loadgen.verify.source import blocks_of_network
 from commonwatt_network.backends.native import FabricNotFoundError, check_version, find_fabric
 from commonwatt_network.certificates import create_authority, issue_tls
 from commonwatt_network.deploy import orderer_admin, peer_admin

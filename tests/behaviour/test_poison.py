@@ -10,6 +10,7 @@ from random import Random
 from typing import Any
 
 import pytest
+from commonwatt_audit.audit import Audit
 from commonwatt_client import load_identity, private_key_signer
 from commonwatt_client.admin import (
     Authorities,
@@ -21,7 +22,6 @@ from commonwatt_client.admin import (
 )
 from commonwatt_client.admin.definition import commit_arguments
 from commonwatt_client.blocks import Block
-from commonwatt_loadgen.verify.audit import Audit
 from commonwatt_network.channel import genesis_block
 from commonwatt_network.embedded.blocks import build_block
 from commonwatt_network.embedded.channel import PeerChannel

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from commonwatt_audit.source import blocks_of_files, blocks_of_network
 from commonwatt_client.admin import (
     AdminError,
     ChaincodeDefinition,
@@ -21,8 +22,7 @@ from commonwatt_client.admin import (
     PeerAdmin,
     RefusedError,
 )
-from commonwatt_loadgen.errors import UsageFault
-from commonwatt_loadgen.verify.source import blocks_of_files, blocks_of_network
+from commonwatt_client.exit_codes import UsageError
 from commonwatt_network import processes
 from commonwatt_network.backends import native
 from commonwatt_network.chaincode import local_address, package
@@ -280,14 +280,14 @@ async def refuses_what_was_before(network: TestNetwork, taker: Any, last: int, t
         with pytest.raises(NotFoundError):
             await anext(admin.blocks("newtown", 0))
         assert (await anext(admin.blocks("newtown", last + 1))).number == last + 1
-    with pytest.raises(UsageFault, match=f"joined newtown from a snapshot of block {last}"):
+    with pytest.raises(UsageError, match=f"joined newtown from a snapshot of block {last}"):
         await anext(blocks_of_network(network.path, "newtown", taker.organization, "operator"))
 
 
 def test_exported_blocks_begin_with_the_first(tmp_path: Path) -> None:
     ledger = Path(__file__).parents[1] / "unit" / "admin" / "ledger"
     shutil.copy(ledger / "2.block", tmp_path)
-    with pytest.raises(UsageFault, match="begins with block 2: what came before cannot be computed anew"):
+    with pytest.raises(UsageError, match="begins with block 2: what came before cannot be computed anew"):
         blocks_of_files(tmp_path)
     shutil.copy(ledger / "0.block", tmp_path)
     assert [block.number for block in blocks_of_files(tmp_path)] == [0, 2]

@@ -10,6 +10,9 @@ from hashlib import sha256
 from typing import Any, NamedTuple
 
 import pytest
+from commonwatt_audit.audit import Audit, FirstDifference
+from commonwatt_audit.parallel import ParallelAudit
+from commonwatt_audit.source import blocks_of_network
 from commonwatt_client.admin import (
     APPLICATION,
     Block,
@@ -18,9 +21,6 @@ from commonwatt_client.admin import (
     remove_organization,
     set_batch,
 )
-from commonwatt_loadgen.verify.audit import Audit, FirstDifference
-from commonwatt_loadgen.verify.parallel import ParallelAudit
-from commonwatt_loadgen.verify.source import blocks_of_network
 from fabric_protos.common import common_pb2
 
 from .forgery import (
@@ -106,7 +106,7 @@ def test_what_orderers_signed_is_not_to_be_changed(ledger: Ledger) -> None:
 
 
 def test_an_audit_on_all_processors_finds_the_same(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("commonwatt_loadgen.verify.parallel.CHUNK", 8)
+    monkeypatch.setattr("commonwatt_audit.parallel.CHUNK", 8)
     audit = Audit()
     with ParallelAudit(audit) as parallel:
         for block in ledger.before:

@@ -8,12 +8,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from commonwatt_audit.audit import Audit
+from commonwatt_audit.parallel import ParallelAudit
+from commonwatt_audit.source import blocks_of_network
 from commonwatt_loadgen.paper.experiment import Experiment, run
 from commonwatt_loadgen.simulate.options import SimulationOptions
 from commonwatt_loadgen.simulate.run import simulate
-from commonwatt_loadgen.verify.audit import Audit
-from commonwatt_loadgen.verify.parallel import ParallelAudit
-from commonwatt_loadgen.verify.source import blocks_of_network
 from commonwatt_network.down import down
 from commonwatt_network.topology import default_topology
 from commonwatt_network.up import up

@@ -4,6 +4,7 @@
 
     AdminError (a ClientError)      which party answered what, and what to do next
     ├── ConnectionFailedError       the party could not be reached, or its TLS certificate was not accepted
+    │                               (also an UnreachableError)
     ├── RefusedError                the party understood the request and refused it
     │   ├── ChannelNotFoundError    it does not know the channel
     │   ├── ChannelExistsError      it has joined the channel already
@@ -16,7 +17,7 @@
     └── InvalidInputError           refused here, before anything was sent (also a ConfigurationError)
 """
 
-from commonwatt_client.errors import ClientError, ConfigurationError
+from commonwatt_client.errors import ClientError, ConfigurationError, UnreachableError
 
 
 class AdminError(ClientError):
@@ -55,7 +56,7 @@ class AdminError(ClientError):
         return text
 
 
-class ConnectionFailedError(AdminError):
+class ConnectionFailedError(AdminError, UnreachableError):
     """The node could not be reached over TLS; nothing is known of whether it acted.
 
     ::

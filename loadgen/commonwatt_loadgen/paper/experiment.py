@@ -7,13 +7,13 @@ from commonwatt_chaincode.market.battery import Account
 from commonwatt_chaincode.market.parameters import Parameters
 from commonwatt_chaincode.market.settlement import settle_interval
 from commonwatt_chaincode.market.tariff import tou_at
+from commonwatt_community.hems.agent import HomeAgent, Settlement
+from commonwatt_community.hems.energy import MINUTES_PER_DAY
 
-from commonwatt_loadgen.hems.agent import HomeAgent, Settlement
-from commonwatt_loadgen.hems.community import make_community
+from commonwatt_loadgen.community import make_community
 from commonwatt_loadgen.inprocess import InProcessMarket
 from commonwatt_loadgen.records import DayRecord
 from commonwatt_loadgen.traces import default_types
-from commonwatt_loadgen.traces.sources import MINUTES_PER_DAY
 
 VARIANTS = (
     "gross feed-in",

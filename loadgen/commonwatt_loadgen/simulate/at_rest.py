@@ -6,8 +6,8 @@ from typing import Any
 from commonwatt_chaincode.market.battery import Account
 from commonwatt_chaincode.market.parameters import Parameters
 from commonwatt_chaincode.market.prices import PriceState
+from commonwatt_community.hems.home import HomeSpec
 
-from commonwatt_loadgen.hems.community import HomeSpec
 from commonwatt_loadgen.inprocess import InProcessMarket
 from commonwatt_loadgen.simulate.calls import OPERATOR, MarketCalls
 from commonwatt_loadgen.simulate.options import SimulationOptions

@@ -3,13 +3,15 @@
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+from commonwatt_client.exit_codes import CommandError
+
 OPERATOR = "operator"
 
 Argument = Mapping[str, Any]
 Result = dict[str, Any]
 
 
-class Refused(Exception):
+class Refused(CommandError):
     """The contract refused a transaction: a stable code and a sentence."""
 
     def __init__(self, code: str, sentence: str, transaction: str, user: str) -> None:

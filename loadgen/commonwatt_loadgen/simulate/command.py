@@ -9,14 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from commonwatt_client import ClientError, GatewayError
-from commonwatt_client.retry import is_away
+from commonwatt_client.network_file import default_path, read_network_file
 from rich.console import Console
 
-from commonwatt_loadgen.errors import UsageFault
-from commonwatt_loadgen.network_file import default_path, read_network_file
 from commonwatt_loadgen.report.units import NAUD_PER_AUD
-from commonwatt_loadgen.simulate.calls import Refused
 from commonwatt_loadgen.simulate.progress import ProgressBars
 
 if TYPE_CHECKING:
@@ -87,14 +83,9 @@ def simulate_command(
     """
     path = network_file or default_path()
     if not in_process:
-        try:
-            read_network_file(path)
-        except UsageFault as fault:
-            sys.stderr.write(f"commonwatt simulate: {fault}\n")
-            raise typer.Exit(2) from fault
+        read_network_file(path)
 
-    from commonwatt_loadgen.simulate.onledger import Disagreement  # numpy is slow to load
-    from commonwatt_loadgen.simulate.options import SimulationOptions
+    from commonwatt_loadgen.simulate.options import SimulationOptions  # numpy is slow to load
     from commonwatt_loadgen.simulate.run import (
         finished,
         other_is_unfinished,
@@ -131,20 +122,7 @@ def simulate_command(
             summary = _with_progress(lambda told: asyncio.run(simulate(options, told)), "min")
     except KeyboardInterrupt as interrupt:
         again = "" if in_process else "; the same command goes on from here"
-        sys.stderr.write(f"commonwatt simulate: interrupted{again}\n")
-        raise typer.Exit(130) from interrupt
-    except UsageFault as fault:
-        sys.stderr.write(f"commonwatt simulate: {fault}\n")
-        raise typer.Exit(2) from fault
-    except (ClientError, Refused, Disagreement) as error:
-        away = isinstance(error, GatewayError) and is_away(error)
-        hint = (
-            "  The network is stopped or not whole: `make network-up` starts what is missing.\n"
-            if away
-            else ""
-        )
-        sys.stderr.write(f"commonwatt simulate: {error}\n{hint}")
-        raise typer.Exit(2) from error
+        raise KeyboardInterrupt(f"interrupted{again}") from interrupt
     write_summary(options, summary)
 
     from commonwatt_loadgen.report.simulation import simulation_report  # matplotlib takes a second to load

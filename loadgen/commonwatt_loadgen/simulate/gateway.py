@@ -14,29 +14,15 @@ from commonwatt_client import (
     RetryPolicy,
     connect,
 )
+from commonwatt_client.network_file import Community
 from commonwatt_client.profile import network_file_peers, network_file_user
+from commonwatt_community.hems.latecomers import LATECOMER_PAUSE_S, LATECOMER_TRIES, MAY_BE_BEHIND
 
-from commonwatt_loadgen.network_file import Community
 from commonwatt_loadgen.simulate.calls import OPERATOR, Argument, Refused, Result
 from commonwatt_loadgen.simulate.latency import Latencies
 
 CHAINCODE = "market"
 _RETRY = RetryPolicy(max_tries=12, first_pause_s=0.02, longest_pause_s=1.0)
-LATECOMER_TRIES = 12
-LATECOMER_PAUSE_S = 0.02
-# What an organisation's peer answers while it is a block behind the one that reported the commit.
-MAY_BE_BEHIND = frozenset(
-    {
-        "unknown_round",
-        "unknown_home",
-        "not_configured",
-        "not_offer_phase",
-        "interval_gap",
-        "insufficient_energy",
-        "wrong_band",
-        "day_not_over",
-    }
-)
 
 
 class GatewayCalls:

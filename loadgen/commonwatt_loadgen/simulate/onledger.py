@@ -15,18 +15,19 @@ from typing import Any
 from commonwatt_chaincode.market.billing import Bill
 from commonwatt_chaincode.market.clearing import Fill, RequestResult
 from commonwatt_chaincode.market.parameters import Parameters
+from commonwatt_client.exit_codes import CommandError
+from commonwatt_community.hems.agent import Ask, HomeAgent, Settlement
+from commonwatt_community.hems.energy import MINUTES_PER_DAY
 
-from commonwatt_loadgen.hems.agent import Ask, HomeAgent, Settlement
 from commonwatt_loadgen.records import DayRecord, OfferMade, RoundRecord
 from commonwatt_loadgen.schedule import Event, day_events
 from commonwatt_loadgen.simulate.calls import OPERATOR, MarketCalls, Refused, Result
-from commonwatt_loadgen.traces.sources import MINUTES_PER_DAY
 
 MINUTE_S = 60
 _BILL_FIELDS = tuple(Bill.__dataclass_fields__)
 
 
-class Disagreement(Exception):
+class Disagreement(CommandError):
     """The ledger's account of a home differs from what its HEMS holds."""
 
 

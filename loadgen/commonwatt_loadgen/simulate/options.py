@@ -3,11 +3,12 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from commonwatt_loadgen.errors import UsageFault
-from commonwatt_loadgen.hems.battery import BATTERY_POLICIES
-from commonwatt_loadgen.hems.forecast import FORECASTS
-from commonwatt_loadgen.hems.strategy import STRATEGIES
-from commonwatt_loadgen.network_file import default_path
+from commonwatt_client.exit_codes import UsageError
+from commonwatt_client.network_file import default_path
+from commonwatt_community.hems.battery import BATTERY_POLICIES
+from commonwatt_community.hems.forecast import FORECASTS
+from commonwatt_community.hems.strategy import STRATEGIES
+
 from commonwatt_loadgen.traces import Problem, TraceError, TraceSet, default_types, load_traces
 from commonwatt_loadgen.traces.sun import with_equation_one
 
@@ -42,7 +43,7 @@ class SimulationOptions:
     network_file: Path = field(default_factory=default_path)
 
     def check(self) -> None:
-        """Raise UsageFault for a value that cannot be."""
+        """Raise UsageError for a value that cannot be."""
         for name, value, low, high in (
             ("--homes", self.homes, 0, 100_000),
             ("--days", self.days, 1, 3660),
@@ -53,7 +54,7 @@ class SimulationOptions:
             ("--disutility", 1.0 if self.disutility is None else self.disutility, 0.01, 100_000),
         ):
             if not low <= value <= high:
-                raise UsageFault(f"{name} {value:g}: must be within {low}..{high}")
+                raise UsageError(f"{name} {value:g}: must be within {low}..{high}")
         for option, chosen, known in (
             ("--strategy", self.strategies, STRATEGIES),
             ("--forecast", (self.forecast,), FORECASTS),
@@ -62,10 +63,10 @@ class SimulationOptions:
         ):
             for name in chosen:
                 if name not in known:
-                    raise UsageFault(f"{option} {name}: is none of {', '.join(sorted(known))}")
+                    raise UsageError(f"{option} {name}: is none of {', '.join(sorted(known))}")
 
     def trace_set(self) -> tuple[TraceSet, list[Problem]]:
-        """The traces to follow; raises UsageFault where the file cannot be used."""
+        """The traces to follow; raises UsageError where the file cannot be used."""
         traces, problems = self._use_traces()
         return (with_equation_one(traces) if self.pv == "equation" else traces), problems
 
@@ -79,9 +80,9 @@ class SimulationOptions:
         try:
             traces, problems = load_traces(self.traces, strict=self.strict)
         except TraceError as error:
-            raise UsageFault(str(error)) from error
+            raise UsageError(str(error)) from error
         if self.trace_day > traces.days:
-            raise UsageFault(
+            raise UsageError(
                 f"{self.traces}: holds {traces.days} days; --trace-day {self.trace_day} is beyond them"
             )
         return (traces.from_day(self.trace_day - 1), problems) if self.trace_day > 1 else (traces, problems)

@@ -4,12 +4,13 @@ from collections.abc import Mapping, Sequence
 
 from commonwatt_chaincode.market.battery import Account
 from commonwatt_chaincode.market.parameters import Parameters
+from commonwatt_client.exit_codes import UsageError
+from commonwatt_community.hems.agent import HomeAgent
+from commonwatt_community.hems.flexibility import with_flexible_consumers
+from commonwatt_community.hems.home import HomeSpec
+from commonwatt_community.hems.noise import with_noise
 
-from commonwatt_loadgen.errors import UsageFault
-from commonwatt_loadgen.hems.agent import HomeAgent
-from commonwatt_loadgen.hems.community import HomeSpec, make_community
-from commonwatt_loadgen.hems.flexibility import with_flexible_consumers
-from commonwatt_loadgen.hems.noise import with_noise
+from commonwatt_loadgen.community import make_community
 from commonwatt_loadgen.simulate.options import SimulationOptions
 from commonwatt_loadgen.traces import TraceSet
 
@@ -19,7 +20,7 @@ _UAUD_PER_CENT = 10_000
 def draw_homes(
     options: SimulationOptions, home_ids: Sequence[str], traces: TraceSet, seed: int
 ) -> list[HomeSpec]:
-    """Homes with their types, noise and installations drawn; raises UsageFault where the traces cannot do."""
+    """Homes with their types, noise and installations drawn; raises UsageError where the traces cannot do."""
     try:
         homes = make_community(
             traces,
@@ -30,7 +31,7 @@ def draw_homes(
             strategies=list(options.strategies),
         )
     except ValueError as error:
-        raise UsageFault(str(error)) from error
+        raise UsageError(str(error)) from error
     return with_noise(homes, options.noise_percent, seed)
 
 

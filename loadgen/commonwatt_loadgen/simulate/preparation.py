@@ -9,11 +9,11 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 from commonwatt_chaincode.market.battery import Account
-from commonwatt_chaincode.market.parameters import Parameters
-from commonwatt_chaincode.market.tariff import DAY_S, MINUTE_S, Band
+from commonwatt_chaincode.market.parameters import Parameters, changed
+from commonwatt_chaincode.market.tariff import DAY_S, MINUTE_S
+from commonwatt_client.exit_codes import UsageError
+from commonwatt_community.hems.home import HomeSpec
 
-from commonwatt_loadgen.errors import UsageFault
-from commonwatt_loadgen.hems.community import HomeSpec
 from commonwatt_loadgen.simulate.calls import OPERATOR, MarketCalls, Refused, Result
 
 
@@ -45,14 +45,14 @@ async def prepare(
     clock only moves forward.
 
     Raises:
-        UsageFault: the channel runs on a live clock.
+        UsageError: the channel runs on a live clock.
     """
     described = await _configured(calls, first_day, changes)
     if described["clock"] != "simulated":
-        raise UsageFault(
+        raise UsageError(
             f"channel {channel} runs on a live clock; `simulate` needs one with `clock: simulated`"
         )
-    rules = parameters_of(described["parameters"])
+    rules = changed(Parameters(), described["parameters"])
     await _in_turn_of(8, [_register(calls, home, meters[home.home]) for home in homes])
     batteries = await _in_turn_of(
         16, [calls.evaluate(OPERATOR, "get_battery", {"home": one.home}) for one in homes]
@@ -78,12 +78,6 @@ async def _redundancy_wh(calls: MarketCalls, last_round: int) -> int:
         if found["state"] == "CLEARED":
             return int(found["result"]["totals"]["redundancy_wh"])
     return 0
-
-
-def parameters_of(described: Mapping[str, Any]) -> Parameters:
-    """Parameters from the contract's JSON."""
-    tou = tuple(Band(*band) for band in described["tou"])
-    return Parameters(**{**described, "tou": tou})
 
 
 def _midnight_s(day: date, utc_offset_min: int) -> int:

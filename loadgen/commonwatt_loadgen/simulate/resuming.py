@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from commonwatt_chaincode.market.battery import Account
+from commonwatt_chaincode.market.parameters import Parameters, changed
+from commonwatt_client.exit_codes import UsageError
 
-from commonwatt_loadgen.errors import UsageFault
 from commonwatt_loadgen.simulate.calls import OPERATOR, Argument, MarketCalls, Refused, Result
-from commonwatt_loadgen.simulate.preparation import Standing, parameters_of
+from commonwatt_loadgen.simulate.preparation import Standing
 
 FILE = "unfinished.json"
 _AT_ONCE = 16
@@ -41,7 +42,7 @@ class Unfinished:
         except FileNotFoundError:
             pass
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise UsageFault(f"{path} is damaged ({error}); delete it to begin with a new day") from error
+            raise UsageError(f"{path} is damaged ({error}); delete it to begin with a new day") from error
 
     def begun(self, channel: str) -> Mapping[str, Any] | None:
         """Where the simulation of a channel began, if it has."""
@@ -98,7 +99,7 @@ async def resume(calls: MarketCalls, begun: Mapping[str, Any]) -> "tuple[Standin
         market_time=described["market_time"],
     )
     standing = Standing(
-        rules=parameters_of(described["parameters"]),
+        rules=changed(Parameters(), described["parameters"]),
         midnight_s=begun["midnight_s"],
         accounts={home: Account(*account) for home, account in begun["accounts"].items()},
         last_round=begun["last_round"],
@@ -138,7 +139,7 @@ class ResumedCalls:
 
         Raises:
             Refused: the contract refused it.
-            UsageFault: the ledger went on otherwise than this simulation does.
+            UsageError: the ledger went on otherwise than this simulation does.
         """
         if transaction == "open_round":
             return await self._open(user, argument)
@@ -166,7 +167,7 @@ class ResumedCalls:
         if opened is None:
             opened = await self._send(user, "open_round", argument)
         if (opened["round"], opened["opened_at"]) != (number, argument["at"]):
-            raise UsageFault(
+            raise UsageError(
                 f"round {number} should open at market time {argument['at']}, but round {opened['round']} did at "
                 f"{opened['opened_at']}: somebody else has traded since. Delete {FILE} to begin with a new day"
             )

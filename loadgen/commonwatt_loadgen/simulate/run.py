@@ -8,9 +8,11 @@ from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from commonwatt_loadgen.errors import UsageFault
-from commonwatt_loadgen.hems.community import HomeSpec
-from commonwatt_loadgen.network_file import Community, NetworkFile, read_network_file
+from commonwatt_client.exit_codes import UsageError
+from commonwatt_client.network_file import Community, NetworkFile, read_network_file
+from commonwatt_community.hems.energy import MINUTES_PER_DAY
+from commonwatt_community.hems.home import HomeSpec
+
 from commonwatt_loadgen.simulate.at_rest import MarketAtRest, prices_left
 from commonwatt_loadgen.simulate.calls import MarketCalls
 from commonwatt_loadgen.simulate.gateway import GatewayCalls
@@ -24,7 +26,6 @@ from commonwatt_loadgen.simulate.resuming import FILE, ResumedCalls, Unfinished,
 from commonwatt_loadgen.simulate.summary import DEFINITIONS, Tally
 from commonwatt_loadgen.traces import Problem, TraceSet
 from commonwatt_loadgen.traces.checks import counted
-from commonwatt_loadgen.traces.sources import MINUTES_PER_DAY
 
 Json = dict[str, Any]
 Progress = Callable[[str, int, int], None]  # community, minutes (in-process: days) done, and in all
@@ -38,7 +39,7 @@ async def simulate(options: SimulationOptions, progress: Progress) -> Json:
     The caller calls `finished` once it has kept the summary.
 
     Raises:
-        UsageFault: the options, the traces or the network file cannot be used.
+        UsageError: the options, the traces or the network file cannot be used.
         Refused, GatewayError: the contract or the network failed a transaction.
     """
     options.check()
@@ -69,11 +70,11 @@ def simulate_in_process(options: SimulationOptions, communities: int, progress: 
     """The same days by the chaincode's rules in this process, without a network.
 
     Raises:
-        UsageFault: the options or the traces cannot be used.
+        UsageError: the options or the traces cannot be used.
     """
     options.check()
     if not 1 <= communities <= 1000:
-        raise UsageFault(f"--communities {communities}: must be within 1..1000")
+        raise UsageError(f"--communities {communities}: must be within 1..1000")
     traces, problems = options.trace_set()
     done = communities_in_process(options, traces, communities, progress)
     return {**_opening(options, traces, problems, done, "", "in-process"), "performance": {}}
@@ -210,11 +211,11 @@ class _Run:
 
 
 def homes_of(options: SimulationOptions, community: Community, traces: TraceSet, seed: int) -> list[HomeSpec]:
-    """The community's homes with their types drawn; raises UsageFault where there are too few."""
+    """The community's homes with their types drawn; raises UsageError where there are too few."""
     known = sorted(community.homes)
     wanted = options.homes or len(known)
     if wanted > len(known):
-        raise UsageFault(
+        raise UsageError(
             f"channel {community.channel} has {len(known)} homes, not {wanted}; "
             f"start the network with more: `make network-reset network-up HOMES={wanted}`"
         )

@@ -6,9 +6,9 @@ from typing import Any
 
 from commonwatt_chaincode.market.parameters import Parameters
 from commonwatt_chaincode.market.tariff import tou_at
+from commonwatt_community.hems.energy import MINUTES_PER_DAY, SLOT_MINUTES
 
 from commonwatt_loadgen.records import DayRecord
-from commonwatt_loadgen.traces.sources import MINUTES_PER_DAY, SLOT_MINUTES
 
 Json = dict[str, Any]
 

@@ -7,12 +7,12 @@ from typing import Any
 from commonwatt_chaincode.market.billing import Bill
 from commonwatt_chaincode.market.parameters import Parameters
 from commonwatt_chaincode.market.tariff import tou_at
+from commonwatt_community.hems.energy import MINUTES_PER_DAY
+from commonwatt_community.hems.flexibility import FlexibleLoad
+from commonwatt_community.hems.home import HomeSpec
 
-from commonwatt_loadgen.hems.community import HomeSpec
-from commonwatt_loadgen.hems.flexibility import FlexibleLoad
 from commonwatt_loadgen.records import DayRecord
 from commonwatt_loadgen.simulate.series import half_hours, whole_day
-from commonwatt_loadgen.traces.sources import MINUTES_PER_DAY
 
 Json = dict[str, Any]
 

@@ -6,7 +6,7 @@ import random
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from commonwatt_loadgen.errors import UsageFault
+from commonwatt_client.exit_codes import UsageError
 
 SHAPES = (
     "constant:RATE",
@@ -28,7 +28,7 @@ def intended_times(shape: str, duration_s: float, seed: int) -> list[float]:
     middle fifth, `replay` takes the times in the first column of a CSV file.
 
     Raises:
-        UsageFault: the shape is none of `SHAPES`.
+        UsageError: the shape is none of `SHAPES`.
     """
     kind, _, text = shape.partition(":")
     try:
@@ -38,9 +38,9 @@ def intended_times(shape: str, duration_s: float, seed: int) -> list[float]:
             return list(_poisson(_rate(text), duration_s, seed))
         rate, highest = _rate_of(kind, text, duration_s)
     except ValueError as error:
-        raise UsageFault(f"--rate {shape}: is none of {', '.join(SHAPES)}") from error
+        raise UsageError(f"--rate {shape}: is none of {', '.join(SHAPES)}") from error
     if not 0 < highest <= 1_000_000:
-        raise UsageFault(f"--rate {shape}: rates are above 0 and at most 1,000,000 per second")
+        raise UsageError(f"--rate {shape}: rates are above 0 and at most 1,000,000 per second")
     return list(_even(rate, duration_s))
 
 
@@ -100,11 +100,11 @@ def _replayed(path: Path, duration_s: float) -> list[float]:
                 if moment is not None:
                     times.append(moment)
                 elif line > 1:
-                    raise UsageFault(f"{path}:{line}: no number of seconds in the first column")
+                    raise UsageError(f"{path}:{line}: no number of seconds in the first column")
     except OSError as error:
-        raise UsageFault(f"{path}: cannot be read: {error.strerror}") from error
+        raise UsageError(f"{path}: cannot be read: {error.strerror}") from error
     except (ValueError, csv.Error) as error:
-        raise UsageFault(f"{path}: is no CSV file in UTF-8: {error}") from error
+        raise UsageError(f"{path}: is no CSV file in UTF-8: {error}") from error
     first = min(times, default=0.0)
     return sorted(time - first for time in times if time - first < duration_s)
 

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from commonwatt_client.exit_codes import UsageError
+from commonwatt_client.network_file import NetworkFile
 
-from commonwatt_loadgen.errors import UsageFault
-from commonwatt_loadgen.network_file import NetworkFile
 from commonwatt_loadgen.throughput.workload import ENERGY_WH, TRANSACTION, Workload
 
 NETWORK_FILE, BENCHMARK_FILE, WORKLOAD_FILE = "network.yaml", "benchmark.yaml", "requests.js"
@@ -65,7 +65,7 @@ class CaliperRound:
     in_flight: int = 0
 
     def check(self) -> None:
-        """Raise UsageFault for a value that cannot be."""
+        """Raise UsageError for a value that cannot be."""
         for name, value, low in (
             ("--transactions", self.transactions, 1),
             ("--workers", self.workers, 1),
@@ -73,7 +73,7 @@ class CaliperRound:
             ("--in-flight", self.in_flight, 0),
         ):
             if value < low:
-                raise UsageFault(f"{name} {value:g}: must be at least {low:g}")
+                raise UsageError(f"{name} {value:g}: must be at least {low:g}")
 
 
 def write_caliper_workspace(
@@ -82,7 +82,7 @@ def write_caliper_workspace(
     """Write the workspace into `folder`; keys and certificates stay where they are.
 
     Raises:
-        UsageFault: the settings cannot be, or the network has no connection profile.
+        UsageError: the settings cannot be, or the network has no connection profile.
     """
     settings.check()
     folder.mkdir(parents=True, exist_ok=True)
@@ -98,7 +98,7 @@ def _network(network: NetworkFile, workload: Workload) -> dict[str, Any]:
     directory = network.path.parent.absolute()
     profile = directory / "profiles" / f"{workload.organization}.yaml"
     if not profile.is_file():
-        raise UsageFault(f"{profile} does not exist; start the network anew with `make network-up`")
+        raise UsageError(f"{profile} does not exist; start the network anew with `make network-up`")
     organization = network.content["organizations"][workload.organization]
 
     def file(name: str) -> str:

@@ -1,16 +1,13 @@
 """`commonwatt caliper`."""
 
 import asyncio
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from commonwatt_client import ClientError
+from commonwatt_client.exit_codes import UsageError
+from commonwatt_client.network_file import default_path, read_network_file
 
-from commonwatt_loadgen.errors import UsageFault
-from commonwatt_loadgen.network_file import default_path, read_network_file
-from commonwatt_loadgen.simulate.calls import Refused
 from commonwatt_loadgen.throughput.caliper import (
     BENCHMARK_FILE,
     NETWORK_FILE,
@@ -31,19 +28,15 @@ def caliper_command(
 ) -> None:
     """Write a Hyperledger Caliper workspace that sends what `commonwatt load` sends."""
     settings = CaliperRound(transactions, workers, rate, in_flight)
-    try:
-        settings.check()
-        network = read_network_file(network_file or default_path())
-        from commonwatt_loadgen.throughput.prepare import prepare_workload  # numpy is slow to load
+    settings.check()
+    network = read_network_file(network_file or default_path())
+    from commonwatt_loadgen.throughput.prepare import prepare_workload  # numpy is slow to load
 
-        workload = asyncio.run(prepare_workload(network, network.communities[0], transactions))
+    workload = asyncio.run(prepare_workload(network, network.communities[0], transactions))
+    try:
         write_caliper_workspace(out, network, workload, settings)
-    except UsageFault as fault:
-        sys.stderr.write(f"commonwatt caliper: {fault}\n")
-        raise typer.Exit(2) from fault
-    except (ClientError, Refused, OSError) as error:
-        sys.stderr.write(f"commonwatt caliper: {error}\n")
-        raise typer.Exit(1) from error
+    except OSError as error:
+        raise UsageError(f"{out} cannot be written: {error.strerror}; name another with --out") from error
     print(
         f"workspace: {out}\nrun it where @hyperledger/caliper-cli and @hyperledger/fabric-gateway are installed:\n"
         f"npx caliper launch manager --caliper-workspace {out} --caliper-networkconfig {NETWORK_FILE} "

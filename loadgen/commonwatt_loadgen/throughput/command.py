@@ -1,17 +1,13 @@
 """`commonwatt load` and `commonwatt load-max`."""
 
 import json
-import sys
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from commonwatt_client import ClientError
+from commonwatt_client.exit_codes import UsageError
 
-from commonwatt_loadgen.errors import IncompleteRun, UsageFault
-from commonwatt_loadgen.simulate.calls import Refused
 from commonwatt_loadgen.throughput.knee import find_knee
 from commonwatt_loadgen.throughput.options import LoadOptions
 from commonwatt_loadgen.throughput.run import load, make_ready, run, schedule
@@ -76,20 +72,17 @@ def load_command(
         rate, duration, workers, in_flight, timeout, p95, errors, seed, network_file, dask or None, ask_status
     )
 
-    def watched() -> Json:
-        options.check()
-        if not ui:
-            return load(options)
+    options.check()
+    if ui:
         from commonwatt_loadgen.throughput.live import LivePage  # a web server is slow to load
 
         with LivePage(ui_port) as page:
             print(f"live: {page.url}", flush=True)
             summary = load(options, page)
             page.finished(summary["passed"])
-        return summary
-
-    summary = _guarded("load", watched)
-    _write("load", out, summary)
+    else:
+        summary = load(options)
+    _write(out, summary)
     total = summary["latency_ms"].get("total", {})
     print(
         f"{summary['outcomes']['committed']:,} of {summary['planned']:,} committed, "
@@ -136,26 +129,23 @@ def load_max_command(
         ask_status=ask_status,
     )
 
-    def search() -> Json:
-        schedule(options)
-        ready = make_ready(options, _FOR_A_SEARCH)
-        sent = 0
+    schedule(options)
+    ready = make_ready(options, _FOR_A_SEARCH)
+    sent = 0
 
-        def step(rate: float) -> Json:
-            nonlocal sent
-            now = replace(options, rate=f"constant:{rate:g}")
-            times = schedule(now)
-            first, sent = sent, sent + len(times)
-            return run(now, ready, times, first=first)
+    def step(rate: float) -> Json:
+        nonlocal sent
+        now = replace(options, rate=f"constant:{rate:g}")
+        times = schedule(now)
+        first, sent = sent, sent + len(times)
+        return run(now, ready, times, first=first)
 
-        return find_knee(step, lambda line: print(line, flush=True), budget)
-
-    found = _guarded("load-max", search)
+    found = find_knee(step, lambda line: print(line, flush=True), budget)
     best = max(
         (step for step in found["steps"] if step["passed"]), key=lambda step: step["rate"], default=None
     )
     shown = (best or found["steps"][-1])["summary"]
-    _write("load-max", out, found, shown)
+    _write(out, found, shown)
     limits = {
         "network": "the network's limit",
         "generator": "the generator's limit, not the network's: use more WORKERS",
@@ -171,18 +161,7 @@ def load_max_command(
         raise typer.Exit(1)
 
 
-def _guarded(verb: str, action: Callable[[], Json]) -> Json:
-    try:
-        return action()
-    except UsageFault as fault:
-        sys.stderr.write(f"commonwatt {verb}: {fault}\n")
-        raise typer.Exit(2) from fault
-    except (IncompleteRun, ClientError, Refused) as error:
-        sys.stderr.write(f"commonwatt {verb}: {error}\n")
-        raise typer.Exit(1) from error
-
-
-def _write(verb: str, out: Path, summary: Json, drawn: Json | None = None) -> None:
+def _write(out: Path, summary: Json, drawn: Json | None = None) -> None:
     """Write the summary and the report that is drawn from it, or from `drawn`, a part of it."""
     from commonwatt_loadgen.throughput.report import load_report  # matplotlib takes a second to load
 
@@ -191,7 +170,4 @@ def _write(verb: str, out: Path, summary: Json, drawn: Json | None = None) -> No
         (out / "summary.json").write_text(json.dumps(summary, indent=1, ensure_ascii=False) + "\n", "utf-8")
         (out / "report.html").write_text(load_report(drawn or summary), "utf-8")
     except OSError as error:
-        sys.stderr.write(
-            f"commonwatt {verb}: {out} cannot be written: {error.strerror}; name another with --out\n"
-        )
-        raise typer.Exit(2) from error
+        raise UsageError(f"{out} cannot be written: {error.strerror}; name another with --out") from error

@@ -9,9 +9,9 @@ from importlib.resources import files
 from typing import Any, Self
 
 from aiohttp import web
+from commonwatt_client.exit_codes import UsageError
 from hdrh.histogram import HdrHistogram
 
-from commonwatt_loadgen.errors import UsageFault
 from commonwatt_loadgen.simulate.latency import milliseconds, new_histogram
 from commonwatt_loadgen.throughput.measure import Progress
 from commonwatt_loadgen.throughput.outcomes import COMMITTED, OUTCOMES
@@ -129,7 +129,7 @@ class LivePage(LiveState):
             asyncio.run_coroutine_threadsafe(self._serve(), self._loop).result()
         except OSError as error:
             self._close()
-            raise UsageFault(f"--ui-port {self._port}: {error.strerror}; name another port") from error
+            raise UsageError(f"--ui-port {self._port}: {error.strerror}; name another port") from error
         return self
 
     def __exit__(self, *exc_info: object) -> None:

@@ -11,7 +11,9 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from commonwatt_loadgen.errors import IncompleteRun, UsageFault
+from commonwatt_client.exit_codes import UsageError
+
+from commonwatt_loadgen.errors import IncompleteRun
 from commonwatt_loadgen.throughput.generator import Share, generate
 from commonwatt_loadgen.throughput.measure import Progress, Report
 from commonwatt_loadgen.throughput.processes import Started, Told
@@ -34,17 +36,17 @@ def run_on_machines(
     """Do the shares on the workers of the scheduler at `scheduler`; see `run_in_processes`.
 
     Raises:
-        UsageFault: Dask is not installed, there is no such scheduler, or it has fewer workers than there are shares.
+        UsageError: Dask is not installed, there is no such scheduler, or it has fewer workers than there are shares.
         IncompleteRun: a worker was lost, a task failed, or took longer than `longest_s`.
     """
     try:
         from distributed import Client
     except ImportError as error:
-        raise UsageFault("--dask needs Dask: pip install 'commonwatt-loadgen[dask]'") from error
+        raise UsageError("--dask needs Dask: pip install 'commonwatt-loadgen[dask]'") from error
     try:
         client = Client(scheduler, timeout=_CONNECT_TIMEOUT_S)
     except (OSError, ValueError, TimeoutError) as error:
-        raise UsageFault(f"--dask {scheduler}: no scheduler answers there ({error})") from error
+        raise UsageError(f"--dask {scheduler}: no scheduler answers there ({error})") from error
     with client:
         workers = _workers(client, scheduler, len(shares))
 
@@ -80,7 +82,7 @@ def run_on_machines(
 def _workers(client: Any, scheduler: str, needed: int) -> list[_Worker]:
     pids = client.run(process_here)
     if len(pids) < needed:
-        raise UsageFault(
+        raise UsageError(
             f"--dask {scheduler}: it has {len(pids)} workers, {needed} generators need one each; "
             "start more with `dask worker`, or lower --workers"
         )

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from commonwatt_loadgen.errors import UsageFault
+from commonwatt_client.exit_codes import UsageError
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class LoadOptions:
     ask_status: bool = False  # of each transaction, as applications do, rather than read blocks
 
     def check(self) -> None:
-        """Raise UsageFault for a value that cannot be."""
+        """Raise UsageError for a value that cannot be."""
         for name, value, low, high in (
             ("--duration", self.duration_s, 1, 86_400),
             ("--workers", self.workers, 1, 256),
@@ -33,4 +33,4 @@ class LoadOptions:
             ("--errors", self.error_percent, 0, 100),
         ):
             if not low <= value <= high:
-                raise UsageFault(f"{name} {value:g}: must be within {low}..{high}")
+                raise UsageError(f"{name} {value:g}: must be within {low}..{high}")

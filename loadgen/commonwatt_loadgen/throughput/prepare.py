@@ -2,9 +2,10 @@
 
 import secrets
 
-from commonwatt_loadgen.errors import UsageFault
-from commonwatt_loadgen.hems.community import make_community
-from commonwatt_loadgen.network_file import Community, NetworkFile
+from commonwatt_client.exit_codes import UsageError
+from commonwatt_client.network_file import Community, NetworkFile
+
+from commonwatt_loadgen.community import make_community
 from commonwatt_loadgen.simulate.gateway import GatewayCalls
 from commonwatt_loadgen.simulate.latency import Latencies
 from commonwatt_loadgen.simulate.preparation import prepare
@@ -16,7 +17,7 @@ async def prepare_workload(network: NetworkFile, community: Community, transacti
     """Register the community's homes where needed and find a stretch of past market time that no run has used.
 
     Raises:
-        UsageFault: the channel's clock is not simulated.
+        UsageError: the channel's clock is not simulated.
     """
     traces = default_types()
     homes = make_community(
@@ -31,6 +32,6 @@ async def prepare_workload(network: NetworkFile, community: Community, transacti
         await calls.close()
     needed = transactions // len(community.homes) + 1
     if needed >= standing.midnight_s // 4:
-        raise UsageFault("so many transactions do not fit the market's past; lower the rate or the duration")
+        raise UsageError("so many transactions do not fit the market's past; lower the rate or the duration")
     first = secrets.randbelow(standing.midnight_s // 2 - needed)  # decades before any simulated day
     return Workload(community.channel, community.organization, tuple(sorted(community.homes.items())), first)

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+from commonwatt_client.network_file import NetworkFile
 
-from commonwatt_loadgen.network_file import NetworkFile
 from commonwatt_loadgen.throughput.node_metrics import operations_addresses, scrape
 
 _INTERVAL_S = 1.0

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from commonwatt_loadgen.errors import UsageFault
-from commonwatt_loadgen.network_file import NetworkFile, default_path, read_network_file
+from commonwatt_client.exit_codes import UsageError
+from commonwatt_client.network_file import NetworkFile, default_path, read_network_file
+
 from commonwatt_loadgen.throughput.arrivals import intended_times
 from commonwatt_loadgen.throughput.generator import Share
 from commonwatt_loadgen.throughput.measure import Progress
@@ -46,7 +47,7 @@ def make_ready(options: LoadOptions, transactions: int) -> Ready:
     """Prepare every community of the network for its part of so many transactions.
 
     Raises:
-        UsageFault: the network file cannot be used, or a channel's clock is not simulated.
+        UsageError: the network file cannot be used, or a channel's clock is not simulated.
         Refused, ClientError: the contract or the network failed a transaction.
     """
     network = read_network_file(options.network_file or default_path())
@@ -66,7 +67,7 @@ def load(options: LoadOptions, watcher: Watcher | None = None) -> Json:
     """Load every community of the network at once and return the summary.
 
     Raises:
-        UsageFault: the options or the network file cannot be used.
+        UsageError: the options or the network file cannot be used.
         IncompleteRun: a generator was lost, or totals don't add up.
         Refused, ClientError: the network could not be prepared.
     """
@@ -79,14 +80,14 @@ def schedule(options: LoadOptions) -> list[float]:
     """Intended times in seconds from the start; none in a closed loop.
 
     Raises:
-        UsageFault: the options cannot be used.
+        UsageError: the options cannot be used.
     """
     options.check()
     if options.in_flight:
         return []
     times = intended_times(options.rate, options.duration_s, options.seed)
     if not times:
-        raise UsageFault(f"--rate {options.rate}: nothing to send within {options.duration_s:g} s")
+        raise UsageError(f"--rate {options.rate}: nothing to send within {options.duration_s:g} s")
     return times
 
 
@@ -96,7 +97,7 @@ def run(
     """Send transactions `first`, `first` + 1, ... at `times`, or in a closed loop, and return the summary.
 
     Raises:
-        UsageFault: the engine of several machines cannot be used.
+        UsageError: the engine of several machines cannot be used.
         IncompleteRun: a generator was lost, or totals don't add up.
     """
     after = ready.transactions if options.in_flight else first + len(times)

@@ -4,10 +4,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from commonwatt_client.network_file import NetworkFile
 from hdrh.histogram import HdrHistogram
 
 from commonwatt_loadgen.errors import IncompleteRun
-from commonwatt_loadgen.network_file import NetworkFile
 from commonwatt_loadgen.simulate.latency import milliseconds, new_histogram
 from commonwatt_loadgen.throughput.generator import Share
 from commonwatt_loadgen.throughput.measure import INTENDED, LONGEST_MS, PHASES, Report

@@ -4,17 +4,12 @@
 November 2012. Both hold `EnergySource` values: ask them for the Wh between two minutes.
 """
 
+from commonwatt_community.hems.energy import EnergySource, Silent
+
 from commonwatt_loadgen.traces.checks import Problem, TraceError
 from commonwatt_loadgen.traces.files import load_traces
 from commonwatt_loadgen.traces.profiles import default_types
-from commonwatt_loadgen.traces.sources import (
-    EnergySource,
-    EquationOnePv,
-    HalfHourly,
-    HourlyProfile,
-    Silent,
-    TraceSet,
-)
+from commonwatt_loadgen.traces.sources import EquationOnePv, HalfHourly, HourlyProfile, TraceSet
 
 __all__ = [
     "EnergySource",

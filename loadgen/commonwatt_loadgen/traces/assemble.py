@@ -17,9 +17,10 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import numpy.typing as npt
+from commonwatt_community.hems.energy import SLOT_MINUTES, SLOTS_PER_DAY
 
 from commonwatt_loadgen.traces.checks import Problem, TraceError, counted
-from commonwatt_loadgen.traces.sources import SLOT_MINUTES, SLOTS_PER_DAY, HalfHourly, TraceSet
+from commonwatt_loadgen.traces.sources import HalfHourly, TraceSet
 
 LOCAL_TIME = ZoneInfo("Australia/Sydney")
 ABSURD_KWH = 50.0  # in half an hour: 100 kW, far above any household connection

@@ -11,11 +11,11 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
+from commonwatt_community.hems.energy import SLOTS_PER_DAY
 
 from commonwatt_loadgen.traces.assemble import Assembly
 from commonwatt_loadgen.traces.checks import TraceError
 from commonwatt_loadgen.traces.opening import Decimals, up_to_header
-from commonwatt_loadgen.traces.sources import SLOTS_PER_DAY
 
 _LEADING = ["customer", "generator capacity", "postcode", "consumption category", "date"]
 _LABELS = [f"{minute // 60 % 24}:{minute % 60:02d}" for minute in range(30, 1441, 30)]

@@ -13,10 +13,10 @@ from datetime import date, datetime, timedelta
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from commonwatt_community.hems.energy import MINUTES_PER_DAY, SLOT_MINUTES, SLOTS_PER_DAY
 
 from commonwatt_loadgen.traces.assemble import ABSURD_KWH, LOCAL_TIME, Assembly, repeated_slots
 from commonwatt_loadgen.traces.checks import TraceError
-from commonwatt_loadgen.traces.sources import MINUTES_PER_DAY, SLOT_MINUTES, SLOTS_PER_DAY
 
 MISSING, LARGEST = np.iinfo(np.int32).min, np.iinfo(np.int32).max  # mWh; the largest stands for all beyond it
 _LENGTHS_MIN = (1, 2, 3, 5, 6, 10, 15, 30, 60)

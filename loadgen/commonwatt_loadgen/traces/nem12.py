@@ -14,11 +14,11 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from commonwatt_community.hems.energy import SLOTS_PER_DAY
 
 from commonwatt_loadgen.traces.assemble import Assembly, Register
 from commonwatt_loadgen.traces.checks import TraceError
 from commonwatt_loadgen.traces.opening import Decimals
-from commonwatt_loadgen.traces.sources import SLOTS_PER_DAY
 
 _KWH_PER_UNIT = {"KWH": 1.0, "WH": 0.001, "MWH": 1000.0}
 _FLAG = re.compile(r"[AEFNSV](\d\d)?")

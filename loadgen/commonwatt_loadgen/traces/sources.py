@@ -7,31 +7,12 @@ energies are held in mWh because meter files state kWh with up to six decimals.
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
-from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
+from commonwatt_community.hems.energy import SLOT_MINUTES, SLOTS_PER_DAY, EnergySource
 
-MINUTES_PER_DAY = 1440
-SLOT_MINUTES = 30
-SLOTS_PER_DAY = MINUTES_PER_DAY // SLOT_MINUTES
 _HALF_WH = SLOT_MINUTES * 1000 // 2  # half of the divisor that turns minute-weighted mWh into Wh
-
-
-class EnergySource(Protocol):
-    """Something that uses or generates energy through time."""
-
-    def energy_wh(self, start_min: int, end_min: int) -> int:
-        """Energy in Wh from `start_min` to `end_min` (exclusive), rounded half up."""
-        ...
-
-
-@dataclass(frozen=True)
-class Silent:
-    """No energy at all: the generation of a home without PV."""
-
-    def energy_wh(self, start_min: int, end_min: int) -> int:
-        return 0
 
 
 @dataclass(frozen=True)

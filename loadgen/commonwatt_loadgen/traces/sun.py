@@ -12,14 +12,9 @@ from datetime import date, timedelta
 from math import cos, exp, pi, radians, sin
 
 import numpy as np
+from commonwatt_community.hems.energy import SLOT_MINUTES, SLOTS_PER_DAY
 
-from commonwatt_loadgen.traces.sources import (
-    SLOT_MINUTES,
-    SLOTS_PER_DAY,
-    HalfHourly,
-    TraceSet,
-    equation_one_w,
-)
+from commonwatt_loadgen.traces.sources import HalfHourly, TraceSet, equation_one_w
 
 LATITUDE_DEG, LONGITUDE_DEG = -33.9, 151.2  # Newtown, New South Wales
 UTC_OFFSET_H = 11  # the market's local time, daylight saving time all year

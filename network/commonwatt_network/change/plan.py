@@ -8,7 +8,7 @@ from commonwatt_network.backends.containers import BACKENDS as CONTAINER_BACKEND
 from commonwatt_network.change.difference import difference
 from commonwatt_network.change.renewals import Renewal, due
 from commonwatt_network.change.steps import Step
-from commonwatt_network.errors import UsageError
+from commonwatt_network.errors import NoNetworkError, UsageError
 from commonwatt_network.issued import read_record
 from commonwatt_network.layout import Layout
 from commonwatt_network.state import State, read_state, require_first_start
@@ -45,7 +45,7 @@ def find_network(layout: Layout) -> State:
     """The network in the folder. Raises UsageError when there is none, or none that can be changed."""
     state = read_state(layout)
     if state is None:
-        raise UsageError(f"there is no network in {layout.directory}; start one with `make network-up`")
+        raise NoNetworkError(layout.directory)
     if state.backend in CONTAINER_BACKENDS:
         raise UsageError(
             f"the network in {layout.directory} runs under {state.backend}; plan and apply change embedded and native "

@@ -127,7 +127,7 @@ def _users(running: Topology, wanted: Topology, revoked: Revoked) -> Iterator[st
                 )
         for user in locked_out:
             if user in new.users and (old is None or new.users[user] != old.users.get(user)):
-                yield f"organisation {name}: {user} is revoked for good; give whoever comes another name"
+                yield f"organisation {name}: {user} is revoked for good; give the new user another name"
 
 
 def _orderers(running: Topology, wanted: Topology) -> Iterator[str]:

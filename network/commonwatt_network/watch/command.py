@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from commonwatt_network.errors import UsageError
+from commonwatt_network.errors import NoNetworkError, UsageError
 from commonwatt_network.layout import default_directory
 
 PORT = 9480
@@ -58,7 +58,7 @@ def monitoring(
     layout = Layout(directory or default_directory())
     state = read_state(layout)
     if state is None:
-        raise UsageError(f"there is no network in {layout.directory}; start one with `make network-up`")
+        raise NoNetworkError(layout.directory)
     files = rendering.render(state.nodes(layout), state.backend)
     rendering.write(output, files)
     out.print(f"wrote {', '.join(files)} to {output}; the market's figures come from `commonwatt watch`")

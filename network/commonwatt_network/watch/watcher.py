@@ -22,7 +22,7 @@ from commonwatt_client import (
     connect_network_file,
 )
 
-from commonwatt_network.errors import UsageError
+from commonwatt_network.errors import NoNetworkError, UsageError
 from commonwatt_network.identity import ADMIN
 from commonwatt_network.layout import Layout
 from commonwatt_network.nodes import Nodes
@@ -103,9 +103,7 @@ class Watcher:
         self.layout = Layout(directory)
         state = read_state(self.layout)
         if state is None or not self.layout.network_file.exists():
-            raise UsageError(
-                f"there is no network in {self.layout.directory}; start one with `make network-up`"
-            )
+            raise NoNetworkError(self.layout.directory)
         self.state: State = state
         self.nodes: Nodes = state.nodes(self.layout)
         self.channels = {name: ChannelFigures() for name in state.topology.channels}

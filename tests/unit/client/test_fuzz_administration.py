@@ -245,7 +245,8 @@ FUZZED = {
     "_event_kinds.read_block_events_request _messages.read_proposal _messages.read_transaction _messages.read_commit",
     "test_fuzz.py::test_certificates": "identity.Identity.__post_init__ identity.certificate_hash",
     "test_pem.py::test_anything_is_read_or_refused": "pem._block",
-    "test_fuzz.py::test_connection_files": "profile._load checkpoint.FileCheckpointer._load",
+    "test_fuzz.py::test_connection_files": "profile._load checkpoint.FileCheckpointer._load "
+    "network_file.read_network_file",
     "test_fuzz.py::test_gateways_answers": "_transactions.evaluate _transactions.endorse _transactions.commit_status",
     "test_fuzz_administration.py::test_configurations": "admin.configuration.ChannelConfig.root "
     "admin.configuration.ChannelConfig.edited_group admin.configuration.ChannelConfig.consenters "

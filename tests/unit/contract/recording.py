@@ -2,8 +2,8 @@
 
 import json
 
+from commonwatt_audit.world import Recorded
 from commonwatt_chaincode.shim.identity import parse_creator
-from commonwatt_loadgen.verify.world import Recorded
 
 from .community import Community
 

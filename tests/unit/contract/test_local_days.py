@@ -3,10 +3,10 @@
 from typing import Any
 
 import pytest
+from commonwatt_audit.replay import Replay
+from commonwatt_audit.rules import first_instant, local_day
 from commonwatt_chaincode.contract.administration import AT_HAND_S
 from commonwatt_chaincode.market.tariff import DAY_S, day_start
-from commonwatt_loadgen.verify.replay import Replay
-from commonwatt_loadgen.verify.rules import first_instant, local_day
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 from commonwatt_chaincode.market.parameters import Parameters
-from commonwatt_loadgen.hems import strategy as strategies
-from commonwatt_loadgen.hems.agent import HomeAgent
-from commonwatt_loadgen.hems.battery import KeepForOwnUse
-from commonwatt_loadgen.hems.community import make_community
-from commonwatt_loadgen.hems.draws import Draws
-from commonwatt_loadgen.hems.forecast import Metered, Perfect, Persistence, Yesterday
-from commonwatt_loadgen.hems.strategy import STRATEGIES, PriceView
+from commonwatt_community.hems import strategy as strategies
+from commonwatt_community.hems.agent import HomeAgent
+from commonwatt_community.hems.battery import KeepForOwnUse
+from commonwatt_community.hems.draws import Draws
+from commonwatt_community.hems.forecast import Metered, Perfect, Persistence, Yesterday
+from commonwatt_community.hems.strategy import STRATEGIES, PriceView
+from commonwatt_loadgen.community import make_community
 from commonwatt_loadgen.inprocess import InProcessMarket
 from commonwatt_loadgen.traces import default_types
 

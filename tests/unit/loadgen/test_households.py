@@ -6,7 +6,7 @@ from datetime import date
 import pytest
 from commonwatt_chaincode.market.parameters import Parameters, changed
 from commonwatt_chaincode.market.tariff import TABLE_2, tou_at
-from commonwatt_loadgen.hems.flexibility import FlexibleLoad, move
+from commonwatt_community.hems.flexibility import FlexibleLoad, move
 from commonwatt_loadgen.inprocess import InProcessMarket
 from commonwatt_loadgen.simulate.options import SimulationOptions
 from commonwatt_loadgen.simulate.people import agents_of, as_they_live, draw_homes

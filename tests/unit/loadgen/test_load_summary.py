@@ -6,8 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from commonwatt_loadgen.errors import IncompleteRun, UsageFault
-from commonwatt_loadgen.network_file import NetworkFile
+from commonwatt_client.exit_codes import UsageError
+from commonwatt_client.network_file import NetworkFile
+from commonwatt_loadgen.errors import IncompleteRun
 from commonwatt_loadgen.throughput.generator import Share
 from commonwatt_loadgen.throughput.live import LivePage, LiveState
 from commonwatt_loadgen.throughput.measure import Measurements
@@ -194,5 +195,5 @@ def test_the_live_page_is_served_until_its_end_was_seen():
 def test_a_port_in_use_is_refused_in_one_line():
     with LivePage() as page:
         port = int(page.url.rsplit(":", 1)[1].strip("/"))
-        with pytest.raises(UsageFault, match=f"--ui-port {port}: .*name another port"), LivePage(port):
+        with pytest.raises(UsageError, match=f"--ui-port {port}: .*name another port"), LivePage(port):
             pass

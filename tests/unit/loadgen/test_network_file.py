@@ -4,11 +4,14 @@ import json
 
 import pytest
 import typer
-from commonwatt_loadgen.commands import register
-from commonwatt_loadgen.errors import UsageFault
-from commonwatt_loadgen.network_file import read_network_file
+from commonwatt_audit import cli as audit
+from commonwatt_client import ConfigurationError
+from commonwatt_client.network_file import read_network_file
+from commonwatt_community import cli as community
+from commonwatt_loadgen import cli as loadgen
 from commonwatt_loadgen.simulate.command import simulate_command
-from typer.testing import CliRunner
+
+from ...support.command_line import invoke
 
 
 def network_file(folder, attributes):
@@ -30,12 +33,12 @@ def network_file(folder, attributes):
 )
 def test_a_home_without_an_attribute_is_named(tmp_path, attributes, missing):
     path = network_file(tmp_path, attributes)
-    with pytest.raises(UsageFault, match=missing):
+    with pytest.raises(ConfigurationError, match=missing):
         read_network_file(path)
     app = typer.Typer()
     app.command()(simulate_command)
     out = str(tmp_path / "out")
-    result = CliRunner().invoke(app, ["--network-file", str(path), "--out", out])
+    result = invoke(app, ["--network-file", str(path), "--out", out])
     assert result.exit_code == 2
     said = result.stderr.strip()
     assert len(said.splitlines()) == 1
@@ -53,7 +56,8 @@ def test_every_verb_looks_into_the_folder_that_the_environment_names(tmp_path, m
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COMMONWATT_DIRECTORY", str(tmp_path / "elsewhere"))
     app = typer.Typer()
-    register(app)
-    result = CliRunner().invoke(app, verb)
-    assert result.exit_code == 2
+    for part in (audit, community, loadgen):
+        part.register(app)
+    result = invoke(app, verb)
+    assert result.exit_code == 3
     assert str(tmp_path / "elsewhere" / "network.json") in result.stderr

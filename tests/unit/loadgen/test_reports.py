@@ -5,8 +5,8 @@ from html.parser import HTMLParser
 
 import pytest
 from commonwatt_chaincode.market.parameters import Parameters
-from commonwatt_loadgen.hems.agent import HomeAgent
-from commonwatt_loadgen.hems.community import make_community
+from commonwatt_community.hems.agent import HomeAgent
+from commonwatt_loadgen.community import make_community
 from commonwatt_loadgen.inprocess import InProcessMarket
 from commonwatt_loadgen.paper.report import paper_report
 from commonwatt_loadgen.paper.sweeps import experiments, run_all, summary_of

@@ -6,7 +6,7 @@ from datetime import date
 
 import pytest
 from commonwatt_chaincode.market.parameters import Parameters, changed
-from commonwatt_loadgen.errors import UsageFault
+from commonwatt_client.exit_codes import UsageError
 from commonwatt_loadgen.inprocess import InProcessMarket
 from commonwatt_loadgen.records import DayRecord
 from commonwatt_loadgen.simulate.onledger import OnLedgerMarket
@@ -109,7 +109,7 @@ async def test_a_ledger_that_went_on_otherwise_is_not_continued(memory_calls, tm
     unfinished.begin("newtown", standing)
     await calls.submit("operator", "open_round", {"minute": 600, "at": standing.midnight_s + 7})
     standing, trader = await resume(calls, unfinished.begun("newtown"))
-    with pytest.raises(UsageFault, match="somebody else has traded"):
+    with pytest.raises(UsageError, match="somebody else has traded"):
         await trade(trader, standing)
 
 
@@ -120,7 +120,7 @@ def test_other_options_do_not_continue(tmp_path):
     assert Unfinished(path, {"seed": 2}).begun("newtown") is None
     assert Unfinished(path, {"seed": 1}).begun("newtown") == {}
     path.write_text("{")
-    with pytest.raises(UsageFault, match="damaged"):
+    with pytest.raises(UsageError, match="damaged"):
         Unfinished(path, {"seed": 1})
 
 

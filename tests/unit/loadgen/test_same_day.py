@@ -5,8 +5,8 @@ from datetime import date
 import pytest
 from commonwatt_chaincode.market.parameters import Parameters
 from commonwatt_chaincode.market.prices import PriceState
-from commonwatt_loadgen.hems.agent import HomeAgent
-from commonwatt_loadgen.hems.community import make_community
+from commonwatt_community.hems.agent import HomeAgent
+from commonwatt_loadgen.community import make_community
 from commonwatt_loadgen.inprocess import InProcessMarket
 from commonwatt_loadgen.records import DayRecord
 from commonwatt_loadgen.simulate.at_rest import prices_left

@@ -3,7 +3,7 @@
 import grpc
 import pytest
 from commonwatt_client import CommitError, EndorseError, ErrorDetail, ValidationCode
-from commonwatt_loadgen.errors import UsageFault
+from commonwatt_client.exit_codes import UsageError
 from commonwatt_loadgen.throughput.arrivals import intended_times
 from commonwatt_loadgen.throughput.knee import find_knee
 from commonwatt_loadgen.throughput.outcomes import classify_error
@@ -28,14 +28,14 @@ def test_replay(tmp_path):
     path.write_text("seconds\n100.0\n100.5\n103\n200\n")
     assert intended_times(f"replay:{path}", 10, 0) == [0, 0.5, 3]
     path.write_text("1\n2\nsoon\n")
-    with pytest.raises(UsageFault, match=r"times.csv:3: no number"):
+    with pytest.raises(UsageError, match=r"times.csv:3: no number"):
         intended_times(f"replay:{path}", 10, 0)
     for moment in ("nan", "inf", "-inf", ""):
         path.write_text(f"1\n{moment},\n2\n")
-        with pytest.raises(UsageFault, match=r"times.csv:2: no number"):
+        with pytest.raises(UsageError, match=r"times.csv:2: no number"):
             intended_times(f"replay:{path}", 10, 0)
     path.write_bytes(b"1\n\xff\n")
-    with pytest.raises(UsageFault, match="no CSV file in UTF-8"):
+    with pytest.raises(UsageError, match="no CSV file in UTF-8"):
         intended_times(f"replay:{path}", 10, 0)
 
 
@@ -46,7 +46,7 @@ def test_replay(tmp_path):
     + ["step:5,nan", "step:nan,5", "step:5,-3", "ramp:nan-5", "ramp:5-nan", "spike:5xnan", "spike:nanx5"],
 )
 def test_wrong_shapes_are_named(shape):
-    with pytest.raises(UsageFault, match="--rate"):
+    with pytest.raises(UsageError, match="--rate"):
         intended_times(shape, 5, 0)
 
 

@@ -11,9 +11,7 @@ from commonwatt_chaincode.market.parameters import Parameters
 from commonwatt_chaincode.market.prices import PriceState, buy_price, sell_price
 from commonwatt_chaincode.market.tariff import Band, tou_at
 
-VECTORS = Path(__file__).resolve().parents[4] / "shared" / "data" / "market_vectors.json"
-
-pytestmark = pytest.mark.skipif(not VECTORS.exists(), reason="the test vectors are not beside this checkout")
+VECTORS = Path(__file__).parents[2] / "vectors" / "market_vectors.json"
 
 
 @pytest.fixture(scope="module")

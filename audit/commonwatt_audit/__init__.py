@@ -1,0 +1,1 @@
+"""Auditing a market: its ledger replayed from the blocks, and its rules on single cases, trusting none of the peers."""

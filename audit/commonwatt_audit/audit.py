@@ -1,0 +1,152 @@
+"""A channel's blocks from first to last: hashes, signatures, verdicts, and every market transaction replayed."""
+
+import json
+import time
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+from commonwatt_client.admin import AdminError, Block, Transaction, verify_chain
+from commonwatt_client.admin.transactions import decode_transaction
+from commonwatt_client.validation import ValidationCode
+from cryptography import x509
+from fabric_protos.common import common_pb2
+
+from commonwatt_audit.envelopes import Judged
+from commonwatt_audit.members import read_certificate
+from commonwatt_audit.replay import Replay
+from commonwatt_audit.signatures import Signed, brings_configuration, look_at, trust
+from commonwatt_audit.verdicts import Verdict, Verdicts
+from commonwatt_audit.world import Difference, Recorded
+
+ATTRIBUTES_OID = x509.ObjectIdentifier("1.2.3.4.5.6.7.8.1")
+
+
+class FirstDifference(Exception):
+    """The ledger departs from what it should be; the message names the first place and what is wrong there."""
+
+
+@dataclass
+class Findings:
+    """What was looked at, as far as the audit came."""
+
+    blocks: int = 0
+    transactions: int = 0
+    invalid: int = 0
+    functions: Counter[str] = field(default_factory=Counter)
+    started: float = field(default_factory=time.monotonic)
+
+    @property
+    def transactions_per_s(self) -> float:
+        """Transactions audited per second so far."""
+        return self.transactions / max(time.monotonic() - self.started, 1e-9)
+
+
+class Audit:
+    """Takes a channel's blocks in order, beginning with the first."""
+
+    def __init__(self, chaincode: str = "market") -> None:
+        self.findings = Findings()
+        self.chaincode = chaincode
+        self._replay = Replay()
+        self._verdicts = Verdicts()
+        self._before: Block | None = None
+        self._config = b""
+
+    def check(self, block: Block, signed: Signed | None = None) -> None:
+        """Raises FirstDifference. `signed` is what its signatures are like where that was looked at before."""
+        try:
+            self._check_chain(block)
+            if self._config:
+                self._check_transactions(block, signed or look_at(block, self._config))
+            if brings_configuration(block):
+                self._config = block.serialized
+        except AdminError as error:
+            raise FirstDifference(f"block {block.number}: {error}") from error
+        self.findings.transactions += len(block.envelopes)
+        self._before = block
+        self.findings.blocks += 1
+
+    def _check_chain(self, block: Block) -> None:
+        if self._before is None and block.number != 0:
+            raise FirstDifference(f"block {block.number} comes first; an audit begins with block 0")
+        pair = [block] if self._before is None else [self._before, block]
+        for flaw in verify_chain(pair):
+            raise FirstDifference(str(flaw))
+
+    def _check_transactions(self, block: Block, signed: Signed) -> None:
+        if signed.fault:
+            raise FirstDifference(f"block {block.number}: {signed.fault}")
+        recorded = block.validations or (None,) * len(block.envelopes)
+        transactions = [
+            decode_transaction(content, code) if _is_in_order(judged) else None
+            for content, code, judged in zip(block.envelopes, recorded, signed.transactions, strict=True)
+        ]
+        _, policies = trust(self._config)
+        verdicts = self._verdicts.of_block(block.number, signed.transactions, transactions, policies)
+        for place, verdict in enumerate(verdicts):
+            judged, transaction = signed.transactions[place], transactions[place]
+            where = f"block {block.number}, transaction {judged.transaction_id or place}"
+            if recorded[place] not in (None, verdict.code):
+                raise FirstDifference(f"{where}: {_other_verdict(recorded[place], verdict)}")
+            if verdict.code != ValidationCode.VALID:
+                self.findings.invalid += 1
+            elif judged.outdated:
+                raise FirstDifference(f"{where}: {judged.outdated}")
+            elif transaction is not None:
+                self._check_market(block, place, where, transaction)
+
+    def _check_market(self, block: Block, place: int, where: str, transaction: Transaction) -> None:
+        try:
+            self._replay_market(block, transaction)
+        except Difference as difference:
+            action = transaction.actions[0]
+            name = action.arguments[0].decode("utf-8", "replace")[:40] if action.arguments else "?"
+            raise FirstDifference(f"{where} ({name}): {difference}") from difference
+
+    def _replay_market(self, block: Block, transaction: Transaction) -> None:
+        for action in transaction.actions:
+            writes = {
+                write.key: None if write.is_delete else write.value
+                for namespace in action.read_write_sets
+                if namespace.namespace == self.chaincode
+                for write in namespace.writes
+            }
+            if action.chaincode != self.chaincode and not writes:
+                continue
+            recorded = Recorded(
+                block=block.number,
+                transaction_id=transaction.transaction_id,
+                mspid=transaction.creator.mspid,
+                attributes=_attributes(transaction.creator.certificate),
+                timestamp_s=transaction.timestamp[0],
+                arguments=action.arguments,
+                writes=writes,
+            )
+            self._replay.check(recorded)
+            self.findings.functions[recorded.function] += 1
+
+
+def _is_in_order(judged: Judged) -> bool:
+    return judged.code == ValidationCode.VALID and judged.kind == common_pb2.ENDORSER_TRANSACTION
+
+
+def _other_verdict(recorded: ValidationCode | None, computed: Verdict) -> str:
+    stated = "no verdict" if recorded is None else recorded.name
+    reason = computed.reason or "nothing is wrong with it"
+    return f"recorded as {stated}, by the rules {computed.code.name}: {reason}"
+
+
+@lru_cache(maxsize=4096)
+def _attributes(certificate_pem: bytes) -> Mapping[str, str]:
+    """The attributes that Fabric's CA writes into certificates; none where there is no such extension."""
+    certificate = read_certificate(certificate_pem)
+    try:
+        extension = certificate.extensions.get_extension_for_oid(ATTRIBUTES_OID).value
+    except x509.ExtensionNotFound:
+        return {}
+    if not isinstance(extension, x509.UnrecognizedExtension):
+        return {}
+    attributes: Mapping[str, str] = json.loads(extension.value)["attrs"]
+    return attributes

@@ -1,0 +1,139 @@
+"""The auditor's verbs: `verify` for a whole ledger, `clear` and `prices` for single cases."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import AsyncIterator, Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from commonwatt_client.exit_codes import UsageError, run
+from commonwatt_client.network_file import default_path, read_network_file
+
+from commonwatt_audit.cases import BadCase, cleared, prices
+
+if TYPE_CHECKING:
+    from commonwatt_client.admin import Block
+
+    from commonwatt_audit.audit import Audit, Findings
+
+
+def verify_command(
+    channel: Annotated[str, typer.Option(help="the channel; default: the first community's")] = "",
+    blocks: Annotated[
+        Path | None, typer.Option(help="a folder of files *.block instead of a running network")
+    ] = None,
+    user: Annotated[str, typer.Option(help="who reads the blocks")] = "operator",
+    as_json: Annotated[bool, typer.Option("--json", help="print the findings as JSON")] = False,
+    network_file: Annotated[
+        Path | None, typer.Option(help="the network to audit; default: that of the folder here")
+    ] = None,
+) -> None:
+    """Replay a channel from its blocks: hashes, signatures, every award, battery account and bill."""
+    from commonwatt_audit.audit import Audit, FirstDifference
+    from commonwatt_audit.parallel import ParallelAudit
+    from commonwatt_audit.source import blocks_of_files
+
+    audit = Audit()
+    difference = ""
+    try:
+        if blocks is not None:
+            with ParallelAudit(audit) as parallel:
+                for block in blocks_of_files(blocks):
+                    parallel.check(block)
+        else:
+            asyncio.run(_check_all(audit, _network(channel, user, network_file or default_path())))
+    except FirstDifference as error:
+        difference = str(error)
+    except OSError as error:
+        raise UsageError(
+            f"{error.filename or blocks}: {error.strerror}; name a folder that can be read"
+        ) from error
+    _print(audit.findings, difference, as_json)
+    raise typer.Exit(1 if difference else 0)
+
+
+def _network(channel: str, user: str, network_file: Path) -> AsyncIterator[Block]:
+    from commonwatt_audit.source import blocks_of_network
+
+    communities = {one.channel: one.organization for one in read_network_file(network_file).communities}
+    chosen = channel or next(iter(communities))
+    if chosen not in communities:
+        raise UsageError(
+            f"{network_file} has no market on a channel {chosen}; it has {', '.join(communities)}"
+        )
+    return blocks_of_network(network_file, chosen, communities[chosen], user)
+
+
+async def _check_all(audit: Audit, blocks: AsyncIterator[Block]) -> None:
+    from commonwatt_audit.parallel import ParallelAudit
+
+    with ParallelAudit(audit) as parallel:
+        async for block in blocks:
+            parallel.check(block)
+
+
+def _print(findings: Findings, difference: str, as_json: bool) -> None:
+    if as_json:
+        found = {
+            "blocks": findings.blocks,
+            "transactions": findings.transactions,
+            "invalid": findings.invalid,
+            "functions": dict(sorted(findings.functions.items())),
+            "transactions_per_s": round(findings.transactions_per_s),
+            "first_difference": difference or None,
+        }
+        typer.echo(json.dumps(found, indent=2))
+        return
+    functions = findings.functions
+    typer.echo(
+        f"{findings.blocks:,} blocks, {findings.transactions:,} transactions ({findings.invalid:,} invalid), "
+        f"{findings.transactions_per_s:,.0f} transactions/s: {functions['close_round']:,} awards, "
+        f"{functions['report_reading']:,} readings, {functions['settle_day']:,} settlements recomputed"
+    )
+    typer.echo(f"first difference: {difference}" if difference else "all as the rules give it")
+
+
+File = Annotated[str, typer.Argument(help="A JSON file, or - for standard input")]
+
+
+def clear_command(file: File) -> None:
+    """Clear one round given as JSON and print its result."""
+    _print_outcome(file, cleared)
+
+
+def prices_command(file: File) -> None:
+    """Print the suggested selling and buying price of a case given as JSON."""
+    _print_outcome(file, prices)
+
+
+def _print_outcome(file: str, rule: Callable[[Mapping[str, Any]], Mapping[str, Any]]) -> None:
+    try:
+        text = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
+        case = json.loads(text)
+        if not isinstance(case, dict):
+            raise BadCase("a case is one JSON object")
+        typer.echo(json.dumps(rule(case), indent=2))
+    except OSError as error:
+        raise UsageError(
+            f"{file}: {error.strerror}; give a readable JSON file, or - for standard input"
+        ) from error
+    except (ValueError, RecursionError, BadCase) as error:
+        raise UsageError(f"{file}: {str(error)[:300]}") from error
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verbs to `app`."""
+    app.command("verify")(verify_command)
+    app.command("clear")(clear_command)
+    app.command("prices")(prices_command)
+
+
+def main() -> None:
+    """Run `commonwatt-audit`, which has these verbs alone."""
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, no_args_is_help=True)
+    register(app)
+    run("commonwatt-audit", app)

@@ -1,0 +1,43 @@
+"""The replay itself: every transaction of the contract, one after another, against the rules."""
+
+from collections.abc import Callable
+
+from commonwatt_audit import administration, bids, metering, rounds
+from commonwatt_audit.world import Difference, Recorded, World, Writes, compare
+
+_RULES: dict[str, Callable[[World, Recorded], Writes]] = {
+    "configure": administration.configure,
+    "register_home": administration.register_home,
+    "advance_clock": administration.advance_clock,
+    "open_round": rounds.open_round,
+    "close_round": rounds.close_round,
+    "submit_request": bids.submit_request,
+    "cancel_request": bids.cancel_request,
+    "submit_offer": bids.submit_offer,
+    "withdraw_offer": bids.withdraw_offer,
+    "report_reading": metering.report_reading,
+    "settle_day": metering.settle_day,
+}
+
+
+class Replay:
+    """A channel's market as its transactions leave it, by the rules alone."""
+
+    def __init__(self) -> None:
+        self.world = World()
+
+    def check(self, recorded: Recorded) -> None:
+        """Compute what a transaction writes and compare. Raises Difference; the state is then undefined."""
+        rule = _RULES.get(recorded.function.rpartition(":")[2])
+        if rule is None:
+            if recorded.writes:
+                raise Difference(
+                    f"it writes {next(iter(recorded.writes))}, and no rule knows {recorded.function!r}"
+                )
+            return
+        try:
+            writes = rule(self.world, recorded)
+        except (KeyError, TypeError, ValueError) as error:
+            raise Difference(f"the rules refuse it: {error}") from error
+        compare(writes, recorded.writes)
+        self.world.apply(writes)

@@ -1,0 +1,1 @@
+"""A community that lives: home energy management agents on the market."""

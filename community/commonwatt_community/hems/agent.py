@@ -1,0 +1,182 @@
+"""The agent of one home: meters its intervals, keeps its battery, bids and offers. It decides; a market
+executes.
+"""
+
+from collections import deque
+from dataclasses import dataclass
+
+from commonwatt_chaincode.market.battery import (
+    Account,
+    Battery,
+    battery_of,
+    drawn_wh,
+    sellable_wh,
+)
+from commonwatt_chaincode.market.parameters import Parameters
+from commonwatt_chaincode.market.settlement import settle_interval
+from commonwatt_chaincode.market.tariff import lowest_tou
+
+from commonwatt_community.hems.battery import BATTERY_POLICIES
+from commonwatt_community.hems.draws import Draws
+from commonwatt_community.hems.energy import MINUTES_PER_DAY
+from commonwatt_community.hems.forecast import FORECASTS, Metered
+from commonwatt_community.hems.grid_charging import expected_need_wh, grid_charge_wh
+from commonwatt_community.hems.home import HomeSpec
+from commonwatt_community.hems.strategy import STRATEGIES, PriceView
+
+_REMEMBERED_INTERVALS = 64  # two days of the shortest usual intervals, for forecasts
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A settlement interval of a home, in minutes from 0:00 of the first simulated day."""
+
+    start_min: int
+    end_min: int
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """What a home's interval came to, and its battery's content afterwards."""
+
+    home: str
+    start_min: int
+    end_min: int
+    use_wh: int
+    generation_wh: int
+    own_wh: int
+    need_wh: int
+    charged_wh: int
+    spill_wh: int
+    battery_wh: int
+    grid_charge_wh: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """An offer as the agent decides it."""
+
+    energy_wh: int
+    price_uaud_per_kwh: int
+
+
+class HomeAgent:
+    """The home energy management system of one home.
+
+    It never offers energy that it does not have: what it offers is bounded by its own account of the battery.
+    """
+
+    def __init__(
+        self,
+        spec: HomeSpec,
+        parameters: Parameters,
+        seed: int,
+        *,
+        forecast: str = "perfect",
+        battery_policy: str = "sell-all",
+    ) -> None:
+        self.spec = spec
+        self.parameters = parameters
+        self.battery: Battery = battery_of(parameters, spec.storage_wh)
+        self._floor_wh = self.battery.e_min_wh
+        self.account = Account(energy_wh=self._floor_wh)
+        self.strategy = STRATEGIES[spec.strategy]()
+        self._forecast = FORECASTS[forecast]()
+        self._policy = BATTERY_POLICIES[battery_policy]()
+        self._keeps_energy = battery_policy != "sell-all"
+        self._buys_to_store = parameters.storage_from_grid and self.battery.capacity_wh > 0
+        self._needed_wh = 0  # of the battery, until grid energy is cheapest again
+        self._intervals = Draws(seed, "interval", spec.home)
+        self._asks = Draws(seed, "ask", spec.home)
+        self._bids = Draws(seed, "bid", spec.home)
+        self._past: deque[Metered] = deque(maxlen=_REMEMBERED_INTERVALS)
+
+    @property
+    def home(self) -> str:
+        return self.spec.home
+
+    def schedule(self, day: int) -> list[Interval]:
+        """The home's settlement intervals of a day: uniform in [st_min, st_max], drawn anew each time, cut
+        at 24:00.
+        """
+        start, end = day * MINUTES_PER_DAY, (day + 1) * MINUTES_PER_DAY
+        intervals: list[Interval] = []
+        while start < end:
+            length = self._intervals.within(
+                self.parameters.st_min, self.parameters.st_max, day, len(intervals)
+            )
+            intervals.append(Interval(start, min(end, start + length)))
+            start += length
+        return intervals
+
+    def meter(self, start_min: int, end_min: int) -> Metered:
+        """What the meter reads over an interval."""
+        use_wh = self.spec.usage.energy_wh(start_min, end_min)
+        return Metered(start_min, end_min, use_wh, self.spec.generation.energy_wh(start_min, end_min))
+
+    def settle(self, interval: Interval) -> Settlement:
+        """Read the meter at an interval's end and let generation and battery serve the home."""
+        metered = self.meter(interval.start_min, interval.end_min)
+        minutes = interval.end_min - interval.start_min
+        self._past.append(metered)
+        bought_wh = 0
+        if self._buys_to_store:
+            self._needed_wh = expected_need_wh(self.parameters, interval.end_min, self._net_forecast)
+            bought_wh = grid_charge_wh(self.parameters, self.battery, self.account, metered, self._needed_wh)
+        outcome = settle_interval(
+            self.battery, self.account, minutes, metered.use_wh, metered.generation_wh, bought_wh
+        )
+        self.account = outcome.account
+        return Settlement(
+            self.home,
+            interval.start_min,
+            interval.end_min,
+            metered.use_wh,
+            metered.generation_wh,
+            outcome.own_wh,
+            outcome.need_wh,
+            outcome.charged_wh,
+            outcome.spill_wh,
+            outcome.account.energy_wh,
+            bought_wh,
+        )
+
+    def limit(self, tou: int, suggested: int, energy_wh: int, decision: int) -> int:
+        """The most to pay per kWh for `energy_wh`."""
+        return self.strategy.bid(
+            PriceView(self.parameters.feed_in, tou, suggested, energy_wh, decision), self._bids
+        )
+
+    def holds_energy(self) -> bool:
+        """Whether the battery holds anything at all: what most rounds of a long run ask first."""
+        return self.account.energy_wh > self._floor_wh
+
+    def sellable_wh(self) -> int:
+        """What the home could offer now."""
+        return sellable_wh(self.battery, self.account)
+
+    def ask(self, tou: int, suggested: int, decision: int, now_min: int) -> Ask | None:
+        """The offer to make in a round, or None."""
+        energy_wh = self.sellable_wh()
+        if self._keeps_energy and energy_wh:
+            st_mean = (self.parameters.st_min + self.parameters.st_max) // 2
+            energy_wh = self._policy.offer_wh(energy_wh, self._net_forecast(now_min, now_min + st_mean))
+        energy_wh -= self._needed_wh
+        if energy_wh <= 0:
+            return None
+        view = PriceView(self.parameters.feed_in, tou, suggested, energy_wh, decision)
+        price = self.strategy.ask(view, self._asks)
+        if self._buys_to_store:
+            price = max(price, lowest_tou(self.parameters.tou))
+        return Ask(energy_wh, price)
+
+    def _net_forecast(self, start_min: int, end_min: int) -> int:
+        past = [one for one in self._past if one.end_min > start_min - 2 * MINUTES_PER_DAY]
+        return self._forecast.net_wh(start_min, end_min, past, self.meter)
+
+    def offer_ended(self, offered_wh: int, sold_wh: int) -> None:
+        """Take note of what became of an offer; what was sold leaves the battery."""
+        if sold_wh:
+            energy_wh = self.account.energy_wh - drawn_wh(self.battery, sold_wh)
+            self.account = Account(energy_wh, self.account.reserved_wh)
+        self.strategy.sold(offered_wh, sold_wh)

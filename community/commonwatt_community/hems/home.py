@@ -1,0 +1,20 @@
+"""One home of a community, as its agent knows it."""
+
+from dataclasses import dataclass
+
+from commonwatt_community.hems.energy import EnergySource
+
+
+@dataclass(frozen=True, slots=True)
+class HomeSpec:
+    """One home: its id on the ledger, the types it follows and what it has installed."""
+
+    home: str
+    prosumer: bool
+    usage_type: str
+    generation_type: str
+    usage: EnergySource
+    generation: EnergySource
+    pv_w: int
+    storage_wh: int
+    strategy: str

@@ -1,0 +1,17 @@
+"""The load generator's verbs for the `commonwatt` command."""
+
+import typer
+
+from commonwatt_loadgen.paper.command import paper_command
+from commonwatt_loadgen.simulate.command import simulate_command
+from commonwatt_loadgen.throughput.caliper_command import caliper_command
+from commonwatt_loadgen.throughput.command import load_command, load_max_command
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verbs to `app`."""
+    app.command("simulate")(simulate_command)
+    app.command("paper")(paper_command)
+    app.command("load")(load_command)
+    app.command("load-max")(load_max_command)
+    app.command("caliper")(caliper_command)

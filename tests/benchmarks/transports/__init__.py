@@ -1,0 +1,1 @@
+"""One gRPC method served by four HTTP/2 implementations, so that they can be measured side by side."""

@@ -1,0 +1,5 @@
+"""What these tests trade on."""
+
+from ...support.memory_market import memory_calls
+
+__all__ = ["memory_calls"]
