@@ -63,8 +63,9 @@ def write_files(
         )
         if counts:
             _write_pair(folder, name, bytes(data), metadata, digests)
-    if transaction_ids:
-        ordered = sorted((txid.encode() for txid in transaction_ids), key=lambda txid: (len(txid), txid))
+    # A transaction that was invalid may have had no id; Fabric's files leave it out.
+    ordered = sorted(filter(None, map(str.encode, transaction_ids)), key=lambda txid: (len(txid), txid))
+    if ordered:
         data = bytearray(_FORMAT + b"".join(map(framed, ordered)))
         _write_pair(folder, TRANSACTION_IDS, bytes(data), varint(len(ordered)), digests)
     if collections:
