@@ -56,7 +56,7 @@ def filtered_block(channel: PeerChannel, block: Any, _: bytes) -> Any:
         if transaction.channel_header is None:
             continue
         entry = filtered.filtered_transactions.add(
-            txid=transaction.transaction_id, type=transaction.type, tx_validation_code=code
+            txid=transaction.channel_header.tx_id, type=transaction.type, tx_validation_code=code
         )
         if transaction.type == common_pb2.ENDORSER_TRANSACTION:
             entry.transaction_actions.SetInParent()

@@ -102,11 +102,18 @@ def parse_transaction(encoded: bytes) -> Transaction:
         return Transaction(Codes.BAD_PAYLOAD, envelope=envelope)
     try:
         channel_header = common_pb2.ChannelHeader.FromString(payload.header.channel_header)
-        signature_header = common_pb2.SignatureHeader.FromString(payload.header.signature_header)
     except DecodeError:
         return Transaction(Codes.BAD_COMMON_HEADER, envelope=envelope, payload=payload)
+    try:
+        signature_header = common_pb2.SignatureHeader.FromString(payload.header.signature_header)
+    except DecodeError:
+        return Transaction(Codes.BAD_COMMON_HEADER, channel_header.tx_id, envelope=envelope, payload=payload)
+    # Fabric's ledgers note a transaction that states no id under the id that it should have stated.
+    named = channel_header.tx_id
+    if not named and payload.HasField("header"):
+        named = transaction_id(signature_header.nonce, signature_header.creator)
     common = {
-        "transaction_id": channel_header.tx_id,
+        "transaction_id": named,
         "envelope": envelope,
         "payload": payload,
         "channel_header": channel_header,

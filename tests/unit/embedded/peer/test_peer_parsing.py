@@ -6,6 +6,7 @@ import contextlib
 import io
 import json
 import tarfile
+from hashlib import sha256
 
 import pytest
 from commonwatt_network.embedded.chaincode.package import PackageError, parse_package
@@ -36,13 +37,22 @@ def test_any_bytes_as_a_proposal_are_refused_in_words(content: bytes) -> None:
             unpack_proposal(proposal_pb2.SignedProposal(proposal_bytes=proposal))
 
 
-def transaction(kind: int, **header: object) -> bytes:
-    channel_header = common_pb2.ChannelHeader(type=kind, channel_id="c", tx_id="t", **header)
+def transaction(kind: int, tx_id: str = "t", **header: object) -> bytes:
+    channel_header = common_pb2.ChannelHeader(type=kind, channel_id="c", tx_id=tx_id, **header)
     signature_header = common_pb2.SignatureHeader(creator=b"creator", nonce=b"nonce")
     payload = common_pb2.Payload(data=b"x")
     payload.header.channel_header = channel_header.SerializeToString()
     payload.header.signature_header = signature_header.SerializeToString()
     return bytes(common_pb2.Envelope(payload=payload.SerializeToString()).SerializeToString())
+
+
+def test_a_transaction_without_an_id_is_noted_under_the_one_it_should_have_stated() -> None:
+    """As Fabric's index does: a later transaction with that nonce and creator is a duplicate."""
+    parsed = parse_transaction(transaction(3, tx_id=""))
+    assert parsed.code == Codes.BAD_PROPOSAL_TXID
+    assert parsed.transaction_id == sha256(b"noncecreator").hexdigest()
+    headless = common_pb2.Envelope(payload=common_pb2.Payload(data=b"x").SerializeToString())
+    assert parse_transaction(headless.SerializeToString()).transaction_id == ""
 
 
 @pytest.mark.parametrize(
