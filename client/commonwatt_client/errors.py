@@ -74,10 +74,16 @@ class UnreachableError(ClientError):
 
     ::
 
-        try:
-            await peer.list_channels()
-        except UnreachableError as error:
-            print(error)
+        from pathlib import Path
+
+        from commonwatt_client.admin import PeerAdmin
+
+        authority = Path(".commonwatt/organizations/newtown/tlsca/ca.crt").read_bytes()
+        async with PeerAdmin("127.0.0.1:1", identity=identity, signer=signer, tls_ca=authority) as away:
+            try:
+                await away.list_channels()
+            except UnreachableError as error:
+                print(error)
     """
 
 

@@ -29,6 +29,10 @@ class CommandError(Exception):
     """A command ran and failed; the message says what failed, where, and what to do next."""
 
 
+class InterruptedByUser(CommandError):
+    """Ctrl-C ended the command; the message says what became of its work."""
+
+
 class UsageError(CommandError):
     """Wrong use or configuration: the command changed nothing."""
 
@@ -36,6 +40,7 @@ class UsageError(CommandError):
 # The first class that an error belongs to decides.
 _EXIT_CODES: tuple[tuple[type[BaseException], int], ...] = (
     (KeyboardInterrupt, INTERRUPTED),
+    (InterruptedByUser, INTERRUPTED),
     (NoNetworkError, NO_NETWORK),
     (UnreachableError, NO_NETWORK),
     (UsageError, MISUSED),

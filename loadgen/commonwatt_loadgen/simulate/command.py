@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from commonwatt_client.exit_codes import InterruptedByUser
 from commonwatt_client.network_file import default_path, read_network_file
 from rich.console import Console
 
@@ -122,7 +123,7 @@ def simulate_command(
             summary = _with_progress(lambda told: asyncio.run(simulate(options, told)), "min")
     except KeyboardInterrupt as interrupt:
         again = "" if in_process else "; the same command goes on from here"
-        raise KeyboardInterrupt(f"interrupted{again}") from interrupt
+        raise InterruptedByUser(f"interrupted{again}") from interrupt
     write_summary(options, summary)
 
     from commonwatt_loadgen.report.simulation import simulation_report  # matplotlib takes a second to load
