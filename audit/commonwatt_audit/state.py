@@ -112,7 +112,7 @@ class State:
                 space = Space(each.namespace, collection.collection)
                 lives = self._block_to_live(space)
                 for hashed in collection.writes:
-                    gone = hashed.is_delete or hashed.is_purge or hashed.value_hash in _NO_VALUE
+                    gone = hashed.is_delete or hashed.value_hash in _NO_VALUE  # a purge alone deletes nothing
                     self._put(space, hashed.key_hash, None if gone else version)
                     if lives and not gone:
                         self._expiring[version.block + lives + 1].append((space, hashed.key_hash, version))

@@ -9,6 +9,7 @@ from random import Random
 from typing import Any
 
 from commonwatt_network.certificates import KeyPair
+from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
@@ -122,7 +123,8 @@ def mistaken_identity(random: Random, who: Member, authority: KeyPair, *, exotic
     """A member who names itself by a certificate with mistakes; its authority may have signed these.
 
     exotic: among them mistakes of an authority that Go and the cryptography library see differently: versions, kinds of
-    strings, bytes after an element's end.
+    strings, bytes after an element's end. No authority signs other dates here: peers do not look at an endorser's, and
+    the audit tells of them.
     """
     changes: list[Callable[[Random, bytes], bytes]] = [flipped_point, unknown_curve]
     others: list[Callable[[Random, bytes], bytes]] = [mistaken, unknown_version, unknown_subject]
@@ -133,7 +135,10 @@ def mistaken_identity(random: Random, who: Member, authority: KeyPair, *, exotic
         pem = pem_of(change(random, who.certificate.public_bytes(Encoding.DER)))
     elif kind == "signed":
         change = random.choice(changes + others if exotic else changes)
-        pem = pem_of(signed_by(authority, change(random, who.certificate.tbs_certificate_bytes)))
+        to_be_signed = change(random, who.certificate.tbs_certificate_bytes)
+        while any(date not in to_be_signed for date in dates_of(who.certificate)):
+            to_be_signed = change(random, who.certificate.tbs_certificate_bytes)
+        pem = pem_of(signed_by(authority, to_be_signed))
     elif kind == "pem":
         pem = mistaken_pem(random, pem)
     else:
@@ -142,6 +147,12 @@ def mistaken_identity(random: Random, who: Member, authority: KeyPair, *, exotic
     if kind == "identity" and random.random() < 0.5:
         named = mistaken(random, named)
     return Impostor(named, who)
+
+
+def dates_of(certificate: x509.Certificate) -> list[bytes]:
+    """A certificate's two dates as it holds them (UTCTime)."""
+    dates = (certificate.not_valid_before_utc, certificate.not_valid_after_utc)
+    return [date.strftime("%y%m%d%H%M%SZ").encode() for date in dates]
 
 
 def mistaken_pem(random: Random, pem: bytes) -> bytes:

@@ -95,7 +95,7 @@ class Trials:
             SigningIdentity.from_directory(peer.directory / "msp", peer.mspid),
             SignatureChecks(),
             BlockParser(),
-            lambda *_: None,
+            lambda *_: (),
         )
         self.audit = Audit()
         genesis = common_pb2.Block.FromString(genesis_block(nodes, CHANNEL))
