@@ -82,12 +82,17 @@ doctor: $(READY) ## Say what this machine can run, and what is missing
 bench: $(READY) ## Measure and print the figures
 	@$(BIN)/pytest tests/benchmarks -s -q --no-header --timeout=900
 
+.PHONY: sync
+sync: $(READY) ## Write the client's synchronous half and its tests from the asynchronous half
+	$(BIN)/python tools/write_sync.py
+
 .PHONY: lint
-lint: $(READY) ## Check format, lint rules, types, the direction of imports and declared dependencies
+lint: $(READY) ## Check format, lint rules, types, the direction of imports, declared dependencies and the synchronous client
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python tools/write_sync.py --check
 	@for part in $(PARTS); do (cd $$part && ../$(BIN)/deptry . ) || exit 1; done
 
 PYTEST = $(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile

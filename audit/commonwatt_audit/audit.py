@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from commonwatt_client.admin import AdminError, Block, Transaction, verify_chain
-from commonwatt_client.admin.transactions import decode_transaction
-from commonwatt_client.validation import ValidationCode
+from commonwatt_client.errors import AdminError
+from commonwatt_client.ledger import Block, BlockTransaction, verify_chain
+from commonwatt_client.ledger.transaction import decode_transaction
+from commonwatt_client.ledger.validation import ValidationCode
 from cryptography import x509
 from fabric_protos.common import common_pb2
 
@@ -97,7 +98,7 @@ class Audit:
             elif transaction is not None:
                 self._check_market(block, place, where, transaction)
 
-    def _check_market(self, block: Block, place: int, where: str, transaction: Transaction) -> None:
+    def _check_market(self, block: Block, place: int, where: str, transaction: BlockTransaction) -> None:
         try:
             self._replay_market(block, transaction)
         except Difference as difference:
@@ -105,7 +106,7 @@ class Audit:
             name = action.arguments[0].decode("utf-8", "replace")[:40] if action.arguments else "?"
             raise FirstDifference(f"{where} ({name}): {difference}") from difference
 
-    def _replay_market(self, block: Block, transaction: Transaction) -> None:
+    def _replay_market(self, block: Block, transaction: BlockTransaction) -> None:
         for action in transaction.actions:
             writes = {
                 write.key: None if write.is_delete else write.value
@@ -120,7 +121,7 @@ class Audit:
                 transaction_id=transaction.transaction_id,
                 mspid=transaction.creator.mspid,
                 attributes=_attributes(transaction.creator.certificate),
-                timestamp_s=transaction.timestamp[0],
+                timestamp_s=transaction.timestamp_ns // 1_000_000_000,
                 arguments=action.arguments,
                 writes=writes,
             )

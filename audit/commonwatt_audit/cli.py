@@ -16,7 +16,7 @@ from commonwatt_client.network_file import default_path, read_network_file
 from commonwatt_audit.cases import BadCase, cleared, prices
 
 if TYPE_CHECKING:
-    from commonwatt_client.admin import Block
+    from commonwatt_client.ledger import Block
 
     from commonwatt_audit.audit import Audit, Findings
 

@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Any
 
-from commonwatt_client.admin import ChannelConfig
-from commonwatt_client.admin.configuration import msp_of
+from commonwatt_client.ledger import ChannelConfig
+from commonwatt_client.ledger.configuration import msp_of
 from commonwatt_client.pem import first_block
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm

@@ -5,7 +5,7 @@ from collections import deque
 from concurrent.futures import Future, ProcessPoolExecutor
 from types import TracebackType
 
-from commonwatt_client.admin import Block
+from commonwatt_client.ledger import Block
 
 from commonwatt_audit.audit import Audit
 from commonwatt_audit.signatures import Signed, brings_configuration, look_at_several

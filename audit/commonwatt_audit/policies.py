@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from commonwatt_client.admin import ChannelConfig
+from commonwatt_client.ledger import ChannelConfig
 from fabric_protos.common import policies_pb2
 from fabric_protos.msp import msp_principal_pb2
 from fabric_protos.peer import policy_pb2

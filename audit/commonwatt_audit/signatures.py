@@ -3,14 +3,14 @@
 from dataclasses import dataclass
 from functools import lru_cache
 
-from commonwatt_client.admin import (
+from commonwatt_client.ledger import (
     Block,
     ChannelConfig,
     decode_block,
     orderers_that_signed,
     read_channel_config,
 )
-from commonwatt_client.validation import ValidationCode
+from commonwatt_client.ledger.validation import ValidationCode
 from fabric_protos.common import common_pb2
 from fabric_protos.msp import identities_pb2
 from google.protobuf.message import DecodeError

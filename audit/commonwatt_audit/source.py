@@ -4,8 +4,8 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 from commonwatt_client import connect_network_file
-from commonwatt_client.admin import Block, decode_block
 from commonwatt_client.exit_codes import UsageError
+from commonwatt_client.ledger import Block, decode_block
 from fabric_protos.common import ledger_pb2
 
 _TOO_LATE = "what came before cannot be computed anew; audit a peer, or blocks, from block 0 on"
@@ -26,7 +26,7 @@ async def blocks_of_network(
             )
         async with network.block_events(start_block=0) as blocks:
             async for block in blocks:
-                yield decode_block(block.raw)
+                yield block
                 if block.number + 1 >= ledger.height:
                     return
 

@@ -10,8 +10,8 @@ from hashlib import sha256
 from itertools import zip_longest
 from typing import Any, NamedTuple
 
-from commonwatt_client.admin.rwset import NamespaceReadWriteSet, RangeQuery, Version
-from commonwatt_client.validation import ValidationCode
+from commonwatt_client.ledger.read_write_set import NamespaceReadWriteSet, RangeQuery, Version
+from commonwatt_client.ledger.validation import ValidationCode
 from fabric_protos.peer import collection_pb2
 from fabric_protos.peer.lifecycle import chaincode_definition_pb2, db_pb2
 from sortedcontainers import SortedDict

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from hashlib import sha256
 
-from commonwatt_client.admin.rwset import Version
+from commonwatt_client.ledger.read_write_set import Version
 from fabric_protos.ledger.rwset.kvrwset import kv_rwset_pb2
 
 

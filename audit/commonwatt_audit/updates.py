@@ -8,7 +8,7 @@ configuration that the block holds. The first block of a channel carries no upda
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from commonwatt_client.admin import Block, ChannelConfig
+from commonwatt_client.ledger import Block, ChannelConfig
 from fabric_protos.common import common_pb2, configtx_pb2
 from google.protobuf.message import DecodeError
 

@@ -7,9 +7,9 @@ endorsement policies), then those that are left in order, each against what the 
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from commonwatt_client.admin import Transaction
-from commonwatt_client.admin.rwset import NamespaceReadWriteSet, Version
-from commonwatt_client.validation import ValidationCode
+from commonwatt_client.ledger import BlockTransaction
+from commonwatt_client.ledger.read_write_set import NamespaceReadWriteSet, Version
+from commonwatt_client.ledger.validation import ValidationCode
 from fabric_protos.common import policies_pb2
 from fabric_protos.peer import policy_pb2
 from google.protobuf.message import DecodeError
@@ -42,7 +42,7 @@ class Verdicts:
         self,
         number: int,
         judged: Sequence[Judged],
-        transactions: Sequence[Transaction | None],
+        transactions: Sequence[BlockTransaction | None],
         policies: Policies,
     ) -> list[Verdict]:
         """One for each transaction. `transactions` are given where an endorsed one is in order by itself."""
@@ -58,7 +58,7 @@ class Verdicts:
         return verdicts
 
     def _each_alone(
-        self, judged: Sequence[Judged], transactions: Sequence[Transaction | None], policies: Policies
+        self, judged: Sequence[Judged], transactions: Sequence[BlockTransaction | None], policies: Policies
     ) -> list[Verdict]:
         verdicts: list[Verdict] = []
         seen: set[str] = set()
@@ -82,7 +82,7 @@ class Verdicts:
     def _endorsed(
         self,
         judged: Judged,
-        transaction: Transaction,
+        transaction: BlockTransaction,
         policies: Policies,
         policies_changed: set[tuple[str, Key]],
     ) -> Verdict:

@@ -16,19 +16,13 @@ The same names without `await` are in `commonwatt_client.sync`; administration i
 Names follow Fabric's Gateway API in snake_case.
 """
 
+import logging
+from typing import Any
+
 from commonwatt_client._aio import Connection
 from commonwatt_client._connection import ClientCertificate, Peer
 from commonwatt_client._retrying import Outcome
 from commonwatt_client._transactions import Status
-from commonwatt_client.blocks import (
-    Block,
-    BlockAndPrivateData,
-    BlockTransaction,
-    ChaincodeEvent,
-    FilteredBlock,
-    FilteredTransaction,
-    PrivateWrite,
-)
 from commonwatt_client.checkpoint import Checkpoint, FileCheckpointer, InMemoryCheckpointer
 from commonwatt_client.connecting import connect_network_file, connect_profile
 from commonwatt_client.contract import Contract
@@ -40,6 +34,7 @@ from commonwatt_client.errors import (
     ConfigurationError,
     ConnectionClosedError,
     EndorseError,
+    ErrorCode,
     ErrorDetail,
     EvaluateError,
     EventsError,
@@ -53,12 +48,21 @@ from commonwatt_client.errors import (
 from commonwatt_client.events import EventsRequest, EventStream
 from commonwatt_client.gateway import Gateway, connect
 from commonwatt_client.identity import Identity, load_identity
+from commonwatt_client.ledger import (
+    Block,
+    BlockAndPrivateData,
+    BlockTransaction,
+    ChaincodeEvent,
+    FilteredBlock,
+    FilteredTransaction,
+    PrivateWrite,
+    ValidationCode,
+)
 from commonwatt_client.network import Network
 from commonwatt_client.retry import ReconnectPolicy, RetryPolicy
 from commonwatt_client.signers import Signer, private_key_signer
 from commonwatt_client.timeouts import Timeouts
 from commonwatt_client.transaction import Commit, Proposal, SubmittedTransaction, Transaction
-from commonwatt_client.validation import ValidationCode
 
 __all__ = [
     "Block",
@@ -77,6 +81,7 @@ __all__ = [
     "ConnectionClosedError",
     "Contract",
     "EndorseError",
+    "ErrorCode",
     "ErrorDetail",
     "EvaluateError",
     "EventStream",
@@ -113,3 +118,14 @@ __all__ = [
     "load_identity",
     "private_key_signer",
 ]
+
+# Failover, reconnection, retries and resubmissions are told here, to those who ask for it.
+logging.getLogger(__name__).addHandler(logging.NullHandler())
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version  # a hundredth of a second that few have use for
+
+        return version("commonwatt-client")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

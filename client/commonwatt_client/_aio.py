@@ -134,7 +134,7 @@ class Connection:
             case Call(peer, method, request, timeout_s):
                 return await self._call(peer, method, request, timeout_s)
             case Sign(signer, digest):
-                return await _sign(signer, digest)
+                return await made_signature(signer, digest)
             case Sleep(seconds):
                 return await asyncio.sleep(seconds)
             case OpenStream(peer, method, request, timeout_s):
@@ -152,14 +152,14 @@ class Connection:
             answer: bytes = await self._method(peer, method)(request, timeout=timeout_s)
             return answer
         except grpc.aio.AioRpcError as error:
-            raise self._failed(error) from None
-        except grpc.aio.UsageError:
-            raise self._closed_error() from None
-        except asyncio.CancelledError:
+            raise self._failed(error) from error
+        except grpc.aio.UsageError as error:
+            raise self._closed_error() from error
+        except asyncio.CancelledError as error:
             # grpc cancels the calls of a channel that is closed; a task that is cancelled itself stays cancelled.
             task = asyncio.current_task()
             if self._closed and not (task and task.cancelling()):
-                raise self._closed_error() from None
+                raise self._closed_error() from error
             raise
 
     async def _open(self, peer: int, method: str, request: bytes, timeout_s: float | None) -> Any:
@@ -170,22 +170,22 @@ class Connection:
         try:
             await stream.write(request)
         except grpc.aio.AioRpcError as error:
-            raise self._failed(error) from None
-        except asyncio.InvalidStateError:
+            raise self._failed(error) from error
+        except asyncio.InvalidStateError as error:
             raise CallFailed(
                 grpc.StatusCode.UNAVAILABLE, "the stream ended before the request was sent"
-            ) from None
+            ) from error
         return stream
 
     async def _read(self, stream: Any) -> bytes | None:
         try:
             message = await stream.read()
         except grpc.aio.AioRpcError as error:
-            raise self._failed(error) from None
-        except asyncio.CancelledError:
+            raise self._failed(error) from error
+        except asyncio.CancelledError as error:
             task = asyncio.current_task()
             if self._closed and not (task and task.cancelling()):
-                raise self._closed_error() from None
+                raise self._closed_error() from error
             raise
         return None if message is grpc.aio.EOF else message
 
@@ -287,7 +287,8 @@ class _Closing(Exception):
     """The stream is being closed."""
 
 
-async def _sign(signer: Any, digest: bytes) -> bytes:
+async def made_signature(signer: Any, digest: bytes) -> bytes:
+    """What the signer makes of a digest. Raises SigningError."""
     try:
         signature = signer.sign(digest)
         if inspect.isawaitable(signature):

@@ -1,5 +1,6 @@
 """Peers, and the gRPC channels to them."""
 
+import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -8,6 +9,8 @@ import grpc
 
 from commonwatt_client.errors import ConfigurationError
 from commonwatt_client.identity import Pem, certificate_hash, read_pem
+
+_log = logging.getLogger("commonwatt_client")
 
 STATUS_DETAILS_KEY = "grpc-status-details-bin"
 
@@ -47,7 +50,7 @@ class ClientCertificate:
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """A gateway peer.
+    """A node and how to reach it: a gateway peer, or a peer or an orderer that is administered.
 
     Attributes:
         address: `host:port`.
@@ -148,10 +151,11 @@ class PeerRing:
         peer = self.endpoints[index].peer
         return f"{peer.name} at {peer.address}" if peer.name else peer.address
 
-    def leave(self, index: int) -> None:
+    def leave(self, index: int, reason: str) -> None:
         """Use the next peer from now on, unless another call has moved on from this one already."""
-        if self.current == index:
+        if self.current == index and len(self.endpoints) > 1:
             self.current = (index + 1) % len(self.endpoints)
+            _log.warning("left %s (%s) for %s", self.name(index), reason, self.name(self.current))
 
 
 def as_peers(peers: Peer | Iterable[Peer]) -> tuple[Peer, ...]:

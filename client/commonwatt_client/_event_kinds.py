@@ -12,13 +12,11 @@ from fabric_protos.orderer import ab_pb2
 from fabric_protos.peer import events_pb2
 
 from commonwatt_client._effects import CallFailed
-from commonwatt_client._transactions import Party, parse
-from commonwatt_client.blocks import (
-    Block,
-    block_and_private_data,
-    chaincode_event,
-    filtered_block,
-)
+from commonwatt_client._transactions import Party
+from commonwatt_client.ledger.block import block_of
+from commonwatt_client.ledger.delivered import block_and_private_data, filtered_block
+from commonwatt_client.ledger.transaction import chaincode_event
+from commonwatt_client.ledger.wire import parse
 
 LAST_BLOCK = 2**64 - 1
 _DELIVER_STATUS = {
@@ -164,7 +162,7 @@ class ChaincodeEvents:
         return gateway_pb2.SignedChaincodeEventsRequest(request=request.SerializeToString())
 
     def read(self, message: bytes) -> list[Any]:
-        response = parse(gateway_pb2.ChaincodeEventsResponse, message, "a chaincode events response")
+        response = parse(gateway_pb2.ChaincodeEventsResponse, message)
         return [chaincode_event(event, response.block_number) for event in response.events]
 
     def new_cursor(self, position: Position) -> Cursor:
@@ -184,7 +182,7 @@ class BlockEvents:
         return seek_envelope(party, self.channel, seek_position(position))
 
     def read(self, message: bytes) -> list[Any]:
-        response = parse(events_pb2.DeliverResponse, message, "a deliver response")
+        response = parse(events_pb2.DeliverResponse, message)
         kind = response.WhichOneof("Type")
         if kind == self.content:
             return [self.typed(getattr(response, kind))]
@@ -202,7 +200,7 @@ class BlockEvents:
 def full_blocks(channel: str) -> BlockEvents:
     """Whole blocks."""
     return BlockEvents(
-        channel, "/protos.Deliver/Deliver", "block", lambda block: Block.parse(block.SerializeToString())
+        channel, "/protos.Deliver/Deliver", "block", lambda block: block_of(block, block.SerializeToString())
     )
 
 
@@ -223,8 +221,8 @@ def blocks_and_private_data(channel: str) -> BlockEvents:
 
 def read_chaincode_events_request(serialised: bytes) -> tuple[ChaincodeEvents, Any, Position]:
     """Kind, request and position from a request's bytes; raises MalformedMessageError."""
-    signed = parse(gateway_pb2.SignedChaincodeEventsRequest, serialised, "a signed chaincode events request")
-    request = parse(gateway_pb2.ChaincodeEventsRequest, signed.request, "a chaincode events request")
+    signed = parse(gateway_pb2.SignedChaincodeEventsRequest, serialised)
+    request = parse(gateway_pb2.ChaincodeEventsRequest, signed.request)
     position = _position(request.start_position, request.after_transaction_id)
     return ChaincodeEvents(request.channel_id, request.chaincode_id), signed, position
 
@@ -233,10 +231,10 @@ def read_block_events_request(
     kind_of: Callable[[str], BlockEvents], serialised: bytes
 ) -> tuple[BlockEvents, Any, Position]:
     """Kind, request and position from a request's bytes; raises MalformedMessageError."""
-    envelope = parse(common_pb2.Envelope, serialised, "a block events request")
-    payload = parse(common_pb2.Payload, envelope.payload, "a block events request's payload")
-    header = parse(common_pb2.ChannelHeader, payload.header.channel_header, "a channel header")
-    seek = parse(ab_pb2.SeekInfo, payload.data, "a seek request")
+    envelope = parse(common_pb2.Envelope, serialised)
+    payload = parse(common_pb2.Payload, envelope.payload)
+    header = parse(common_pb2.ChannelHeader, payload.header.channel_header)
+    seek = parse(ab_pb2.SeekInfo, payload.data)
     return kind_of(header.channel_id), envelope, _position(seek.start)
 
 

@@ -1,5 +1,6 @@
 """The flow of an event stream: open, read, and resume after a cut with nothing missed and nothing twice."""
 
+import logging
 import time
 from typing import Any
 
@@ -10,10 +11,12 @@ from commonwatt_client._effects import CallFailed, CloseStream, Emit, Flow, Open
 from commonwatt_client._event_kinds import EventKind, Position, filtered_blocks, seek_envelope
 from commonwatt_client._failures import call_error
 from commonwatt_client._transactions import Party, is_unreachable, sign
-from commonwatt_client.blocks import FilteredBlock
-from commonwatt_client.errors import EventsError
+from commonwatt_client.errors import ErrorCode, EventsError
 from commonwatt_client.explain import EXPLANATIONS
+from commonwatt_client.ledger import FilteredBlock
 from commonwatt_client.retry import ReconnectPolicy
+
+_log = logging.getLogger("commonwatt_client")
 
 _FINAL = frozenset(
     {
@@ -60,7 +63,7 @@ def starting_position(
             patience_s = min(_BEHIND_AT_MOST_S, timeout_s or _BEHIND_AT_MOST_S)
             while wanted.block > newest.number + 1 and patience_s > 0:
                 patience_s -= _ASK_AGAIN_S
-                party.peers.leave(party.peers.current)
+                party.peers.leave(party.peers.current, "behind the checkpoint")
                 yield Sleep(_ASK_AGAIN_S)
                 newest = (yield from _newest_block(party, channel, timeout_s)) or newest
             yield from _check(party, channel, wanted, newest, timeout_s)
@@ -87,11 +90,11 @@ def _check(
         if block is None or transaction_id in [each.transaction_id for each in block.transactions]:
             return
         problem = f"block {wanted} of channel {channel} does not hold that transaction"
-    explanation = EXPLANATIONS["CHECKPOINT_OF_ANOTHER_LEDGER"]
+    explanation = EXPLANATIONS[ErrorCode.CHECKPOINT_OF_ANOTHER_LEDGER]
     after = f" after transaction {transaction_id}" if transaction_id else ""
     raise EventsError(
         f"the checkpoint is at block {wanted}{after}, but {problem}",
-        reason=explanation.name,
+        code=ErrorCode.CHECKPOINT_OF_ANOTHER_LEDGER,
         advice=explanation.next_step,
     )
 
@@ -106,7 +109,7 @@ def _newest_block(party: Party, channel: str, timeout_s: float | None) -> Flow[F
         except CallFailed as failed:
             if not is_unreachable(failed):
                 raise
-            party.peers.leave(index)
+            party.peers.leave(index, failed.status.name)
             last = call_error(EventsError, failed, party.peers.name(index))
     raise last
 
@@ -142,6 +145,10 @@ def events(
             yield from sign_events_request(party, request)
             stream = yield OpenStream(index, kind.method, request.SerializeToString(), timeout_s)
             while (message := (yield Read(stream))) is not None:
+                if failures:
+                    _log.info(
+                        "events of channel %s come again, from %s", kind.channel, party.peers.name(index)
+                    )
                 cut_at, failures = None, 0
                 for event in kind.read(message):
                     if cursor.is_new(event):
@@ -156,7 +163,17 @@ def events(
         if policy is None or failed.status in _FINAL or now - cut_at > policy.max_outage_s:
             error = call_error(EventsError, failed, party.peers.name(index))
             error.tries = failures
-            raise error
-        party.peers.leave(index)
-        yield Sleep(policy.pause_s(failures))
+            raise error from failed
+        party.peers.leave(index, failed.status.name)
+        pause_s = policy.pause_s(failures)
+        _log.warning(
+            "events of channel %s were cut at %s (%s, attempt %d); asking again from block %s in %.2f s",
+            kind.channel,
+            party.peers.name(index),
+            failed.status.name,
+            failures,
+            "next" if cursor.position.block is None else cursor.position.block,
+            pause_s,
+        )
+        yield Sleep(pause_s)
         request = kind.new_request(party, cursor.position)

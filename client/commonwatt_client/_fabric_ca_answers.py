@@ -6,30 +6,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from commonwatt_client.errors import ClientError
+from commonwatt_client.errors import FabricCAError
 from commonwatt_client.identity import Identity, normal_pem
 
 Answer = TypeVar("Answer")
-
-_ADVICE = {
-    20: "check the name and the secret; a revoked identity and a used-up secret are refused in the same words",
-    71: "the caller's hf.Registrar.* or hf.Revoker attributes do not allow this; ask an administrator of the authority",
-    74: "enrol it with its secret, or register another name",
-    63: "check the name; `identities` lists those that the authority knows",
-}
-
-
-class FabricCAError(ClientError):
-    """The authority could not be reached or refused; nothing was changed by a refusal.
-
-    `url` is the request's address, `status` its HTTP status (0: no answer), `code` Fabric CA's own error code
-    (0: none).
-    """
-
-    def __init__(self, url: str, message: str, *, status: int = 0, code: int = 0) -> None:
-        self.url, self.status, self.code = url, status, code
-        advice = f"; {_ADVICE[code]}" if code in _ADVICE else ""
-        super().__init__(f"{url}: {message}{advice}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,53 +1,27 @@
 """From a failed call to the typed error that says which phase failed, why, who said so and what to do next."""
 
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import grpc
 from fabric_protos.gateway import gateway_pb2
-from google.protobuf import any_pb2, descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.message import DecodeError
+from google.rpc import status_pb2
 
 from commonwatt_client._effects import CallFailed
-from commonwatt_client.errors import CommitError, ErrorDetail, GatewayError, chaincode_response_in
+from commonwatt_client.errors import CommitError, ErrorCode, ErrorDetail, GatewayError, chaincode_response_in
 from commonwatt_client.explain import EXPLANATIONS, explain_validation
-from commonwatt_client.validation import ValidationCode
+from commonwatt_client.ledger.validation import ValidationCode
 
 E = TypeVar("E", bound=GatewayError)
 
 
-def _rpc_status_class() -> Any:
-    """google.rpc.Status, described here because no other message of its package is needed."""
-    field = descriptor_pb2.FieldDescriptorProto
-    file = descriptor_pb2.FileDescriptorProto(
-        name="commonwatt_client/rpc_status.proto",
-        package="commonwatt_client",
-        syntax="proto3",
-        dependency=["google/protobuf/any.proto"],
-    )
-    status = file.message_type.add(name="Status")
-    status.field.add(name="code", number=1, type=field.TYPE_INT32, label=field.LABEL_OPTIONAL)
-    status.field.add(name="message", number=2, type=field.TYPE_STRING, label=field.LABEL_OPTIONAL)
-    status.field.add(
-        name="details",
-        number=3,
-        type=field.TYPE_MESSAGE,
-        type_name=".google.protobuf.Any",
-        label=field.LABEL_REPEATED,
-    )
-    pool: Any = descriptor_pool.DescriptorPool()
-    pool.AddSerializedFile(any_pb2.DESCRIPTOR.serialized_pb)
-    pool.Add(file)
-    return message_factory.GetMessageClass(pool.FindMessageTypeByName("commonwatt_client.Status"))
-
-
-_RpcStatus = _rpc_status_class()
 _DETAIL_TYPE = gateway_pb2.ErrorDetail.DESCRIPTOR.full_name
 
 
 def parse_details(serialised: bytes) -> tuple[ErrorDetail, ...]:
     """What each node said, from the trailing metadata; what cannot be read is left out, the error itself remains."""
     try:
-        status = _RpcStatus.FromString(serialised)
+        status = status_pb2.Status.FromString(serialised)
     except DecodeError:
         return ()
     details = []
@@ -63,75 +37,81 @@ def parse_details(serialised: bytes) -> tuple[ErrorDetail, ...]:
 
 
 _BY_TEXT = (
-    ("determinism guard: ", "NOT_DETERMINISTIC"),
-    ("too many requests", "TOO_MANY_REQUESTS"),
-    ("failed to get config for channel", "NOT_FOUND"),
-    ("ProposalResponsePayloads do not match", "ENDORSEMENTS_DIFFER"),
-    ("could not launch chaincode", "CHAINCODE_UNAVAILABLE"),
-    ("code = Unavailable", "ENDORSER_UNREACHABLE"),
-    ("duplicate transaction found", "DUPLICATE_TRANSACTION"),
-    ("access denied", "ACCESS_DENIED"),
-    ("creator is malformed", "ACCESS_DENIED"),
-    ("signature set did not satisfy policy", "ACCESS_DENIED"),
-    ("chaincode stream terminated", "CHAINCODE_UNAVAILABLE"),
-    ("invalid invocation", "OTHER"),
-    ("error in simulation: failed to execute transaction", "CHAINCODE_UNAVAILABLE"),
-    ("no combination of peers", "NO_ENDORSERS"),
-    ("no peer combination", "NO_ENDORSERS"),
-    ("failed to find any endorsing peers", "NO_ENDORSERS"),
-    ("no peers available", "NO_ENDORSERS"),
-    ("info=channel does not exist", "ORDERER_NOT_JOINED"),
-    ("orderers could", "ORDERER_UNAVAILABLE"),
-    ("no orderer", "ORDERER_UNAVAILABLE"),
-    ("Raft leader", "ORDERER_UNAVAILABLE"),
+    ("determinism guard: ", ErrorCode.NOT_DETERMINISTIC),
+    ("too many requests", ErrorCode.TOO_MANY_REQUESTS),
+    ("failed to get config for channel", ErrorCode.NOT_FOUND),
+    ("ProposalResponsePayloads do not match", ErrorCode.ENDORSEMENTS_DIFFER),
+    ("could not launch chaincode", ErrorCode.CHAINCODE_UNAVAILABLE),
+    ("code = Unavailable", ErrorCode.ENDORSER_UNREACHABLE),
+    ("duplicate transaction found", ErrorCode.DUPLICATE_TRANSACTION),
+    ("access denied", ErrorCode.ACCESS_DENIED),
+    ("creator is malformed", ErrorCode.ACCESS_DENIED),
+    ("signature set did not satisfy policy", ErrorCode.ACCESS_DENIED),
+    ("chaincode stream terminated", ErrorCode.CHAINCODE_UNAVAILABLE),
+    ("invalid invocation", ErrorCode.OTHER),
+    ("error in simulation: failed to execute transaction", ErrorCode.CHAINCODE_UNAVAILABLE),
+    ("no combination of peers", ErrorCode.NO_ENDORSERS),
+    ("no peer combination", ErrorCode.NO_ENDORSERS),
+    ("failed to find any endorsing peers", ErrorCode.NO_ENDORSERS),
+    ("no peers available", ErrorCode.NO_ENDORSERS),
+    ("info=channel does not exist", ErrorCode.ORDERER_NOT_JOINED),
+    ("orderers could", ErrorCode.ORDERER_UNAVAILABLE),
+    ("no orderer", ErrorCode.ORDERER_UNAVAILABLE),
+    ("Raft leader", ErrorCode.ORDERER_UNAVAILABLE),
     # What gRPC in the gateway's peer says while that peer takes up another configuration or list of nodes.
-    ("client connection is closing", "ENDORSER_UNREACHABLE"),
+    ("client connection is closing", ErrorCode.ENDORSER_UNREACHABLE),
 )
 _BY_STATUS = {
-    grpc.StatusCode.RESOURCE_EXHAUSTED: "MESSAGE_TOO_LARGE",
-    grpc.StatusCode.UNAVAILABLE: "PEER_UNREACHABLE",
-    grpc.StatusCode.DEADLINE_EXCEEDED: "DEADLINE_EXCEEDED",
-    grpc.StatusCode.PERMISSION_DENIED: "ACCESS_DENIED",
-    grpc.StatusCode.UNAUTHENTICATED: "ACCESS_DENIED",
-    grpc.StatusCode.NOT_FOUND: "NOT_FOUND",
-    grpc.StatusCode.CANCELLED: "CANCELLED",
+    grpc.StatusCode.RESOURCE_EXHAUSTED: ErrorCode.MESSAGE_TOO_LARGE,
+    grpc.StatusCode.UNAVAILABLE: ErrorCode.PEER_UNREACHABLE,
+    grpc.StatusCode.DEADLINE_EXCEEDED: ErrorCode.DEADLINE_EXCEEDED,
+    grpc.StatusCode.PERMISSION_DENIED: ErrorCode.ACCESS_DENIED,
+    grpc.StatusCode.UNAUTHENTICATED: ErrorCode.ACCESS_DENIED,
+    grpc.StatusCode.NOT_FOUND: ErrorCode.NOT_FOUND,
+    grpc.StatusCode.CANCELLED: ErrorCode.CANCELLED,
 }
 
 
-def reason_of(status: grpc.StatusCode, texts: tuple[str, ...]) -> str:
-    """The name in `explain.EXPLANATIONS` that fits a status and what the nodes said.
+def code_of(status: grpc.StatusCode, texts: tuple[str, ...]) -> ErrorCode:
+    """The cause that fits a status and what the nodes said. Fabric's gateway gives causes as texts alone.
 
     What a chaincode answered says nothing of the nodes, whatever words it uses.
     """
     of_nodes = [text for text in texts if chaincode_response_in(text) is None]
-    for part, name in _BY_TEXT:
+    for part, code in _BY_TEXT:
         if any(part in text for text in of_nodes):
-            return name
+            return code
     if len(of_nodes) < len(texts):
-        return "CHAINCODE_REFUSED"
-    return _BY_STATUS.get(status, "OTHER")
+        return ErrorCode.CHAINCODE_REFUSED
+    return _BY_STATUS.get(status, ErrorCode.OTHER)
 
 
 def call_error(kind: type[E], failed: CallFailed, peer: str, transaction_id: str = "") -> E:
     """The typed error of a phase for a failed call to `peer`."""
     details = parse_details(failed.details)
-    name = reason_of(failed.status, (failed.message, *(detail.message for detail in details)))
-    message = failed.message or EXPLANATIONS[name].meaning
-    if name == "PEER_UNREACHABLE":
+    code = code_of(failed.status, (failed.message, *(detail.message for detail in details)))
+    explanation = EXPLANATIONS[code]
+    message = failed.message or explanation.meaning
+    if code is ErrorCode.PEER_UNREACHABLE:
         message = f"{peer}: {message}"
-    elif name == "DEADLINE_EXCEEDED":
-        message = f"{peer}: {EXPLANATIONS[name].meaning}"
-    return kind(
+    elif code is ErrorCode.DEADLINE_EXCEEDED:
+        message = f"{peer}: {explanation.meaning}"
+    error = kind(
         message,
-        reason=name,
-        transaction_id=transaction_id,
+        code=code,
         status=failed.status,
+        party=peer,
+        transaction_id=transaction_id,
         details=details,
-        advice=EXPLANATIONS[name].next_step,
+        advice=explanation.next_step,
     )
+    error.__cause__ = failed
+    return error
 
 
-def commit_error(code: ValidationCode, block_number: int, transaction_id: str, tries: int = 1) -> CommitError:
+def commit_error(
+    code: ValidationCode, block_number: int, transaction_id: str, party: str = "", tries: int = 1
+) -> CommitError:
     """The error for a transaction that was found invalid in its block."""
     explanation = explain_validation(code)
     return CommitError(
@@ -139,6 +119,7 @@ def commit_error(code: ValidationCode, block_number: int, transaction_id: str, t
         code=code,
         block_number=block_number,
         transaction_id=transaction_id,
+        party=party,
         advice=explanation.next_step,
         tries=tries,
     )

@@ -11,9 +11,10 @@ from fabric_protos.gateway import gateway_pb2
 from fabric_protos.peer import proposal_pb2
 
 from commonwatt_client._event_kinds import LAST_BLOCK, EventKind, Position
-from commonwatt_client._transactions import Party, parse, parse_result
+from commonwatt_client._transactions import Party, parse_result
 from commonwatt_client.checkpoint import Checkpoint
 from commonwatt_client.errors import ConfigurationError
+from commonwatt_client.ledger.wire import parse
 
 
 class ProposalMessage:
@@ -115,10 +116,10 @@ class EventsRequestMessage:
 
 def read_proposal(serialised: bytes, signature: bytes) -> tuple[Any, str]:
     """A `gateway.ProposedTransaction` and its channel from bytes, signed unless the signature is empty."""
-    proposed = parse(gateway_pb2.ProposedTransaction, serialised, "a proposed transaction")
-    proposal = parse(proposal_pb2.Proposal, proposed.proposal.proposal_bytes, "a proposal")
-    header = parse(common_pb2.Header, proposal.header, "a proposal's header")
-    channel = parse(common_pb2.ChannelHeader, header.channel_header, "a channel header").channel_id
+    proposed = parse(gateway_pb2.ProposedTransaction, serialised)
+    proposal = parse(proposal_pb2.Proposal, proposed.proposal.proposal_bytes)
+    header = parse(common_pb2.Header, proposal.header)
+    channel = parse(common_pb2.ChannelHeader, header.channel_header).channel_id
     if signature:
         proposed.proposal.signature = signature
     return proposed, channel
@@ -126,7 +127,7 @@ def read_proposal(serialised: bytes, signature: bytes) -> tuple[Any, str]:
 
 def read_transaction(serialised: bytes, signature: bytes) -> Any:
     """A `gateway.PreparedTransaction` from bytes, signed unless the signature is empty."""
-    prepared = parse(gateway_pb2.PreparedTransaction, serialised, "a prepared transaction")
+    prepared = parse(gateway_pb2.PreparedTransaction, serialised)
     if signature:
         prepared.envelope.signature = signature
     return prepared
@@ -134,8 +135,8 @@ def read_transaction(serialised: bytes, signature: bytes) -> Any:
 
 def read_commit(serialised: bytes, signature: bytes) -> tuple[Any, str]:
     """A `gateway.SignedCommitStatusRequest` and its transaction id from bytes, signed unless the signature is empty."""
-    signed = parse(gateway_pb2.SignedCommitStatusRequest, serialised, "a signed commit status request")
-    request = parse(gateway_pb2.CommitStatusRequest, signed.request, "a commit status request")
+    signed = parse(gateway_pb2.SignedCommitStatusRequest, serialised)
+    request = parse(gateway_pb2.CommitStatusRequest, signed.request)
     if signature:
         signed.signature = signature
     return signed, request.transaction_id

@@ -4,7 +4,6 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from hashlib import sha256
 from secrets import token_bytes
 from typing import Any
 
@@ -14,6 +13,7 @@ from fabric_protos.peer import chaincode_pb2, proposal_pb2
 
 from commonwatt_client.errors import ConfigurationError
 from commonwatt_client.identity import Identity
+from commonwatt_client.ledger.hashes import transaction_id
 
 NONCE_BYTES = 24
 
@@ -28,11 +28,6 @@ class Invocation:
     arguments: tuple[bytes, ...] = ()
     transient: Mapping[str, bytes] | None = None
     endorsing_organizations: tuple[str, ...] = ()
-
-
-def transaction_id(nonce: bytes, creator: bytes) -> str:
-    """The hex SHA-256 of nonce and creator, as every peer computes it."""
-    return sha256(nonce + creator).hexdigest()
 
 
 def as_bytes(value: str | bytes) -> bytes:

@@ -1,5 +1,6 @@
 """The flow of a whole transaction, with the tries a `RetryPolicy` allows."""
 
+import logging
 import time
 from dataclasses import dataclass, replace
 from typing import Any
@@ -11,7 +12,13 @@ from commonwatt_client._effects import Flow, Sleep
 from commonwatt_client._failures import commit_error
 from commonwatt_client._proposal import Invocation, new_proposed_transaction
 from commonwatt_client._transactions import Party, Status
-from commonwatt_client.errors import CommitStatusError, EndorseError, EvaluateError, SubmitError
+from commonwatt_client.errors import (
+    CommitStatusError,
+    EndorseError,
+    EvaluateError,
+    GatewayError,
+    SubmitError,
+)
 from commonwatt_client.retry import (
     LOST_RACES,
     RetryPolicy,
@@ -22,6 +29,8 @@ from commonwatt_client.retry import (
     was_not_taken,
 )
 from commonwatt_client.timeouts import Timeouts
+
+_log = logging.getLogger("commonwatt_client")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +55,26 @@ class Outcome:
     block_number: int
     tries: int = 1
     sends: int = 1
+
+
+def _pause(policy: RetryPolicy, failures: int, what: str, *facts: object) -> Sleep:
+    """A pause before another try, told to the log with its reason and never with what the messages hold."""
+    pause_s = policy.pause_s(failures)
+    _log.info(f"{what}; again in %.2f s", *facts, pause_s)
+    return Sleep(pause_s)
+
+
+def _pause_after(policy: RetryPolicy, error: GatewayError, failures: int) -> Sleep:
+    return _pause(
+        policy,
+        failures,
+        "transaction %s: %s failed with %s at %s (%d)",
+        error.transaction_id,
+        error.phase,
+        error.code.name,
+        error.party,
+        failures,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +103,8 @@ def evaluate(
             again = is_busy(error) or is_away(error)
             if policy is None or failures >= policy.max_tries or not again:
                 raise
-        yield Sleep(policy.pause_s(failures))
+            pause = _pause_after(policy, error, failures)
+        yield pause
 
 
 def endorse(
@@ -91,11 +121,12 @@ def endorse(
             error.tries = tries
             if policy is None or tries >= policy.max_tries or not can_endorse_again(error):
                 raise
+            pause = _pause_after(policy, error, tries)
         else:
             channel, result = flow.parse_result(prepared.envelope)
             yield from flow.sign_transaction(party, prepared)
             return Endorsed(prepared, channel, result, tries)
-        yield Sleep(policy.pause_s(tries))
+        yield pause
 
 
 def submit(
@@ -111,7 +142,8 @@ def submit(
             error.tries = failures
             if policy is None or failures >= policy.max_sends or not fate_is_unknown(error):
                 raise
-        yield Sleep(policy.pause_s(failures))
+            pause = _pause_after(policy, error, failures)
+        yield pause
 
 
 def endorse_and_submit(
@@ -153,6 +185,12 @@ def settle(
     asked_only = sends > 0
     while True:
         if not asked_only and sends < policy.max_sends:
+            if sends:
+                _log.info(
+                    "transaction %s: no commit yet; submitting the same envelope again (%d)",
+                    prepared.transaction_id,
+                    sends + 1,
+                )
             try:
                 yield from flow.submit(party, prepared, channel, timeouts.submit_s)
                 sends += 1
@@ -165,7 +203,7 @@ def settle(
                 if time.monotonic() >= deadline:
                     raise
                 if was_not_taken(error):
-                    yield Sleep(policy.pause_s(failures))
+                    yield _pause_after(policy, error, failures)
                     continue
                 sends += 1
         asked_only = False
@@ -180,7 +218,7 @@ def settle(
             if time.monotonic() >= deadline or not (late or fate_is_unknown(error)):
                 raise
             if not late:
-                yield Sleep(policy.pause_s(failures))
+                yield _pause_after(policy, error, failures)
 
 
 def settled_status(
@@ -212,5 +250,15 @@ def transact(
         if status.successful:
             return Outcome(endorsed.result, transaction_id, status.block_number, tries, status.sends)
         if policy is None or status.code not in LOST_RACES or tries >= policy.max_tries:
-            raise commit_error(status.code, status.block_number, transaction_id, tries)
-        yield Sleep(policy.pause_s(tries))
+            raise commit_error(
+                status.code, status.block_number, transaction_id, party.peers.name(party.peers.current), tries
+            )
+        yield _pause(
+            policy,
+            tries,
+            "transaction %s: %s in block %d, endorsing it anew (%d)",
+            transaction_id,
+            status.code.name,
+            status.block_number,
+            tries,
+        )

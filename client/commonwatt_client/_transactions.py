@@ -8,7 +8,6 @@ import grpc
 from fabric_protos.common import common_pb2
 from fabric_protos.gateway import gateway_pb2
 from fabric_protos.peer import proposal_pb2, proposal_response_pb2, transaction_pb2
-from google.protobuf.message import DecodeError
 
 from commonwatt_client._connection import PeerRing
 from commonwatt_client._effects import Call, CallFailed, Flow, Sign
@@ -24,9 +23,11 @@ from commonwatt_client.errors import (
     SubmitError,
 )
 from commonwatt_client.identity import Identity
+from commonwatt_client.ledger.validation import ValidationCode
+from commonwatt_client.ledger.wire import parse
+from commonwatt_client.retry import RetryPolicy
 from commonwatt_client.signers import Signer
 from commonwatt_client.timeouts import Timeouts
-from commonwatt_client.validation import ValidationCode
 
 EVALUATE = "/gateway.Gateway/Evaluate"
 ENDORSE = "/gateway.Gateway/Endorse"
@@ -42,6 +43,8 @@ class Party:
     signer: Signer | None
     peers: PeerRing
     timeouts: Timeouts
+    retry: RetryPolicy | None = None
+    """How the calls of whole transactions are retried that don't say otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,14 +73,6 @@ class Status:
     def successful(self) -> bool:
         """Whether its writes took effect."""
         return self.code is ValidationCode.VALID
-
-
-def parse(message_class: Any, serialised: bytes, what: str) -> Any:
-    """A protobuf message from bytes; raises MalformedMessageError."""
-    try:
-        return message_class.FromString(serialised)
-    except (DecodeError, TypeError) as error:
-        raise MalformedMessageError(f"these bytes are not {what}: {error}") from error
 
 
 def sign(party: Party, message: bytes) -> Flow[bytes]:
@@ -109,10 +104,10 @@ def call(
         except CallFailed as failed:
             # A peer that lets calls run into their timeout may hang: the next call tries another one.
             if is_unreachable(failed) or failed.status is grpc.StatusCode.DEADLINE_EXCEEDED:
-                peers.leave(index)
+                peers.leave(index, failed.status.name)
             if is_unreachable(failed) and attempt + 1 < len(peers):
                 continue
-            raise call_error(kind, failed, peers.name(index), transaction_id) from None
+            raise call_error(kind, failed, peers.name(index), transaction_id) from failed
     raise AssertionError("a ring has at least one peer")
 
 
@@ -132,7 +127,7 @@ def evaluate(party: Party, proposed: Any, channel: str, timeout_s: float | None)
     answer = yield from call(
         party, EvaluateError, EVALUATE, request.SerializeToString(), timeout_s, proposed.transaction_id
     )
-    result: bytes = parse(gateway_pb2.EvaluateResponse, answer, "an EvaluateResponse").result.payload
+    result: bytes = parse(gateway_pb2.EvaluateResponse, answer).result.payload
     return result
 
 
@@ -147,7 +142,7 @@ def endorse(party: Party, proposed: Any, channel: str, timeout_s: float | None) 
     answer = yield from call(
         party, EndorseError, ENDORSE, request.SerializeToString(), timeout_s, proposed.transaction_id
     )
-    envelope = parse(gateway_pb2.EndorseResponse, answer, "an EndorseResponse").prepared_transaction
+    envelope = parse(gateway_pb2.EndorseResponse, answer).prepared_transaction
     return gateway_pb2.PreparedTransaction(transaction_id=proposed.transaction_id, envelope=envelope)
 
 
@@ -168,7 +163,7 @@ def commit_status(
     answer = yield from call(
         party, CommitStatusError, COMMIT_STATUS, signed_request.SerializeToString(), timeout_s, transaction_id
     )
-    response = parse(gateway_pb2.CommitStatusResponse, answer, "a CommitStatusResponse")
+    response = parse(gateway_pb2.CommitStatusResponse, answer)
     return Status(transaction_id, ValidationCode(response.result), response.block_number)
 
 
@@ -218,20 +213,17 @@ def sign_request(party: Party, signed_request: Any) -> Flow[None]:
 
 def parse_result(envelope: Any) -> tuple[str, bytes]:
     """The channel and the chaincode's result from an endorsed transaction's envelope."""
-    payload = parse(common_pb2.Payload, envelope.payload, "a transaction's payload")
-    header = parse(common_pb2.ChannelHeader, payload.header.channel_header, "a channel header")
-    transaction = parse(transaction_pb2.Transaction, payload.data, "a transaction")
+    payload = parse(common_pb2.Payload, envelope.payload)
+    header = parse(common_pb2.ChannelHeader, payload.header.channel_header)
+    transaction = parse(transaction_pb2.Transaction, payload.data)
     if not transaction.actions:
         raise MalformedMessageError("the endorsed transaction holds no action, so it has no result")
-    action = parse(
-        transaction_pb2.ChaincodeActionPayload, transaction.actions[0].payload, "a chaincode action payload"
-    )
+    action = parse(transaction_pb2.ChaincodeActionPayload, transaction.actions[0].payload)
     response = parse(
         proposal_response_pb2.ProposalResponsePayload,
         action.action.proposal_response_payload,
-        "a proposal response payload",
     )
-    chaincode_action = parse(proposal_pb2.ChaincodeAction, response.extension, "a chaincode action")
+    chaincode_action = parse(proposal_pb2.ChaincodeAction, response.extension)
     return header.channel_id, chaincode_action.response.payload
 
 

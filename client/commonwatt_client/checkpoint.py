@@ -19,8 +19,8 @@ from os import PathLike
 from pathlib import Path
 from typing import Protocol
 
-from commonwatt_client.blocks import ChaincodeEvent
 from commonwatt_client.errors import ConfigurationError
+from commonwatt_client.ledger import ChaincodeEvent
 
 
 class Checkpoint(Protocol):

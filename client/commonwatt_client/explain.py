@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from commonwatt_client.validation import ValidationCode
+from commonwatt_client.ledger.validation import ValidationCode
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,6 +214,59 @@ _BEFORE_A_BLOCK: dict[str, tuple[str, str]] = {
     "NOT_FOUND": (
         "The peer doesn't know the channel, or the transaction.",
         "Check the channel's name and that the peer has joined it.",
+    ),
+    "REFUSED": (
+        "The node understood the request and refused it; nothing was changed by it.",
+        "Read its answer: it says what is missing, a right or a signature for the most part.",
+    ),
+    "CHANNEL_NOT_FOUND": (
+        "The node has not joined this channel.",
+        "Check the channel's name; join the node to it first.",
+    ),
+    "CHANNEL_EXISTS": (
+        "The node has joined this channel already.",
+        "Ask how it stands there (`get_channel`, `get_chain_info`); nothing else is to be done.",
+    ),
+    "ALREADY_DONE": ("Exactly this was done before.", "Nothing; take it as done."),
+    "SIGNATURES_MISSING": (
+        "A policy of the channel asks for other or more signatures than the update of its configuration carries.",
+        "Collect the missing signatures: the answer names the policy, and how many of them satisfy it.",
+    ),
+    "NOT_AGREED": (
+        "An endorsing peer's organisation has not approved exactly this chaincode definition, as far as it knows.",
+        "Let every endorsing organisation approve it first; `check_commit_readiness` tells who has not.",
+    ),
+    "SEQUENCE_TAKEN": (
+        "The chaincode definition does not follow the one in force: another took its sequence, or one is left out.",
+        "Query the committed definition and use its `next()`.",
+    ),
+    "NOT_READY": (
+        "The network is still coming together: no leader yet, or its peers have not found each other.",
+        "Ask again in a moment: the same request works once it has.",
+    ),
+    "NOT_A_CONSENTER": (
+        "The orderer would join the channel without being one of its consenters: it would order nothing.",
+        "List its TLS certificate among the channel's consenters first, or pass `as_follower=True`.",
+    ),
+    "INVALID_INPUT": (
+        "Something given to the client cannot be used; nothing was sent.",
+        "Read the message: it names the argument, the file or the key, and what it should be.",
+    ),
+    "NO_NETWORK": (
+        "The file that describes the network does not exist: no network was started here, or it was deleted.",
+        "Start one (`make network-up`), or name the folder of another in COMMONWATT_DIRECTORY.",
+    ),
+    "SIGNING_FAILED": (
+        "A message could not be signed: there is no signer, or the signer failed.",
+        "Give the gateway a signer, or sign each message's digest elsewhere and rebuild it from its bytes.",
+    ),
+    "MALFORMED_MESSAGE": (
+        "Bytes that should be a Fabric message are not one.",
+        "Compare the versions of client and node; see that a proxy or a file did not alter the bytes.",
+    ),
+    "CONNECTION_CLOSED": (
+        "The connection was closed before or during the call.",
+        "Open another with `connect`; keep it open as long as calls are under way.",
     ),
     "CANCELLED": ("The call was cancelled before its answer came.", "Call again if it wasn't meant to be."),
     "OTHER": (

@@ -18,7 +18,6 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote
 
-import aiohttp
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from commonwatt_client._certificate_requests import (
@@ -32,7 +31,6 @@ from commonwatt_client._fabric_ca_answers import (
     Answer,
     AuthorityInfo,
     Enrollment,
-    FabricCAError,
     RegisteredIdentity,
     Revocation,
     RevokedCertificate,
@@ -45,7 +43,8 @@ from commonwatt_client._fabric_ca_answers import (
     read_revocation,
     read_secret,
 )
-from commonwatt_client.errors import ConfigurationError
+from commonwatt_client.errors import ConfigurationError, FabricCACode, FabricCAError
+from commonwatt_client.extras import extra
 from commonwatt_client.identity import normal_pem
 
 __all__ = [
@@ -53,6 +52,7 @@ __all__ = [
     "AuthorityInfo",
     "Enrollment",
     "FabricCA",
+    "FabricCACode",
     "FabricCAError",
     "RegisteredIdentity",
     "Revocation",
@@ -87,7 +87,8 @@ class FabricCA:
                 f"the Fabric CA address {url} is not https://, and secrets would travel in the clear"
             )
         self._ca_name = ca_name
-        self._timeout = aiohttp.ClientTimeout(total=timeout_s)
+        self._timeout_s = timeout_s
+        self._http = extra("aiohttp", "admin", "a Fabric CA")
         authorities = normal_pem(tls_ca).decode("ascii", "ignore") if tls_ca else None
         try:
             self._tls = ssl.create_default_context(cadata=authorities)
@@ -274,15 +275,16 @@ class FabricCA:
         headers = {"Content-Type": "application/json"}
         if authorization:
             headers["Authorization"] = authorization
+        aiohttp = self._http
         try:
             # A session belongs to one event loop: each request has its own, closed when this returns.
             async with (
-                aiohttp.ClientSession(timeout=self._timeout) as session,
+                aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=self._timeout_s)) as session,
                 session.request(method, url, data=body, headers=headers, ssl=self._tls) as response,
             ):
                 status, text = response.status, await response.read()
         except (aiohttp.ClientError, TimeoutError) as error:
-            reason = str(error) or f"no answer within {self._timeout.total} s"
+            reason = str(error) or f"no answer within {self._timeout_s} s"
             raise FabricCAError(
                 url, f"cannot reach the Fabric CA: {reason}; is it running, and is its TLS CA right?"
             ) from error

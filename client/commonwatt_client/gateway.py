@@ -1,6 +1,7 @@
 """Connecting as an identity, and rebuilding messages that were signed elsewhere."""
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any
 
 from commonwatt_client import _event_kinds, _messages, _transactions
@@ -8,10 +9,11 @@ from commonwatt_client._aio import Connection
 from commonwatt_client._connection import ClientCertificate, Peer
 from commonwatt_client._event_kinds import BlockEvents, EventKind, Position
 from commonwatt_client._transactions import Party
-from commonwatt_client.blocks import Block, BlockAndPrivateData, ChaincodeEvent, FilteredBlock
 from commonwatt_client.events import EventsRequest, T
 from commonwatt_client.identity import Identity
+from commonwatt_client.ledger import Block, BlockAndPrivateData, ChaincodeEvent, FilteredBlock
 from commonwatt_client.network import Network
+from commonwatt_client.retry import RetryPolicy, policy_of
 from commonwatt_client.signers import Signer
 from commonwatt_client.timeouts import Timeouts
 from commonwatt_client.transaction import Commit, Proposal, Transaction
@@ -24,6 +26,7 @@ def connect(
     signer: Signer | None = None,
     timeouts: Timeouts | None = None,
     client_certificate: ClientCertificate | None = None,
+    retry: RetryPolicy | bool = False,
 ) -> "Gateway":
     """A gateway for one identity, over its own connection to the peers or over one that others share.
 
@@ -35,13 +38,14 @@ def connect(
             print(await contract.evaluate_transaction("get_parameters", "{}"))
 
     Nothing is sent until the first call. Without a signer every message must be signed elsewhere. Several peers are
-    used one at a time: the next one once no connection to the present one can be had. Raises ConfigurationError.
+    used one at a time: the next one once no connection to the present one can be had. `retry` is for the contracts'
+    calls that don't say otherwise. Raises ConfigurationError.
     """
     owned = not isinstance(peers, Connection)
     connection = (
         peers if isinstance(peers, Connection) else Connection(peers, client_certificate=client_certificate)
     )
-    party = Party(identity, signer, connection._ring, timeouts or Timeouts())
+    party = Party(identity, signer, connection._ring, timeouts or Timeouts(), policy_of(retry))
     return Gateway(connection, party, owns_connection=owned)
 
 
@@ -81,7 +85,7 @@ class Gateway:
 
     def with_identity(self, identity: Identity, signer: Signer | None = None) -> "Gateway":
         """A gateway for another identity over this one's connection, which this one goes on to own."""
-        party = Party(identity, signer, self._party.peers, self._party.timeouts)
+        party = replace(self._party, identity=identity, signer=signer)
         return Gateway(self._connection, party, owns_connection=False)
 
     def get_network(self, channel: str) -> Network:

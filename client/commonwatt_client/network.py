@@ -7,10 +7,10 @@ from commonwatt_client._aio import Connection
 from commonwatt_client._event_kinds import EventKind
 from commonwatt_client._messages import start_position
 from commonwatt_client._transactions import Party, timeout_of
-from commonwatt_client.blocks import Block, BlockAndPrivateData, ChaincodeEvent, FilteredBlock
 from commonwatt_client.checkpoint import Checkpoint
 from commonwatt_client.contract import Contract
 from commonwatt_client.events import EventsRequest, EventStream
+from commonwatt_client.ledger import Block, BlockAndPrivateData, ChaincodeEvent, FilteredBlock
 from commonwatt_client.retry import ReconnectPolicy, reconnect_policy_of
 
 T = TypeVar("T")

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from commonwatt_client._connection import ClientCertificate, Peer
-from commonwatt_client.bounded_yaml import UnreadableYamlError, read_yaml
 from commonwatt_client.errors import ConfigurationError, NoNetworkError
+from commonwatt_client.extras import extra
 from commonwatt_client.identity import Identity, load_identity
 from commonwatt_client.signers import PrivateKeySigner, private_key_signer
 
@@ -118,17 +118,28 @@ def _load(path: FilePath) -> Mapping[str, Any]:
     file = Path(path)
     try:
         text = file.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise NoNetworkError(f"{file} does not exist; start a network first (`make network-up`)") from None
+    except FileNotFoundError as error:
+        raise NoNetworkError(f"{file} does not exist; start a network first (`make network-up`)") from error
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"cannot read {file}: {error}") from error
     try:
-        content = json.loads(text) if file.suffix == ".json" else read_yaml(text)[0]
-    except (ValueError, UnreadableYamlError, RecursionError) as error:
+        content = json.loads(text) if file.suffix == ".json" else _yaml(text)
+    except (ValueError, RecursionError) as error:
         raise ConfigurationError(f"{file} is not the JSON or YAML it should be: {error}") from error
     if not isinstance(content, dict):
         raise ConfigurationError(f"{file} describes no network: it holds no mapping")
     return content
+
+
+def _yaml(text: str) -> Any:
+    """Raises ValueError."""
+    extra("yaml", "profile", "a connection profile in YAML")
+    from commonwatt_client.bounded_yaml import UnreadableYamlError, read_yaml
+
+    try:
+        return read_yaml(text)[0]
+    except UnreadableYamlError as error:
+        raise ValueError(str(error)) from error
 
 
 def _organization(content: Mapping[str, Any], organization: str, path: FilePath) -> Mapping[str, Any]:

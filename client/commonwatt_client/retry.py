@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 import grpc
 
-from commonwatt_client.errors import ConfigurationError, GatewayError
-from commonwatt_client.validation import ValidationCode
+from commonwatt_client.errors import ConfigurationError, ErrorCode, GatewayError
+from commonwatt_client.ledger.validation import ValidationCode
 
 LOST_RACES = frozenset({ValidationCode.MVCC_READ_CONFLICT, ValidationCode.PHANTOM_READ_CONFLICT})
 
@@ -69,7 +69,7 @@ def policy_of(retry: "RetryPolicy | bool | None") -> RetryPolicy | None:
 
 def is_busy(error: GatewayError) -> bool:
     """Whether the peer refused for its number of concurrent calls (it answers UNKNOWN "too many requests")."""
-    return error.reason == "TOO_MANY_REQUESTS"
+    return error.code is ErrorCode.TOO_MANY_REQUESTS
 
 
 def was_not_taken(error: GatewayError) -> bool:
@@ -78,12 +78,12 @@ def was_not_taken(error: GatewayError) -> bool:
     The peer was busy; or it had picked an orderer that the channel lists but that has yet to join it, as one that is
     being added. The next submit picks another.
     """
-    return is_busy(error) or error.reason == "ORDERER_NOT_JOINED"
+    return is_busy(error) or error.code is ErrorCode.ORDERER_NOT_JOINED
 
 
 def is_lost_race(error: GatewayError) -> bool:
     """Whether endorsers saw different states, as they do while one of them is a block behind."""
-    return error.reason == "ENDORSEMENTS_DIFFER"
+    return error.code is ErrorCode.ENDORSEMENTS_DIFFER
 
 
 def is_away(error: GatewayError) -> bool:
@@ -92,9 +92,9 @@ def is_away(error: GatewayError) -> bool:
     Peers take each other for gone at a broken connection, until they hear of each other again a second later;
     meanwhile a gateway knows of no combination of endorsers.
     """
-    if error.reason in ("ENDORSER_UNREACHABLE", "NO_ENDORSERS"):
+    if error.code in (ErrorCode.ENDORSER_UNREACHABLE, ErrorCode.NO_ENDORSERS):
         return True
-    return error.status is grpc.StatusCode.UNAVAILABLE and error.reason != "NOT_FOUND"
+    return error.status is grpc.StatusCode.UNAVAILABLE and error.code is not ErrorCode.NOT_FOUND
 
 
 def can_endorse_again(error: GatewayError) -> bool:

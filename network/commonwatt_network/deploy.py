@@ -8,6 +8,8 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from commonwatt_client import ClientCertificate
+from commonwatt_client import Peer as Endpoint
 from commonwatt_client.admin import (
     ChaincodeDefinition,
     ChaincodePackage,
@@ -46,11 +48,12 @@ def orderer_admin(nodes: Host, orderer: Orderer) -> OrdererAdmin:
     """The orderer's administration port, spoken to as its own organisation's administrator."""
     tls = nodes.layout.user(orderer.organization, ADMIN) / "tls"
     return OrdererAdmin(
-        orderer.admin_address,
-        tls_ca=nodes.layout.tls_ca_certificate(orderer.organization).read_bytes(),
-        client_certificate=(tls / "server.crt").read_bytes(),
-        client_key=(tls / "server.key").read_bytes(),
-        server_name=orderer.name,
+        Endpoint(
+            orderer.admin_address,
+            nodes.layout.tls_ca_certificate(orderer.organization),
+            tls_server_name=orderer.name,
+            client_certificate=ClientCertificate(tls / "server.crt", tls / "server.key"),
+        )
     )
 
 
@@ -58,13 +61,16 @@ def peer_admin(nodes: Host, peer: Peer) -> PeerAdmin:
     """The peer, spoken to as its own organisation's administrator."""
     folder = nodes.layout.user(peer.organization, ADMIN)
     return PeerAdmin(
-        peer.address,
+        Endpoint(
+            peer.address,
+            nodes.layout.tls_ca_certificate(peer.organization),
+            tls_server_name=peer.name,
+            client_certificate=ClientCertificate(
+                folder / "tls" / "server.crt", folder / "tls" / "server.key"
+            ),
+        ),
         identity=load_identity(peer.mspid, folder / "certificate.pem"),
         signer=private_key_signer(folder / "private_key.pem"),
-        tls_ca=nodes.layout.tls_ca_certificate(peer.organization).read_bytes(),
-        server_name=peer.name,
-        client_certificate=(folder / "tls" / "server.crt").read_bytes(),
-        client_key=(folder / "tls" / "server.key").read_bytes(),
     )
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import psutil
 from commonwatt_client import ClientError
-from commonwatt_client.admin.configuration_checks import bft_quorum
+from commonwatt_client.admin.configuration.checks import bft_quorum
 from cryptography import x509
 
 from commonwatt_network import processes

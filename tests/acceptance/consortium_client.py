@@ -12,7 +12,7 @@ import sys
 import time
 from pathlib import Path
 
-from commonwatt_client import ClientError, connect_network_file, load_identity, private_key_signer
+from commonwatt_client import ClientError, Peer, connect_network_file, load_identity, private_key_signer
 from commonwatt_client.admin import AdminError, PeerAdmin
 
 PAUSE_S = 0.2  # so that a machine which is all hosts at once has time for what they do beside
@@ -41,11 +41,9 @@ async def find(file: Path, organization: str, channel: str, ids: list[str]) -> i
     described = json.loads(file.read_text())["organizations"][organization]  # noqa: ASYNC240
     peer, admin = described["peers"][0], described["users"]["admin"]
     async with PeerAdmin(
-        peer["address"],
+        Peer(peer["address"], Path(peer["tls_ca_cert"]), tls_server_name=peer["tls_server_name"]),
         identity=load_identity(described["mspid"], admin["certificate"]),
         signer=private_key_signer(admin["private_key"]),
-        tls_ca=Path(peer["tls_ca_cert"]).read_bytes(),  # noqa: ASYNC240
-        server_name=peer["tls_server_name"],
     ) as client:
         found = 0
         for transaction_id in ids:

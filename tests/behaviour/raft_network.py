@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from commonwatt_client import Peer
 from commonwatt_client.admin import OrderingClient
 from commonwatt_client.identity import load_identity
 from commonwatt_client.signers import private_key_signer
@@ -63,9 +64,11 @@ def ordering_client(nodes: Nodes, orderer: Orderer) -> OrderingClient:
     """An orderer, asked as its own organisation's administrator."""
     identity, signer = admin_of(nodes, orderer.organization)
     return OrderingClient(
-        orderer.address,
+        Peer(
+            orderer.address,
+            nodes.layout.tls_ca_certificate(orderer.organization),
+            tls_server_name=orderer.name,
+        ),
         identity=identity,
         signer=signer,
-        tls_ca=nodes.layout.tls_ca_certificate(orderer.organization).read_bytes(),
-        server_name=orderer.name,
     )

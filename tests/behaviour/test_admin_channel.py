@@ -3,6 +3,7 @@
 from contextlib import AsyncExitStack
 
 import pytest
+from commonwatt_client import Peer
 from commonwatt_client.admin import (
     BatchSize,
     ChannelExistsError,
@@ -41,11 +42,13 @@ def ordering_client(network) -> OrderingClient:
     orderer = network.nodes.orderers[0]
     identity, signer = admin_of(network, orderer.organization, orderer.mspid)
     return OrderingClient(
-        orderer.address,
+        Peer(
+            orderer.address,
+            network.nodes.layout.tls_ca_certificate(orderer.organization),
+            tls_server_name=orderer.name,
+        ),
         identity=identity,
         signer=signer,
-        tls_ca=network.nodes.layout.tls_ca_certificate(orderer.organization).read_bytes(),
-        server_name=orderer.name,
     )
 
 

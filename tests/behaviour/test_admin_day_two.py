@@ -28,7 +28,7 @@ from commonwatt_client.admin import (
     sign_update,
     wait_for_config,
 )
-from commonwatt_client.admin.configuration import msp_of
+from commonwatt_client.ledger.configuration import msp_of
 from commonwatt_network.certificates import create_authority, read_key_pair
 from commonwatt_network.deploy import orderer_admin, peer_admin
 from commonwatt_network.nodes import Nodes

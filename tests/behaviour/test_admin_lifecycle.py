@@ -4,6 +4,8 @@ import asyncio
 from dataclasses import replace
 
 import pytest
+from commonwatt_client import Peer, Timeouts
+from commonwatt_client import Peer as Endpoint
 from commonwatt_client.admin import (
     AlreadyDoneError,
     Authorities,
@@ -42,11 +44,9 @@ def as_user(network, organization: str, user: str) -> PeerAdmin:
     peer = next(each for each in network.nodes.peers if each.organization == organization)
     folder = network.nodes.layout.user(organization, user)
     return PeerAdmin(
-        peer.address,
+        Peer(peer.address, network.nodes.layout.tls_ca_certificate(organization), tls_server_name=peer.name),
         identity=load_identity(peer.mspid, folder / "certificate.pem"),
         signer=private_key_signer(folder / "private_key.pem"),
-        tls_ca=network.nodes.layout.tls_ca_certificate(organization).read_bytes(),
-        server_name=peer.name,
     )
 
 
@@ -159,11 +159,10 @@ async def test_a_peer_that_is_not_there_is_said_to_be(network) -> None:
     peer = network.nodes.peers[0]
     folder = network.nodes.layout.user(peer.organization, "operator")
     async with PeerAdmin(
-        "127.0.0.1:9",
+        Peer("127.0.0.1:9", network.nodes.layout.tls_ca_certificate(peer.organization)),
         identity=load_identity(peer.mspid, folder / "certificate.pem"),
         signer=private_key_signer(folder / "private_key.pem"),
-        tls_ca=network.nodes.layout.tls_ca_certificate(peer.organization).read_bytes(),
-        timeout_s=5,
+        timeouts=Timeouts(evaluate_s=5, submit_s=5),
     ) as nobody:
         with pytest.raises(ConnectionFailedError, match="127.0.0.1:9"):
             await nobody.list_channels()
@@ -194,11 +193,11 @@ async def test_a_member_finds_the_peers_that_its_own_peer_knows(network) -> None
     newtown = next(each for each in network.nodes.peers if each.organization == "newtown")
     folder = network.nodes.layout.user("grid", "operator")
     async with PeerAdmin(
-        newtown.address,
+        Endpoint(
+            newtown.address, network.nodes.layout.tls_ca_certificate("newtown"), tls_server_name=newtown.name
+        ),
         identity=load_identity("GridMSP", folder / "certificate.pem"),
         signer=private_key_signer(folder / "private_key.pem"),
-        tls_ca=network.nodes.layout.tls_ca_certificate("newtown").read_bytes(),
-        server_name=newtown.name,
     ) as other:
         with pytest.raises(RefusedError, match="access denied"):
             await other._peer.discover(query, "members")

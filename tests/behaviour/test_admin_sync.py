@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from commonwatt_client import ClientCertificate, Peer
 from commonwatt_client.admin import NotFoundError, compute_update, set_batch
 from commonwatt_client.sync.admin import (
     OrdererAdmin,
@@ -32,17 +33,20 @@ def test_a_peer_and_an_orderer_are_administered(network: Any) -> None:
 
     with (
         PeerAdmin(
-            peer.address, identity=identity, signer=signer, tls_ca=peer_tls, server_name=peer.name
+            Peer(peer.address, peer_tls, tls_server_name=peer.name), identity=identity, signer=signer
         ) as asked,
         OrdererAdmin(
-            orderer.admin_address,
-            tls_ca=orderer_tls,
-            client_certificate=(pair / "server.crt").read_bytes(),
-            client_key=(pair / "server.key").read_bytes(),
-            server_name=orderer.name,
+            Peer(
+                orderer.admin_address,
+                orderer_tls,
+                tls_server_name=orderer.name,
+                client_certificate=ClientCertificate(pair / "server.crt", pair / "server.key"),
+            )
         ) as rest,
         OrderingClient(
-            orderer.address, identity=owner[0], signer=owner[1], tls_ca=orderer_tls, server_name=orderer.name
+            Peer(orderer.address, orderer_tls, tls_server_name=orderer.name),
+            identity=owner[0],
+            signer=owner[1],
         ) as ordering,
     ):
         assert CHANNEL in asked.list_channels()

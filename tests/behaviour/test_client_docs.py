@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import ast
 import asyncio
+import importlib.util
 import inspect
 import re
 import textwrap
 from pathlib import Path
-from types import CodeType
+from types import CodeType, ModuleType
 from typing import Any
 
 import commonwatt_client
@@ -19,6 +20,20 @@ from commonwatt_client.sync import admin as sync_admin
 from commonwatt_network.certificates import create_authority, issue_revocations, read_key_pair
 from commonwatt_network.channel_groups import member_group, msp_value
 from commonwatt_network.deploy import orderer_admin, peer_admin
+
+
+def load_generator() -> ModuleType:
+    """What writes the synchronous client, for it knows how an example reads there."""
+    path = Path(__file__).parents[2] / "tools" / "write_sync.py"
+    spec = importlib.util.spec_from_file_location("write_sync", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+without_await = load_generator().without_await
 
 
 def examples(page: Path) -> list[tuple[int, str]]:
@@ -33,18 +48,32 @@ def compiled(page: Path, line: int, text: str) -> CodeType:
     return compile("\n" * (line - 1) + text, str(page), "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
 
 
+@pytest.mark.parametrize("half", ["async", "sync"])
 async def test_examples_run(
-    network: Any, repository: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    network: Any,
+    repository: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    half: str,
 ) -> None:
-    monkeypatch.chdir(network.path.parent.parent)
+    """Every example of the page, as it stands and without `await`."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".commonwatt").symlink_to(network.path.parent)
     page = repository / "docs" / "client.md"
     names: dict[str, Any] = {}
     for line, text in examples(page):
         await network.level("newtown")
+        if half == "sync":
+            code = compile("\n" * (line - 1) + without_await(text), str(page), "exec")
+            await asyncio.to_thread(exec, code, names)
+            continue
         outcome = eval(compiled(page, line, text), names)
         if inspect.isawaitable(outcome):
             await outcome
-    await names["gateway"].close()
+    closing = names["gateway"].close()
+    if inspect.isawaitable(closing):
+        await closing
     printed = capsys.readouterr().out
     assert "is open until" in printed
     assert printed.count("VALID") >= 3
@@ -103,7 +132,7 @@ async def test_examples_of_the_sync_client_run(network: Any, monkeypatch: pytest
         with sync.connect_network_file(network.path, "newtown", "operator") as gateway:
             given = {"gateway": gateway, "market": gateway.get_network("newtown").get_contract("market")}
             for name in sync.__all__:
-                for text in docstring_examples(getattr(sync, name)):
+                for text in map(without_await, docstring_examples(getattr(sync, name))):
                     asyncio.run(network.level("newtown"))
                     exec(compile(text, f"<sync.{name}>", "exec"), names | given)
             for text in docstring_examples(sync):
@@ -143,11 +172,14 @@ async def test_examples_of_administration_run(
         "orderer_admin_address": orderer.admin_address,
     }
     async with (
+        network.connect() as gateway,
         peer_admin(network.nodes, network.nodes.gateway_peer("newtown")) as peer,
         orderer_admin(network.nodes, orderer) as administered,
     ):
         current = await peer.fetch_config("newtown")
         given = {
+            "gateway": gateway,
+            "market": gateway.get_network("newtown").get_contract("market"),
             "peer": peer,
             "orderer": administered,
             "update": admin.compute_update(current, admin.set_batch(current, timeout_s=9)),

@@ -20,7 +20,7 @@ import psutil
 import pytest
 from commonwatt_client import Contract, GatewayError, connect_network_file
 from commonwatt_client.admin import AdminError
-from commonwatt_client.validation import ValidationCode
+from commonwatt_client.ledger.validation import ValidationCode
 from commonwatt_network import processes
 from commonwatt_network.backends.native import FabricNotFoundError, find_fabric
 from commonwatt_network.deploy import orderer_admin, peer_admin

@@ -21,7 +21,7 @@ from commonwatt_client.admin import (
     verify_block,
 )
 from commonwatt_client.admin.definition import commit_arguments
-from commonwatt_client.blocks import Block
+from commonwatt_client.ledger import Block
 from commonwatt_network.channel import genesis_block
 from commonwatt_network.embedded.blocks import build_block
 from commonwatt_network.embedded.channel import PeerChannel

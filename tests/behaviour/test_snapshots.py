@@ -285,7 +285,7 @@ async def refuses_what_was_before(network: TestNetwork, taker: Any, last: int, t
 
 
 def test_exported_blocks_begin_with_the_first(tmp_path: Path) -> None:
-    ledger = Path(__file__).parents[1] / "unit" / "admin" / "ledger"
+    ledger = Path(__file__).parents[1] / "unit" / "client" / "ledger" / "recorded"
     shutil.copy(ledger / "2.block", tmp_path)
     with pytest.raises(UsageError, match="begins with block 2: what came before cannot be computed anew"):
         blocks_of_files(tmp_path)

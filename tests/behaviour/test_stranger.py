@@ -13,7 +13,7 @@ from urllib.error import HTTPError
 from urllib.request import urlopen
 
 import pytest
-from commonwatt_client import Gateway, connect_network_file
+from commonwatt_client import Gateway, Peer, connect_network_file
 from commonwatt_client.admin import OrderingClient, decode_block
 from commonwatt_network.down import down
 from commonwatt_network.nodes import Nodes
@@ -80,11 +80,9 @@ async def orderer_as(nodes: Nodes, who: Member) -> AsyncIterator[OrderingClient]
     orderer = nodes.orderers[0]
     authority = nodes.layout.tls_ca_certificate(orderer.organization).read_bytes()
     async with OrderingClient(
-        orderer.address,
+        Peer(orderer.address, authority, tls_server_name=orderer.name),
         identity=who.identity,
         signer=who.signer,
-        tls_ca=authority,
-        server_name=orderer.name,
     ) as client:
         yield client
 

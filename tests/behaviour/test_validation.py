@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from commonwatt_client import EndorseError, EvaluateError, EventsError, SubmitError
+from commonwatt_client import EndorseError, EvaluateError, EventsError, Peer, SubmitError
 from commonwatt_client.admin import (
     APPLICATION,
     OrderingClient,
@@ -57,11 +57,13 @@ def judged(network: Any) -> Any:
 async def orderer_as(network: Any, who: Member) -> AsyncIterator[OrderingClient]:
     orderer = network.nodes.orderers[0]
     async with OrderingClient(
-        orderer.address,
+        Peer(
+            orderer.address,
+            network.nodes.layout.tls_ca_certificate(orderer.organization),
+            tls_server_name=orderer.name,
+        ),
         identity=who.identity,
         signer=who.signer,
-        tls_ca=network.nodes.layout.tls_ca_certificate(orderer.organization).read_bytes(),
-        server_name=orderer.name,
     ) as client:
         yield client
 

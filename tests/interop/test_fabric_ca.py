@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from commonwatt_client.errors import ConfigurationError
 from commonwatt_client.fabric_ca import Enrollment, FabricCA, FabricCAError
+from commonwatt_client.sync import fabric_ca
 from cryptography import x509
 
 ATTRIBUTES = x509.ObjectIdentifier("1.2.3.4.5.6.7.8.1")
@@ -79,6 +80,17 @@ def _attributes(certificate_pem: bytes) -> dict[str, str]:
 
 def _serial(certificate_pem: bytes) -> int:
     return x509.load_pem_x509_certificate(certificate_pem).serial_number
+
+
+def test_fabric_ca_without_await(authority: Authority) -> None:
+    with fabric_ca.FabricCA(authority.url, tls_ca=authority.tls_ca) as ca:
+        registrar = ca.enroll("admin", "adminpw")
+        secret = ca.register(registrar, "home017", attributes={"home.id": "home017"})
+        assert _attributes(ca.enroll("home017", secret).certificate_pem)["home.id"] == "home017"
+        with pytest.raises(fabric_ca.FabricCAError, match="already registered") as refused:
+            ca.register(registrar, "home017")
+    assert refused.value.code is fabric_ca.FabricCACode.REGISTERED_ALREADY
+    assert refused.value.party.startswith(authority.url)
 
 
 async def test_a_home_is_registered_enrolled_renewed_and_revoked(authority: Authority) -> None:

@@ -4,32 +4,27 @@
 dataclass, every failure an `AdminError` that says which party answered what, and what to do next.
 """
 
-from commonwatt_client.admin.blocks import Block, block_data_hash, block_header_hash, decode_block
-from commonwatt_client.admin.config_update import (
+from commonwatt_client.admin.configuration import (
+    APPLICATION,
+    CHANNEL,
+    ORDERER,
+    add_consenter,
+    add_organization,
     assemble_update,
     compute_update,
-    sign_update,
-    signed_by,
-    wait_for_config,
-)
-from commonwatt_client.admin.configuration import (
-    BatchSize,
-    ChannelConfig,
-    Consenter,
-    Organization,
-    read_channel_config,
-)
-from commonwatt_client.admin.configuration_checks import find_mistakes
-from commonwatt_client.admin.configuration_edits import (
-    add_organization,
+    find_mistakes,
+    remove_consenter,
     remove_organization,
+    replace_consenter,
+    revoke_certificates,
     set_anchor_peers,
     set_batch,
     set_capability,
     set_orderer_endpoints,
+    sign_update,
+    signed_by,
+    wait_for_config,
 )
-from commonwatt_client.admin.configuration_groups import APPLICATION, CHANNEL, ORDERER
-from commonwatt_client.admin.consenters import add_consenter, remove_consenter, replace_consenter
 from commonwatt_client.admin.definition import (
     ApprovedDefinition,
     ChaincodeDefinition,
@@ -39,7 +34,11 @@ from commonwatt_client.admin.definition import (
     InstalledChaincode,
 )
 from commonwatt_client.admin.discovery import DiscoveredConfig, DiscoveredPeer, Endorsers
-from commonwatt_client.admin.errors import (
+from commonwatt_client.admin.ordering import OrderingClient
+from commonwatt_client.admin.package import ChaincodeConnection, ChaincodePackage, package_ccaas, read_package
+from commonwatt_client.admin.participation import ChannelInfo, OrdererAdmin
+from commonwatt_client.admin.peer import ChainInfo, PeerAdmin
+from commonwatt_client.errors import (
     AdminError,
     AlreadyDoneError,
     ChannelExistsError,
@@ -47,28 +46,39 @@ from commonwatt_client.admin.errors import (
     ConnectionFailedError,
     InvalidInputError,
     NotAConsenterError,
+    NotAgreedError,
     NotFoundError,
     NotReadyError,
     RefusedError,
+    SequenceTakenError,
+    SignaturesMissingError,
     TimedOutError,
     UnexpectedAnswerError,
 )
-from commonwatt_client.admin.ordering import OrderingClient
-from commonwatt_client.admin.package import ChaincodeConnection, ChaincodePackage, package_ccaas, read_package
-from commonwatt_client.admin.participation import ChannelInfo, OrdererAdmin
-from commonwatt_client.admin.peer import ChainInfo, PeerAdmin
-from commonwatt_client.admin.policy import OutOf, Principal, SignaturePolicy, parse_signature_policy
-from commonwatt_client.admin.revocation import revoke_certificates
-from commonwatt_client.admin.transactions import Transaction, decode_transaction
-from commonwatt_client.admin.verification import (
+from commonwatt_client.ledger import (
     Authorities,
+    BatchSize,
+    Block,
+    ChannelConfig,
+    Consenter,
     Flaw,
+    Organization,
+    OutOf,
+    Principal,
+    SignaturePolicy,
+    block_data_hash,
+    block_header_hash,
+    decode_block,
+    decode_transaction,
     orderers_that_signed,
+    parse_signature_policy,
+    read_channel_config,
     verify_block,
     verify_chain,
     verify_signature,
     verify_transaction,
 )
+from commonwatt_client.ledger import BlockTransaction as Transaction
 
 __all__ = [
     "APPLICATION",
@@ -100,6 +110,7 @@ __all__ = [
     "InstalledChaincode",
     "InvalidInputError",
     "NotAConsenterError",
+    "NotAgreedError",
     "NotFoundError",
     "NotReadyError",
     "OrdererAdmin",
@@ -109,7 +120,9 @@ __all__ = [
     "PeerAdmin",
     "Principal",
     "RefusedError",
+    "SequenceTakenError",
     "SignaturePolicy",
+    "SignaturesMissingError",
     "TimedOutError",
     "Transaction",
     "UnexpectedAnswerError",

@@ -8,14 +8,14 @@ from typing import Any
 from fabric_protos.peer import collection_pb2, policy_pb2
 from fabric_protos.peer.lifecycle import lifecycle_pb2
 
-from commonwatt_client.admin.errors import InvalidInputError, UnexpectedAnswerError
-from commonwatt_client.admin.policy import (
+from commonwatt_client.errors import InvalidInputError, UnexpectedAnswerError
+from commonwatt_client.ledger.policy import (
     SignaturePolicy,
     parse_signature_policy,
     read_signature_policy,
     signature_policy_envelope,
 )
-from commonwatt_client.admin.wire import parse, serialize
+from commonwatt_client.ledger.wire import parse, serialize
 
 CHANNEL_ENDORSEMENT_POLICY = "/Channel/Application/Endorsement"
 _NAME = re.compile(r"[a-zA-Z0-9]+([-_][a-zA-Z0-9]+)*")

@@ -8,8 +8,10 @@ import grpc
 from fabric_protos.common import common_pb2
 from fabric_protos.orderer import ab_pb2
 
-from commonwatt_client.admin.blocks import Block, decode_block
-from commonwatt_client.admin.errors import (
+from commonwatt_client.admin.participation import Position
+from commonwatt_client.admin.signing import Signatory
+from commonwatt_client.admin.transport import read_answer, rpc_failure
+from commonwatt_client.errors import (
     AdminError,
     InvalidInputError,
     NotFoundError,
@@ -18,10 +20,8 @@ from commonwatt_client.admin.errors import (
     TimedOutError,
     UnexpectedAnswerError,
 )
-from commonwatt_client.admin.participation import Position
-from commonwatt_client.admin.signing import Signatory
-from commonwatt_client.admin.transport import rpc_failure
-from commonwatt_client.admin.wire import serialize
+from commonwatt_client.ledger.block import Block, decode_block
+from commonwatt_client.ledger.wire import serialize
 
 _NEVER = 2**64 - 1
 
@@ -55,7 +55,7 @@ async def deliver_blocks(
         async for response in stream:
             kind = response.WhichOneof("Type")
             if kind == "block":
-                yield decode_block(serialize(response.block))
+                yield read_answer(party, decode_block, serialize(response.block))
             elif response.status == common_pb2.SUCCESS:
                 return
             else:
@@ -67,7 +67,7 @@ async def deliver_blocks(
         stream.cancel()
 
 
-async def deliver_block(blocks: AsyncIterator[Block], party: str, timeout_s: float) -> Block:
+async def deliver_block(blocks: AsyncIterator[Block], party: str, timeout_s: float | None) -> Block:
     """The first of the blocks. Raises TimedOutError when it does not come in time."""
     try:
         async with asyncio.timeout(timeout_s):

@@ -8,11 +8,11 @@ from fabric_protos.discovery import protocol_pb2
 from fabric_protos.gossip import message_pb2
 from fabric_protos.peer import proposal_response_pb2
 
-from commonwatt_client.admin.errors import UnexpectedAnswerError
 from commonwatt_client.admin.refusals import refusal
 from commonwatt_client.admin.signing import Signatory
-from commonwatt_client.admin.transactions import decode_creator
-from commonwatt_client.admin.wire import parse, serialize
+from commonwatt_client.errors import UnexpectedAnswerError
+from commonwatt_client.ledger.transaction import decode_creator
+from commonwatt_client.ledger.wire import parse, serialize
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ def read_result(party: str, response: Any, wanted: str) -> Any:
     result = response.results[0]
     kind = result.WhichOneof("result")
     if kind == "error":
-        raise refusal("discover", party, 0, result.error.content)
+        raise refusal("discover", party, None, result.error.content)
     if kind != wanted:
         raise UnexpectedAnswerError(f"the answer is {kind}, not {wanted}", party=party)
     return getattr(result, wanted)

@@ -8,54 +8,45 @@ import grpc
 from fabric_protos.common import common_pb2
 from fabric_protos.orderer import ab_pb2_grpc
 
-from commonwatt_client.admin.blocks import Block
-from commonwatt_client.admin.configuration import ChannelConfig, read_channel_config
+from commonwatt_client._connection import Peer
 from commonwatt_client.admin.deliver import deliver_block, deliver_blocks
-from commonwatt_client.admin.errors import NotReadyError
-from commonwatt_client.admin.participation import Position
+from commonwatt_client.admin.participation import HALF_A_MINUTE_EACH, Position
 from commonwatt_client.admin.refusals import refusal
 from commonwatt_client.admin.signing import Signatory
 from commonwatt_client.admin.transport import NodeChannel, rpc_failure
-from commonwatt_client.admin.wire import parse
-from commonwatt_client.identity import Identity, certificate_hash
+from commonwatt_client.errors import NotReadyError
+from commonwatt_client.identity import Identity
+from commonwatt_client.ledger.block import Block
+from commonwatt_client.ledger.configuration import ChannelConfig, read_channel_config
+from commonwatt_client.ledger.wire import parse
 from commonwatt_client.signers import Signer
+from commonwatt_client.timeouts import Timeouts
 
 
 class OrderingClient:
     """One orderer, asked as one identity (a member of the channels concerned).
 
-    Arguments as of `PeerAdmin`.
+    orderer: its address and TLS, described as a peer's. timeouts: of reading (`evaluate_s`) and of `broadcast`
+    (`submit_s`); half a minute each where None.
 
     ::
 
         folder = Path(".commonwatt/organizations/orderers")
         async with OrderingClient(
-            orderer_address,
+            Peer(orderer_address, folder / "tlsca/ca.crt", tls_server_name="orderer0"),
             identity=load_identity("OrdererMSP", folder / "users/admin/certificate.pem"),
             signer=private_key_signer(folder / "users/admin/private_key.pem"),
-            tls_ca=(folder / "tlsca/ca.crt").read_bytes(),
-            server_name="orderer0",
         ) as ordering:
             print((await ordering.get_block("newtown", "newest")).number)
     """
 
     def __init__(
-        self,
-        address: str,
-        *,
-        identity: Identity,
-        signer: Signer,
-        tls_ca: bytes,
-        server_name: str | None = None,
-        client_certificate: bytes | None = None,
-        client_key: bytes | None = None,
-        timeout_s: float = 30.0,
+        self, orderer: Peer, *, identity: Identity, signer: Signer, timeouts: Timeouts | None = None
     ) -> None:
-        self.address = address
-        self.timeout_s = timeout_s
-        self.signatory = Signatory(identity, signer)
-        self._channel = NodeChannel(address, tls_ca, server_name, client_certificate, client_key)
-        self._tls_hash = certificate_hash(client_certificate) if client_certificate else b""
+        self.address = orderer.address
+        self._signatory = Signatory(identity, signer)
+        self._timeouts = timeouts or HALF_A_MINUTE_EACH
+        self._channel = NodeChannel(orderer)
 
     async def __aenter__(self) -> Self:
         return self
@@ -76,7 +67,9 @@ class OrderingClient:
         NotReadyError while there is no leader, RefusedError with the orderer's reason.
         """
         message = parse(common_pb2.Envelope, envelope)
-        stream = ab_pb2_grpc.AtomicBroadcastStub(self._channel.open()).Broadcast(timeout=self.timeout_s)
+        stream = ab_pb2_grpc.AtomicBroadcastStub(self._channel.open()).Broadcast(
+            timeout=self._timeouts.submit_s
+        )
         try:
             await stream.write(message)
             answer = await stream.read()
@@ -100,7 +93,7 @@ class OrderingClient:
         if position == "config":
             return await self.fetch_config_block(channel)
         blocks = self._blocks(channel, position, position, wait=False)
-        return await deliver_block(blocks, self.address, self.timeout_s)
+        return await deliver_block(blocks, self.address, self._timeouts.evaluate_s)
 
     async def fetch_config_block(self, channel: str) -> Block:
         """The block that holds the channel configuration in force."""
@@ -123,10 +116,10 @@ class OrderingClient:
         return deliver_blocks(
             lambda: ab_pb2_grpc.AtomicBroadcastStub(self._channel.open()).Deliver(),
             self.address,
-            self.signatory,
+            self._signatory,
             channel,
             start,
             stop,
             wait=wait,
-            tls_certificate_hash=self._tls_hash,
+            tls_certificate_hash=self._channel.tls_certificate_hash,
         )

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from commonwatt_client.admin.errors import InvalidInputError
+from commonwatt_client.errors import InvalidInputError
 from commonwatt_client.identity import normal_pem
 
 _LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+_-]*")

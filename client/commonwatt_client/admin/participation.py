@@ -8,6 +8,7 @@ them with RefusedError, and `OrderingClient` does both on every version.
 
 import asyncio
 import json
+import math
 import ssl
 import tempfile
 from dataclasses import dataclass
@@ -16,17 +17,23 @@ from types import TracebackType
 from typing import Any, Literal, Self
 from urllib.parse import quote
 
-from commonwatt_client.admin.blocks import Block, decode_block, read_config_block
-from commonwatt_client.admin.configuration import ChannelConfig, read_channel_config
-from commonwatt_client.admin.errors import (
+from commonwatt_client._connection import Peer
+from commonwatt_client.admin.refusals import refusal
+from commonwatt_client.admin.transport import read_answer
+from commonwatt_client.errors import (
     ConnectionFailedError,
     InvalidInputError,
     NotAConsenterError,
     TimedOutError,
     UnexpectedAnswerError,
 )
-from commonwatt_client.admin.refusals import refusal
-from commonwatt_client.identity import normal_pem
+from commonwatt_client.extras import extra
+from commonwatt_client.identity import read_pem
+from commonwatt_client.ledger.block import Block, decode_block, read_config_block
+from commonwatt_client.ledger.configuration import ChannelConfig, read_channel_config
+from commonwatt_client.timeouts import Timeouts
+
+HALF_A_MINUTE_EACH = Timeouts(evaluate_s=30.0, submit_s=30.0)
 
 Position = Literal["newest", "oldest", "config"] | int
 _CHANNELS = "/participation/v1/channels"
@@ -54,40 +61,31 @@ class ChannelInfo:
 
 
 class OrdererAdmin:
-    """One orderer's administration port.
+    """One orderer's administration port. Needs the extra `admin`: ``pip install commonwatt-client[admin]``.
 
-    admin_address: ``host:port`` of the orderer's Admin listener.
-    tls_ca, client_certificate, client_key: PEM, as bytes. server_name: the name the orderer's certificate
-    is checked against, where it differs from the address.
+    orderer: ``host:port`` of its Admin listener, its TLS, and the client certificate that it is shown, described as a
+    peer's. timeouts: `evaluate_s` bounds every request, half a minute where None.
 
     ::
 
         folder = Path(".commonwatt/organizations/orderers")
         tls = folder / "users/admin/tls"
-        async with OrdererAdmin(
+        where = Peer(
             orderer_admin_address,
-            tls_ca=(folder / "tlsca/ca.crt").read_bytes(),
-            client_certificate=(tls / "server.crt").read_bytes(),
-            client_key=(tls / "server.key").read_bytes(),
-            server_name="orderer0",
-        ) as orderer:
+            folder / "tlsca/ca.crt",
+            tls_server_name="orderer0",
+            client_certificate=ClientCertificate(tls / "server.crt", tls / "server.key"),
+        )
+        async with OrdererAdmin(where) as orderer:
             print(await orderer.list_channels())
     """
 
-    def __init__(
-        self,
-        admin_address: str,
-        *,
-        tls_ca: bytes,
-        client_certificate: bytes,
-        client_key: bytes,
-        server_name: str | None = None,
-        timeout_s: float = 30.0,
-    ) -> None:
-        self.address = admin_address
-        self.timeout_s = timeout_s
-        self._server_name = server_name
-        self._tls = _tls_context(tls_ca, client_certificate, client_key)
+    def __init__(self, orderer: Peer, *, timeouts: Timeouts | None = None) -> None:
+        self.address = orderer.address
+        self._timeout_s = (timeouts or HALF_A_MINUTE_EACH).evaluate_s
+        self._server_name = orderer.tls_server_name
+        self._tls = _tls_context(orderer)
+        self._http = extra("aiohttp", "admin", "an orderer's administration port")
 
     async def __aenter__(self) -> Self:
         return self
@@ -138,12 +136,12 @@ class OrdererAdmin:
         """
         await self._request("DELETE", _path(channel))
         try:
-            async with asyncio.timeout(self.timeout_s):
+            async with asyncio.timeout(self._timeout_s):
                 while channel in await self.list_channels():  # noqa: ASYNC110 - the orderer gives no notice
                     await asyncio.sleep(_POLL_S)
         except TimeoutError as error:
             raise TimedOutError(
-                f"{self.address} still lists {channel!r} {self.timeout_s:g} s after it was told to remove it",
+                f"{self.address} still lists {channel!r} {self._timeout_s:g} s after it was told to remove it",
                 party=self.address,
                 advice="it goes on by itself: list its channels again before you join it anew",
             ) from error
@@ -154,7 +152,8 @@ class OrdererAdmin:
         """
         if isinstance(position, int) and position < 0:
             raise InvalidInputError(f"block number {position} is negative")
-        return decode_block(await self._request("GET", f"{_path(channel)}/blocks/{position}"))
+        answer = await self._request("GET", f"{_path(channel)}/blocks/{position}")
+        return read_answer(self.address, decode_block, answer)
 
     async def fetch_config(self, channel: str) -> ChannelConfig:
         """The channel configuration in force, as this orderer has it (Fabric 3.1 and later)."""
@@ -171,14 +170,14 @@ class OrdererAdmin:
 
     async def _join(self, channel: str, block: bytes) -> bytes:
         # An orderer that is still taking down an earlier copy of the channel drops the connection without an answer.
-        import aiohttp
-
-        deadline = asyncio.get_running_loop().time() + self.timeout_s
+        deadline = asyncio.get_running_loop().time() + (self._timeout_s or math.inf)
         while True:
             try:
                 return await self._request("POST", _CHANNELS, "config-block", block)
             except ConnectionFailedError as error:
-                dropped = isinstance(error.__cause__, aiohttp.ServerDisconnectedError | ConnectionResetError)
+                dropped = isinstance(
+                    error.__cause__, self._http.ServerDisconnectedError | ConnectionResetError
+                )
                 if not dropped or asyncio.get_running_loop().time() > deadline:
                     raise
             await asyncio.sleep(5 * _POLL_S)
@@ -186,9 +185,8 @@ class OrdererAdmin:
                 return await self._request("GET", _path(channel))
 
     async def _request(self, method: str, path: str, field: str = "", content: bytes = b"") -> bytes:
-        import aiohttp  # a fifth of a second: those who ask peers alone do without
-
-        form: aiohttp.FormData | None = None
+        aiohttp = self._http
+        form = None
         if field:
             form = aiohttp.FormData()
             # The orderer ignores a part that has no file name.
@@ -198,16 +196,17 @@ class OrdererAdmin:
             async with (
                 aiohttp.ClientSession(
                     connector=aiohttp.TCPConnector(ssl=self._tls),
-                    timeout=aiohttp.ClientTimeout(total=self.timeout_s),
+                    timeout=aiohttp.ClientTimeout(total=self._timeout_s),
                 ) as session,
                 session.request(
                     method, f"https://{self.address}{path}", data=form, server_hostname=self._server_name
                 ) as response,
             ):
-                answer = await response.read()
+                answer: bytes = await response.read()
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             raise ConnectionFailedError(
                 f"cannot administer the orderer at {self.address}: {str(error) or type(error).__name__}",
+                party=self.address,
                 advice="check that it runs, that this is its Admin port, that it trusts the client's CA",
             ) from error
         if response.status < 300:
@@ -256,14 +255,27 @@ def _channel_info(address: str, answer: bytes) -> ChannelInfo:
         raise UnexpectedAnswerError("the channel information cannot be read", party=address) from error
 
 
-def _tls_context(tls_ca: bytes, client_certificate: bytes, client_key: bytes) -> ssl.SSLContext:
+def _tls_context(orderer: Peer) -> ssl.SSLContext:
+    shown = orderer.client_certificate
+    if shown is None:
+        raise InvalidInputError(
+            f"the orderer's administration port {orderer.address} demands a client certificate",
+            advice="give its Peer a client_certificate",
+        )
     try:
-        context = ssl.create_default_context(cadata=normal_pem(tls_ca).decode("ascii", "ignore"))
+        authorities = (
+            None
+            if orderer.tls_ca_cert is None
+            else read_pem(orderer.tls_ca_cert, "an orderer's TLS CA certificate").decode("ascii", "ignore")
+        )
+        context = ssl.create_default_context(cadata=authorities)
+        certificate = read_pem(shown.certificate, "the TLS client certificate")
+        key = read_pem(shown.private_key, "the TLS client key")
         # The standard library reads key pairs from files only: a private folder that is gone again at once.
         with tempfile.TemporaryDirectory() as folder:
             pair = Path(folder, "client.pem")
             pair.touch(mode=0o600)
-            pair.write_bytes(normal_pem(client_certificate).rstrip() + b"\n" + normal_pem(client_key))
+            pair.write_bytes(certificate.rstrip() + b"\n" + key)
             context.load_cert_chain(pair)
     except (ssl.SSLError, ValueError) as error:
         raise InvalidInputError(

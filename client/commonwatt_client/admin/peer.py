@@ -1,18 +1,17 @@
 """One peer, administered through its own gRPC services: channels, ledgers and the chaincode lifecycle."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Self
+from typing import Any, Self, TypeVar
 
 from fabric_protos.common import ledger_pb2
 from fabric_protos.peer import query_pb2
 from fabric_protos.peer.lifecycle import lifecycle_pb2
 
+from commonwatt_client._connection import Peer
 from commonwatt_client.admin import definition as definitions
 from commonwatt_client.admin import discovery
-from commonwatt_client.admin.blocks import Block, decode_block, read_config_block
-from commonwatt_client.admin.configuration import ChannelConfig, read_channel_config
 from commonwatt_client.admin.definition import (
     ApprovedDefinition,
     ChaincodeDefinition,
@@ -21,16 +20,24 @@ from commonwatt_client.admin.definition import (
     InstalledChaincode,
 )
 from commonwatt_client.admin.discovery import DiscoveredConfig, DiscoveredPeer, Endorsers
-from commonwatt_client.admin.errors import InvalidInputError, RefusedError
 from commonwatt_client.admin.package import ChaincodePackage, read_package
 from commonwatt_client.admin.participation import Position
 from commonwatt_client.admin.peer_connection import PeerConnection
 from commonwatt_client.admin.signing import Signatory
 from commonwatt_client.admin.snapshots import snapshot_query, snapshot_request
-from commonwatt_client.admin.transactions import Transaction, decode_processed_transaction
-from commonwatt_client.admin.wire import parse, serialize
+from commonwatt_client.admin.transport import read_answer
+from commonwatt_client.errors import AlreadyDoneError, InvalidInputError
 from commonwatt_client.identity import Identity
+from commonwatt_client.ledger.block import Block, decode_block, read_config_block
+from commonwatt_client.ledger.configuration import ChannelConfig, read_channel_config
+from commonwatt_client.ledger.transaction import BlockTransaction, decode_processed_transaction
+from commonwatt_client.ledger.wire import parse, serialize
 from commonwatt_client.signers import Signer
+from commonwatt_client.timeouts import Timeouts
+
+T = TypeVar("T")
+
+_A_MINUTE_EACH = Timeouts(evaluate_s=60.0, endorse_s=60.0, submit_s=60.0, commit_status_s=60.0)
 
 
 @dataclass(frozen=True)
@@ -51,45 +58,24 @@ class ChainInfo:
 class PeerAdmin:
     """One peer, asked as one identity (its organisation's admin, for anything that changes the peer).
 
-    address: ``host:port`` of the peer's gRPC service. tls_ca: PEM of the CA of its TLS certificate;
-    server_name: the name that certificate is checked against, where it differs from the address;
-    client_certificate, client_key: PEM, for peers that demand mutual TLS. timeout_s bounds every call.
+    timeouts: of queries (`evaluate_s`), and of what goes through the chaincode lifecycle; a minute each where None.
 
     ::
 
         folder = Path(".commonwatt/organizations/newtown")
         admin = load_identity("NewtownMSP", folder / "users/admin/certificate.pem")
         key = private_key_signer(folder / "users/admin/private_key.pem")
-        authority = (folder / "tlsca/ca.crt").read_bytes()
-        async with PeerAdmin(
-            peer_address, identity=admin, signer=key, tls_ca=authority, server_name="peer0.newtown"
-        ) as peer:
+        where = Peer(peer_address, folder / "tlsca/ca.crt", tls_server_name="peer0.newtown")
+        async with PeerAdmin(where, identity=admin, signer=key) as peer:
             print((await peer.get_chain_info("newtown")).height)
     """
 
     def __init__(
-        self,
-        address: str,
-        *,
-        identity: Identity,
-        signer: Signer,
-        tls_ca: bytes,
-        server_name: str | None = None,
-        client_certificate: bytes | None = None,
-        client_key: bytes | None = None,
-        timeout_s: float = 60.0,
+        self, peer: Peer, *, identity: Identity, signer: Signer, timeouts: Timeouts | None = None
     ) -> None:
-        self.address = address
-        self.signatory = Signatory(identity, signer)
-        self._peer = PeerConnection(
-            address,
-            self.signatory,
-            tls_ca=tls_ca,
-            server_name=server_name,
-            client_certificate=client_certificate,
-            client_key=client_key,
-            timeout_s=timeout_s,
-        )
+        self.address = peer.address
+        self._signatory = Signatory(identity, signer)
+        self._peer = PeerConnection(peer, self._signatory, timeouts or _A_MINUTE_EACH)
 
     async def __aenter__(self) -> Self:
         return self
@@ -126,45 +112,51 @@ class PeerAdmin:
     async def join_by_snapshot_status(self) -> str:
         """The snapshot folder that the peer is joining from; empty when it is not."""
         answer = await self._peer.invoke("", "cscc", "JoinBySnapshotStatus")
-        status = parse(query_pb2.JoinBySnapshotStatus, answer)
+        status = self._read(query_pb2.JoinBySnapshotStatus, answer)
         return str(status.bootstrapping_snapshot_dir) if status.in_progress else ""
 
     async def list_channels(self) -> tuple[str, ...]:
         """The names of the channels the peer has joined, sorted."""
         answer = await self._peer.invoke("", "cscc", "GetChannels")
         return tuple(
-            sorted(each.channel_id for each in parse(query_pb2.ChannelQueryResponse, answer).channels)
+            sorted(each.channel_id for each in self._read(query_pb2.ChannelQueryResponse, answer).channels)
         )
 
     async def fetch_config_block(self, channel: str) -> Block:
         """The block that holds the channel configuration in force, as this peer has it."""
-        return decode_block(await self._peer.invoke("", "cscc", "GetConfigBlock", channel.encode()))
+        return self._decoded(
+            decode_block, await self._peer.invoke("", "cscc", "GetConfigBlock", channel.encode())
+        )
 
     # Ledger
 
     async def get_chain_info(self, channel: str) -> ChainInfo:
         """The peer's height on a channel, with the hashes of its newest block and the one before."""
-        info = parse(ledger_pb2.BlockchainInfo, await self._query(channel, "GetChainInfo"))
+        info = self._read(ledger_pb2.BlockchainInfo, await self._query(channel, "GetChainInfo"))
         return ChainInfo(info.height, info.currentBlockHash, info.previousBlockHash)
 
     async def get_block_by_number(self, channel: str, number: int) -> Block:
         """A block by its number. Raises NotFoundError."""
         if not 0 <= number < 2**64:
             raise InvalidInputError(f"{number} is not a block number")
-        return decode_block(await self._query(channel, "GetBlockByNumber", str(number).encode()))
+        return self._decoded(
+            decode_block, await self._query(channel, "GetBlockByNumber", str(number).encode())
+        )
 
     async def get_block_by_hash(self, channel: str, header_hash: bytes) -> Block:
         """A block by the hash of its header. Raises NotFoundError."""
-        return decode_block(await self._query(channel, "GetBlockByHash", header_hash))
+        return self._decoded(decode_block, await self._query(channel, "GetBlockByHash", header_hash))
 
     async def get_block_by_transaction_id(self, channel: str, transaction_id: str) -> Block:
         """The block that holds a transaction. Raises NotFoundError."""
-        return decode_block(await self._query(channel, "GetBlockByTxID", transaction_id.encode()))
+        return self._decoded(
+            decode_block, await self._query(channel, "GetBlockByTxID", transaction_id.encode())
+        )
 
-    async def get_transaction_by_id(self, channel: str, transaction_id: str) -> Transaction:
+    async def get_transaction_by_id(self, channel: str, transaction_id: str) -> BlockTransaction:
         """A transaction with the peer's verdict on it. Raises NotFoundError."""
         answer = await self._query(channel, "GetTransactionByID", transaction_id.encode())
-        return decode_processed_transaction(answer)
+        return self._decoded(decode_processed_transaction, answer)
 
     def blocks(self, channel: str, start: Position = 0, stop: Position | None = None) -> AsyncIterator[Block]:
         """The channel's blocks from `start` to `stop`, both included; without `stop`, as they come, for ever."""
@@ -181,17 +173,17 @@ class PeerAdmin:
 
         The peer writes it below its snapshots folder, under ``completed/CHANNEL/BLOCK``.
         """
-        request = await snapshot_request(self.signatory, channel, block_number)
+        request = await snapshot_request(self._signatory, channel, block_number)
         await self._peer.call("request a snapshot", self._peer.snapshots.Generate, request)
 
     async def cancel_snapshot_request(self, channel: str, block_number: int) -> None:
         """Take back a pending request. Raises NotFoundError when there is none for this block."""
-        request = await snapshot_request(self.signatory, channel, block_number)
+        request = await snapshot_request(self._signatory, channel, block_number)
         await self._peer.call("cancel a snapshot", self._peer.snapshots.Cancel, request)
 
     async def list_pending_snapshots(self, channel: str) -> tuple[int, ...]:
         """The block numbers of pending snapshot requests, ascending."""
-        request = await snapshot_query(self.signatory, channel)
+        request = await snapshot_query(self._signatory, channel)
         answer = await self._peer.call("list pending snapshots", self._peer.snapshots.QueryPendings, request)
         return tuple(sorted(answer.block_numbers))
 
@@ -222,25 +214,26 @@ class PeerAdmin:
         arguments = lifecycle_pb2.InstallChaincodeArgs(chaincode_install_package=wanted.content)
         try:
             answer = await self._lifecycle("", "InstallChaincode", serialize(arguments))
-        except RefusedError as error:
-            if "already successfully installed" not in error.answer:
-                raise
+        except AlreadyDoneError:
             return InstalledChaincode(wanted.package_id, wanted.label)
-        result = parse(lifecycle_pb2.InstallChaincodeResult, answer)
+        result = self._read(lifecycle_pb2.InstallChaincodeResult, answer)
         return InstalledChaincode(result.package_id, result.label)
 
     async def query_installed_chaincodes(self) -> tuple[InstalledChaincode, ...]:
         """The packages installed on this peer and which channels' chaincodes they serve."""
         arguments = lifecycle_pb2.QueryInstalledChaincodesArgs()
-        return definitions.read_installed(
-            await self._lifecycle("", "QueryInstalledChaincodes", serialize(arguments))
+        return self._decoded(
+            definitions.read_installed,
+            await self._lifecycle("", "QueryInstalledChaincodes", serialize(arguments)),
         )
 
     async def get_installed_chaincode_package(self, package_id: str) -> ChaincodePackage:
         """The bytes of an installed package. Raises NotFoundError."""
         arguments = lifecycle_pb2.GetInstalledChaincodePackageArgs(package_id=package_id)
         answer = await self._lifecycle("", "GetInstalledChaincodePackage", serialize(arguments))
-        content = parse(lifecycle_pb2.GetInstalledChaincodePackageResult, answer).chaincode_install_package
+        content = self._read(
+            lifecycle_pb2.GetInstalledChaincodePackageResult, answer
+        ).chaincode_install_package
         return read_package(content)[0]
 
     async def approve_chaincode_definition(
@@ -253,7 +246,7 @@ class PeerAdmin:
         exactly this is approved already.
         """
         arguments = definitions.approve_arguments(definition, package_id)
-        own = (self.signatory.identity.mspid,)
+        own = (self._signatory.identity.mspid,)
         return await self._peer.submit_lifecycle(
             channel, "ApproveChaincodeDefinitionForMyOrg", arguments, own, patience_s
         )
@@ -261,7 +254,9 @@ class PeerAdmin:
     async def check_commit_readiness(self, channel: str, definition: ChaincodeDefinition) -> CommitReadiness:
         """Which organisations of the channel have approved exactly this definition."""
         arguments = definitions.readiness_arguments(definition)
-        return definitions.read_readiness(await self._lifecycle(channel, "CheckCommitReadiness", arguments))
+        return self._decoded(
+            definitions.read_readiness, await self._lifecycle(channel, "CheckCommitReadiness", arguments)
+        )
 
     async def commit_chaincode_definition(
         self, channel: str, definition: ChaincodeDefinition, *, patience_s: float = 30.0
@@ -283,22 +278,28 @@ class PeerAdmin:
         """What the peer's organisation approved, by default last. Raises NotFoundError."""
         arguments = lifecycle_pb2.QueryApprovedChaincodeDefinitionArgs(name=name, sequence=sequence or 0)
         answer = await self._lifecycle(channel, "QueryApprovedChaincodeDefinition", serialize(arguments))
-        return definitions.read_approved(name, answer)
+        return self._decoded(lambda found: definitions.read_approved(name, found), answer)
 
     async def query_committed_chaincode_definition(self, channel: str, name: str) -> CommittedDefinition:
         """The definition in force under a name. Raises NotFoundError."""
         arguments = lifecycle_pb2.QueryChaincodeDefinitionArgs(name=name)
         answer = await self._lifecycle(channel, "QueryChaincodeDefinition", serialize(arguments))
-        return definitions.read_committed(name, answer)
+        return self._decoded(lambda found: definitions.read_committed(name, found), answer)
 
     async def query_committed_chaincode_definitions(self, channel: str) -> tuple[CommittedDefinition, ...]:
         """Every definition in force on a channel."""
         arguments = lifecycle_pb2.QueryChaincodeDefinitionsArgs()
         answer = await self._lifecycle(channel, "QueryChaincodeDefinitions", serialize(arguments))
-        return definitions.read_all_committed(answer)
+        return self._decoded(definitions.read_all_committed, answer)
 
     async def _lifecycle(self, channel: str, function: str, arguments: bytes) -> bytes:
         return await self._peer.invoke(channel, "_lifecycle", function, arguments)
 
     async def _query(self, channel: str, function: str, *arguments: bytes) -> bytes:
         return await self._peer.invoke(channel, "qscc", function, channel.encode(), *arguments)
+
+    def _decoded(self, read: Callable[[bytes], T], answer: bytes) -> T:
+        return read_answer(self.address, read, answer)
+
+    def _read(self, kind: Any, answer: bytes) -> Any:
+        return self._decoded(lambda content: parse(kind, content), answer)

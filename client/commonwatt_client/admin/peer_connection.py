@@ -1,6 +1,7 @@
 """How a peer is asked: its gRPC services, called as one identity, and what their failures mean."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -8,51 +9,33 @@ import grpc
 from fabric_protos.discovery import protocol_pb2_grpc
 from fabric_protos.peer import events_pb2_grpc, peer_pb2_grpc, snapshot_pb2_grpc
 
-from commonwatt_client._connection import ClientCertificate, Peer
+from commonwatt_client._connection import Peer
 from commonwatt_client.admin import discovery
-from commonwatt_client.admin.blocks import Block
 from commonwatt_client.admin.deliver import deliver_blocks
-from commonwatt_client.admin.errors import NotReadyError
 from commonwatt_client.admin.participation import Position
 from commonwatt_client.admin.refusals import refusal
 from commonwatt_client.admin.signing import Signatory
 from commonwatt_client.admin.transport import NodeChannel, gateway_failure, rpc_failure
-from commonwatt_client.errors import GatewayError
+from commonwatt_client.errors import GatewayError, NotReadyError
 from commonwatt_client.gateway import connect
-from commonwatt_client.identity import certificate_hash
+from commonwatt_client.ledger.block import Block
 from commonwatt_client.retry import RetryPolicy
+from commonwatt_client.timeouts import Timeouts
+
+_log = logging.getLogger("commonwatt_client")
 
 _POLL_S = 0.2
 
 
 class PeerConnection:
-    """One peer and one identity. `timeout_s` bounds every call; the rest as of `PeerAdmin`."""
+    """One peer, and the identity as which it is asked."""
 
-    def __init__(
-        self,
-        address: str,
-        signatory: Signatory,
-        *,
-        tls_ca: bytes,
-        server_name: str | None,
-        client_certificate: bytes | None,
-        client_key: bytes | None,
-        timeout_s: float,
-    ) -> None:
-        self.address = address
+    def __init__(self, peer: Peer, signatory: Signatory, timeouts: Timeouts) -> None:
+        self.address = peer.address
         self.signatory = signatory
-        self.timeout_s = timeout_s
-        self._channel = NodeChannel(address, tls_ca, server_name, client_certificate, client_key)
-        self._tls_hash = certificate_hash(client_certificate) if client_certificate else b""
-        pair = (
-            ClientCertificate(client_certificate, client_key) if client_certificate and client_key else None
-        )
-        self._gateway = connect(
-            Peer(address, tls_ca_cert=tls_ca, tls_server_name=server_name),
-            identity=signatory.identity,
-            signer=signatory.signer,
-            client_certificate=pair,
-        )
+        self._timeouts = timeouts
+        self._channel = NodeChannel(peer)
+        self._gateway = connect(peer, identity=signatory.identity, signer=signatory.signer, timeouts=timeouts)
 
     async def close(self) -> None:
         """Close the connection."""
@@ -75,7 +58,7 @@ class PeerConnection:
 
     async def discover(self, query: Any, wanted: str) -> Any:
         """The result of a ``discovery.Query``, of the kind wanted."""
-        request = await discovery.signed_request(self.signatory, query, self._tls_hash)
+        request = await discovery.signed_request(self.signatory, query, self._channel.tls_certificate_hash)
         service = protocol_pb2_grpc.DiscoveryStub(self._channel.open())
         answer = await self.call("discover", service.Discover, request)
         return discovery.read_result(self.address, answer, wanted)
@@ -83,7 +66,7 @@ class PeerConnection:
     async def call(self, action: str, method: Any, request: Any) -> Any:
         """What a method of one of the peer's services answers; `action` says what for, in an error."""
         try:
-            return await method(request, timeout=self.timeout_s)
+            return await method(request, timeout=self._timeouts.evaluate_s)
         except grpc.aio.AioRpcError as error:
             raise rpc_failure(action, self.address, error) from error
 
@@ -96,7 +79,7 @@ class PeerConnection:
             channel,
             start,
             stop,
-            tls_certificate_hash=self._tls_hash,
+            tls_certificate_hash=self._channel.tls_certificate_hash,
         )
 
     async def submit_lifecycle(
@@ -110,9 +93,10 @@ class PeerConnection:
         while True:
             try:
                 return await self._submit_once(channel, function, argument, endorsers)
-            except NotReadyError:
+            except NotReadyError as error:
                 if asyncio.get_running_loop().time() > deadline:
                     raise
+                _log.info("%s at %s: not ready yet; again in %.1f s", function, error.party, _POLL_S)
             await asyncio.sleep(_POLL_S)
 
     async def _submit_once(
@@ -124,9 +108,6 @@ class PeerConnection:
                 function,
                 arguments=[argument],
                 endorsing_organizations=endorsers,
-                endorse_timeout_s=self.timeout_s,
-                submit_timeout_s=self.timeout_s,
-                commit_timeout_s=self.timeout_s,
                 retry=RetryPolicy(max_tries=1),  # a commit that does not come is asked for, not endorsed anew
             )
         except GatewayError as error:

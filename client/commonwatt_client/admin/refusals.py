@@ -4,14 +4,19 @@ contain.
 
 import re
 
-from commonwatt_client.admin.errors import (
+import grpc
+
+from commonwatt_client.errors import (
     AdminError,
     AlreadyDoneError,
     ChannelExistsError,
     ChannelNotFoundError,
+    NotAgreedError,
     NotFoundError,
     NotReadyError,
     RefusedError,
+    SequenceTakenError,
+    SignaturesMissingError,
 )
 
 _JOIN_FIRST = "join it first"
@@ -41,6 +46,7 @@ _MEANINGS: tuple[tuple[str, type[AdminError], str], ...] = (
     ),
     ("not installed on sufficient peers", NotReadyError, "approve with a package id in enough organisations"),
     ("with unchanged content", AlreadyDoneError, ""),
+    ("already successfully installed", AlreadyDoneError, ""),
     ("with different parameters", RefusedError, _NEXT_SEQUENCE),
     ("redefine the current committed sequence", AlreadyDoneError, ""),
     ("channel already exists", ChannelExistsError, "it has joined already; ask how it stands"),
@@ -57,10 +63,10 @@ _MEANINGS: tuple[tuple[str, type[AdminError], str], ...] = (
     ("chaincode install package", NotFoundError, "query the installed chaincodes for their package ids"),
     ("could not fetch approved chaincode definition", NotFoundError, "approve it first"),
     (" is not defined", NotFoundError, "commit its definition first"),
-    ("but new definition must be sequence", RefusedError, _NEXT_SEQUENCE),
+    ("but new definition must be sequence", SequenceTakenError, _NEXT_SEQUENCE),
     (
         "not agreed to by this org",
-        RefusedError,
+        NotAgreedError,
         "every endorsing organisation approves exactly this definition first",
     ),
     ("incorrect timestamp", RefusedError, "set this machine's clock: it differs too much from the node's"),
@@ -73,8 +79,12 @@ _MEANINGS: tuple[tuple[str, type[AdminError], str], ...] = (
     ),
     ("^access denied$", RefusedError, "use a member of a channel that the node has joined"),
     ("access denied", RefusedError, _BE_ADMIN),
-    ("not satisfied: implicit policy evaluation failed", RefusedError, "collect the missing signatures"),
-    (r"policy for \[", RefusedError, "collect the missing signatures"),
+    (
+        "not satisfied: implicit policy evaluation failed",
+        SignaturesMissingError,
+        "collect the missing signatures",
+    ),
+    (r"policy for \[", SignaturesMissingError, "collect the missing signatures"),
     (
         "request body too large",
         RefusedError,
@@ -86,7 +96,7 @@ _MEANINGS: tuple[tuple[str, type[AdminError], str], ...] = (
 )
 
 
-def refusal(action: str, party: str, status: int, *answers: str) -> AdminError:
+def refusal(action: str, party: str, status: grpc.StatusCode | int | None, *answers: str) -> AdminError:
     """The typed error for a refused action. answers: the node's text first, then what others said to it."""
     answer = "; ".join(filter(None, answers))
     kind, advice = next(

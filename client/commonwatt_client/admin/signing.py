@@ -1,6 +1,5 @@
 """Signing what administration sends: proposals to system chaincodes, envelopes, configuration signatures."""
 
-import inspect
 import secrets
 import time
 from dataclasses import dataclass
@@ -9,9 +8,10 @@ from typing import Any
 from fabric_protos.common import common_pb2
 from fabric_protos.peer import proposal_pb2
 
+from commonwatt_client._aio import made_signature
 from commonwatt_client._proposal import NONCE_BYTES, new_invocation, proposal_bytes
-from commonwatt_client.admin.wire import serialize
 from commonwatt_client.identity import Identity
+from commonwatt_client.ledger.wire import serialize
 from commonwatt_client.signers import Signer
 
 
@@ -23,9 +23,8 @@ class Signatory:
     signer: Signer
 
     async def sign(self, message: bytes) -> bytes:
-        """The signature over a message."""
-        signature = self.signer.sign(self.identity.digest(message))
-        return await signature if inspect.isawaitable(signature) else signature
+        """The signature over a message. Raises SigningError."""
+        return await made_signature(self.signer, self.identity.digest(message))
 
     def signature_header(self) -> bytes:
         """A fresh ``common.SignatureHeader``."""

@@ -5,9 +5,9 @@ from typing import Any
 from fabric_protos.common import common_pb2
 from fabric_protos.peer import snapshot_pb2
 
-from commonwatt_client.admin.errors import InvalidInputError
 from commonwatt_client.admin.signing import Signatory
-from commonwatt_client.admin.wire import parse, serialize
+from commonwatt_client.errors import InvalidInputError
+from commonwatt_client.ledger.wire import parse, serialize
 
 
 async def snapshot_request(signatory: Signatory, channel: str, block_number: int) -> Any:

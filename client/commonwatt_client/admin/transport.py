@@ -1,49 +1,47 @@
 """gRPC channels to peers and orderers, and what their failures mean."""
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import grpc
 
 from commonwatt_client._aio import OwnLoop
-from commonwatt_client._connection import ClientCertificate, Peer, details_of, endpoint
+from commonwatt_client._connection import Peer, details_of, endpoint
 from commonwatt_client._failures import parse_details
-from commonwatt_client.admin.errors import (
+from commonwatt_client.admin.refusals import refusal
+from commonwatt_client.errors import (
     AdminError,
+    CommitError,
+    ConfigurationError,
+    ConnectionClosedError,
     ConnectionFailedError,
+    ErrorDetail,
+    GatewayError,
     InvalidInputError,
     NotReadyError,
     TimedOutError,
+    UnexpectedAnswerError,
 )
-from commonwatt_client.admin.refusals import refusal
-from commonwatt_client.errors import (
-    ConfigurationError,
-    ConnectionClosedError,
-    ErrorDetail,
-    GatewayError,
-)
+
+T = TypeVar("T")
 
 
 class NodeChannel:
-    """A TLS channel to a node; it connects at the first call, in another event loop anew."""
+    """A channel to a node; it connects at the first call, in another event loop anew."""
 
-    def __init__(
-        self,
-        address: str,
-        tls_ca: bytes,
-        server_name: str | None,
-        client_certificate: bytes | None,
-        client_key: bytes | None,
-    ) -> None:
-        pair = None
-        if client_certificate is not None and client_key is not None:
-            pair = ClientCertificate(client_certificate, client_key)
+    def __init__(self, node: Peer) -> None:
         try:
-            self._node = endpoint(Peer(address, tls_ca_cert=tls_ca, tls_server_name=server_name), pair)
+            self._node = endpoint(node)
         except ConfigurationError as error:
-            raise InvalidInputError(str(error)) from error
+            raise InvalidInputError(error.message) from error
         self._loop = OwnLoop()
         self._channel: Any = None
         self._closed = False
+
+    @property
+    def tls_certificate_hash(self) -> bytes:
+        """SHA-256 of the TLS certificate that the node is shown, empty where none is."""
+        return self._node.tls_certificate_hash
 
     def open(self) -> Any:
         """The channel of the loop that runs. Raises ConnectionClosedError after `close`."""
@@ -63,6 +61,15 @@ class NodeChannel:
             await channel.close()
 
 
+def read_answer(party: str, read: Callable[[bytes], T], content: bytes) -> T:
+    """What a node's answer holds. Raises UnexpectedAnswerError that names the node."""
+    try:
+        return read(content)
+    except UnexpectedAnswerError as error:
+        error.party = error.party or party
+        raise
+
+
 def rpc_failure(action: str, address: str, error: grpc.aio.AioRpcError) -> AdminError:
     """The typed error for a failed call."""
     text = error.details() or error.code().name
@@ -71,20 +78,29 @@ def rpc_failure(action: str, address: str, error: grpc.aio.AioRpcError) -> Admin
 
 def gateway_failure(action: str, address: str, error: GatewayError) -> AdminError:
     """The typed error for a transaction that failed."""
-    return _failure(action, address, error.status, error.message, error.details)
+    failure = _failure(action, address, error.status, error.message, error.details)
+    failure.transaction_id = error.transaction_id
+    if isinstance(error, CommitError):
+        failure.code = error.code
+    return failure
 
 
 def _failure(
-    action: str, address: str, code: grpc.StatusCode | None, text: str, details: tuple[ErrorDetail, ...]
+    action: str,
+    address: str,
+    status: grpc.StatusCode | None,
+    text: str,
+    details: tuple[ErrorDetail, ...],
 ) -> AdminError:
-    if code is grpc.StatusCode.DEADLINE_EXCEEDED:
-        return TimedOutError(f"cannot {action}: no answer in time", party=address)
-    failure = refusal(action, address, code.value[0] if code else 0, text, *map(str, details))
-    if code is grpc.StatusCode.UNAVAILABLE and not details and not isinstance(failure, NotReadyError):
+    if status is grpc.StatusCode.DEADLINE_EXCEEDED:
+        return TimedOutError(f"cannot {action}: no answer in time", party=address, status=status)
+    failure = refusal(action, address, status, text, *map(str, details))
+    if status is grpc.StatusCode.UNAVAILABLE and not details and not isinstance(failure, NotReadyError):
         return ConnectionFailedError(
             f"cannot {action}",
             party=address,
             answer=text,
             advice="check that it runs and that its TLS certificate is of the CA and names given",
+            status=status,
         )
     return failure

@@ -110,15 +110,15 @@ class Connection:
             answer: bytes = self._channel(peer).unary_unary(method)(request, timeout=timeout_s)
             return answer
         except grpc.RpcError as error:
-            raise self._failed(error) from None
-        except ValueError:  # grpc's answer to a call on a closed channel
-            raise self._closed_error() from None
+            raise self._failed(error) from error
+        except ValueError as error:  # grpc's answer to a call on a closed channel
+            raise self._closed_error() from error
 
     def _read(self, stream: "_Stream") -> bytes | None:
         try:
             return stream.read()
         except grpc.RpcError as error:
-            raise self._failed(error) from None
+            raise self._failed(error) from error
 
     def _channel(self, peer: int) -> Any:
         with self._lock:

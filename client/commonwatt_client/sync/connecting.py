@@ -1,9 +1,10 @@
-# Written by client/mirror_sync.py from commonwatt_client/connecting.py; change that file.
+# Written by `make sync` from commonwatt_client/connecting.py: change that file.
 """Connecting from files: `.commonwatt/network.json`, or a Fabric common connection profile."""
 
 from commonwatt_client._connection import ClientCertificate
 from commonwatt_client.identity import Identity
 from commonwatt_client.profile import FilePath, network_file_peers, network_file_user, profile_peers
+from commonwatt_client.retry import RetryPolicy
 from commonwatt_client.signers import Signer
 from commonwatt_client.sync.gateway import Gateway, connect
 from commonwatt_client.timeouts import Timeouts
@@ -15,10 +16,11 @@ def connect_network_file(
     user: str = "operator",
     *,
     timeouts: Timeouts | None = None,
+    retry: RetryPolicy | bool = False,
 ) -> Gateway:
     """A gateway for a user of an organisation, from the file that a network of ours writes.
 
-    The organisation's peers are used one at a time. Raises ConfigurationError.
+    The organisation's peers are used one at a time; `timeouts` and `retry` as of `connect`. Raises ConfigurationError.
 
     ::
 
@@ -28,7 +30,11 @@ def connect_network_file(
     """
     identity, signer = network_file_user(path, organization, user)
     return connect(
-        network_file_peers(path, organization), identity=identity, signer=signer, timeouts=timeouts
+        network_file_peers(path, organization),
+        identity=identity,
+        signer=signer,
+        timeouts=timeouts,
+        retry=retry,
     )
 
 
@@ -40,10 +46,11 @@ def connect_profile(
     organization: str | None = None,
     timeouts: Timeouts | None = None,
     client_certificate: ClientCertificate | None = None,
+    retry: RetryPolicy | bool = False,
 ) -> Gateway:
     """A gateway from a common connection profile (YAML or JSON), by default for its `client.organization`.
 
-    The organisation's peers are used one at a time. Raises ConfigurationError.
+    The organisation's peers are used one at a time; `timeouts` and `retry` as of `connect`. Raises ConfigurationError.
 
     ::
 
@@ -57,4 +64,5 @@ def connect_profile(
         signer=signer,
         timeouts=timeouts,
         client_certificate=client_certificate,
+        retry=retry,
     )

@@ -1,4 +1,4 @@
-# Written by client/mirror_sync.py from commonwatt_client/contract.py; change that file.
+# Written by `make sync` from commonwatt_client/contract.py: change that file.
 """A chaincode on a channel, and the calls of its transaction functions."""
 
 from collections.abc import Mapping, Sequence
@@ -22,7 +22,7 @@ class Contract:
     All calls take text or bytes as arguments and give bytes. `transient` data goes to the endorsers only, never into
     the ledger. `endorsing_organizations` are MSP ids; without them the gateway chooses what the policies ask for.
     Timeouts are seconds; None is the gateway's default (`Timeouts`), `math.inf` none. `retry=True` or a `RetryPolicy`
-    tries again as `commonwatt_client.retry` says.
+    tries again as `commonwatt_client.retry` says; without it the gateway's own `retry` holds.
 
     ::
 
@@ -86,7 +86,7 @@ class Contract:
         transient: Transient | None = None,
         endorsing_organizations: Sequence[str] = (),
         timeout_s: float | None = None,
-        retry: RetryPolicy | bool = False,
+        retry: RetryPolicy | bool | None = None,
     ) -> bytes:
         """As `evaluate_transaction`, with options; `endorsing_organizations` are those whose peer may answer."""
         return self._connection._run(
@@ -94,7 +94,7 @@ class Contract:
                 self._party,
                 self._invocation(name, arguments, transient, endorsing_organizations),
                 timeout_of(timeout_s, self._party.timeouts.evaluate_s),
-                policy_of(retry),
+                self._policy(retry),
             )
         )
 
@@ -108,7 +108,7 @@ class Contract:
         endorse_timeout_s: float | None = None,
         submit_timeout_s: float | None = None,
         commit_timeout_s: float | None = None,
-        retry: RetryPolicy | bool = False,
+        retry: RetryPolicy | bool | None = None,
     ) -> Outcome:
         """As `submit_transaction`, with options; the outcome tells the block and how many tries it took."""
         defaults = self._party.timeouts
@@ -119,7 +119,9 @@ class Contract:
             commit_status_s=timeout_of(commit_timeout_s, defaults.commit_status_s),
         )
         invocation = self._invocation(name, arguments, transient, endorsing_organizations)
-        return self._connection._run(_retrying.transact(self._party, invocation, timeouts, policy_of(retry)))
+        return self._connection._run(
+            _retrying.transact(self._party, invocation, timeouts, self._policy(retry))
+        )
 
     def submit_async(
         self,
@@ -130,13 +132,13 @@ class Contract:
         endorsing_organizations: Sequence[str] = (),
         endorse_timeout_s: float | None = None,
         submit_timeout_s: float | None = None,
-        retry: RetryPolicy | bool = False,
+        retry: RetryPolicy | bool | None = None,
     ) -> SubmittedTransaction:
         """Endorse and submit, without waiting for the commit: `.result` at once, `.status()` later.
 
         Raises EndorseError, SubmitError.
         """
-        policy = policy_of(retry)
+        policy = self._policy(retry)
         endorsed = self._connection._run(
             _retrying.endorse_and_submit(
                 self._party,
@@ -163,6 +165,9 @@ class Contract:
         invocation = self._invocation(name, arguments, transient, endorsing_organizations)
         proposed = new_proposed_transaction(invocation, self._party.identity)
         return Proposal(self._connection, self._party, proposed, self._channel)
+
+    def _policy(self, retry: RetryPolicy | bool | None) -> RetryPolicy | None:
+        return self._party.retry if retry is None else policy_of(retry)
 
     def _invocation(
         self,

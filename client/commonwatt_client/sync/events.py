@@ -1,4 +1,4 @@
-# Written by client/mirror_sync.py from commonwatt_client/events.py; change that file.
+# Written by `make sync` from commonwatt_client/events.py: change that file.
 """Event streams of the sync client."""
 
 from typing import Any, Generic, TypeVar

@@ -1,4 +1,4 @@
-# Written by client/mirror_sync.py from commonwatt_client/network.py; change that file.
+# Written by `make sync` from commonwatt_client/network.py: change that file.
 """A channel: its contracts and its events."""
 
 from typing import TypeVar
@@ -7,8 +7,8 @@ from commonwatt_client import _event_kinds
 from commonwatt_client._event_kinds import EventKind
 from commonwatt_client._messages import start_position
 from commonwatt_client._transactions import Party, timeout_of
-from commonwatt_client.blocks import Block, BlockAndPrivateData, ChaincodeEvent, FilteredBlock
 from commonwatt_client.checkpoint import Checkpoint
+from commonwatt_client.ledger import Block, BlockAndPrivateData, ChaincodeEvent, FilteredBlock
 from commonwatt_client.retry import ReconnectPolicy, reconnect_policy_of
 from commonwatt_client.sync._threads import Connection
 from commonwatt_client.sync.contract import Contract

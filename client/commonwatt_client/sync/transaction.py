@@ -1,4 +1,4 @@
-# Written by client/mirror_sync.py from commonwatt_client/transaction.py; change that file.
+# Written by `make sync` from commonwatt_client/transaction.py: change that file.
 """A transaction step by step: proposal, endorsed transaction, commit."""
 
 from typing import Any
@@ -43,7 +43,7 @@ class SubmittedTransaction(Commit):
 
         submitted = market.submit_async("get_parameters", arguments=["{}"], retry=True)
         print("before its commit:", submitted.result)
-        print((submitted.status()).successful)
+        print(submitted.status().successful)
     """
 
     def __init__(

@@ -1,7 +1,7 @@
 """What became of a transaction, by class; only `committed` counts as throughput."""
 
 import grpc
-from commonwatt_client import ClientError, CommitError, GatewayError, ValidationCode
+from commonwatt_client import ClientError, CommitError, ErrorCode, GatewayError, ValidationCode
 
 COMMITTED = "committed"
 CONFLICT = "conflict"
@@ -42,6 +42,6 @@ def classify_error(error: ClientError) -> str:
         return FAILED
     if error.status is grpc.StatusCode.DEADLINE_EXCEEDED:
         return TIMED_OUT
-    if error.reason == "TOO_MANY_REQUESTS":
+    if error.code is ErrorCode.TOO_MANY_REQUESTS:
         return LIMITED
     return REFUSED if error.chaincode_response is not None else FAILED

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable
 
+from commonwatt_client import Peer, Timeouts
 from commonwatt_client.admin import (
     AdminError,
     AlreadyDoneError,
@@ -107,12 +108,14 @@ def ordering_client(nodes: Nodes, orderer: Orderer) -> OrderingClient:
     """The orderer, spoken to as its own organisation's administrator."""
     identity, signer = administrator(nodes, orderer.organization)
     return OrderingClient(
-        orderer.address,
+        Peer(
+            orderer.address,
+            nodes.layout.tls_ca_certificate(orderer.organization),
+            tls_server_name=orderer.name,
+        ),
         identity=identity,
         signer=signer,
-        tls_ca=nodes.layout.tls_ca_certificate(orderer.organization).read_bytes(),
-        server_name=orderer.name,
-        timeout_s=CALL_TIMEOUT_S,
+        timeouts=Timeouts(evaluate_s=CALL_TIMEOUT_S, submit_s=CALL_TIMEOUT_S),
     )
 
 

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
+from commonwatt_client import Peer, Timeouts
 from commonwatt_client.admin import (
     AdminError,
     ChannelConfig,
@@ -191,11 +192,10 @@ async def _offer(
     for organization in config.orderer_organizations.values():
         for address in organization.orderer_endpoints:
             client = OrderingClient(
-                address,
+                Peer(address, b"".join(organization.tls_root_certificates)),
                 identity=identity,
                 signer=signer,
-                tls_ca=b"".join(organization.tls_root_certificates),
-                timeout_s=CALL_TIMEOUT_S,
+                timeouts=Timeouts(evaluate_s=CALL_TIMEOUT_S, submit_s=CALL_TIMEOUT_S),
             )
             try:
                 async with client:

@@ -22,7 +22,7 @@ from commonwatt_client.admin import (
     RefusedError,
     TimedOutError,
 )
-from commonwatt_client.validation import ValidationCode
+from commonwatt_client.ledger.validation import ValidationCode
 
 from commonwatt_network.consortium.bundle import own_bundle
 from commonwatt_network.consortium.host import WAITS, OwnHost, require_running, start_host

@@ -8,7 +8,7 @@ from typing import Any
 
 from commonwatt_client import ClientError
 from commonwatt_client.admin import ChannelConfig
-from commonwatt_client.admin.configuration_checks import bft_quorum
+from commonwatt_client.admin.configuration.checks import bft_quorum
 
 from commonwatt_network import processes
 from commonwatt_network.consortium.host import OwnHost

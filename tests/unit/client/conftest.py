@@ -1,8 +1,9 @@
-"""An identity of each kind of key, and flows run against a script instead of a network."""
+"""An identity of each kind of key, a recorded ledger, and flows run against a script instead of a network."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,11 +11,14 @@ from commonwatt_client import Identity, Peer, Timeouts, private_key_signer
 from commonwatt_client._connection import PeerRing
 from commonwatt_client._effects import Call, Effect, Emit, Flow, Sign, Sleep
 from commonwatt_client._transactions import Party
+from commonwatt_client.ledger import Block, ChannelConfig, decode_block, read_channel_config
 from commonwatt_client.signers import PrivateKeySigner
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.x509.oid import NameOID
+
+from .gateway.stand_in import StandIn, stand_in
 
 KEY_KINDS: dict[str, Callable[[], Any]] = {
     "P-256": lambda: ec.generate_private_key(ec.SECP256R1()),
@@ -120,3 +124,23 @@ def _perform(effect: Effect, answer: Callable[[Effect], Any], ran: Ran) -> Any:
     if isinstance(reply, Exception):
         raise reply
     return reply
+
+
+@pytest.fixture(scope="session")
+def ledger() -> list[Block]:
+    """Blocks 0 to 4 as a peer of Fabric 3.1.5 gave them: genesis, two approvals, a commit, a configuration update."""
+    folder = Path(__file__).parent / "ledger" / "recorded"
+    return [decode_block((folder / f"{number}.block").read_bytes()) for number in range(5)]
+
+
+@pytest.fixture(scope="session")
+def genesis_config(ledger: list[Block]) -> ChannelConfig:
+    """The configuration of block 0: NewtownMSP and GridMSP, three Raft consenters of OrdererMSP."""
+    return read_channel_config(ledger[0])
+
+
+@pytest.fixture
+def peer() -> Iterator[StandIn]:
+    """A gateway peer that answers as told."""
+    with stand_in() as running:
+        yield running

@@ -4,7 +4,7 @@ import grpc
 import pytest
 from commonwatt_client import ValidationCode
 from commonwatt_client._effects import CallFailed
-from commonwatt_client._failures import call_error, commit_error, reason_of
+from commonwatt_client._failures import call_error, code_of, commit_error
 from commonwatt_client.errors import EndorseError, SubmitError
 from commonwatt_client.explain import EXPLANATIONS, explain, explain_validation
 from commonwatt_client.retry import can_endorse_again, fate_is_unknown
@@ -148,4 +148,4 @@ def test_details_name_each_endorser() -> None:
 )
 def test_a_chaincode_that_could_not_be_run_gets_advice_for_that(said: str, reason: str) -> None:
     text = f"error in simulation: failed to execute transaction 00: {said}"
-    assert reason_of(grpc.StatusCode.ABORTED, ("failed to endorse transaction", text)) == reason
+    assert code_of(grpc.StatusCode.ABORTED, ("failed to endorse transaction", text)) == reason

@@ -35,8 +35,8 @@ from commonwatt_client._transactions import (
     new_commit_request,
     parse_result,
 )
-from commonwatt_client.blocks import Block
 from commonwatt_client.checkpoint import FileCheckpointer
+from commonwatt_client.ledger import Block
 from commonwatt_client.network_file import read_network_file
 from commonwatt_client.profile import network_file_peers, network_file_user, profile_peers
 from fabric_protos.common import common_pb2
@@ -259,10 +259,10 @@ def test_connection_files(tmp_path: Path, text: str) -> None:
     for action in (
         lambda: network_file_peers(tmp_path / "network.json", "newtown"),
         lambda: network_file_user(tmp_path / "network.json", "newtown", "operator"),
-        lambda: read_network_file(tmp_path / "network.json"),
         lambda: profile_peers(tmp_path / "profile.yaml", "newtown"),
         lambda: profile_peers(tmp_path / "profile.yaml"),
         lambda: FileCheckpointer(tmp_path / "network.json"),
+        lambda: read_network_file(tmp_path / "network.json"),
     ):
         with contextlib.suppress(ConfigurationError):
             action()

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from commonwatt_client import ClientError
+from commonwatt_client import ClientError, Timeouts
 from commonwatt_client._fabric_ca_answers import (
     read_answer,
     read_certificate,
@@ -32,13 +32,13 @@ from commonwatt_client.admin import (
     signed_by,
     verify_block,
 )
-from commonwatt_client.admin.config_update import assemble_update, sign_update
-from commonwatt_client.admin.configuration_edits import add_organization, set_batch
-from commonwatt_client.admin.configuration_groups import APPLICATION
+from commonwatt_client.admin.configuration.edits import add_organization, set_batch
+from commonwatt_client.admin.configuration.groups import APPLICATION
+from commonwatt_client.admin.configuration.revocation import revoke_certificates
+from commonwatt_client.admin.configuration.update import assemble_update, sign_update
 from commonwatt_client.admin.ordering import OrderingClient
 from commonwatt_client.admin.peer_connection import PeerConnection
-from commonwatt_client.admin.revocation import revoke_certificates
-from commonwatt_client.admin.transactions import decode_processed_transaction
+from commonwatt_client.ledger.transaction import decode_processed_transaction
 from fabric_protos.discovery import protocol_pb2
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -47,7 +47,7 @@ from .conftest import new_keyed
 
 ROOT = Path(__file__).parents[3]
 CLIENT = ROOT / "client" / "commonwatt_client"
-LEDGER = ROOT / "tests" / "unit" / "admin" / "ledger"
+LEDGER = ROOT / "tests" / "unit" / "client" / "ledger" / "recorded"
 BLOCKS = [(LEDGER / f"{number}.block").read_bytes() for number in range(5)]
 CONFIG = read_channel_config(decode_block(BLOCKS[0]))
 KEYED = new_keyed()
@@ -145,7 +145,7 @@ def test_discovery(kind: str, content: bytes, identity: bytes) -> None:
 @given(NOISE)
 async def test_peers_answers(content: bytes) -> None:
     asked = object.__new__(PeerAdmin)
-    asked._peer = object.__new__(PeerConnection)
+    asked.address, asked._peer = "peer0:1", object.__new__(PeerConnection)
 
     async def answer(*_: Any) -> bytes:
         return content
@@ -174,7 +174,7 @@ async def test_envelopes_to_broadcast(content: bytes) -> None:
         raise Sent
 
     client = object.__new__(OrderingClient)
-    client.address, client.timeout_s = "orderer0:1", 1.0
+    client.address, client._timeouts = "orderer0:1", Timeouts(submit_s=1.0)
     client._channel = type("Channel", (), {"open": staticmethod(open_channel)})
     with contextlib.suppress(ClientError, Sent):
         await client.broadcast(content)
@@ -234,52 +234,50 @@ READERS = {
         "load_der_x509_certificate", "a2b_base64",
     }  # fmt: skip
 FUZZED = {
-    "test_fuzz.py::test_blocks": "blocks.Block.parse blocks.Block.transactions blocks._readable_transaction "
-    "blocks._invocation blocks._proposed blocks._endorser _transactions.parse",
-    "test_fuzz.py::test_event_messages": "_event_kinds.ChaincodeEvents.read _event_kinds.BlockEvents.read "
-    "_event_kinds.full_blocks blocks.block_and_private_data",
-    "test_fuzz.py::test_private_data": "blocks._private_writes",
+    "test_fuzz.py::test_blocks": "ledger.block.Block.channel_id ledger.block.decode_block "
+    "ledger.block.block_of ledger.block._signature ledger.block._last_config ledger.wire.parse "
+    "ledger.transaction.BlockTransaction.actions ledger.transaction.decode_transaction "
+    "ledger.transaction.decode_creator "
+    "ledger.transaction._actions ledger.transaction._action "
+    "ledger.transaction._invocation",
+    "test_fuzz.py::test_event_messages": "_event_kinds.ChaincodeEvents.read _event_kinds.BlockEvents.read",
+    "test_fuzz.py::test_private_data": "ledger.delivered._private_writes",
     "test_fuzz.py::test_endorsed_transactions": "_transactions.parse_result",
     "test_fuzz.py::test_error_details": "_failures.parse_details _failures.call_error admin.transport.rpc_failure",
     "test_fuzz.py::test_messages_signed_elsewhere": "_event_kinds.read_chaincode_events_request "
     "_event_kinds.read_block_events_request _messages.read_proposal _messages.read_transaction _messages.read_commit",
     "test_fuzz.py::test_certificates": "identity.Identity.__post_init__ identity.certificate_hash",
     "test_pem.py::test_anything_is_read_or_refused": "pem._block",
-    "test_fuzz.py::test_connection_files": "profile._load checkpoint.FileCheckpointer._load "
-    "network_file.read_network_file",
+    "test_fuzz.py::test_connection_files": "profile._load "
+    "network_file.read_network_file checkpoint.FileCheckpointer._load",
     "test_fuzz.py::test_gateways_answers": "_transactions.evaluate _transactions.endorse _transactions.commit_status",
-    "test_fuzz_administration.py::test_configurations": "admin.configuration.ChannelConfig.root "
-    "admin.configuration.ChannelConfig.edited_group admin.configuration.ChannelConfig.consenters "
-    "admin.configuration.ChannelConfig.capabilities admin.configuration.ChannelConfig._orderer_value "
-    "admin.configuration.msp_of admin.configuration._organization admin.configuration_checks._tls_mistakes "
-    "admin.configuration_checks._bft_mistakes admin.revocation.revoke_certificates "
-    "admin.configuration_groups.set_value admin.consenters._with_consenters "
-    "admin.consenters._check_consenter admin.revocation._crl_issuer "
-    "admin.configuration_json._value admin.configuration_json._policy admin.configuration_json._principal",
-    "test_fuzz_administration.py::test_configuration_blocks": "admin.configuration.read_channel_config "
-    "admin.blocks.Block.channel_id admin.blocks.decode_block admin.blocks._signature admin.blocks._last_config "
-    "admin.wire.parse",
-    "test_fuzz_administration.py::test_verified_blocks": "admin.verification.proposal_hash "
-    "admin.verification._certificate admin.transactions.decode_transaction admin.transactions.decode_creator "
-    "admin.transactions._actions admin.transactions._action admin.transactions._invocation "
-    "admin.rwset.decode_read_write_sets admin.rwset._namespace admin.rwset._collection",
-    "test_fuzz_administration.py::test_processed_transactions": "admin.transactions.decode_processed_transaction",
-    "test_fuzz_administration.py::test_updates_from_elsewhere": "admin.config_update.sign_update "
-    "admin.config_update.signed_by admin.config_update.assemble_update admin.configuration_edits.add_organization",
+    "test_fuzz_administration.py::test_configurations": "ledger.configuration.ChannelConfig.root "
+    "ledger.configuration.ChannelConfig.edited_group ledger.configuration.ChannelConfig.consenters "
+    "ledger.configuration.ChannelConfig.capabilities ledger.configuration.ChannelConfig._orderer_value "
+    "ledger.configuration.msp_of ledger.configuration._organization admin.configuration.checks._tls_mistakes "
+    "admin.configuration.checks._bft_mistakes admin.configuration.revocation.revoke_certificates "
+    "admin.configuration.groups.set_value admin.configuration.consenters._with_consenters "
+    "admin.configuration.consenters._check_consenter admin.configuration.revocation._crl_issuer "
+    "ledger.configuration_json._value ledger.configuration_json._policy ledger.configuration_json._principal",
+    "test_fuzz_administration.py::test_configuration_blocks": "ledger.configuration.read_channel_config",
+    "test_fuzz_administration.py::test_verified_blocks": "ledger.verification.verify_transaction "
+    "ledger.verification._certificate ledger.read_write_set.decode_read_write_sets "
+    "ledger.read_write_set._namespace ledger.read_write_set._collection",
+    "test_fuzz_administration.py::test_processed_transactions": "ledger.transaction.decode_processed_transaction",
+    "test_fuzz_administration.py::test_updates_from_elsewhere": "admin.configuration.update.sign_update "
+    "admin.configuration.update.signed_by admin.configuration.update.assemble_update "
+    "admin.configuration.edits.add_organization",
     "test_fuzz_administration.py::test_discovery": "admin.discovery._peer",
-    "test_fuzz_administration.py::test_peers_answers": "admin.peer.PeerAdmin.join_by_snapshot_status "
-    "admin.peer.PeerAdmin.list_channels admin.peer.PeerAdmin.get_chain_info "
-    "admin.peer.PeerAdmin.get_installed_chaincode_package",
+    "test_fuzz_administration.py::test_peers_answers": "admin.peer.PeerAdmin._read",
     "test_fuzz_administration.py::test_envelopes_to_broadcast": "admin.ordering.OrderingClient.broadcast",
     "test_fuzz_administration.py::test_fabric_cas_answers": "_fabric_ca_answers._result",
     "test_fuzz_administration.py::test_fabric_cas_results": "_fabric_ca_answers._pem",
-    "../admin/test_definition.py::test_any_answer_is_read_or_fails_with_a_typed_error": ""
+    "admin/test_definition.py::test_any_answer_is_read_or_fails_with_a_typed_error": ""
     "admin.definition.read_readiness "
     "admin.definition.read_committed admin.definition.read_all_committed admin.definition.read_approved "
-    "admin.definition.read_installed admin.definition._definition admin.policy.read_signature_policy",
-    "../admin/test_package.py::test_reading_any_bytes_gives_a_package_or_a_typed_error": "admin.package._object "
-    "admin.peer.PeerAdmin.install_chaincode",
-    "../admin/test_participation.py::test_any_answer_is_read_or_fails_with_a_typed_error": "admin.participation._json "
+    "admin.definition.read_installed admin.definition._definition ledger.policy.read_signature_policy",
+    "admin/test_package.py::test_reading_any_bytes_gives_a_package_or_a_typed_error": "admin.package._object",
+    "admin/test_participation.py::test_any_answer_is_read_or_fails_with_a_typed_error": "admin.participation._json "
     "admin.participation._answer_text",
 }
 # They read what this process itself has just made, or its user gave as a certificate of his own.

@@ -1,167 +1,18 @@
-"""What the client offers is a promise: this list changes only on purpose."""
+"""What the client offers: the same names in both halves, each documented, the Gateway API complete."""
 
+import importlib.metadata
 import inspect
+import re
 import subprocess
 import sys
+from pathlib import Path
+from typing import Any, get_args, get_type_hints
 
 import commonwatt_client
-import commonwatt_client.sync
+import commonwatt_client.sync.admin.configuration
+import commonwatt_client.sync.fabric_ca
 import pytest
-from commonwatt_client import admin
-from commonwatt_client.sync import admin as sync_admin
-
-ASYNC = [
-    "Block",
-    "BlockAndPrivateData",
-    "BlockTransaction",
-    "ChaincodeEvent",
-    "ChaincodeResponse",
-    "Checkpoint",
-    "ClientCertificate",
-    "ClientError",
-    "Commit",
-    "CommitError",
-    "CommitStatusError",
-    "ConfigurationError",
-    "Connection",
-    "ConnectionClosedError",
-    "Contract",
-    "EndorseError",
-    "ErrorDetail",
-    "EvaluateError",
-    "EventStream",
-    "EventsError",
-    "EventsRequest",
-    "FileCheckpointer",
-    "FilteredBlock",
-    "FilteredTransaction",
-    "Gateway",
-    "GatewayError",
-    "Identity",
-    "InMemoryCheckpointer",
-    "MalformedMessageError",
-    "Network",
-    "NoNetworkError",
-    "Outcome",
-    "Peer",
-    "PrivateWrite",
-    "Proposal",
-    "ReconnectPolicy",
-    "RetryPolicy",
-    "Signer",
-    "SigningError",
-    "Status",
-    "SubmitError",
-    "SubmittedTransaction",
-    "Timeouts",
-    "Transaction",
-    "UnreachableError",
-    "ValidationCode",
-    "connect",
-    "connect_network_file",
-    "connect_profile",
-    "load_identity",
-    "private_key_signer",
-]
-
-SYNC = [
-    "Commit",
-    "Connection",
-    "Contract",
-    "EventStream",
-    "EventsRequest",
-    "Gateway",
-    "Network",
-    "Proposal",
-    "SubmittedTransaction",
-    "Transaction",
-    "connect",
-    "connect_network_file",
-    "connect_profile",
-]
-
-ADMIN = [
-    "APPLICATION",
-    "CHANNEL",
-    "ORDERER",
-    "AdminError",
-    "AlreadyDoneError",
-    "ApprovedDefinition",
-    "Authorities",
-    "BatchSize",
-    "Block",
-    "ChainInfo",
-    "ChaincodeConnection",
-    "ChaincodeDefinition",
-    "ChaincodePackage",
-    "ChannelConfig",
-    "ChannelExistsError",
-    "ChannelInfo",
-    "ChannelNotFoundError",
-    "CollectionConfig",
-    "CommitReadiness",
-    "CommittedDefinition",
-    "ConnectionFailedError",
-    "Consenter",
-    "DiscoveredConfig",
-    "DiscoveredPeer",
-    "Endorsers",
-    "Flaw",
-    "InstalledChaincode",
-    "InvalidInputError",
-    "NotAConsenterError",
-    "NotFoundError",
-    "NotReadyError",
-    "OrdererAdmin",
-    "OrderingClient",
-    "Organization",
-    "OutOf",
-    "PeerAdmin",
-    "Principal",
-    "RefusedError",
-    "SignaturePolicy",
-    "TimedOutError",
-    "Transaction",
-    "UnexpectedAnswerError",
-    "add_consenter",
-    "add_organization",
-    "assemble_update",
-    "block_data_hash",
-    "block_header_hash",
-    "compute_update",
-    "decode_block",
-    "decode_transaction",
-    "find_mistakes",
-    "orderers_that_signed",
-    "package_ccaas",
-    "parse_signature_policy",
-    "read_channel_config",
-    "read_package",
-    "remove_consenter",
-    "remove_organization",
-    "replace_consenter",
-    "revoke_certificates",
-    "set_anchor_peers",
-    "set_batch",
-    "set_capability",
-    "set_orderer_endpoints",
-    "sign_update",
-    "signed_by",
-    "verify_block",
-    "verify_chain",
-    "verify_signature",
-    "verify_transaction",
-    "wait_for_config",
-]
-
-SYNC_ADMIN = [
-    "OrdererAdmin",
-    "OrderingClient",
-    "PeerAdmin",
-    "assemble_update",
-    "sign_update",
-    "wait_for_config",
-]
+from commonwatt_client import admin, fabric_ca, ledger, sync
 
 # Every method of Fabric's Gateway API (Node, 1.11) under its name in snake_case.
 METHODS = {
@@ -182,27 +33,75 @@ METHODS = {
 }
 
 
-def test_async_names() -> None:
-    assert sorted(commonwatt_client.__all__) == sorted(ASYNC)
+HALVES = [
+    (commonwatt_client, sync),
+    (admin, sync.admin),
+    (admin.configuration, sync.admin.configuration),
+    (fabric_ca, sync.fabric_ca),
+]
+PAGES = Path(__file__).parents[3] / "docs"
 
 
-def test_sync_names() -> None:
-    assert sorted(commonwatt_client.sync.__all__) == sorted(SYNC)
+@pytest.mark.parametrize(("asynchronous", "blocking"), HALVES, ids=lambda package: package.__name__)
+def test_the_sync_client_offers_every_public_name(asynchronous: Any, blocking: Any) -> None:
+    assert sorted(blocking.__all__) == sorted(asynchronous.__all__)
+    for name in asynchronous.__all__:
+        mirrored = getattr(blocking, name)
+        assert not is_asynchronous(mirrored), name
 
 
-def test_admin_names() -> None:
-    assert sorted(admin.__all__) == sorted(ADMIN)
-    assert sorted(sync_admin.__all__) == sorted(SYNC_ADMIN)
+def is_asynchronous(thing: Any) -> bool:
+    """Whether a function, or any method of a class, is a coroutine."""
+    members = [thing, *getattr(thing, "__dict__", {}).values()]
+    return any(inspect.iscoroutinefunction(each) for each in members)
 
 
-@pytest.mark.parametrize("package", [commonwatt_client, commonwatt_client.sync])
+@pytest.mark.parametrize(
+    ("page", "package"), [("client.md", commonwatt_client), ("administration.md", admin)]
+)
+def test_pages_import_public_names(page: str, package: Any) -> None:
+    """What pages tell people to import is there, and public."""
+    text = (PAGES / page).read_text(encoding="utf-8")
+    imported = re.findall(r"^ *from ([\w.]+) import (.+)$", text, re.MULTILINE)
+    ours = [(module, name) for module, names in imported for name in names.split(", ")]
+    ours = [(module, name) for module, name in ours if module.startswith("commonwatt_client")]
+    assert ours
+    assert [
+        (module, name)
+        for module, name in ours
+        if name not in getattr(importlib.import_module(module), "__all__", [name])
+    ] == []
+    assert [name for module, name in ours if not hasattr(importlib.import_module(module), name)] == []
+
+
+def test_one_model_of_the_ledger() -> None:
+    assert commonwatt_client.Block is admin.Block is ledger.Block
+    assert commonwatt_client.BlockTransaction is admin.Transaction is ledger.BlockTransaction
+
+
+def test_administration_takes_what_the_gateway_takes() -> None:
+    connecting = get_type_hints(commonwatt_client.connect)
+    assert commonwatt_client.Peer in get_args(connecting["peers"])
+    for administration in (admin.PeerAdmin, admin.OrderingClient):
+        asked = get_type_hints(administration.__init__)
+        assert commonwatt_client.Peer in asked.values()
+        assert asked["identity"] is connecting["identity"]
+        assert asked["signer"] in get_args(connecting["signer"])
+        assert asked["timeouts"] == connecting["timeouts"]
+
+
+def test_the_version_is_the_distributions() -> None:
+    assert commonwatt_client.__version__ == importlib.metadata.version("commonwatt-client")
+
+
+@pytest.mark.parametrize("package", [commonwatt_client, sync])
 @pytest.mark.parametrize("name", METHODS)
 def test_gateway_api_is_complete(package: object, name: str) -> None:
     missing = [method for method in METHODS[name].split() if not hasattr(getattr(package, name), method)]
     assert not missing
 
 
-@pytest.mark.parametrize("package", [commonwatt_client, commonwatt_client.sync])
+@pytest.mark.parametrize("package", [commonwatt_client, sync])
 @pytest.mark.parametrize("name", METHODS)
 def test_every_call_takes_a_timeout(package: object, name: str) -> None:
     """Of every method that waits for a peer."""
@@ -214,7 +113,7 @@ def test_every_call_takes_a_timeout(package: object, name: str) -> None:
         assert any(parameter.endswith("timeout_s") for parameter in parameters), method
 
 
-@pytest.mark.parametrize("package", [commonwatt_client, commonwatt_client.sync, admin, sync_admin])
+@pytest.mark.parametrize("package", [package for halves in HALVES for package in halves])
 def test_every_public_name_is_documented(package: object) -> None:
     undocumented = [
         f"{name}.{member}"

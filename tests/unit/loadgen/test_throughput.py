@@ -2,7 +2,7 @@
 
 import grpc
 import pytest
-from commonwatt_client import CommitError, EndorseError, ErrorDetail, ValidationCode
+from commonwatt_client import CommitError, EndorseError, ErrorCode, ErrorDetail, ValidationCode
 from commonwatt_client.exit_codes import UsageError
 from commonwatt_loadgen.throughput.arrivals import intended_times
 from commonwatt_loadgen.throughput.knee import find_knee
@@ -69,7 +69,7 @@ def test_wrong_shapes_are_named(shape):
         ),
         (CommitError("x", code=ValidationCode.BAD_PAYLOAD, block_number=1, transaction_id="t"), "failed"),
         (
-            EndorseError("too many requests for gateway.Gateway", reason="TOO_MANY_REQUESTS"),
+            EndorseError("too many requests for gateway.Gateway", code=ErrorCode.TOO_MANY_REQUESTS),
             "limited",
         ),
         (

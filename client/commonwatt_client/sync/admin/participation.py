@@ -1,57 +1,40 @@
-# Written by client/mirror_admin.py from commonwatt_client/admin/participation.py; change that file.
+# Written by `make sync` from commonwatt_client/admin/participation.py: change that file.
 """What `commonwatt_client.admin.participation` does, without `await`."""
 
 from typing import Self
 
-from commonwatt_client import admin
-from commonwatt_client.admin.blocks import Block
-from commonwatt_client.admin.configuration import ChannelConfig
+from commonwatt_client._connection import Peer
+from commonwatt_client.admin import participation as original
 from commonwatt_client.admin.participation import ChannelInfo, Position
+from commonwatt_client.ledger.block import Block
+from commonwatt_client.ledger.configuration import ChannelConfig
 from commonwatt_client.sync._background import made, run
+from commonwatt_client.timeouts import Timeouts
 
 
 class OrdererAdmin:
-    """One orderer's administration port.
+    """One orderer's administration port. Needs the extra `admin`: ``pip install commonwatt-client[admin]``.
 
-    admin_address: ``host:port`` of the orderer's Admin listener.
-    tls_ca, client_certificate, client_key: PEM, as bytes. server_name: the name the orderer's certificate
-    is checked against, where it differs from the address.
+    orderer: ``host:port`` of its Admin listener, its TLS, and the client certificate that it is shown, described as a
+    peer's. timeouts: `evaluate_s` bounds every request, half a minute where None.
 
     ::
 
         folder = Path(".commonwatt/organizations/orderers")
         tls = folder / "users/admin/tls"
-        with OrdererAdmin(
+        where = Peer(
             orderer_admin_address,
-            tls_ca=(folder / "tlsca/ca.crt").read_bytes(),
-            client_certificate=(tls / "server.crt").read_bytes(),
-            client_key=(tls / "server.key").read_bytes(),
-            server_name="orderer0",
-        ) as orderer:
+            folder / "tlsca/ca.crt",
+            tls_server_name="orderer0",
+            client_certificate=ClientCertificate(tls / "server.crt", tls / "server.key"),
+        )
+        with OrdererAdmin(where) as orderer:
             print(orderer.list_channels())
     """
 
-    def __init__(
-        self,
-        admin_address: str,
-        *,
-        tls_ca: bytes,
-        client_certificate: bytes,
-        client_key: bytes,
-        server_name: str | None = None,
-        timeout_s: float = 30.0,
-    ) -> None:
-        self.address = admin_address
-        self._admin = made(
-            lambda: admin.OrdererAdmin(
-                admin_address,
-                tls_ca=tls_ca,
-                client_certificate=client_certificate,
-                client_key=client_key,
-                server_name=server_name,
-                timeout_s=timeout_s,
-            )
-        )
+    def __init__(self, orderer: Peer, *, timeouts: Timeouts | None = None) -> None:
+        self._original = made(lambda: original.OrdererAdmin(orderer, timeouts=timeouts))
+        self.address = self._original.address
 
     def __enter__(self) -> Self:
         return self
@@ -61,7 +44,7 @@ class OrdererAdmin:
 
     def close(self) -> None:
         """Nothing stays open between calls; this is here so that it is used as a `PeerAdmin` is."""
-        run(self._admin.close())
+        run(self._original.close())
 
     def join_channel(self, block: bytes, *, as_follower: bool = False) -> ChannelInfo:
         """Join a channel with its genesis block, or a later configuration block (to come back, or come late).
@@ -70,32 +53,32 @@ class OrdererAdmin:
         same: unless `as_follower`, the channel is then removed again and NotAConsenterError raised. Raises
         ChannelExistsError when it has joined before, RefusedError for a block it does not accept.
         """
-        return run(self._admin.join_channel(block, as_follower=as_follower))
+        return run(self._original.join_channel(block, as_follower=as_follower))
 
     def list_channels(self) -> tuple[str, ...]:
         """The names of the channels this orderer has joined, sorted."""
-        return run(self._admin.list_channels())
+        return run(self._original.list_channels())
 
     def get_channel(self, channel: str) -> ChannelInfo:
         """This orderer's view of one channel. Raises ChannelNotFoundError."""
-        return run(self._admin.get_channel(channel))
+        return run(self._original.get_channel(channel))
 
     def remove_channel(self, channel: str) -> None:
         """Take the orderer off a channel and delete its blocks; returns when its list no longer shows the channel.
 
         Raises ChannelNotFoundError, or TimedOutError when the orderer is still at it after `timeout_s`.
         """
-        run(self._admin.remove_channel(channel))
+        run(self._original.remove_channel(channel))
 
     def get_block(self, channel: str, position: Position) -> Block:
         """A block of the channel: "newest", "oldest", the current "config", or by number (Fabric 3.1 and
         later).
         """
-        return run(self._admin.get_block(channel, position))
+        return run(self._original.get_block(channel, position))
 
     def fetch_config(self, channel: str) -> ChannelConfig:
         """The channel configuration in force, as this orderer has it (Fabric 3.1 and later)."""
-        return run(self._admin.fetch_config(channel))
+        return run(self._original.fetch_config(channel))
 
     def update_channel(self, envelope: bytes) -> ChannelInfo:
         """Submit a signed configuration update (``common.Envelope``) (Fabric 3.1 and later).
@@ -103,4 +86,4 @@ class OrdererAdmin:
         Accepted means ordered, not in force: wait for the configuration's sequence. Raises RefusedError
         with the policy that is not satisfied.
         """
-        return run(self._admin.update_channel(envelope))
+        return run(self._original.update_channel(envelope))

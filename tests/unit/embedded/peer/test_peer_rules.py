@@ -10,7 +10,7 @@ from typing import Any
 
 import aiohttp
 import pytest
-from commonwatt_client import ClientError, SubmitError
+from commonwatt_client import ClientError, Peer, SubmitError
 from commonwatt_client.admin import (
     APPLICATION,
     OrderingClient,
@@ -67,11 +67,13 @@ async def revoke(network: TestNetwork, user: str) -> None:
         private_key_signer(folder / "private_key.pem"),
     )
     ordering = OrderingClient(
-        orderer.address,
+        Peer(
+            orderer.address,
+            nodes.layout.tls_ca_certificate(orderer.organization),
+            tls_server_name=orderer.name,
+        ),
         identity=admin[0],
         signer=admin[1],
-        tls_ca=nodes.layout.tls_ca_certificate(orderer.organization).read_bytes(),
-        server_name=orderer.name,
     )
     async with peer_admin(nodes, nodes.gateway_peer("newtown")) as peer, ordering:
         before = await peer.fetch_config(CHANNEL)
