@@ -59,7 +59,7 @@ def examine(directory: Path) -> list[Finding]:
 
 def examine_ledgers(directory: Path) -> list[Finding]:
     """Whether the embedded network's files still hold what was written to them: each that does not, on a line."""
-    from commonwatt_network.embedded.ledger_check import check_files
+    from commonwatt_network.embedded.peer.ledger_check import check_files
 
     layout = Layout(directory)
     try:

@@ -42,7 +42,7 @@ from commonwatt_network.backends import embedded as backend
 from commonwatt_network.channel import ensure_genesis_blocks
 from commonwatt_network.deploy import Deployed, deploy, join_orderers, join_peers
 from commonwatt_network.embedded.config import read_config
-from commonwatt_network.embedded.peer import Peer
+from commonwatt_network.embedded.peer.peer import Peer
 from commonwatt_network.embedded.process import EmbeddedNetwork
 from commonwatt_network.embedded.snapshots import Snapshot
 from commonwatt_network.identity import Roster, ensure_identities

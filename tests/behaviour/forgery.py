@@ -19,9 +19,9 @@ from commonwatt_client.admin import (
     revoke_certificates,
 )
 from commonwatt_network.certificates import KeyPair, issue_revocations, read_key_pair
-from commonwatt_network.embedded.blocks import build_block
-from commonwatt_network.embedded.config_update import propose_config_update
-from commonwatt_network.embedded.signing import SigningIdentity
+from commonwatt_network.embedded.channels.blocks import build_block
+from commonwatt_network.embedded.channels.updates import propose_config_update
+from commonwatt_network.embedded.trust.signing import SigningIdentity
 from commonwatt_network.layout import Layout
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization

@@ -6,11 +6,11 @@ from contextlib import closing
 from pathlib import Path
 
 from commonwatt_client.admin import Block, decode_block
-from commonwatt_network.embedded.channel import PeerChannel
+from commonwatt_network.embedded.channels.transactions import BlockParser
 from commonwatt_network.embedded.ledger import Ledger
-from commonwatt_network.embedded.ledger_snapshot import load_snapshot
-from commonwatt_network.embedded.signing import SignatureChecks, SigningIdentity
-from commonwatt_network.embedded.transaction import BlockParser
+from commonwatt_network.embedded.peer.channel import PeerChannel
+from commonwatt_network.embedded.peer.ledger_snapshot import load_snapshot
+from commonwatt_network.embedded.trust.signing import SignatureChecks, SigningIdentity
 from commonwatt_network.nodes import Nodes
 from fabric_protos.common import common_pb2
 

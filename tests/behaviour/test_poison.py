@@ -23,11 +23,11 @@ from commonwatt_client.admin import (
 from commonwatt_client.admin.definition import commit_arguments
 from commonwatt_client.ledger import Block
 from commonwatt_network.channel import genesis_block
-from commonwatt_network.embedded.blocks import build_block
-from commonwatt_network.embedded.channel import PeerChannel
+from commonwatt_network.embedded.channels.blocks import build_block
+from commonwatt_network.embedded.channels.transactions import BlockParser, Codes
 from commonwatt_network.embedded.lifecycle.records import NAMESPACES, Definition, Parameters, write_record
-from commonwatt_network.embedded.signing import SignatureChecks, SigningIdentity
-from commonwatt_network.embedded.transaction import BlockParser, Codes
+from commonwatt_network.embedded.peer.channel import PeerChannel
+from commonwatt_network.embedded.trust.signing import SignatureChecks, SigningIdentity
 from commonwatt_network.embedded.validation import block
 from commonwatt_network.identity import ensure_identities
 from commonwatt_network.layout import Layout

@@ -28,7 +28,7 @@ from commonwatt_network.backends import native
 from commonwatt_network.chaincode import local_address, package
 from commonwatt_network.deploy import deploy, peer_admin
 from commonwatt_network.embedded.ledger.snapshot_files import SnapshotDamaged, read_block, read_state
-from commonwatt_network.embedded.ledger_snapshot import write_snapshot
+from commonwatt_network.embedded.peer.ledger_snapshot import write_snapshot
 from commonwatt_network.nodes import Nodes, Peer
 from commonwatt_network.ports import choose_first_port
 from commonwatt_network.testing import TestNetwork, run_embedded_network

@@ -17,8 +17,8 @@ import pytest
 from commonwatt_network.chaincode import local_address, package
 from commonwatt_network.channel import genesis_block
 from commonwatt_network.down import down
-from commonwatt_network.embedded.blocks import header_hash, verify_block
-from commonwatt_network.embedded.channel_config import ChannelConfig
+from commonwatt_network.embedded.channels.blocks import header_hash, verify_block
+from commonwatt_network.embedded.channels.configuration import ChannelConfig
 from commonwatt_network.nodes import Nodes
 from commonwatt_network.topology import Channel, default_topology
 from commonwatt_network.up import up

@@ -31,10 +31,10 @@ from google.protobuf.message import DecodeError
 from commonwatt_network import channel_groups as building
 from commonwatt_network.consortium.bundle import Bundle, BundleError
 from commonwatt_network.consortium.review import member_lines, mistakes_of, signers_needed
-from commonwatt_network.embedded.channel_config import ChannelConfig as CheckedConfig
-from commonwatt_network.embedded.channel_config import ChannelConfigError
-from commonwatt_network.embedded.config_update import ConfigUpdateError, propose_config_update
-from commonwatt_network.embedded.policies import SignedData
+from commonwatt_network.embedded.channels.configuration import ChannelConfig as CheckedConfig
+from commonwatt_network.embedded.channels.configuration import ChannelConfigError
+from commonwatt_network.embedded.channels.updates import ConfigUpdateError, propose_config_update
+from commonwatt_network.embedded.trust.policies import SignedData
 from commonwatt_network.errors import UsageError
 from commonwatt_network.topology import valid_channel_name
 

@@ -9,19 +9,19 @@ from collections.abc import Callable
 from pathlib import Path
 
 from commonwatt_network.embedded import snapshots
-from commonwatt_network.embedded.block_store import StoreDamaged
-from commonwatt_network.embedded.certificates import CertificateError
-from commonwatt_network.embedded.chaincode.package import PackageError
+from commonwatt_network.embedded.channels.transactions import BlockParser
 from commonwatt_network.embedded.config import EmbeddedConfig
 from commonwatt_network.embedded.ledger import Ledger, LedgerDamaged
-from commonwatt_network.embedded.msp import IdentityError
-from commonwatt_network.embedded.orderer import OrderingService
-from commonwatt_network.embedded.orderer_server import ListenError, OrdererServer
-from commonwatt_network.embedded.peer import Peer
-from commonwatt_network.embedded.peer_server import PeerServer
-from commonwatt_network.embedded.signing import SignatureChecks
+from commonwatt_network.embedded.lifecycle.package_store import PackageError
+from commonwatt_network.embedded.orderer.server import ListenError, OrdererServer
+from commonwatt_network.embedded.orderer.service import OrderingService
+from commonwatt_network.embedded.orderer.store import StoreDamaged
+from commonwatt_network.embedded.peer.peer import Peer
+from commonwatt_network.embedded.peer.server import PeerServer
 from commonwatt_network.embedded.snapshots import Snapshot
-from commonwatt_network.embedded.transaction import BlockParser
+from commonwatt_network.embedded.trust.certificates import CertificateError
+from commonwatt_network.embedded.trust.msp import IdentityError
+from commonwatt_network.embedded.trust.signing import SignatureChecks
 
 
 class StartError(Exception):

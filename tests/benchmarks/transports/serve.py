@@ -27,7 +27,7 @@ def tls_context(directory: Path) -> ssl.SSLContext:
 async def serve_own(port: int, tls: Path) -> None:
     """The embedded network's own server."""
     import grpc
-    from commonwatt_network.embedded.http2.server import GrpcServer
+    from commonwatt_network.embedded.transport.server import GrpcServer
 
     async def echo(_request: bytes, _context: Any) -> bytes:
         return ANSWER

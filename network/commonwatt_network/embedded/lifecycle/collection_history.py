@@ -16,7 +16,7 @@ from commonwatt_network.embedded.lifecycle.invocation import NAMESPACE
 from commonwatt_network.embedded.lifecycle.records import NAMESPACES, field_key
 
 if TYPE_CHECKING:
-    from commonwatt_network.embedded.channel import PeerChannel
+    from commonwatt_network.embedded.peer.channel import PeerChannel
 
 _LAST = 2**64 - 1
 _BLOCK_BYTES = 8

@@ -11,10 +11,10 @@ from fabric_protos.msp import msp_principal_pb2
 from fabric_protos.peer import collection_pb2, policy_pb2
 from google.protobuf.message import DecodeError
 
-from commonwatt_network.embedded.channel_config import ChannelConfig
+from commonwatt_network.embedded.channels.configuration import ChannelConfig
 from commonwatt_network.embedded.lifecycle.records import Definition
-from commonwatt_network.embedded.msp import MEMBER, IdentityError, role_principal
-from commonwatt_network.embedded.policies import PolicyError, compile_signature_policy
+from commonwatt_network.embedded.trust.msp import MEMBER, IdentityError, role_principal
+from commonwatt_network.embedded.trust.policies import PolicyError, compile_signature_policy
 
 IMPLICIT_PREFIX = "_implicit_org_"
 COLLECTION_NAME = re.compile(r"[A-Za-z0-9-][A-Za-z0-9_-]*")

@@ -15,7 +15,6 @@ from fabric_protos.peer.lifecycle import chaincode_definition_pb2, db_pb2
 from fabric_protos.peer.lifecycle import lifecycle_pb2 as messages
 from google.protobuf.message import DecodeError
 
-from commonwatt_network.embedded.chaincode.package import PackageError
 from commonwatt_network.embedded.lifecycle.collections import (
     CollectionError,
     check_collections,
@@ -27,6 +26,7 @@ from commonwatt_network.embedded.lifecycle.invocation import (
     Invocation,
     LifecycleError,
 )
+from commonwatt_network.embedded.lifecycle.package_store import PackageError
 from commonwatt_network.embedded.lifecycle.packages import (
     get_package,
     install,

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from commonwatt_network.embedded.chaincode.package import PackageStore
-from commonwatt_network.embedded.channel_config import ChannelConfig
+from commonwatt_network.embedded.channels.configuration import ChannelConfig
 from commonwatt_network.embedded.lifecycle.collections import implicit_collection_name
+from commonwatt_network.embedded.lifecycle.package_store import PackageStore
 from commonwatt_network.embedded.simulation import Simulator
 
 NAMESPACE = "_lifecycle"

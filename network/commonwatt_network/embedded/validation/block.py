@@ -9,12 +9,12 @@ from typing import Any, Protocol
 
 from fabric_protos.common import common_pb2
 
-from commonwatt_network.embedded.blocks import COMMIT_HASH, TRANSACTIONS_FILTER, header_hash
+from commonwatt_network.embedded.channels.blocks import COMMIT_HASH, TRANSACTIONS_FILTER, header_hash
+from commonwatt_network.embedded.channels.transactions import Codes, Transaction
 from commonwatt_network.embedded.ledger import BlockCommit, Ledger, Version
-from commonwatt_network.embedded.msp import IdentityError, IdentityRegistry
-from commonwatt_network.embedded.policies import Policy, PolicyError
 from commonwatt_network.embedded.rare_log import RareLog
-from commonwatt_network.embedded.transaction import Codes, Transaction
+from commonwatt_network.embedded.trust.msp import IdentityError, IdentityRegistry
+from commonwatt_network.embedded.trust.policies import Policy, PolicyError
 from commonwatt_network.embedded.validation.commit_hash import commit_hash
 from commonwatt_network.embedded.validation.conflicts import find_conflict
 from commonwatt_network.embedded.validation.endorsement import NamespaceCheck, endorsers, metadata_writes

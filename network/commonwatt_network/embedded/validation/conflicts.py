@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from commonwatt_network.embedded.channels.transactions import Codes, NamespaceSets
 from commonwatt_network.embedded.ledger import Version, VersionedValue, hashed_namespace
 from commonwatt_network.embedded.ledger.state import State, Updates
 from commonwatt_network.embedded.simulation.range_reads import RangeReads
 from commonwatt_network.embedded.simulation.read_write_set import kv_read
-from commonwatt_network.embedded.transaction import Codes, NamespaceSets
 
 LEAST_DEGREE = 2  # of the Merkle tree over many reads, on Fabric
 

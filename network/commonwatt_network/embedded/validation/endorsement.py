@@ -12,12 +12,12 @@ from collections.abc import Callable, Sequence
 from fabric_protos.peer import policy_pb2
 from google.protobuf.message import DecodeError
 
+from commonwatt_network.embedded.channels.transactions import Endorsed, NamespaceSets
 from commonwatt_network.embedded.ledger import hashed_namespace
 from commonwatt_network.embedded.ledger.state import State
-from commonwatt_network.embedded.msp import Identity, IdentityRegistry
-from commonwatt_network.embedded.policies import Policy, PolicyError, SignedData, valid_identities
 from commonwatt_network.embedded.simulation.simulator import decode_metadata
-from commonwatt_network.embedded.transaction import Endorsed, NamespaceSets
+from commonwatt_network.embedded.trust.msp import Identity, IdentityRegistry
+from commonwatt_network.embedded.trust.policies import Policy, PolicyError, SignedData, valid_identities
 
 VALIDATION_PARAMETER = "VALIDATION_PARAMETER"
 

@@ -10,13 +10,13 @@ from fabric_protos.ledger.rwset import rwset_pb2
 from fabric_protos.ledger.rwset.kvrwset import kv_rwset_pb2 as kv
 from google.protobuf.message import DecodeError
 
+from commonwatt_network.embedded.channels.transactions import CollectionSets, NamespaceSets
 from commonwatt_network.embedded.ledger import (
     ExpiringKey,
     PrivateUpdates,
     PrivateWrite,
     Version,
 )
-from commonwatt_network.embedded.transaction import CollectionSets, NamespaceSets
 from commonwatt_network.embedded.validation.updates import BlockUpdates
 
 LAST_BLOCK_NUMBER = 2**63 - 1  # the ledger's numbers are signed; no channel comes as far

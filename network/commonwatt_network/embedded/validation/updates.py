@@ -7,6 +7,7 @@ from typing import Any
 
 from fabric_protos.ledger.rwset.kvrwset import kv_rwset_pb2 as kv
 
+from commonwatt_network.embedded.channels.transactions import NamespaceSets
 from commonwatt_network.embedded.ledger import (
     Version,
     VersionedValue,
@@ -14,7 +15,6 @@ from commonwatt_network.embedded.ledger import (
     private_namespace,
 )
 from commonwatt_network.embedded.ledger.state import Location, State, Updates
-from commonwatt_network.embedded.transaction import NamespaceSets
 
 NO_VALUE_HASH = sha256(b"").digest()
 

@@ -6,8 +6,8 @@ import re
 from pathlib import Path
 from typing import Any
 
-from commonwatt_network.embedded.orderer_server import OrdererServer
-from commonwatt_network.embedded.peer_server import PeerServer
+from commonwatt_network.embedded.orderer.server import OrdererServer
+from commonwatt_network.embedded.peer.server import PeerServer
 from commonwatt_network.testing import run_embedded_network
 
 from .places import CALLS, OPERATIONS_PATHS, ORDERER_CALLS, PEER_CALLS

@@ -17,9 +17,9 @@ import aiohttp
 import grpc
 import hpack
 import pytest
-from commonwatt_network.embedded.http2 import frames as h2
-from commonwatt_network.embedded.msp import MEMBER, role_principal
-from commonwatt_network.embedded.signing import SigningIdentity
+from commonwatt_network.embedded.transport import frames as h2
+from commonwatt_network.embedded.trust.msp import MEMBER, role_principal
+from commonwatt_network.embedded.trust.signing import SigningIdentity
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa

@@ -1,0 +1,1 @@
+"""What a channel is made of: configuration and updates, blocks, proposals, transactions, and its block stream."""

@@ -1,0 +1,1 @@
+"""The ordering service and its orderers: what they take, order, keep, hand out and take back."""

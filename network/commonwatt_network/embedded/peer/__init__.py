@@ -1,0 +1,1 @@
+"""One peer: its channels, endorser, gateway, chaincode, system chaincode, discovery and snapshots."""

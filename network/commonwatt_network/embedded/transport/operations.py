@@ -1,0 +1,103 @@
+"""Operations endpoints that every node offers: /healthz, /version, /metrics (Prometheus text), /logspec.
+
+The names of metrics are Fabric's, as far as they make sense here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+
+from aiohttp import web
+
+from commonwatt_network.embedded.orderer.service import Orderer
+
+PROMETHEUS_CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+Render = Callable[[], str]
+
+
+def operations_application(
+    render_metrics: Render, failures: Callable[[], list[str]] = list
+) -> web.Application:
+    """`failures` lists what is wrong with the node; empty if it is healthy."""
+
+    async def health(request: web.Request) -> web.Response:
+        failed = failures()
+        checks = [{"component": "node", "reason": reason} for reason in failed]
+        content = {
+            "status": "Service Unavailable" if failed else "OK",
+            "time": datetime.now(UTC).isoformat().replace("+00:00", "Z"),
+        } | ({"failed_checks": checks} if failed else {})
+        return web.json_response(content, status=503 if failed else 200)
+
+    async def metrics(request: web.Request) -> web.Response:
+        return web.Response(body=render_metrics().encode(), headers={"Content-Type": PROMETHEUS_CONTENT_TYPE})
+
+    async def tell_version(request: web.Request) -> web.Response:
+        return web.json_response({"CommitSHA": "", "Version": f"embedded {version('commonwatt-network')}"})
+
+    async def log_specification(request: web.Request) -> web.Response:
+        return web.json_response({"spec": "info"})
+
+    application = web.Application()
+    application.router.add_get("/healthz", health)
+    application.router.add_get("/metrics", metrics)
+    application.router.add_get("/version", tell_version)
+    application.router.add_get("/logspec", log_specification)
+    return application
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One metric with one value per channel."""
+
+    name: str
+    kind: str
+    description: str
+    values: dict[str, float]
+
+    def lines(self) -> list[str]:
+        head = [f"# HELP {self.name} {self.description}", f"# TYPE {self.name} {self.kind}"]
+        return head + [
+            f'{self.name}{{channel="{channel}"}} {value:g}' for channel, value in sorted(self.values.items())
+        ]
+
+
+@dataclass(frozen=True)
+class OrdererMetrics:
+    """An orderer's metrics in Prometheus' text format."""
+
+    orderer: Orderer
+
+    def render(self) -> str:
+        channels = {name: self.orderer.channel(name) for name in sorted(self.orderer.joined)}
+        samples = (
+            Sample(
+                "consensus_etcdraft_is_leader",
+                "gauge",
+                "The leadership status of the current node: 1 if it is the leader else 0.",
+                {name: float(self.orderer.leads(name)) for name in channels},
+            ),
+            Sample(
+                "ledger_blockchain_height",
+                "gauge",
+                "Height of the chain in blocks.",
+                {name: float(channel.height) for name, channel in channels.items()},
+            ),
+            Sample(
+                "consensus_etcdraft_normal_proposals_received",
+                "counter",
+                "The total number of proposals received for normal type transactions.",
+                {name: float(channel.counters.envelopes) for name, channel in channels.items()},
+            ),
+            Sample(
+                "broadcast_rejected_count",
+                "counter",
+                "The number of envelopes that were refused.",
+                {name: float(channel.counters.rejected) for name, channel in channels.items()},
+            ),
+        )
+        return "\n".join(line for sample in samples for line in sample.lines()) + "\n"
