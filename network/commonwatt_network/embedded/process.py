@@ -13,12 +13,13 @@ from commonwatt_network.embedded.channels.transactions import BlockParser
 from commonwatt_network.embedded.config import EmbeddedConfig
 from commonwatt_network.embedded.ledger import Ledger, LedgerDamaged
 from commonwatt_network.embedded.lifecycle.package_store import PackageError
-from commonwatt_network.embedded.orderer.server import ListenError, OrdererServer
+from commonwatt_network.embedded.orderer.server import OrdererServer
 from commonwatt_network.embedded.orderer.service import OrderingService
 from commonwatt_network.embedded.orderer.store import StoreDamaged
 from commonwatt_network.embedded.peer.peer import Peer
 from commonwatt_network.embedded.peer.server import PeerServer
 from commonwatt_network.embedded.snapshots import Snapshot
+from commonwatt_network.embedded.transport.listener import ListenError
 from commonwatt_network.embedded.trust.certificates import CertificateError
 from commonwatt_network.embedded.trust.msp import IdentityError
 from commonwatt_network.embedded.trust.signing import SignatureChecks
@@ -114,11 +115,11 @@ class EmbeddedNetwork:
 
     def snapshot(self) -> Snapshot:
         """All state as of now; call it while no transaction is under way."""
-        return snapshots.take(self)
+        return snapshots.take(self.config, self.peers)
 
     async def restore(self, snapshot: Snapshot) -> None:
         """Back to an earlier state; clients and chaincode stay connected."""
-        await snapshots.restore(self, snapshot)
+        await snapshots.restore(snapshot, self.config, self.ordering, self.peers)
 
     def clash(self, transactions: int = 1) -> None:
         """Let the coming endorser transactions, so many of them, fail with MVCC_READ_CONFLICT."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from commonwatt_network.embedded.process import EmbeddedNetwork
+from commonwatt_network.embedded.config import EmbeddedConfig
+from commonwatt_network.embedded.orderer.service import OrderingService
+from commonwatt_network.embedded.peer.peer import Peer
 
 
 @dataclass(frozen=True)
@@ -19,37 +19,39 @@ class Snapshot:
     files: Mapping[Path, bytes]
 
 
-def data_directories(network: EmbeddedNetwork) -> list[Path]:
-    return [node.data_directory for node in (*network.config.orderers, *network.config.peers)]
+def _data_directories(config: EmbeddedConfig) -> list[Path]:
+    return [node.data_directory for node in (*config.orderers, *config.peers)]
 
 
-def take(network: EmbeddedNetwork) -> Snapshot:
+def take(config: EmbeddedConfig, peers: Sequence[Peer]) -> Snapshot:
     """The state as of now; the caller sees to it that no transaction is under way."""
-    for peer in network.peers:
+    for peer in peers:
         for channel in peer.channels.values():
             channel.ledger.gather()
     files = {
         path: path.read_bytes()
-        for directory in data_directories(network)
+        for directory in _data_directories(config)
         for path in directory.rglob("*")
         if path.is_file() and not path.name.endswith(("-wal", "-shm"))
     }
     return Snapshot(files)
 
 
-async def restore(network: EmbeddedNetwork, snapshot: Snapshot) -> None:
+async def restore(
+    snapshot: Snapshot, config: EmbeddedConfig, ordering: OrderingService, peers: Sequence[Peer]
+) -> None:
     """Put the state back; connections of clients and chaincode stay."""
-    for peer in network.peers:
+    for peer in peers:
         await peer.close_channels()
-    await network.ordering.close()
-    for directory in data_directories(network):
+    await ordering.close()
+    for directory in _data_directories(config):
         shutil.rmtree(directory, ignore_errors=True)
     for path, content in snapshot.files.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
-    for orderer in network.ordering.orderers:
+    for orderer in ordering.orderers:
         orderer.read_joined()
-    await network.ordering.start()
-    for peer in network.peers:
+    await ordering.start()
+    for peer in peers:
         peer.open_channels()
         peer.start()

@@ -9,11 +9,12 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from fabric_protos.common import common_pb2
+from fabric_protos.common import common_pb2, configtx_pb2
 from google.protobuf.message import DecodeError
 
 from commonwatt_network.embedded.ledger.database import ANEW, LedgerDamaged, explain_failure, open_database
 from commonwatt_network.embedded.ledger.private import PrivateCopies, PrivateData, PrivateUpdates
+from commonwatt_network.embedded.ledger.snapshot_files import SnapshotDamaged
 from commonwatt_network.embedded.ledger.state import Location, State, StateView, Updates
 
 UNKNOWN_CODE = 254  # NOT_VALIDATED: a snapshot names transactions without what became of them
@@ -150,6 +151,13 @@ class Ledger:
     def first_number(self) -> int:
         """The number of the first block that it has or will have: above 0 where it began with a snapshot."""
         return int.from_bytes(self._fact("base_height") or b"", "big")
+
+    def base_configuration(self) -> Any:
+        """The `common.Config` that a ledger began with, if it began with a snapshot. Raises SnapshotDamaged."""
+        try:
+            return configtx_pb2.ConfigEnvelope.FromString(self.base_config).config
+        except DecodeError as error:
+            raise SnapshotDamaged(f"{self.path}: the configuration cannot be read: {error}") from error
 
     @property
     def base_config(self) -> bytes:

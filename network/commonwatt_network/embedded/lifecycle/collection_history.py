@@ -6,23 +6,33 @@ A peer that joins by a snapshot needs those of old: private data that it asks fo
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
 from fabric_protos.peer import collection_pb2
 from fabric_protos.peer.lifecycle import db_pb2
 
+from commonwatt_network.embedded.ledger import Ledger
 from commonwatt_network.embedded.ledger.snapshot_files import collection_records
 from commonwatt_network.embedded.lifecycle.invocation import NAMESPACE
 from commonwatt_network.embedded.lifecycle.records import NAMESPACES, field_key
-
-if TYPE_CHECKING:
-    from commonwatt_network.embedded.peer.channel import PeerChannel
 
 _LAST = 2**64 - 1
 _BLOCK_BYTES = 8
 
 
-def collection_history(channel: PeerChannel) -> list[tuple[bytes, bytes]]:
+class DefiningChannel(Protocol):
+    """A channel with the definitions that its ledger holds."""
+
+    @property
+    def ledger(self) -> Ledger: ...
+
+    def defined_chaincodes(self) -> list[str]: ...
+
+    def writes_of(self, namespace: str, key: str) -> Iterator[tuple[int, Any, Any]]:
+        """(block number, transaction, its KVWrite) for each valid write of a key."""
+
+
+def collection_history(channel: DefiningChannel) -> list[tuple[bytes, bytes]]:
     """(Fabric's key, serialized CollectionConfigPackage) of each definition with collections, ordered by key.
 
     The key ends with the block, counted down, so that a chaincode's newest comes first.
@@ -41,7 +51,9 @@ def _prefix(name: str) -> bytes:
     return f"slscc\x00{name}~collection".encode()
 
 
-def _since_the_first_block(channel: PeerChannel, name: str, package: bytes) -> Iterator[tuple[int, bytes]]:
+def _since_the_first_block(
+    channel: DefiningChannel, name: str, package: bytes
+) -> Iterator[tuple[int, bytes]]:
     """Each definition's block and collections; `package` is what was in force before the ledger's first block.
 
     A definition writes its collections only where they differ from those before.

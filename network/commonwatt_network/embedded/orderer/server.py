@@ -7,27 +7,18 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-from aiohttp import web
 from fabric_protos.orderer import ab_pb2, ab_pb2_grpc
 
 from commonwatt_network.embedded.channels.deliver import BlockSource, DeliverRules, deliver, orderer_policy
 from commonwatt_network.embedded.config import NodeConfig
 from commonwatt_network.embedded.orderer.admission import Rejection, Status
+from commonwatt_network.embedded.orderer.metrics import render_orderer_metrics
 from commonwatt_network.embedded.orderer.participation import Participation
 from commonwatt_network.embedded.orderer.service import Orderer, UnknownChannel
-from commonwatt_network.embedded.transport.http_server import HttpServer
-from commonwatt_network.embedded.transport.operations import OrdererMetrics, operations_application
+from commonwatt_network.embedded.transport.http_server import HttpServer, serve_http
+from commonwatt_network.embedded.transport.listener import ListenError
+from commonwatt_network.embedded.transport.operations import operations_application
 from commonwatt_network.embedded.transport.server import GrpcServer
-
-
-class ListenError(Exception):
-    """An address cannot be listened on; the message names the node, the address and the reason."""
-
-    def __init__(self, name: str, address: str, error: OSError) -> None:
-        super().__init__(
-            f"{name} cannot listen on {address}: {error.strerror or error}; "
-            "stop what uses the port or choose another"
-        )
 
 
 class AtomicBroadcast(ab_pb2_grpc.AtomicBroadcastServicer):  # type: ignore[misc]
@@ -91,14 +82,16 @@ class OrdererServer:
                     )
                 )
             if config.operations_address:
-                metrics = OrdererMetrics(self._orderer)
-                application = operations_application(metrics.render, self._failures)
+                application = operations_application(self._render_metrics, self._failures)
                 self._http_servers.append(
                     await serve_http(config.name, application, config.operations_address)
                 )
         except BaseException:
             await self.stop(0)
             raise
+
+    def _render_metrics(self) -> str:
+        return render_orderer_metrics(self._orderer)
 
     def _failures(self) -> list[str]:
         return [*self._orderer.failures, *(self._server.failures if self._server is not None else ())]
@@ -110,19 +103,6 @@ class OrdererServer:
         if self._server is not None:
             await self._server.stop(grace_s)
             self._server = None
-
-
-async def serve_http(
-    name: str, application: web.Application, address: str, tls: ssl.SSLContext | None = None
-) -> HttpServer:
-    """A server of node `name`. Raises ListenError, and then nothing is left listening."""
-    server = HttpServer(application)
-    try:
-        await server.start(address, tls)
-    except OSError as error:
-        await server.stop()
-        raise ListenError(name, address, error) from error
-    return server
 
 
 def admin_tls_context(config: NodeConfig) -> ssl.SSLContext:

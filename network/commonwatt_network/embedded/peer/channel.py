@@ -51,7 +51,6 @@ from commonwatt_network.embedded.lifecycle.records import (
     read_definition,
     read_package_id,
 )
-from commonwatt_network.embedded.peer.ledger_snapshot import snapshot_config
 from commonwatt_network.embedded.simulation import Simulator
 from commonwatt_network.embedded.trust.msp import MEMBER, IdentityRegistry, role_principal
 from commonwatt_network.embedded.trust.policies import Policy, PolicyError, compile_application_policy
@@ -105,7 +104,9 @@ class PeerChannel:
         try:
             block = self.ledger.block(self.ledger.config_block_number())
             if block is None:
-                return ChannelConfig.from_config(self.channel_id, snapshot_config(self.ledger), self._checks)
+                return ChannelConfig.from_config(
+                    self.channel_id, self.ledger.base_configuration(), self._checks
+                )
             config = ChannelConfig.from_block(block, self._checks)
         except sqlite3.DatabaseError as error:
             raise explain_failure(self.ledger.path, error) from error

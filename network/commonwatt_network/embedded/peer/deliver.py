@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
-from typing import TYPE_CHECKING, Any
+from collections.abc import AsyncIterator, Callable, Mapping
+from typing import Any
 
 from fabric_protos.common import common_pb2
 from fabric_protos.ledger.rwset import rwset_pb2
@@ -13,26 +13,26 @@ from commonwatt_network.embedded.channels.blocks import BlockError, headers_of
 from commonwatt_network.embedded.channels.deliver import DeliverRules, deliver, peer_policy
 from commonwatt_network.embedded.peer.channel import PeerChannel
 
-if TYPE_CHECKING:
-    from commonwatt_network.embedded.peer.peer import Peer
-
 Shape = Callable[[PeerChannel, Any, bytes], Any]
 """(channel, block, the reader's serialized identity) -> DeliverResponse."""
 
 
 async def stream(
-    peer: Peer, requests: AsyncIterator[Any], context: Any, resource: str, shape: Shape
+    channels: Mapping[str, PeerChannel],
+    requests: AsyncIterator[Any],
+    shown: bytes | None,
+    resource: str,
+    shape: Shape,
 ) -> AsyncIterator[Any]:
-    """Answers each seek request with blocks and a status."""
-    shown = context.client_certificate_hash() if peer.config.client_authentication else None
-    rules = DeliverRules(peer.channels.get, peer_policy(resource))
+    """Answers each seek request with blocks and a status; `shown` is the hash that requests must name, if any."""
+    rules = DeliverRules(channels.get, peer_policy(resource))
     async for envelope in requests:
         try:
             _, channel_header, signature_header = headers_of(envelope)
         except BlockError:
             yield events_pb2.DeliverResponse(status=common_pb2.BAD_REQUEST)
             return
-        channel = peer.channels.get(channel_header.channel_id)
+        channel = channels.get(channel_header.channel_id)
         async for item in deliver(rules, envelope, shown):
             if isinstance(item, int):
                 yield events_pb2.DeliverResponse(status=item)

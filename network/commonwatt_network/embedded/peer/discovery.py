@@ -12,7 +12,7 @@ import hashlib
 import time
 from collections import Counter
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import grpc
 from fabric_protos.discovery import protocol_pb2, protocol_pb2_grpc
@@ -22,8 +22,10 @@ from google.protobuf import text_format
 from google.protobuf.message import DecodeError
 
 from commonwatt_network.embedded.channels.blocks import WIRE_ERROR
+from commonwatt_network.embedded.config import PeerConfig
 from commonwatt_network.embedded.peer.channel import PeerChannel
-from commonwatt_network.embedded.trust.msp import MEMBER, IdentityError, role_principal
+from commonwatt_network.embedded.peer.views import NeighbourView
+from commonwatt_network.embedded.trust.msp import MEMBER, IdentityError, IdentityRegistry, role_principal
 from commonwatt_network.embedded.trust.policies import PolicyError, SignedData, compile_signature_policy
 from commonwatt_network.embedded.trust.principal_sets import (
     Principal,
@@ -32,9 +34,6 @@ from commonwatt_network.embedded.trust.principal_sets import (
     satisfying_sets,
     signature_policy_of,
 )
-
-if TYPE_CHECKING:
-    from commonwatt_network.embedded.peer.peer import Peer
 
 ACCESS_POLICY = "/Channel/Application/Writers"
 LIFECYCLE_VERSION = "1"
@@ -45,10 +44,23 @@ class DiscoveryError(Exception):
     """A query cannot be answered; the message is Fabric's."""
 
 
+class DiscoveringPeer(NeighbourView, Protocol):
+    """The peer that serves discovery, and the peers that it knows."""
+
+    @property
+    def config(self) -> PeerConfig: ...
+
+    @property
+    def local(self) -> IdentityRegistry: ...
+
+    @property
+    def peers(self) -> Sequence[NeighbourView]: ...
+
+
 class DiscoveryServicer(protocol_pb2_grpc.DiscoveryServicer):  # type: ignore[misc]
     """Discovery as seen from one peer."""
 
-    def __init__(self, peer: Peer) -> None:
+    def __init__(self, peer: DiscoveringPeer) -> None:
         self._peer = peer
         self._started_ns = time.time_ns()
 
@@ -110,17 +122,17 @@ class DiscoveryServicer(protocol_pb2_grpc.DiscoveryServicer):  # type: ignore[mi
         try:
             identity = self._peer.local.deserialize(signed.identity)
             identity.verify(signed.data, signed.signature)
-            identity.satisfies(role_principal(self._peer.config.mspid, MEMBER))
+            identity.satisfies(role_principal(self._peer.mspid, MEMBER))
         except IdentityError as error:
             raise DiscoveryError("access denied") from error
 
-    def _known_peers(self) -> list[Peer]:
+    def _known_peers(self) -> list[NeighbourView]:
         return [peer for peer in self._peer.peers if peer is self._peer or not peer.faults.down]
 
     def _local_members(self) -> Any:
         result = protocol_pb2.PeerMembershipResult()
         for peer in self._known_peers():
-            entry = result.peers_by_org[peer.config.mspid].peers.add(identity=peer.signer.creator)
+            entry = result.peers_by_org[peer.mspid].peers.add(identity=peer.signer.creator)
             entry.membership_info.CopyFrom(alive_message(peer, self._started_ns))
         return result
 
@@ -131,7 +143,7 @@ class DiscoveryServicer(protocol_pb2_grpc.DiscoveryServicer):  # type: ignore[mi
         }:
             result.peers_by_org[mspid].SetInParent()
         for peer in able_peers(self._known_peers(), channel, interest):
-            members = result.peers_by_org[peer.config.mspid]
+            members = result.peers_by_org[peer.mspid]
             members.peers.append(describe_peer(peer, channel.channel_id, self._started_ns))
         return result
 
@@ -205,7 +217,7 @@ def principal_sets(channel: PeerChannel, interest: Any) -> list[PrincipalSet]:
     return merged_sets(alternatives)
 
 
-def able_peers(peers: Sequence[Peer], channel: PeerChannel, interest: Any) -> list[Peer]:
+def able_peers(peers: Sequence[NeighbourView], channel: PeerChannel, interest: Any) -> list[NeighbourView]:
     """The channel's peers that have the interest's chaincodes and may read the collections it reads."""
     return [
         peer
@@ -229,7 +241,9 @@ def _principals(sets: Sequence[PrincipalSet]) -> list[Principal]:
     return list(dict.fromkeys(principal for one in sets for principal in one))
 
 
-def _meeting(principal: Principal, peers: Sequence[Peer], channel: PeerChannel) -> list[Peer]:
+def _meeting(
+    principal: Principal, peers: Sequence[NeighbourView], channel: PeerChannel
+) -> list[NeighbourView]:
     meeting = []
     for peer in peers:
         try:
@@ -240,11 +254,11 @@ def _meeting(principal: Principal, peers: Sequence[Peer], channel: PeerChannel) 
     return meeting
 
 
-def _is_met(one: PrincipalSet, members: dict[Principal, list[Peer]]) -> bool:
+def _is_met(one: PrincipalSet, members: dict[Principal, list[NeighbourView]]) -> bool:
     return all(len(members[principal]) >= count for principal, count in Counter(one).items())
 
 
-def describe_peer(peer: Peer, channel_id: str, started_ns: int) -> Any:
+def describe_peer(peer: NeighbourView, channel_id: str, started_ns: int) -> Any:
     """A discovery.Peer with membership and state of a channel."""
     entry = protocol_pb2.Peer(identity=peer.signer.creator)
     entry.membership_info.CopyFrom(alive_message(peer, started_ns))
@@ -252,7 +266,7 @@ def describe_peer(peer: Peer, channel_id: str, started_ns: int) -> Any:
     return entry
 
 
-def alive_message(peer: Peer, started_ns: int) -> Any:
+def alive_message(peer: NeighbourView, started_ns: int) -> Any:
     """The gossip.Envelope of an AliveMessage."""
     message = message_pb2.GossipMessage(tag=message_pb2.GossipMessage.EMPTY)
     alive = message.alive_msg
@@ -263,7 +277,7 @@ def alive_message(peer: Peer, started_ns: int) -> Any:
     return _signed(peer, message)
 
 
-def state_info(peer: Peer, channel_id: str, started_ns: int) -> Any:
+def state_info(peer: NeighbourView, channel_id: str, started_ns: int) -> Any:
     """The gossip.Envelope of a StateInfo: ledger height and the chaincodes that the peer can endorse with."""
     channel = peer.channels[channel_id]
     message = message_pb2.GossipMessage(tag=message_pb2.GossipMessage.CHAN_OR_ORG)
@@ -281,7 +295,7 @@ def state_info(peer: Peer, channel_id: str, started_ns: int) -> Any:
     return _signed(peer, message)
 
 
-def _signed(peer: Peer, message: Any) -> Any:
+def _signed(peer: NeighbourView, message: Any) -> Any:
     payload = message.SerializeToString()
     return message_pb2.Envelope(payload=payload, signature=peer.signer.sign(payload))
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any, Protocol
 
 from fabric_protos.peer import proposal_pb2, proposal_response_pb2
 
@@ -19,26 +20,63 @@ from commonwatt_network.embedded.channels.proposals import (
     filter_proposal,
 )
 from commonwatt_network.embedded.determinism import NotDeterministic, compare
+from commonwatt_network.embedded.faults import PeerFaults
 from commonwatt_network.embedded.lifecycle.records import RecordError
 from commonwatt_network.embedded.peer.chaincode.link import ChaincodeError
-from commonwatt_network.embedded.peer.chaincode.runtime import find_runnable
+from commonwatt_network.embedded.peer.chaincode.runtime import ChaincodeRuntime, find_runnable
 from commonwatt_network.embedded.peer.channel import PeerChannel
 from commonwatt_network.embedded.peer.interest import chaincode_interest
-from commonwatt_network.embedded.peer.system.registry import SYSTEM_CHAINCODES
+from commonwatt_network.embedded.peer.metrics import PeerMetrics
+from commonwatt_network.embedded.peer.system.registry import SYSTEM_CHAINCODES, SystemPeer
 from commonwatt_network.embedded.simulation import SimulationError, Simulator
 from commonwatt_network.embedded.trust.access import AccessDenied
-
-if TYPE_CHECKING:
-    from commonwatt_network.embedded.peer.peer import Peer
+from commonwatt_network.embedded.trust.msp import IdentityRegistry
+from commonwatt_network.embedded.trust.signing import SigningIdentity
 
 WITHOUT_SIMULATOR = frozenset({"cscc", "qscc"})
 ERROR_THRESHOLD, ERROR = 400, 500
 
 
+class EndorsingPeer(SystemPeer, Protocol):
+    """A peer as its endorser uses it: who signs, what runs chaincode, and what tests let go wrong."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def local(self) -> IdentityRegistry: ...
+
+    @property
+    def signer(self) -> SigningIdentity: ...
+
+    @property
+    def clock(self) -> Callable[[], float]: ...
+
+    @property
+    def faults(self) -> PeerFaults: ...
+
+    @property
+    def metrics(self) -> PeerMetrics: ...
+
+    @property
+    def runtime(self) -> ChaincodeRuntime: ...
+
+    @property
+    def second_runtime(self) -> ChaincodeRuntime: ...
+
+    def second_server(self, package_id: str) -> str | None:
+        """Where the determinism guard runs a package's proposals once more, if it does."""
+
+    def sign(self, message: bytes) -> bytes: ...
+
+    def distribute_private(self, channel: PeerChannel, transaction_id: str, private: Any) -> str:
+        """What went wrong, if anything did. Raises sqlite3.Error."""
+
+
 class Endorser:
     """One peer's endorser."""
 
-    def __init__(self, peer: Peer) -> None:
+    def __init__(self, peer: EndorsingPeer) -> None:
         self._peer = peer
 
     async def process(self, proposal: Proposal) -> Any:
@@ -110,7 +148,7 @@ class Endorser:
         if result is not None and channel is not None and simulator is not None:
             await self._guard(proposal, channel, runnable.package_id, simulator, (response, event, result))
         if peer.faults.mismatching:
-            response.message += f" (as {peer.config.name} sees it)"
+            response.message += f" (as {peer.name} sees it)"
         if result is not None and result.private is not None and channel is not None:
             try:
                 problem = peer.distribute_private(channel, proposal.transaction_id, result.private)

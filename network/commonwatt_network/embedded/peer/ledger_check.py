@@ -44,7 +44,6 @@ from commonwatt_network.embedded.ledger.values import VersionedValue
 from commonwatt_network.embedded.lifecycle.package_store import PackageError, PackageStore
 from commonwatt_network.embedded.orderer.recovery import demand_all_blocks, demand_same_chain
 from commonwatt_network.embedded.orderer.store import BlockStore, StoreDamaged
-from commonwatt_network.embedded.peer.ledger_snapshot import snapshot_config
 from commonwatt_network.embedded.validation.commit_hash import commit_hash
 from commonwatt_network.embedded.validation.private import is_write_set
 from commonwatt_network.embedded.validation.updates import BlockUpdates
@@ -206,7 +205,7 @@ class _DeepCheck:
         config: ChannelConfig | None = None
         if self._ledger.first_number:
             channel_id = self._ledger.path.parent.name
-            config = ChannelConfig.from_config(channel_id, snapshot_config(self._ledger))
+            config = ChannelConfig.from_config(channel_id, self._ledger.base_configuration())
         for block in _blocks(self._ledger):
             if config is not None:
                 _check_signed(block, config)

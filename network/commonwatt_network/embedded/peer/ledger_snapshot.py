@@ -10,10 +10,8 @@ import shutil
 from collections.abc import Iterable
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-from fabric_protos.common import common_pb2, configtx_pb2
-from google.protobuf.message import DecodeError
+from fabric_protos.common import common_pb2
 
 from commonwatt_network.embedded.channels.blocks import headers_of
 from commonwatt_network.embedded.ledger import Base, Ledger, Version, VersionedValue
@@ -29,9 +27,7 @@ from commonwatt_network.embedded.ledger.snapshot_files import (
 )
 from commonwatt_network.embedded.ledger.state import Updates, private_namespace
 from commonwatt_network.embedded.lifecycle.collection_history import collection_history
-
-if TYPE_CHECKING:
-    from commonwatt_network.embedded.peer.channel import PeerChannel
+from commonwatt_network.embedded.peer.channel import PeerChannel
 
 CONFIG_NAMESPACE, CONFIG_KEY = "", b"CHANNEL_CONFIG_ENV_BYTES"  # where Fabric's state holds the configuration
 _HASHED, _PRIVATE = "$$h", "$$p"
@@ -79,14 +75,6 @@ def load_snapshot(folder: Path, ledger: Ledger) -> None:
         collections=read_collections(folder),
     )
     ledger.start_with(base, state, read_transaction_ids(folder))
-
-
-def snapshot_config(ledger: Ledger) -> Any:
-    """The `common.Config` that a ledger began with. Raises SnapshotDamaged."""
-    try:
-        return configtx_pb2.ConfigEnvelope.FromString(ledger.base_config).config
-    except DecodeError as error:
-        raise SnapshotDamaged(f"{ledger.path}: the configuration cannot be read: {error}") from error
 
 
 def collect_private(channel: PeerChannel, others: Iterable[PeerChannel]) -> None:

@@ -2,19 +2,33 @@
 
 from __future__ import annotations
 
-from commonwatt_network.embedded.peer.peer import Peer
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from commonwatt_network.embedded.peer.channel import PeerChannel
 from commonwatt_network.embedded.transport.operations import Sample
 
 
-def render_peer_metrics(peer: Peer) -> str:
+@dataclass
+class PeerMetrics:
+    """What a peer counts of itself, for /metrics."""
+
+    proposals_received: int = 0
+    proposals_endorsed: int = 0
+    proposal_duration_s: float = 0.0
+    blocks_committed: int = 0
+    transactions_committed: int = 0
+    commit_duration_s: float = 0.0
+
+
+def render_peer_metrics(metrics: PeerMetrics, channels: Mapping[str, PeerChannel]) -> str:
     """The body of /metrics."""
     heights = Sample(
         "ledger_blockchain_height",
         "gauge",
         "Height of the chain in blocks.",
-        {name: float(channel.height) for name, channel in peer.channels.items()},
+        {name: float(channel.height) for name, channel in channels.items()},
     )
-    metrics = peer.metrics
     counters = (
         ("endorser_proposals_received", "The number of proposals received.", metrics.proposals_received),
         ("endorser_successful_proposals", "The number of successful proposals.", metrics.proposals_endorsed),

@@ -8,7 +8,6 @@ import shutil
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +31,7 @@ from commonwatt_network.embedded.peer.channel import PeerChannel
 from commonwatt_network.embedded.peer.endorser import Endorser
 from commonwatt_network.embedded.peer.ledger_check import check_at_start
 from commonwatt_network.embedded.peer.ledger_snapshot import collect_private, load_snapshot
+from commonwatt_network.embedded.peer.metrics import PeerMetrics
 from commonwatt_network.embedded.peer.snapshot_requests import SnapshotRequests
 from commonwatt_network.embedded.peer.system.registry import SYSTEM_CHAINCODES
 from commonwatt_network.embedded.trust.access import check_channel_access, check_peer_access
@@ -43,18 +43,6 @@ from commonwatt_network.embedded.validation.private import Fetch, find_write_set
 LEDGER = "ledger.sqlite"
 
 log = logging.getLogger(__name__)
-
-
-@dataclass
-class PeerMetrics:
-    """What a peer counts of itself, for /metrics."""
-
-    proposals_received: int = 0
-    proposals_endorsed: int = 0
-    proposal_duration_s: float = 0.0
-    blocks_committed: int = 0
-    transactions_committed: int = 0
-    commit_duration_s: float = 0.0
 
 
 class Peer:
@@ -134,6 +122,14 @@ class Peer:
     def failures(self) -> list[str]:
         """What keeps this peer from committing blocks, in words; empty while it is healthy."""
         return [*self._failures.values(), *self.tasks.failures]
+
+    @property
+    def name(self) -> str:
+        return self.config.name
+
+    @property
+    def mspid(self) -> str:
+        return self.config.mspid
 
     @property
     def address(self) -> str:

@@ -14,8 +14,8 @@ from fabric_protos.peer import events_pb2_grpc, peer_pb2_grpc, snapshot_pb2_grpc
 from commonwatt_network.embedded.channels.proposals import ProposalError, ProposalFiltered, unpack_proposal
 from commonwatt_network.embedded.config import PeerConfig
 from commonwatt_network.embedded.faults import PeerFaults
-from commonwatt_network.embedded.orderer.server import ListenError, serve_http
 from commonwatt_network.embedded.peer.deliver import (
+    Shape,
     block_with_private_data,
     filtered_block,
     plain_block,
@@ -27,7 +27,8 @@ from commonwatt_network.embedded.peer.gateway.service import Gateway
 from commonwatt_network.embedded.peer.metrics import render_peer_metrics
 from commonwatt_network.embedded.peer.peer import Peer
 from commonwatt_network.embedded.peer.snapshot_requests import SnapshotServicer
-from commonwatt_network.embedded.transport.http_server import HttpServer
+from commonwatt_network.embedded.transport.http_server import HttpServer, serve_http
+from commonwatt_network.embedded.transport.listener import ListenError
 from commonwatt_network.embedded.transport.operations import operations_application
 from commonwatt_network.embedded.transport.server import GrpcServer
 
@@ -133,18 +134,23 @@ class DeliverServicer(events_pb2_grpc.DeliverServicer):  # type: ignore[misc]
     def __init__(self, peer: Peer) -> None:
         self._peer = peer
 
-    # grpc.aio streams from async generators alone: a function that returns one is taken for a blocking handler.
     async def Deliver(self, requests: AsyncIterator[Any], context: Any) -> AsyncIterator[Any]:
-        async for response in stream(self._peer, requests, context, "event/Block", plain_block):
+        async for response in self._stream(requests, context, "event/Block", plain_block):
             yield response
 
     async def DeliverFiltered(self, requests: AsyncIterator[Any], context: Any) -> AsyncIterator[Any]:
-        async for response in stream(self._peer, requests, context, "event/FilteredBlock", filtered_block):
+        async for response in self._stream(requests, context, "event/FilteredBlock", filtered_block):
             yield response
 
     async def DeliverWithPrivateData(self, requests: AsyncIterator[Any], context: Any) -> AsyncIterator[Any]:
-        async for response in stream(self._peer, requests, context, "event/Block", block_with_private_data):
+        async for response in self._stream(requests, context, "event/Block", block_with_private_data):
             yield response
+
+    def _stream(
+        self, requests: AsyncIterator[Any], context: Any, resource: str, shape: Shape
+    ) -> AsyncIterator[Any]:
+        shown = context.client_certificate_hash() if self._peer.config.client_authentication else None
+        return stream(self._peer.channels, requests, shown, resource, shape)
 
 
 class PeerServer:
@@ -183,8 +189,10 @@ class PeerServer:
 
     async def _serve_operations(self, address: str) -> HttpServer:
         peer = self._peer
-        application = operations_application(lambda: render_peer_metrics(peer), self._failures)
-        return await serve_http(peer.config.name, application, address)
+        application = operations_application(
+            lambda: render_peer_metrics(peer.metrics, peer.channels), self._failures
+        )
+        return await serve_http(peer.name, application, address)
 
     def _failures(self) -> list[str]:
         return [*self._peer.failures, *(self._server.failures if self._server is not None else ())]

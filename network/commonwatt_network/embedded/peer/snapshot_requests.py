@@ -5,20 +5,19 @@ from __future__ import annotations
 import json
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import grpc
 from fabric_protos.peer import snapshot_pb2, snapshot_pb2_grpc
 from google.protobuf import empty_pb2
 from google.protobuf.message import DecodeError
 
+from commonwatt_network.embedded.peer.channel import PeerChannel
 from commonwatt_network.embedded.peer.ledger_snapshot import write_snapshot
+from commonwatt_network.embedded.peer.views import ChannelsView
 from commonwatt_network.embedded.trust.access import AccessDenied, check_peer_access
+from commonwatt_network.embedded.trust.msp import IdentityRegistry
 from commonwatt_network.embedded.trust.policies import SignedData
-
-if TYPE_CHECKING:
-    from commonwatt_network.embedded.peer.channel import PeerChannel
-    from commonwatt_network.embedded.peer.peer import Peer
 
 log = logging.getLogger(__name__)
 
@@ -102,10 +101,23 @@ def _read_pending(path: Path) -> dict[str, set[int]]:
         return {}
 
 
+class SnapshotPeer(ChannelsView, Protocol):
+    """A peer of which snapshots can be asked."""
+
+    @property
+    def mspid(self) -> str: ...
+
+    @property
+    def local(self) -> IdentityRegistry: ...
+
+    @property
+    def snapshot_requests(self) -> SnapshotRequests: ...
+
+
 class SnapshotServicer(snapshot_pb2_grpc.SnapshotServicer):  # type: ignore[misc]
     """Generate, Cancel and QueryPendings, for the peer's own administrators."""
 
-    def __init__(self, peer: Peer) -> None:
+    def __init__(self, peer: SnapshotPeer) -> None:
         self._peer = peer
 
     async def Generate(self, signed: Any, context: Any) -> Any:
@@ -140,7 +152,7 @@ class SnapshotServicer(snapshot_pb2_grpc.SnapshotServicer):  # type: ignore[misc
             else:
                 peer = self._peer
                 evidence = SignedData(signed.request, request.signature_header.creator, signed.signature)
-                check_peer_access(resource, peer.local, peer.config.mspid, evidence)
+                check_peer_access(resource, peer.local, peer.mspid, evidence)
                 if not request.channel_id:
                     problem = "missing channel ID"
                 elif request.channel_id not in peer.channels:

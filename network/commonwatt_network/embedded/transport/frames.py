@@ -56,9 +56,10 @@ def goaway(last_stream_id: int, code: int, text: str = "") -> bytes:
 
 
 class FrameReader:
-    """Cuts received bytes into frames; a frame longer than DEFAULT_FRAME is refused before it is read."""
+    """Cuts received bytes into frames; a frame longer than `longest` is refused before it is read."""
 
-    def __init__(self) -> None:
+    def __init__(self, longest: int = DEFAULT_FRAME) -> None:
+        self._longest = longest
         self._rest = b""
 
     def frames(self, received: bytes) -> Iterator[tuple[int, int, int, bytes]]:
@@ -71,7 +72,7 @@ class FrameReader:
         while size - position >= 9:
             high, low, kind, flags, stream_id = _HEADER.unpack_from(buffer, position)
             length = high << 8 | low
-            if length > DEFAULT_FRAME:
+            if length > self._longest:
                 raise ProtocolViolation(FRAME_SIZE_ERROR, f"a frame of {length} bytes")
             end = position + 9 + length
             if end > size:

@@ -16,7 +16,7 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from commonwatt_network.embedded.rare_log import RareLog
-from commonwatt_network.embedded.transport.listener import Listener
+from commonwatt_network.embedded.transport.listener import Listener, ListenError
 
 MOST_CONNECTIONS, MOST_OF_ONE_ADDRESS = 100, 60
 KEEP_ALIVE_S = 50.0  # also the time for a request's head
@@ -82,3 +82,16 @@ class HttpServer:
         if self._listener is not None:
             await self._listener.close()
         await self._runner.cleanup()
+
+
+async def serve_http(
+    name: str, application: web.Application, address: str, tls: ssl.SSLContext | None = None
+) -> HttpServer:
+    """A server of node `name`. Raises ListenError, and then nothing is left listening."""
+    server = HttpServer(application)
+    try:
+        await server.start(address, tls)
+    except OSError as error:
+        await server.stop()
+        raise ListenError(name, address, error) from error
+    return server

@@ -58,6 +58,16 @@ class Visit:
     greeting: asyncio.Task[None] | None = None
 
 
+class ListenError(Exception):
+    """An address cannot be listened on; the message names the node, the address and the reason."""
+
+    def __init__(self, name: str, address: str, error: OSError) -> None:
+        super().__init__(
+            f"{name} cannot listen on {address}: {error.strerror or error}; "
+            "stop what uses the port or choose another"
+        )
+
+
 class Listener:
     """Accepts connections on `host:port`; `connect` makes each one's protocol, which tells `left` when it ends."""
 

@@ -20,11 +20,12 @@ Metadata = Sequence[tuple[str, str | bytes]]
 
 @dataclass(frozen=True, slots=True)
 class CallHeaders:
-    """A call as its headers describe it. `problem` is set where it is no gRPC call that can be served."""
+    """A call as its headers describe it. `problem` says why a gRPC call cannot be served, where it cannot."""
 
     path: str
     timeout_s: float | None
     encoding: bytes
+    is_grpc: bool = True
     problem: str = ""
 
 
@@ -43,19 +44,18 @@ def decode_call(context: hpack.Decoder, block: bytes) -> CallHeaders:
     method, path = fields.get(b":method"), fields.get(b":path")
     if method is None or path is None or b":scheme" not in fields:
         raise ProtocolViolation(PROTOCOL_ERROR, "a request without method, scheme or path")
+    is_grpc = method == b"POST" and fields.get(b"content-type", b"").startswith(b"application/grpc")
     problem = ""
-    if method != b"POST" or not fields.get(b"content-type", b"").startswith(b"application/grpc"):
-        problem = "not a gRPC request"
     timeout_s = None
     encoded = fields.get(b"grpc-timeout")
     if encoded is not None:
         match = TIMEOUT.fullmatch(encoded)
         if match is None:
-            problem = problem or "malformed grpc-timeout"
+            problem = "malformed grpc-timeout"
         else:
             timeout_s = int(match[1]) * UNITS_S[match[2]]
     encoding = fields.get(b"grpc-encoding", b"identity")
-    return CallHeaders(path.decode("latin-1"), timeout_s, encoding, problem)
+    return CallHeaders(path.decode("latin-1"), timeout_s, encoding, is_grpc, problem)
 
 
 def decode_fields(context: hpack.Decoder, block: bytes) -> list[tuple[bytes, bytes]]:
@@ -82,13 +82,25 @@ def _integer(value: int, prefix_bits: int) -> bytes:
 
 def _literal(name: bytes, value: bytes) -> bytes:
     """A field without indexing or Huffman coding: this side keeps no compression state."""
-    return b"\x00" + _integer(len(name), 7) + name + _integer(len(value), 7) + value
+    return b"\x00" + _string(name) + _string(value)
+
+
+def _string(text: bytes) -> bytes:
+    return _integer(len(text), 7) + text
 
 
 STATUS_200 = b"\x88"  # field 8 of the static table
 HEADERS_OF_ANSWER = STATUS_200 + _literal(b"content-type", b"application/grpc")
 STATUS_OK = _literal(b"grpc-status", b"0")
 NOT_GRPC = _literal(b":status", b"415")
+
+
+def encode_call(path: str, authority: str, *, tls: bool) -> bytes:
+    """The headers that begin a call. Fields of the static table by number, all others never indexed."""
+    post, scheme = b"\x83", b"\x87" if tls else b"\x86"
+    named = b"\x04" + _string(path.encode()) + b"\x01" + _string(authority.encode())
+    content = _literal(b"content-type", b"application/grpc") + _literal(b"te", b"trailers")
+    return post + scheme + named + content
 
 
 def encode_status(code: int, message: str, metadata: Metadata = ()) -> bytes:

@@ -12,8 +12,6 @@ from importlib.metadata import version
 
 from aiohttp import web
 
-from commonwatt_network.embedded.orderer.service import Orderer
-
 PROMETHEUS_CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 Render = Callable[[], str]
@@ -64,40 +62,3 @@ class Sample:
         return head + [
             f'{self.name}{{channel="{channel}"}} {value:g}' for channel, value in sorted(self.values.items())
         ]
-
-
-@dataclass(frozen=True)
-class OrdererMetrics:
-    """An orderer's metrics in Prometheus' text format."""
-
-    orderer: Orderer
-
-    def render(self) -> str:
-        channels = {name: self.orderer.channel(name) for name in sorted(self.orderer.joined)}
-        samples = (
-            Sample(
-                "consensus_etcdraft_is_leader",
-                "gauge",
-                "The leadership status of the current node: 1 if it is the leader else 0.",
-                {name: float(self.orderer.leads(name)) for name in channels},
-            ),
-            Sample(
-                "ledger_blockchain_height",
-                "gauge",
-                "Height of the chain in blocks.",
-                {name: float(channel.height) for name, channel in channels.items()},
-            ),
-            Sample(
-                "consensus_etcdraft_normal_proposals_received",
-                "counter",
-                "The total number of proposals received for normal type transactions.",
-                {name: float(channel.counters.envelopes) for name, channel in channels.items()},
-            ),
-            Sample(
-                "broadcast_rejected_count",
-                "counter",
-                "The number of envelopes that were refused.",
-                {name: float(channel.counters.rejected) for name, channel in channels.items()},
-            ),
-        )
-        return "\n".join(line for sample in samples for line in sample.lines()) + "\n"

@@ -13,11 +13,11 @@ from typing import Any, NoReturn
 import grpc
 
 from commonwatt_network.embedded.rare_log import RareLog
-from commonwatt_network.embedded.transport.connection import Connection
+from commonwatt_network.embedded.transport.calls import Call, ServerConnection
 from commonwatt_network.embedded.transport.listener import Listener
 from commonwatt_network.embedded.transport.metadata import NOT_GRPC, CallHeaders, Metadata, encode_status
 from commonwatt_network.embedded.transport.standing import speaker
-from commonwatt_network.embedded.transport.stream import LONGEST_MESSAGE, Stream, StreamFailure
+from commonwatt_network.embedded.transport.stream import LONGEST_MESSAGE, StreamFailure
 
 faults = RareLog(logging.getLogger(__name__))
 
@@ -33,20 +33,20 @@ class _Aborted(Exception):
 
 
 class CallContext:
-    """What servicers of this package use of grpc.aio's ServicerContext."""
+    """What servicers use of the generated code's ServicerContext."""
 
-    def __init__(self, stream: Stream) -> None:
-        self._stream = stream
+    def __init__(self, call: Call) -> None:
+        self._call = call
 
     async def abort(self, code: grpc.StatusCode, details: str = "", metadata: Metadata = ()) -> NoReturn:
         raise _Aborted(code.value[0], details, metadata)
 
     def client_certificate_hash(self) -> bytes:
         """SHA-256 of the TLS certificate (DER) that the client has shown; empty where it has not."""
-        return self._stream.client_certificate_hash()
+        return self._call.connection.client_certificate_hash()
 
     async def send_initial_metadata(self, metadata: Metadata) -> None:
-        self._stream.open()
+        self._call.open()
 
 
 class GrpcServer:
@@ -81,12 +81,12 @@ class GrpcServer:
             self._trust = partial(_trust, tls, client_authorities, set())
         self._listener = Listener(address, tls, self.connection)
 
-    def connection(self) -> Connection:
+    def connection(self) -> ServerConnection:
         """The protocol of a new connection."""
         self._trust()  # before the handshake
-        return Connection(self._start_call, self._closed)
+        return ServerConnection(self._start_call, self._closed)
 
-    def _closed(self, connection: Connection) -> None:
+    def _closed(self, connection: ServerConnection) -> None:
         if self._listener is not None:
             self._listener.left(connection)
 
@@ -118,57 +118,57 @@ class GrpcServer:
 
     # Calls
 
-    def _start_call(self, stream: Stream, headers: CallHeaders) -> None:
-        if headers.problem:
-            stream.close(NOT_GRPC if "not a gRPC" in headers.problem else encode_status(3, headers.problem))
+    def _start_call(self, call: Call, headers: CallHeaders) -> None:
+        if not headers.is_grpc or headers.problem:
+            call.close(encode_status(3, headers.problem) if headers.is_grpc else NOT_GRPC)
             return
         if headers.encoding != b"identity":
             text = f"requests in encoding '{headers.encoding.decode('latin-1')}' are not supported"
-            stream.close(encode_status(12, text, [("grpc-accept-encoding", "identity")]))
+            call.close(encode_status(12, text, [("grpc-accept-encoding", "identity")]))
             return
         method = self._methods.get(headers.path)
         if method is None:
-            stream.close(encode_status(12, f"unknown method {headers.path[:200]}"))
-        elif method.request_streaming or stream.half_closed:
-            self._run(stream, headers, method)
+            call.close(encode_status(12, f"unknown method {headers.path[:200]}"))
+        elif method.request_streaming or call.is_complete:
+            self._run(call, headers, method)
         else:
-            self._await_request(stream, headers, method)
+            self._await_request(call, headers, method)
 
-    def _await_request(self, stream: Stream, headers: CallHeaders, method: Any) -> None:
+    def _await_request(self, call: Call, headers: CallHeaders, method: Any) -> None:
         """Run the call once its one message has come, which must not take for ever."""
         late = encode_status(4, f"the request was not complete after {REQUEST_TIMEOUT_S:g} s")
-        timer = asyncio.get_running_loop().call_later(REQUEST_TIMEOUT_S, stream.close, late)
+        timer = asyncio.get_running_loop().call_later(REQUEST_TIMEOUT_S, call.close, late)
 
         def run() -> None:
             timer.cancel()
-            self._run(stream, headers, method)
+            self._run(call, headers, method)
 
-        stream.on_request, stream.on_cancel = run, timer.cancel
+        call.await_one(run, timer.cancel)
 
-    def _run(self, stream: Stream, headers: CallHeaders, method: Any) -> None:
-        stream.on_request = None
-        call = asyncio.get_running_loop().create_task(self._answer(stream, method))
-        self._calls.add(call)
-        stream.on_cancel = lambda: _cancel(call)
+    def _run(self, call: Call, headers: CallHeaders, method: Any) -> None:
+        call.on_request = None
+        loop = asyncio.get_running_loop()
+        task = loop.create_task(self._answer(call, method))
+        self._calls.add(task)
+        call.on_cancel = lambda: _cancel(task)
         timer = None
         if headers.timeout_s is not None:
-            loop = asyncio.get_running_loop()
-            timer = loop.call_later(min(headers.timeout_s, 1e8), _expire, stream, call)
+            timer = loop.call_later(min(headers.timeout_s, 1e8), _expire, call, task)
 
-        def done(call: asyncio.Task[None]) -> None:
-            self._calls.discard(call)
+        def done(task: asyncio.Task[None]) -> None:
+            self._calls.discard(task)
             if timer is not None:
                 timer.cancel()
-            if call.cancelled():
-                stream.close(encode_status(14, "the server is stopping"))
+            if task.cancelled():
+                call.close(encode_status(14, "the server is stopping"))
 
-        call.add_done_callback(done)
+        task.add_done_callback(done)
 
-    async def _answer(self, stream: Stream, method: Any) -> None:
+    async def _answer(self, call: Call, method: Any) -> None:
         """Run a call's servicer and send what it says; the status in the end is never missing."""
-        speaker.set(stream.connection)
+        speaker.set(call.connection)
         try:
-            await self._call(stream, method)
+            await self._call(call, method)
         except _Aborted as aborted:
             status = encode_status(aborted.code, aborted.message[:LONGEST_STATUS_MESSAGE], aborted.metadata)
         except StreamFailure as failure:
@@ -178,22 +178,22 @@ class GrpcServer:
             status = encode_status(2, f"Unexpected {type(error)}: {error}"[:LONGEST_STATUS_MESSAGE])
         else:
             status = encode_status(0, "")
-        stream.close(status)
+        call.close(status)
 
-    async def _call(self, stream: Stream, method: Any) -> None:
-        context = CallContext(stream)
+    async def _call(self, call: Call, method: Any) -> None:
+        context = CallContext(call)
         if method.request_streaming:
-            answers = method.stream_stream(_requests(stream, method), context)
+            answers = method.stream_stream(_requests(call, method), context)
         else:
-            request = _decoded(method, stream.only_message())
+            request = _decoded(method, call.only_message())
             if not method.response_streaming:
-                stream.send(_encoded(method, await method.unary_unary(request, context)))
+                call.send(_encoded(method, await method.unary_unary(request, context)))
                 return
             answers = method.unary_stream(request, context)
         try:
             async for answer in answers:
-                stream.send(_encoded(method, answer))
-                await stream.drained()
+                call.send(_encoded(method, answer))
+                await call.drained()
         finally:
             await answers.aclose()
 
@@ -210,15 +210,15 @@ def _trust(tls: ssl.SSLContext, authorities: Callable[[], Iterable[str]], truste
                 )
 
 
-async def _requests(stream: Stream, method: Any) -> AsyncIterator[Any]:
+async def _requests(call: Call, method: Any) -> AsyncIterator[Any]:
     try:
         async with asyncio.timeout(REQUEST_TIMEOUT_S):
-            message = await stream.next_message()
+            message = await call.next_message()
     except TimeoutError:
         raise StreamFailure(4, f"no request has come within {REQUEST_TIMEOUT_S:g} s") from None
     while message is not None:
         yield _decoded(method, message)
-        message = await stream.next_message()
+        message = await call.next_message()
 
 
 def _decoded(method: Any, message: bytes) -> Any:
@@ -235,10 +235,10 @@ def _encoded(method: Any, answer: Any) -> bytes:
     return encoded
 
 
-def _expire(stream: Stream, call: asyncio.Task[None]) -> None:
-    stream.close(encode_status(4, "Deadline Exceeded"))
-    call.cancel()
+def _expire(call: Call, task: asyncio.Task[None]) -> None:
+    call.close(encode_status(4, "Deadline Exceeded"))
+    task.cancel()
 
 
-def _cancel(call: asyncio.Task[None]) -> None:
-    call.cancel()
+def _cancel(task: asyncio.Task[None]) -> None:
+    task.cancel()

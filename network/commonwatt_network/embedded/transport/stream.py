@@ -1,18 +1,13 @@
-"""One HTTP/2 stream, that is one gRPC call: messages in and out, and their flow control."""
+"""One HTTP/2 stream, that is one gRPC call: messages in and out, and their flow control. No I/O and no waiting."""
 
 from __future__ import annotations
 
-import asyncio
 from collections import deque
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
 from commonwatt_network.embedded.transport import frames as h2
-from commonwatt_network.embedded.transport.budget import MESSAGE_COST_BYTES, UNFINISHED
-from commonwatt_network.embedded.transport.metadata import HEADERS_OF_ANSWER, NOT_GRPC
-
-if TYPE_CHECKING:
-    from commonwatt_network.embedded.transport.connection import Connection
+from commonwatt_network.embedded.transport.budget import MESSAGE_COST_BYTES
+from commonwatt_network.embedded.transport.metadata import NOT_GRPC
 
 LONGEST_MESSAGE = 100 << 20  # Fabric's own limit for both directions
 MESSAGES_AHEAD = 16
@@ -20,45 +15,60 @@ BYTES_AHEAD = 1 << 20
 
 
 class StreamFailure(Exception):
-    """The client's messages cannot be read: a gRPC status code and a sentence."""
+    """The other side's messages cannot be read: a gRPC status code and a sentence."""
 
     def __init__(self, code: int, text: str) -> None:
         super().__init__(text)
         self.code = code
 
 
+class Carrier(Protocol):
+    """The connection's end that a stream belongs to."""
+
+    initial_window: int
+
+    def count(self, change_bytes: int) -> None:
+        """The streams keep so many bytes more or less."""
+
+    def widen(self, stream_id: int, increment: int) -> None:
+        """Let the other side send so many more bytes on a stream."""
+
+    def send_soon(self, stream: Stream, added_bytes: int) -> None:
+        """A stream has something more to say, `added_bytes` of it subject to flow control."""
+
+
 class Stream:
-    """`on_request` is called once the client has sent all, `on_cancel` when the client or the connection is gone."""
+    """One call as this side sees it. `owner` is for its user; `takes_one` says that one message is all it may bring."""
 
     def __init__(
-        self, connection: Connection, stream_id: int, receive_window: int, half_closed: bool
+        self, carrier: Carrier, stream_id: int, headers: bytes, receive_window: int, half_closed: bool
     ) -> None:
+        """`headers` is the header block that this side sends before its first message."""
         self.id = stream_id
-        self.granted = 0  # what the client let this stream send beyond the initial window, less what was sent
+        self.owner: Any = None
+        self.takes_one = False
+        self.granted = (
+            0  # what the other side let this stream send beyond the initial window, less what was sent
+        )
         self.half_closed = half_closed
         self.received_bytes = 0
         self.output = bytearray()
         self.finished = False
         self.wants_headers = False
         self.failure: StreamFailure | None = None
-        self.on_request: Callable[[], None] | None = None
-        self.on_cancel: Callable[[], None] | None = None
-        self.connection = connection
+        self.messages: deque[bytes] = deque()
+        self._carrier = carrier
+        self._headers = headers
         self._receive_window = self._largest_window = receive_window
         self._input = bytearray()
-        self._messages: deque[bytes] = deque()
         self._taken_bytes = 0  # of the message that is being worked on
-        self._changed: asyncio.Event | None = None
         self._opened = False
         self._trailers: bytes | None = None
-
-    def client_certificate_hash(self) -> bytes:
-        return self.connection.client_certificate_hash()
 
     # Receiving
 
     def spend(self, size: int) -> None:
-        """The client has used so much of its window. Raises ProtocolViolation."""
+        """The other side has used so much of its window. Raises ProtocolViolation."""
         self._receive_window -= size
         if self._receive_window < 0:
             raise h2.ProtocolViolation(h2.FLOW_CONTROL_ERROR, "more data than the stream's window")
@@ -72,16 +82,13 @@ class Stream:
         if is_last:
             if self._input and self.failure is None:
                 self.failure = StreamFailure(13, "the request ends in the midst of a message")
-            if self.on_request is not None:
-                self.on_request()
         else:
             self._widen()
-        self._tell()
 
     def count(self, change_bytes: int) -> None:
         """The process keeps so many bytes more or less for this call."""
         self.received_bytes += change_bytes
-        UNFINISHED.change(self.connection, change_bytes)
+        self._carrier.count(change_bytes)
 
     def _take_messages(self) -> None:
         data, position = self._input, 0
@@ -95,10 +102,10 @@ class Stream:
                 return
             if len(data) - position - 5 < length:
                 break
-            if self.on_request is not None and self._messages:
+            if self.takes_one and self.messages:
                 self._refuse(13, "the call takes one message, not more")
                 return
-            self._messages.append(bytes(data[position + 5 : position + 5 + length]))
+            self.messages.append(bytes(data[position + 5 : position + 5 + length]))
             self.count(MESSAGE_COST_BYTES)
             position += 5 + length
         del data[:position]
@@ -106,112 +113,94 @@ class Stream:
     def _refuse(self, code: int, text: str) -> None:
         self.failure = StreamFailure(code, text)
         self._input.clear()
-        self._messages.clear()
+        self.messages.clear()
         self.count(-self.received_bytes)
         self._taken_bytes = 0
-        if self.on_request is not None:
-            self.on_request()
 
     def _widen(self) -> None:
-        """Let the client send on, unless messages pile up that nobody takes."""
+        """Let the other side send on, unless messages pile up that nobody takes."""
         used = self._largest_window - self._receive_window
-        wanted = not (self.half_closed or self.finished) and len(self._messages) < MESSAGES_AHEAD
+        wanted = not (self.half_closed or self.finished) and len(self.messages) < MESSAGES_AHEAD
         if wanted and used > self._largest_window // 2:
             self._receive_window = self._largest_window
-            self.connection.widen(self.id, used)
+            self._carrier.widen(self.id, used)
 
-    def _tell(self) -> None:
-        if self._changed is not None:
-            self._changed.set()
+    @property
+    def is_complete(self) -> bool:
+        """Whether nothing more will come that can be read."""
+        return self.half_closed or self.failure is not None
 
-    async def next_message(self) -> bytes | None:
-        """The client's next message; None after its last. The one before is done with. Raises StreamFailure."""
+    def next_message(self) -> bytes | None:
+        """The next message, if one is there; the one before is done with. Raises StreamFailure."""
         if not self.finished:
             self.count(-self._taken_bytes)
         self._taken_bytes = 0
-        while True:
-            if self.failure is not None:
-                raise self.failure
-            if self._messages:
-                return self._pop()
-            if self.half_closed:
-                return None
-            await self._wait()
+        if self.failure is not None:
+            raise self.failure
+        return self._pop() if self.messages else None
 
     def only_message(self) -> bytes:
         """The one message of a call that takes one. Raises StreamFailure."""
         if self.failure is not None:
             raise self.failure
-        if len(self._messages) != 1:
-            raise StreamFailure(13, f"the call takes one message, not {len(self._messages)}")
+        if len(self.messages) != 1:
+            raise StreamFailure(13, f"the call takes one message, not {len(self.messages)}")
         return self._pop()
 
     def _pop(self) -> bytes:
-        message = self._messages.popleft()
+        message = self.messages.popleft()
         self._taken_bytes = len(message) + 5 + MESSAGE_COST_BYTES
         self._widen()
         return message
-
-    async def _wait(self) -> None:
-        self._changed = self._changed or asyncio.Event()
-        self._changed.clear()
-        await self._changed.wait()
-
-    def cancel(self) -> None:
-        self.finished = True
-        if self.on_cancel is not None:
-            self.on_cancel()
-        self._tell()
 
     # Sending
 
     @property
     def send_window(self) -> int:
-        return self.connection.initial_window + self.granted
+        return self._carrier.initial_window + self.granted
 
     @property
     def has_output(self) -> bool:
         return bool(self.output) or self._trailers is not None
 
     def open(self) -> None:
-        """Send the headers of the answer, before its first message."""
+        """Send the headers, before the first message."""
         if not self._opened and not self.finished:
             self.wants_headers = True
-            self.connection.send_soon(self, 0)
+            self._carrier.send_soon(self, 0)
 
     def send(self, message: bytes) -> None:
-        """Queue a message of the answer."""
+        """Queue a message."""
         if not self.finished:
             self.wants_headers = True
             self.output += b"\x00" + len(message).to_bytes(4, "big") + message
-            self.connection.send_soon(self, len(message) + 5)
+            self._carrier.send_soon(self, len(message) + 5)
 
-    async def drained(self) -> None:
-        """Wait until the client has taken enough of what was queued."""
-        while len(self.output) > BYTES_AHEAD and not self.finished:
-            await self._wait()
+    @property
+    def has_room(self) -> bool:
+        """Whether the other side has taken enough of what was queued."""
+        return len(self.output) <= BYTES_AHEAD or self.finished
 
     def close(self, trailers: bytes) -> None:
-        """End the answer with these header fields."""
+        """End this side's part with these header fields."""
         if self._trailers is None and not self.finished:
             self._trailers = trailers
-            self.connection.send_soon(self, 0)
+            self._carrier.send_soon(self, 0)
 
     def write(self, pieces: list[bytes], window: int, frame_size: int) -> int:
         """Append frames to `pieces`, as far as both windows let; how many bytes of the windows they took."""
         if self._trailers is not None and not self.output and not self._opened and not self.wants_headers:
-            block = self._trailers if self._trailers is NOT_GRPC else HEADERS_OF_ANSWER + self._trailers
+            block = self._trailers if self._trailers is NOT_GRPC else self._headers + self._trailers
             self._end(pieces, block, frame_size)
             return 0
         if self.wants_headers and not self._opened:
-            pieces.append(h2.frame(h2.HEADERS, h2.END_HEADERS, self.id, HEADERS_OF_ANSWER))
+            pieces.append(h2.frame(h2.HEADERS, h2.END_HEADERS, self.id, self._headers))
             self._opened = True
         size = max(0, min(len(self.output), window, self.send_window, frame_size))
         if size:
             pieces.append(h2.frame(h2.DATA, 0, self.id, bytes(self.output[:size])))
             del self.output[:size]
             self.granted -= size
-            self._tell()
         if self._trailers is not None and not self.output:
             self._end(pieces, self._trailers, frame_size)
         return size

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Protocol
 
-from commonwatt_network.embedded.channels.configuration import ChannelConfig
 from commonwatt_network.embedded.trust.msp import (
     ADMIN,
     MEMBER,
@@ -12,7 +12,7 @@ from commonwatt_network.embedded.trust.msp import (
     IdentityRegistry,
     role_principal,
 )
-from commonwatt_network.embedded.trust.policies import PolicyError, SignedData
+from commonwatt_network.embedded.trust.policies import PolicyError, PolicyManager, SignedData
 
 ADMINS, MEMBERS = ("Admins", ADMIN), ("Members", MEMBER)
 PEER_WIDE: Mapping[str, tuple[str, int]] = {
@@ -37,7 +37,23 @@ class AccessDenied(Exception):
     """The caller may not use this function; the message is Fabric's."""
 
 
-def check_channel_access(resource: str, config: ChannelConfig, signed: SignedData) -> None:
+class Guarded(Protocol):
+    """A channel's configuration: its policies, and which of them guards which function."""
+
+    @property
+    def channel_id(self) -> str: ...
+
+    @property
+    def acls(self) -> Mapping[str, str]: ...
+
+    @property
+    def policies(self) -> PolicyManager: ...
+
+    def acl_policy(self, resource: str) -> str:
+        """The path of the policy that guards a function; empty where there is none."""
+
+
+def check_channel_access(resource: str, config: Guarded, signed: SignedData) -> None:
     """Raises AccessDenied unless `signed` satisfies the policy that guards `resource` on the channel."""
     reference = config.acl_policy(resource)
     if not reference:

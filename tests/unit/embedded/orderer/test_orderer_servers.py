@@ -12,8 +12,9 @@ import grpc
 import pytest
 from commonwatt_network.embedded.config import NodeConfig
 from commonwatt_network.embedded.orderer.admission import Rejection
-from commonwatt_network.embedded.orderer.server import ListenError, OrdererServer
+from commonwatt_network.embedded.orderer.server import OrdererServer
 from commonwatt_network.embedded.orderer.service import OrderingService
+from commonwatt_network.embedded.transport.listener import ListenError
 from commonwatt_network.ports import choose_first_port
 from fabric_protos.common import common_pb2
 from fabric_protos.orderer import ab_pb2, ab_pb2_grpc

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import grpc
 import pytest
-from commonwatt_network.embedded.transport import connection as connection_module
+from commonwatt_network.embedded.transport import calls as calls_module
 from commonwatt_network.embedded.transport import listener as listener_module
 from commonwatt_network.embedded.transport import server as server_module
+from commonwatt_network.embedded.transport.frames import PREFACE
 
 from .echo_server import ADDRESS, serving
 
@@ -100,11 +101,11 @@ async def test_whoever_does_not_shake_hands_is_let_go(
 async def test_whoever_says_nothing_after_the_handshake_is_let_go(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connection_module, "PREFACE_TIMEOUT_S", 0.1)
+    monkeypatch.setattr(calls_module, "PREFACE_TIMEOUT_S", 0.1)
     async with serving(tmp_path) as (_, server, _):
         context = ssl.create_default_context(cafile=str(tmp_path / "server.crt"))
         context.set_alpn_protocols(["h2"])
-        for said in (b"", connection_module.h2.PREFACE):
+        for said in (b"", PREFACE):
             raw = await asyncio.open_connection(HOST, PORT, ssl=context)
             raw[1].write(said)
             await ended(raw)

@@ -12,9 +12,9 @@ from typing import Any
 import grpc
 import hpack
 import pytest
-from commonwatt_network.embedded.transport import connection as connection_module
 from commonwatt_network.embedded.transport import frames as h2
-from commonwatt_network.embedded.transport.connection import CONCURRENT_STREAMS, Connection
+from commonwatt_network.embedded.transport import protocol as protocol_module
+from commonwatt_network.embedded.transport.calls import ServerConnection
 from commonwatt_network.embedded.transport.metadata import percent_encoded
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -147,7 +147,7 @@ class Client:
     def __init__(self, greet: bool = True) -> None:
         self.echo = Echo()
         self.server = server_of(self.echo)
-        self.connection: Connection = self.server.connection()
+        self.connection: ServerConnection = self.server.connection()
         self.wire = Wire()
         self.encoder = hpack.Encoder()
         self.connection.connection_made(self.wire)
@@ -262,10 +262,10 @@ async def test_broken_rules_end_the_connection(name: str) -> None:
 
 
 async def test_rapid_resets_end_the_connection(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connection_module, "RESETS_PER_S", 50)  # which a busy machine makes in a second too
+    monkeypatch.setattr(protocol_module, "RESETS_PER_S", 50)  # which a busy machine makes in a second too
     client = Client()
     code = -1
-    for stream in range(1, 2 * connection_module.RESETS_PER_S + 10, 2):
+    for stream in range(1, 2 * protocol_module.RESETS_PER_S + 10, 2):
         code = await client.ended_by(client.headers(stream, "/test.Echo/hang") + h2.reset(stream, h2.CANCEL))
         if code >= 0:
             break
@@ -275,10 +275,10 @@ async def test_rapid_resets_end_the_connection(monkeypatch: pytest.MonkeyPatch) 
 
 async def test_too_many_streams_are_refused_one_by_one() -> None:
     client = Client()
-    for stream in range(1, 2 * CONCURRENT_STREAMS + 2, 2):
+    for stream in range(1, 2 * protocol_module.CONCURRENT_STREAMS + 2, 2):
         client.send(client.headers(stream))
     refused = [f for f in await client.settle() if f[0] == h2.RST_STREAM]
-    assert [f[2] for f in refused] == [2 * CONCURRENT_STREAMS + 1]
+    assert [f[2] for f in refused] == [2 * protocol_module.CONCURRENT_STREAMS + 1]
     assert not client.wire.closed
     await client.leave()
 
@@ -335,7 +335,7 @@ def test_whatever_comes_the_server_neither_fails_nor_leaks(
         assert not errors
         assert not client.connection.streams
         assert client.connection.received_bytes == 0
-        assert client.connection._unsent_bytes == 0
+        assert client.connection._http2._unsent_bytes == 0
 
     asyncio.run(run())
 

@@ -15,12 +15,7 @@ from fabric_protos.peer import chaincode_pb2, chaincode_shim_pb2
 from google.protobuf.message import DecodeError
 
 from commonwatt_network.embedded.lifecycle.package_store import ChaincodePackage
-from commonwatt_network.embedded.peer.chaincode.stream import (
-    ChaincodeStream,
-    DialError,
-    StreamError,
-    open_stream,
-)
+from commonwatt_network.embedded.transport.client import DialError, GrpcStream, StreamError, open_stream
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +29,7 @@ READY_PAYLOAD = chaincode_pb2.ChaincodeAdditionalParams(
     use_get_multiple_keys=True,
     max_size_get_multiple_keys=1000,
 ).SerializeToString()
+CONNECT = "/protos.Chaincode/Connect"
 REGISTRATION_TIMEOUT_S = 10.0
 
 
@@ -56,7 +52,7 @@ class ChaincodeLink:
     def __init__(self, package: ChaincodePackage) -> None:
         self.package = package
         self._running: dict[tuple[str, str], _Running] = {}
-        self._stream: ChaincodeStream | None = None
+        self._stream: GrpcStream | None = None
         self._registered: asyncio.Future[None] | None = None
         self._early: list[bytes] = []
         self._task: asyncio.Task[None] | None = None
@@ -108,7 +104,7 @@ class ChaincodeLink:
         package_id, connection = self.package.package_id, self.package.connection
         self._early.clear()
         try:
-            stream = await open_stream(connection, self._receive_bytes)
+            stream = await open_stream(connection, CONNECT, self._receive_bytes)
         except DialError as error:
             return (
                 f"connection to {package_id} failed: error cannot create connection for {package_id}: error creating "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from fabric_protos.peer import chaincode_shim_pb2, proposal_response_pb2
 from google.protobuf.message import DecodeError
@@ -19,14 +19,12 @@ from commonwatt_network.embedded.peer.channel import PeerChannel
 from commonwatt_network.embedded.peer.system.registry import (
     SYSTEM_CHAINCODES,
     SYSTEM_VERSION,
+    SystemPeer,
     run_system_chaincode,
 )
 from commonwatt_network.embedded.simulation import Simulator
 from commonwatt_network.embedded.trust.access import AccessDenied, check_channel_access
 from commonwatt_network.embedded.trust.policies import SignedData
-
-if TYPE_CHECKING:
-    from commonwatt_network.embedded.peer.peer import Peer
 
 Message = chaincode_shim_pb2.ChaincodeMessage
 INITIALIZED_KEY = "\x00\U0010ffffinitialized"
@@ -42,7 +40,7 @@ class Runnable:
 
 
 def find_runnable(
-    peer: Peer, channel: PeerChannel | None, name: str, simulator: Simulator | None
+    peer: SystemPeer, channel: PeerChannel | None, name: str, simulator: Simulator | None
 ) -> Runnable:
     """Raises ChaincodeError where the chaincode is not defined, approved or installed."""
     if name in SYSTEM_CHAINCODES:
@@ -77,7 +75,10 @@ class ChaincodeRuntime:
     """Runs transactions on one peer."""
 
     def __init__(
-        self, peer: Peer, execute_timeout_s: float, other_server: Callable[[str], str | None] | None = None
+        self,
+        peer: SystemPeer,
+        execute_timeout_s: float,
+        other_server: Callable[[str], str | None] | None = None,
     ) -> None:
         """`other_server`: the address by package id where it is not to be the one that the package names."""
         self._peer = peer

@@ -4,22 +4,32 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import grpc
 
 from commonwatt_network.embedded.channels.proposals import Proposal, ProposalError, ProposalFiltered
 from commonwatt_network.embedded.peer.gateway.errors import error_detail
+from commonwatt_network.embedded.peer.views import NeighbourView
 
-if TYPE_CHECKING:
-    from commonwatt_network.embedded.peer.peer import Peer
+
+class Endorsing(Protocol):
+    async def process(self, proposal: Proposal) -> Any:
+        """The ProposalResponse. Raises ProposalError or ProposalFiltered."""
+
+
+class CalledPeer(NeighbourView, Protocol):
+    """A peer that a Gateway asks for endorsements."""
+
+    @property
+    def endorser(self) -> Endorsing: ...
 
 
 @dataclass(frozen=True)
 class Outcome:
     """A peer's ProposalResponse, or why there is none. `retry`: another peer may do better."""
 
-    peer: Peer
+    peer: CalledPeer
     response: Any = None
     code: grpc.StatusCode = grpc.StatusCode.OK
     message: str = ""
@@ -31,10 +41,10 @@ class Outcome:
 
     @property
     def detail(self) -> Any:
-        return error_detail(self.peer.address, self.peer.config.mspid, self.message)
+        return error_detail(self.peer.address, self.peer.mspid, self.message)
 
 
-async def call_endorser(peer: Peer, proposal: Proposal, timeout_s: float) -> Outcome:
+async def call_endorser(peer: CalledPeer, proposal: Proposal, timeout_s: float) -> Outcome:
     """Never raises: what goes wrong is the outcome, classified as Fabric's gateway does."""
     codes = grpc.StatusCode
     if peer.faults.down:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import combinations
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeVar
 
 from fabric_protos.peer import policy_pb2
 
 from commonwatt_network.embedded.peer.channel import PeerChannel
+from commonwatt_network.embedded.peer.views import NeighbourView
 from commonwatt_network.embedded.trust.policies import Policy, PolicyError
 
-if TYPE_CHECKING:
-    from commonwatt_network.embedded.peer.peer import Peer
+Known = TypeVar("Known", bound=NeighbourView)
 
 LARGEST_PLAN = 8
 
@@ -49,7 +49,7 @@ def _collection_policy(channel: PeerChannel, namespace: str, collection: str) ->
         raise PlanError(str(error)) from error
 
 
-def able_peers(peers: Sequence[Peer], channel: PeerChannel, interest: Any) -> list[Peer]:
+def able_peers(peers: Sequence[Known], channel: PeerChannel, interest: Any) -> list[Known]:
     """The peers that have the chaincodes, and the private data that the transaction read."""
     return [
         peer
@@ -69,8 +69,8 @@ def able_peers(peers: Sequence[Peer], channel: PeerChannel, interest: Any) -> li
 
 
 def choose_endorsers(
-    channel: PeerChannel, peers: Sequence[Peer], preferred: Sequence[Peer], policies: Sequence[Policy]
-) -> list[Peer] | None:
+    channel: PeerChannel, peers: Sequence[Known], preferred: Sequence[Known], policies: Sequence[Policy]
+) -> list[Known] | None:
     """The smallest satisfying set of peers, with as many `preferred` ones as may be; None if there is none."""
     ordered = sorted(peers, key=lambda peer: peer not in preferred)
     identities = {peer.address: channel.registry.deserialize(peer.signer.creator) for peer in ordered}

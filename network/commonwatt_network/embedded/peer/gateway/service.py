@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import grpc
 from fabric_protos.common import common_pb2
@@ -19,9 +19,10 @@ from commonwatt_network.embedded.channels.proposals import (
     prepare_transaction,
     unpack_proposal,
 )
+from commonwatt_network.embedded.config import PeerConfig
 from commonwatt_network.embedded.orderer.admission import Rejection
 from commonwatt_network.embedded.peer.channel import PeerChannel
-from commonwatt_network.embedded.peer.gateway.calls import Outcome, call_endorser
+from commonwatt_network.embedded.peer.gateway.calls import CalledPeer, Outcome, call_endorser
 from commonwatt_network.embedded.peer.gateway.errors import GatewayError, error_detail
 from commonwatt_network.embedded.peer.gateway.events import events_from, start_block
 from commonwatt_network.embedded.peer.gateway.plans import (
@@ -33,9 +34,6 @@ from commonwatt_network.embedded.peer.gateway.plans import (
 from commonwatt_network.embedded.trust.access import AccessDenied, check_channel_access
 from commonwatt_network.embedded.trust.policies import SignedData
 
-if TYPE_CHECKING:
-    from commonwatt_network.embedded.peer.peer import Peer
-
 Status = grpc.StatusCode
 ENDORSE_FAILED = "failed to endorse transaction, see attached details for more info"
 COLLECT_FAILED = "failed to collect enough transaction endorsements, see attached details for more info"
@@ -44,13 +42,31 @@ ALIGNMENT_TIMEOUT_S = 0.2
 REMEMBERED_PLANS = 500
 
 
+class Broadcasting(Protocol):
+    def broadcast(self, envelope: Any, address: str | None = None) -> None:
+        """Give an envelope to an orderer. Raises Rejection."""
+
+
+class GatewayPeer(CalledPeer, Protocol):
+    """The peer that serves a Gateway: the peers and orderers that it knows, and its limits."""
+
+    @property
+    def config(self) -> PeerConfig: ...
+
+    @property
+    def peers(self) -> Sequence[CalledPeer]: ...
+
+    @property
+    def ordering(self) -> Broadcasting: ...
+
+
 class Gateway:
     """The Gateway of one peer."""
 
-    def __init__(self, peer: Peer) -> None:
+    def __init__(self, peer: GatewayPeer) -> None:
         self._peer = peer
-        self._chosen: dict[tuple[Any, ...], list[Peer] | None] = {}
-        self._last_endorsers: dict[tuple[str, str], tuple[Peer, ...]] = {}
+        self._chosen: dict[tuple[Any, ...], list[CalledPeer] | None] = {}
+        self._last_endorsers: dict[tuple[str, str], tuple[CalledPeer, ...]] = {}
 
     # Evaluate
 
@@ -67,7 +83,7 @@ class Gateway:
         targets = list(request.target_organizations)
         protected = proposal.has_transient_data and not targets
         if protected:
-            targets = [self._peer.config.mspid]
+            targets = [self._peer.mspid]
         details = []
         failed: Outcome | None = None
         for peer in self._evaluators(proposal, targets, protected):
@@ -88,12 +104,12 @@ class Gateway:
             failed.code, "failed to evaluate transaction, see attached details for more info", details
         )
 
-    def _evaluators(self, proposal: Proposal, targets: list[str], protected: bool) -> list[Peer]:
+    def _evaluators(self, proposal: Proposal, targets: list[str], protected: bool) -> list[CalledPeer]:
         name, channel_id = proposal.chaincode_name, proposal.channel_id
         peers = [
             peer
             for peer in self._peer.peers
-            if peer.has_chaincode(channel_id, name) and (not targets or peer.config.mspid in targets)
+            if peer.has_chaincode(channel_id, name) and (not targets or peer.mspid in targets)
         ]
         if not peers:
             text = f"no peers available to evaluate chaincode {name} in channel {channel_id}"
@@ -105,8 +121,8 @@ class Gateway:
             raise GatewayError(Status.FAILED_PRECONDITION, text)
         return sorted(peers, key=self._distance)
 
-    def _distance(self, peer: Peer) -> tuple[bool, bool]:
-        return peer.config.mspid != self._peer.config.mspid, peer is not self._peer
+    def _distance(self, peer: CalledPeer) -> tuple[bool, bool]:
+        return peer.mspid != self._peer.mspid, peer is not self._peer
 
     # Endorse
 
@@ -123,11 +139,11 @@ class Gateway:
         return gateway_pb2.EndorseResponse(prepared_transaction=envelope)
 
     async def _endorse_by_organizations(self, proposal: Proposal, mspids: list[str]) -> list[Outcome]:
-        by_organization: dict[str, list[Peer]] = {mspid: [] for mspid in mspids}
+        by_organization: dict[str, list[CalledPeer]] = {mspid: [] for mspid in mspids}
         for peer in sorted(self._peer.peers, key=self._distance):
             able = peer.has_chaincode(proposal.channel_id, proposal.chaincode_name)
-            if able and peer.config.mspid in by_organization:
-                by_organization[peer.config.mspid].append(peer)
+            if able and peer.mspid in by_organization:
+                by_organization[peer.mspid].append(peer)
         missing = [mspid for mspid, peers in by_organization.items() if not peers]
         if missing:
             text = f"failed to find any endorsing peers for org(s): {', '.join(missing)}"
@@ -170,7 +186,7 @@ class Gateway:
             (done[peer.address] for peer in chosen), key=lambda outcome: outcome.peer is not first_peer
         )
 
-    def _first_endorsers(self, proposal: Proposal) -> tuple[Peer, list[Peer]]:
+    def _first_endorsers(self, proposal: Proposal) -> tuple[CalledPeer, list[CalledPeer]]:
         """The peer that endorses first, of this organisation if possible, and peers to ask at the same time.
 
         Asking at the same time saves a round trip, and both see the same height. It is not done with transient
@@ -178,7 +194,7 @@ class Gateway:
         """
         name, channel_id = proposal.chaincode_name, proposal.channel_id
         able = sorted((p for p in self._peer.peers if p.has_chaincode(channel_id, name)), key=self._distance)
-        own = [peer for peer in able if peer.config.mspid == self._peer.config.mspid]
+        own = [peer for peer in able if peer.mspid == self._peer.mspid]
         if not own and proposal.has_transient_data:
             raise GatewayError(
                 Status.FAILED_PRECONDITION,
@@ -197,7 +213,9 @@ class Gateway:
         known = self._last_endorsers.get((channel_id, name), ())
         return first, [peer for peer in known if peer is not first and peer in able]
 
-    def _plan(self, channel: PeerChannel, proposal: Proposal, interest: Any) -> tuple[list[Any], list[Peer]]:
+    def _plan(
+        self, channel: PeerChannel, proposal: Proposal, interest: Any
+    ) -> tuple[list[Any], list[CalledPeer]]:
         peers = self._peer.peers
         try:
             policies = required_policies(channel, interest)
@@ -228,10 +246,10 @@ class Gateway:
         self,
         channel: PeerChannel,
         interest: Any,
-        peers: list[Peer],
-        preferred: list[Peer],
+        peers: list[CalledPeer],
+        preferred: list[CalledPeer],
         policies: list[Any],
-    ) -> list[Peer] | None:
+    ) -> list[CalledPeer] | None:
         """As `choose_endorsers`, remembered for as long as the channel's rules stay what they are."""
         key = (
             channel.channel_id,
@@ -246,11 +264,11 @@ class Gateway:
             self._chosen[key] = choose_endorsers(channel, peers, preferred, policies)
         return self._chosen[key]
 
-    def _remember(self, proposal: Proposal, first: Peer, chosen: list[Peer]) -> None:
+    def _remember(self, proposal: Proposal, first: CalledPeer, chosen: list[CalledPeer]) -> None:
         others = tuple(peer for peer in chosen if peer is not first)
         self._last_endorsers[(proposal.channel_id, proposal.chaincode_name)] = others
 
-    async def _align(self, peers: list[Peer], channel_id: str) -> None:
+    async def _align(self, peers: list[CalledPeer], channel_id: str) -> None:
         """Let peers that are a block behind the others catch up, so that all simulate at one height."""
         channels = [peer.channels[channel_id] for peer in peers if channel_id in peer.channels]
         highest = max((channel.height for channel in channels), default=0)
@@ -263,10 +281,10 @@ class Gateway:
         except TimeoutError:
             return
 
-    async def _call(self, peer: Peer, proposal: Proposal) -> Outcome:
+    async def _call(self, peer: CalledPeer, proposal: Proposal) -> Outcome:
         return await call_endorser(peer, proposal, self._peer.config.endorsement_timeout_s)
 
-    async def _call_all(self, peers: list[Peer], proposal: Proposal) -> list[Outcome]:
+    async def _call_all(self, peers: list[CalledPeer], proposal: Proposal) -> list[Outcome]:
         if len(peers) == 1:
             return [await self._call(peers[0], proposal)]
         outcomes = await asyncio.gather(*(self._call(peer, proposal) for peer in peers))

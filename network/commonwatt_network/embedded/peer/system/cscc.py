@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from fabric_protos.common import common_pb2
 from fabric_protos.peer import query_pb2
@@ -17,15 +17,23 @@ from commonwatt_network.embedded.ledger import LedgerDamaged
 from commonwatt_network.embedded.ledger.snapshot_files import SnapshotDamaged
 from commonwatt_network.embedded.peer.channel import PeerChannel
 from commonwatt_network.embedded.peer.system.responses import failure, success
+from commonwatt_network.embedded.peer.views import AccessView
 from commonwatt_network.embedded.simulation import Simulator
 from commonwatt_network.embedded.trust.access import AccessDenied
 
-if TYPE_CHECKING:
-    from commonwatt_network.embedded.peer.peer import Peer
+
+class JoiningPeer(AccessView, Protocol):
+    """A peer that can join channels."""
+
+    def join(self, channel_id: str, genesis: Any) -> None:
+        """Raises ChannelConfigError, BlockError, LedgerDamaged, OSError."""
+
+    def join_by_snapshot(self, folder: Path) -> None:
+        """Raises SnapshotDamaged, ChannelConfigError, LedgerDamaged, OSError, sqlite3.Error."""
 
 
 def run_cscc(
-    peer: Peer, _: PeerChannel | None, proposal: Proposal, arguments: list[bytes], __: Simulator | None
+    peer: JoiningPeer, _: PeerChannel | None, proposal: Proposal, arguments: list[bytes], __: Simulator | None
 ) -> Any:
     """The Response to GetChannels, JoinChain, JoinChainBySnapshot, JoinBySnapshotStatus,
     GetConfigBlock or GetChannelConfig."""
@@ -49,7 +57,7 @@ def run_cscc(
     return failure(f"Requested function {function} not found.")
 
 
-def _join(peer: Peer, proposal: Proposal, encoded: bytes) -> Any:
+def _join(peer: JoiningPeer, proposal: Proposal, encoded: bytes) -> Any:
     try:
         block = common_pb2.Block.FromString(encoded)
         channel_id = channel_of(common_pb2.Envelope.FromString(block.data.data[0]))
@@ -85,7 +93,7 @@ def _join(peer: Peer, proposal: Proposal, encoded: bytes) -> Any:
     return success()
 
 
-def _join_by_snapshot(peer: Peer, proposal: Proposal, folder: str) -> Any:
+def _join_by_snapshot(peer: JoiningPeer, proposal: Proposal, folder: str) -> Any:
     if not folder:
         return failure("Cannot join the channel, no snapshot directory provided")
     try:
@@ -99,7 +107,7 @@ def _join_by_snapshot(peer: Peer, proposal: Proposal, folder: str) -> Any:
     return success()
 
 
-def _join_status(peer: Peer, proposal: Proposal) -> Any:
+def _join_status(peer: JoiningPeer, proposal: Proposal) -> Any:
     """A snapshot is taken up before the call returns, so none is ever in progress."""
     try:
         peer.check_peer_access("cscc/JoinBySnapshotStatus", proposal)
@@ -108,7 +116,7 @@ def _join_status(peer: Peer, proposal: Proposal) -> Any:
     return success(query_pb2.JoinBySnapshotStatus().SerializeToString())
 
 
-def _list(peer: Peer, proposal: Proposal) -> Any:
+def _list(peer: JoiningPeer, proposal: Proposal) -> Any:
     try:
         peer.check_peer_access("cscc/GetChannels", proposal)
     except AccessDenied as error:
@@ -117,7 +125,7 @@ def _list(peer: Peer, proposal: Proposal) -> Any:
     return success(query_pb2.ChannelQueryResponse(channels=channels).SerializeToString())
 
 
-def _config(peer: Peer, proposal: Proposal, function: str, channel_id: str) -> Any:
+def _config(peer: JoiningPeer, proposal: Proposal, function: str, channel_id: str) -> Any:
     if not channel_id:
         return failure("empty channel name provided")
     channel = peer.channels.get(channel_id)

@@ -2,22 +2,35 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any, Protocol
 
 from commonwatt_network.embedded.channels.proposals import Proposal
 from commonwatt_network.embedded.lifecycle.functions import dispatch
 from commonwatt_network.embedded.lifecycle.invocation import NAMESPACE, Invocation, LifecycleError
+from commonwatt_network.embedded.lifecycle.package_store import PackageStore
 from commonwatt_network.embedded.peer.channel import PeerChannel
 from commonwatt_network.embedded.peer.system.responses import failure, success
+from commonwatt_network.embedded.peer.views import AccessView
 from commonwatt_network.embedded.simulation import Simulator
 from commonwatt_network.embedded.trust.access import PEER_WIDE, AccessDenied
 
-if TYPE_CHECKING:
-    from commonwatt_network.embedded.peer.peer import Peer
+
+class InstallingPeer(AccessView, Protocol):
+    """A peer with its packages and its organisation."""
+
+    @property
+    def mspid(self) -> str: ...
+
+    @property
+    def packages(self) -> PackageStore: ...
+
+    def package_references(self, package_id: str) -> Mapping[str, list[tuple[str, str]]]:
+        """The definitions that use an installed package: (name, version) by channel."""
 
 
 def run_lifecycle(
-    peer: Peer,
+    peer: InstallingPeer,
     channel: PeerChannel | None,
     proposal: Proposal,
     arguments: list[bytes],
@@ -41,7 +54,7 @@ def run_lifecycle(
     except AccessDenied as error:
         return failure(f"Failed to authorize invocation due to failed ACL check: {error}")
     invocation = Invocation(
-        mspid=peer.config.mspid,
+        mspid=peer.mspid,
         channel_id=channel.channel_id if channel else "",
         packages=peer.packages,
         references=peer.package_references,
@@ -54,7 +67,7 @@ def run_lifecycle(
         return failure(str(error), error.status)
 
 
-def _check_access(peer: Peer, channel: PeerChannel | None, proposal: Proposal, resource: str) -> None:
+def _check_access(peer: AccessView, channel: PeerChannel | None, proposal: Proposal, resource: str) -> None:
     if resource in PEER_WIDE:
         peer.check_peer_access(resource, proposal)
     elif channel is None:

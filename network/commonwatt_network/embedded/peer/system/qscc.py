@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from fabric_protos.common import common_pb2, ledger_pb2
 from fabric_protos.peer import transaction_pb2
@@ -11,15 +11,13 @@ from commonwatt_network.embedded.channels.blocks import TRANSACTIONS_FILTER
 from commonwatt_network.embedded.channels.proposals import Proposal
 from commonwatt_network.embedded.peer.channel import PeerChannel
 from commonwatt_network.embedded.peer.system.responses import failure, success
+from commonwatt_network.embedded.peer.views import AccessView
 from commonwatt_network.embedded.simulation import Simulator
 from commonwatt_network.embedded.trust.access import AccessDenied
 
-if TYPE_CHECKING:
-    from commonwatt_network.embedded.peer.peer import Peer
-
 
 def run_qscc(
-    peer: Peer, _: PeerChannel | None, proposal: Proposal, arguments: list[bytes], __: Simulator | None
+    peer: AccessView, _: PeerChannel | None, proposal: Proposal, arguments: list[bytes], __: Simulator | None
 ) -> Any:
     """The Response to GetChainInfo, GetBlockByNumber, GetBlockByHash, GetBlockByTxID or GetTransactionByID."""
     if len(arguments) < 2:

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from commonwatt_network.embedded.channels.proposals import Proposal
 from commonwatt_network.embedded.peer.channel import PeerChannel
-from commonwatt_network.embedded.peer.system.cscc import run_cscc
-from commonwatt_network.embedded.peer.system.lifecycle import run_lifecycle
+from commonwatt_network.embedded.peer.system.cscc import JoiningPeer, run_cscc
+from commonwatt_network.embedded.peer.system.lifecycle import InstallingPeer, run_lifecycle
 from commonwatt_network.embedded.peer.system.qscc import run_qscc
 from commonwatt_network.embedded.peer.system.responses import failure
 from commonwatt_network.embedded.simulation import Simulator
 
-if TYPE_CHECKING:
-    from commonwatt_network.embedded.peer.peer import Peer
-
 SYSTEM_VERSION = "syscc"
-SystemChaincode = Callable[["Peer", "PeerChannel | None", Proposal, "list[bytes]", "Simulator | None"], Any]
+
+
+class SystemPeer(JoiningPeer, InstallingPeer, Protocol):
+    """A peer as all system chaincodes together use it."""
+
+
+SystemChaincode = Callable[[SystemPeer, PeerChannel | None, Proposal, list[bytes], Simulator | None], Any]
 
 SYSTEM_CHAINCODES: Mapping[str, SystemChaincode] = {
     "_lifecycle": run_lifecycle,
@@ -28,7 +31,7 @@ SYSTEM_CHAINCODES: Mapping[str, SystemChaincode] = {
 
 
 def run_system_chaincode(
-    peer: Peer,
+    peer: SystemPeer,
     name: str,
     channel: PeerChannel | None,
     proposal: Proposal,

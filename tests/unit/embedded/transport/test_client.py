@@ -1,4 +1,4 @@
-"""The HTTP/2 of the chaincode stream: flow control, fragments, and whatever else a server may send."""
+"""The transport's client: flow control, fragments, and whatever else a chaincode server may send."""
 
 from __future__ import annotations
 
@@ -11,18 +11,24 @@ from typing import Any
 import pytest
 from commonwatt_network.embedded.lifecycle.package_store import ChaincodePackage, Connection
 from commonwatt_network.embedded.peer.chaincode.link import ChaincodeError, ChaincodeLink
-from commonwatt_network.embedded.peer.chaincode.stream import (
+from commonwatt_network.embedded.transport.client import DialError, GrpcStream, open_stream
+from commonwatt_network.embedded.transport.frames import (
+    DATA,
+    GOAWAY,
+    HEADERS,
+    PING,
     PREFACE,
-    ChaincodeStream,
-    DialError,
-    _frame,
-    open_stream,
+    RST_STREAM,
+    SETTINGS,
+    WINDOW_UPDATE,
+    frame,
 )
 from fabric_protos.peer import chaincode_shim_pb2
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-DATA, HEADERS, SETTINGS, PING, GOAWAY, WINDOW_UPDATE = 0, 1, 4, 6, 7, 8
+SETTLED = frame(SETTINGS, 0, 0)
+CONNECT = "/protos.Chaincode/Connect"
 
 
 class Wire(asyncio.Transport):
@@ -39,6 +45,11 @@ class Wire(asyncio.Transport):
     def close(self) -> None:
         self.closed = True
 
+    abort = close
+
+    def is_closing(self) -> bool:
+        return self.closed
+
     def frames(self) -> list[tuple[int, int, bytes]]:
         """(kind, stream, payload) of everything after the preface."""
         content = bytes(self.written).removeprefix(PREFACE)
@@ -50,11 +61,12 @@ class Wire(asyncio.Transport):
         return found
 
 
-def connected() -> tuple[ChaincodeStream, Wire, list[bytes]]:
+def connected() -> tuple[GrpcStream, Wire, list[bytes]]:
     received: list[bytes] = []
-    stream = ChaincodeStream("127.0.0.1:1", True, received.append)
+    stream = GrpcStream("127.0.0.1:1", CONNECT, True, received.append)
     wire = Wire()
     stream.connection_made(wire)
+    stream.data_received(SETTLED)
     return stream, wire, received
 
 
@@ -66,7 +78,7 @@ async def test_messages_in_pieces_arrive_whole_and_in_order() -> None:
     stream, _, received = connected()
     contents = [b"", b"a", b"b" * 70_000]
     data = b"".join(message(content) for content in contents)
-    frames = b"".join(_frame(DATA, 0, 1, data[start : start + 9_999]) for start in range(0, len(data), 9_999))
+    frames = b"".join(frame(DATA, 0, 1, data[start : start + 9_999]) for start in range(0, len(data), 9_999))
     for start in range(0, len(frames), 777):
         stream.data_received(frames[start : start + 777])
     assert received == contents
@@ -78,17 +90,17 @@ async def test_sending_keeps_within_the_servers_windows() -> None:
     await asyncio.sleep(0)
     sent = sum(len(payload) for kind, _, payload in wire.frames() if kind == DATA)
     assert sent == 65_535
-    stream.data_received(_frame(WINDOW_UPDATE, 0, 0, struct.pack(">I", 50_000)))
+    stream.data_received(frame(WINDOW_UPDATE, 0, 0, struct.pack(">I", 50_000)))
     await asyncio.sleep(0)
     assert sum(len(payload) for kind, _, payload in wire.frames() if kind == DATA) == sent
-    stream.data_received(_frame(WINDOW_UPDATE, 0, 1, struct.pack(">I", 50_000)))
+    stream.data_received(frame(WINDOW_UPDATE, 0, 1, struct.pack(">I", 50_000)))
     await asyncio.sleep(0)
     payloads = [payload for kind, _, payload in wire.frames() if kind == DATA]
     assert b"".join(payloads) == message(b"x" * 100_000)
     assert max(map(len, payloads)) <= 16_384
 
 
-async def test_messages_of_one_turn_leave_in_one_frame() -> None:
+async def test_messages_of_one_turn_leave_in_oneframe() -> None:
     stream, wire, _ = connected()
     for content in (b"one", b"two", b"three"):
         stream.send(content)
@@ -98,8 +110,10 @@ async def test_messages_of_one_turn_leave_in_one_frame() -> None:
 
 async def test_pings_and_settings_are_answered() -> None:
     stream, wire, _ = connected()
+    await asyncio.sleep(0)
     before = len(wire.frames())
-    stream.data_received(_frame(PING, 0, 0, b"12345678") + _frame(SETTINGS, 0, 0, b""))
+    stream.data_received(frame(PING, 0, 0, b"12345678") + frame(SETTINGS, 0, 0, b""))
+    await asyncio.sleep(0)
     assert [(kind, payload) for kind, _, payload in wire.frames()[before:]] == [
         (PING, b"12345678"),
         (SETTINGS, b""),
@@ -107,20 +121,20 @@ async def test_pings_and_settings_are_answered() -> None:
 
 
 @pytest.mark.parametrize(
-    ("frame", "why"),
+    ("sent", "why"),
     [
-        (_frame(GOAWAY, 0, 0, b"\x00" * 8), "going away"),
-        (_frame(HEADERS, 0x5, 1, b"\x88"), "ended the stream"),
-        (_frame(3, 0, 1, b"\x00" * 4), "reset the stream"),
-        (_frame(DATA, 0, 1, b"\x01\x00\x00\x00\x01x"), "compressed"),
-        (_frame(DATA, 0, 1, b"\x00\xff\xff\xff\xff"), "message of 4294967295 bytes"),
+        (frame(GOAWAY, 0, 0, b"\x00" * 8), "going away"),
+        (frame(HEADERS, 0x5, 1, b"\x88"), "ended the stream"),
+        (frame(RST_STREAM, 0, 1, b"\x00" * 4), "reset the stream"),
+        (frame(DATA, 0, 1, b"\x01\x00\x00\x00\x01x"), "compressed"),
+        (frame(DATA, 0, 1, b"\x00\xff\xff\xff\xff"), "larger than max .4294967295"),
         (b"HTTP/1.1 400 Bad Request\r\n\r\n" + b"x" * 100, "frame of"),
     ],
 )
-async def test_what_ends_the_stream_is_told(frame: bytes, why: str) -> None:
+async def test_what_ends_the_stream_is_told(sent: bytes, why: str) -> None:
     stream, wire, _ = connected()
-    stream.data_received(frame)
-    assert why in await stream.ended
+    stream.data_received(sent)
+    assert re.search(why, await stream.ended)
     assert wire.closed
 
 
@@ -139,7 +153,7 @@ def test_no_bytes_from_the_server_raise(chunks: list[bytes]) -> None:
 async def _dial_failure(connection: Connection) -> str:
     with pytest.raises(DialError) as failed:
         async with asyncio.timeout(5):
-            await open_stream(connection, lambda message: None)
+            await open_stream(connection, CONNECT, lambda message: None)
     return str(failed.value)
 
 
