@@ -24,7 +24,13 @@ from commonwatt_network.embedded.channels.configuration import (
     ChannelConfigError,
     parse_duration_s,
 )
-from commonwatt_network.embedded.trust.certificates import CertificateError, parse_pem, unique_chain
+from commonwatt_network.embedded.trust.certificates import (
+    CertificateError,
+    ManyChains,
+    NoChain,
+    parse_pem,
+    unique_chain,
+)
 from commonwatt_network.embedded.trust.signing import SigningIdentity
 
 
@@ -187,13 +193,12 @@ def _check_certificate(
         ) from error
     try:
         unique_chain(certificate, roots, intermediates)
-    except CertificateError as error:
-        reason = str(error).removeprefix("the supplied identity is not valid: ")
-        if "single validation chain" in reason:
-            return
+    except ManyChains:
+        return
+    except NoChain as error:
         raise ConsenterError(
             f"consenter {consenter.host}:{consenter.port} has invalid certificate: verifying tls {role} cert "
-            f"with serial number {certificate.serial_number}: {reason}"
+            f"with serial number {certificate.serial_number}: {error.reason}"
         ) from error
 
 

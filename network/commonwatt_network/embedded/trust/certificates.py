@@ -42,6 +42,18 @@ class CertificateError(Exception):
     """A certificate cannot be read or trusted; the message is Fabric's."""
 
 
+class NoChain(CertificateError):
+    """No authority that is known vouches for a certificate; `reason` is Go's."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"the supplied identity is not valid: {reason}")
+        self.reason = reason
+
+
+class ManyChains(CertificateError):
+    """More than one chain leads to a certificate."""
+
+
 def parse_pem(pem: bytes) -> x509.Certificate:
     """The certificate of the first PEM block of `pem`, of at most 64 KiB. Raises CertificateError."""
     if len(pem) > LONGEST_PEM:
@@ -169,7 +181,7 @@ def unique_chain(
     roots: Sequence[x509.Certificate],
     intermediates: Sequence[x509.Certificate],
 ) -> tuple[x509.Certificate, ...]:
-    """The one chain of `certificate`. Raises CertificateError in the words of Go and Fabric."""
+    """The one chain of `certificate`. Raises NoChain, ManyChains: CertificateErrors in the words of Go and Fabric."""
     found = chains(certificate, roots, intermediates)
     if not found:
         moment = _first_moment(certificate)
@@ -178,15 +190,13 @@ def unique_chain(
             late = any(moment > ca.not_valid_after_utc for ca in issuers)
             side = "after" if late else "before"
             bound = issuers[0].not_valid_after_utc if late else issuers[0].not_valid_before_utc
-            raise CertificateError(
-                "the supplied identity is not valid: x509: certificate has expired or is not yet valid: "
+            raise NoChain(
+                "x509: certificate has expired or is not yet valid: "
                 f"current time {moment:%Y-%m-%dT%H:%M:%SZ} is {side} {bound:%Y-%m-%dT%H:%M:%SZ}"
             )
-        raise CertificateError(
-            "the supplied identity is not valid: x509: certificate signed by unknown authority"
-        )
+        raise NoChain("x509: certificate signed by unknown authority")
     if len(found) != 1:
-        raise CertificateError(f"this MSP only supports a single validation chain, got {len(found)}")
+        raise ManyChains(f"this MSP only supports a single validation chain, got {len(found)}")
     return found[0]
 
 

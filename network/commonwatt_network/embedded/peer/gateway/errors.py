@@ -7,38 +7,10 @@ from typing import Any
 
 import grpc
 from fabric_protos.gateway import gateway_pb2
-from google.protobuf import any_pb2, descriptor_pb2, descriptor_pool, message_factory
+from google.rpc import status_pb2
 
 DETAIL_TYPE_URL = "type.googleapis.com/gateway.ErrorDetail"
 LONGEST_DETAILS = 2 << 20  # characters of all messages together: clients take 16 MiB of headers, in Base64
-
-
-def _status_class() -> Any:
-    """google.rpc.Status, described here because no other message of its package is needed."""
-    field = descriptor_pb2.FieldDescriptorProto
-    file = descriptor_pb2.FileDescriptorProto(
-        name="commonwatt/embedded/status.proto",
-        package="commonwatt.embedded",
-        syntax="proto3",
-        dependency=["google/protobuf/any.proto"],
-    )
-    message = file.message_type.add(name="Status")
-    message.field.add(name="code", number=1, type=field.TYPE_INT32, label=field.LABEL_OPTIONAL)
-    message.field.add(name="message", number=2, type=field.TYPE_STRING, label=field.LABEL_OPTIONAL)
-    message.field.add(
-        name="details",
-        number=3,
-        type=field.TYPE_MESSAGE,
-        type_name=".google.protobuf.Any",
-        label=field.LABEL_REPEATED,
-    )
-    pool: Any = descriptor_pool.DescriptorPool()
-    pool.AddSerializedFile(any_pb2.DESCRIPTOR.serialized_pb)
-    pool.Add(file)
-    return message_factory.GetMessageClass(pool.FindMessageTypeByName("commonwatt.embedded.Status"))
-
-
-_Status = _status_class()
 
 
 class GatewayError(Exception):
@@ -59,7 +31,7 @@ def trailing_metadata(error: GatewayError) -> tuple[tuple[str, bytes], ...]:
     if not error.details:
         return ()
     longest = LONGEST_DETAILS // (1 + len(error.details))
-    status = _Status(code=error.code.value[0], message=_shortened(str(error), longest))
+    status = status_pb2.Status(code=error.code.value[0], message=_shortened(str(error), longest))
     for detail in error.details:
         short = gateway_pb2.ErrorDetail()
         short.CopyFrom(detail)
