@@ -9,13 +9,13 @@ from functools import partial
 
 from commonwatt_network.embedded.transport.budget import UNFINISHED
 from commonwatt_network.embedded.transport.connection import Connection
+from commonwatt_network.embedded.transport.ends import ServerProtocol
 from commonwatt_network.embedded.transport.metadata import CallHeaders
 from commonwatt_network.embedded.transport.protocol import (
     CallStarted,
     Cancelled,
     Event,
     Received,
-    ServerProtocol,
 )
 from commonwatt_network.embedded.transport.stream import Stream
 

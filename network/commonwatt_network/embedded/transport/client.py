@@ -15,10 +15,10 @@ from collections.abc import Callable
 from typing import Protocol
 
 from commonwatt_network.embedded.transport.connection import Connection
+from commonwatt_network.embedded.transport.ends import ClientProtocol
 from commonwatt_network.embedded.transport.frames import ProtocolViolation
 from commonwatt_network.embedded.transport.protocol import (
     Cancelled,
-    ClientProtocol,
     Event,
     GoingAway,
     Received,

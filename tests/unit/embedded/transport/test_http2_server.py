@@ -12,8 +12,8 @@ from typing import Any
 import grpc
 import hpack
 import pytest
+from commonwatt_network.embedded.transport import ends as ends_module
 from commonwatt_network.embedded.transport import frames as h2
-from commonwatt_network.embedded.transport import protocol as protocol_module
 from commonwatt_network.embedded.transport.calls import ServerConnection
 from commonwatt_network.embedded.transport.metadata import percent_encoded
 from hypothesis import given, settings
@@ -262,10 +262,10 @@ async def test_broken_rules_end_the_connection(name: str) -> None:
 
 
 async def test_rapid_resets_end_the_connection(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(protocol_module, "RESETS_PER_S", 50)  # which a busy machine makes in a second too
+    monkeypatch.setattr(ends_module, "RESETS_PER_S", 50)  # which a busy machine makes in a second too
     client = Client()
     code = -1
-    for stream in range(1, 2 * protocol_module.RESETS_PER_S + 10, 2):
+    for stream in range(1, 2 * ends_module.RESETS_PER_S + 10, 2):
         code = await client.ended_by(client.headers(stream, "/test.Echo/hang") + h2.reset(stream, h2.CANCEL))
         if code >= 0:
             break
@@ -275,10 +275,10 @@ async def test_rapid_resets_end_the_connection(monkeypatch: pytest.MonkeyPatch) 
 
 async def test_too_many_streams_are_refused_one_by_one() -> None:
     client = Client()
-    for stream in range(1, 2 * protocol_module.CONCURRENT_STREAMS + 2, 2):
+    for stream in range(1, 2 * ends_module.CONCURRENT_STREAMS + 2, 2):
         client.send(client.headers(stream))
     refused = [f for f in await client.settle() if f[0] == h2.RST_STREAM]
-    assert [f[2] for f in refused] == [2 * protocol_module.CONCURRENT_STREAMS + 1]
+    assert [f[2] for f in refused] == [2 * ends_module.CONCURRENT_STREAMS + 1]
     assert not client.wire.closed
     await client.leave()
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 from commonwatt_network.embedded.transport import budget as budget_module
+from commonwatt_network.embedded.transport import ends as ends_module
 from commonwatt_network.embedded.transport import frames as h2
-from commonwatt_network.embedded.transport import protocol as protocol_module
 from commonwatt_network.embedded.transport.budget import UNFINISHED
 
 from .test_http2_server import Client, message
@@ -88,7 +88,7 @@ async def test_the_work_for_a_byte_does_not_grow_with_the_open_streams(name: str
 
 async def test_settings_are_limited_in_number() -> None:
     client = await with_blocked_streams(10)
-    code = await client.ended_by(changing_window(1) * (protocol_module.SETTINGS_PER_S + 2))
+    code = await client.ended_by(changing_window(1) * (ends_module.SETTINGS_PER_S + 2))
     assert code == h2.ENHANCE_YOUR_CALM
     await client.leave()
 

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import pytest
 from commonwatt_network.embedded.transport import frames as h2
+from commonwatt_network.embedded.transport.ends import IDLE_FRAMES_PER_S, ClientProtocol, ServerProtocol
 from commonwatt_network.embedded.transport.frames import ProtocolViolation
 from commonwatt_network.embedded.transport.metadata import encode_status
 from commonwatt_network.embedded.transport.protocol import (
-    IDLE_FRAMES_PER_S,
     CallStarted,
     Cancelled,
-    ClientProtocol,
     Event,
     GoingAway,
     Http2Protocol,
     Received,
-    ServerProtocol,
 )
 from commonwatt_network.embedded.transport.stream import BYTES_AHEAD, Stream
 from hypothesis import given, settings
