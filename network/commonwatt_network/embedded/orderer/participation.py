@@ -19,11 +19,9 @@ from google.protobuf.message import DecodeError
 from commonwatt_network.embedded.channels.blocks import WIRE_ERROR, BlockError, headers_of
 from commonwatt_network.embedded.channels.updates import ConfigUpdateError, validate_channel_id
 from commonwatt_network.embedded.orderer.admission import Rejection, Status
+from commonwatt_network.embedded.orderer.joining import ChannelExists, InvalidJoinBlock, JoinError
 from commonwatt_network.embedded.orderer.service import (
-    ChannelExists,
     ChannelInfo,
-    InvalidJoinBlock,
-    JoinError,
     Orderer,
     UnknownChannel,
 )

@@ -20,17 +20,20 @@ from typing import Any
 
 from commonwatt_network.embedded.channels.blocks import (
     BlockError,
-    config_envelope_of,
-    data_hash,
     header_hash,
     headers_of,
 )
 from commonwatt_network.embedded.channels.configuration import ChannelConfig, ChannelConfigError
-from commonwatt_network.embedded.channels.updates import ConfigUpdateError, validate_channel_id
 from commonwatt_network.embedded.config import NodeConfig
 from commonwatt_network.embedded.ledger import Ledger
 from commonwatt_network.embedded.orderer.admission import Rejection, Status
 from commonwatt_network.embedded.orderer.consenters import ConsenterError, is_consenter, validate_consenters
+from commonwatt_network.embedded.orderer.joining import (
+    ChannelExists,
+    JoinError,
+    demand_same_block,
+    validate_join_block,
+)
 from commonwatt_network.embedded.orderer.ordering import OrderedChannel, OrderingFaults
 from commonwatt_network.embedded.orderer.recovery import demand_same_chain, take_back
 from commonwatt_network.embedded.orderer.store import BlockStore, StoreDamaged
@@ -40,18 +43,6 @@ from commonwatt_network.embedded.trust.signing import SignatureChecks, SigningId
 REMEDY = "restore the file, or delete it to let the orderer take the blocks back from the peers beside it"
 
 logger = logging.getLogger(__name__)
-
-
-class JoinError(Exception):
-    """A block cannot be joined with; the message is Fabric's."""
-
-
-class ChannelExists(JoinError):
-    """The orderer has joined the channel before."""
-
-
-class InvalidJoinBlock(JoinError):
-    """The block is not a usable configuration block of an application channel."""
 
 
 class UnknownChannel(Exception):
@@ -262,7 +253,7 @@ class OrderingService:
         """Make `orderer` a server of the channel that `block` defines. Raises JoinError."""
         channel = self.channels.get(channel_id)
         if channel is not None:
-            _demand_same_block(channel, block)
+            demand_same_block(channel, block)
             return
         if block.header.number != 0:
             raise JoinError(
@@ -401,37 +392,3 @@ def _read_joined(path: Path) -> set[str]:
             f"{path}: not a JSON list of channel names; write down the channels of {path.parent}"
         )
     return set(joined)
-
-
-def validate_join_block(block: Any) -> ChannelConfig:
-    """The configuration in a block that an orderer may join with. Raises InvalidJoinBlock."""
-    if config_envelope_of(block) is None:
-        raise InvalidJoinBlock("block is not a config block")
-    if not block.metadata.metadata:
-        raise InvalidJoinBlock("invalid block: does not have metadata")
-    if data_hash(block.data.data) != block.header.data_hash:
-        raise InvalidJoinBlock("invalid block: Header.DataHash is different from Hash(block.Data)")
-    try:
-        config = ChannelConfig.from_block(block)
-        validate_channel_id(config.channel_id)
-    except ConfigUpdateError as error:
-        raise InvalidJoinBlock(f"initializing configtx manager failed: bad channel ID: {error}") from error
-    except ChannelConfigError as error:
-        raise InvalidJoinBlock(str(error)) from error
-    groups = config.config.channel_group.groups
-    if "Consortiums" in groups:
-        raise InvalidJoinBlock("invalid config: contains consortiums: system channel not supported")
-    if "Application" not in groups:
-        raise InvalidJoinBlock("invalid config: must contain application config")
-    return config
-
-
-def _demand_same_block(channel: OrderedChannel, block: Any) -> None:
-    number = block.header.number
-    if number < channel.height and header_hash(channel.store.block(number).header) == header_hash(
-        block.header
-    ):
-        return
-    raise JoinError(
-        f"block {number} is not the one that the other orderers of this process hold for {channel.channel_id}"
-    )

@@ -11,8 +11,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from fabric_protos.ledger.rwset import rwset_pb2
-
 from commonwatt_network.embedded.background import BackgroundTasks
 from commonwatt_network.embedded.channels.blocks import BlockError
 from commonwatt_network.embedded.channels.configuration import ChannelConfigError
@@ -20,9 +18,8 @@ from commonwatt_network.embedded.channels.proposals import Proposal
 from commonwatt_network.embedded.channels.transactions import BlockParser
 from commonwatt_network.embedded.config import PeerConfig
 from commonwatt_network.embedded.faults import PeerFaults
-from commonwatt_network.embedded.ledger import Ledger, LedgerDamaged, Version
+from commonwatt_network.embedded.ledger import Ledger, LedgerDamaged
 from commonwatt_network.embedded.ledger.database import ANEW, explain_failure
-from commonwatt_network.embedded.ledger.private import PrivateData
 from commonwatt_network.embedded.ledger.snapshot_files import SnapshotDamaged, read_block
 from commonwatt_network.embedded.lifecycle.package_store import PackageStore
 from commonwatt_network.embedded.orderer.service import OrderingService
@@ -32,13 +29,14 @@ from commonwatt_network.embedded.peer.endorser import Endorser
 from commonwatt_network.embedded.peer.ledger_check import check_at_start
 from commonwatt_network.embedded.peer.ledger_snapshot import collect_private, load_snapshot
 from commonwatt_network.embedded.peer.metrics import PeerMetrics
+from commonwatt_network.embedded.peer.private_data import distribute, fetch_from
 from commonwatt_network.embedded.peer.snapshot_requests import SnapshotRequests
 from commonwatt_network.embedded.peer.system.registry import SYSTEM_CHAINCODES
 from commonwatt_network.embedded.trust.access import check_channel_access, check_peer_access
 from commonwatt_network.embedded.trust.msp import MSP, IdentityRegistry
 from commonwatt_network.embedded.trust.policies import SignedData
 from commonwatt_network.embedded.trust.signing import SignatureChecks, SigningIdentity
-from commonwatt_network.embedded.validation.private import Fetch, find_write_set
+from commonwatt_network.embedded.validation.private import Fetch
 
 LEDGER = "ledger.sqlite"
 
@@ -306,67 +304,21 @@ class Peer:
 
     def distribute_private(self, channel: PeerChannel, transaction_id: str, private: Any) -> str:
         """Keep an endorsed transaction's private writes, and give members' peers theirs; what went wrong, if so."""
-        channel.ledger.keep_transient(transaction_id, private.SerializeToString())
-        for sets in private.ns_pvt_rwset:
-            for entry in sets.collection_pvt_rwset:
-                collection = channel.collection(sets.namespace, entry.collection_name)
-                if collection is None:
-                    continue
-                message = rwset_pb2.TxPvtReadWriteSet(data_model=private.data_model)
-                message.ns_pvt_rwset.add(namespace=sets.namespace, collection_pvt_rwset=[entry])
-                members = [
-                    other
-                    for peer in self.peers
-                    if peer is not self
-                    and not peer.faults.down
-                    and (other := peer.channels.get(channel.channel_id)) is not None
-                    and other.is_member(sets.namespace, entry.collection_name)
-                ]
-                needed = collection.required_peer_count
-                if len(members) < needed:
-                    return (
-                        f"required to disseminate to at least {needed} peers, but know of only {len(members)} "
-                        "eligible peers"
-                    )
-                for other in members[: max(collection.maximum_peer_count, needed)]:
-                    other.ledger.keep_transient(transaction_id, message.SerializeToString())
-        return ""
+        others = [
+            other
+            for peer in self.peers
+            if peer is not self
+            and not peer.faults.down
+            and (other := peer.channels.get(channel.channel_id)) is not None
+        ]
+        return distribute(channel, others, transaction_id, private)
 
     def _fetch_private(self, channel_id: str) -> Fetch:
-        """A committing channel's search for a write set: what was given to it, else what other members have."""
+        def channels() -> tuple[PeerChannel | None, list[PeerChannel]]:
+            others = [peer.channels.get(channel_id) for peer in self.peers if peer is not self]
+            return self.channels.get(channel_id), [other for other in others if other is not None]
 
-        def fetch(
-            transaction_id: str, version: Version, namespace: str, collection: str, wanted: bytes
-        ) -> Iterator[bytes]:
-            place = (*version, namespace, collection)
-            own = self.channels.get(channel_id)
-            if own is not None:
-                yield from _transient(own.ledger.private, transaction_id, namespace, collection, wanted)
-                copies = own.ledger.copies.data
-                yield from _transient(copies, transaction_id, namespace, collection, wanted)
-                yield from _existing(copies.write_set(*place))
-            for peer in self.peers:
-                channel = peer.channels.get(channel_id)
-                if peer is self or channel is None:
-                    continue
-                if own is None or channel.identity_is_member(self.signer.creator, namespace, collection):
-                    private = channel.ledger.private
-                    yield from _transient(private, transaction_id, namespace, collection, wanted)
-                    yield from _existing(private.write_set(*place))
-
-        return fetch
-
-
-def _transient(
-    private: PrivateData, transaction_id: str, namespace: str, collection: str, wanted: bytes
-) -> Iterator[bytes]:
-    for encoded in private.transient(transaction_id):
-        yield from _existing(find_write_set(encoded, namespace, collection, wanted))
-
-
-def _existing(write_set: bytes | None) -> Iterator[bytes]:
-    if write_set is not None:
-        yield write_set
+        return fetch_from(channels, self.signer.creator)
 
 
 def _evidence(proposal: Proposal) -> SignedData:

@@ -16,10 +16,8 @@ from commonwatt_network.embedded.channels.blocks import (
 from commonwatt_network.embedded.config import NodeConfig
 from commonwatt_network.embedded.orderer import ordering
 from commonwatt_network.embedded.orderer.admission import Rejection
+from commonwatt_network.embedded.orderer.joining import ChannelExists, InvalidJoinBlock, JoinError
 from commonwatt_network.embedded.orderer.service import (
-    ChannelExists,
-    InvalidJoinBlock,
-    JoinError,
     OrderingService,
     UnknownChannel,
 )

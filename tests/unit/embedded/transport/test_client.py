@@ -6,6 +6,7 @@ import asyncio
 import re
 import socket
 import struct
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -26,6 +27,8 @@ from commonwatt_network.embedded.transport.frames import (
 from fabric_protos.peer import chaincode_shim_pb2
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from .echo_server import Echo, free_address, make_certificate, server_of
 
 SETTLED = frame(SETTINGS, 0, 0)
 CONNECT = "/protos.Chaincode/Connect"
@@ -148,6 +151,45 @@ def test_no_bytes_from_the_server_raise(chunks: list[bytes]) -> None:
         await asyncio.sleep(0)
 
     asyncio.run(run())
+
+
+async def test_messages_of_every_size_go_both_ways_over_mutual_tls(tmp_path: Path) -> None:
+    pem, key = make_certificate(tmp_path).decode(), (tmp_path / "server.key").read_text()
+    server, address = server_of(Echo()), free_address()
+    await server.start(address, tmp_path, lambda: [pem])
+    bare = Connection(address=address, dial_timeout="10s", tls_required=True, root_cert=pem)
+    both = bare.model_copy(update={"client_auth_required": True, "client_cert": pem, "client_key": key})
+    contents = [bytes([size % 251]) * size for size in (0, 5, 70_000, 5 << 20, 1)]
+    received: list[bytes] = []
+    arrived = asyncio.Event()
+
+    def receive(content: bytes) -> None:
+        received.append(content)
+        if len(received) == len(contents):
+            arrived.set()
+
+    try:
+        stream = await open_stream(both, "/test.Echo/chat", receive)
+        for content in contents:
+            stream.send(content)
+        await asyncio.wait_for(arrived.wait(), 10)
+        assert received == contents
+        await server.stop(0)
+        assert "the server" in await asyncio.wait_for(stream.ended, 10)
+    finally:
+        await server.stop(0)
+
+
+async def test_a_server_ends_a_client_without_a_certificate(tmp_path: Path) -> None:
+    pem = make_certificate(tmp_path).decode()
+    server, address = server_of(Echo()), free_address()
+    await server.start(address, tmp_path, lambda: [pem])
+    bare = Connection(address=address, dial_timeout="10s", tls_required=True, root_cert=pem)
+    try:
+        stream = await open_stream(bare, "/test.Echo/chat", lambda content: None)
+        assert await asyncio.wait_for(stream.ended, 10)  # TLS 1.3 tells the client after its handshake
+    finally:
+        await server.stop(0)
 
 
 async def _dial_failure(connection: Connection) -> str:

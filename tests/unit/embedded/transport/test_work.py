@@ -13,7 +13,7 @@ from commonwatt_network.embedded.transport import ends as ends_module
 from commonwatt_network.embedded.transport import frames as h2
 from commonwatt_network.embedded.transport.budget import UNFINISHED
 
-from .test_http2_server import Client, message
+from .test_server import Client, message
 
 LINES_PER_BYTE = 20  # a small frame is about ten bytes, and taken in about fifty lines
 LINES_PER_FLUSH = 20  # for each open stream, at most once in a turn of the loop
