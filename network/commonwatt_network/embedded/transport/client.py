@@ -92,9 +92,12 @@ class GrpcStream(Connection):
             self._end(f"the server sent what cannot be read: {failure}")
 
     def _take_messages(self) -> None:
-        while (message := self._call.next_message()) is not None:
+        call = self._call
+        while call.messages and (message := call.next_message()) is not None:
             self._receive(message)
-        if self._call.half_closed:
+        if call.failure is not None:
+            raise call.failure
+        if call.half_closed:
             raise StreamError("the server ended the stream")
 
     def fail(self, violation: ProtocolViolation) -> None:

@@ -32,9 +32,6 @@ class Connection(asyncio.Protocol):
     def dropped(self, stream: Stream) -> None:
         """A stream has gone with its connection."""
 
-    def is_open(self) -> bool:
-        return self._transport is not None and not self._transport.is_closing()
-
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
         self._flush()
@@ -45,12 +42,13 @@ class Connection(asyncio.Protocol):
             self.dropped(stream)
 
     def data_received(self, received: bytes) -> None:
-        if not self.is_open():
+        transport = self._transport
+        if transport is None or transport.is_closing():
             return
         try:
             for event in self._http2.receive(received):
                 self.handle(event)
-                if not self.is_open():
+                if transport.is_closing():
                     return
         except ProtocolViolation as violation:
             self.fail(violation)

@@ -37,12 +37,15 @@ class ServerProtocol(Http2Protocol):
 
     def receive(self, received: bytes) -> Iterator[Event]:
         if self._preface:
-            size = min(len(self._preface), len(received))
-            if received[:size] != self._preface[:size]:
-                raise ProtocolViolation(h2.PROTOCOL_ERROR, "no HTTP/2 preface")
-            self._preface = self._preface[size:]
-            received = received[size:]
-        yield from super().receive(received)
+            received = self._take_preface(received)
+        return super().receive(received)
+
+    def _take_preface(self, received: bytes) -> bytes:
+        size = min(len(self._preface), len(received))
+        if received[:size] != self._preface[:size]:
+            raise ProtocolViolation(h2.PROTOCOL_ERROR, "no HTTP/2 preface")
+        self._preface = self._preface[size:]
+        return received[size:]
 
     def _count_idle(self, *, reset: bool = False, settings: bool = False) -> None:
         now_s = self._clock()
@@ -79,7 +82,7 @@ class ClientProtocol(Http2Protocol):
     """The end that calls."""
 
     def __init__(self, clock: Callable[[], float], authority: str, *, tls: bool) -> None:
-        super().__init__(clock, lambda _: None, CLIENT_WINDOW, CLIENT_WINDOW, CLIENT_FRAME)
+        super().__init__(clock, None, CLIENT_WINDOW, CLIENT_WINDOW, CLIENT_FRAME)
         self._authority, self._tls = authority, tls
         offered = {h2.ENABLE_PUSH: 0, h2.INITIAL_WINDOW_SIZE: CLIENT_WINDOW, h2.MAX_FRAME_SIZE: CLIENT_FRAME}
         widened = h2.window_update(0, CLIENT_WINDOW - h2.DEFAULT_WINDOW)

@@ -54,9 +54,17 @@ class Http2Protocol:
     """What both ends of a connection have in common."""
 
     def __init__(
-        self, clock: Callable[[], float], count: Count, stream_window: int, connection_window: int, frame: int
+        self,
+        clock: Callable[[], float],
+        count: Count | None,
+        stream_window: int,
+        connection_window: int,
+        frame: int,
     ) -> None:
-        """`clock` tells seconds. The windows and the largest frame are those that this side offers."""
+        """`clock` tells seconds. The windows and the largest frame are those that this side offers.
+
+        `count`, if any, is told what the unfinished calls hold.
+        """
         self.count = count
         self.streams: dict[int, Stream] = {}
         self.initial_window = h2.DEFAULT_WINDOW

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from commonwatt_network.embedded.transport import frames as h2
@@ -26,9 +27,8 @@ class Carrier(Protocol):
     """The connection's end that a stream belongs to."""
 
     initial_window: int
-
-    def count(self, change_bytes: int) -> None:
-        """The streams keep so many bytes more or less."""
+    count: Callable[[int], None] | None
+    """Is told how many bytes more or less the streams keep, if anybody wants to know."""
 
     def widen(self, stream_id: int, increment: int) -> None:
         """Let the other side send so many more bytes on a stream."""
@@ -76,8 +76,10 @@ class Stream:
     def take_data(self, content: bytes, is_last: bool) -> None:
         if self.failure is None and content:
             self._input += content
-            self.count(len(content))
+            earlier = len(self.messages)
             self._take_messages()
+            if self.failure is None:
+                self.count(len(content) + MESSAGE_COST_BYTES * (len(self.messages) - earlier))
         self.half_closed = is_last
         if is_last:
             if self._input and self.failure is None:
@@ -88,7 +90,8 @@ class Stream:
     def count(self, change_bytes: int) -> None:
         """The process keeps so many bytes more or less for this call."""
         self.received_bytes += change_bytes
-        self._carrier.count(change_bytes)
+        if self._carrier.count is not None:
+            self._carrier.count(change_bytes)
 
     def _take_messages(self) -> None:
         data, position = self._input, 0
@@ -106,7 +109,6 @@ class Stream:
                 self._refuse(13, "the call takes one message, not more")
                 return
             self.messages.append(bytes(data[position + 5 : position + 5 + length]))
-            self.count(MESSAGE_COST_BYTES)
             position += 5 + length
         del data[:position]
 
