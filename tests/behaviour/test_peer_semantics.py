@@ -322,7 +322,7 @@ async def test_one_call_more_than_the_gateways_limit_is_refused(semantics: Any) 
         signer = private_key_signer(layout.user("newtown", "operator") / "private_key.pem")
         request = gateway_pb2.CommitStatusRequest(
             channel_id="trials",
-            transaction_id="00" * 32,
+            transaction_id="ab" * 32,
             identity=identities_pb2.SerializedIdentity(
                 mspid=identity.mspid, id_bytes=identity.certificate_pem
             ).SerializeToString(),

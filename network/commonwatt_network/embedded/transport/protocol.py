@@ -173,7 +173,7 @@ class Http2Protocol:
             return None
         if not self._may_follow(stream, flags):
             raise ProtocolViolation(h2.PROTOCOL_ERROR, "headers in the midst of a stream")
-        stream.take_data(b"", bool(flags & h2.END_STREAM))
+        stream.take_data(b"", 0, bool(flags & h2.END_STREAM))
         return Received(stream)
 
     def _may_follow(self, stream: Stream, flags: int) -> bool:
@@ -193,13 +193,12 @@ class Http2Protocol:
         stream = self.streams.get(stream_id)
         if size == 0:
             self._count_idle()
-        content = h2.unpadded(flags, payload)
+        content = h2.unpadded(flags, payload) if flags & h2.PADDED else payload
         if stream is None:
             return None  # it was reset or answered while this was on its way
         if stream.half_closed:
             raise ProtocolViolation(h2.STREAM_CLOSED, "data after the end of a stream")
-        stream.spend(size)
-        stream.take_data(content, bool(flags & h2.END_STREAM))
+        stream.take_data(content, size, bool(flags & h2.END_STREAM))
         return Received(stream)
 
     def _take_window(self, stream_id: int, payload: bytes) -> None:

@@ -60,6 +60,7 @@ class Stream:
         self._carrier = carrier
         self._headers = headers
         self._receive_window = self._largest_window = receive_window
+        self._least_window = receive_window - receive_window // 2
         self._input = bytearray()
         self._taken_bytes = 0  # of the message that is being worked on
         self._opened = False
@@ -67,13 +68,11 @@ class Stream:
 
     # Receiving
 
-    def spend(self, size: int) -> None:
-        """The other side has used so much of its window. Raises ProtocolViolation."""
+    def take_data(self, content: bytes, size: int, is_last: bool) -> None:
+        """The other side has used `size` bytes of its window. Raises ProtocolViolation."""
         self._receive_window -= size
         if self._receive_window < 0:
             raise h2.ProtocolViolation(h2.FLOW_CONTROL_ERROR, "more data than the stream's window")
-
-    def take_data(self, content: bytes, is_last: bool) -> None:
         if self.failure is None and content:
             self._input += content
             earlier = len(self.messages)
@@ -84,7 +83,7 @@ class Stream:
         if is_last:
             if self._input and self.failure is None:
                 self.failure = StreamFailure(13, "the request ends in the midst of a message")
-        else:
+        elif self._receive_window < self._least_window:
             self._widen()
 
     def count(self, change_bytes: int) -> None:
@@ -121,9 +120,8 @@ class Stream:
 
     def _widen(self) -> None:
         """Let the other side send on, unless messages pile up that nobody takes."""
-        used = self._largest_window - self._receive_window
-        wanted = not (self.half_closed or self.finished) and len(self.messages) < MESSAGES_AHEAD
-        if wanted and used > self._largest_window // 2:
+        if not (self.half_closed or self.finished) and len(self.messages) < MESSAGES_AHEAD:
+            used = self._largest_window - self._receive_window
             self._receive_window = self._largest_window
             self._carrier.widen(self.id, used)
 
@@ -152,7 +150,8 @@ class Stream:
     def _pop(self) -> bytes:
         message = self.messages.popleft()
         self._taken_bytes = len(message) + 5 + MESSAGE_COST_BYTES
-        self._widen()
+        if self._receive_window < self._least_window:
+            self._widen()
         return message
 
     # Sending
