@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
 from typing import Any, cast
 
+from commonwatt_client.ledger.hashes import block_data_hash, block_header_bytes, block_header_hash
 from fabric_protos.common import common_pb2, configtx_pb2
 from google.protobuf.message import DecodeError
 
-from commonwatt_network.embedded.trust.certificates import der_element
 from commonwatt_network.embedded.trust.policies import Policy, PolicyError, SignedData
 from commonwatt_network.embedded.trust.signing import SigningIdentity
 
@@ -23,18 +22,16 @@ class BlockError(Exception):
 
 
 def header_bytes(header: Any) -> bytes:
-    """DER of SEQUENCE {INTEGER number, OCTET STRING previous_hash, OCTET STRING data_hash}."""
-    number = header.number.to_bytes(header.number.bit_length() // 8 + 1, "big")
-    hashes = der_element(4, header.previous_hash) + der_element(4, header.data_hash)
-    return der_element(0x30, der_element(2, number) + hashes)
+    """A header as it is hashed and signed."""
+    return block_header_bytes(header.number, header.previous_hash, header.data_hash)
 
 
 def header_hash(header: Any) -> bytes:
-    return hashlib.sha256(header_bytes(header)).digest()
+    return block_header_hash(header.number, header.previous_hash, header.data_hash)
 
 
 def data_hash(envelopes: Iterable[bytes]) -> bytes:
-    return hashlib.sha256(b"".join(envelopes)).digest()
+    return block_data_hash(tuple(envelopes))
 
 
 def build_block(

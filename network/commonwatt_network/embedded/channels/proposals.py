@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from hashlib import sha256
 from typing import Any
 
+from commonwatt_client.ledger.hashes import proposal_hash, transaction_id
 from fabric_protos.common import common_pb2
 from fabric_protos.peer import chaincode_pb2, proposal_pb2, transaction_pb2
 from google.protobuf.message import DecodeError
@@ -89,7 +89,7 @@ def unpack_proposal(signed: Any) -> Proposal:
         input=invocation.chaincode_spec.input,
         payload=payload,
         public_payload=public_payload,
-        hash=sha256(header.channel_header + header.signature_header + public_payload).digest(),
+        hash=proposal_hash(header.channel_header, header.signature_header, public_payload),
     )
 
 
@@ -150,10 +150,6 @@ def _utc(seconds: int, nanos: int) -> str:
     except (ValueError, OverflowError, OSError):  # no year from 1 to 9999
         return f"{seconds} s after 1970"
     return moment.strftime("%Y-%m-%d %H:%M:%S") + f".{nanos:09d} +0000 UTC"
-
-
-def transaction_id(nonce: bytes, creator: bytes) -> str:
-    return sha256(nonce + creator).hexdigest()
 
 
 def prepare_transaction(proposal: Proposal, response_payload: bytes, endorsements: list[Any]) -> Any:

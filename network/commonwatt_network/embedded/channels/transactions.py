@@ -8,16 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 from typing import Any
 
+from commonwatt_client.ledger.hashes import proposal_hash, transaction_id
 from fabric_protos.common import common_pb2
 from fabric_protos.ledger.rwset import rwset_pb2
 from fabric_protos.ledger.rwset.kvrwset import kv_rwset_pb2 as kv
 from fabric_protos.peer import chaincode_event_pb2, proposal_pb2, proposal_response_pb2, transaction_pb2
 from google.protobuf.message import DecodeError
-
-from commonwatt_network.embedded.channels.proposals import transaction_id
 
 Codes = transaction_pb2.TxValidationCode
 
@@ -153,7 +151,7 @@ def _parse_endorsed(payload: Any, channel_header: Any) -> Endorsed:
     proposed = action_payload.chaincode_proposal_payload  # hashed as it is, and not read
     if not proposed:
         raise _Invalid(Codes.INVALID_ENDORSER_TRANSACTION)
-    if sha256(payload.header.channel_header + action.header + proposed).digest() != response.proposal_hash:
+    if proposal_hash(payload.header.channel_header, action.header, proposed) != response.proposal_hash:
         raise _Invalid(Codes.INVALID_ENDORSER_TRANSACTION)
     try:
         extension = proposal_pb2.ChaincodeHeaderExtension.FromString(channel_header.extension)
