@@ -7,7 +7,7 @@ from pathlib import Path
 
 import hypothesis  # at first: its plugin else imports it at last, among threads that tests left behind
 import pytest
-from commonwatt_network.ports import FIRST, LAST, RANGE
+from commonwatt_network.programs.ports import FIRST, LAST, RANGE
 
 from .softhsm import softhsm
 

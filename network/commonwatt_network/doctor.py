@@ -18,9 +18,9 @@ from commonwatt_network.backends.native import OLDEST, FabricNotFoundError, find
 from commonwatt_network.consortium.host import open_host
 from commonwatt_network.consortium.standing import host_standing
 from commonwatt_network.errors import UsageError
-from commonwatt_network.layout import Layout
-from commonwatt_network.ports import PortInUseError, choose_first_port
-from commonwatt_network.state import read_state
+from commonwatt_network.model.layout import Layout
+from commonwatt_network.model.state import read_state
+from commonwatt_network.programs.ports import PortInUseError, choose_first_port
 from commonwatt_network.status import network_status
 
 MEMORY_NEEDED_BYTES = 1 << 30

@@ -5,11 +5,11 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from commonwatt_network import processes
 from commonwatt_network.backends import compose, kubernetes
 from commonwatt_network.errors import UsageError
-from commonwatt_network.layout import Layout
-from commonwatt_network.state import exclusive
+from commonwatt_network.model.layout import Layout
+from commonwatt_network.model.state import exclusive
+from commonwatt_network.programs import processes
 
 DOWNLOADS = "fabric"  # Fabric's own programs, which belong to no ledger
 OURS = {

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from commonwatt_network.backends import compose, containers, kubernetes
-from commonwatt_network.channel import ensure_genesis_blocks
+from commonwatt_network.channels.genesis import ensure_genesis_blocks
 from commonwatt_network.errors import UsageError
-from commonwatt_network.identity import ensure_identities
-from commonwatt_network.layout import Layout
-from commonwatt_network.state import exclusive, write_state
-from commonwatt_network.topology import Topology
+from commonwatt_network.model.layout import Layout
+from commonwatt_network.model.state import exclusive, write_state
+from commonwatt_network.model.topology import Topology
+from commonwatt_network.trust.identity import ensure_identities
 from commonwatt_network.up import settle_state
 
 

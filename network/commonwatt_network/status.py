@@ -13,15 +13,15 @@ from commonwatt_client import ClientError
 from commonwatt_client.admin.configuration.checks import bft_quorum
 from cryptography import x509
 
-from commonwatt_network import processes
 from commonwatt_network.backends import compose, embedded, kubernetes
-from commonwatt_network.certificates import days_left
-from commonwatt_network.deploy import peer_admin
+from commonwatt_network.channels.deploy import peer_admin
 from commonwatt_network.errors import NoNetworkError
-from commonwatt_network.layout import Layout
-from commonwatt_network.nodes import AuthorityServer, ChaincodeServer, Node, Nodes, Orderer, Peer
-from commonwatt_network.state import read_state
-from commonwatt_network.topology import Topology
+from commonwatt_network.model.layout import Layout
+from commonwatt_network.model.nodes import AuthorityServer, ChaincodeServer, Node, Nodes, Orderer, Peer
+from commonwatt_network.model.state import read_state
+from commonwatt_network.model.topology import Topology
+from commonwatt_network.programs import processes
+from commonwatt_network.trust.certificates import days_left
 
 QUERY_TIMEOUT_S = 5.0
 KINDS = {Orderer: "orderer", Peer: "peer", ChaincodeServer: "chaincode", AuthorityServer: "authority"}

@@ -36,22 +36,22 @@ import pytest
 from commonwatt_client import Gateway, connect_network_file
 from commonwatt_client.admin import ChaincodeDefinition, CollectionConfig
 
-from commonwatt_network import chaincode as servers
-from commonwatt_network import readiness, second_servers
 from commonwatt_network.backends import embedded as backend
-from commonwatt_network.channel import ensure_genesis_blocks
-from commonwatt_network.deploy import Deployed, deploy, join_orderers, join_peers
+from commonwatt_network.channels.deploy import Deployed, deploy, join_orderers, join_peers
+from commonwatt_network.channels.genesis import ensure_genesis_blocks
 from commonwatt_network.embedded.config import read_config
 from commonwatt_network.embedded.peer.peer import Peer
 from commonwatt_network.embedded.process import EmbeddedNetwork
 from commonwatt_network.embedded.snapshots import Snapshot
-from commonwatt_network.identity import Roster, ensure_identities
-from commonwatt_network.layout import Layout
-from commonwatt_network.network_file import write_network_file
-from commonwatt_network.nodes import Nodes, ports_needed, settle
-from commonwatt_network.ports import choose_first_port
-from commonwatt_network.processes import Program
-from commonwatt_network.topology import Topology, default_topology
+from commonwatt_network.model.layout import Layout
+from commonwatt_network.model.network_file import write_network_file
+from commonwatt_network.model.nodes import Nodes, ports_needed, settle
+from commonwatt_network.model.topology import Topology, default_topology
+from commonwatt_network.programs import chaincode_servers as servers
+from commonwatt_network.programs import readiness, second_servers
+from commonwatt_network.programs.ports import choose_first_port
+from commonwatt_network.programs.processes import Program
+from commonwatt_network.trust.identity import Roster, ensure_identities
 
 ALL_MEMBERS = "/Channel/Application/Endorsement"
 STOP_TIMEOUT_S = 5.0

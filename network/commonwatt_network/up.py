@@ -9,25 +9,26 @@ from pathlib import Path
 
 import psutil
 
-from commonwatt_network import fabric_authorities, processes, readiness
 from commonwatt_network.backends import compose, containers, embedded, kubernetes, native
-from commonwatt_network.chaincode import server_programs
-from commonwatt_network.channel import ensure_genesis_blocks
-from commonwatt_network.deploy import Deployed, deploy_topology, join_orderers, join_peers
+from commonwatt_network.channels.deploy import Deployed, deploy_topology, join_orderers, join_peers
+from commonwatt_network.channels.first_transaction import first_transactions
+from commonwatt_network.channels.genesis import ensure_genesis_blocks
 from commonwatt_network.errors import UsageError
-from commonwatt_network.first_transaction import first_transactions
-from commonwatt_network.identity import Roster, ensure_identities
-from commonwatt_network.layout import Layout
-from commonwatt_network.network_file import write_network_file
-from commonwatt_network.nodes import Nodes, ports_needed
-from commonwatt_network.ports import choose_first_port, require_free
-from commonwatt_network.processes import Program
-from commonwatt_network.profiles import write_profiles
-from commonwatt_network.second_servers import second_programs
-from commonwatt_network.starting import started_or_ended
-from commonwatt_network.state import BACKENDS, State, exclusive, read_state, write_state
+from commonwatt_network.model.layout import Layout
+from commonwatt_network.model.network_file import write_network_file
+from commonwatt_network.model.nodes import Nodes, ports_needed
+from commonwatt_network.model.profiles import write_profiles
+from commonwatt_network.model.state import BACKENDS, State, exclusive, read_state, write_state
+from commonwatt_network.model.topology import Topology, default_topology
+from commonwatt_network.programs import processes, readiness
+from commonwatt_network.programs.chaincode_servers import server_programs
+from commonwatt_network.programs.ports import choose_first_port, require_free
+from commonwatt_network.programs.processes import Program
+from commonwatt_network.programs.second_servers import second_programs
+from commonwatt_network.programs.starting import started_or_ended
 from commonwatt_network.status import program_of
-from commonwatt_network.topology import Topology, default_topology
+from commonwatt_network.trust import fabric_authorities
+from commonwatt_network.trust.identity import Roster, ensure_identities
 
 Phase = Callable[[str], AbstractContextManager[None]]
 

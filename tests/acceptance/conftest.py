@@ -12,9 +12,9 @@ from pathlib import Path
 import psutil
 import pytest
 from commonwatt_network.down import down
-from commonwatt_network.layout import Layout
-from commonwatt_network.processes import running
-from commonwatt_network.topology import sample_topologies
+from commonwatt_network.model.layout import Layout
+from commonwatt_network.model.topology import sample_topologies
+from commonwatt_network.programs.processes import running
 
 COMMAND = Path(sys.executable).with_name("commonwatt")
 

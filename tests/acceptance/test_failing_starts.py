@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 from commonwatt_network.backends.native import FabricNotFoundError, find_fabric
-from commonwatt_network.layout import Layout
-from commonwatt_network.state import exclusive
+from commonwatt_network.model.layout import Layout
+from commonwatt_network.model.state import exclusive
 
 MOMENTS = ("identities and channels", "processes", "channels joined", "chaincode")
 

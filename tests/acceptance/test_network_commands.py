@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from commonwatt_network.backends.native import FabricNotFoundError, find_fabric
-from commonwatt_network.ports import choose_first_port
+from commonwatt_network.programs.ports import choose_first_port
 
 
 def heights(shell: Any) -> dict[str, int]:
@@ -200,8 +200,8 @@ class TestRefusals:
         assert precious.exists()
 
     def test_two_commands_at_once(self, shell: Any, refused: Any) -> None:
-        from commonwatt_network.layout import Layout
-        from commonwatt_network.state import exclusive
+        from commonwatt_network.model.layout import Layout
+        from commonwatt_network.model.state import exclusive
 
         with exclusive(Layout(shell.directory)):
             assert "another command is starting or stopping" in refused(shell.up())

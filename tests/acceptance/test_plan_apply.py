@@ -30,21 +30,21 @@ from commonwatt_client import (
     exit_codes,
 )
 from commonwatt_client.admin import PeerAdmin, RefusedError
-from commonwatt_network import processes
 from commonwatt_network.backends.native import FabricNotFoundError, find_fabric
-from commonwatt_network.certificates import days_left, issued_by, read_key_pair
 from commonwatt_network.change.apply import apply
 from commonwatt_network.change.configuration import ordering_client
 from commonwatt_network.change.plan import find_network, make_plan
 from commonwatt_network.change.renewals import renew_user
-from commonwatt_network.deploy import deploy_topology, peer_admin
+from commonwatt_network.change.revocation import revoke_user
+from commonwatt_network.channels.deploy import deploy_topology, peer_admin
 from commonwatt_network.down import down
 from commonwatt_network.errors import UsageError
-from commonwatt_network.layout import Layout
-from commonwatt_network.nodes import Nodes
-from commonwatt_network.revocation import revoke_user
-from commonwatt_network.state import read_state, write_state
-from commonwatt_network.topology import Topology, default_topology
+from commonwatt_network.model.layout import Layout
+from commonwatt_network.model.nodes import Nodes
+from commonwatt_network.model.state import read_state, write_state
+from commonwatt_network.model.topology import Topology, default_topology
+from commonwatt_network.programs import processes
+from commonwatt_network.trust.certificates import days_left, issued_by, read_key_pair
 from commonwatt_network.up import up
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization

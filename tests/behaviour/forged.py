@@ -11,8 +11,8 @@ from typing import Any
 from commonwatt_client import Identity, private_key_signer
 from commonwatt_client.identity import load_identity
 from commonwatt_client.signers import PrivateKeySigner
-from commonwatt_network.certificates import KeyPair, issue_enrolment, read_key_pair
-from commonwatt_network.nodes import Nodes
+from commonwatt_network.model.nodes import Nodes
+from commonwatt_network.trust.certificates import KeyPair, issue_enrolment, read_key_pair
 from cryptography import x509
 from fabric_protos.common import common_pb2
 from fabric_protos.ledger.rwset import rwset_pb2

@@ -18,11 +18,11 @@ from commonwatt_client.admin import (
     read_channel_config,
     revoke_certificates,
 )
-from commonwatt_network.certificates import KeyPair, issue_revocations, read_key_pair
 from commonwatt_network.embedded.channels.blocks import build_block
 from commonwatt_network.embedded.channels.updates import propose_config_update
 from commonwatt_network.embedded.trust.signing import SigningIdentity
-from commonwatt_network.layout import Layout
+from commonwatt_network.model.layout import Layout
+from commonwatt_network.trust.certificates import KeyPair, issue_revocations, read_key_pair
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec

@@ -11,7 +11,7 @@ from commonwatt_network.embedded.ledger import Ledger
 from commonwatt_network.embedded.peer.channel import PeerChannel
 from commonwatt_network.embedded.peer.ledger_snapshot import load_snapshot
 from commonwatt_network.embedded.trust.signing import SignatureChecks, SigningIdentity
-from commonwatt_network.nodes import Nodes
+from commonwatt_network.model.nodes import Nodes
 from fabric_protos.common import common_pb2
 
 

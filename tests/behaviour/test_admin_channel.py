@@ -21,7 +21,7 @@ from commonwatt_client.admin import (
 )
 from commonwatt_client.identity import load_identity
 from commonwatt_client.signers import private_key_signer
-from commonwatt_network.deploy import orderer_admin, peer_admin
+from commonwatt_network.channels.deploy import orderer_admin, peer_admin
 
 CHANNEL = "trials"
 

@@ -29,9 +29,9 @@ from commonwatt_client.admin import (
     wait_for_config,
 )
 from commonwatt_client.ledger.configuration import msp_of
-from commonwatt_network.certificates import create_authority, read_key_pair
-from commonwatt_network.deploy import orderer_admin, peer_admin
-from commonwatt_network.nodes import Nodes
+from commonwatt_network.channels.deploy import orderer_admin, peer_admin
+from commonwatt_network.model.nodes import Nodes
+from commonwatt_network.trust.certificates import create_authority, read_key_pair
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding

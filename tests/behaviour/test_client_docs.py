@@ -17,9 +17,9 @@ import pytest
 from commonwatt_client import admin, sync
 from commonwatt_client.profile import network_file_peers, network_file_user
 from commonwatt_client.sync import admin as sync_admin
-from commonwatt_network.certificates import create_authority, issue_revocations, read_key_pair
-from commonwatt_network.channel_groups import member_group, msp_value
-from commonwatt_network.deploy import orderer_admin, peer_admin
+from commonwatt_network.channels.deploy import orderer_admin, peer_admin
+from commonwatt_network.channels.groups import member_group, msp_value
+from commonwatt_network.trust.certificates import create_authority, issue_revocations, read_key_pair
 
 
 def load_generator() -> ModuleType:

@@ -16,8 +16,8 @@ from commonwatt_client.admin import (
     wait_for_config,
 )
 from commonwatt_client.profile import network_file_user
-from commonwatt_network.certificates import read_key_pair, reissue
-from commonwatt_network.deploy import peer_admin
+from commonwatt_network.channels.deploy import peer_admin
+from commonwatt_network.trust.certificates import read_key_pair, reissue
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 

@@ -16,10 +16,10 @@ from commonwatt_client import (
     connect_profile,
 )
 from commonwatt_client.profile import network_file_peers, network_file_user
-from commonwatt_network.deploy import peer_admin
-from commonwatt_network.nodes import Nodes
+from commonwatt_network.channels.deploy import peer_admin
+from commonwatt_network.model.nodes import Nodes
+from commonwatt_network.model.topology import default_topology
 from commonwatt_network.testing import run_embedded_network
-from commonwatt_network.topology import default_topology
 
 from .probe_network import MEMBERS, PROBE, Probe
 

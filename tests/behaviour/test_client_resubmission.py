@@ -7,10 +7,10 @@ import asyncio
 import psutil
 from commonwatt_client import Network, RetryPolicy, ValidationCode, connect_network_file
 from commonwatt_client.admin import assemble_update, compute_update, set_batch, wait_for_config
-from commonwatt_network import processes
-from commonwatt_network.deploy import peer_admin
-from commonwatt_network.nodes import Nodes
-from commonwatt_network.readiness import find_leader
+from commonwatt_network.channels.deploy import peer_admin
+from commonwatt_network.model.nodes import Nodes
+from commonwatt_network.programs import processes
+from commonwatt_network.programs.readiness import find_leader
 from commonwatt_network.up import up
 
 from .raft_network import admin_of, ordering_client, silent

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from commonwatt_client import FileCheckpointer, Gateway, Network, Outcome, RetryPolicy
-from commonwatt_network import processes
+from commonwatt_network.programs import processes
 from commonwatt_network.up import up
 
 from .conftest import quiet, run_apart

@@ -30,7 +30,7 @@ from commonwatt_client import (
 from commonwatt_client.identity import read_pem
 from commonwatt_client.profile import network_file_peers, network_file_user
 from commonwatt_network.change.configuration import ordering_client
-from commonwatt_network.deploy import peer_admin
+from commonwatt_network.channels.deploy import peer_admin
 
 BOTH = ("NewtownMSP", "GridMSP")
 

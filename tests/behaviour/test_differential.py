@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 from commonwatt_client import GatewayError, private_key_signer
-from commonwatt_network.deploy import peer_admin
+from commonwatt_network.channels.deploy import peer_admin
 from fabric_protos.common import common_pb2
 from fabric_protos.ledger.rwset import rwset_pb2
 from fabric_protos.ledger.rwset.kvrwset import kv_rwset_pb2

@@ -21,16 +21,16 @@ import pytest
 from commonwatt_client import Contract, GatewayError, connect_network_file
 from commonwatt_client.admin import AdminError
 from commonwatt_client.ledger.validation import ValidationCode
-from commonwatt_network import processes
 from commonwatt_network.backends.native import FabricNotFoundError, find_fabric
-from commonwatt_network.deploy import orderer_admin, peer_admin
+from commonwatt_network.channels.deploy import orderer_admin, peer_admin
 from commonwatt_network.doctor import examine
 from commonwatt_network.down import down
 from commonwatt_network.errors import UsageError
-from commonwatt_network.nodes import Nodes, Peer
-from commonwatt_network.readiness import NotReadyError, find_leader, wait_leaders
+from commonwatt_network.model.nodes import Nodes, Peer
+from commonwatt_network.model.topology import OrdererOrganization, Orderers, Topology, default_topology
+from commonwatt_network.programs import processes
+from commonwatt_network.programs.readiness import NotReadyError, find_leader, wait_leaders
 from commonwatt_network.status import network_status
-from commonwatt_network.topology import OrdererOrganization, Orderers, Topology, default_topology
 from commonwatt_network.up import up
 
 CHANNEL = "newtown"

@@ -19,7 +19,7 @@ from commonwatt_loadgen.simulate.gateway import GatewayCalls
 from commonwatt_loadgen.simulate.latency import Latencies
 from commonwatt_network.backends.native import FabricNotFoundError, find_fabric
 from commonwatt_network.down import down
-from commonwatt_network.topology import default_topology
+from commonwatt_network.model.topology import default_topology
 from commonwatt_network.up import up
 
 from .conftest import BACKENDS

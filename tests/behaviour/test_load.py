@@ -18,7 +18,7 @@ from commonwatt_loadgen.throughput.measure import Progress
 from commonwatt_loadgen.throughput.options import LoadOptions
 from commonwatt_loadgen.throughput.run import load
 from commonwatt_network.down import down
-from commonwatt_network.topology import default_topology
+from commonwatt_network.model.topology import default_topology
 from commonwatt_network.up import up
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from commonwatt_chaincode.contract import Market as Contract
-from commonwatt_network.deploy import peer_admin
+from commonwatt_network.channels.deploy import peer_admin
 
 from .trading import SALT, market_of
 

@@ -10,12 +10,12 @@ from typing import Any
 import aiohttp
 import pytest
 from commonwatt_client import EndorseError, GatewayError
-from commonwatt_network import processes
-from commonwatt_network.deploy import peer_admin
+from commonwatt_network.change.revocation import revoke_user
+from commonwatt_network.channels.deploy import peer_admin
 from commonwatt_network.errors import UsageError
-from commonwatt_network.monitoring import render
-from commonwatt_network.revocation import revoke_user
+from commonwatt_network.programs import processes
 from commonwatt_network.status import network_status
+from commonwatt_network.watch.monitoring import render
 from commonwatt_network.watch.nodes import parse
 from cryptography import x509
 

@@ -14,10 +14,10 @@ from commonwatt_client.admin import Transaction
 from commonwatt_loadgen.simulate.options import SimulationOptions
 from commonwatt_loadgen.simulate.run import simulate
 from commonwatt_network.backends.native import FabricNotFoundError, find_fabric
-from commonwatt_network.deploy import peer_admin
+from commonwatt_network.channels.deploy import peer_admin
 from commonwatt_network.down import down
-from commonwatt_network.nodes import Nodes, Peer
-from commonwatt_network.topology import Batch, Topology, default_topology
+from commonwatt_network.model.nodes import Nodes, Peer
+from commonwatt_network.model.topology import Batch, Topology, default_topology
 from commonwatt_network.up import up
 
 CHANNEL = "newtown"

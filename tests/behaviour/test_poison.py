@@ -22,18 +22,18 @@ from commonwatt_client.admin import (
 )
 from commonwatt_client.admin.definition import commit_arguments
 from commonwatt_client.ledger import Block
-from commonwatt_network.channel import genesis_block
+from commonwatt_network.channels.genesis import genesis_block
 from commonwatt_network.embedded.channels.blocks import build_block
 from commonwatt_network.embedded.channels.transactions import BlockParser, Codes
 from commonwatt_network.embedded.lifecycle.records import NAMESPACES, Definition, Parameters, write_record
 from commonwatt_network.embedded.peer.channel import PeerChannel
 from commonwatt_network.embedded.trust.signing import SignatureChecks, SigningIdentity
 from commonwatt_network.embedded.validation import block
-from commonwatt_network.identity import ensure_identities
-from commonwatt_network.layout import Layout
-from commonwatt_network.nodes import Nodes, ports_needed, settle
-from commonwatt_network.ports import choose_first_port
-from commonwatt_network.topology import parse_topology
+from commonwatt_network.model.layout import Layout
+from commonwatt_network.model.nodes import Nodes, ports_needed, settle
+from commonwatt_network.model.topology import parse_topology
+from commonwatt_network.programs.ports import choose_first_port
+from commonwatt_network.trust.identity import ensure_identities
 from cryptography.hazmat.primitives.serialization import Encoding
 from fabric_protos.common import common_pb2
 from fabric_protos.ledger.rwset.kvrwset import kv_rwset_pb2 as kv

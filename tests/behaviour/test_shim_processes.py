@@ -10,7 +10,7 @@ from typing import Any
 
 import psutil
 import pytest
-from commonwatt_network import processes
+from commonwatt_network.programs import processes
 
 from .probe_network import COLLECTIONS, MEMBERS, PROBE, Probe
 

@@ -23,14 +23,14 @@ from commonwatt_client.admin import (
     RefusedError,
 )
 from commonwatt_client.exit_codes import UsageError
-from commonwatt_network import processes
 from commonwatt_network.backends import native
-from commonwatt_network.chaincode import local_address, package
-from commonwatt_network.deploy import deploy, peer_admin
+from commonwatt_network.channels.deploy import deploy, peer_admin
 from commonwatt_network.embedded.ledger.snapshot_files import SnapshotDamaged, read_block, read_state
 from commonwatt_network.embedded.peer.ledger_snapshot import write_snapshot
-from commonwatt_network.nodes import Nodes, Peer
-from commonwatt_network.ports import choose_first_port
+from commonwatt_network.model.nodes import Nodes, Peer
+from commonwatt_network.programs import processes
+from commonwatt_network.programs.chaincode_servers import local_address, package
+from commonwatt_network.programs.ports import choose_first_port
 from commonwatt_network.testing import TestNetwork, run_embedded_network
 
 from .conftest import require_backend

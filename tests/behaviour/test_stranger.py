@@ -16,8 +16,8 @@ import pytest
 from commonwatt_client import Gateway, Peer, connect_network_file
 from commonwatt_client.admin import OrderingClient, decode_block
 from commonwatt_network.down import down
-from commonwatt_network.nodes import Nodes
-from commonwatt_network.topology import default_topology
+from commonwatt_network.model.nodes import Nodes
+from commonwatt_network.model.topology import default_topology
 from commonwatt_network.up import up
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding

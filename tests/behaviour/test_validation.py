@@ -27,8 +27,8 @@ from commonwatt_client.admin import (
     sign_update,
     wait_for_config,
 )
-from commonwatt_network.certificates import KeyPair
-from commonwatt_network.deploy import peer_admin
+from commonwatt_network.channels.deploy import peer_admin
+from commonwatt_network.trust.certificates import KeyPair
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec

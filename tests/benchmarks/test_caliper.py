@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 from commonwatt_network.down import down
-from commonwatt_network.topology import default_topology
+from commonwatt_network.model.topology import default_topology
 from commonwatt_network.up import up
 
 from ..behaviour.conftest import BACKENDS, quiet, require_backend, run_apart

@@ -24,7 +24,7 @@ import pytest
 from commonwatt_chaincode.shim.testing import WirePeer, caller
 from commonwatt_chaincode.shim.testing.certificates import TlsFiles, tls_files
 from commonwatt_client import Contract
-from commonwatt_network import processes
+from commonwatt_network.programs import processes
 
 from ..behaviour.conftest import network  # noqa: F401
 from ..behaviour.probe_network import COLLECTIONS, PROBE, Probe

@@ -15,7 +15,7 @@ from commonwatt_loadgen.paper.experiment import Experiment, run
 from commonwatt_loadgen.simulate.options import SimulationOptions
 from commonwatt_loadgen.simulate.run import simulate
 from commonwatt_network.down import down
-from commonwatt_network.topology import default_topology
+from commonwatt_network.model.topology import default_topology
 from commonwatt_network.up import up
 
 

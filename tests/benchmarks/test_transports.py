@@ -22,7 +22,7 @@ from pathlib import Path
 import grpc
 import psutil
 import pytest
-from commonwatt_network.certificates import create_authority, issue_tls
+from commonwatt_network.trust.certificates import create_authority, issue_tls
 
 from .transports.serve import PATH
 

@@ -16,19 +16,20 @@ from pathlib import Path
 
 import pytest
 from commonwatt_client import GatewayError, connect_network_file
-from commonwatt_network import fabric_authorities, processes
 from commonwatt_network.backends.native import FabricNotFoundError, find_fabric
-from commonwatt_network.certificates import attributes_of
 from commonwatt_network.change.apply import apply
 from commonwatt_network.change.renewals import due, renew, renew_user
+from commonwatt_network.change.revocation import revoke_user
 from commonwatt_network.change.site import Site
-from commonwatt_network.deploy import peer_admin
+from commonwatt_network.channels.deploy import peer_admin
 from commonwatt_network.down import down, reset
-from commonwatt_network.layout import Layout
-from commonwatt_network.revocation import revoke_user
-from commonwatt_network.state import read_state
+from commonwatt_network.model.layout import Layout
+from commonwatt_network.model.state import read_state
+from commonwatt_network.model.topology import Topology, default_topology
+from commonwatt_network.programs import processes
 from commonwatt_network.status import network_status
-from commonwatt_network.topology import Topology, default_topology
+from commonwatt_network.trust import fabric_authorities
+from commonwatt_network.trust.certificates import attributes_of
 from commonwatt_network.up import up
 from commonwatt_network.watch.watcher import Watcher
 from cryptography import x509

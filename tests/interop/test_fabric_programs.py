@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from commonwatt_network.chaincode import local_address, package
-from commonwatt_network.channel import genesis_block
+from commonwatt_network.channels.genesis import genesis_block
 from commonwatt_network.down import down
 from commonwatt_network.embedded.channels.blocks import header_hash, verify_block
 from commonwatt_network.embedded.channels.configuration import ChannelConfig
-from commonwatt_network.nodes import Nodes
-from commonwatt_network.topology import Channel, default_topology
+from commonwatt_network.model.nodes import Nodes
+from commonwatt_network.model.topology import Channel, default_topology
+from commonwatt_network.programs.chaincode_servers import local_address, package
 from commonwatt_network.up import up
 from fabric_protos.common import common_pb2
 

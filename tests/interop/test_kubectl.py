@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 from commonwatt_network.backends import cluster
-from commonwatt_network.identity import ensure_organization
-from commonwatt_network.layout import Layout
+from commonwatt_network.model.layout import Layout
+from commonwatt_network.trust.identity import ensure_organization
 
 PREFIX = "/api/v1/namespaces"
 

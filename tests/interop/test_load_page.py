@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from commonwatt_network.down import down
-from commonwatt_network.topology import default_topology
+from commonwatt_network.model.topology import default_topology
 from commonwatt_network.up import up
 
 from .chromium import browse, find_chromium

@@ -15,7 +15,7 @@ import pytest
 from aiohttp import web
 from commonwatt_client import EndorseError, connect_network_file
 from commonwatt_network.down import down
-from commonwatt_network.topology import default_topology
+from commonwatt_network.model.topology import default_topology
 from commonwatt_network.up import up
 from commonwatt_network.watch.exposition import exposition
 from commonwatt_network.watch.server import application

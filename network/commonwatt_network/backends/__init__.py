@@ -1,0 +1,1 @@
+"""Where the nodes of a network run: one module per backend, each a `Backend`."""

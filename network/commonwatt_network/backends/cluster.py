@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from commonwatt_network.errors import NetworkError, UsageError
-from commonwatt_network.layout import Layout, write_atomically
+from commonwatt_network.model.layout import Layout, write_atomically
 
 COMMAND = "kubectl"
 LABEL = "commonwatt-network"

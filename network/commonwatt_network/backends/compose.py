@@ -24,8 +24,8 @@ from commonwatt_network.backends.containers import (
     write_files,
 )
 from commonwatt_network.errors import NetworkError, UsageError
-from commonwatt_network.layout import Layout
-from commonwatt_network.nodes import HOST, Nodes
+from commonwatt_network.model.layout import Layout
+from commonwatt_network.model.nodes import HOST, Nodes
 
 HERE = "local"
 COMMAND = ("docker", "compose")

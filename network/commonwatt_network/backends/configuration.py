@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
-from commonwatt_network.nodes import Orderer, Peer
+from commonwatt_network.model.nodes import Orderer, Peer
 
 if TYPE_CHECKING:
     import jinja2  # loaded where something is rendered: most commands do without
@@ -60,7 +60,7 @@ def templates() -> jinja2.Environment:
     import jinja2
 
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("commonwatt_network"),
+        loader=jinja2.PackageLoader("commonwatt_network.backends"),
         undefined=jinja2.StrictUndefined,
         keep_trailing_newline=True,
         trim_blocks=True,

@@ -22,10 +22,10 @@ from commonwatt_network.backends.configuration import (
     orderer_configuration,
     peer_configuration,
 )
-from commonwatt_network.chaincode import server_programs
-from commonwatt_network.layout import Layout, write_atomically
-from commonwatt_network.nodes import EVERYWHERE, HOST, ChaincodeServer, Node, Nodes, Orderer, Peer
-from commonwatt_network.topology import Topology
+from commonwatt_network.model.layout import Layout, write_atomically
+from commonwatt_network.model.nodes import EVERYWHERE, HOST, ChaincodeServer, Node, Nodes, Orderer, Peer
+from commonwatt_network.model.topology import Topology
+from commonwatt_network.programs.chaincode_servers import server_programs
 
 BACKENDS = ("compose", "kubernetes")
 CONFIGURATION = Path("/etc/hyperledger/fabric")

@@ -6,12 +6,12 @@ import json
 import sys
 from pathlib import Path
 
-from commonwatt_network import second_servers
 from commonwatt_network.errors import UsageError
-from commonwatt_network.layout import write_atomically
-from commonwatt_network.nodes import Nodes
-from commonwatt_network.processes import Program
-from commonwatt_network.topology import Topology
+from commonwatt_network.model.layout import write_atomically
+from commonwatt_network.model.nodes import Nodes
+from commonwatt_network.model.topology import Topology
+from commonwatt_network.programs import second_servers
+from commonwatt_network.programs.processes import Program
 
 PROCESS = "embedded"
 

@@ -32,9 +32,9 @@ from commonwatt_network.backends.containers import (
     service_host,
     write_files,
 )
-from commonwatt_network.layout import Layout
-from commonwatt_network.nodes import Nodes, Orderer, Peer
-from commonwatt_network.processes import Program
+from commonwatt_network.model.layout import Layout
+from commonwatt_network.model.nodes import Nodes, Orderer, Peer
+from commonwatt_network.programs.processes import Program
 
 USER = 10001
 START_TIMEOUT_S = 180

@@ -18,9 +18,9 @@ from commonwatt_network.backends.configuration import (
     peer_configuration,
 )
 from commonwatt_network.errors import UsageError
-from commonwatt_network.layout import Layout, write_atomically
-from commonwatt_network.nodes import Nodes, Orderer, Peer
-from commonwatt_network.processes import Program
+from commonwatt_network.model.layout import Layout, write_atomically
+from commonwatt_network.model.nodes import Nodes, Orderer, Peer
+from commonwatt_network.programs.processes import Program
 
 PROGRAMS = ("peer", "orderer")
 OLDEST = (2, 5)

@@ -8,15 +8,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from commonwatt_network import fabric_authorities, processes
 from commonwatt_network.backends import native
 from commonwatt_network.change import membership, ordering, renewals, servers, steps
 from commonwatt_network.change.placing import place, placement_of
 from commonwatt_network.change.plan import find_network, make_plan
 from commonwatt_network.change.site import Phase, Site, start, start_authorities
-from commonwatt_network.layout import Layout
-from commonwatt_network.state import Change, State, exclusive, write_state
-from commonwatt_network.topology import Topology
+from commonwatt_network.model.layout import Layout
+from commonwatt_network.model.state import Change, State, exclusive, write_state
+from commonwatt_network.model.topology import Topology
+from commonwatt_network.programs import processes
+from commonwatt_network.trust import fabric_authorities
 
 Work = Callable[[Site, Any], Awaitable[None]]
 WORK: dict[type[steps.Step], Work] = {

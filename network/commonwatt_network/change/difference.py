@@ -28,7 +28,7 @@ from commonwatt_network.change.steps import (
     RestartServers,
     Step,
 )
-from commonwatt_network.topology import Batch, Channel, Organization, Topology
+from commonwatt_network.model.topology import Batch, Channel, Organization, Topology
 
 M = TypeVar("M", bound=BaseModel)
 Part = Callable[[Topology, Topology], Iterator[Step]]

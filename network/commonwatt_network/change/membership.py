@@ -5,6 +5,7 @@ from __future__ import annotations
 from commonwatt_client.admin import APPLICATION, ChannelConfig, add_organization
 
 from commonwatt_network.change.configuration import change_configuration
+from commonwatt_network.change.revocation import revoke_former
 from commonwatt_network.change.site import (
     Site,
     describe,
@@ -25,8 +26,7 @@ from commonwatt_network.change.steps import (
     RemovePeer,
     Step,
 )
-from commonwatt_network.channel import member_entry
-from commonwatt_network.revocation import revoke_former
+from commonwatt_network.channels.genesis import member_entry
 
 
 async def bring(site: Site, _: AddOrganization | AddChannel | AddChaincode) -> None:

@@ -19,7 +19,6 @@ from commonwatt_client.admin import (
     set_orderer_endpoints,
 )
 
-from commonwatt_network import readiness
 from commonwatt_network.change.configuration import change_configuration, fetch_config_block
 from commonwatt_network.change.site import (
     Site,
@@ -30,10 +29,11 @@ from commonwatt_network.change.site import (
     stop_programs,
 )
 from commonwatt_network.change.steps import AddOrderer, ChangeBatch, RemoveOrderer
-from commonwatt_network.channel import orderer_entry
-from commonwatt_network.deploy import orderer_admin
-from commonwatt_network.nodes import Nodes, Orderer
-from commonwatt_network.topology import Batch
+from commonwatt_network.channels.deploy import orderer_admin
+from commonwatt_network.channels.genesis import orderer_entry
+from commonwatt_network.model.nodes import Nodes, Orderer
+from commonwatt_network.model.topology import Batch
+from commonwatt_network.programs import readiness
 
 PATIENCE_S = 30.0
 POLL_S = 0.1

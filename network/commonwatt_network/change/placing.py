@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 
 from commonwatt_network.errors import UsageError
-from commonwatt_network.layout import Layout
-from commonwatt_network.nodes import Nodes, Orderer, settle
-from commonwatt_network.placement import Placement
-from commonwatt_network.ports import LAST, is_free
-from commonwatt_network.topology import Topology
+from commonwatt_network.model.layout import Layout
+from commonwatt_network.model.nodes import Nodes, Orderer, settle
+from commonwatt_network.model.placement import Placement
+from commonwatt_network.model.topology import Topology
+from commonwatt_network.programs.ports import LAST, is_free
 
 
 def placement_of(nodes: Nodes) -> Placement:

@@ -9,10 +9,10 @@ from commonwatt_network.change.difference import difference
 from commonwatt_network.change.renewals import Renewal, due
 from commonwatt_network.change.steps import Step
 from commonwatt_network.errors import NoNetworkError, UsageError
-from commonwatt_network.issued import read_record
-from commonwatt_network.layout import Layout
-from commonwatt_network.state import State, read_state, require_first_start
-from commonwatt_network.topology import Topology
+from commonwatt_network.model.layout import Layout
+from commonwatt_network.model.state import State, read_state, require_first_start
+from commonwatt_network.model.topology import Topology
+from commonwatt_network.trust.issued import read_record
 
 
 @dataclass(frozen=True)

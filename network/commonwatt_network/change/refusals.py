@@ -7,7 +7,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 
 from commonwatt_network.errors import UsageError
-from commonwatt_network.topology import OrdererOrganization, Organization, Topology
+from commonwatt_network.model.topology import OrdererOrganization, Organization, Topology
 
 Revoked = Mapping[str, Collection[str]]
 NOBODY: Revoked = {}

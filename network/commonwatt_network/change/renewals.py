@@ -11,10 +11,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from commonwatt_network import fabric_authorities
-from commonwatt_network.certificates import KeyPair, days_left, read_key_pair, reissue
 from commonwatt_network.change.configuration import change_configuration
 from commonwatt_network.change.ordering import consenter_of, orderer_signers
+from commonwatt_network.change.revocation import revoke_former, settled_network
 from commonwatt_network.change.site import (
     Site,
     programs_behind,
@@ -26,13 +25,14 @@ from commonwatt_network.change.site import (
 )
 from commonwatt_network.change.witness import trading
 from commonwatt_network.errors import NetworkError, UsageError
-from commonwatt_network.identity import ADMIN, IdentityError, ensure_organization, user_attributes
-from commonwatt_network.issued import note_issued, read_record
-from commonwatt_network.layout import Layout, write_atomically
-from commonwatt_network.nodes import Nodes, Orderer, Peer
-from commonwatt_network.revocation import revoke_former, settled_network
-from commonwatt_network.state import exclusive
-from commonwatt_network.topology import Topology
+from commonwatt_network.model.layout import Layout, write_atomically
+from commonwatt_network.model.nodes import Nodes, Orderer, Peer
+from commonwatt_network.model.state import exclusive
+from commonwatt_network.model.topology import Topology
+from commonwatt_network.trust import fabric_authorities
+from commonwatt_network.trust.certificates import KeyPair, days_left, read_key_pair, reissue
+from commonwatt_network.trust.identity import ADMIN, IdentityError, ensure_organization, user_attributes
+from commonwatt_network.trust.issued import note_issued, read_record
 
 NEXT = "next"  # where an orderer's new pair waits until every channel knows it
 

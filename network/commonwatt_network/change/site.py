@@ -9,20 +9,21 @@ from dataclasses import asdict, dataclass
 
 import psutil
 
-from commonwatt_network import fabric_authorities, processes, readiness
 from commonwatt_network.backends import embedded, native
-from commonwatt_network.chaincode import server_programs
-from commonwatt_network.channel import ensure_genesis_blocks
-from commonwatt_network.deploy import deploy_topology, join_orderers, join_peers
-from commonwatt_network.first_transaction import first_transactions
-from commonwatt_network.identity import Roster, ensure_identities
-from commonwatt_network.layout import Layout
-from commonwatt_network.network_file import write_network_file
-from commonwatt_network.nodes import Nodes
-from commonwatt_network.ports import require_free
-from commonwatt_network.processes import Program
-from commonwatt_network.profiles import write_profiles
+from commonwatt_network.channels.deploy import deploy_topology, join_orderers, join_peers
+from commonwatt_network.channels.first_transaction import first_transactions
+from commonwatt_network.channels.genesis import ensure_genesis_blocks
+from commonwatt_network.model.layout import Layout
+from commonwatt_network.model.network_file import write_network_file
+from commonwatt_network.model.nodes import Nodes
+from commonwatt_network.model.profiles import write_profiles
+from commonwatt_network.programs import processes, readiness
+from commonwatt_network.programs.chaincode_servers import server_programs
+from commonwatt_network.programs.ports import require_free
+from commonwatt_network.programs.processes import Program
 from commonwatt_network.status import program_of
+from commonwatt_network.trust import fabric_authorities
+from commonwatt_network.trust.identity import Roster, ensure_identities
 
 CHAINCODE_ID = "CHAINCODE_ID"
 # Fabric's nodes serve nobody from the first moment of the two seconds that they take to end; what they committed is on

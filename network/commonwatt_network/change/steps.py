@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from commonwatt_network.topology import Batch, Topology
+from commonwatt_network.model.topology import Batch, Topology
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,9 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 from commonwatt_client import ClientError, Contract, RetryPolicy, connect_network_file
 
+from commonwatt_network.channels.first_transaction import MARKET_MODULE, operator_of
 from commonwatt_network.errors import NetworkError
-from commonwatt_network.first_transaction import MARKET_MODULE, operator_of
-from commonwatt_network.nodes import Nodes
+from commonwatt_network.model.nodes import Nodes
 
 PATIENCE_S = 30.0
 PAUSE_S = 0.2  # between transactions

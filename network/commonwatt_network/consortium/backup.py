@@ -14,14 +14,14 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from commonwatt_network import processes
 from commonwatt_network.consortium.host import OwnHost, lose_logs, open_host
 from commonwatt_network.consortium.review import review_block
 from commonwatt_network.consortium.sealed import SealedReader, SealError, SealingWriter, check_passphrase
 from commonwatt_network.errors import UsageError
-from commonwatt_network.layout import ORGANIZATION, Layout
-from commonwatt_network.state import exclusive
-from commonwatt_network.unpacking import unpack
+from commonwatt_network.model.layout import ORGANIZATION, Layout
+from commonwatt_network.model.state import exclusive
+from commonwatt_network.programs import processes
+from commonwatt_network.programs.unpacking import unpack
 
 CONNECT_TIMEOUT_S = 2.0
 

@@ -18,13 +18,13 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from commonwatt_network.channel import hosts_of
+from commonwatt_network.channels.genesis import hosts_of
 from commonwatt_network.consortium.host import OwnHost
 from commonwatt_network.consortium.organization import HostName, Port
 from commonwatt_network.errors import UsageError
-from commonwatt_network.layout import write_atomically
-from commonwatt_network.topology import MspId, Name
-from commonwatt_network.yaml_models import words_of
+from commonwatt_network.model.layout import write_atomically
+from commonwatt_network.model.topology import MspId, Name
+from commonwatt_network.model.yaml_models import words_of
 
 SIZE_LIMIT_BYTES = 1 << 20
 

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from commonwatt_client.admin import decode_block, read_channel_config
 
-from commonwatt_network import channel_groups as building
+from commonwatt_network.channels import groups as building
 from commonwatt_network.consortium.bundle import Bundle, BundleError, check_together
-from commonwatt_network.topology import Batch, TopologyError, default_batch, valid_channel_name
+from commonwatt_network.model.topology import Batch, TopologyError, default_batch, valid_channel_name
 
 
 def consortium_block(

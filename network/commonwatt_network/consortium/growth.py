@@ -20,6 +20,7 @@ from commonwatt_client.admin import (
 from commonwatt_client.identity import Identity, load_identity
 from commonwatt_client.signers import Signer, private_key_signer
 
+from commonwatt_network.channels.deploy import peer_admin
 from commonwatt_network.consortium.bundle import Bundle
 from commonwatt_network.consortium.host import OwnHost, require_running
 from commonwatt_network.consortium.membership import Say, WaitingError, silent_orderers
@@ -35,10 +36,9 @@ from commonwatt_network.consortium.update import (
     signed_envelope,
     taking_in,
 )
-from commonwatt_network.deploy import peer_admin
 from commonwatt_network.errors import UsageError
-from commonwatt_network.identity import ADMIN
-from commonwatt_network.layout import write_atomically
+from commonwatt_network.model.layout import write_atomically
+from commonwatt_network.trust.identity import ADMIN
 
 IN_FORCE_S = 20.0
 LEVEL_S = 5.0  # for the own peer to have a block that the orderers have

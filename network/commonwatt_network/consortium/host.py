@@ -11,12 +11,18 @@ from pathlib import Path
 
 from commonwatt_client.admin import ChaincodePackage
 
-from commonwatt_network import processes, readiness
 from commonwatt_network.backends import native
-from commonwatt_network.chaincode import package, server_program
 from commonwatt_network.consortium.organization import OrganizationDescription, read_settled_description
 from commonwatt_network.errors import UsageError
-from commonwatt_network.identity import (
+from commonwatt_network.model.layout import Layout, write_atomically
+from commonwatt_network.model.nodes import ChaincodeServer, Orderer, Peer
+from commonwatt_network.model.state import exclusive
+from commonwatt_network.programs import processes, readiness
+from commonwatt_network.programs.chaincode_servers import package, server_program
+from commonwatt_network.programs.ports import require_free
+from commonwatt_network.programs.processes import Program
+from commonwatt_network.programs.starting import started_or_ended
+from commonwatt_network.trust.identity import (
     ADMIN,
     ensure_admin,
     ensure_node,
@@ -26,12 +32,6 @@ from commonwatt_network.identity import (
     fabric_attributes,
     home_attributes,
 )
-from commonwatt_network.layout import Layout, write_atomically
-from commonwatt_network.nodes import ChaincodeServer, Orderer, Peer
-from commonwatt_network.ports import require_free
-from commonwatt_network.processes import Program
-from commonwatt_network.starting import started_or_ended
-from commonwatt_network.state import exclusive
 
 NETWORK = "commonwatt"
 WAITS = "waits-for-readmission"  # beside the identity of an orderer that lost its log

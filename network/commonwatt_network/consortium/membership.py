@@ -24,6 +24,7 @@ from commonwatt_client.admin import (
 )
 from commonwatt_client.ledger.validation import ValidationCode
 
+from commonwatt_network.channels.deploy import orderer_admin, peer_admin
 from commonwatt_network.consortium.bundle import own_bundle
 from commonwatt_network.consortium.host import WAITS, OwnHost, require_running, start_host
 from commonwatt_network.consortium.review import (
@@ -33,9 +34,8 @@ from commonwatt_network.consortium.review import (
     organization_of,
     review_block,
 )
-from commonwatt_network.deploy import orderer_admin, peer_admin
 from commonwatt_network.errors import NetworkError, UsageError
-from commonwatt_network.layout import write_atomically
+from commonwatt_network.model.layout import write_atomically
 
 CONNECT_TIMEOUT_S = 2.0
 SLICE_S = 2.0

@@ -8,10 +8,14 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, model_validator
 
-from commonwatt_network.nodes import EVERYWHERE
-from commonwatt_network.topology import SETTLED, Chaincode, MspId, Name, User
-from commonwatt_network.topology_rules import LONGEST_ORGANIZATION, chaincode_name_mistakes, user_mistakes
-from commonwatt_network.yaml_models import Location, TopologyError, named, parse_model, refuse, words_of
+from commonwatt_network.model.nodes import EVERYWHERE
+from commonwatt_network.model.topology import SETTLED, Chaincode, MspId, Name, User
+from commonwatt_network.model.topology_rules import (
+    LONGEST_ORGANIZATION,
+    chaincode_name_mistakes,
+    user_mistakes,
+)
+from commonwatt_network.model.yaml_models import Location, TopologyError, named, parse_model, refuse, words_of
 
 HostName = Annotated[
     str,

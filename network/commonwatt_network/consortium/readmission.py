@@ -44,7 +44,7 @@ from commonwatt_network.consortium.update import (
     read_signatures,
     refuse_too_few,
 )
-from commonwatt_network.layout import write_atomically
+from commonwatt_network.model.layout import write_atomically
 
 
 @dataclass(frozen=True)

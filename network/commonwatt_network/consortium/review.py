@@ -19,10 +19,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from fabric_protos.common import policies_pb2
 
-from commonwatt_network import policies
-from commonwatt_network.certificates import days_left
+from commonwatt_network.channels import policies
 from commonwatt_network.consortium.bundle import Bundle
 from commonwatt_network.errors import UsageError
+from commonwatt_network.trust.certificates import days_left
 
 META = policies_pb2.ImplicitMetaPolicy
 

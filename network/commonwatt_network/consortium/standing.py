@@ -10,7 +10,7 @@ from commonwatt_client import ClientError
 from commonwatt_client.admin import ChannelConfig
 from commonwatt_client.admin.configuration.checks import bft_quorum
 
-from commonwatt_network import processes
+from commonwatt_network.channels.deploy import peer_admin
 from commonwatt_network.consortium.host import OwnHost
 from commonwatt_network.consortium.membership import (
     committed_definition,
@@ -18,7 +18,7 @@ from commonwatt_network.consortium.membership import (
     own_config,
     silent_orderers,
 )
-from commonwatt_network.deploy import peer_admin
+from commonwatt_network.programs import processes
 
 QUERY_TIMEOUT_S = 5.0
 

@@ -28,7 +28,7 @@ from commonwatt_client.signers import Signer
 from fabric_protos.common import common_pb2, configtx_pb2
 from google.protobuf.message import DecodeError
 
-from commonwatt_network import channel_groups as building
+from commonwatt_network.channels import groups as building
 from commonwatt_network.consortium.bundle import Bundle, BundleError
 from commonwatt_network.consortium.review import member_lines, mistakes_of, signers_needed
 from commonwatt_network.embedded.channels.configuration import ChannelConfig as CheckedConfig
@@ -36,7 +36,7 @@ from commonwatt_network.embedded.channels.configuration import ChannelConfigErro
 from commonwatt_network.embedded.channels.updates import ConfigUpdateError, propose_config_update
 from commonwatt_network.embedded.trust.policies import SignedData
 from commonwatt_network.errors import UsageError
-from commonwatt_network.topology import valid_channel_name
+from commonwatt_network.model.topology import valid_channel_name
 
 
 class UpdateError(UsageError):

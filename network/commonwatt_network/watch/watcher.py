@@ -23,12 +23,12 @@ from commonwatt_client import (
 )
 
 from commonwatt_network.errors import NoNetworkError, UsageError
-from commonwatt_network.identity import ADMIN
-from commonwatt_network.layout import Layout
-from commonwatt_network.nodes import Nodes
-from commonwatt_network.processes import log_file
-from commonwatt_network.state import State, read_state
+from commonwatt_network.model.layout import Layout
+from commonwatt_network.model.nodes import Nodes
+from commonwatt_network.model.state import State, read_state
+from commonwatt_network.programs.processes import log_file
 from commonwatt_network.status import NetworkStatus, heights, network_status
+from commonwatt_network.trust.identity import ADMIN
 from commonwatt_network.watch.market import MarketFigures
 from commonwatt_network.watch.nodes import Reading, orderer_names, read_nodes
 from commonwatt_network.watch.refusals import RefusalLog

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from commonwatt_client.explain import EXPLANATIONS, explain
-from commonwatt_network.cli import build_app
+from commonwatt_network.cli.main import build_app
 from typer.testing import CliRunner
 
 APP = build_app("explain")

@@ -7,15 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from commonwatt_network.channel import genesis_block
+from commonwatt_network.channels.genesis import genesis_block
 from commonwatt_network.embedded.channels.configuration import ChannelConfig
 from commonwatt_network.embedded.config import NodeConfig
 from commonwatt_network.embedded.trust.signing import SigningIdentity
-from commonwatt_network.identity import ensure_identities
-from commonwatt_network.layout import Layout
-from commonwatt_network.nodes import Nodes, ports_needed, settle
-from commonwatt_network.ports import choose_first_port
-from commonwatt_network.topology import parse_topology
+from commonwatt_network.model.layout import Layout
+from commonwatt_network.model.nodes import Nodes, ports_needed, settle
+from commonwatt_network.model.topology import parse_topology
+from commonwatt_network.programs.ports import choose_first_port
+from commonwatt_network.trust.identity import ensure_identities
 from fabric_protos.common import common_pb2
 
 TOPOLOGY = """

@@ -14,7 +14,7 @@ import pytest
 from commonwatt_chaincode.shim import Contract, ServerConfig, serve
 from commonwatt_chaincode.shim.testing import MemoryLedger
 from commonwatt_chaincode.shim.testing.certificates import TlsFiles, tls_files
-from commonwatt_network.ports import choose_first_port
+from commonwatt_network.programs.ports import choose_first_port
 
 PROBE = Path(__file__).parents[2] / "behaviour" / "chaincode" / "probe.py"
 

@@ -31,7 +31,7 @@ from commonwatt_client.admin import (
     set_orderer_endpoints,
 )
 from commonwatt_client.ledger.configuration import duration_s, msp_of
-from commonwatt_network.certificates import KeyPair, create_authority
+from commonwatt_network.trust.certificates import KeyPair, create_authority
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from commonwatt_client.admin import ChannelConfig, decode_block, find_mistakes, read_channel_config
 from commonwatt_client.admin.configuration.checks import bft_quorum
-from commonwatt_network.channel import genesis_block
-from commonwatt_network.identity import ensure_identities
-from commonwatt_network.layout import Layout
-from commonwatt_network.nodes import settle
-from commonwatt_network.topology import OrdererOrganization, Orderers, default_topology
+from commonwatt_network.channels.genesis import genesis_block
+from commonwatt_network.model.layout import Layout
+from commonwatt_network.model.nodes import settle
+from commonwatt_network.model.topology import OrdererOrganization, Orderers, default_topology
+from commonwatt_network.trust.identity import ensure_identities
 from fabric_protos.orderer import configuration_pb2
 from fabric_protos.orderer.smartbft import configuration_pb2 as smartbft_pb2
 

@@ -15,7 +15,7 @@ from commonwatt_network.embedded.orderer.admission import Rejection
 from commonwatt_network.embedded.orderer.server import OrdererServer
 from commonwatt_network.embedded.orderer.service import OrderingService
 from commonwatt_network.embedded.transport.listener import ListenError
-from commonwatt_network.ports import choose_first_port
+from commonwatt_network.programs.ports import choose_first_port
 from fabric_protos.common import common_pb2
 from fabric_protos.orderer import ab_pb2, ab_pb2_grpc
 

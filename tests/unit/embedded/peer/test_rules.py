@@ -22,12 +22,12 @@ from commonwatt_client.admin import (
 )
 from commonwatt_client.identity import load_identity
 from commonwatt_client.signers import private_key_signer
-from commonwatt_network.certificates import read_key_pair
-from commonwatt_network.deploy import peer_admin
+from commonwatt_network.channels.deploy import peer_admin
 from commonwatt_network.embedded.channels.blocks import build_block
 from commonwatt_network.embedded.channels.transactions import Codes, parse_transaction
 from commonwatt_network.embedded.validation.block import validate_block
 from commonwatt_network.testing import TestNetwork, run_embedded_network
+from commonwatt_network.trust.certificates import read_key_pair
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding

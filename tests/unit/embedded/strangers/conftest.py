@@ -12,14 +12,14 @@ import psutil
 import pytest
 from commonwatt_client import connect_network_file
 from commonwatt_network.backends import embedded as backend
-from commonwatt_network.channel import ensure_genesis_blocks
-from commonwatt_network.deploy import join_orderers, join_peers
-from commonwatt_network.identity import ensure_identities
-from commonwatt_network.layout import Layout
-from commonwatt_network.network_file import write_network_file
-from commonwatt_network.nodes import Nodes, ports_needed, settle
-from commonwatt_network.ports import choose_first_port
-from commonwatt_network.topology import parse_topology
+from commonwatt_network.channels.deploy import join_orderers, join_peers
+from commonwatt_network.channels.genesis import ensure_genesis_blocks
+from commonwatt_network.model.layout import Layout
+from commonwatt_network.model.network_file import write_network_file
+from commonwatt_network.model.nodes import Nodes, ports_needed, settle
+from commonwatt_network.model.topology import parse_topology
+from commonwatt_network.programs.ports import choose_first_port
+from commonwatt_network.trust.identity import ensure_identities
 
 TOPOLOGY = """
 organizations:

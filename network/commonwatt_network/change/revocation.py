@@ -1,0 +1,155 @@
+"""Taking certificates out of force: their authority's revocation list, on every channel of its organisation."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from pathlib import Path
+
+from commonwatt_client.admin import (
+    APPLICATION,
+    ORDERER,
+    AdminError,
+    ChannelConfig,
+    compute_update,
+    revoke_certificates,
+)
+from commonwatt_client.admin import AlreadyDoneError as AlreadyInForceError
+from cryptography import x509
+
+from commonwatt_network.backends.containers import BACKENDS as CONTAINER_BACKENDS
+from commonwatt_network.change.configuration import change_configuration
+from commonwatt_network.channels.deploy import peer_admin
+from commonwatt_network.channels.first_transaction import operator_of
+from commonwatt_network.errors import NetworkError, NoNetworkError, UsageError
+from commonwatt_network.model.layout import Layout, write_atomically
+from commonwatt_network.model.nodes import Nodes, Peer
+from commonwatt_network.model.state import State, exclusive, read_state, require_first_start
+from commonwatt_network.programs import processes
+from commonwatt_network.trust import fabric_authorities
+from commonwatt_network.trust.certificates import issue_revocations
+from commonwatt_network.trust.identity import ADMIN, ensure_organization, user_attributes
+from commonwatt_network.trust.issued import note_revoked, read_record
+
+PATIENCE_S = 30.0
+POLL_S = 0.05
+
+
+async def revoke_user(directory: Path, organization: str, user: str) -> tuple[str, ...]:
+    """Lock `user` out for good; the channels whose peers refuse every certificate that it ever had.
+
+    The same call again finishes an interrupted one. Raises UsageError before anything is revoked, NetworkError when the
+    network does not answer.
+    """
+    layout = Layout(directory)
+    with exclusive(layout):
+        nodes = settled_network(layout).nodes(layout)
+        _require_revocable(nodes, organization, user)
+        note_revoked(layout, organization, user)
+        listed = b""
+        if nodes.topology.ca == "fabric-ca":
+            listed = await fabric_authorities.revoke(nodes, organization, user)
+        return await _take_out_of_force(nodes, organization, _serials(layout, organization, user), listed)
+
+
+async def revoke_former(nodes: Nodes, organization: str, user: str) -> tuple[str, ...]:
+    """Take every certificate of `user` but its present one out of force; the channels whose peers refuse them.
+
+    Raises NetworkError when the network does not answer.
+    """
+    layout = nodes.layout
+    present = _certificate(layout.user(organization, user) / "certificate.pem")
+    former = _serials(layout, organization, user) - {certificate.serial_number for certificate in present}
+    if nodes.topology.ca == "fabric-ca":
+        await fabric_authorities.revoke_certificates(nodes, organization, former)
+    return await _take_out_of_force(nodes, organization, former)
+
+
+def settled_network(layout: Layout) -> State:
+    """The network as it runs. Raises UsageError where there is none, none that runs, or one that is being changed."""
+    state = read_state(layout)
+    if state is None:
+        raise NoNetworkError(layout.directory)
+    require_first_start(layout)
+    if state.change:
+        raise UsageError(
+            f"a change of the network was interrupted ({state.change.words}); finish it with `commonwatt apply` first"
+        )
+    if state.backend not in CONTAINER_BACKENDS and not processes.running(layout):
+        raise UsageError(f"the network in {layout.directory} does not run; start it with `make network-up`")
+    return state
+
+
+def _require_revocable(nodes: Nodes, organization: str, user: str) -> None:
+    organizations = nodes.topology.organizations
+    if organization not in organizations:
+        raise UsageError(f"no organisation {organization}; there are: {', '.join(organizations)}")
+    if user not in user_attributes(nodes, organization):
+        raise UsageError(f"{organization} has no user {user}; `commonwatt topology show` prints who there is")
+    if user in (ADMIN, operator_of(nodes, organization)):
+        raise UsageError(
+            f"{user} speaks for {organization}: without it the network cannot be started or changed; "
+            f"if its key is lost, give it a new one: `commonwatt network renew {organization} {user} --new-key`"
+        )
+
+
+def _serials(layout: Layout, organization: str, user: str) -> set[int]:
+    """Of every certificate that was issued to the user."""
+    folder = layout.user(organization, user)
+    kept = (folder / "certificate.pem", folder / "msp" / "signcerts" / "cert.pem")
+    found = {certificate.serial_number for path in kept for certificate in _certificate(path)}
+    return found | {*read_record(layout, organization).serials.get(user, ())}
+
+
+def _certificate(path: Path) -> list[x509.Certificate]:
+    return [x509.load_pem_x509_certificate(path.read_bytes())] if path.exists() else []
+
+
+async def _take_out_of_force(
+    nodes: Nodes, organization: str, serials: Iterable[int], listed: bytes = b""
+) -> tuple[str, ...]:
+    """Put `serials`, and what the authority's own list (PEM) has, on every channel of the organisation."""
+    path = nodes.layout.organization(organization) / "ca" / "crl.pem"
+    lists = [path.read_bytes()] if path.exists() else []
+    former = [entry for pem in (*lists, listed) if pem for entry in x509.load_pem_x509_crl(pem)]
+    authority = ensure_organization(nodes.layout, organization).enrolment
+    crl = issue_revocations(authority, former, serials)
+    write_atomically(path, crl)
+    orders = organization in nodes.topology.orderers.organizations
+    channels = [
+        name
+        for name, settings in nodes.topology.channels.items()
+        if orders or organization in settings.organizations
+    ]
+    for channel in channels:
+        await _bring_into_force(nodes, channel, organization, crl)
+    return tuple(channels)
+
+
+async def _bring_into_force(nodes: Nodes, channel: str, organization: str, crl: bytes) -> None:
+    """Signed by the organisation's administrator alone; comes back when each peer of the channel has it."""
+    mspid = nodes.topology.mspid(organization)
+    section = ORDERER if organization in nodes.topology.orderers.organizations else APPLICATION
+
+    def revoked(config: ChannelConfig) -> ChannelConfig:
+        return revoke_certificates(config, section, mspid, crl)
+
+    async def known_to(peer: Peer) -> None:
+        async with peer_admin(nodes, peer) as admin:
+            while True:
+                current = await admin.fetch_config(channel)
+                try:
+                    compute_update(current, revoked(current))
+                except AlreadyInForceError:
+                    return
+                await asyncio.sleep(POLL_S)
+
+    await change_configuration(nodes, channel, revoked, [organization])
+    try:
+        async with asyncio.timeout(PATIENCE_S):
+            await asyncio.gather(*(known_to(peer) for peer in nodes.peers_of(channel)))
+    except (TimeoutError, AdminError) as error:
+        raise NetworkError(
+            f"revoked, but not every peer of channel {channel} has taken it in ({error or 'no answer in time'}); "
+            "start what does not run with `make network-up`: it will"
+        ) from error

@@ -1,0 +1,1 @@
+"""Channels: genesis blocks, policies, joining, chaincode lifecycle and the first transaction."""

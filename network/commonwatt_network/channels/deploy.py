@@ -1,0 +1,253 @@
+"""Joining channels and deploying chaincode through Fabric's own administration calls. Every step may be repeated."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from commonwatt_client import ClientCertificate
+from commonwatt_client import Peer as Endpoint
+from commonwatt_client.admin import (
+    ChaincodeDefinition,
+    ChaincodePackage,
+    ChannelExistsError,
+    CommittedDefinition,
+    NotFoundError,
+    NotReadyError,
+    OrdererAdmin,
+    PeerAdmin,
+    RefusedError,
+)
+from commonwatt_client.identity import load_identity
+from commonwatt_client.signers import private_key_signer
+
+from commonwatt_network.errors import NetworkError
+from commonwatt_network.model.nodes import Nodes, Orderer, Peer
+from commonwatt_network.programs.chaincode_servers import server_package
+from commonwatt_network.trust.identity import ADMIN
+
+if TYPE_CHECKING:
+    from commonwatt_network.programs.readiness import Host
+
+LEVEL_S = 120.0  # for a peer to fetch a channel's blocks
+POLL_S = 0.05
+
+
+@dataclass(frozen=True)
+class Deployed:
+    """A chaincode in force on a channel."""
+
+    version: str
+    sequence: int
+
+
+def orderer_admin(nodes: Host, orderer: Orderer) -> OrdererAdmin:
+    """The orderer's administration port, spoken to as its own organisation's administrator."""
+    tls = nodes.layout.user(orderer.organization, ADMIN) / "tls"
+    return OrdererAdmin(
+        Endpoint(
+            orderer.admin_address,
+            nodes.layout.tls_ca_certificate(orderer.organization),
+            tls_server_name=orderer.name,
+            client_certificate=ClientCertificate(tls / "server.crt", tls / "server.key"),
+        )
+    )
+
+
+def peer_admin(nodes: Host, peer: Peer) -> PeerAdmin:
+    """The peer, spoken to as its own organisation's administrator."""
+    folder = nodes.layout.user(peer.organization, ADMIN)
+    return PeerAdmin(
+        Endpoint(
+            peer.address,
+            nodes.layout.tls_ca_certificate(peer.organization),
+            tls_server_name=peer.name,
+            client_certificate=ClientCertificate(
+                folder / "tls" / "server.crt", folder / "tls" / "server.key"
+            ),
+        ),
+        identity=load_identity(peer.mspid, folder / "certificate.pem"),
+        signer=private_key_signer(folder / "private_key.pem"),
+    )
+
+
+async def join_orderers(nodes: Nodes, blocks: Mapping[str, bytes]) -> None:
+    """Every orderer joins every channel it is not on yet."""
+
+    async def join(orderer: Orderer) -> None:
+        async with orderer_admin(nodes, orderer) as admin:
+            joined = await admin.list_channels()
+            for channel, block in blocks.items():
+                if channel not in joined:
+                    await admin.join_channel(block)
+
+    await asyncio.gather(*(join(orderer) for orderer in nodes.orderers))
+
+
+async def join_peers(nodes: Nodes, blocks: Mapping[str, bytes]) -> None:
+    """Every peer joins every channel of its organisation that it is not on yet."""
+
+    async def join(peer: Peer) -> None:
+        async with peer_admin(nodes, peer) as admin:
+            joined = await admin.list_channels()
+            for channel, block in blocks.items():
+                if channel not in joined and peer in nodes.peers_of(channel):
+                    try:
+                        await admin.join_channel(block)
+                    except ChannelExistsError:
+                        continue  # an earlier start was cut off while the peer went on joining
+
+    await asyncio.gather(*(join(peer) for peer in nodes.peers))
+
+
+async def deploy_topology(nodes: Nodes) -> dict[str, dict[str, Deployed]]:
+    """Deploy every channel's chaincodes; channel -> chaincode -> what is in force."""
+
+    async def deploy_channel(channel: str) -> dict[str, Deployed]:
+        settings = nodes.topology.channels[channel]
+        deployed = {}
+        for chaincode in settings.chaincodes:
+            packages = {
+                organization: server_package(nodes, nodes.chaincode_server(chaincode, organization))
+                for organization in settings.organizations
+            }
+            definition = ChaincodeDefinition(chaincode, nodes.topology.chaincodes[chaincode].version)
+            deployed[chaincode] = await deploy(nodes, channel, definition, packages, version_alone=True)
+        return deployed
+
+    channels = list(nodes.topology.channels)
+    await install_topology(nodes)
+    results = await asyncio.gather(*(deploy_channel(channel) for channel in channels))
+    return dict(zip(channels, results, strict=True))
+
+
+async def install_topology(nodes: Nodes) -> None:
+    """Install every organisation's packages on each of its peers."""
+
+    async def install(peer: Peer) -> None:
+        async with peer_admin(nodes, peer) as admin:
+            present = {installed.package_id for installed in await admin.query_installed_chaincodes()}
+            for server in nodes.chaincode_servers:
+                package = server_package(nodes, server)
+                if server.organization == peer.organization and package.package_id not in present:
+                    await admin.install_chaincode(package)
+
+    await asyncio.gather(*(install(peer) for peer in nodes.peers))
+
+
+async def deploy(
+    nodes: Nodes,
+    channel: str,
+    definition: ChaincodeDefinition,
+    packages: Mapping[str, ChaincodePackage],
+    *,
+    version_alone: bool = False,
+) -> Deployed:
+    """Bring `definition` into force on `channel`, each organisation with its own package.
+
+    The sequence is found: the same definition again changes nothing, another version or policy takes the next one.
+    `version_alone`: the definition is known by its version; what else is in force (policy, collections) stays.
+    A package that changed (its server has moved) is approved anew at the sequence in force.
+    """
+    members = nodes.topology.channels[channel].organizations
+    async with AsyncExitStack() as stack:
+        admins: dict[str, list[PeerAdmin]] = {name: [] for name in members}
+        for peer in nodes.peers_of(channel):
+            admins[peer.organization].append(await stack.enter_async_context(peer_admin(nodes, peer)))
+        first = admins[members[0]][0]
+        await asyncio.gather(*(_member(admin, channel) for own in admins.values() for admin in own))
+        committed = await _committed(first, channel, definition.name)
+        wanted = _next(definition, committed, version_alone)
+
+        async def approve(organization: str) -> None:
+            package = packages[organization]
+            await asyncio.gather(*(admin.install_chaincode(package) for admin in admins[organization]))
+            admin = admins[organization][0]
+            await _level(admin, channel, wanted)
+            if await _approved_package(admin, channel, wanted) != package.package_id:
+                await admin.approve_chaincode_definition(channel, wanted, package.package_id)
+
+        await asyncio.gather(*(approve(name) for name in members))
+        if committed is None or committed.definition.sequence < wanted.sequence:
+            await asyncio.gather(
+                *(
+                    _knows_approval(admin, channel, wanted, packages[organization].package_id)
+                    for organization, own in admins.items()
+                    for admin in own
+                )
+            )
+            await first.commit_chaincode_definition(channel, wanted)
+        return Deployed(wanted.version, wanted.sequence)
+
+
+async def _member(admin: PeerAdmin, channel: str) -> None:
+    """Until the peer has the block by which its organisation came to the channel: before, it refuses everybody."""
+
+    async def answers() -> bool:
+        try:
+            await admin.get_chain_info(channel)
+        except (RefusedError, NotReadyError):
+            return False
+        return True
+
+    await _until(answers, f"{admin.address} to have its organisation's entry into channel {channel}")
+
+
+async def _level(admin: PeerAdmin, channel: str, wanted: ChaincodeDefinition) -> None:
+    """Until the peer has the definition that `wanted` follows, which was heard of at another peer."""
+
+    async def has_it() -> bool:
+        committed = await _committed(admin, channel, wanted.name)
+        return committed is not None and committed.definition.sequence >= wanted.sequence - 1
+
+    if wanted.sequence > 1:
+        await _until(has_it, f"{admin.address} to have sequence {wanted.sequence - 1} of {wanted.name}")
+
+
+async def _knows_approval(
+    admin: PeerAdmin, channel: str, wanted: ChaincodeDefinition, package_id: str
+) -> None:
+    """Until the peer, which may be asked to endorse the commit, has its own organisation's approval."""
+
+    async def approved() -> bool:
+        return await _approved_package(admin, channel, wanted) == package_id
+
+    await _until(approved, f"{admin.address} to have its organisation's approval of {wanted.name}")
+
+
+async def _until(condition: Callable[[], Awaitable[bool]], what: str) -> None:
+    deadline = asyncio.get_running_loop().time() + LEVEL_S
+    while not await condition():
+        if asyncio.get_running_loop().time() > deadline:
+            raise NetworkError(
+                f"waited {LEVEL_S:.0f} s for {what}; see that orderers run; the same command goes on"
+            )
+        await asyncio.sleep(POLL_S)
+
+
+def _next(
+    definition: ChaincodeDefinition, committed: CommittedDefinition | None, version_alone: bool
+) -> ChaincodeDefinition:
+    if committed is None:
+        return replace(definition, sequence=1)
+    wanted = replace(committed.definition, version=definition.version) if version_alone else definition
+    same = replace(wanted, sequence=committed.definition.sequence)
+    return same if same == committed.definition else same.next()
+
+
+async def _committed(admin: PeerAdmin, channel: str, name: str) -> CommittedDefinition | None:
+    try:
+        return await admin.query_committed_chaincode_definition(channel, name)
+    except NotFoundError:
+        return None
+
+
+async def _approved_package(admin: PeerAdmin, channel: str, wanted: ChaincodeDefinition) -> str | None:
+    try:
+        approved = await admin.query_approved_chaincode_definition(channel, wanted.name, wanted.sequence)
+    except RefusedError:  # none yet, in words that differ between versions
+        return None
+    return approved.package_id if approved.definition == wanted else None

@@ -1,0 +1,64 @@
+"""The verbs `commonwatt plan` and `commonwatt apply`: see a change of the running network, and do it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from commonwatt_network.cli.options import (
+    CommunitiesOption,
+    DirectoryOption,
+    HomesOption,
+    out,
+    phase,
+    wanted_topology,
+)
+from commonwatt_network.model.layout import default_directory
+
+TopologyArgument = Annotated[
+    str | None, typer.Argument(envvar="TOPOLOGY", help="The edited YAML file; default: as the network is.")
+]
+
+
+def plan(
+    topology: TopologyArgument = None,
+    communities: CommunitiesOption = None,
+    homes: HomesOption = None,
+    directory: DirectoryOption = None,
+) -> None:
+    """Say in words what would lead from the running network to the topology; change nothing."""
+    from commonwatt_network.change.plan import find_network, make_plan
+    from commonwatt_network.model.layout import Layout
+
+    layout = Layout(directory or default_directory())
+    wanted = wanted_topology(topology or None, communities, homes)
+    made = make_plan(layout, find_network(layout), wanted)
+    for number, line in enumerate(made.lines, start=1):
+        out.print(f"{number:3d}. {line}", markup=False)
+    if made.nothing:
+        out.print("the network is as the topology says; there is nothing to do")
+    else:
+        out.print("do it with `commonwatt apply`")
+
+
+def apply(
+    topology: TopologyArgument = None,
+    communities: CommunitiesOption = None,
+    homes: HomesOption = None,
+    directory: DirectoryOption = None,
+) -> None:
+    """Make the running network what the topology says, while trade goes on; again changes nothing."""
+    from commonwatt_network.change.apply import apply as do
+
+    wanted = wanted_topology(topology or None, communities, homes)
+    applied = asyncio.run(do(directory or default_directory(), wanted, phase))
+    for line in applied.passed_over:
+        out.print(f"[yellow]-[/] passed over {escape(line)}")
+    if not applied.done:
+        out.print("the network is as the topology says; nothing was changed")
+        return
+    seconds = sum(took for _, took in applied.done)
+    out.print(f"[bold green]changed[/] in {seconds:.1f} s")

@@ -1,0 +1,162 @@
+"""The verbs that a consortium shares: making its channel, reading it before joining, and taking in one more."""
+
+from __future__ import annotations
+
+import asyncio
+from hashlib import sha256
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from commonwatt_network.cli.options import OrganizationDirectoryOption, read_file
+from commonwatt_network.cli.options import plain as out
+from commonwatt_network.errors import UsageError
+from commonwatt_network.model.layout import default_directory, write_atomically
+
+consortium_app = typer.Typer(no_args_is_help=True, help="Make and review a consortium's channel.")
+
+
+@consortium_app.command("create")
+def consortium_create(
+    channel: Annotated[str, typer.Argument(help="The channel's name.")],
+    bundles: Annotated[list[Path], typer.Argument(help="Every organisation's bundle.")],
+    output: Annotated[Path, typer.Option(help="Where the channel's block goes.")],
+    endorsement: Annotated[
+        str, typer.Option(help="Whose peers must endorse a transaction: all, majority, any.")
+    ] = "all",
+) -> None:
+    """Make the channel's first block from the organisations' public bundles."""
+    from commonwatt_network.consortium.bundle import read_bundle
+    from commonwatt_network.consortium.genesis import consortium_block, same_configuration
+    from commonwatt_network.consortium.review import review_block
+
+    read = [read_bundle(path) for path in bundles]
+    block = consortium_block(channel, read, endorsement)
+    if output.exists():
+        kept = read_file(output)
+        review_block(kept)
+        if not same_configuration(kept, block):
+            raise UsageError(
+                f"{output} holds another channel's block; nothing was written: name another file"
+            )
+        block = kept
+    else:
+        write_atomically(output, block)
+    for bundle in read:
+        out.print(f"{bundle.name} ({bundle.mspid}): bundle {bundle.fingerprint}")
+    out.print(f"channel {channel} is in {output}; fingerprint {review_block(block).fingerprint}")
+
+
+@consortium_app.command("show")
+def consortium_show(
+    file: Annotated[Path, typer.Argument(help="The channel's block, or an update of a running channel.")],
+    directory: OrganizationDirectoryOption = None,
+) -> None:
+    """Say in words who is in the channel, which policies decide, or what an update changes, and what is wrong.
+
+    Exit code 1: something is.
+    """
+    from commonwatt_network.consortium.update import channel_of
+
+    content = read_file(file)
+    mistakes = _show_update(file, content, directory) if channel_of(content) else _show_block(content)
+    for mistake in mistakes:
+        out.print(f"mistake: {mistake}")
+    if mistakes:
+        raise typer.Exit(1)
+    out.print("no mistakes found")
+
+
+@consortium_app.command("propose")
+def consortium_propose(
+    channel: Annotated[str, typer.Argument(help="The channel's name.")],
+    bundle: Annotated[Path, typer.Argument(help="The newcomer's bundle.")],
+    output: Annotated[Path, typer.Option(help="Where the update goes.")],
+    directory: OrganizationDirectoryOption = None,
+) -> None:
+    """Write the update by which a running channel takes in one more organisation."""
+    from commonwatt_network.consortium.bundle import read_bundle
+    from commonwatt_network.consortium.growth import propose
+    from commonwatt_network.consortium.host import open_host
+
+    newcomer = read_bundle(bundle)
+    asyncio.run(propose(open_host(directory or default_directory()), channel, newcomer, output, out.print))
+
+
+@consortium_app.command("sign")
+def consortium_sign(
+    update: Annotated[Path, typer.Argument(help="The update, as `consortium propose` wrote it.")],
+    directory: OrganizationDirectoryOption = None,
+) -> None:
+    """Sign the update as this organisation's administrator; the signature goes into a file beside it."""
+    from commonwatt_network.consortium.growth import sign
+    from commonwatt_network.consortium.host import open_host
+
+    asyncio.run(sign(open_host(directory or default_directory()), update, read_file(update), out.print))
+
+
+@consortium_app.command("submit")
+def consortium_submit(
+    update: Annotated[Path, typer.Argument(help="The update; the signatures lie beside it.")],
+    output: Annotated[Path, typer.Option(help="Where the block goes by which the newcomer joins.")],
+    directory: OrganizationDirectoryOption = None,
+) -> None:
+    """Bring the update into force, when enough organisations have signed it."""
+    from commonwatt_network.consortium.growth import submit
+    from commonwatt_network.consortium.host import open_host
+
+    host = open_host(directory or default_directory())
+    asyncio.run(submit(host, update, read_file(update), output, out.print))
+
+
+@consortium_app.command("readmit")
+def consortium_readmit(
+    organization: Annotated[str, typer.Argument(help="The organisation whose orderer lost its log.")],
+    exchange: Annotated[
+        Path,
+        typer.Option(help="The folder with its new bundle NAME.json; signatures and the block go there."),
+    ] = Path("exchange"),
+    directory: OrganizationDirectoryOption = None,
+) -> None:
+    """Sign for taking a restored organisation's orderers out of the channels and in again, with an empty log.
+
+    Each member does so on its own host; whoever completes the signatures also brings it into force.
+    """
+    from commonwatt_network.consortium.bundle import BundleError, read_bundle
+    from commonwatt_network.consortium.host import open_host
+    from commonwatt_network.consortium.readmission import readmit
+
+    path = exchange / f"{organization}.json"
+    bundle = read_bundle(path)
+    if bundle.name != organization:
+        raise BundleError(f"{path} is the bundle of {bundle.name}, not of {organization}")
+    out.print(f"{bundle.name} ({bundle.mspid}): bundle {bundle.fingerprint}")
+    asyncio.run(readmit(open_host(directory or default_directory()), bundle, exchange, out.print))
+
+
+def _show_block(content: bytes) -> tuple[str, ...]:
+    from commonwatt_network.consortium.review import review_block
+
+    review = review_block(content, first=False)
+    what = "" if review.number == 0 else f"block {review.number}, "
+    out.print(f"channel {review.config.channel}, {what}fingerprint {review.fingerprint}")
+    for line in (*review.members, *review.rules):
+        out.print(f"- {line}")
+    return review.mistakes
+
+
+def _show_update(file: Path, content: bytes, directory: Path | None) -> tuple[str, ...]:
+    from commonwatt_network.consortium.growth import review
+    from commonwatt_network.consortium.host import open_host
+    from commonwatt_network.consortium.update import read_signatures
+
+    reviewed = asyncio.run(review(open_host(directory or default_directory()), content))
+    if reviewed is None:
+        out.print(f"{file} is in force")
+        return ()
+    out.print(f"update of channel {reviewed.current.channel}, fingerprint {sha256(content).hexdigest()}")
+    for line in reviewed.words:
+        out.print(f"- {line}")
+    out.print(f"signed by {', '.join(read_signatures(file)) or 'nobody'}")
+    return reviewed.mistakes

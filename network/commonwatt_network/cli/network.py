@@ -1,0 +1,182 @@
+"""The verbs `commonwatt network ...`: up, render, down, reset, revoke, renew, status, monitoring."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from commonwatt_network.cli.options import (
+    CommunitiesOption,
+    DirectoryOption,
+    HomesOption,
+    TopologyOption,
+    out,
+    phase,
+    wanted_topology,
+)
+from commonwatt_network.errors import NoNetworkError
+from commonwatt_network.model.layout import default_directory
+
+network_app = typer.Typer(no_args_is_help=True, help="Start, stop, show or delete a network.")
+
+
+@network_app.command("up")
+def network_up(
+    topology: TopologyOption = None,
+    communities: CommunitiesOption = None,
+    homes: HomesOption = None,
+    backend: Annotated[
+        str | None, typer.Option(envvar="NETWORK", help="embedded (default), native, compose or kubernetes.")
+    ] = None,
+    directory: DirectoryOption = None,
+) -> None:
+    """Start the network, or whatever of it is not running, and return when a transaction works."""
+    from commonwatt_network.up import up
+
+    wanted = wanted_topology(topology or None, communities, homes)
+    began = time.monotonic()
+    result = asyncio.run(up(directory or default_directory(), wanted, backend or None, phase))
+    nodes = result.nodes
+    table = Table(box=None, pad_edge=False)
+    for heading in ("channel", "organisations", "chaincode", "peers"):
+        table.add_column(heading)
+    for channel, settings in nodes.topology.channels.items():
+        table.add_row(
+            channel,
+            ", ".join(settings.organizations),
+            ", ".join(f"{name} {entry.version}" for name, entry in result.deployed[channel].items())
+            or "none",
+            ", ".join(f"{peer.name} {peer.address}" for peer in nodes.peers_of(channel)),
+        )
+    out.print(table)
+    started = f"started {', '.join(result.started)}" if result.started else "everything was running already"
+    out.print(
+        f"[bold green]up[/] in {time.monotonic() - began:.1f} s ({result.backend_description}; {started})\n"
+        f"clients connect with {nodes.layout.network_file}"
+    )
+
+
+@network_app.command("render")
+def network_render(
+    backend: Annotated[str, typer.Option(envvar="NETWORK", help="compose or kubernetes.")],
+    output: Annotated[Path, typer.Option(help="The folder to write to.")],
+    topology: TopologyOption = None,
+    communities: CommunitiesOption = None,
+    homes: HomesOption = None,
+    directory: DirectoryOption = None,
+) -> None:
+    """Write Compose files or Kubernetes manifests, with keys, for those who apply them themselves."""
+    from commonwatt_network.render import render
+
+    wanted = wanted_topology(topology or None, communities, homes)
+    files = render(directory or default_directory(), wanted, backend, output)
+    out.print(f"wrote {len(files)} files to {output}; private keys are among them")
+
+
+@network_app.command("down")
+def network_down(directory: DirectoryOption = None) -> None:
+    """Stop every process; ledgers and keys stay."""
+    from commonwatt_network.down import down
+
+    stopped = down(directory or default_directory())
+    out.print(f"stopped {', '.join(stopped)}; the ledgers stay" if stopped else "nothing was running")
+
+
+@network_app.command("reset")
+def network_reset(directory: DirectoryOption = None) -> None:
+    """Stop every process and delete the network's ledgers, keys and logs."""
+    from commonwatt_network.down import reset
+
+    folder = directory or default_directory()
+    stopped = reset(folder)
+    out.print(f"stopped {', '.join(stopped)}" if stopped else "nothing was running")
+    out.print(f"deleted {folder}")
+
+
+@network_app.command("revoke")
+def network_revoke(
+    organization: Annotated[str, typer.Argument(help="The user's organisation.")],
+    user: Annotated[str, typer.Argument(help="The user or home whose certificates end now.")],
+    directory: DirectoryOption = None,
+) -> None:
+    """Lock a user out of every channel, by its authority's revocation list."""
+    from commonwatt_network.change.revocation import revoke_user
+
+    channels = asyncio.run(revoke_user(directory or default_directory(), organization, user))
+    out.print(f"{user} of {organization} is revoked; refused on {', '.join(channels) or 'no channel'}")
+
+
+@network_app.command("renew")
+def network_renew(
+    organization: Annotated[str, typer.Argument(help="The user's organisation.")],
+    user: Annotated[str, typer.Argument(help="The user, home or administrator.")],
+    new_key: Annotated[
+        bool, typer.Option("--new-key", help="With a new private key; every former certificate is revoked.")
+    ] = False,
+    directory: DirectoryOption = None,
+) -> None:
+    """Renew a user's certificate now; where its key was lost, with a new one."""
+    from commonwatt_network.change.renewals import renew_user
+
+    folder = directory or default_directory()
+    channels = asyncio.run(renew_user(folder, organization, user, new_key=new_key))
+    refused = f"; its former certificates are refused on {', '.join(channels)}" if channels else ""
+    out.print(f"{user} of {organization} has a new {'key and ' if new_key else ''}certificate{refused}")
+
+
+@network_app.command("status")
+def network_status(
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON, for programs.")] = False,
+    directory: DirectoryOption = None,
+) -> None:
+    """Show every process, and every peer's height on each channel."""
+    from commonwatt_network.status import network_status as current
+
+    status = asyncio.run(current(directory or default_directory()))
+    if as_json:
+        typer.echo(json.dumps(status.to_json(), indent=2))
+        return
+    table = Table(box=None, pad_edge=False)
+    for heading in ("name", "kind", "state", "process", "address", "certificate"):
+        table.add_column(heading)
+    for node in status.processes:
+        colour = "green" if node.state == "running" else "red"
+        days = "" if node.certificate_days_left is None else f"{node.certificate_days_left} days left"
+        table.add_row(
+            node.name, node.kind, f"[{colour}]{node.state}[/]", str(node.pid or ""), node.address, days
+        )
+    out.print(table)
+    for channel, heights in status.channels.items():
+        shown = ", ".join(f"{peer} {'?' if height is None else height}" for peer, height in heights.items())
+        out.print(f"channel {channel}: blocks {shown}")
+    if status.no_quorum:
+        out.print(f"[red]no quorum: {status.no_quorum}[/]; nothing is ordered until more of them run")
+    for node in status.processes:
+        if node.state == "suspended":
+            out.print(f"{node.name} is suspended; let it go on with `kill -CONT {node.pid}`")
+    out.print(f"{status.backend} network {status.state}, {status.memory_bytes / 1e6:.0f} MB")
+
+
+@network_app.command("monitoring")
+def network_monitoring(
+    output: Annotated[Path, typer.Option(help="The folder to write to.")],
+    directory: DirectoryOption = None,
+) -> None:
+    """Write Prometheus' configuration and a Grafana dashboard for the network."""
+    from commonwatt_network.model.layout import Layout
+    from commonwatt_network.model.state import read_state
+    from commonwatt_network.watch import monitoring as rendering
+
+    layout = Layout(directory or default_directory())
+    state = read_state(layout)
+    if state is None:
+        raise NoNetworkError(layout.directory)
+    files = rendering.render(state.nodes(layout), state.backend)
+    rendering.write(output, files)
+    out.print(f"wrote {', '.join(files)} to {output}; the market's figures come from `commonwatt watch`")

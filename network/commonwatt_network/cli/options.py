@@ -1,0 +1,75 @@
+"""What the verbs share: options, the console, phases that show their time, and files that the person names."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from commonwatt_network.errors import UsageError
+
+if TYPE_CHECKING:
+    from commonwatt_network.model.topology import Topology
+
+DirectoryOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--directory", envvar="COMMONWATT_DIRECTORY", help="The network's folder; default: .commonwatt here."
+    ),
+]
+OrganizationDirectoryOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--directory",
+        envvar="COMMONWATT_DIRECTORY",
+        help="The organisation's folder; default: .commonwatt here.",
+    ),
+]
+TopologyOption = Annotated[
+    str | None, typer.Option(envvar="TOPOLOGY", help="A YAML file, or a sample by its name.")
+]
+CommunitiesOption = Annotated[
+    int | None, typer.Option(envvar="COMMUNITIES", help="Communities of the default topology.")
+]
+HomesOption = Annotated[
+    int | None, typer.Option(envvar="HOMES", help="Homes per community of the default topology.")
+]
+out = Console(highlight=False, soft_wrap=True)
+plain = Console(highlight=False, soft_wrap=True, markup=False)  # for lines that may hold anything
+
+
+def wanted_topology(source: str | None, communities: int | None, homes: int | None) -> Topology | None:
+    """The topology that options ask for; None when they leave it open."""
+    from commonwatt_network.model.topology import default_topology, load_topology
+
+    if source is not None and (communities is not None or homes is not None):
+        raise UsageError(
+            "COMMUNITIES and HOMES shape the default topology; with TOPOLOGY, write them in its file"
+        )
+    if source is not None:
+        return load_topology(source)
+    if communities is None and homes is None:
+        return None
+    return default_topology(1 if communities is None else communities, 60 if homes is None else homes)
+
+
+@contextmanager
+def phase(name: str) -> Iterator[None]:
+    """Show a phase while it runs, and its time when it is done."""
+    began = time.monotonic()
+    with out.status(f"{name} ..."):
+        yield
+    out.print(f"[green]✓[/] {name:24s} {time.monotonic() - began:5.1f} s")
+
+
+def read_file(path: Path) -> bytes:
+    """The bytes of a file the person named. Raises UsageError."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror}") from error

@@ -1,0 +1,40 @@
+"""The verb `commonwatt watch`."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated
+
+import typer
+
+from commonwatt_network.cli.options import DirectoryOption, out
+from commonwatt_network.errors import UsageError
+from commonwatt_network.model.layout import default_directory
+
+PORT = 9480
+
+
+def watch(
+    port: Annotated[
+        int, typer.Option(envvar="WATCH_PORT", help="The page's port; 0: any.", min=0, max=65535)
+    ] = PORT,
+    host: Annotated[
+        str, typer.Option(help="The address to listen on. The page shows no keys, and asks nobody.")
+    ] = "127.0.0.1",
+    directory: DirectoryOption = None,
+) -> None:
+    """Show the running network live on a page, and serve its figures to Prometheus, until Ctrl-C."""
+    from commonwatt_network.watch.server import serve
+    from commonwatt_network.watch.watcher import Watcher
+
+    def ready(address: str) -> None:
+        out.print(f"watching at {address} (for Prometheus: {address}/metrics); stop with Ctrl-C")
+
+    try:
+        asyncio.run(serve(Watcher(directory or default_directory()), host, port, ready))
+    except OSError as error:
+        raise UsageError(
+            f"cannot listen on {host}:{port}: {error.strerror}; name another with --port"
+        ) from error
+    except KeyboardInterrupt:
+        out.print("stopped watching; the network goes on")

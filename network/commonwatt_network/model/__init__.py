@@ -1,0 +1,1 @@
+"""What a network is: its topology, the nodes that follow from it, and the files that say so."""

@@ -1,0 +1,1 @@
+"""Programs of this machine: finding, starting, watching and ending them, and waiting until they serve."""

@@ -1,0 +1,1 @@
+"""Keys and certificates: the built-in authorities, Fabric CA's servers, and who has which identity."""

@@ -1,0 +1,255 @@
+"""Everyone's keys and certificates: two authorities per organisation, nodes, administrators, users and homes.
+
+What is there and good is kept; what is missing is made. Private keys are readable by their owner alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+
+from commonwatt_network.errors import UsageError
+from commonwatt_network.model.layout import ORGANIZATION, Layout, write_atomically
+from commonwatt_network.model.nodes import HOST, Nodes
+from commonwatt_network.trust.certificates import (
+    KeyPair,
+    attributes_of,
+    create_authority,
+    days_left,
+    issue_enrolment,
+    issue_tls,
+    issued_by,
+    read_key_pair,
+)
+from commonwatt_network.trust.issued import note_issued, read_record
+
+ADMIN = "admin"
+NODE_OUS = "NodeOUs:\n  Enable: true\n" + "".join(
+    f"  {role.title()}OUIdentifier: {{OrganizationalUnitIdentifier: {role}}}\n"
+    for role in ("client", "peer", "admin", "orderer")
+)
+
+
+class IdentityError(UsageError):
+    """Key material that is on disk cannot be used; nothing was replaced."""
+
+
+@dataclass(frozen=True)
+class Roster:
+    """Users of each member organisation: organisation -> user -> certificate attributes."""
+
+    users: Mapping[str, Mapping[str, Mapping[str, str]]]
+
+
+@dataclass(frozen=True)
+class Authorities:
+    """An organisation's two authorities: for identities and for TLS. What the former issues is written down."""
+
+    layout: Layout
+    organization: str
+    enrolment: KeyPair
+    tls: KeyPair
+
+
+def ensure_identities(nodes: Nodes) -> Roster:
+    """Make what is missing for every organisation. Raises IdentityError when existing material is damaged."""
+    topology, layout = nodes.topology, nodes.layout
+    users: dict[str, Mapping[str, Mapping[str, str]]] = {}
+    for organization, settings in topology.orderers.organizations.items():
+        authorities = ensure_organization(layout, organization)
+        ensure_admin(layout, organization, authorities, settings.days_valid)
+        for orderer in (node for node in nodes.orderers if node.organization == organization):
+            hosts = [f"{orderer.name}.{organization}"]  # its name among containers
+            ensure_node(orderer.directory, authorities, "orderer", orderer.name, settings.days_valid, hosts)
+    for organization, member in topology.organizations.items():
+        authorities = ensure_organization(layout, organization)
+        ensure_admin(layout, organization, authorities, member.days_valid)
+        for peer in (node for node in nodes.peers if node.organization == organization):
+            ensure_node(peer.directory, authorities, "peer", peer.name, member.days_valid)
+        servers = [server.name for server in nodes.chaincode_servers if server.organization == organization]
+        for name, folder, hosts in (
+            (f"chaincode.{organization}", layout.chaincode_tls(organization), servers),
+            (f"peers.{organization}", layout.chaincode_client_tls(organization), []),
+        ):
+            ensure_tls(folder, authorities.tls, name, member.days_valid, hosts)
+        if member.client_authentication:
+            clients = f"clients.{organization}"
+            ensure_tls(layout.client_tls(organization), authorities.tls, clients, member.days_valid)
+        roster = user_attributes(nodes, organization)
+        revoked = read_record(layout, organization).revoked
+        for user, attributes in roster.items():
+            if user != ADMIN and user not in revoked:
+                folder = layout.user(organization, user)
+                ensure_user(folder, authorities, "client", attributes, member.days_valid)
+        users[organization] = MappingProxyType(roster)
+    return Roster(MappingProxyType(users))
+
+
+def user_attributes(nodes: Nodes, organization: str) -> dict[str, dict[str, str]]:
+    """Every user of a member organisation with the attributes of its certificate."""
+    settings = nodes.topology.organizations[organization]
+    users: dict[str, dict[str, str]] = {ADMIN: {}}
+    for name, user in settings.users.items():
+        role = {"role": user.role} if user.role else {}
+        users[name] = {**fabric_attributes(name), **role, **user.attributes}
+    return users | home_attributes(organization, settings.homes)
+
+
+def home_attributes(organization: str, homes: int) -> dict[str, dict[str, str]]:
+    """home001, home002, ... with the attributes of their certificates."""
+    users = {}
+    for number in range(1, homes + 1):
+        home = f"home{number:03d}"
+        meter = {"meter.id": f"{organization}-meter{number:03d}"}
+        users[home] = {**fabric_attributes(home), "role": "home", "home.id": home, **meter}
+    return users
+
+
+def fabric_attributes(name: str) -> dict[str, str]:
+    """The attributes that Fabric CA gives every client."""
+    return {"hf.EnrollmentID": name, "hf.Type": "client", "hf.Affiliation": ""}
+
+
+def ensure_organization(layout: Layout, organization: str) -> Authorities:
+    """The organisation's authorities and its public MSP folder."""
+    folder = layout.organization(organization)
+    authorities = Authorities(
+        layout,
+        organization,
+        _ensure_authority(folder / "ca", f"ca.{organization}", organization),
+        _ensure_authority(folder / "tlsca", f"tlsca.{organization}", organization),
+    )
+    _write_public_msp(layout.msp(organization), authorities)
+    return authorities
+
+
+def _ensure_authority(folder: Path, name: str, organization: str) -> KeyPair:
+    certificate, key = folder / "ca.crt", folder / "ca.key"
+    if certificate.exists() and key.exists():
+        return _read(certificate, key)
+    if certificate.exists() or (folder.parent / "users").exists():
+        lost = key if certificate.exists() else certificate
+        raise IdentityError(
+            f"{lost} is missing, so {organization} can issue no certificate; put it back from a backup"
+            f"{_or_reset(folder)}"
+        )
+    authority = create_authority(name, organization)
+    _write_pair(certificate, key, authority)
+    return authority
+
+
+def _write_public_msp(folder: Path, authorities: Authorities) -> None:
+    _write_once(folder / "cacerts" / "ca.pem", authorities.enrolment.certificate_pem)
+    _write_once(folder / "tlscacerts" / "tlsca.pem", authorities.tls.certificate_pem)
+    _write_once(folder / "config.yaml", NODE_OUS.encode())
+
+
+def ensure_node(
+    folder: Path, authorities: Authorities, role: str, name: str, days: int, hosts: Iterable[str] = ()
+) -> None:
+    """A peer's or orderer's identity and TLS pair; the latter names `hosts` besides this machine."""
+    _ensure_msp(folder / "msp", authorities, role, name, None, days)
+    ensure_tls(folder / "tls", authorities.tls, name, days, hosts)
+
+
+def ensure_admin(layout: Layout, organization: str, authorities: Authorities, days: int) -> None:
+    """The organisation's administrator, with a TLS pair for its orderers' administration ports."""
+    folder = layout.user(organization, ADMIN)
+    ensure_user(folder, authorities, "admin", None, days)
+    ensure_tls(folder / "tls", authorities.tls, f"admin.{organization}", days)
+
+
+def ensure_user(
+    folder: Path,
+    authorities: Authorities,
+    role: str,
+    attributes: Mapping[str, str] | None,
+    days: int,
+) -> None:
+    """A client or administrator: an MSP folder, and the two files that a client needs."""
+    pair = _ensure_msp(folder / "msp", authorities, role, folder.name, attributes, days)
+    _write_once(folder / "certificate.pem", pair.certificate_pem)
+    _write_once(folder / "private_key.pem", pair.key_pem, mode=0o600)
+
+
+def _ensure_msp(
+    folder: Path,
+    authorities: Authorities,
+    role: str,
+    name: str,
+    attributes: Mapping[str, str] | None,
+    days: int,
+) -> KeyPair:
+    certificate, key = folder / "signcerts" / "cert.pem", folder / "keystore" / "key.pem"
+    pair = _reusable(certificate, key, authorities.enrolment)
+    if pair is None or attributes_of(pair.certificate) != dict(attributes or {}):
+        pair = issue_enrolment(authorities.enrolment, name, role, attributes, days)
+        note_issued(authorities.layout, authorities.organization, name, pair.certificate.serial_number)
+        certificate.unlink(missing_ok=True)  # cut off here, the next start issues anew
+        _write_pair(certificate, key, pair)
+    _write_public_msp(folder, authorities)
+    return pair
+
+
+def ensure_tls(folder: Path, authority: KeyPair, name: str, days: int, hosts: Iterable[str] = ()) -> None:
+    """A TLS pair for server and client side, good for `name`, this machine and `hosts`."""
+    certificate, key = folder / "server.crt", folder / "server.key"
+    if _reusable(certificate, key, authority) is None:
+        _write_pair(
+            certificate,
+            key,
+            issue_tls(authority, name, dict.fromkeys((name, "localhost", HOST, *hosts)), days),
+        )
+    _write_once(folder / "ca.crt", authority.certificate_pem)
+
+
+def _reusable(certificate: Path, key: Path, authority: KeyPair) -> KeyPair | None:
+    """The pair on disk, or None when there is none. Raises IdentityError when it cannot be used."""
+    if not certificate.exists() and not key.exists():
+        return None
+    if not certificate.exists() or not key.exists():
+        # An earlier start was cut off between the two files; neither was ever used.
+        return None
+    pair = _read(certificate, key)
+    if not issued_by(pair.certificate, authority):
+        issuer = authority.certificate.subject.rfc4514_string()
+        raise IdentityError(
+            f"{certificate} was not issued by this network's authority {issuer}; "
+            f"put the right file back{_or_reset(certificate)}"
+        )
+    if days_left(pair.certificate) < 0:
+        expired = pair.certificate.not_valid_after_utc.date()
+        raise IdentityError(
+            f"{certificate} expired on {expired}; renew it with `commonwatt apply`, "
+            "or delete it and its key to have it issued anew"
+        )
+    return pair
+
+
+def _read(certificate: Path, key: Path) -> KeyPair:
+    try:
+        return read_key_pair(certificate, key)
+    except (OSError, ValueError) as error:
+        reason = str(error).splitlines()[0] or type(error).__name__
+        raise IdentityError(
+            f"{certificate} with {key.name} cannot be used ({reason}); put them back from a backup"
+            f"{_or_reset(certificate)}"
+        ) from error
+
+
+def _or_reset(path: Path) -> str:
+    """What else can be done about key material: nothing, where other organisations know the identity."""
+    known = any((folder / ORGANIZATION).exists() for folder in path.parents)
+    return "" if known else ", or delete this network with `make network-reset`"
+
+
+def _write_pair(certificate: Path, key: Path, pair: KeyPair) -> None:
+    write_atomically(key, pair.key_pem, mode=0o600)
+    write_atomically(certificate, pair.certificate_pem)
+
+
+def _write_once(path: Path, content: bytes, mode: int = 0o644) -> None:
+    if not path.exists() or path.read_bytes() != content:
+        write_atomically(path, content, mode)

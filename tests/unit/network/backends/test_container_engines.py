@@ -1,0 +1,374 @@
+"""What is asked of `docker compose` and `kubectl`, by stand-ins that write down their arguments.
+
+No container engine runs these tests: they hold the commands, their order and the errors, not what an engine does.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from commonwatt_network.backends import cluster, compose, kubernetes
+from commonwatt_network.down import down, reset
+from commonwatt_network.errors import NetworkError, UsageError
+from commonwatt_network.model.layout import Layout
+from commonwatt_network.model.nodes import Nodes
+from commonwatt_network.model.state import State, write_state
+from commonwatt_network.model.topology import default_topology
+from commonwatt_network.programs import processes
+from commonwatt_network.trust.identity import ensure_identities
+
+NAMES = ("orderer0", "peer0.newtown", "peer0.grid", "market.newtown", "market.grid")
+
+
+@contextmanager
+def quiet(_: str) -> Iterator[None]:
+    yield
+
+
+class StandIn:
+    """A program on PATH that writes down how it was called, and answers as told."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self.program, self.calls = folder / name, folder / f"{name}.calls"
+        self.answers("exit 0")
+
+    def answers(self, script: str) -> None:
+        self.program.write_text(f'#!/bin/sh\necho "$@" >>{self.calls}\n{script}\n')
+        self.program.chmod(0o755)
+
+    def asked(self) -> list[str]:
+        return self.calls.read_text().splitlines() if self.calls.exists() else []
+
+
+class Clusters:
+    """`kubectl` and the clusters behind its contexts: namespaces come, go and keep their UIDs as on the real ones."""
+
+    QUICK = """#!/bin/sh
+echo "$@" >>{folder}/kubectl.calls
+case "$*" in
+*" rollout "* | *" scale "* | *" wait "*) exit 0 ;;
+*" get pods "*) echo '{{"items": []}}' && exit 0 ;;
+"config current-context") cat {folder}/current && exit 0 ;;
+esac
+exec {python} -IS {folder}/kubectl.py "$@"
+"""
+    PROGRAM = """
+import json, sys
+arguments = sys.argv[1:]
+folder = sys.argv[0].rpartition("/")[0]
+with open(folder + "/clusters.json") as file:
+    state = json.load(file)
+def end(text="", error="", code=0):
+    with open(folder + "/clusters.json", "w") as file:
+        json.dump(state, file)
+    print(text, end="")
+    print(error, end="", file=sys.stderr)
+    sys.exit(code)
+assert arguments.pop(0) == "--context", arguments
+context = arguments.pop(0)
+if context not in state:
+    end(error=f"error: context {context!r} does not exist", code=1)
+namespaces = state[context]
+match arguments:
+    case ["get", "namespace", *names, "--ignore-not-found", "--output", "json"]:
+        found = [{"metadata": {"name": name} | namespaces[name]} for name in names if name in namespaces]
+        end(json.dumps({"items": found}) if found else "")
+    case ["create", *_]:
+        metadata = json.load(sys.stdin)["metadata"]
+        if metadata["name"] in namespaces:
+            end(error="Error from server (AlreadyExists)", code=1)
+        state["made"] = state.get("made", 0) + 1
+        namespaces[metadata["name"]] = metadata | {"uid": f"uid-{state['made']}"}
+        end(json.dumps({"metadata": namespaces[metadata["name"]]}))
+    case ["delete", "--raw", path, "--filename", "-"]:
+        wanted, name = json.load(sys.stdin)["preconditions"]["uid"], path.rsplit("/", 1)[1]
+        if namespaces[name]["uid"] != wanted:
+            end(error="Error from server (Conflict): the UID in the precondition does not match", code=1)
+        del namespaces[name]
+    case ["apply", *_] if state.get("broken"):
+        end(error="error: the server is on fire", code=1)
+end()
+"""
+
+    def __init__(self, folder: Path, **contexts: dict[str, dict[str, Any]]) -> None:
+        self.calls, self.state, self.current = (
+            folder / "kubectl.calls",
+            folder / "clusters.json",
+            folder / "current",
+        )
+        self.state.write_text(json.dumps(contexts))
+        self.current.write_text(next(iter(contexts)))
+        (folder / "kubectl").write_text(self.QUICK.format(python=sys.executable, folder=folder))
+        (folder / "kubectl.py").write_text(self.PROGRAM)
+        (folder / "kubectl").chmod(0o755)
+
+    def asked(self) -> list[str]:
+        """What was asked for so far, without looks at what is there."""
+        lines = self.calls.read_text().splitlines() if self.calls.exists() else []
+        return [line for line in lines if " get " not in line and not line.startswith("config")]
+
+    def namespaces(self, context: str) -> dict[str, dict[str, Any]]:
+        found: dict[str, dict[str, Any]] = json.loads(self.state.read_text())[context]
+        return found
+
+    def set(self, **contexts: Any) -> None:
+        self.state.write_text(json.dumps(json.loads(self.state.read_text()) | contexts))
+
+
+@pytest.fixture
+def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
+    return folder
+
+
+def made(backend: str, tmp_path: Path) -> Nodes:
+    layout = Layout(tmp_path / ".commonwatt")
+    state = State(default_topology(homes=1), backend, 16000)
+    nodes = state.nodes(layout)
+    ensure_identities(nodes)
+    write_state(layout, state)
+    return nodes
+
+
+def test_compose_is_started_asked_stopped_and_deleted(path: Path, tmp_path: Path) -> None:
+    docker = StandIn(path, "docker")
+    nodes = made("compose", tmp_path)
+    compose.require(nodes)
+    with compose.started(nodes, quiet) as started:
+        assert started == NAMES
+    folder = compose.directory(nodes.layout) / "local"
+    assert (folder / "compose.yaml").exists()
+    assert (folder / "ledgers" / "peer0.newtown").is_dir()
+    assert docker.asked()[-1] == (
+        f"compose --project-directory {folder} up --detach --quiet-pull --wait --wait-timeout 120"
+    )
+    docker.answers('[ "$4" = ps ] && echo \'{"Service":"peer0.grid","State":"running"}\'; exit 0')
+    assert compose.running(nodes.layout) == {"peer0.grid"}
+    assert down(nodes.layout.directory) == ("peer0.grid",)
+    assert docker.asked()[-1].endswith("down")
+    reset(nodes.layout.directory)
+    assert docker.asked()[-1].endswith("down --volumes --remove-orphans")
+    assert not nodes.layout.directory.exists()
+
+
+def test_a_compose_start_that_fails_is_told_and_undone(path: Path, tmp_path: Path) -> None:
+    docker = StandIn(path, "docker")
+    docker.answers('[ "$4" = up ] && { echo "no such image" >&2; exit 1; }; exit 0')
+    nodes = made("compose", tmp_path)
+    with pytest.raises(NetworkError, match="no such image"), compose.started(nodes, quiet):
+        pass
+    assert docker.asked()[-1].endswith("stop " + " ".join(NAMES))
+
+
+def test_compose_never_acts_on_the_project_that_the_shell_names(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COMPOSE_PROJECT_NAME", "shop")
+    monkeypatch.setenv("COMPOSE_FILE", str(tmp_path / "shop.yaml"))
+    monkeypatch.setenv("DOCKER_HOST", "tcp://127.0.0.1:1")
+    docker = StandIn(path, "docker")
+    docker.answers(f"env | grep -E '^(COMPOSE|DOCKER)_' >>{docker.calls}; exit 0")
+    nodes = made("compose", tmp_path)
+    with compose.started(nodes, quiet):
+        pass
+    reset(nodes.layout.directory)
+    assert "DOCKER_HOST=tcp://127.0.0.1:1" in docker.asked()
+    assert not [line for line in docker.asked() if line.startswith("COMPOSE_")]
+
+
+def test_without_an_engine_compose_is_refused_in_a_sentence(path: Path, tmp_path: Path) -> None:
+    nodes = made("compose", tmp_path)
+    docker = StandIn(path, "docker")
+    docker.answers("exit 1")
+    with pytest.raises(UsageError, match="no `compose` here"):
+        compose.require(nodes)
+    docker.answers('[ "$1" = compose ] && exit 0; echo "Cannot connect" >&2; exit 1')
+    with pytest.raises(UsageError, match="does not answer: Cannot connect"):
+        compose.require(nodes)
+
+
+def up_and_ready(nodes: Nodes) -> None:
+    with kubernetes.started(nodes, quiet) as started:
+        assert started == NAMES
+
+
+def test_kubernetes_is_applied_awaited_scaled_down_and_deleted(path: Path, tmp_path: Path) -> None:
+    kubectl = Clusters(path, home={"kube-system": {"uid": "uid-0"}})
+    nodes = made("kubernetes", tmp_path)
+    kubernetes.require(nodes)
+    assert kubectl.asked() == [], "looking changes nothing"
+    up_and_ready(nodes)
+    asked = kubectl.asked()
+    assert asked[:3] == ["--context home create --raw /api/v1/namespaces --filename -"] * 3
+    assert asked[3].startswith("--context home apply --filename")
+    assert asked[3].count("--filename") == 6
+    assert asked[4:] == [
+        "--context home --namespace orderers rollout status statefulset/orderer0 --timeout=180s",
+        "--context home --namespace newtown rollout status statefulset/peer0 --timeout=180s",
+        "--context home --namespace grid rollout status statefulset/peer0 --timeout=180s",
+        "--context home --namespace newtown rollout status deployment/market --timeout=180s",
+        "--context home --namespace grid rollout status deployment/market --timeout=180s",
+    ]
+    up_and_ready(nodes)
+    assert [line for line in kubectl.asked() if " create " in line] == asked[:3], (
+        "what is there is not made again"
+    )
+    down(nodes.layout.directory)
+    assert kubectl.asked()[-1] == (
+        "--context home --namespace grid scale statefulset,deployment --all --replicas=0"
+    )
+    reset(nodes.layout.directory)
+    assert kubectl.asked()[-1] == "--context home wait --for=delete namespace/grid --timeout=180s"
+    assert list(kubectl.namespaces("home")) == ["kube-system"]
+    assert not nodes.layout.directory.exists()
+
+
+def test_a_namespace_of_others_is_neither_used_nor_deleted(path: Path, tmp_path: Path) -> None:
+    theirs = {"grid": {"uid": "uid-theirs", "labels": {"app.kubernetes.io/part-of": "commonwatt"}}}
+    kubectl = Clusters(path, home=theirs)
+    nodes = made("kubernetes", tmp_path)
+    for refused in (lambda: kubernetes.require(nodes), lambda: up_and_ready(nodes)):
+        with pytest.raises(cluster.ForeignNamespaceError, match="namespace grid in kubectl's context home"):
+            refused()
+    reset(nodes.layout.directory)
+    assert kubectl.asked() == []
+    assert kubectl.namespaces("home") == theirs
+
+
+def test_a_network_stays_in_the_context_it_was_brought_up_in(path: Path, tmp_path: Path) -> None:
+    others = {name: {"uid": f"uid-{name}", "labels": {}} for name in ("newtown", "grid", "orderers")}
+    kubectl = Clusters(path, home={}, work=others)
+    nodes = made("kubernetes", tmp_path)
+    up_and_ready(nodes)
+    kubectl.current.write_text("work")
+    kubernetes.require(nodes)
+    down(nodes.layout.directory)
+    reset(nodes.layout.directory)
+    assert not [line for line in kubectl.asked() if not line.startswith("--context home")]
+    assert (kubectl.namespaces("home"), kubectl.namespaces("work")) == ({}, others)
+
+
+def test_namespaces_made_anew_by_others_are_refused_before_anything_is_deleted(
+    path: Path, tmp_path: Path
+) -> None:
+    kubectl = Clusters(path, home={})
+    nodes = made("kubernetes", tmp_path)
+    up_and_ready(nodes)
+    anew = kubectl.namespaces("home") | {"grid": {"uid": "uid-theirs", "labels": {}}}
+    kubectl.set(home=anew)
+    for refused in (down, reset):
+        with pytest.raises(cluster.ForeignNamespaceError, match=r"or take grid out of .*cluster\.json"):
+            refused(nodes.layout.directory)
+    assert kubectl.namespaces("home") == anew
+    kubectl.set(
+        home={name: entry for name, entry in anew.items() if name != "newtown"} | {"grid": {"uid": "uid-3"}}
+    )
+    with pytest.raises(cluster.ForeignNamespaceError, match="namespace newtown of this network is gone"):
+        kubernetes.require(nodes)
+    reset(nodes.layout.directory)
+    assert kubectl.namespaces("home") == {}, "one that is gone already is no hindrance"
+
+
+def test_a_start_that_was_cut_off_knows_its_namespaces_by_their_label(path: Path, tmp_path: Path) -> None:
+    kubectl = Clusters(path, home={})
+    kubectl.set(broken=True)
+    nodes = made("kubernetes", tmp_path)
+    with pytest.raises(NetworkError, match="apply failed in context home: error: the server is on fire"):
+        up_and_ready(nodes)
+    file = kubernetes.directory(nodes.layout) / "cluster.json"
+    file.write_text(
+        json.dumps({"context": "home", "namespaces": dict.fromkeys(("orderers", "newtown", "grid"), "")})
+    )
+    kubectl.set(broken=False)
+    up_and_ready(nodes)
+    assert len([line for line in kubectl.asked() if " create " in line]) == 3
+    file.write_text(
+        json.dumps({"context": "home", "namespaces": dict.fromkeys(("orderers", "newtown", "grid"), "")})
+    )
+    reset(nodes.layout.directory)
+    assert kubectl.namespaces("home") == {}
+
+
+def test_a_cluster_that_is_gone_is_told_with_the_way_out(path: Path, tmp_path: Path) -> None:
+    kubectl = Clusters(path, home={})
+    nodes = made("kubernetes", tmp_path)
+    up_and_ready(nodes)
+    kubectl.state.write_text("{}")
+    with pytest.raises(NetworkError, match=r"gone for good, delete .*cluster\.json"):
+        reset(nodes.layout.directory)
+    (kubernetes.directory(nodes.layout) / "cluster.json").write_text("{")
+    with pytest.raises(UsageError, match=r"cluster\.json is damaged"):
+        reset(nodes.layout.directory)
+    (kubernetes.directory(nodes.layout) / "cluster.json").unlink()
+    reset(nodes.layout.directory)
+    assert not nodes.layout.directory.exists()
+
+
+def test_ready_pods_are_told_by_their_nodes_names(path: Path, tmp_path: Path) -> None:
+    kubectl = StandIn(path, "kubectl")
+    nodes = made("kubernetes", tmp_path)
+    cluster.pin(nodes.layout, cluster.Cluster("home", {"newtown": "1", "orderers": "2", "grid": "3"}))
+    kubectl.answers(
+        """case "$4" in
+newtown) echo '{"items": [
+  {"metadata": {"labels": {"app.kubernetes.io/name": "peer0", "app.kubernetes.io/component": "peer"}},
+   "status": {"conditions": [{"type": "Ready", "status": "True"}]}},
+  {"metadata": {"labels": {"app.kubernetes.io/name": "market", "app.kubernetes.io/component": "chaincode"}},
+   "status": {"conditions": [{"type": "Ready", "status": "False"}]}}]}' ;;
+orderers) echo '{"items": [
+  {"metadata": {"labels": {"app.kubernetes.io/name": "orderer0", "app.kubernetes.io/component": "orderer"}},
+   "status": {"conditions": [{"type": "Ready", "status": "True"}]}}]}' ;;
+*) exit 1 ;;
+esac"""
+    )
+    assert kubernetes.running(nodes.layout) == {"peer0.newtown", "orderer0"}
+
+
+def test_ports_come_to_this_machine_under_the_nodes_names(path: Path, tmp_path: Path) -> None:
+    Clusters(path, home={})
+    nodes = made("kubernetes", tmp_path)
+    programs = {program.name: " ".join(program.command) for program in kubernetes.forwarders(nodes)}
+    kubectl = "kubectl --context home --namespace"
+    assert programs == {
+        "orderer0": f"{kubectl} orderers port-forward service/orderer0 16000:16000 16002:16002 16001:16001",
+        "peer0.newtown": f"{kubectl} newtown port-forward service/peer0 16003:16003 16004:16004",
+        "peer0.grid": f"{kubectl} grid port-forward service/peer0 16005:16005 16006:16006",
+    }
+
+
+def test_kubectl_has_the_settings_of_the_person_who_started_it(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    StandIn(path, "kubectl").answers("echo home; env >&2")
+    settings = {
+        "KUBECONFIG": str(tmp_path / "config"),
+        "AWS_PROFILE": "solar",
+        "HTTPS_PROXY": "http://127.0.0.1:1",
+    }
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+    nodes = made("kubernetes", tmp_path)
+    forwarder = kubernetes.forwarders(nodes)[0]
+    psutil.Process(processes.start(forwarder, nodes.layout, "test")).wait(timeout=20)
+    said = processes.log_file(nodes.layout, forwarder.name).read_text().splitlines()
+    assert {f"{name}={value}" for name, value in settings.items()} <= {*said}
+
+
+def test_without_a_cluster_kubernetes_is_refused_in_a_sentence(path: Path, tmp_path: Path) -> None:
+    nodes = made("kubernetes", tmp_path)
+    kubectl = StandIn(path, "kubectl")
+    kubectl.answers('echo "current-context is not set" >&2; exit 1')
+    with pytest.raises(UsageError, match=r"no current context \(current-context is not set\)"):
+        kubernetes.require(nodes)
+    kubectl.answers('[ "$1" = config ] && echo home && exit; echo "connection refused" >&2; exit 1')
+    with pytest.raises(UsageError, match="reaches no cluster in context home: connection refused"):
+        kubernetes.require(nodes)

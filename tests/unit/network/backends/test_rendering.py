@@ -1,0 +1,369 @@
+"""Compose files and Kubernetes manifests: golden, valid, non-root, and set up as the native backend sets up its nodes.
+
+After looking at what changed, `UPDATE_GOLDEN=1 pytest tests/unit/network/backends/test_rendering.py` renews the
+golden files.
+"""
+
+from __future__ import annotations
+
+import copy
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import kubernetes_validate
+import pytest
+import yaml
+from commonwatt_network.backends import compose, containers, kubernetes, native
+from commonwatt_network.backends.containers import MSP_FILES, TLS_FILES, Files, inside
+from commonwatt_network.channels.genesis import ensure_genesis_blocks
+from commonwatt_network.errors import UsageError
+from commonwatt_network.model.layout import Layout
+from commonwatt_network.model.nodes import Nodes, settle
+from commonwatt_network.model.state import State
+from commonwatt_network.model.topology import Topology, load_topology, parse_topology
+from commonwatt_network.programs import chaincode_servers as chaincode
+from commonwatt_network.render import render
+from commonwatt_network.trust.identity import ensure_identities
+
+GOLDEN = Path(__file__).parent / "golden"
+MATERIAL = Path(__file__).parent / "material"
+KUBERNETES = "1.34"
+# Containers may be on several hosts, the native backend's nodes are on one.
+HOSTS_APART = ("gateway.endorsementTimeout", "gateway.broadcastTimeout", "gossip.aliveExpirationTimeout")
+INDEX = re.compile(r"\[\d+\]")
+OWNER = (1000, 1000)
+SECRETS = ("server.key", "key.pem")
+
+
+def small(sample: str) -> Topology:
+    topology = load_topology(sample)
+    organizations = {
+        name: entry.model_copy(update={"homes": 0}) for name, entry in topology.organizations.items()
+    }
+    return topology.model_copy(update={"organizations": organizations})
+
+
+def on_three_machines() -> Topology:
+    topology = small("default")
+    where = {"newtown": "192.0.2.1", "grid": "192.0.2.2", "orderers": "192.0.2.3"}
+    content = topology.model_dump(mode="json")
+    for section in (content["organizations"], content["orderers"]["organizations"]):
+        for name, entry in section.items():
+            entry["host"] = where[name]
+    return Topology.model_validate(content)
+
+
+def nodes_of(topology: Topology, backend: str, directory: Path = Path("/network")) -> Nodes:
+    return State(topology, backend, 16000).nodes(Layout(directory))
+
+
+@pytest.fixture
+def written(tmp_path: Path) -> Iterator[Any]:
+    """Nodes that all have the one pair of `material`, so that what is rendered never changes."""
+
+    def write(topology: Topology, backend: str) -> Nodes:
+        layout = Layout(tmp_path / backend)
+        nodes = nodes_of(topology, backend, layout.directory)
+        files = [layout.tls_ca_certificate(name) for name in _organizations(topology)]
+        for node in nodes.fabric_nodes:
+            files += [node.directory / "msp" / name for name in MSP_FILES]
+            files += [node.directory / "tls" / name for name in TLS_FILES]
+        for organization in topology.organizations:
+            for folder in (layout.chaincode_tls(organization), layout.chaincode_client_tls(organization)):
+                files += [folder / name for name in TLS_FILES]
+        for file in files:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(MATERIAL / ("key.pem" if file.name in SECRETS else "certificate.pem"), file)
+        return nodes
+
+    return write
+
+
+def _organizations(topology: Topology) -> list[str]:
+    return [*topology.orderers.organizations, *topology.organizations]
+
+
+def _check_golden(folder: Path, files: Files) -> None:
+    rendered = {name: file.content.decode() for name, file in files.items() if not name.endswith(SECRETS)}
+    if os.environ.get("UPDATE_GOLDEN"):
+        shutil.rmtree(folder, ignore_errors=True)
+        for name, text in rendered.items():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_text(text)
+    golden = {str(path.relative_to(folder)): path.read_text() for path in folder.rglob("*") if path.is_file()}
+    assert sorted(rendered) == sorted(golden), "UPDATE_GOLDEN=1 renews the golden files"
+    for name, text in rendered.items():
+        assert text == golden[name], f"{name} changed; UPDATE_GOLDEN=1 renews the golden files"
+
+
+@pytest.fixture
+def configurations_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave core.yaml and orderer.yaml out of what is golden here: other tests hold them to the native backend's."""
+    monkeypatch.setattr(containers, "peer_configuration", lambda peer, *_, **__: f"# {peer.name}\n")
+    monkeypatch.setattr(containers, "orderer_configuration", lambda orderer, *_: f"# {orderer.name}\n")
+    monkeypatch.setattr(compose, "_project", lambda nodes: "commonwatt-golden")
+
+
+@pytest.mark.usefixtures("configurations_apart")
+def test_compose_files_are_golden(written: Any) -> None:
+    files = compose.render(written(small("default"), "compose"), OWNER)
+    made = {name: file for name, file in files.items() if name.endswith(("compose.yaml", ".env"))}
+    _check_golden(GOLDEN / "compose", made)  # the rest are copies of keys and certificates
+
+
+@pytest.mark.usefixtures("configurations_apart")
+def test_kubernetes_manifests_are_golden(written: Any) -> None:
+    _check_golden(GOLDEN / "kubernetes", kubernetes.render(written(small("default"), "kubernetes")))
+
+
+def test_rendering_again_gives_the_same(written: Any) -> None:
+    nodes = written(small("three-orderers"), "kubernetes")
+    assert kubernetes.render(nodes) == kubernetes.render(nodes)
+    nodes = written(small("three-orderers"), "compose")
+    assert compose.render(nodes) == compose.render(nodes)
+
+
+def manifests(files: Files) -> list[dict[str, Any]]:
+    return [entry for file in files.values() for entry in yaml.safe_load_all(file.content) if entry]
+
+
+@pytest.mark.parametrize("sample", ["default", "five-orderers", "bft"])
+def test_manifests_satisfy_the_schemas_of_kubernetes(sample: str, written: Any) -> None:
+    found = manifests(kubernetes.render(written(small(sample), "kubernetes")))
+    for manifest in found:
+        kubernetes_validate.validate(manifest, KUBERNETES, strict=True)
+    kinds = {manifest["kind"] for manifest in found}
+    assert kinds == {
+        "Namespace", "NetworkPolicy", "PodDisruptionBudget", "ConfigMap", "Service", "StatefulSet", "Deployment",
+        "Secret",
+    }  # fmt: skip
+
+
+def test_the_schemas_do_refuse_mistakes(written: Any) -> None:
+    manifest = next(
+        entry for entry in manifests(kubernetes.render(written(small("default"), "kubernetes")))
+        if entry["kind"] == "StatefulSet"
+    )  # fmt: skip
+    broken = copy.deepcopy(manifest)
+    broken["spec"]["template"]["spec"]["containers"][0]["readyProbe"] = {}
+    with pytest.raises(kubernetes_validate.ValidationError, match="readyProbe"):
+        kubernetes_validate.validate(broken, KUBERNETES, strict=True)
+
+
+def test_every_pod_is_confined_and_probed_and_keeps_its_ledger(written: Any) -> None:
+    for manifest in manifests(kubernetes.render(written(small("default"), "kubernetes"))):
+        if manifest["kind"] not in ("StatefulSet", "Deployment"):
+            continue
+        pod = manifest["spec"]["template"]["spec"]
+        (container,) = pod["containers"]
+        assert pod["securityContext"]["runAsNonRoot"]
+        assert container["securityContext"] == {
+            "allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]},
+        }  # fmt: skip
+        assert {"startupProbe", "readinessProbe", "livenessProbe"} <= set(container)
+        assert set(container["resources"]["limits"]) == {"cpu", "memory"}
+        assert bool(manifest["spec"].get("volumeClaimTemplates")) == (manifest["kind"] == "StatefulSet")
+
+
+def test_keys_lie_in_secrets_alone(written: Any) -> None:
+    for manifest in manifests(kubernetes.render(written(small("default"), "kubernetes"))):
+        keys = [key for key in manifest.get("data", {}) if key.endswith(("server.key", "key.pem"))]
+        assert bool(keys) == (manifest["kind"] == "Secret")
+    files = compose.render(written(small("default"), "compose"))
+    assert {file.mode for name, file in files.items() if name.endswith(SECRETS)} == {0o600}
+
+
+def test_every_compose_service_is_confined_watched_and_limited(written: Any) -> None:
+    files = compose.render(written(small("default"), "compose"), OWNER)
+    for service in yaml.safe_load(files["local/compose.yaml"].content)["services"].values():
+        assert service["user"].startswith("${COMMONWATT_USER:?")
+        assert service["read_only"]
+        assert service["cap_drop"] == ["ALL"]
+        assert service["healthcheck"]["test"]
+        assert set(service["deploy"]["resources"]["limits"]) == {"cpus", "memory", "pids"}
+        assert ":latest" not in service["image"]
+        assert all(port.startswith("127.0.0.1:") for port in service["ports"])
+    assert b"COMMONWATT_USER=1000:1000" in files["local/.env"].content
+
+
+def test_compose_accepts_the_files(written: Any, tmp_path: Path) -> None:
+    if subprocess.run(["docker", "compose", "version"], capture_output=True).returncode:
+        pytest.skip("docker has no compose plugin here")
+    for machine, folder in _compose_folders(written, tmp_path):
+        answer = subprocess.run(
+            ["docker", "compose", "--project-directory", str(folder), "config", "--quiet"],
+            capture_output=True,
+            text=True,
+        )
+        assert answer.returncode == 0, (machine, answer.stderr)
+
+
+def test_compose_files_satisfy_the_compose_specification(written: Any, tmp_path: Path) -> None:
+    compose_spec = pytest.importorskip("compose_spec", reason="no compose-spec wheel for this machine")
+    for _, folder in _compose_folders(written, tmp_path):
+        text = (folder / "compose.yaml").read_text()
+        content = _merged(yaml.safe_load(re.sub(r"\$\{COMMONWATT_USER[^}]*\}", "1000:1000", text)))
+        parsed = compose_spec.PyCompose.from_yaml(yaml.safe_dump(content))
+        assert set(parsed.services) == set(content["services"])
+
+
+def _merged(content: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in content.items() if not name.startswith("x-")}
+
+
+def _compose_folders(written: Any, tmp_path: Path) -> list[tuple[str, Path]]:
+    folders = []
+    for number, topology in enumerate((small("default"), small("three-orderers"), on_three_machines())):
+        output = tmp_path / f"out{number}"
+        compose.write(output, compose.render(written(topology, "compose")))
+        folders += [(folder.name, folder) for folder in sorted(output.iterdir())]
+    return folders
+
+
+def test_one_compose_file_per_machine_each_knowing_the_others(written: Any) -> None:
+    files = compose.render(written(on_three_machines(), "compose"), OWNER)
+    found = {name.split("/")[0]: file for name, file in files.items() if name.endswith("compose.yaml")}
+    assert sorted(found) == ["192.0.2.1", "192.0.2.2", "192.0.2.3"]
+    newtown = yaml.safe_load(found["192.0.2.1"].content)["services"]
+    assert sorted(newtown) == ["market.newtown", "peer0.newtown"]
+    assert newtown["peer0.newtown"]["extra_hosts"] == [
+        "orderer0.orderers:192.0.2.3", "peer0.grid:192.0.2.2", "market.grid:192.0.2.2",
+    ]  # fmt: skip
+    assert newtown["peer0.newtown"]["ports"][0].startswith("192.0.2.1:")
+    assert newtown["peer0.newtown"]["ports"][1].startswith("127.0.0.1:"), "operations stay on the machine"
+    assert not [name for name in files if name.startswith("192.0.2.1/") and "grid" in name], (
+        "nobody else's keys"
+    )
+
+
+def test_a_topology_half_on_machines_is_refused(written: Any) -> None:
+    content = on_three_machines().model_dump(mode="json")
+    content["organizations"]["grid"]["host"] = None
+    with pytest.raises(UsageError, match="some have none"):
+        compose.render(written(Topology.model_validate(content), "compose"))
+
+
+def test_images_are_pinned_a_digest_may_follow() -> None:
+    text = yaml.safe_dump(small("default").model_dump(mode="json"))
+    digest = "hyperledger/fabric-peer:3.1.5@sha256:" + "0" * 64
+    assert parse_topology(text.replace("hyperledger/fabric-peer:3.1.5", digest)).images.peer == digest
+    for unpinned in ("hyperledger/fabric-peer", "hyperledger/fabric-peer:latest"):
+        with pytest.raises(UsageError, match=r"images\.peer"):
+            parse_topology(text.replace("hyperledger/fabric-peer:3.1.5", unpinned))
+
+
+def flat(value: Any, path: str = "") -> dict[str, Any]:
+    if isinstance(value, dict):
+        return {key: entry for name in value for key, entry in flat(value[name], f"{path}.{name}").items()}
+    if isinstance(value, list):
+        return {
+            key: entry for n, item in enumerate(value) for key, entry in flat(item, f"{path}[{n}]").items()
+        }
+    return {path: value}
+
+
+# What may differ between a program on this machine and a container: where it listens, and where its files are.
+PLACES = (
+    "listenAddress", "ListenAddress", "peer.address", "gossip.bootstrap", "gossip.endpoint", "gossip.externalEndpoint",
+    "fileSystemPath", "mspConfigPath", "file", "rootDir", "path", "LocalMSPDir", "Certificate", "PrivateKey",
+    "ClientCertificate", "ClientPrivateKey", "Location", "WALDir", "SnapDir",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("backend", ["compose", "kubernetes"])
+def test_settings_are_those_of_the_native_backend(backend: str, written: Any, tmp_path: Path) -> None:
+    topology = small("three-orderers")
+    fabric = native.FabricPrograms(Path("/bin/peer"), Path("/bin/orderer"), (3, 1, 5))
+    plain = settle(topology, Layout(tmp_path / backend), 16000)
+    contained = written(topology, backend)
+    programs = {program.name: program for program in native.programs(plain, fabric)}
+    files = _configurations(backend, contained)
+    for node in plain.fabric_nodes:
+        name = "core.yaml" if node in plain.peers else "orderer.yaml"
+        ours = flat(yaml.safe_load(files[node.name]))
+        theirs = flat(yaml.safe_load((programs[node.name].directory / name).read_text()))
+        assert list(ours) == list(theirs)
+        differing = {key for key in theirs if ours[key] != theirs[key] and not key.endswith(HOSTS_APART)}
+        assert not [
+            key for key in differing if not INDEX.sub("", key).endswith((*PLACES, "RootCAs", "ClientRootCAs"))
+        ]
+
+
+@pytest.mark.parametrize("backend", ["compose", "kubernetes"])
+def test_environments_are_those_of_the_native_backend(backend: str, written: Any, tmp_path: Path) -> None:
+    topology = small("default")
+    fabric = native.FabricPrograms(Path("/bin/peer"), Path("/bin/orderer"), (3, 1, 5))
+    plain = settle(topology, Layout(tmp_path / backend), 16000)
+    environments = _environments(backend, written(topology, backend))
+    programs = [*native.programs(plain, fabric), *chaincode.server_programs(plain)]
+    places = {
+        "FABRIC_CFG_PATH", "CHAINCODE_SERVER_ADDRESS", "CHAINCODE_TLS_CERT", "CHAINCODE_TLS_KEY",
+        "CHAINCODE_CLIENT_CA_CERT", "CHAINCODE_ID",  # the package's hash: it holds the address
+    }  # fmt: skip
+    assert sorted(environments) == sorted(program.name for program in programs)
+    for program in programs:
+        ours = environments[program.name]
+        assert set(ours) == set(program.environment)
+        assert {name for name in ours if ours[name] != program.environment[name]} <= places
+
+
+def _configurations(backend: str, nodes: Nodes) -> dict[str, str]:
+    """Node -> its core.yaml or orderer.yaml, as its container finds it."""
+    if backend == "compose":
+        files = compose.render(nodes)
+        return {
+            name.split("/")[1]: file.content.decode()
+            for name, file in files.items()
+            if name.endswith(("core.yaml", "orderer.yaml"))
+        }
+    return {
+        _node_name(manifest): text
+        for manifest in manifests(kubernetes.render(nodes))
+        if manifest["kind"] == "ConfigMap"
+        for key, text in manifest["data"].items()
+        if key in ("core.yaml", "orderer.yaml")
+    }
+
+
+def _environments(backend: str, nodes: Nodes) -> dict[str, dict[str, str]]:
+    if backend == "compose":
+        services = yaml.safe_load(compose.render(nodes)["local/compose.yaml"].content)["services"]
+        return {name: service["environment"] for name, service in services.items()}
+    return {
+        _node_name(manifest): {
+            entry["name"]: entry["value"]
+            for entry in manifest["spec"]["template"]["spec"]["containers"][0]["env"]
+        }
+        for manifest in manifests(kubernetes.render(nodes))
+        if manifest["kind"] in ("StatefulSet", "Deployment")
+    }
+
+
+def _node_name(manifest: dict[str, Any]) -> str:
+    name, namespace = manifest["metadata"]["name"], manifest["metadata"]["namespace"]
+    return name if name.startswith("orderer") else f"{name}.{namespace}"
+
+
+def test_certificates_name_what_containers_dial(tmp_path: Path) -> None:
+    nodes = nodes_of(small("default"), "compose", tmp_path)
+    ensure_identities(nodes)
+    assert ensure_genesis_blocks(inside(nodes)), "every node's TLS certificate is checked against its address"
+
+
+def test_render_writes_once_and_refuses_a_foreign_folder(tmp_path: Path) -> None:
+    output = tmp_path / "out"
+    first = {path: path.read_bytes() for path in render(tmp_path / "n", small("default"), "compose", output)}
+    again = render(tmp_path / "n", None, "compose", output)
+    assert first == {path: path.read_bytes() for path in again}
+    (output / "letters").mkdir()
+    with pytest.raises(UsageError, match="letters"):
+        render(tmp_path / "n", None, "compose", output)
+    with pytest.raises(UsageError, match="is compose, not kubernetes"):
+        render(tmp_path / "n", None, "kubernetes", tmp_path / "other")
+    with pytest.raises(UsageError, match="only compose and kubernetes"):
+        render(tmp_path / "m", None, "native", tmp_path / "other")
