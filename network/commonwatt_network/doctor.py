@@ -14,12 +14,13 @@ from pathlib import Path
 
 import psutil
 
-from commonwatt_network.backends.native import OLDEST, FabricNotFoundError, find_fabric
+from commonwatt_network.backends.registry import backend_called
 from commonwatt_network.consortium.host import open_host
 from commonwatt_network.consortium.standing import host_standing
 from commonwatt_network.errors import UsageError
 from commonwatt_network.model.layout import Layout
 from commonwatt_network.model.state import read_state
+from commonwatt_network.programs.fabric import OLDEST, FabricNotFoundError, find_fabric
 from commonwatt_network.programs.ports import PortInUseError, choose_first_port
 from commonwatt_network.status import network_status
 
@@ -59,17 +60,17 @@ def examine(directory: Path) -> list[Finding]:
 
 def examine_ledgers(directory: Path) -> list[Finding]:
     """Whether the embedded network's files still hold what was written to them: each that does not, on a line."""
-    from commonwatt_network.embedded.peer.ledger_check import check_files
-
     layout = Layout(directory)
     try:
         state = read_state(layout)
     except UsageError:
         return []  # `examine` says so
-    if state is None or state.backend != "embedded":
-        says = "no network yet" if state is None else f"{state.backend}: Fabric's own nodes check theirs"
-        return [Finding("ledgers", True, says)]
-    checked, problems = check_files(layout.ledgers)
+    if state is None:
+        return [Finding("ledgers", True, "no network yet")]
+    found = backend_called(state.backend).check_ledgers(layout)
+    if found is None:
+        return [Finding("ledgers", True, f"{state.backend}: Fabric's own nodes check theirs")]
+    checked, problems = found
     if problems:
         return [Finding("ledgers", False, problem, needed=True) for problem in problems]
     return [Finding("ledgers", True, f"{checked} files hold what was written to them")]

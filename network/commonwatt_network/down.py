@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from commonwatt_network.backends import compose, kubernetes
+from commonwatt_network.backends.registry import BACKENDS
 from commonwatt_network.errors import UsageError
 from commonwatt_network.model.layout import Layout
 from commonwatt_network.model.state import exclusive
@@ -56,8 +56,8 @@ def reset(directory: Path) -> tuple[str, ...]:
 def _stop_all(layout: Layout, *, delete: bool = False) -> tuple[str, ...]:
     found = processes.running(layout)
     processes.stop(process for group in found.values() for process in group)
-    contained = (*compose.stop(layout, delete=delete), *kubernetes.stop(layout, delete=delete))
-    return tuple(sorted({*found, *contained}))
+    elsewhere = {name for backend in BACKENDS.values() for name in backend.stop(layout, delete=delete)}
+    return tuple(sorted({*found, *elsewhere}))
 
 
 def _is_ours(path: Path) -> bool:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from commonwatt_network.backends import compose, containers, kubernetes
+from commonwatt_network.backends.backend import Files
+from commonwatt_network.backends.registry import BACKENDS, nodes_of
 from commonwatt_network.channels.genesis import ensure_genesis_blocks
 from commonwatt_network.errors import UsageError
 from commonwatt_network.model.layout import Layout
@@ -20,8 +21,10 @@ def render(directory: Path, topology: Topology | None, backend: str, output: Pat
     What the network has not got yet, keys and genesis blocks, is made and kept in `directory`, so that rendering again,
     or `network-up` there, goes on with the same. Raises UsageError, also for an `output` that holds anything else.
     """
-    if backend not in containers.BACKENDS:
-        raise UsageError(f"--backend {backend}: only {' and '.join(containers.BACKENDS)} are rendered")
+    rendered = {name: each for name, each in BACKENDS.items() if each.in_containers}
+    if backend not in rendered:
+        raise UsageError(f"--backend {backend}: only {' and '.join(rendered)} are rendered")
+    chosen = rendered[backend]
     layout = Layout(directory)
     with exclusive(layout):
         state = settle_state(layout, topology, backend)
@@ -29,17 +32,17 @@ def render(directory: Path, topology: Topology | None, backend: str, output: Pat
             raise UsageError(
                 "ca: fabric-ca needs servers that run, and rendering starts none; use `ca: built-in` here"
             )
-        nodes = state.nodes(layout)
+        nodes = nodes_of(layout, state)
         write_state(layout, state)
         ensure_identities(nodes)
-        ensure_genesis_blocks(containers.inside(nodes))
-        files = compose.render(nodes) if backend == "compose" else kubernetes.render(nodes)
+        ensure_genesis_blocks(chosen.among_themselves(nodes))
+        files = chosen.render(nodes)
         _refuse_foreign(output, files)
-        (compose.write if backend == "compose" else kubernetes.write)(output, files)
+        chosen.write(output, files)
     return [output / name for name in files]
 
 
-def _refuse_foreign(output: Path, files: containers.Files) -> None:
+def _refuse_foreign(output: Path, files: Files) -> None:
     """Rendering over somebody else's files would mix two networks."""
     if not output.exists():
         return

@@ -13,11 +13,11 @@ from commonwatt_client import ClientError
 from commonwatt_client.admin.configuration.checks import bft_quorum
 from cryptography import x509
 
-from commonwatt_network.backends import compose, embedded, kubernetes
+from commonwatt_network.backends.registry import backend_called, nodes_of
 from commonwatt_network.channels.deploy import peer_admin
 from commonwatt_network.errors import NoNetworkError
 from commonwatt_network.model.layout import Layout
-from commonwatt_network.model.nodes import AuthorityServer, ChaincodeServer, Node, Nodes, Orderer, Peer
+from commonwatt_network.model.nodes import AuthorityServer, ChaincodeServer, Nodes, Orderer, Peer
 from commonwatt_network.model.state import read_state
 from commonwatt_network.model.topology import Topology
 from commonwatt_network.programs import processes
@@ -73,16 +73,17 @@ async def network_status(directory: Path) -> NetworkStatus:
     state = read_state(layout)
     if state is None:
         raise NoNetworkError(layout.directory)
-    nodes = state.nodes(layout)
+    nodes = nodes_of(layout, state)
     alive = processes.running(layout)
-    contained = _contained(state.backend, layout)
+    backend = backend_called(state.backend)
+    serving = backend.running(nodes, alive)
     statuses = []
     for node in (*nodes.authorities, *nodes.fabric_nodes, *nodes.chaincode_servers):
-        running = alive.get(program_of(node, state.backend), [])
-        if contained is None or isinstance(node, AuthorityServer):
+        running = alive.get(backend.program_of(node), [])
+        if isinstance(node, AuthorityServer) or not backend.in_containers:
             node_state = processes.state_of(running)
         else:
-            node_state = "running" if node.name in contained else "stopped"
+            node_state = "running" if node.name in serving else "stopped"
         statuses.append(
             NodeStatus(
                 name=node.name,
@@ -135,19 +136,6 @@ async def heights(nodes: Nodes, running: set[str]) -> dict[str, dict[str, int | 
     for (channel, peer), height in zip(pairs, answers, strict=True):
         found[channel][peer.name] = height
     return found
-
-
-def _contained(backend: str, layout: Layout) -> set[str] | None:
-    """The names of the nodes whose containers run; None where nodes are processes of this machine."""
-    if backend == "compose":
-        return compose.running(layout)
-    return kubernetes.running(layout) if backend == "kubernetes" else None
-
-
-def program_of(node: Node | AuthorityServer, backend: str) -> str:
-    """The name of the program that a node runs in."""
-    own = backend != "embedded" or isinstance(node, ChaincodeServer | AuthorityServer)
-    return node.name if own else embedded.PROCESS
 
 
 def _memory(process: psutil.Process) -> int:

@@ -36,7 +36,7 @@ import pytest
 from commonwatt_client import Gateway, connect_network_file
 from commonwatt_client.admin import ChaincodeDefinition, CollectionConfig
 
-from commonwatt_network.backends import embedded as backend
+from commonwatt_network.backends.embedded import Embedded, process_program
 from commonwatt_network.channels.deploy import Deployed, deploy, join_orderers, join_peers
 from commonwatt_network.channels.genesis import ensure_genesis_blocks
 from commonwatt_network.embedded.config import read_config
@@ -46,12 +46,13 @@ from commonwatt_network.embedded.snapshots import Snapshot
 from commonwatt_network.model.layout import Layout
 from commonwatt_network.model.network_file import write_network_file
 from commonwatt_network.model.nodes import Nodes, ports_needed, settle
+from commonwatt_network.model.roster import Roster
 from commonwatt_network.model.topology import Topology, default_topology
 from commonwatt_network.programs import chaincode_servers as servers
 from commonwatt_network.programs import readiness, second_servers
 from commonwatt_network.programs.ports import choose_first_port
 from commonwatt_network.programs.processes import Program
-from commonwatt_network.trust.identity import Roster, ensure_identities
+from commonwatt_network.trust.identity import ensure_identities
 
 ALL_MEMBERS = "/Channel/Application/Endorsement"
 STOP_TIMEOUT_S = 5.0
@@ -189,7 +190,7 @@ async def run_embedded_network(
     nodes = settle(chosen, layout, choose_first_port(ports_needed(chosen), directory))
     roster = ensure_identities(nodes)
     blocks = ensure_genesis_blocks(nodes)
-    config = read_config(Path(backend.programs(nodes)[0].command[-1]))
+    config = read_config(Path(process_program(nodes).command[-1]))
     guarded = {"second_servers": second_servers.folder(layout)}
     peers = tuple(peer.model_copy(update={**guarded, **(settings or {})}) for peer in config.peers)
     network = EmbeddedNetwork(
@@ -200,7 +201,7 @@ async def run_embedded_network(
     try:
         await join_orderers(nodes, blocks)
         await join_peers(nodes, blocks)
-        write_network_file(nodes, "embedded", roster, {channel: {} for channel in chosen.channels})
+        write_network_file(nodes, Embedded.name, roster, {channel: {} for channel in chosen.channels})
         yield running
     finally:
         await running.close()

@@ -21,7 +21,7 @@ from typing import Any
 
 import psutil
 import pytest
-from commonwatt_network.backends.native import FabricNotFoundError, find_fabric
+from commonwatt_network.programs.fabric import FabricNotFoundError, find_fabric
 from cryptography.hazmat.primitives import serialization
 
 from .namespaces import Internet

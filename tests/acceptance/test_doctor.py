@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from commonwatt_network.backends.native import FabricNotFoundError, check_version, find_fabric
+from commonwatt_network.programs.fabric import FabricNotFoundError, check_version, find_fabric
 
 THINGS = (
     "Python",

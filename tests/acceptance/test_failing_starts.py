@@ -9,9 +9,9 @@ import subprocess
 from typing import Any
 
 import pytest
-from commonwatt_network.backends.native import FabricNotFoundError, find_fabric
 from commonwatt_network.model.layout import Layout
 from commonwatt_network.model.state import exclusive
+from commonwatt_network.programs.fabric import FabricNotFoundError, find_fabric
 
 MOMENTS = ("identities and channels", "processes", "channels joined", "chaincode")
 

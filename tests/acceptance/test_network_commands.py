@@ -11,7 +11,7 @@ import time
 from typing import Any
 
 import pytest
-from commonwatt_network.backends.native import FabricNotFoundError, find_fabric
+from commonwatt_network.programs.fabric import FabricNotFoundError, find_fabric
 from commonwatt_network.programs.ports import choose_first_port
 
 

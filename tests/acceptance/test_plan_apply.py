@@ -30,7 +30,7 @@ from commonwatt_client import (
     exit_codes,
 )
 from commonwatt_client.admin import PeerAdmin, RefusedError
-from commonwatt_network.backends.native import FabricNotFoundError, find_fabric
+from commonwatt_network.backends.registry import nodes_of
 from commonwatt_network.change.apply import apply
 from commonwatt_network.change.configuration import ordering_client
 from commonwatt_network.change.plan import find_network, make_plan
@@ -44,6 +44,7 @@ from commonwatt_network.model.nodes import Nodes
 from commonwatt_network.model.state import read_state, write_state
 from commonwatt_network.model.topology import Topology, default_topology
 from commonwatt_network.programs import processes
+from commonwatt_network.programs.fabric import FabricNotFoundError, find_fabric
 from commonwatt_network.trust.certificates import days_left, issued_by, read_key_pair
 from commonwatt_network.up import up
 from cryptography import x509
@@ -137,7 +138,7 @@ class Running:
     def nodes(self) -> Nodes:
         state = read_state(Layout(self.directory))
         assert state is not None
-        return state.nodes(Layout(self.directory))
+        return nodes_of(Layout(self.directory), state)
 
     @property
     def topology(self) -> Topology:
@@ -631,9 +632,7 @@ class TestEmbedded:
             for calls in itertools.cycle((2, 6)):
                 with monkeypatch.context() as patch:
                     fuse = Fuse(calls)
-                    patch.setattr(
-                        "commonwatt_network.change.site.deploy_topology", fuse.before(deploy_topology)
-                    )
+                    patch.setattr("commonwatt_network.bring_up.deploy_topology", fuse.before(deploy_topology))
                     patch.setattr("commonwatt_network.change.apply.write_state", fuse.before(write_state))
                     try:
                         await apply(network.directory, wanted, silent)

@@ -22,13 +22,13 @@ from commonwatt_audit.audit import Audit
 from commonwatt_audit.source import blocks_of_network
 from commonwatt_client import Gateway, connect_network_file
 from commonwatt_client.admin import ChaincodeDefinition, CollectionConfig
-from commonwatt_network.backends.native import FabricNotFoundError, find_fabric
 from commonwatt_network.channels.deploy import Deployed, deploy, peer_admin
 from commonwatt_network.down import down
 from commonwatt_network.model.nodes import Nodes
 from commonwatt_network.model.topology import Channel, Topology, User, default_topology
 from commonwatt_network.programs import chaincode_servers as chaincode
 from commonwatt_network.programs import processes
+from commonwatt_network.programs.fabric import FabricNotFoundError, find_fabric
 from commonwatt_network.programs.ports import choose_first_port
 from commonwatt_network.programs.processes import Program
 from commonwatt_network.programs.second_servers import second_program

@@ -21,7 +21,6 @@ import pytest
 from commonwatt_client import Contract, GatewayError, connect_network_file
 from commonwatt_client.admin import AdminError
 from commonwatt_client.ledger.validation import ValidationCode
-from commonwatt_network.backends.native import FabricNotFoundError, find_fabric
 from commonwatt_network.channels.deploy import orderer_admin, peer_admin
 from commonwatt_network.doctor import examine
 from commonwatt_network.down import down
@@ -29,6 +28,7 @@ from commonwatt_network.errors import UsageError
 from commonwatt_network.model.nodes import Nodes, Peer
 from commonwatt_network.model.topology import OrdererOrganization, Orderers, Topology, default_topology
 from commonwatt_network.programs import processes
+from commonwatt_network.programs.fabric import FabricNotFoundError, find_fabric
 from commonwatt_network.programs.readiness import NotReadyError, find_leader, wait_leaders
 from commonwatt_network.status import network_status
 from commonwatt_network.up import up

@@ -17,9 +17,9 @@ from commonwatt_client.network_file import read_network_file
 from commonwatt_loadgen.simulate.calls import OPERATOR
 from commonwatt_loadgen.simulate.gateway import GatewayCalls
 from commonwatt_loadgen.simulate.latency import Latencies
-from commonwatt_network.backends.native import FabricNotFoundError, find_fabric
 from commonwatt_network.down import down
 from commonwatt_network.model.topology import default_topology
+from commonwatt_network.programs.fabric import FabricNotFoundError, find_fabric
 from commonwatt_network.up import up
 
 from .conftest import BACKENDS

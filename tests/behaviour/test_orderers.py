@@ -14,11 +14,11 @@ from commonwatt_audit.audit import Audit
 from commonwatt_audit.source import blocks_of_network
 from commonwatt_client import connect_network_file
 from commonwatt_client.admin import NotFoundError, PeerAdmin, Transaction
-from commonwatt_network.backends.native import FabricNotFoundError, check_version, find_fabric
 from commonwatt_network.channels.deploy import orderer_admin, peer_admin
 from commonwatt_network.down import down
 from commonwatt_network.model.nodes import Orderer
 from commonwatt_network.model.topology import load_topology
+from commonwatt_network.programs.fabric import FabricNotFoundError, check_version, find_fabric
 from commonwatt_network.trust.certificates import create_authority, issue_tls
 from commonwatt_network.up import up
 from fabric_protos.orderer import cluster_pb2

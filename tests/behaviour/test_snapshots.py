@@ -30,6 +30,7 @@ from commonwatt_network.embedded.peer.ledger_snapshot import write_snapshot
 from commonwatt_network.model.nodes import Nodes, Peer
 from commonwatt_network.programs import processes
 from commonwatt_network.programs.chaincode_servers import local_address, package
+from commonwatt_network.programs.fabric import find_fabric
 from commonwatt_network.programs.ports import choose_first_port
 from commonwatt_network.testing import TestNetwork, run_embedded_network
 
@@ -242,7 +243,7 @@ async def test_a_real_peer_goes_on_from_an_embedded_peers_snapshot(tmp_path: Pat
 async def running_real_peer(nodes: Nodes, peer: Peer) -> AsyncIterator[PeerAdmin]:
     """A peer of Fabric with the identity of one of the network's, for as long as it is used."""
     builder = native.write_builder(nodes.layout)
-    fabric = native.find_fabric()
+    fabric = find_fabric()
     program = native.peer_program(nodes.layout, fabric, peer, peer.address, nodes.topology.name, builder)
     processes.start(program, nodes.layout, "behaviour tests")
     try:

@@ -20,10 +20,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from commonwatt_network.backends.native import FabricNotFoundError, find_fabric
 from commonwatt_network.down import down
 from commonwatt_network.model.topology import default_topology
 from commonwatt_network.programs import processes
+from commonwatt_network.programs.fabric import FabricNotFoundError, find_fabric
 from commonwatt_network.up import up
 
 from ..behaviour.conftest import RunningNetwork, behaviour_topology, quiet, run_apart

@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from commonwatt_network.backends.native import FabricNotFoundError, find_fabric
 from commonwatt_network.down import down
 from commonwatt_network.model.topology import load_topology
+from commonwatt_network.programs.fabric import FabricNotFoundError, find_fabric
 from commonwatt_network.status import network_status
 from commonwatt_network.up import up
 

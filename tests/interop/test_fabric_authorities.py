@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 from commonwatt_client import GatewayError, connect_network_file
-from commonwatt_network.backends.native import FabricNotFoundError, find_fabric
+from commonwatt_network.backends.registry import backend_called, nodes_of
 from commonwatt_network.change.apply import apply
 from commonwatt_network.change.renewals import due, renew, renew_user
 from commonwatt_network.change.revocation import revoke_user
@@ -27,6 +27,7 @@ from commonwatt_network.model.layout import Layout
 from commonwatt_network.model.state import read_state
 from commonwatt_network.model.topology import Topology, default_topology
 from commonwatt_network.programs import processes
+from commonwatt_network.programs.fabric import FabricNotFoundError, find_fabric
 from commonwatt_network.status import network_status
 from commonwatt_network.trust import fabric_authorities
 from commonwatt_network.trust.certificates import attributes_of
@@ -167,9 +168,9 @@ async def test_who_comes_to_a_running_network_is_enrolled_with_fabric_ca(tmp_pat
         wanted = Topology.model_validate(content)
         state = read_state(layout)
         assert state is not None
-        nodes = replace(state, topology=wanted).nodes(layout)
+        nodes = nodes_of(layout, replace(state, topology=wanted))
         [users] = [each for each in due(nodes, wanted) if each.owner == "newtown's 4 users and homes"]
-        await renew(Site("embedded", None, nodes, nodes), users)
+        await renew(Site(backend_called("embedded"), nodes, nodes), users)
         renewed = load(home / "certificate.pem")
         assert renewed.serial_number != old.serial_number
         assert (home / "private_key.pem").read_bytes() == key
@@ -236,5 +237,5 @@ async def known(layout: Layout, organization: str) -> set[str]:
     """Who is registered with the organisation's server."""
     state = read_state(layout)
     assert state is not None
-    async with fabric_authorities.registrar(state.nodes(layout), organization) as (authority, held):
+    async with fabric_authorities.registrar(nodes_of(layout, state), organization) as (authority, held):
         return {identity.name for identity in await authority.identities(held)}

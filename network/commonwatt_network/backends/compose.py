@@ -7,18 +7,17 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from commonwatt_network.backends.backend import File, Files, Phase, refuse_determinism_guard
 from commonwatt_network.backends.configuration import ORDERER_FILE, PEER_FILE, templates
 from commonwatt_network.backends.containers import (
     CONFIGURATION,
     LEDGER,
     Container,
-    File,
-    Files,
-    Phase,
+    InContainers,
     containers,
     host_of,
     write_files,
@@ -26,6 +25,7 @@ from commonwatt_network.backends.containers import (
 from commonwatt_network.errors import NetworkError, UsageError
 from commonwatt_network.model.layout import Layout
 from commonwatt_network.model.nodes import HOST, Nodes
+from commonwatt_network.programs.processes import Program
 
 HERE = "local"
 COMMAND = ("docker", "compose")
@@ -39,6 +39,100 @@ class ComposeNotFoundError(UsageError):
 
 class ComposeError(NetworkError):
     """`docker compose` failed; the message carries what it said."""
+
+
+class Compose(InContainers):
+    """Fabric's official images, driven by `docker compose`."""
+
+    name = "compose"
+
+    def require(self, nodes: Nodes) -> None:
+        """Raise ComposeNotFoundError where `docker compose` cannot run this network, with the reason and what to do."""
+        refuse_determinism_guard(nodes.topology)
+        spread = {host_of(nodes.topology, organization) for organization in _organizations(nodes)} - {None}
+        if spread:
+            raise UsageError(
+                f"this topology spans machines ({', '.join(sorted(map(str, spread)))}); render it with `commonwatt "
+                "network render --backend compose --output DIR` and run `docker compose up -d` on each with its own "
+                "folder"
+            )
+        if shutil.which(COMMAND[0]) is None:
+            raise ComposeNotFoundError(
+                "docker is not on PATH; install a container engine with `docker compose`, or render the files for "
+                "another machine with `commonwatt network render --backend compose --output DIR`"
+            )
+        if _run((*COMMAND, "version")).returncode != 0:
+            raise ComposeNotFoundError("docker has no `compose` here; install its Compose plugin")
+        answer = _run(("docker", "version", "--format", "{{.Server.Version}}"))
+        if answer.returncode != 0:
+            raise ComposeNotFoundError(
+                f"the container engine does not answer: {_last_line(answer.stderr)}; start it"
+            )
+
+    @contextmanager
+    def started(self, nodes: Nodes, phase: Phase) -> Iterator[tuple[str, ...]]:
+        """Start what does not run and wait until all is healthy; stop it if the body fails. Yields what was started."""
+        before = running(nodes.layout)
+        folder = directory(nodes.layout)
+        self.write(folder, render(nodes))
+        names = [node.name for node in (*nodes.fabric_nodes, *nodes.chaincode_servers)]
+        missing = tuple(name for name in names if name not in before)
+        try:
+            with phase("containers"):
+                answer = _compose(
+                    folder / HERE,
+                    "up",
+                    "--detach",
+                    "--quiet-pull",
+                    "--wait",
+                    "--wait-timeout",
+                    str(START_TIMEOUT_S),
+                )
+                if answer.returncode != 0:
+                    logs = _compose(folder / HERE, "logs", "--no-color", "--tail", "8").stdout
+                    raise ComposeError(f"docker compose up failed: {answer.stderr.strip()}\n{logs.strip()}")
+            yield missing
+        except BaseException:
+            if missing:
+                _compose(folder / HERE, "stop", *missing)
+            raise
+
+    def stop(self, layout: Layout, *, delete: bool) -> tuple[str, ...]:
+        """Stop the containers, and remove them; their ledgers stay unless the caller deletes the folder."""
+        folder = directory(layout) / HERE
+        if not (folder / "compose.yaml").exists():
+            return ()
+        names = tuple(sorted(running(layout)))
+        answer = _compose(folder, "down", *(("--volumes", "--remove-orphans") if delete else ()))
+        if answer.returncode != 0:
+            raise ComposeError(f"docker compose down failed: {answer.stderr.strip()}")
+        return names
+
+    def write(self, directory: Path, files: Files) -> None:
+        """Write what `render` gave, with a ledger folder for each node, owned by whom the containers run as."""
+        owner = _owner() if os.geteuid() == 0 else None
+        write_files(directory, files, owner)
+        for name in (path for path in files if path.endswith((PEER_FILE, ORDERER_FILE))):
+            machine, node, _ = name.split("/")
+            ledger = directory / machine / "ledgers" / node
+            ledger.mkdir(parents=True, exist_ok=True)
+            if owner:
+                os.chown(ledger, *owner)
+
+    def programs(self, nodes: Nodes) -> list[Program]:
+        return []
+
+    async def wait_ready(self, nodes: Nodes, pids: Mapping[str, int]) -> None:
+        return None  # `docker compose up --wait` came back when every container was healthy
+
+    def running(self, nodes: Nodes, alive: Collection[str]) -> set[str]:
+        return running(nodes.layout)
+
+    def holding_ports(self, nodes: Nodes, alive: Collection[str]) -> set[str]:
+        return running(nodes.layout) | {node.name for node in nodes.authorities if node.name in alive}
+
+    def render(self, nodes: Nodes) -> Files:
+        return render(nodes)
 
 
 def render(nodes: Nodes, owner: tuple[int, int] | None = None) -> dict[str, File]:
@@ -84,69 +178,6 @@ def directory(layout: Layout) -> Path:
     return layout.directory / "compose"
 
 
-def write(directory: Path, files: Files) -> None:
-    """Write what `render` gave, with a ledger folder for each node, owned by whom the containers run as."""
-    owner = _owner() if os.geteuid() == 0 else None
-    write_files(directory, files, owner)
-    for name in (path for path in files if path.endswith((PEER_FILE, ORDERER_FILE))):
-        machine, node, _ = name.split("/")
-        ledger = directory / machine / "ledgers" / node
-        ledger.mkdir(parents=True, exist_ok=True)
-        if owner:
-            os.chown(ledger, *owner)
-
-
-def require(nodes: Nodes) -> None:
-    """Raise ComposeNotFoundError where `docker compose` cannot run this network, with the reason and what to do."""
-    spread = {host_of(nodes.topology, organization) for organization in _organizations(nodes)} - {None}
-    if spread:
-        raise UsageError(
-            f"this topology spans machines ({', '.join(sorted(map(str, spread)))}); render it with `commonwatt network "
-            "render --backend compose --output DIR` and run `docker compose up -d` on each with its own folder"
-        )
-    if shutil.which(COMMAND[0]) is None:
-        raise ComposeNotFoundError(
-            "docker is not on PATH; install a container engine with `docker compose`, or render the files for another "
-            "machine with `commonwatt network render --backend compose --output DIR`"
-        )
-    if _run((*COMMAND, "version")).returncode != 0:
-        raise ComposeNotFoundError("docker has no `compose` here; install its Compose plugin")
-    answer = _run(("docker", "version", "--format", "{{.Server.Version}}"))
-    if answer.returncode != 0:
-        raise ComposeNotFoundError(
-            f"the container engine does not answer: {_last_line(answer.stderr)}; start it"
-        )
-
-
-@contextmanager
-def started(nodes: Nodes, phase: Phase) -> Iterator[tuple[str, ...]]:
-    """Start what does not run and wait until all is healthy; stop it if the body fails. Yields what was started."""
-    before = running(nodes.layout)
-    folder = directory(nodes.layout)
-    write(folder, render(nodes))
-    names = [node.name for node in (*nodes.fabric_nodes, *nodes.chaincode_servers)]
-    missing = tuple(name for name in names if name not in before)
-    try:
-        with phase("containers"):
-            answer = _compose(
-                folder / HERE,
-                "up",
-                "--detach",
-                "--quiet-pull",
-                "--wait",
-                "--wait-timeout",
-                str(START_TIMEOUT_S),
-            )
-            if answer.returncode != 0:
-                logs = _compose(folder / HERE, "logs", "--no-color", "--tail", "8").stdout
-                raise ComposeError(f"docker compose up failed: {answer.stderr.strip()}\n{logs.strip()}")
-        yield missing
-    except BaseException:
-        if missing:
-            _compose(folder / HERE, "stop", *missing)
-        raise
-
-
 def running(layout: Layout) -> set[str]:
     """The names of the nodes whose containers run."""
     folder = directory(layout) / HERE
@@ -155,18 +186,6 @@ def running(layout: Layout) -> set[str]:
     answer = _compose(folder, "ps", "--format", "json")
     found = [json.loads(line) for line in answer.stdout.splitlines() if line.startswith("{")]
     return {entry["Service"] for entry in found if entry.get("State") == "running"}
-
-
-def stop(layout: Layout, *, delete: bool) -> tuple[str, ...]:
-    """Stop the containers, and remove them; their ledgers stay unless the caller deletes the folder."""
-    folder = directory(layout) / HERE
-    if not (folder / "compose.yaml").exists():
-        return ()
-    names = tuple(sorted(running(layout)))
-    answer = _compose(folder, "down", *(("--volumes", "--remove-orphans") if delete else ()))
-    if answer.returncode != 0:
-        raise ComposeError(f"docker compose down failed: {answer.stderr.strip()}")
-    return names
 
 
 def _health(container: Container) -> list[str]:

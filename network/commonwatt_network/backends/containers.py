@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 
+from commonwatt_network.backends.backend import Backend, File, Files
 from commonwatt_network.backends.configuration import (
     ORDERER_FILE,
     PEER_FILE,
@@ -23,11 +23,20 @@ from commonwatt_network.backends.configuration import (
     peer_configuration,
 )
 from commonwatt_network.model.layout import Layout, write_atomically
-from commonwatt_network.model.nodes import EVERYWHERE, HOST, ChaincodeServer, Node, Nodes, Orderer, Peer
+from commonwatt_network.model.nodes import (
+    EVERYWHERE,
+    HOST,
+    AuthorityServer,
+    ChaincodeServer,
+    Node,
+    Nodes,
+    Orderer,
+    Peer,
+)
 from commonwatt_network.model.topology import Topology
+from commonwatt_network.programs import readiness
 from commonwatt_network.programs.chaincode_servers import server_programs
 
-BACKENDS = ("compose", "kubernetes")
 CONFIGURATION = Path("/etc/hyperledger/fabric")
 LEDGER = Path("/var/hyperledger")
 BUILDER = Path("/opt/hyperledger/ccaas_builder")  # in the official peer image
@@ -36,18 +45,6 @@ MSP_FILES = (
     "cacerts/ca.pem", "tlscacerts/tlsca.pem", "signcerts/cert.pem", "keystore/key.pem", "config.yaml",
 )  # fmt: skip
 TLS_FILES = ("server.crt", "server.key", "ca.crt")
-
-
-@dataclass(frozen=True)
-class File:
-    """A file of a rendered network; `mode` 0600 where it is secret."""
-
-    content: bytes
-    mode: int = 0o644
-
-
-Files = Mapping[str, File]
-Phase = Callable[[str], AbstractContextManager[None]]
 
 
 @dataclass(frozen=True)
@@ -89,6 +86,37 @@ class Container:
         if self.operations_port is not None:
             ports["operations"] = self.operations_port
         return ports
+
+
+class InContainers(Backend):
+    """Nodes name themselves to each other otherwise than this machine dials them, and take no change while they run."""
+
+    in_containers = True
+    restart_grace_s = 10.0
+
+    def describe(self, nodes: Nodes) -> str:
+        return f"{nodes.topology.images.peer} under {self.name}"
+
+    def dialled(self, nodes: Nodes) -> Nodes:
+        return outside(nodes)
+
+    def among_themselves(self, nodes: Nodes) -> Nodes:
+        return inside(nodes)
+
+    def monitored_host(self, node: Orderer | Peer) -> str:
+        return node.management
+
+    def program_of(self, node: Node | AuthorityServer) -> str:
+        return node.name
+
+    def check_ledgers(self, layout: Layout) -> None:
+        return None
+
+    async def wait_leaders(self, nodes: Nodes, channels: Iterable[str]) -> None:
+        await readiness.wait_leaders(nodes, channels)
+
+    async def extend(self, nodes: Nodes) -> None:
+        return None
 
 
 def outside(nodes: Nodes) -> Nodes:

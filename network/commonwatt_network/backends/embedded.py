@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from commonwatt_network.backends.on_this_machine import OnThisMachine
 from commonwatt_network.errors import UsageError
-from commonwatt_network.model.layout import write_atomically
-from commonwatt_network.model.nodes import Nodes
-from commonwatt_network.model.topology import Topology
-from commonwatt_network.programs import second_servers
+from commonwatt_network.model.layout import Layout, write_atomically
+from commonwatt_network.model.nodes import AuthorityServer, ChaincodeServer, Node, Nodes
+from commonwatt_network.programs import processes, readiness, second_servers
+from commonwatt_network.programs.chaincode_servers import server_programs
 from commonwatt_network.programs.processes import Program
+from commonwatt_network.programs.second_servers import second_programs
 
 PROCESS = "embedded"
 
@@ -21,15 +25,49 @@ def ready_file(nodes: Nodes) -> Path:
     return nodes.layout.configuration / PROCESS / "ready.json"
 
 
-def check_consensus(topology: Topology) -> None:
-    """Raise UsageError for an ordering service that only real Fabric has."""
-    if topology.orderers.consensus == "bft":
-        raise UsageError(
-            "orderers.consensus: bft needs real Fabric; choose NETWORK=native, or consensus: raft for the embedded one"
-        )
+class Embedded(OnThisMachine):
+    """One process of this kit that holds every orderer and peer; chaincode servers beside it."""
+
+    name = "embedded"
+
+    def require(self, nodes: Nodes) -> None:
+        if nodes.topology.orderers.consensus == "bft":
+            raise UsageError(
+                "orderers.consensus: bft needs real Fabric; choose NETWORK=native, or consensus: raft for the embedded "
+                "one"
+            )
+
+    def describe(self, nodes: Nodes) -> str:
+        return "embedded, for development"
+
+    def programs(self, nodes: Nodes) -> list[Program]:
+        second = second_programs(nodes) if nodes.topology.determinism_guard else []
+        return [process_program(nodes), *server_programs(nodes), *second]
+
+    def program_of(self, node: Node | AuthorityServer) -> str:
+        return node.name if isinstance(node, ChaincodeServer | AuthorityServer) else PROCESS
+
+    async def wait_ready(self, nodes: Nodes, pids: Mapping[str, int]) -> None:
+        pid = pids[nodes.orderers[0].name]
+        await readiness.wait_ready_file(ready_file(nodes), nodes.layout, PROCESS, pid)
+        await readiness.wait_listening(nodes, pids)
+
+    def check_ledgers(self, layout: Layout) -> tuple[int, Sequence[str]]:
+        from commonwatt_network.embedded.peer.ledger_check import check_files  # not for every verb
+
+        return check_files(layout.ledgers)
+
+    async def wait_leaders(self, nodes: Nodes, channels: Iterable[str]) -> None:
+        return None  # its one orderer process leads from the start
+
+    async def extend(self, nodes: Nodes) -> None:
+        """Asked to, the process reads its configuration again and starts the nodes that came."""
+        found = processes.running(nodes.layout).get(PROCESS)
+        if found and not all([await readiness.accepts(node) for node in nodes.fabric_nodes]):
+            found[0].send_signal(signal.SIGHUP)
 
 
-def programs(nodes: Nodes) -> list[Program]:
+def process_program(nodes: Nodes) -> Program:
     """Write the process's configuration and say how to run it."""
     folder = nodes.layout.configuration / PROCESS
     configuration = {
@@ -69,4 +107,4 @@ def programs(nodes: Nodes) -> list[Program]:
     write_atomically(path, json.dumps(configuration, indent=2) + "\n")
     command = [sys.executable, "-m", "commonwatt_network.embedded", str(path)]
     names = tuple(node.name for node in nodes.fabric_nodes)
-    return [Program(PROCESS, command, {"PYTHONUNBUFFERED": "1"}, folder, names)]
+    return Program(PROCESS, command, {"PYTHONUNBUFFERED": "1"}, folder, names)

@@ -11,33 +11,115 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from commonwatt_network.backends import cluster as clusters
+from commonwatt_network.backends.backend import File, Files, Phase, refuse_determinism_guard
 from commonwatt_network.backends.cluster import COMMAND, Cluster
 from commonwatt_network.backends.configuration import templates
 from commonwatt_network.backends.containers import (
     CONFIGURATION,
     LEDGER,
     Container,
-    File,
-    Files,
-    Phase,
+    InContainers,
     containers,
     service_host,
     write_files,
 )
 from commonwatt_network.model.layout import Layout
 from commonwatt_network.model.nodes import Nodes, Orderer, Peer
+from commonwatt_network.programs import readiness
 from commonwatt_network.programs.processes import Program
 
 USER = 10001
 START_TIMEOUT_S = 180
+
+
+class Kubernetes(InContainers):
+    """One namespace per organisation, driven by `kubectl`."""
+
+    name = "kubernetes"
+
+    def require(self, nodes: Nodes) -> None:
+        """Raise KubectlNotFoundError or ForeignNamespaceError where no cluster runs this network, with what to do."""
+        refuse_determinism_guard(nodes.topology)
+        clusters.find_cluster(nodes.layout, _organizations(nodes))
+
+    @contextmanager
+    def started(self, nodes: Nodes, phase: Phase) -> Iterator[tuple[str, ...]]:
+        """Apply the manifests and wait until all is ready; scale to nothing again if the body fails."""
+        cluster = clusters.find_cluster(nodes.layout, _organizations(nodes))
+        before = running(nodes.layout)
+        folder = directory(nodes.layout)
+        files = render(nodes)
+        self.write(folder, files)
+        everyone = containers(nodes)
+        missing = tuple(entry.name for entry in everyone if entry.name not in before)
+        try:
+            with phase("containers"):
+                manifests = {name: _namespace(files[f"{name}.yaml"]) for name in _organizations(nodes)}
+                cluster = clusters.make_namespaces(nodes.layout, cluster, manifests)
+                cluster.do("apply", *_files(nodes, folder), "--wait")
+                for entry in everyone:
+                    cluster.do(
+                        *("--namespace", entry.node.organization),
+                        *("rollout", "status", f"{_kind(entry)}/{entry.service}"),
+                        f"--timeout={START_TIMEOUT_S}s",
+                    )
+            yield missing
+        except BaseException:
+            _scale(cluster, [entry for entry in everyone if entry.name in missing])
+            raise
+
+    def stop(self, layout: Layout, *, delete: bool) -> tuple[str, ...]:
+        """Scale everything to nothing: the ledgers stay. `delete`: delete the network's own namespaces and all in them.
+
+        Raises ForeignNamespaceError before anything is changed when one of its namespaces is now another's.
+        """
+        cluster = clusters.pinned(layout)
+        if cluster is None:
+            return ()
+        own = clusters.own_namespaces(layout, cluster)
+        names = tuple(sorted(running(layout)))
+        for namespace, uid in own.items():
+            if delete:
+                clusters.delete_namespace(cluster, namespace, uid)
+            else:
+                cluster.do(
+                    "--namespace", namespace, "scale", "statefulset,deployment", "--all", "--replicas=0"
+                )
+        return names
+
+    def write(self, directory: Path, files: Files) -> None:
+        """Write what `render` gave."""
+        write_files(directory, files)
+
+    def programs(self, nodes: Nodes) -> list[Program]:
+        return forwarders(nodes)
+
+    async def wait_ready(self, nodes: Nodes, pids: Mapping[str, int]) -> None:
+        reached = replace(nodes, chaincode_servers=())  # dialled inside the cluster alone
+        await readiness.wait_listening(reached, pids)
+        await readiness.wait_healthy(reached, pids)
+
+    def monitored_host(self, node: Orderer | Peer) -> str:
+        return service_host(node)
+
+    def running(self, nodes: Nodes, alive: Collection[str]) -> set[str]:
+        return running(nodes.layout)
+
+    def holding_ports(self, nodes: Nodes, alive: Collection[str]) -> set[str]:
+        forwarded = (*nodes.fabric_nodes, *nodes.authorities)  # each by a program of its name
+        return {node.name for node in forwarded if node.name in alive}
+
+    def render(self, nodes: Nodes) -> Files:
+        return render(nodes)
 
 
 def render(nodes: Nodes) -> dict[str, File]:
@@ -80,43 +162,6 @@ def directory(layout: Layout) -> Path:
     return layout.directory / "kubernetes"
 
 
-def write(directory: Path, files: Files) -> None:
-    """Write what `render` gave."""
-    write_files(directory, files)
-
-
-def require(nodes: Nodes) -> None:
-    """Raise KubectlNotFoundError or ForeignNamespaceError where no cluster runs this network, with what to do."""
-    clusters.find_cluster(nodes.layout, _organizations(nodes))
-
-
-@contextmanager
-def started(nodes: Nodes, phase: Phase) -> Iterator[tuple[str, ...]]:
-    """Apply the manifests and wait until all is ready; scale to nothing again if the body fails."""
-    cluster = clusters.find_cluster(nodes.layout, _organizations(nodes))
-    before = running(nodes.layout)
-    folder = directory(nodes.layout)
-    files = render(nodes)
-    write(folder, files)
-    everyone = containers(nodes)
-    missing = tuple(entry.name for entry in everyone if entry.name not in before)
-    try:
-        with phase("containers"):
-            manifests = {name: _namespace(files[f"{name}.yaml"]) for name in _organizations(nodes)}
-            cluster = clusters.make_namespaces(nodes.layout, cluster, manifests)
-            cluster.do("apply", *_files(nodes, folder), "--wait")
-            for entry in everyone:
-                cluster.do(
-                    *("--namespace", entry.node.organization),
-                    *("rollout", "status", f"{_kind(entry)}/{entry.service}"),
-                    f"--timeout={START_TIMEOUT_S}s",
-                )
-        yield missing
-    except BaseException:
-        _scale(cluster, [entry for entry in everyone if entry.name in missing])
-        raise
-
-
 def forwarders(nodes: Nodes) -> list[Program]:
     """The programs that bring every node's ports to this machine, each under its node's name."""
     programs = []
@@ -154,24 +199,6 @@ def running(layout: Layout) -> set[str]:
                 orderer = labels["app.kubernetes.io/component"] == "orderer"
                 found.add(service if orderer else f"{service}.{namespace}")
     return found
-
-
-def stop(layout: Layout, *, delete: bool) -> tuple[str, ...]:
-    """Scale everything to nothing: the ledgers stay. `delete`: delete the network's own namespaces with all in them.
-
-    Raises ForeignNamespaceError before anything is changed when one of its namespaces is now another's.
-    """
-    cluster = clusters.pinned(layout)
-    if cluster is None:
-        return ()
-    own = clusters.own_namespaces(layout, cluster)
-    names = tuple(sorted(running(layout)))
-    for namespace, uid in own.items():
-        if delete:
-            clusters.delete_namespace(cluster, namespace, uid)
-        else:
-            cluster.do("--namespace", namespace, "scale", "statefulset,deployment", "--all", "--replicas=0")
-    return names
 
 
 def _namespace(manifests: File) -> dict[str, Any]:

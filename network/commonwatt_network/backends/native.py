@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import re
-import shutil
-import subprocess
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from commonwatt_network.backends.backend import refuse_determinism_guard
 from commonwatt_network.backends.configuration import (
     ORDERER_FILE,
     PEER_FILE,
@@ -17,13 +13,13 @@ from commonwatt_network.backends.configuration import (
     orderer_configuration,
     peer_configuration,
 )
-from commonwatt_network.errors import UsageError
+from commonwatt_network.backends.on_this_machine import OnThisMachine
 from commonwatt_network.model.layout import Layout, write_atomically
-from commonwatt_network.model.nodes import Nodes, Orderer, Peer
+from commonwatt_network.model.nodes import AuthorityServer, Node, Nodes, Orderer, Peer
+from commonwatt_network.programs import readiness
+from commonwatt_network.programs.chaincode_servers import server_programs
+from commonwatt_network.programs.fabric import OLDEST, FabricPrograms, check_version, find_fabric
 from commonwatt_network.programs.processes import Program
-
-PROGRAMS = ("peer", "orderer")
-OLDEST = (2, 5)
 
 # Chaincode as a service needs no building: these three say so to the peer.
 BUILDER = {
@@ -47,80 +43,52 @@ if [ -d "$1/META-INF/statedb" ]; then cp -R "$1/META-INF/statedb" "$2/"; fi
 }
 
 
-class FabricNotFoundError(UsageError):
-    """Fabric's programs are not on this machine, or cannot be run."""
+class Native(OnThisMachine):
+    """The `peer` and `orderer` programs of this machine, one process per node."""
+
+    name = "native"
+    # Fabric's nodes serve nobody from the first moment of the two seconds that they take to end; what they committed is
+    # on disk by then.
+    restart_grace_s = 0.5
+
+    def require(self, nodes: Nodes) -> None:
+        refuse_determinism_guard(nodes.topology)
+        check_version(find_fabric(nodes.layout.directory), nodes.topology.orderers.consensus)
+
+    def describe(self, nodes: Nodes) -> str:
+        return f"Hyperledger Fabric {find_fabric(nodes.layout.directory).version_text}"
+
+    def programs(self, nodes: Nodes) -> list[Program]:
+        return [*node_programs(nodes, find_fabric(nodes.layout.directory)), *server_programs(nodes)]
+
+    def program_of(self, node: Node | AuthorityServer) -> str:
+        return node.name
+
+    async def wait_ready(self, nodes: Nodes, pids: Mapping[str, int]) -> None:
+        await readiness.wait_listening(nodes, pids)
+        await readiness.wait_healthy(nodes, pids)
+
+    def check_ledgers(self, layout: Layout) -> None:
+        return None
+
+    async def wait_leaders(self, nodes: Nodes, channels: Iterable[str]) -> None:
+        await readiness.wait_leaders(nodes, channels)
 
 
-@dataclass(frozen=True)
-class FabricPrograms:
-    """Where `peer` and `orderer` are, and their version; None when they don't tell it, being built from source."""
-
-    peer: Path
-    orderer: Path
-    version: tuple[int, ...] | None
-
-    @property
-    def version_text(self) -> str:
-        if self.version is None:
-            return "of unknown version, run as 2.5 is (FABRIC_VERSION=3.1.5 would tell)"
-        return ".".join(map(str, self.version))
-
-
-def find_fabric(directory: Path | None = None, named: str | None = "") -> FabricPrograms:
-    """Programs in FABRIC_BIN (or the folder `named`), in the network's own `fabric/bin`, or on PATH.
-
-    FABRIC_VERSION says their version, whatever they say themselves. Raises FabricNotFoundError.
-    """
-    named = os.environ.get("FABRIC_BIN") if named == "" else named
-    own = directory / "fabric" / "bin" if directory else None
-    if named:
-        search, where = named, f"FABRIC_BIN={named}"
-    elif own and own.is_dir():
-        search, where = str(own), str(own)
-    else:
-        search, where = os.environ.get("PATH", ""), "PATH"
-    found = {name: shutil.which(name, path=search) for name in PROGRAMS}
-    missing = [name for name, path in found.items() if path is None]
-    if missing:
-        raise FabricNotFoundError(
-            f"{' and '.join(missing)} not found in {where}; run `make fabric` to download Hyperledger Fabric, or "
-            "name the folder that holds its programs with FABRIC_BIN"
-        )
-    peer, orderer = (Path(found[name] or "").absolute() for name in PROGRAMS)
-    return FabricPrograms(peer, orderer, _version(orderer))
-
-
-def _version(program: Path) -> tuple[int, ...] | None:
-    try:
-        answer = subprocess.run(
-            [program, "version"], capture_output=True, text=True, timeout=20, check=True
-        ).stdout
-    except (OSError, subprocess.SubprocessError) as error:
-        raise FabricNotFoundError(f"{program} cannot be run on this machine: {error}") from error
-    said = re.search(r"Version: (\S+)", answer)
-    if not said:
-        raise FabricNotFoundError(f"{program} does not say which version of Fabric it is: {answer[:80]!r}")
-    told = os.environ.get("FABRIC_VERSION")
-    matched = re.match(r"v?(\d+)\.(\d+)\.(\d+)", told or said[1])
-    if told and not matched:
-        raise FabricNotFoundError(f"FABRIC_VERSION={told} is not a release such as 3.1.5")
-    return tuple(map(int, matched.groups())) if matched else None
-
-
-def check_version(fabric: FabricPrograms, consensus: str) -> None:
-    """Refuse what this version of Fabric cannot run. One that is unknown is taken as it is."""
-    if fabric.version is None:
-        return
-    if fabric.version < OLDEST:
-        raise FabricNotFoundError(f"{fabric.orderer} is Fabric {fabric.version_text}; 2.5 or later is needed")
-    if consensus == "bft" and fabric.version < (3, 0):
-        raise FabricNotFoundError(f"bft needs Fabric 3; {fabric.orderer} is {fabric.version_text}")
-
-
-def programs(nodes: Nodes, fabric: FabricPrograms) -> list[Program]:
-    """Write every node's configuration and say how to run it."""
+def node_programs(nodes: Nodes, fabric: FabricPrograms) -> list[Program]:
+    """Write the configuration of every orderer and peer and say how to run it."""
     builder = write_builder(nodes.layout)
-    return [*_orderer_programs(nodes, fabric), *_peer_programs(nodes, fabric, builder)]
+    layout, network = nodes.layout, nodes.topology.name
+    authorities = [layout.tls_ca_certificate(name) for name in nodes.topology.orderers.organizations]
+    return [
+        *(orderer_program(layout, fabric, orderer, authorities) for orderer in nodes.orderers),
+        *(
+            peer_program(
+                layout, fabric, peer, nodes.gateway_peer(peer.organization).address, network, builder
+            )
+            for peer in nodes.peers
+        ),
+    ]
 
 
 def write_builder(layout: Layout) -> Path:
@@ -131,31 +99,12 @@ def write_builder(layout: Layout) -> Path:
     return builder
 
 
-def _orderer_programs(nodes: Nodes, fabric: FabricPrograms) -> list[Program]:
-    authorities = [nodes.layout.tls_ca_certificate(name) for name in nodes.topology.orderers.organizations]
-    return [orderer_program(nodes.layout, fabric, orderer, authorities) for orderer in nodes.orderers]
-
-
 def orderer_program(
     layout: Layout, fabric: FabricPrograms, orderer: Orderer, cluster_authorities: Sequence[Path]
 ) -> Program:
     """Write the orderer's configuration and say how to run it. `cluster_authorities`: TLS CAs of orderers (files)."""
     text = orderer_configuration(orderer, cluster_authorities)
     return _program(layout, orderer.name, ORDERER_FILE, text, [str(fabric.orderer)])
-
-
-def _peer_programs(nodes: Nodes, fabric: FabricPrograms, builder: Path) -> list[Program]:
-    return [
-        peer_program(
-            nodes.layout,
-            fabric,
-            peer,
-            nodes.gateway_peer(peer.organization).address,
-            nodes.topology.name,
-            builder,
-        )
-        for peer in nodes.peers
-    ]
 
 
 def peer_program(

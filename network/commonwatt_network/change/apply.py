@@ -8,11 +8,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from commonwatt_network.backends import native
+from commonwatt_network.backends.backend import Phase
+from commonwatt_network.backends.registry import backend_called, nodes_of
 from commonwatt_network.change import membership, ordering, renewals, servers, steps
 from commonwatt_network.change.placing import place, placement_of
 from commonwatt_network.change.plan import find_network, make_plan
-from commonwatt_network.change.site import Phase, Site, start, start_authorities
+from commonwatt_network.change.site import Site, start, start_authorities
 from commonwatt_network.model.layout import Layout
 from commonwatt_network.model.state import Change, State, exclusive, write_state
 from commonwatt_network.model.topology import Topology
@@ -59,7 +60,8 @@ async def apply(directory: Path, wanted: Topology | None, phase: Phase) -> Appli
         state = find_network(layout)
         goal = wanted or (state.change.wanted if state.change else state.topology)
         plan = make_plan(layout, state, goal)
-        fabric = native.find_fabric(layout.directory) if state.backend == "native" else None
+        nodes, backend = nodes_of(layout, state), backend_called(state.backend)
+        backend.require(nodes)
         if plan.nothing:
             return Applied(())
         if goal.ca == "fabric-ca":
@@ -67,8 +69,7 @@ async def apply(directory: Path, wanted: Topology | None, phase: Phase) -> Appli
         processes.refuse_suspended(processes.running(layout))
         done: list[tuple[str, float]] = []
         passed_over: list[str] = []
-        nodes = state.nodes(layout)
-        site = Site(state.backend, fabric, nodes, nodes)
+        site = Site(backend, nodes, nodes)
         for renewal in plan.expired:
             began = time.monotonic()
             with phase(renewal.words):
@@ -80,23 +81,21 @@ async def apply(directory: Path, wanted: Topology | None, phase: Phase) -> Appli
         for step in plan.steps:
             began = time.monotonic()
             with phase(step.words):
-                state = await _do(layout, state, fabric, step, goal)
+                state = await _do(layout, state, step, goal)
             done.append((step.words, time.monotonic() - began))
         for renewal in plan.renewals:
             began = time.monotonic()
             with phase(renewal.words):
-                state, refused = await _renew(layout, state, fabric, renewal)
+                state, refused = await _renew(layout, state, renewal)
             passed_over += refused
             done.append((renewal.words, time.monotonic() - began))
         write_state(layout, replace(state, change=None))
         return Applied(tuple(done), tuple(passed_over))
 
 
-async def _do(
-    layout: Layout, state: State, fabric: native.FabricPrograms | None, step: steps.Step, goal: Topology
-) -> State:
+async def _do(layout: Layout, state: State, step: steps.Step, goal: Topology) -> State:
     """One step. What it is and where its new nodes will be is written before it begins, that it is done after."""
-    before = state.nodes(layout)
+    before = nodes_of(layout, state)
     if state.change and state.change.topology == step.after:
         placement = state.change.placement
     else:
@@ -106,21 +105,21 @@ async def _do(
     state = replace(state, placement=placement_of(before))
     write_state(layout, replace(state, change=Change(step.words, step.after, placement, goal)))
     after = State(step.after, state.backend, state.first_port, placement)
-    await WORK[type(step)](Site(state.backend, fabric, before, after.nodes(layout)), step)
+    await WORK[type(step)](Site(backend_called(state.backend), before, nodes_of(layout, after)), step)
     write_state(layout, after)
     return after
 
 
-async def _renew(
-    layout: Layout, state: State, fabric: native.FabricPrograms | None, renewal: renewals.Renewal
-) -> tuple[State, tuple[str, ...]]:
+async def _renew(layout: Layout, state: State, renewal: renewals.Renewal) -> tuple[State, tuple[str, ...]]:
     """One owner's certificates. It is done again from its beginning when it was cut off."""
-    before = state.nodes(layout)
+    before = nodes_of(layout, state)
     moving = {server.name for server in before.chaincode_servers} & {*renewal.restarts}
     placement = place(before, state.topology, layout, moving)
     state = replace(state, placement=placement_of(before))
     write_state(layout, replace(state, change=Change(renewal.key, state.topology, placement, state.topology)))
     after = replace(state, placement=placement, change=None)
-    refused = await renewals.renew(Site(state.backend, fabric, before, after.nodes(layout)), renewal)
+    refused = await renewals.renew(
+        Site(backend_called(state.backend), before, nodes_of(layout, after)), renewal
+    )
     write_state(layout, after)
     return after, refused

@@ -22,7 +22,7 @@ from commonwatt_client.signers import Signer, private_key_signer
 
 from commonwatt_network.errors import NetworkError
 from commonwatt_network.model.nodes import Nodes, Orderer
-from commonwatt_network.trust.identity import ADMIN
+from commonwatt_network.model.roster import ADMIN
 
 PATIENCE_S = 30.0
 CALL_TIMEOUT_S = 5.0

@@ -10,9 +10,9 @@ from commonwatt_network.change.site import (
     Site,
     describe,
     issue_missing,
-    restart_embedded,
     settle_in,
     stop_programs,
+    withdraw,
 )
 from commonwatt_network.change.snapshots import join_by_snapshots
 from commonwatt_network.change.steps import (
@@ -67,12 +67,9 @@ async def add_member(site: Site, step: AddMember) -> None:
 
 async def remove(site: Site, _: RemovePeer | RemoveOrganization) -> None:
     """Processes end; what they kept on disk stays."""
-    gone = [node.name for node in site.before.peers if node not in site.nodes.peers]
+    gone = [node for node in site.before.peers if node not in site.nodes.peers]
     stop_programs(site, [node.name for node in site.before.authorities if node not in site.nodes.authorities])
-    if site.fabric:
-        stop_programs(site, gone)
-    else:
-        await restart_embedded(site)
+    await withdraw(site, gone)
     await describe(site)
 
 

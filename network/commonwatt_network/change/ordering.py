@@ -24,9 +24,8 @@ from commonwatt_network.change.site import (
     Site,
     describe,
     issue_missing,
-    restart_embedded,
     start,
-    stop_programs,
+    withdraw,
 )
 from commonwatt_network.change.steps import AddOrderer, ChangeBatch, RemoveOrderer
 from commonwatt_network.channels.deploy import orderer_admin
@@ -65,8 +64,7 @@ async def add_orderer(site: Site, step: AddOrderer) -> None:
         await change_configuration(site.before, channel, with_orderer, orderer_signers(site.before))
         await _join(site, orderer, channel)
         await _tell_endpoints(site, step.organization, channel)
-    if site.fabric:
-        await readiness.wait_leaders(site.nodes, site.nodes.topology.channels)
+    await site.backend.wait_leaders(site.nodes, site.nodes.topology.channels)
     await describe(site)
 
 
@@ -83,11 +81,8 @@ async def remove_orderer(site: Site, step: RemoveOrderer) -> None:
         await change_configuration(site.nodes, channel, without, orderer_signers(site.nodes))
         if await readiness.accepts(orderer):
             await _leave(site, orderer, channel)
-    if site.fabric:
-        stop_programs(site, [orderer.name])
-        await readiness.wait_leaders(site.nodes, site.nodes.topology.channels)
-    else:
-        await restart_embedded(site)
+    await withdraw(site, [orderer])
+    await site.backend.wait_leaders(site.nodes, site.nodes.topology.channels)
     await describe(site)
 
 

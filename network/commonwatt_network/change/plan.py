@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from commonwatt_network.backends.containers import BACKENDS as CONTAINER_BACKENDS
+from commonwatt_network.backends.registry import BACKENDS, backend_called, nodes_of
 from commonwatt_network.change.difference import difference
 from commonwatt_network.change.renewals import Renewal, due
 from commonwatt_network.change.steps import Step
@@ -46,10 +46,10 @@ def find_network(layout: Layout) -> State:
     state = read_state(layout)
     if state is None:
         raise NoNetworkError(layout.directory)
-    if state.backend in CONTAINER_BACKENDS:
+    if backend_called(state.backend).in_containers:
         raise UsageError(
-            f"the network in {layout.directory} runs under {state.backend}; plan and apply change embedded and native "
-            "networks"
+            f"the network in {layout.directory} runs under {state.backend}; plan and apply change "
+            f"{' and '.join(name for name, each in BACKENDS.items() if not each.in_containers)} networks"
         )
     return state
 
@@ -64,7 +64,7 @@ def make_plan(layout: Layout, state: State, wanted: Topology | None) -> Plan:
     reached = begun[-1].after if begun else state.topology
     steps = (*begun, *difference(reached, goal, revoked))
     cut_off = state.change.words if state.change else ""
-    renewals = due(state.nodes(layout), goal, cut_off)
+    renewals = due(nodes_of(layout, state), goal, cut_off)
     expired = tuple(renewal for renewal in renewals if renewal.expired)
     in_time = tuple(renewal for renewal in renewals if not renewal.expired)
     return Plan(expired, steps, in_time, bool(begun))

@@ -11,6 +11,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from commonwatt_network.backends.registry import backend_called, nodes_of
 from commonwatt_network.change.configuration import change_configuration
 from commonwatt_network.change.ordering import consenter_of, orderer_signers
 from commonwatt_network.change.revocation import revoke_former, settled_network
@@ -27,11 +28,12 @@ from commonwatt_network.change.witness import trading
 from commonwatt_network.errors import NetworkError, UsageError
 from commonwatt_network.model.layout import Layout, write_atomically
 from commonwatt_network.model.nodes import Nodes, Orderer, Peer
+from commonwatt_network.model.roster import ADMIN, user_attributes
 from commonwatt_network.model.state import exclusive
 from commonwatt_network.model.topology import Topology
 from commonwatt_network.trust import fabric_authorities
 from commonwatt_network.trust.certificates import KeyPair, days_left, read_key_pair, reissue
-from commonwatt_network.trust.identity import ADMIN, IdentityError, ensure_organization, user_attributes
+from commonwatt_network.trust.identity import IdentityError, ensure_organization
 from commonwatt_network.trust.issued import note_issued, read_record
 
 NEXT = "next"  # where an orderer's new pair waits until every channel knows it
@@ -173,11 +175,11 @@ async def renew_user(directory: Path, organization: str, user: str, *, new_key: 
     layout = Layout(directory)
     with exclusive(layout):
         state = settled_network(layout)
-        nodes = state.nodes(layout)
+        nodes = nodes_of(layout, state)
         _require_holder(nodes, organization, user)
         folder = layout.user(organization, user)
         tls = (_tls(folder / "tls"),) if user == ADMIN else ()
-        site = Site(state.backend, None, nodes, nodes)
+        site = Site(backend_called(state.backend), nodes, nodes)
         refused = await _issue(site, Renewal(user, organization, (_user(folder),), tls), new_key)
         if refused:
             raise NetworkError(refused[0])

@@ -17,18 +17,19 @@ from commonwatt_client.admin import (
 from commonwatt_client.admin import AlreadyDoneError as AlreadyInForceError
 from cryptography import x509
 
-from commonwatt_network.backends.containers import BACKENDS as CONTAINER_BACKENDS
+from commonwatt_network.backends.registry import backend_called, nodes_of
 from commonwatt_network.change.configuration import change_configuration
 from commonwatt_network.channels.deploy import peer_admin
 from commonwatt_network.channels.first_transaction import operator_of
 from commonwatt_network.errors import NetworkError, NoNetworkError, UsageError
 from commonwatt_network.model.layout import Layout, write_atomically
 from commonwatt_network.model.nodes import Nodes, Peer
+from commonwatt_network.model.roster import ADMIN, user_attributes
 from commonwatt_network.model.state import State, exclusive, read_state, require_first_start
 from commonwatt_network.programs import processes
 from commonwatt_network.trust import fabric_authorities
 from commonwatt_network.trust.certificates import issue_revocations
-from commonwatt_network.trust.identity import ADMIN, ensure_organization, user_attributes
+from commonwatt_network.trust.identity import ensure_organization
 from commonwatt_network.trust.issued import note_revoked, read_record
 
 PATIENCE_S = 30.0
@@ -43,7 +44,7 @@ async def revoke_user(directory: Path, organization: str, user: str) -> tuple[st
     """
     layout = Layout(directory)
     with exclusive(layout):
-        nodes = settled_network(layout).nodes(layout)
+        nodes = nodes_of(layout, settled_network(layout))
         _require_revocable(nodes, organization, user)
         note_revoked(layout, organization, user)
         listed = b""
@@ -75,7 +76,7 @@ def settled_network(layout: Layout) -> State:
         raise UsageError(
             f"a change of the network was interrupted ({state.change.words}); finish it with `commonwatt apply` first"
         )
-    if state.backend not in CONTAINER_BACKENDS and not processes.running(layout):
+    if not backend_called(state.backend).in_containers and not processes.running(layout):
         raise UsageError(f"the network in {layout.directory} does not run; start it with `make network-up`")
     return state
 

@@ -26,8 +26,8 @@ from commonwatt_client.signers import private_key_signer
 
 from commonwatt_network.errors import NetworkError
 from commonwatt_network.model.nodes import Nodes, Orderer, Peer
+from commonwatt_network.model.roster import ADMIN
 from commonwatt_network.programs.chaincode_servers import server_package
-from commonwatt_network.trust.identity import ADMIN
 
 if TYPE_CHECKING:
     from commonwatt_network.programs.readiness import Host

@@ -169,6 +169,7 @@ def network_monitoring(
     directory: DirectoryOption = None,
 ) -> None:
     """Write Prometheus' configuration and a Grafana dashboard for the network."""
+    from commonwatt_network.backends.registry import backend_called, nodes_of
     from commonwatt_network.model.layout import Layout
     from commonwatt_network.model.state import read_state
     from commonwatt_network.watch import monitoring as rendering
@@ -177,6 +178,6 @@ def network_monitoring(
     state = read_state(layout)
     if state is None:
         raise NoNetworkError(layout.directory)
-    files = rendering.render(state.nodes(layout), state.backend)
+    files = rendering.render(nodes_of(layout, state), backend_called(state.backend))
     rendering.write(output, files)
     out.print(f"wrote {', '.join(files)} to {output}; the market's figures come from `commonwatt watch`")

@@ -38,7 +38,7 @@ from commonwatt_network.consortium.update import (
 )
 from commonwatt_network.errors import UsageError
 from commonwatt_network.model.layout import write_atomically
-from commonwatt_network.trust.identity import ADMIN
+from commonwatt_network.model.roster import ADMIN
 
 IN_FORCE_S = 20.0
 LEVEL_S = 5.0  # for the own peer to have a block that the orderers have

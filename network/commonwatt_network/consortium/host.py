@@ -16,21 +16,20 @@ from commonwatt_network.consortium.organization import OrganizationDescription, 
 from commonwatt_network.errors import UsageError
 from commonwatt_network.model.layout import Layout, write_atomically
 from commonwatt_network.model.nodes import ChaincodeServer, Orderer, Peer
+from commonwatt_network.model.roster import ADMIN, fabric_attributes, home_attributes
 from commonwatt_network.model.state import exclusive
 from commonwatt_network.programs import processes, readiness
 from commonwatt_network.programs.chaincode_servers import package, server_program
+from commonwatt_network.programs.fabric import FabricPrograms, check_version, find_fabric
 from commonwatt_network.programs.ports import require_free
 from commonwatt_network.programs.processes import Program
 from commonwatt_network.programs.starting import started_or_ended
 from commonwatt_network.trust.identity import (
-    ADMIN,
     ensure_admin,
     ensure_node,
     ensure_organization,
     ensure_tls,
     ensure_user,
-    fabric_attributes,
-    home_attributes,
 )
 
 NETWORK = "commonwatt"
@@ -165,8 +164,8 @@ async def start_host(host: OwnHost) -> tuple[str, ...]:
     """
     host = host.working
     with exclusive(host.layout) as lock:
-        fabric = native.find_fabric(host.layout.directory)
-        native.check_version(fabric, "raft")
+        fabric = find_fabric(host.layout.directory)
+        check_version(fabric, "raft")
         alive = processes.running(host.layout)
         processes.refuse_suspended(alive)
         missing = [program for program in _programs(host, fabric) if program.name not in alive]
@@ -204,7 +203,7 @@ def require_running(host: OwnHost) -> None:
         raise UsageError(f"{', '.join(stopped)} is not running; start it with `commonwatt org start`")
 
 
-def _programs(host: OwnHost, fabric: native.FabricPrograms) -> list[Program]:
+def _programs(host: OwnHost, fabric: FabricPrograms) -> list[Program]:
     authority = host.layout.tls_ca_certificate(host.name)
     builder = native.write_builder(host.layout)
     chaincode, server = host.description.chaincode, host.chaincode_servers[0]
@@ -265,7 +264,7 @@ def _write_client_file(host: OwnHost) -> None:
     users: Mapping[str, Mapping[str, str]] = host.users()
     content = {
         "name": NETWORK,
-        "backend": "native",
+        "backend": native.Native.name,
         "organizations": {
             host.name: {
                 "mspid": host.mspid,

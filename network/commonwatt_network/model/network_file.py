@@ -8,7 +8,7 @@ from typing import Any
 
 from commonwatt_network.model.layout import Layout, write_atomically
 from commonwatt_network.model.nodes import Nodes, Peer
-from commonwatt_network.trust.identity import Roster
+from commonwatt_network.model.roster import Roster
 
 
 def write_network_file(

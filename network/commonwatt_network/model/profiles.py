@@ -9,7 +9,7 @@ import yaml
 
 from commonwatt_network.model.layout import write_atomically
 from commonwatt_network.model.nodes import Nodes
-from commonwatt_network.trust.identity import ADMIN
+from commonwatt_network.model.roster import ADMIN
 
 
 def write_profiles(nodes: Nodes) -> None:

@@ -13,18 +13,14 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from commonwatt_network.backends.containers import BACKENDS as CONTAINER_BACKENDS
-from commonwatt_network.backends.containers import outside
 from commonwatt_network.errors import UsageError
 from commonwatt_network.model.layout import Layout, write_atomically
-from commonwatt_network.model.nodes import Nodes, settle
 from commonwatt_network.model.placement import Placement, read_placement
 from commonwatt_network.model.topology import SETTLED, Topology
 
 FORMAT = 1
 PATIENCE_S = 3.0  # for a command that is about to end, or what a killed one had started
 POLL_S = 0.05
-BACKENDS = ("embedded", "native", *CONTAINER_BACKENDS)
 
 
 @dataclass(frozen=True)
@@ -49,10 +45,6 @@ class State:
     first_port: int
     placement: Placement | None = None
     change: Change | None = None
-
-    def nodes(self, layout: Layout) -> Nodes:
-        nodes = settle(self.topology, layout, self.first_port, self.placement)
-        return outside(nodes) if self.backend in CONTAINER_BACKENDS else nodes
 
 
 def read_state(layout: Layout) -> State | None:

@@ -21,8 +21,8 @@ from pathlib import Path
 
 import aiohttp
 
-from commonwatt_network.backends.native import PROGRAMS, FabricPrograms, find_fabric
 from commonwatt_network.errors import NetworkError, UsageError
+from commonwatt_network.programs.fabric import PROGRAMS, FabricPrograms, find_fabric
 from commonwatt_network.programs.unpacking import unpack
 
 VERSION = "3.1.5"

@@ -46,7 +46,7 @@ class Host(Protocol):
     def chaincode_servers(self) -> tuple[ChaincodeServer, ...]: ...
 
 
-async def wait_listening(nodes: Host, pids: dict[str, int]) -> None:
+async def wait_listening(nodes: Host, pids: Mapping[str, int]) -> None:
     """Until every node and chaincode server accepts connections, orderers on their admin port too.
 
     `pids`: node name -> process id behind it.
@@ -75,7 +75,7 @@ async def wait_server(address: str, layout: Layout, name: str, pid: int) -> None
     await _until(answers, f"{name} to listen on {address}", layout, name, pid)
 
 
-async def wait_healthy(nodes: Host, pids: dict[str, int]) -> None:
+async def wait_healthy(nodes: Host, pids: Mapping[str, int]) -> None:
     """Until every orderer and peer calls itself healthy on its operations address."""
     async with _session() as session:
 

@@ -23,9 +23,10 @@ from cryptography.x509.oid import NameOID
 from commonwatt_network.errors import NetworkError, UsageError
 from commonwatt_network.model.layout import Layout, write_atomically
 from commonwatt_network.model.nodes import HOST, AuthorityServer, Nodes
+from commonwatt_network.model.roster import ADMIN, user_attributes
 from commonwatt_network.programs.processes import Program, last_lines, log_file, running
 from commonwatt_network.trust.certificates import attributes_of
-from commonwatt_network.trust.identity import ADMIN, ensure_organization, ensure_tls, user_attributes
+from commonwatt_network.trust.identity import ensure_organization, ensure_tls
 from commonwatt_network.trust.issued import note_issued, read_record
 
 PROGRAM = "fabric-ca-server"

@@ -13,6 +13,7 @@ from types import MappingProxyType
 from commonwatt_network.errors import UsageError
 from commonwatt_network.model.layout import ORGANIZATION, Layout, write_atomically
 from commonwatt_network.model.nodes import HOST, Nodes
+from commonwatt_network.model.roster import ADMIN, Roster, user_attributes
 from commonwatt_network.trust.certificates import (
     KeyPair,
     attributes_of,
@@ -25,7 +26,6 @@ from commonwatt_network.trust.certificates import (
 )
 from commonwatt_network.trust.issued import note_issued, read_record
 
-ADMIN = "admin"
 NODE_OUS = "NodeOUs:\n  Enable: true\n" + "".join(
     f"  {role.title()}OUIdentifier: {{OrganizationalUnitIdentifier: {role}}}\n"
     for role in ("client", "peer", "admin", "orderer")
@@ -34,13 +34,6 @@ NODE_OUS = "NodeOUs:\n  Enable: true\n" + "".join(
 
 class IdentityError(UsageError):
     """Key material that is on disk cannot be used; nothing was replaced."""
-
-
-@dataclass(frozen=True)
-class Roster:
-    """Users of each member organisation: organisation -> user -> certificate attributes."""
-
-    users: Mapping[str, Mapping[str, Mapping[str, str]]]
 
 
 @dataclass(frozen=True)
@@ -85,31 +78,6 @@ def ensure_identities(nodes: Nodes) -> Roster:
                 ensure_user(folder, authorities, "client", attributes, member.days_valid)
         users[organization] = MappingProxyType(roster)
     return Roster(MappingProxyType(users))
-
-
-def user_attributes(nodes: Nodes, organization: str) -> dict[str, dict[str, str]]:
-    """Every user of a member organisation with the attributes of its certificate."""
-    settings = nodes.topology.organizations[organization]
-    users: dict[str, dict[str, str]] = {ADMIN: {}}
-    for name, user in settings.users.items():
-        role = {"role": user.role} if user.role else {}
-        users[name] = {**fabric_attributes(name), **role, **user.attributes}
-    return users | home_attributes(organization, settings.homes)
-
-
-def home_attributes(organization: str, homes: int) -> dict[str, dict[str, str]]:
-    """home001, home002, ... with the attributes of their certificates."""
-    users = {}
-    for number in range(1, homes + 1):
-        home = f"home{number:03d}"
-        meter = {"meter.id": f"{organization}-meter{number:03d}"}
-        users[home] = {**fabric_attributes(home), "role": "home", "home.id": home, **meter}
-    return users
-
-
-def fabric_attributes(name: str) -> dict[str, str]:
-    """The attributes that Fabric CA gives every client."""
-    return {"hf.EnrollmentID": name, "hf.Type": "client", "hf.Affiliation": ""}
 
 
 def ensure_organization(layout: Layout, organization: str) -> Authorities:

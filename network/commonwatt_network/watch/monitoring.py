@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from commonwatt_network.backends.containers import service_host
+from commonwatt_network.backends.backend import Backend
 from commonwatt_network.model.layout import write_atomically
 from commonwatt_network.model.nodes import Nodes, Orderer
 
@@ -109,7 +109,7 @@ ROWS: dict[str, tuple[Panel, ...]] = {
 }  # fmt: skip
 
 
-def render(nodes: Nodes, backend: str) -> dict[str, str]:
+def render(nodes: Nodes, backend: Backend) -> dict[str, str]:
     """prometheus.yml, its alerts, and the dashboard: file name -> text. The same for equal nodes."""
     return {
         "prometheus.yml": _yaml(prometheus(nodes, backend)),
@@ -124,12 +124,11 @@ def write(directory: Path, files: Mapping[str, str]) -> None:
         write_atomically(directory / name, text)
 
 
-def prometheus(nodes: Nodes, backend: str) -> dict[str, Any]:
+def prometheus(nodes: Nodes, backend: Backend) -> dict[str, Any]:
     """The configuration: every node's operations port, and the watch, which runs where Prometheus does."""
 
     def address(node: Any) -> str:
-        host = service_host(node) if backend == "kubernetes" else node.management
-        return f"{host}:{node.operations_port}"
+        return f"{backend.monitored_host(node)}:{node.operations_port}"
 
     return {
         "global": {"scrape_interval": "5s", "evaluation_interval": "15s"},

@@ -22,13 +22,14 @@ from commonwatt_client import (
     connect_network_file,
 )
 
+from commonwatt_network.backends.registry import nodes_of
 from commonwatt_network.errors import NoNetworkError, UsageError
 from commonwatt_network.model.layout import Layout
 from commonwatt_network.model.nodes import Nodes
+from commonwatt_network.model.roster import ADMIN
 from commonwatt_network.model.state import State, read_state
 from commonwatt_network.programs.processes import log_file
 from commonwatt_network.status import NetworkStatus, heights, network_status
-from commonwatt_network.trust.identity import ADMIN
 from commonwatt_network.watch.market import MarketFigures
 from commonwatt_network.watch.nodes import Reading, orderer_names, read_nodes
 from commonwatt_network.watch.refusals import RefusalLog
@@ -105,7 +106,7 @@ class Watcher:
         if state is None or not self.layout.network_file.exists():
             raise NoNetworkError(self.layout.directory)
         self.state: State = state
-        self.nodes: Nodes = state.nodes(self.layout)
+        self.nodes: Nodes = nodes_of(self.layout, state)
         self.channels = {name: ChannelFigures() for name in state.topology.channels}
         self.reading = Reading()
         self.status: NetworkStatus | None = None

@@ -62,7 +62,7 @@ def attacked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Attacked]:
     ensure_genesis_blocks(nodes)
     log = layout.directory / "embedded.log"
     with log.open("wb") as output:
-        command = backend.programs(nodes)[0].command
+        command = backend.process_program(nodes).command
         process = subprocess.Popen(command, stdout=output, stderr=output)
     try:
         asyncio.run(_start(nodes, process, log))

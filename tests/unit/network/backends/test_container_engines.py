@@ -15,6 +15,9 @@ from typing import Any
 import psutil
 import pytest
 from commonwatt_network.backends import cluster, compose, kubernetes
+from commonwatt_network.backends.compose import Compose
+from commonwatt_network.backends.kubernetes import Kubernetes
+from commonwatt_network.backends.registry import nodes_of
 from commonwatt_network.down import down, reset
 from commonwatt_network.errors import NetworkError, UsageError
 from commonwatt_network.model.layout import Layout
@@ -133,7 +136,7 @@ def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def made(backend: str, tmp_path: Path) -> Nodes:
     layout = Layout(tmp_path / ".commonwatt")
     state = State(default_topology(homes=1), backend, 16000)
-    nodes = state.nodes(layout)
+    nodes = nodes_of(layout, state)
     ensure_identities(nodes)
     write_state(layout, state)
     return nodes
@@ -142,8 +145,8 @@ def made(backend: str, tmp_path: Path) -> Nodes:
 def test_compose_is_started_asked_stopped_and_deleted(path: Path, tmp_path: Path) -> None:
     docker = StandIn(path, "docker")
     nodes = made("compose", tmp_path)
-    compose.require(nodes)
-    with compose.started(nodes, quiet) as started:
+    Compose().require(nodes)
+    with Compose().started(nodes, quiet) as started:
         assert started == NAMES
     folder = compose.directory(nodes.layout) / "local"
     assert (folder / "compose.yaml").exists()
@@ -164,7 +167,7 @@ def test_a_compose_start_that_fails_is_told_and_undone(path: Path, tmp_path: Pat
     docker = StandIn(path, "docker")
     docker.answers('[ "$4" = up ] && { echo "no such image" >&2; exit 1; }; exit 0')
     nodes = made("compose", tmp_path)
-    with pytest.raises(NetworkError, match="no such image"), compose.started(nodes, quiet):
+    with pytest.raises(NetworkError, match="no such image"), Compose().started(nodes, quiet):
         pass
     assert docker.asked()[-1].endswith("stop " + " ".join(NAMES))
 
@@ -178,7 +181,7 @@ def test_compose_never_acts_on_the_project_that_the_shell_names(
     docker = StandIn(path, "docker")
     docker.answers(f"env | grep -E '^(COMPOSE|DOCKER)_' >>{docker.calls}; exit 0")
     nodes = made("compose", tmp_path)
-    with compose.started(nodes, quiet):
+    with Compose().started(nodes, quiet):
         pass
     reset(nodes.layout.directory)
     assert "DOCKER_HOST=tcp://127.0.0.1:1" in docker.asked()
@@ -190,21 +193,21 @@ def test_without_an_engine_compose_is_refused_in_a_sentence(path: Path, tmp_path
     docker = StandIn(path, "docker")
     docker.answers("exit 1")
     with pytest.raises(UsageError, match="no `compose` here"):
-        compose.require(nodes)
+        Compose().require(nodes)
     docker.answers('[ "$1" = compose ] && exit 0; echo "Cannot connect" >&2; exit 1')
     with pytest.raises(UsageError, match="does not answer: Cannot connect"):
-        compose.require(nodes)
+        Compose().require(nodes)
 
 
 def up_and_ready(nodes: Nodes) -> None:
-    with kubernetes.started(nodes, quiet) as started:
+    with Kubernetes().started(nodes, quiet) as started:
         assert started == NAMES
 
 
 def test_kubernetes_is_applied_awaited_scaled_down_and_deleted(path: Path, tmp_path: Path) -> None:
     kubectl = Clusters(path, home={"kube-system": {"uid": "uid-0"}})
     nodes = made("kubernetes", tmp_path)
-    kubernetes.require(nodes)
+    Kubernetes().require(nodes)
     assert kubectl.asked() == [], "looking changes nothing"
     up_and_ready(nodes)
     asked = kubectl.asked()
@@ -236,7 +239,7 @@ def test_a_namespace_of_others_is_neither_used_nor_deleted(path: Path, tmp_path:
     theirs = {"grid": {"uid": "uid-theirs", "labels": {"app.kubernetes.io/part-of": "commonwatt"}}}
     kubectl = Clusters(path, home=theirs)
     nodes = made("kubernetes", tmp_path)
-    for refused in (lambda: kubernetes.require(nodes), lambda: up_and_ready(nodes)):
+    for refused in (lambda: Kubernetes().require(nodes), lambda: up_and_ready(nodes)):
         with pytest.raises(cluster.ForeignNamespaceError, match="namespace grid in kubectl's context home"):
             refused()
     reset(nodes.layout.directory)
@@ -250,7 +253,7 @@ def test_a_network_stays_in_the_context_it_was_brought_up_in(path: Path, tmp_pat
     nodes = made("kubernetes", tmp_path)
     up_and_ready(nodes)
     kubectl.current.write_text("work")
-    kubernetes.require(nodes)
+    Kubernetes().require(nodes)
     down(nodes.layout.directory)
     reset(nodes.layout.directory)
     assert not [line for line in kubectl.asked() if not line.startswith("--context home")]
@@ -273,7 +276,7 @@ def test_namespaces_made_anew_by_others_are_refused_before_anything_is_deleted(
         home={name: entry for name, entry in anew.items() if name != "newtown"} | {"grid": {"uid": "uid-3"}}
     )
     with pytest.raises(cluster.ForeignNamespaceError, match="namespace newtown of this network is gone"):
-        kubernetes.require(nodes)
+        Kubernetes().require(nodes)
     reset(nodes.layout.directory)
     assert kubectl.namespaces("home") == {}, "one that is gone already is no hindrance"
 
@@ -368,7 +371,7 @@ def test_without_a_cluster_kubernetes_is_refused_in_a_sentence(path: Path, tmp_p
     kubectl = StandIn(path, "kubectl")
     kubectl.answers('echo "current-context is not set" >&2; exit 1')
     with pytest.raises(UsageError, match=r"no current context \(current-context is not set\)"):
-        kubernetes.require(nodes)
+        Kubernetes().require(nodes)
     kubectl.answers('[ "$1" = config ] && echo home && exit; echo "connection refused" >&2; exit 1')
     with pytest.raises(UsageError, match="reaches no cluster in context home: connection refused"):
-        kubernetes.require(nodes)
+        Kubernetes().require(nodes)

@@ -19,7 +19,9 @@ import kubernetes_validate
 import pytest
 import yaml
 from commonwatt_network.backends import compose, containers, kubernetes, native
+from commonwatt_network.backends.compose import Compose
 from commonwatt_network.backends.containers import MSP_FILES, TLS_FILES, Files, inside
+from commonwatt_network.backends.registry import nodes_of
 from commonwatt_network.channels.genesis import ensure_genesis_blocks
 from commonwatt_network.errors import UsageError
 from commonwatt_network.model.layout import Layout
@@ -27,6 +29,7 @@ from commonwatt_network.model.nodes import Nodes, settle
 from commonwatt_network.model.state import State
 from commonwatt_network.model.topology import Topology, load_topology, parse_topology
 from commonwatt_network.programs import chaincode_servers as chaincode
+from commonwatt_network.programs.fabric import FabricPrograms
 from commonwatt_network.render import render
 from commonwatt_network.trust.identity import ensure_identities
 
@@ -58,8 +61,8 @@ def on_three_machines() -> Topology:
     return Topology.model_validate(content)
 
 
-def nodes_of(topology: Topology, backend: str, directory: Path = Path("/network")) -> Nodes:
-    return State(topology, backend, 16000).nodes(Layout(directory))
+def settled(topology: Topology, backend: str, directory: Path = Path("/network")) -> Nodes:
+    return nodes_of(Layout(directory), State(topology, backend, 16000))
 
 
 @pytest.fixture
@@ -68,7 +71,7 @@ def written(tmp_path: Path) -> Iterator[Any]:
 
     def write(topology: Topology, backend: str) -> Nodes:
         layout = Layout(tmp_path / backend)
-        nodes = nodes_of(topology, backend, layout.directory)
+        nodes = settled(topology, backend, layout.directory)
         files = [layout.tls_ca_certificate(name) for name in _organizations(topology)]
         for node in nodes.fabric_nodes:
             files += [node.directory / "msp" / name for name in MSP_FILES]
@@ -220,7 +223,7 @@ def _compose_folders(written: Any, tmp_path: Path) -> list[tuple[str, Path]]:
     folders = []
     for number, topology in enumerate((small("default"), small("three-orderers"), on_three_machines())):
         output = tmp_path / f"out{number}"
-        compose.write(output, compose.render(written(topology, "compose")))
+        Compose().write(output, compose.render(written(topology, "compose")))
         folders += [(folder.name, folder) for folder in sorted(output.iterdir())]
     return folders
 
@@ -278,10 +281,10 @@ PLACES = (
 @pytest.mark.parametrize("backend", ["compose", "kubernetes"])
 def test_settings_are_those_of_the_native_backend(backend: str, written: Any, tmp_path: Path) -> None:
     topology = small("three-orderers")
-    fabric = native.FabricPrograms(Path("/bin/peer"), Path("/bin/orderer"), (3, 1, 5))
+    fabric = FabricPrograms(Path("/bin/peer"), Path("/bin/orderer"), (3, 1, 5))
     plain = settle(topology, Layout(tmp_path / backend), 16000)
     contained = written(topology, backend)
-    programs = {program.name: program for program in native.programs(plain, fabric)}
+    programs = {program.name: program for program in native.node_programs(plain, fabric)}
     files = _configurations(backend, contained)
     for node in plain.fabric_nodes:
         name = "core.yaml" if node in plain.peers else "orderer.yaml"
@@ -297,10 +300,10 @@ def test_settings_are_those_of_the_native_backend(backend: str, written: Any, tm
 @pytest.mark.parametrize("backend", ["compose", "kubernetes"])
 def test_environments_are_those_of_the_native_backend(backend: str, written: Any, tmp_path: Path) -> None:
     topology = small("default")
-    fabric = native.FabricPrograms(Path("/bin/peer"), Path("/bin/orderer"), (3, 1, 5))
+    fabric = FabricPrograms(Path("/bin/peer"), Path("/bin/orderer"), (3, 1, 5))
     plain = settle(topology, Layout(tmp_path / backend), 16000)
     environments = _environments(backend, written(topology, backend))
-    programs = [*native.programs(plain, fabric), *chaincode.server_programs(plain)]
+    programs = [*native.node_programs(plain, fabric), *chaincode.server_programs(plain)]
     places = {
         "FABRIC_CFG_PATH", "CHAINCODE_SERVER_ADDRESS", "CHAINCODE_TLS_CERT", "CHAINCODE_TLS_KEY",
         "CHAINCODE_CLIENT_CA_CERT", "CHAINCODE_ID",  # the package's hash: it holds the address
@@ -350,7 +353,7 @@ def _node_name(manifest: dict[str, Any]) -> str:
 
 
 def test_certificates_name_what_containers_dial(tmp_path: Path) -> None:
-    nodes = nodes_of(small("default"), "compose", tmp_path)
+    nodes = settled(small("default"), "compose", tmp_path)
     ensure_identities(nodes)
     assert ensure_genesis_blocks(inside(nodes)), "every node's TLS certificate is checked against its address"
 

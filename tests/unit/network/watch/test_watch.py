@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 from commonwatt_client import ChaincodeEvent, FilteredBlock, FilteredTransaction, ValidationCode
+from commonwatt_network.backends.registry import backend_called, nodes_of
 from commonwatt_network.model.layout import Layout
 from commonwatt_network.model.state import State
 from commonwatt_network.model.topology import load_topology
@@ -180,9 +181,9 @@ def test_figures_in_prometheus_format() -> None:
 
 def test_dashboard_and_alerts_ask_for_metrics_that_there_are() -> None:
     ours = {line.split()[2] for line in exposition(snapshot()).splitlines() if line.startswith("# TYPE")}
-    nodes = State(load_topology("three-orderers"), "native", 16000).nodes(Layout(Path("/network")))
-    files = monitoring.render(nodes, "native")
-    assert files == monitoring.render(nodes, "native")
+    nodes = nodes_of(Layout(Path("/network")), State(load_topology("three-orderers"), "native", 16000))
+    files = monitoring.render(nodes, backend_called("native"))
+    assert files == monitoring.render(nodes, backend_called("native"))
     dashboard = json.loads(files["dashboard.json"])
     queries = [target["expr"] for panel in dashboard["panels"] for target in panel.get("targets", ())]
     rules = yaml.safe_load(files["alerts.yml"])["groups"][0]["rules"]
@@ -199,8 +200,9 @@ def test_dashboard_and_alerts_ask_for_metrics_that_there_are() -> None:
 def test_prometheus_asks_every_node_where_the_backend_puts_it() -> None:
     topology = load_topology("default")
     for backend, host in (("native", "127.0.0.1"), ("compose", "127.0.0.1"), ("kubernetes", "peer0.newtown")):
-        nodes = State(topology, backend, 16000).nodes(Layout(Path("/network")))
-        configured = yaml.safe_load(monitoring.render(nodes, backend)["prometheus.yml"])["scrape_configs"]
+        nodes = nodes_of(Layout(Path("/network")), State(topology, backend, 16000))
+        files = monitoring.render(nodes, backend_called(backend))
+        configured = yaml.safe_load(files["prometheus.yml"])["scrape_configs"]
         targets = {entry["labels"]["node"]: entry["targets"] for entry in configured[0]["static_configs"]}
         assert sorted(targets) == ["orderer0", "peer0.grid", "peer0.newtown"]
         assert targets["peer0.newtown"] == [f"{host}:16004"]

@@ -1,0 +1,106 @@
+"""What a network needs of the place where its nodes run: the same for every backend.
+
+Who else wants to know on which backend a network runs asks a `Backend`; the names stay in this package.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from commonwatt_network.errors import UsageError
+from commonwatt_network.model.layout import Layout
+from commonwatt_network.model.nodes import AuthorityServer, Node, Nodes, Orderer, Peer
+from commonwatt_network.model.topology import Topology
+from commonwatt_network.programs.processes import Program
+
+Phase = Callable[[str], AbstractContextManager[None]]
+
+
+@dataclass(frozen=True)
+class File:
+    """A file of a rendered network; `mode` 0600 where it is secret."""
+
+    content: bytes
+    mode: int = 0o644
+
+
+Files = Mapping[str, File]
+
+
+class Backend(Protocol):
+    """Where the orderers, peers and chaincode servers of a network run."""
+
+    @property
+    def name(self) -> str:
+        """What `NETWORK=` calls it."""
+
+    @property
+    def in_containers(self) -> bool:
+        """Whether nodes run in containers: such a network can be rendered, and is not changed while it runs."""
+
+    @property
+    def restart_grace_s(self) -> float:
+        """How long a node that is started again at once may take to end, in seconds."""
+
+    def require(self, nodes: Nodes) -> None:
+        """Refuse what this machine cannot run. Raises UsageError with the reason and what to do."""
+
+    def describe(self, nodes: Nodes) -> str:
+        """What the nodes are, in a few words."""
+
+    def dialled(self, nodes: Nodes) -> Nodes:
+        """The nodes as they are dialled from this machine."""
+
+    def among_themselves(self, nodes: Nodes) -> Nodes:
+        """The nodes as they name themselves to each other and on their channels."""
+
+    def monitored_host(self, node: Orderer | Peer) -> str:
+        """The host at which Prometheus finds the node's operations port."""
+
+    def programs(self, nodes: Nodes) -> list[Program]:
+        """Write their configuration, and say what runs on this machine as processes."""
+
+    def program_of(self, node: Node | AuthorityServer) -> str:
+        """The name of the program of this machine that the node runs in, or is reached through."""
+
+    def started(self, nodes: Nodes, phase: Phase) -> AbstractContextManager[tuple[str, ...]]:
+        """Start what does not run as a process of this machine, and end it if the body fails. Yields the names."""
+
+    async def wait_ready(self, nodes: Nodes, pids: Mapping[str, int]) -> None:
+        """Wait until every node serves. `pids`: node -> process behind it. Raises NotReadyError."""
+
+    async def wait_leaders(self, nodes: Nodes, channels: Iterable[str]) -> None:
+        """Wait until every channel has a leader among the orderers. Raises NotReadyError."""
+
+    async def extend(self, nodes: Nodes) -> None:
+        """Let a program that runs already take in nodes that came, where one program holds several."""
+
+    def running(self, nodes: Nodes, alive: Collection[str]) -> set[str]:
+        """The names of the nodes that run. `alive`: the programs of this machine that run."""
+
+    def holding_ports(self, nodes: Nodes, alive: Collection[str]) -> set[str]:
+        """The names of the nodes whose ports on this machine are held by the network itself."""
+
+    def check_ledgers(self, layout: Layout) -> tuple[int, Sequence[str]] | None:
+        """How many files hold ledgers, and what is wrong with them; None where the nodes look after their own."""
+
+    def stop(self, layout: Layout, *, delete: bool) -> tuple[str, ...]:
+        """Stop what runs, but for processes of this machine; the names. `delete`: with all that it keeps."""
+
+    def render(self, nodes: Nodes) -> Files:
+        """The files by which others run the network. Raises UsageError where it takes none."""
+
+    def write(self, directory: Path, files: Files) -> None:
+        """Write what `render` gave."""
+
+
+def refuse_determinism_guard(topology: Topology) -> None:
+    """Raise UsageError where a topology wants what only the embedded network does."""
+    if topology.determinism_guard:
+        raise UsageError(
+            "determinism_guard: true needs the embedded network; Fabric's own peers run a proposal once"
+        )

@@ -1,0 +1,50 @@
+"""What the backends have in common whose nodes are processes of this machine."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+
+from commonwatt_network.backends.backend import Backend, Files, Phase
+from commonwatt_network.errors import UsageError
+from commonwatt_network.model.layout import Layout
+from commonwatt_network.model.nodes import Nodes, Orderer, Peer
+
+
+class OnThisMachine(Backend):
+    """Nodes dial each other as this machine dials them; nothing of them is elsewhere."""
+
+    in_containers = False
+    restart_grace_s = 10.0
+
+    def dialled(self, nodes: Nodes) -> Nodes:
+        return nodes
+
+    def among_themselves(self, nodes: Nodes) -> Nodes:
+        return nodes
+
+    def monitored_host(self, node: Orderer | Peer) -> str:
+        return node.management
+
+    def started(self, nodes: Nodes, phase: Phase) -> AbstractContextManager[tuple[str, ...]]:
+        return nullcontext(())
+
+    async def extend(self, nodes: Nodes) -> None:
+        return None
+
+    def running(self, nodes: Nodes, alive: Collection[str]) -> set[str]:
+        everyone = (*nodes.fabric_nodes, *nodes.chaincode_servers, *nodes.authorities)
+        return {node.name for node in everyone if self.program_of(node) in alive}
+
+    def holding_ports(self, nodes: Nodes, alive: Collection[str]) -> set[str]:
+        return self.running(nodes, alive)
+
+    def stop(self, layout: Layout, *, delete: bool) -> tuple[str, ...]:
+        return ()
+
+    def render(self, nodes: Nodes) -> Files:
+        raise UsageError(f"the {self.name} network takes no files; it runs on this machine alone")
+
+    def write(self, directory: Path, files: Files) -> None:
+        raise UsageError(f"the {self.name} network takes no files; it runs on this machine alone")
