@@ -25,7 +25,8 @@ from commonwatt_client.admin import ChaincodeDefinition, CollectionConfig
 from commonwatt_network.channels.deploy import Deployed, deploy, peer_admin
 from commonwatt_network.down import down
 from commonwatt_network.model.nodes import Nodes
-from commonwatt_network.model.topology import Channel, Topology, User, default_topology
+from commonwatt_network.model.topology import Topology, default_topology
+from commonwatt_network.model.topology_parts import Channel, User
 from commonwatt_network.programs import chaincode_servers as chaincode
 from commonwatt_network.programs import processes
 from commonwatt_network.programs.fabric import FabricNotFoundError, find_fabric

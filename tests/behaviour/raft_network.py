@@ -14,7 +14,8 @@ from commonwatt_client.identity import load_identity
 from commonwatt_client.signers import private_key_signer
 from commonwatt_network.down import down
 from commonwatt_network.model.nodes import Nodes, Orderer
-from commonwatt_network.model.topology import OrdererOrganization, Orderers, User, default_topology
+from commonwatt_network.model.topology import default_topology
+from commonwatt_network.model.topology_parts import OrdererOrganization, Orderers, User
 from commonwatt_network.programs.fabric import FabricNotFoundError, find_fabric
 from commonwatt_network.up import up
 

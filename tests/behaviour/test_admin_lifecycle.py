@@ -27,7 +27,7 @@ from commonwatt_client.identity import load_identity
 from commonwatt_client.signers import private_key_signer
 from commonwatt_network.channels.deploy import Deployed, deploy, deploy_topology, peer_admin
 from commonwatt_network.model.nodes import Nodes
-from commonwatt_network.model.topology import Chaincode
+from commonwatt_network.model.topology_parts import Chaincode
 from commonwatt_network.programs import chaincode_servers as chaincode
 from fabric_protos.discovery import protocol_pb2 as discovery_pb2
 

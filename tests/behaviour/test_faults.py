@@ -26,7 +26,8 @@ from commonwatt_network.doctor import examine
 from commonwatt_network.down import down
 from commonwatt_network.errors import UsageError
 from commonwatt_network.model.nodes import Nodes, Peer
-from commonwatt_network.model.topology import OrdererOrganization, Orderers, Topology, default_topology
+from commonwatt_network.model.topology import Topology, default_topology
+from commonwatt_network.model.topology_parts import OrdererOrganization, Orderers
 from commonwatt_network.programs import processes
 from commonwatt_network.programs.fabric import FabricNotFoundError, find_fabric
 from commonwatt_network.programs.readiness import NotReadyError, find_leader, wait_leaders

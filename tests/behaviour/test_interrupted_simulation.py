@@ -16,7 +16,8 @@ from commonwatt_client import connect_network_file
 from commonwatt_loadgen.simulate.options import SimulationOptions
 from commonwatt_loadgen.simulate.run import simulate_in_process
 from commonwatt_network.down import down
-from commonwatt_network.model.topology import Batch, default_topology
+from commonwatt_network.model.topology import default_topology
+from commonwatt_network.model.topology_parts import Batch
 from commonwatt_network.up import up
 
 HOMES = 2

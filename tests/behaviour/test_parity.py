@@ -16,7 +16,8 @@ from commonwatt_loadgen.simulate.run import simulate
 from commonwatt_network.channels.deploy import peer_admin
 from commonwatt_network.down import down
 from commonwatt_network.model.nodes import Nodes, Peer
-from commonwatt_network.model.topology import Batch, Topology, default_topology
+from commonwatt_network.model.topology import Topology, default_topology
+from commonwatt_network.model.topology_parts import Batch
 from commonwatt_network.programs.fabric import FabricNotFoundError, find_fabric
 from commonwatt_network.up import up
 

@@ -14,7 +14,8 @@ from commonwatt_loadgen.simulate.inprocess import community_in_process
 from commonwatt_loadgen.simulate.options import SimulationOptions
 from commonwatt_loadgen.simulate.run import simulate
 from commonwatt_network.down import down
-from commonwatt_network.model.topology import Batch, default_topology
+from commonwatt_network.model.topology import default_topology
+from commonwatt_network.model.topology_parts import Batch
 from commonwatt_network.up import up
 
 HOMES = 4

@@ -19,7 +19,8 @@ from commonwatt_network.down import down
 from commonwatt_network.embedded.channels.blocks import header_hash, verify_block
 from commonwatt_network.embedded.channels.configuration import ChannelConfig
 from commonwatt_network.model.nodes import Nodes
-from commonwatt_network.model.topology import Channel, default_topology
+from commonwatt_network.model.topology import default_topology
+from commonwatt_network.model.topology_parts import Channel
 from commonwatt_network.programs.chaincode_servers import local_address, package
 from commonwatt_network.up import up
 from fabric_protos.common import common_pb2

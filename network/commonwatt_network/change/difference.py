@@ -28,7 +28,8 @@ from commonwatt_network.change.steps import (
     RestartServers,
     Step,
 )
-from commonwatt_network.model.topology import Batch, Channel, Organization, Topology
+from commonwatt_network.model.topology import Topology
+from commonwatt_network.model.topology_parts import Batch, Channel, Organization
 
 M = TypeVar("M", bound=BaseModel)
 Part = Callable[[Topology, Topology], Iterator[Step]]

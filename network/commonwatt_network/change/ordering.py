@@ -31,7 +31,7 @@ from commonwatt_network.change.steps import AddOrderer, ChangeBatch, RemoveOrder
 from commonwatt_network.channels.deploy import orderer_admin
 from commonwatt_network.channels.genesis import orderer_entry
 from commonwatt_network.model.nodes import Nodes, Orderer
-from commonwatt_network.model.topology import Batch
+from commonwatt_network.model.topology_parts import Batch
 from commonwatt_network.programs import readiness
 
 PATIENCE_S = 30.0

@@ -7,7 +7,8 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 
 from commonwatt_network.errors import UsageError
-from commonwatt_network.model.topology import OrdererOrganization, Organization, Topology
+from commonwatt_network.model.topology import Topology
+from commonwatt_network.model.topology_parts import OrdererOrganization, Organization
 
 Revoked = Mapping[str, Collection[str]]
 NOBODY: Revoked = {}

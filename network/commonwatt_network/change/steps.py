@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from commonwatt_network.model.topology import Batch, Topology
+from commonwatt_network.model.topology import Topology
+from commonwatt_network.model.topology_parts import Batch
 
 
 @dataclass(frozen=True)

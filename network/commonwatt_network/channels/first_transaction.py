@@ -12,7 +12,7 @@ from commonwatt_client import Contract, GatewayError, connect_network_file
 from commonwatt_network.errors import NetworkError
 from commonwatt_network.model.nodes import Nodes
 from commonwatt_network.model.roster import ADMIN
-from commonwatt_network.model.topology import Chaincode
+from commonwatt_network.model.topology_parts import Chaincode
 
 MARKET_MODULE = Chaincode().module
 PATIENCE_S = 30.0

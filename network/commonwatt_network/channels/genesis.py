@@ -27,7 +27,7 @@ from commonwatt_network.channels.groups import (
 from commonwatt_network.errors import UsageError
 from commonwatt_network.model.layout import write_atomically
 from commonwatt_network.model.nodes import Nodes, Orderer
-from commonwatt_network.model.topology import Batch
+from commonwatt_network.model.topology_parts import Batch
 from commonwatt_network.trust.certificates import days_left
 
 

@@ -16,7 +16,7 @@ from fabric_protos.orderer.smartbft import configuration_pb2 as bft_pb2
 from fabric_protos.peer import configuration_pb2 as peer_pb2
 
 from commonwatt_network.channels import policies
-from commonwatt_network.model.topology import Batch
+from commonwatt_network.model.topology_parts import Batch
 
 RAFT_TICK = "50ms"  # with 10 ticks to an election a lost leader costs about a second
 SNAPSHOT_BYTES = 16 << 20

@@ -23,7 +23,7 @@ from commonwatt_network.consortium.host import OwnHost
 from commonwatt_network.consortium.organization import HostName, Port
 from commonwatt_network.errors import UsageError
 from commonwatt_network.model.layout import write_atomically
-from commonwatt_network.model.topology import MspId, Name
+from commonwatt_network.model.topology_parts import MspId, Name
 from commonwatt_network.model.yaml_models import words_of
 
 SIZE_LIMIT_BYTES = 1 << 20

@@ -8,7 +8,8 @@ from commonwatt_client.admin import decode_block, read_channel_config
 
 from commonwatt_network.channels import groups as building
 from commonwatt_network.consortium.bundle import Bundle, BundleError, check_together
-from commonwatt_network.model.topology import Batch, TopologyError, default_batch, valid_channel_name
+from commonwatt_network.model.topology import TopologyError, valid_channel_name
+from commonwatt_network.model.topology_parts import Batch, default_batch
 
 
 def consortium_block(

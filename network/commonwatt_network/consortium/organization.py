@@ -9,7 +9,8 @@ from typing import Annotated, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, model_validator
 
 from commonwatt_network.model.nodes import EVERYWHERE
-from commonwatt_network.model.topology import SETTLED, Chaincode, MspId, Name, User
+from commonwatt_network.model.topology import SETTLED
+from commonwatt_network.model.topology_parts import Chaincode, MspId, Name, User
 from commonwatt_network.model.topology_rules import (
     LONGEST_ORGANIZATION,
     chaincode_name_mistakes,

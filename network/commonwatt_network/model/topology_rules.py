@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from commonwatt_network.model.topology import Batch, Orderers, Topology, User
+    from commonwatt_network.model.topology_parts import Batch, Orderers, TopologyFields, User
     from commonwatt_network.model.yaml_models import Location
 
     Mistakes = Iterator[tuple[str, Location]]
@@ -22,7 +22,7 @@ LONGEST_ORGANIZATION = 54
 LARGEST_BLOCK_BYTES = 49 << 20  # Fabric's own advice, for its limit of 100 MiB a message
 
 
-def member_mistakes(topology: Topology) -> Mistakes:
+def member_mistakes(topology: TopologyFields) -> Mistakes:
     """Names that stand for nothing, or for two things: nothing can be made of such a topology."""
     members, orderers = topology.organizations, topology.orderers.organizations
     for name in sorted(set(members) & set(orderers)):
@@ -52,7 +52,7 @@ def member_mistakes(topology: Topology) -> Mistakes:
                     yield f"channel {channel} names the {kind} {name} twice", place
 
 
-def mistakes(topology: Topology) -> Mistakes:
+def mistakes(topology: TopologyFields) -> Mistakes:
     """What a new topology must not say. A network that is there keeps the topology that it was made from."""
     yield from _orderer_mistakes(topology.orderers)
     for section, organizations in (

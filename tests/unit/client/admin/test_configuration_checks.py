@@ -11,7 +11,8 @@ from commonwatt_client.admin.configuration.checks import bft_quorum
 from commonwatt_network.channels.genesis import genesis_block
 from commonwatt_network.model.layout import Layout
 from commonwatt_network.model.nodes import settle
-from commonwatt_network.model.topology import OrdererOrganization, Orderers, default_topology
+from commonwatt_network.model.topology import default_topology
+from commonwatt_network.model.topology_parts import OrdererOrganization, Orderers
 from commonwatt_network.trust.identity import ensure_identities
 from fabric_protos.orderer import configuration_pb2
 from fabric_protos.orderer.smartbft import configuration_pb2 as smartbft_pb2

@@ -1,0 +1,183 @@
+"""What a topology is made of: organisations, orderers, channels, chaincodes, each with its own limits."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from commonwatt_network.model.yaml_models import named
+
+Name = Annotated[
+    str,
+    named(
+        r"^[a-z][a-z0-9-]{0,62}$",
+        "lower-case letters, digits, hyphens; a letter first; 63 characters at most",
+    ),
+]
+ChannelName = Annotated[
+    str,
+    named(
+        r"^[a-z][a-z0-9.-]{0,248}$",
+        "lower-case letters, digits, hyphens, dots; a letter first; 249 characters at most",
+    ),
+]
+MspId = Annotated[
+    str,
+    named(
+        r"^[A-Za-z][A-Za-z0-9.-]{0,62}$",
+        "letters, digits, hyphens, dots; a letter first; 63 characters at most",
+    ),
+]
+Image = Annotated[
+    str,
+    named(
+        r"^[a-z0-9][a-z0-9._/:-]*:[0-9][A-Za-z0-9_.-]*(@sha256:[0-9a-f]{64})?$",
+        "name:version, with @sha256:... behind it or not",
+    ),
+]
+Version = Annotated[str, named(r"^[A-Za-z0-9_.+-]+$", "letters, digits and _ . + -")]
+Role = Literal["operator", "grid", "home", "meter"]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class User(_Model):
+    """A client identity of an organisation, besides its homes and its administrator."""
+
+    role: Role | None = Field(default=None, description="what the market's contract lets it do")
+    attributes: dict[str, str] = Field(default_factory=dict, description="further certificate attributes")
+
+
+class Organization(_Model):
+    """A member of channels: its peers and the identities its certificate authority vouches for."""
+
+    mspid: MspId | None = Field(default=None, description="default: the name in CamelCase with MSP after it")
+    peers: int = Field(default=1, ge=1, le=16)
+    homes: int = Field(
+        default=0, ge=0, le=5000, description="home001, home002, ... each with its own certificate"
+    )
+    users: dict[Name, User] = Field(default_factory=dict)
+    days_valid: int = Field(default=3650, ge=1, le=36500, description="of every certificate it issues")
+    host: IPv4Address | None = Field(
+        default=None,
+        description="NETWORK=compose: address of the machine its nodes run on; default: this one",
+    )
+    client_authentication: bool = Field(
+        default=False,
+        description="its peers demand a TLS client certificate of a member of their channels (mutual TLS)",
+    )
+    new_peers: Literal["blocks", "snapshot"] = Field(
+        default="blocks",
+        description="how a peer that is added catches up: by every block, or from a snapshot of a peer's state",
+    )
+
+
+class OrdererOrganization(_Model):
+    """An organisation that runs ordering nodes."""
+
+    mspid: MspId | None = None
+    nodes: int = Field(default=1, ge=1, le=5)
+    days_valid: int = Field(default=3650, ge=1, le=36500)
+    host: IPv4Address | None = Field(default=None, description="as of an organisation")
+
+
+class Orderers(_Model):
+    """The ordering service, shared by all channels. Raft takes 1, 3 or 5 nodes in all, BFT takes 4 (Fabric 3)."""
+
+    consensus: Literal["raft", "bft"] = "raft"
+    organizations: dict[Name, OrdererOrganization] = Field(min_length=1)
+
+
+class Batch(_Model):
+    """When the orderer cuts a block."""
+
+    timeout_ms: int = Field(default=200, ge=1, le=60_000)
+    max_messages: int = Field(default=500, ge=1, le=100_000)
+    preferred_bytes: int = Field(default=2 << 20, ge=1024)
+    absolute_bytes: int = Field(default=10 << 20, ge=1024)
+
+
+def default_batch(clock: str) -> Batch:
+    """When blocks are cut on a channel that does not say: in real time rather full, in simulated time at once."""
+    return Batch() if clock == "live" else Batch(timeout_ms=50)
+
+
+class Channel(_Model):
+    """A ledger and its members. The first organisation is the community; `endorsement` asks its members' peers."""
+
+    organizations: list[Name] = Field(min_length=1)
+    chaincodes: list[Name] = Field(default_factory=list)
+    endorsement: Literal["all", "majority", "any"] = "all"
+    clock: Literal["simulated", "live"] = Field(
+        default="simulated", description="the market's time on this channel"
+    )
+    batch: Batch = Field(
+        default_factory=lambda known: default_batch(known.get("clock", "simulated")),
+        description="left out: cut after 200 ms where the clock is live; after 50 ms where it is simulated, "
+        "since a simulated day is one transaction after another",
+    )
+
+
+class Chaincode(_Model):
+    """A chaincode served by one process per organisation (chaincode as a service)."""
+
+    version: Version = "1.0"
+    module: str = Field(default="commonwatt_chaincode", description="run as `python -m MODULE`")
+    workers: int = Field(default=1, ge=1, le=64, description="processes behind one address")
+
+
+class Ports(_Model):
+    """Where the network's block of ports begins; default: chosen once per network folder, and kept."""
+
+    first: int | None = Field(default=None, ge=1024, le=32_000, description="below the ephemeral range")
+
+
+class Images(_Model):
+    """The container images of NETWORK=compose and kubernetes, each pinned by version; a digest may follow."""
+
+    peer: Image = "hyperledger/fabric-peer:3.1.5"
+    orderer: Image = "hyperledger/fabric-orderer:3.1.5"
+    chaincode: Image = Field(
+        default="commonwatt-chaincode:0.1.0", description="built from chaincode/Dockerfile"
+    )
+
+
+class Certificates(_Model):
+    """When `commonwatt apply` renews certificates, and whether with the keys they have."""
+
+    renew_before_days: int = Field(
+        default=30, ge=0, le=3650, description="or a third of days_valid, where that is less"
+    )
+    new_keys: bool = False
+
+
+class TopologyFields(_Model):
+    """A whole network, whether or not its parts agree: `Topology` is one whose parts do."""
+
+    name: Name = "commonwatt"
+    organizations: dict[Name, Organization] = Field(min_length=1)
+    orderers: Orderers
+    channels: dict[ChannelName, Channel] = Field(min_length=1)
+    chaincodes: dict[Name, Chaincode] = Field(default_factory=dict)
+    ports: Ports = Ports()
+    ca: Literal["built-in", "fabric-ca"] = Field(
+        default="built-in",
+        description="who issues identities: the kit, or a Fabric CA server per organisation",
+    )
+    images: Images = Images()
+    certificates: Certificates = Certificates()
+    determinism_guard: bool = Field(
+        default=False,
+        description="NETWORK=embedded: run each proposal once more, in a process with another hash seed and clock",
+    )
+
+    def mspid(self, organization: str) -> str:
+        """The MSP id of a member or orderer organisation."""
+        entry = self.organizations.get(organization) or self.orderers.organizations.get(organization)
+        if entry is None:
+            raise KeyError(organization)
+        return entry.mspid or "".join(part.title() for part in organization.split("-")) + "MSP"
