@@ -1,6 +1,6 @@
 """pytest fixtures: an embedded Fabric network in the test's own process, up in well under a second.
 
-Put `pytest_plugins = ["commonwatt_network.testing"]` into a conftest.py, then::
+pytest finds them by itself where this distribution is installed (with `asyncio_mode = "auto"`)::
 
     @pytest.fixture(scope="session")
     async def ledger(embedded_network):
@@ -30,29 +30,23 @@ import tempfile
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from commonwatt_client import Gateway, connect_network_file
-from commonwatt_client.admin import ChaincodeDefinition, CollectionConfig
 
-from commonwatt_network.backends.embedded import Embedded, process_program
-from commonwatt_network.channels.deploy import Deployed, deploy, join_orderers, join_peers
-from commonwatt_network.channels.genesis import ensure_genesis_blocks
-from commonwatt_network.embedded.config import read_config
-from commonwatt_network.embedded.peer.peer import Peer
-from commonwatt_network.embedded.process import EmbeddedNetwork
-from commonwatt_network.embedded.snapshots import Snapshot
-from commonwatt_network.model.layout import Layout
-from commonwatt_network.model.network_file import write_network_file
-from commonwatt_network.model.nodes import Nodes, ports_needed, settle
-from commonwatt_network.model.roster import Roster
-from commonwatt_network.model.topology import Topology, default_topology
-from commonwatt_network.programs import chaincode_servers as servers
-from commonwatt_network.programs import readiness, second_servers
-from commonwatt_network.programs.ports import choose_first_port
-from commonwatt_network.programs.processes import Program
-from commonwatt_network.trust.identity import ensure_identities
+# Every run of pytest imports this module: what a network needs is loaded with the first one.
+if TYPE_CHECKING:
+    from commonwatt_client import Gateway
+    from commonwatt_client.admin import CollectionConfig
+
+    from commonwatt_network.channels.deploy import Deployed
+    from commonwatt_network.embedded.peer.peer import Peer
+    from commonwatt_network.embedded.process import EmbeddedNetwork
+    from commonwatt_network.embedded.snapshots import Snapshot
+    from commonwatt_network.model.nodes import Nodes
+    from commonwatt_network.model.roster import Roster
+    from commonwatt_network.model.topology import Topology
+    from commonwatt_network.programs.processes import Program
 
 ALL_MEMBERS = "/Channel/Application/Endorsement"
 STOP_TIMEOUT_S = 5.0
@@ -76,6 +70,8 @@ class TestNetwork:
 
     def connect(self, organization: str, user: str = "operator") -> Gateway:
         """A gateway as a user; use it with `async with`."""
+        from commonwatt_client import connect_network_file
+
         return connect_network_file(self.path, organization, user)
 
     def peer(self, name: str) -> Peer:
@@ -97,6 +93,13 @@ class TestNetwork:
 
         `command` is told by Fabric's standard environment variables where to serve. `guard`: see the module.
         """
+        from commonwatt_client.admin import ChaincodeDefinition
+
+        from commonwatt_network.channels.deploy import deploy
+        from commonwatt_network.programs import chaincode_servers as servers
+        from commonwatt_network.programs import second_servers
+        from commonwatt_network.programs.ports import choose_first_port
+
         chosen = channel or next(iter(self.nodes.topology.channels))
         members = self.nodes.topology.channels[chosen].organizations
         layout = self.nodes.layout
@@ -131,6 +134,8 @@ class TestNetwork:
 
     def _start(self, program: Program, address: str) -> Coroutine[Any, Any, None]:
         """Start a chaincode server; to be awaited until it listens."""
+        from commonwatt_network.programs import readiness
+
         log = self.nodes.layout.logs / f"{program.name}.log"
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("ab") as output:
@@ -185,6 +190,18 @@ async def run_embedded_network(
     `settings` go into every peer's configuration, for example `{"gateway_concurrency_limit": 2}`.
     `cut_when_idle=False`: blocks are cut by count, bytes and timeout alone, for tests of a block's composition.
     """
+    from commonwatt_network.backends.embedded import Embedded, process_program
+    from commonwatt_network.channels.deploy import join_orderers, join_peers
+    from commonwatt_network.channels.genesis import ensure_genesis_blocks
+    from commonwatt_network.embedded.config import read_config
+    from commonwatt_network.embedded.process import EmbeddedNetwork
+    from commonwatt_network.model.layout import Layout
+    from commonwatt_network.model.network_file import write_network_file
+    from commonwatt_network.model.nodes import ports_needed, settle
+    from commonwatt_network.programs import second_servers
+    from commonwatt_network.programs.ports import choose_first_port
+    from commonwatt_network.trust.identity import ensure_identities
+
     chosen = topology or _bare_topology()
     layout = Layout(directory)
     nodes = settle(chosen, layout, choose_first_port(ports_needed(chosen), directory))
@@ -208,6 +225,8 @@ async def run_embedded_network(
 
 
 def _bare_topology() -> Topology:
+    from commonwatt_network.model.topology import default_topology
+
     base = default_topology(homes=2)
     channels = {name: entry.model_copy(update={"chaincodes": []}) for name, entry in base.channels.items()}
     return base.model_copy(update={"channels": channels, "chaincodes": {}})

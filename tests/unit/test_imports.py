@@ -74,7 +74,9 @@ def test_no_circle_of_wings(imports: dict[str, set[str]]) -> None:
     wings: dict[str, set[str]] = {}
     for module, targets in imports.items():
         names = [name.split(".") for name in (module, *targets)]
-        own, *others = [name[1] for name in names if name[0] == "commonwatt_network" and len(name) > 1] or [""]
+        own, *others = [name[1] for name in names if name[0] == "commonwatt_network" and len(name) > 1] or [
+            ""
+        ]
         if names[0][0] == "commonwatt_network":
             wings.setdefault(own, set()).update(set(others) - {own})
     assert {"model", "trust", "channels", "programs", "backends", "cli", "embedded"} <= set(wings)
