@@ -8,6 +8,5 @@ review        that block in words, and what is wrong with it
 membership    joining it, approving a chaincode; who is still waited for
 update        taking one more organisation into a running channel, as bytes to review and sign
 growth        proposing, signing and submitting such an update
-sealed        encrypted files
-backup        an organisation's keys and ledgers in one such file, and back
+backup        an organisation's keys and ledgers in one encrypted file, and back
 """

@@ -1,4 +1,7 @@
-"""An organisation in one sealed file: its keys, channels and ledgers. And back, onto a host that has nothing of it yet.
+"""An organisation in one encrypted file: its keys, channels and ledgers. And back, onto a host that has nothing of it.
+
+The file is a ZIP of two files of the age format (https://age-encryption.org/v1), which the program `age` reads too:
+`organisation.tar.gz.age`, encrypted to a key of its own, and `key.age`, that key encrypted with the passphrase.
 
 A backup is taken while the organisation's processes stand still, so that its ledgers are whole. On the new host they
 catch up with the others: whatever was ordered since is fetched from them.
@@ -7,16 +10,24 @@ catch up with the others: whatever was ordered since is fetched from them.
 from __future__ import annotations
 
 import gzip
+import io
+import os
 import shutil
 import socket
 import tarfile
 import tempfile
+import zipfile
+import zlib
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
+
+from pyrage import DecryptError, IdentityError, decrypt_io, encrypt_io, x25519
+from pyrage import passphrase as age_passphrase
 
 from commonwatt_network.consortium.host import OwnHost, lose_logs, open_host
 from commonwatt_network.consortium.review import review_block
-from commonwatt_network.consortium.sealed import SealedReader, SealError, SealingWriter, check_passphrase
 from commonwatt_network.errors import UsageError
 from commonwatt_network.model.layout import ORGANIZATION, Layout
 from commonwatt_network.model.state import exclusive
@@ -24,6 +35,14 @@ from commonwatt_network.programs import processes
 from commonwatt_network.programs.unpacking import unpack
 
 CONNECT_TIMEOUT_S = 2.0
+SHORTEST_PASSPHRASE = 12
+KEY, ARCHIVE = "key.age", "organisation.tar.gz.age"
+KEY_LIMIT_BYTES = 1 << 16
+STORED = zipfile.ZIP_STORED
+
+
+class BackupError(UsageError):
+    """The backup cannot be made or opened: a passphrase too short or another one, damage, or no backup at all."""
 
 
 @dataclass(frozen=True)
@@ -35,8 +54,9 @@ class Backup:
 
 
 def back_up(host: OwnHost, path: Path, passphrase: str) -> Backup:
-    """Write the organisation's keys, blocks and ledgers to `path`, sealed. Raises UsageError while it runs."""
-    check_passphrase(passphrase)
+    """Write the organisation's keys, blocks and ledgers to `path`, encrypted. Raises UsageError while it runs."""
+    if len(passphrase) < SHORTEST_PASSPHRASE:
+        raise BackupError(f"the passphrase is too short: use {SHORTEST_PASSPHRASE} characters or more")
     if path.exists():
         raise UsageError(f"{path} exists; nothing was written: name another file")
     with exclusive(host.layout):
@@ -45,16 +65,9 @@ def back_up(host: OwnHost, path: Path, passphrase: str) -> Backup:
             raise UsageError(f"{', '.join(sorted(alive))} runs; stop it first with `commonwatt org stop`")
         temporary = path.with_name(f".{path.name}.unfinished")
         try:
-            with temporary.open("wb") as file:
-                temporary.chmod(0o600)
-                writer = SealingWriter(file, passphrase)
-                with (
-                    gzip.GzipFile(fileobj=writer, mode="wb", compresslevel=1) as zipped,
-                    tarfile.open(fileobj=zipped, mode="w|") as archive,
-                ):
-                    for source in _sources(host.layout):
-                        archive.add(source, source.name)
-                writer.finish()
+            temporary.unlink(missing_ok=True)
+            temporary.touch(0o600, exist_ok=False)
+            _write(temporary, _sources(host.layout), passphrase)
             temporary.replace(path)
         except OSError as error:
             raise UsageError(f"{path} cannot be written: {error.strerror or error}") from error
@@ -130,15 +143,72 @@ def _refuse_majority_of_others(host: OwnHost) -> None:
             )
 
 
+def _write(path: Path, sources: list[Path], passphrase: str) -> None:
+    """The encrypted archive streams through: an organisation's ledgers may be larger than this machine's memory."""
+    identity = x25519.Identity.generate()
+    read_end, write_end = os.pipe()
+    with (
+        zipfile.ZipFile(path, "w") as backup,
+        ThreadPoolExecutor(1) as pool,
+        os.fdopen(read_end, "rb") as plain,
+    ):
+        packing = pool.submit(_pack, sources, write_end)
+        backup.writestr(KEY, age_passphrase.encrypt(str(identity).encode(), passphrase, armored=True))
+        with backup.open(ARCHIVE, "w", force_zip64=True) as sealed:
+            encrypt_io(plain, cast(io.BufferedIOBase, sealed), [identity.to_public()])
+        packing.result()
+
+
+def _pack(sources: list[Path], descriptor: int) -> None:
+    with (
+        os.fdopen(descriptor, "wb") as file,
+        gzip.GzipFile(fileobj=file, mode="wb", compresslevel=1) as zipped,
+        tarfile.open(fileobj=zipped, mode="w|") as archive,
+    ):
+        for source in sources:
+            archive.add(source, source.name)
+
+
 def _unpack(path: Path, folder: Path, passphrase: str) -> None:
+    """Write what the backup holds into `folder`. Raises BackupError; then only some of it is there."""
     try:
-        with path.open("rb") as file:
-            reader = SealedReader(file, passphrase)
-            with tarfile.open(fileobj=reader, mode="r|gz") as archive:
-                unpack(archive, folder)
-            while reader.read(1 << 20):  # to the very end: a file that was cut short is noticed
-                pass
+        with zipfile.ZipFile(path) as backup:
+            key, sealed = backup.getinfo(KEY), backup.getinfo(ARCHIVE)
+            if key.file_size > KEY_LIMIT_BYTES or {key.compress_type, sealed.compress_type} != {STORED}:
+                raise BackupError(f"{path} is no backup of `commonwatt org backup`")
+            identity = _identity(path, backup.read(key), passphrase)
+            with backup.open(sealed) as file:
+                _decrypt(path, cast(io.BufferedIOBase, file), identity, folder)
+    except (zipfile.BadZipFile, KeyError) as error:
+        raise BackupError(f"{path} is no backup of `commonwatt org backup`, or it was cut short") from error
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror or error}") from error
-    except tarfile.TarError as error:
-        raise SealError(f"{path}: what it holds is no backup ({error})") from error
+
+
+def _identity(path: Path, key: bytes, passphrase: str) -> x25519.Identity:
+    try:
+        return x25519.Identity.from_str(age_passphrase.decrypt(key, passphrase).decode())
+    except (DecryptError, IdentityError, UnicodeDecodeError) as error:
+        raise BackupError(
+            f"{path} cannot be opened: the passphrase is another one, or the file is damaged"
+        ) from error
+
+
+def _decrypt(path: Path, sealed: io.BufferedIOBase, identity: x25519.Identity, folder: Path) -> None:
+    """Unpack what is decrypted as it comes. age vouches for every piece of it, and at the end for its length."""
+    read_end, write_end = os.pipe()
+
+    def decrypt() -> None:
+        with os.fdopen(write_end, "wb") as plain:
+            decrypt_io(sealed, plain, [identity])
+
+    with ThreadPoolExecutor(1) as pool, os.fdopen(read_end, "rb") as plain:
+        decrypting = pool.submit(decrypt)
+        try:
+            with tarfile.open(fileobj=plain, mode="r|gz") as archive:
+                unpack(archive, folder)
+            while plain.read(1 << 20):  # to the very end: a file that was cut short is noticed
+                pass
+            decrypting.result()
+        except (DecryptError, tarfile.TarError, OSError, EOFError, zlib.error) as error:
+            raise BackupError(f"{path} cannot be opened: it is damaged ({error})") from error
