@@ -13,6 +13,7 @@ from commonwatt_client.admin import (
     InvalidInputError,
     OrderingClient,
     RefusedError,
+    SignaturesMissingError,
     assemble_update,
     compute_update,
     sign_update,
@@ -53,10 +54,8 @@ async def change_configuration(
                 async with ordering_client(nodes, orderer) as client:
                     await _bring_about(nodes, client, channel, edit, names)
                     return
-            except (InvalidInputError, RefusedError) as error:
-                if "policy for" in str(error) or isinstance(error, InvalidInputError):
-                    raise ConfigurationChangeError(f"channel {channel}: {error}") from error
-                last = error
+            except (InvalidInputError, SignaturesMissingError) as error:
+                raise ConfigurationChangeError(f"channel {channel}: {error}") from error
             except AdminError as error:
                 last = error
         await asyncio.sleep(POLL_S)

@@ -55,7 +55,7 @@ async def _configure(contract: Contract, clock: str) -> None:
     try:
         await contract.evaluate("get_parameters", arguments=["{}"], timeout_s=CALL_TIMEOUT_S)
     except GatewayError as error:
-        if "not_configured" not in str(error.chaincode_response):
+        if not _unconfigured(error):
             raise
         await contract.submit("configure", arguments=[json.dumps({"clock": clock})])
 
@@ -79,13 +79,18 @@ async def _as_member(
             except GatewayError as error:
                 late = asyncio.get_running_loop().time() > deadline
                 # A peer that is still a block behind does not know yet that the channel is configured.
-                behind = "not_configured" in str(error.chaincode_response)
-                if late or not (behind or error.chaincode_response is None):
+                if late or not (_unconfigured(error) or error.chaincode_response is None):
                     raise FirstTransactionError(
                         f"the first transaction of {organization} on channel {channel} failed: {error}; "
                         f"look into {nodes.layout.logs}"
                     ) from error
             await asyncio.sleep(POLL_S)
+
+
+def _unconfigured(error: GatewayError) -> bool:
+    """Whether the contract refused because the channel's community has not been founded: `code: sentence`."""
+    refusal = error.chaincode_response
+    return refusal is not None and refusal.message.partition(": ")[0] == "not_configured"
 
 
 def operator_of(nodes: Nodes, organization: str) -> str:

@@ -7,6 +7,7 @@ import ssl
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
+from commonwatt_client import CommitError
 from commonwatt_client.admin import (
     AdminError,
     AlreadyDoneError,
@@ -16,10 +17,12 @@ from commonwatt_client.admin import (
     CommitReadiness,
     CommittedDefinition,
     ConnectionFailedError,
+    NotAgreedError,
     NotFoundError,
     NotReadyError,
     PeerAdmin,
     RefusedError,
+    SequenceTakenError,
     TimedOutError,
 )
 from commonwatt_client.ledger.validation import ValidationCode
@@ -257,7 +260,7 @@ async def _approve_once(admin: PeerAdmin, channel: str, wanted: ChaincodeDefinit
             return  # an earlier command was cut off before it heard so
         except RefusedError as error:
             # Another organisation put the definition into force at this moment: approve it as it is now.
-            if ValidationCode.MVCC_READ_CONFLICT.name not in str(error):
+            if not _clashed(error):
                 raise
 
 
@@ -272,22 +275,28 @@ async def _commit_once(admin: PeerAdmin, channel: str, wanted: ChaincodeDefiniti
             committed = await committed_definition(admin, channel, wanted.name)
             if committed == wanted:
                 return
-            if is_overtaken(str(error), committed, wanted):
+            if is_overtaken(error, committed, wanted):
                 raise NotReadyError(f"peers are not level: {error}", party=error.party) from error
-            if ValidationCode.MVCC_READ_CONFLICT.name not in str(error):
+            if not _clashed(error):
                 raise
 
 
-def is_overtaken(answer: str, committed: ChaincodeDefinition | None, wanted: ChaincodeDefinition) -> bool:
+def _clashed(error: AdminError) -> bool:
+    """Whether another transaction changed at the same time what this one read."""
+    cause = error.__cause__
+    return isinstance(cause, CommitError) and cause.code is ValidationCode.MVCC_READ_CONFLICT
+
+
+def is_overtaken(
+    error: AdminError, committed: ChaincodeDefinition | None, wanted: ChaincodeDefinition
+) -> bool:
     """Whether a commit was refused because peers were a block apart, `committed` being in force at the own peer.
 
     It knows of enough approvals; a peer that does not know of its own organisation's yet says that it has not agreed.
     And a peer that is ahead says which sequence must follow the one that another organisation has just committed.
     """
     behind = committed is None or committed.sequence < wanted.sequence
-    return behind and any(
-        words in answer for words in ("not agreed to by this org", "but new definition must be sequence")
-    )
+    return behind and isinstance(error, NotAgreedError | SequenceTakenError)
 
 
 async def _patiently(action: Callable[[], Awaitable[T]], config: ChannelConfig, wait_s: float, say: Say) -> T:

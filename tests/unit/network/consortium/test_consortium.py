@@ -9,7 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from commonwatt_client.admin import ChaincodeDefinition, decode_block, read_channel_config
+from commonwatt_client.admin import (
+    AdminError,
+    ChaincodeDefinition,
+    NotAgreedError,
+    RefusedError,
+    SequenceTakenError,
+    decode_block,
+    read_channel_config,
+)
 from commonwatt_network.consortium.bundle import Bundle, BundleError, own_bundle, parse_bundle
 from commonwatt_network.consortium.genesis import consortium_block, same_configuration
 from commonwatt_network.consortium.host import OwnHost, init_host, open_host
@@ -343,21 +351,19 @@ def _files(folder: Path) -> dict[str, bytes]:
 
 
 FIRST = ChaincodeDefinition("market", "1.0")
-NOT_AGREED = "chaincode definition not agreed to by this org (GlebeMSP)"
-AHEAD = "requested sequence is 1, but new definition must be sequence 2"
 
 
 @pytest.mark.parametrize(
-    ("answer", "committed", "overtaken"),
+    ("error", "committed", "overtaken"),
     [
-        (NOT_AGREED, None, True),
-        (AHEAD, None, True),
-        (AHEAD, ChaincodeDefinition("market", "1.1"), False),
-        ("access denied", None, False),
+        (NotAgreedError("cannot commit"), None, True),
+        (SequenceTakenError("cannot commit"), None, True),
+        (SequenceTakenError("cannot commit"), ChaincodeDefinition("market", "1.1"), False),
+        (RefusedError("cannot commit"), None, False),
     ],
     ids=["a peer behind", "a peer ahead", "another definition in force", "another refusal"],
 )
 def test_a_commit_is_asked_for_again_when_peers_were_a_block_apart(
-    answer: str, committed: ChaincodeDefinition | None, overtaken: bool
+    error: AdminError, committed: ChaincodeDefinition | None, overtaken: bool
 ) -> None:
-    assert is_overtaken(answer, committed, FIRST) is overtaken
+    assert is_overtaken(error, committed, FIRST) is overtaken
