@@ -2,7 +2,8 @@
 
 NetworkError            it ran and failed: says which process, what it said last, what to do next
   UsageError            wrong use or configuration: nothing was changed
-    NoNetworkError      the folder holds no network
+    NotThereError     what a command needs was not made, or does not run (exit code 3)
+      NoNetworkError  the folder holds no network
 """
 
 from __future__ import annotations
@@ -21,7 +22,11 @@ class UsageError(NetworkError, exit_codes.UsageError):
     """Wrong use or configuration: refused before anything was changed."""
 
 
-class NoNetworkError(UsageError, commonwatt_client.NoNetworkError):
+class NotThereError(UsageError, commonwatt_client.NoNetworkError):
+    """A network or an organisation was not made, or does not run; the message says how to start it."""
+
+
+class NoNetworkError(NotThereError):
     """The folder holds no network: none was started there, or it was deleted."""
 
     def __init__(self, directory: Path) -> None:

@@ -1,101 +1,272 @@
-"""Every verb ends with the codes of docs/exit-codes.md, whatever the network is like."""
+"""Every verb ends with the codes of docs/exit-codes.md, whatever the network is like: the one table of them."""
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 import time
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
+import typer
+from commonwatt_client.admin import compute_update, set_batch
+from commonwatt_network.cli.main import build_app
+from commonwatt_network.consortium.host import open_host
+from commonwatt_network.consortium.membership import own_config
+from commonwatt_network.model.layout import write_atomically
 
+from ..support.command_line import Ended, invoke
 from .conftest import Shell
 
-# Verbs that need the network that is up; with arguments that are right.
-ON_A_NETWORK: dict[str, tuple[str, ...]] = {
-    "network status": ("network", "status"),
-    "topology show": ("topology", "show"),
-    "plan": ("plan",),
-    "apply": ("apply",),
-    "network revoke": ("network", "revoke", "newtown", "home001"),
-    "network monitoring": ("network", "monitoring", "--output", "monitoring"),
-    "watch": ("watch", "--port", "0"),
-    "simulate": ("simulate",),
-    "load": ("load", "--duration", "1"),
-    "load-max": ("load-max", "--duration", "1"),
-    "caliper": ("caliper",),
-    "verify": ("verify",),
-    "hems": ("hems", "home001"),
+DONE, FAILED, MISUSED, NO_NETWORK = 0, 1, 2, 3
+
+
+@dataclass(frozen=True)
+class Verb:
+    """A verb with right arguments, and its exit code in a folder without a network and beside a stopped one.
+
+    For a verb of an organisation or a consortium: without that organisation, and beside one that is stopped. Words
+    instead of a code say why the verb is not run there.
+    """
+
+    arguments: str
+    without: int | str
+    stopped: int | str
+
+
+MAKES, STARTS, DELETES = "makes one", "starts it", "deletes it"
+ELSEWHERE = "runs for long or reads other machines, and asks for no network"
+
+TABLE: dict[str, Verb] = {
+    "network up": Verb("--homes 2", MAKES, STARTS),
+    "network down": Verb("", DONE, DONE),
+    "network reset": Verb("", DONE, DELETES),
+    "network render": Verb("--backend compose --output rendered", MAKES, MISUSED),  # it is another backend's
+    "network status": Verb("", NO_NETWORK, DONE),
+    "network revoke": Verb("newtown home001", NO_NETWORK, NO_NETWORK),
+    "network renew": Verb("newtown home001", NO_NETWORK, NO_NETWORK),
+    "network monitoring": Verb("--output monitoring", NO_NETWORK, DONE),
+    "network plan": Verb("", NO_NETWORK, DONE),
+    "network apply": Verb("", NO_NETWORK, DONE),  # nothing is to be done, so nothing is started
+    "plan": Verb("", NO_NETWORK, DONE),
+    "apply": Verb("", NO_NETWORK, DONE),
+    "topology check": Verb("default", DONE, DONE),
+    "topology samples": Verb("", DONE, DONE),
+    "topology schema": Verb("", DONE, DONE),
+    "topology show": Verb("", NO_NETWORK, DONE),
+    "watch": Verb("--port 0", NO_NETWORK, "goes on until Ctrl-C, and shows the network when it is back"),
+    "doctor": Verb("", "says what this machine lacks", "says what this machine lacks"),
+    "fabric": Verb("", ELSEWHERE, ELSEWHERE),
+    "explain": Verb("MVCC_READ_CONFLICT", DONE, DONE),
+    "org init": Verb("glebe.yaml --directory glebe", MAKES, DONE),
+    "org export": Verb("exported.json", NO_NETWORK, DONE),
+    "org start": Verb("", NO_NETWORK, STARTS),
+    "org stop": Verb("", NO_NETWORK, DONE),
+    "org join": Verb("newtown.block", NO_NETWORK, NO_NETWORK),
+    "org install": Verb("", NO_NETWORK, NO_NETWORK),
+    "org approve": Verb("newtown", NO_NETWORK, NO_NETWORK),
+    "org submit": Verb("newtown get_parameters", NO_NETWORK, NO_NETWORK),
+    "org evaluate": Verb("newtown get_parameters", NO_NETWORK, NO_NETWORK),
+    "org status": Verb("", NO_NETWORK, DONE),
+    "org backup": Verb("newtown.backup --passphrase-file passphrase", NO_NETWORK, DONE),
+    "org restore": Verb("nowhere.backup --passphrase-file passphrase", MISUSED, MISUSED),  # no such file
+    "consortium create": Verb("newtown newtown.json --output made.block", DONE, DONE),
+    "consortium show": Verb("newtown.block", DONE, DONE),
+    "consortium propose": Verb("newtown glebe.json --output update.bin", NO_NETWORK, NO_NETWORK),
+    "consortium sign": Verb("channel.update", NO_NETWORK, NO_NETWORK),
+    "consortium submit": Verb("channel.update --output new.block", NO_NETWORK, NO_NETWORK),
+    "consortium readmit": Verb("newtown --exchange .", NO_NETWORK, NO_NETWORK),
+    "verify": Verb("", NO_NETWORK, NO_NETWORK),
+    "clear": Verb("round.json", DONE, DONE),
+    "prices": Verb("price.json", DONE, DONE),
+    "hems": Verb("home001", NO_NETWORK, NO_NETWORK),
+    "simulate": Verb("", NO_NETWORK, NO_NETWORK),
+    "paper": Verb("", ELSEWHERE, ELSEWHERE),
+    "load": Verb("--duration 1", NO_NETWORK, NO_NETWORK),
+    "load-max": Verb("--duration 1", NO_NETWORK, NO_NETWORK),
+    "caliper": Verb("", NO_NETWORK, NO_NETWORK),
 }
-# Those of them that speak to the network's nodes, so that they notice one that is stopped.
-SPEAKING = ("simulate", "load", "load-max", "caliper", "verify", "hems")
-# Verbs that need no network, and an argument that cannot be right.
-WRONG_USE: dict[str, tuple[str, ...]] = {
-    "unknown verb": ("nonsense",),
-    "unknown option": ("simulate", "--nonsense"),
-    "network up": ("network", "up", "--topology", "nowhere.yaml"),
-    "topology check": ("topology", "check", "nowhere.yaml"),
-    "clear": ("clear", "nowhere.json"),
-    "prices": ("prices", "nowhere.json"),
-    "verify": ("verify", "--blocks", "nowhere"),
-    "load": ("load", "--duration", "nan"),
-    "load rate": ("load", "--rate", "nan"),
-    "paper": ("paper", "--seeds", "0"),
-    "explain": ("explain", "NOTHING_LIKE_IT"),
-    "simulate": ("simulate", "--in-process", "--traces", "nowhere.csv"),
-    "org status": ("org", "status"),
-    "consortium show": ("consortium", "show", "nowhere.block"),
+ON_AN_ORGANISATION = ("org ", "consortium ")
+
+# Configuration that cannot be right, beyond an option that no verb has.
+WRONG_USE = (
+    "nonsense",
+    "network up --topology nowhere.yaml",
+    "network up --backend nowhere",
+    "network render --backend native --output rendered",
+    "network apply nowhere.yaml",
+    "topology check nowhere.yaml",
+    "topology samples nowhere",
+    "fabric --archive nowhere.tar.gz --sha256 0",
+    "clear nowhere.json",
+    "prices nowhere.json",
+    "verify --blocks nowhere",
+    "load --duration nan",
+    "load --rate nan",
+    "paper --seeds 0",
+    "explain NOTHING_LIKE_IT",
+    "simulate --in-process --traces nowhere.csv",
+    "org init nowhere.yaml",
+    "org restore nowhere.backup --passphrase-file nowhere",
+    "consortium create newtown nowhere.json --output made.block",
+    "consortium show nowhere.block",
+    "consortium readmit glebe --exchange nowhere",
+)
+
+# Verbs that run long enough to lose the network on the way; `watch` and `hems` wait for it to come back instead.
+LOSING = {
+    "simulate": "--days 30",
+    "load": "--duration 60 --rate constant:5",
+    "load-max": "--duration 60",
+}
+# Verbs with a threshold, and one that no machine keeps.
+MISSING = {
+    "load": "--duration 1 --rate constant:5 --p95 0.0001",
+    "load-max": "--duration 1 --p95 0.0001",
 }
 
 
-def ended(shell: Shell, commands: dict[str, tuple[str, ...]]) -> dict[str, subprocess.CompletedProcess[str]]:
-    """Each command, run to its end; two at a time."""
-    with ThreadPoolExecutor(2) as pool:
-        return dict(zip(commands, pool.map(lambda words: shell.run(*words), commands.values()), strict=True))
+def verbs(group: typer.core.TyperGroup, before: str = "") -> Iterator[str]:
+    """The names of all verbs that the command lists, and its groups."""
+    for name, command in group.commands.items():
+        if isinstance(command, typer.core.TyperGroup):
+            yield from verbs(command, f"{before}{name} ")
+        else:
+            yield f"{before}{name}"
 
 
-def codes(results: dict[str, subprocess.CompletedProcess[str]]) -> dict[str, int]:
+@pytest.fixture(scope="module")
+def app() -> typer.Typer:
+    return build_app()
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current folder, where the network would be."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("NETWORK", "TOPOLOGY", "COMMUNITIES", "HOMES", "COMMONWATT_DIRECTORY"):
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path
+
+
+def ended(app: typer.Typer, words: str) -> Ended:
+    """A verb, run in this process by the table of errors and codes that every script applies."""
+    return invoke(app, words.split())
+
+
+def place_files(app: typer.Typer, folder: Path, repository: Path) -> None:
+    """What right arguments name: cases, a passphrase, and a channel of the organisation newtown."""
+    vectors = json.loads((repository / "tests" / "vectors" / "market_vectors.json").read_text())
+    (folder / "round.json").write_text(json.dumps(vectors["rounds"][0]))
+    (folder / "price.json").write_text(json.dumps(vectors["prices"][0]))
+    (folder / "passphrase").write_text("a passphrase that is long")
+    for name in ("newtown", "glebe"):
+        node = f"{{host: {name}.invalid}}"
+        users = "{operator: {role: operator}}"
+        described = f"{{name: {name}, orderers: [{node}], peers: [{node}], users: {users}}}"
+        (folder / f"{name}.yaml").write_text(described)
+        assert not ended(app, f"org init {name}.yaml --directory org-{name}").exit_code
+        assert not ended(app, f"org export {name}.json --directory org-{name}").exit_code
+    assert not ended(app, "consortium create newtown newtown.json --output newtown.block").exit_code
+    host = open_host(folder / "org-newtown")
+    write_atomically(host.layout.genesis_block("newtown"), (folder / "newtown.block").read_bytes())
+    config = own_config(host, "newtown")
+    (folder / "channel.update").write_bytes(compute_update(config, set_batch(config, timeout_s=1.0)))
+
+
+def test_the_table_has_every_verb(app: typer.Typer) -> None:
+    listed = set(verbs(typer.main.get_group(app)))
+    assert set(TABLE) == listed
+    assert set(LOSING) | set(MISSING) <= listed
+
+
+def test_every_verb_refuses_an_option_that_it_has_not(app: typer.Typer, folder: Path) -> None:
+    found = {
+        name: ended(app, f"{name} {verb.arguments} --nonsense").exit_code for name, verb in TABLE.items()
+    }
+    assert found == dict.fromkeys(TABLE, MISUSED)
+    assert list(folder.iterdir()) == []
+
+
+@pytest.mark.usefixtures("folder")
+def test_what_cannot_be_right_is_wrong_use(app: typer.Typer) -> None:
+    assert {words: ended(app, words).exit_code for words in WRONG_USE} == dict.fromkeys(WRONG_USE, MISUSED)
+
+
+def test_every_verb_without_a_network(app: typer.Typer, folder: Path, repository: Path) -> None:
+    place_files(app, folder, repository)
+    wanted = {name: verb.without for name, verb in TABLE.items() if isinstance(verb.without, int)}
+    results = {name: ended(app, f"{name} {TABLE[name].arguments}") for name in wanted}
+    assert {name: result.exit_code for name, result in results.items()} == wanted, results
     for name, result in results.items():
-        assert "Traceback" not in result.stderr, f"{name}: {result.stderr}"
-    return {name: result.returncode for name, result in results.items()}
+        if result.exit_code == NO_NETWORK:
+            made_by = "commonwatt org init" if name.startswith(ON_AN_ORGANISATION) else "make network-up"
+            assert made_by in result.stderr, name
+            assert len(result.stderr.strip().splitlines()) == 1, result.stderr
 
 
-def test_without_a_network(shell: Shell) -> None:
-    results = ended(shell, ON_A_NETWORK)
-    assert codes(results) == dict.fromkeys(ON_A_NETWORK, 3)
-    for name, result in results.items():
-        assert "make network-up" in result.stderr, name
-        assert len(result.stderr.strip().splitlines()) == 1, result.stderr
-
-
-def test_wrong_use(shell: Shell) -> None:
-    assert codes(ended(shell, WRONG_USE)) == dict.fromkeys(WRONG_USE, 2)
+def test_every_verb_of_a_stopped_organisation(
+    app: typer.Typer, folder: Path, repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place_files(app, folder, repository)
+    monkeypatch.setenv("COMMONWATT_DIRECTORY", str(folder / "org-newtown"))
+    wanted = {
+        name: verb.stopped
+        for name, verb in TABLE.items()
+        if name.startswith(ON_AN_ORGANISATION) and isinstance(verb.stopped, int)
+    }
+    results = {name: ended(app, f"{name} {TABLE[name].arguments}") for name in wanted}
+    assert {name: result.exit_code for name, result in results.items()} == wanted, results
 
 
 @pytest.mark.timeout(240)
-def test_a_stopped_network_a_missed_threshold_and_a_lost_network(shell: Shell) -> None:
+def test_thresholds_missed_a_network_lost_and_one_stopped(
+    app: typer.Typer, shell: Shell, folder: Path, repository: Path
+) -> None:
     assert shell.up().returncode == 0
-    missed = shell.run("load", "--duration", "1", "--rate", "constant:5", "--p95", "0.0001")
-    assert (missed.returncode, "NOT MET" in missed.stdout) == (1, True), missed.stderr
+    for name, arguments in MISSING.items():
+        missed = shell.run(*name.split(), *arguments.split())
+        assert (missed.returncode, "Traceback" in missed.stderr) == (FAILED, False), missed.stderr
 
-    simulation = subprocess.Popen(
-        [shell.command, "simulate", "--days", "30"],
+    running = {name: begin(shell, f"{name} {arguments}") for name, arguments in LOSING.items()}
+    for name, process in running.items():
+        wait_until_it_trades(shell, name, process)
+    for process in [one for group in shell.processes().values() for one in group]:
+        os.kill(process.pid, signal.SIGKILL)
+    for name, begun in running.items():
+        _, told = begun.communicate(timeout=90)
+        assert begun.returncode == NO_NETWORK, f"{name}: {told}"
+        assert "make network-up" in told, name
+
+    assert shell.run("network", "down").returncode == 0
+    place_files(app, folder, repository)
+    wanted = {
+        name: verb.stopped
+        for name, verb in TABLE.items()
+        if not name.startswith(ON_AN_ORGANISATION) and isinstance(verb.stopped, int)
+    }
+    results = {name: ended(app, f"{name} {TABLE[name].arguments}") for name in wanted}
+    assert {name: result.exit_code for name, result in results.items()} == wanted, results
+    assert ended(app, "network reset").exit_code == DONE
+
+
+def begin(shell: Shell, words: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [shell.command, *words.split()],
         cwd=shell.folder,
         env=shell.environment(),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     )
-    begun = shell.folder / "out" / "simulate"
-    while simulation.poll() is None and not (begun.exists() and any(begun.iterdir())):
-        time.sleep(0.1)
-    for process in [one for group in shell.processes().values() for one in group]:
-        os.kill(process.pid, signal.SIGKILL)
-    _, told = simulation.communicate(timeout=90)
-    assert simulation.returncode == 3, told
-    assert "make network-up" in told
 
-    assert shell.run("network", "down").returncode == 0
-    stopped = ended(shell, {name: ON_A_NETWORK[name] for name in SPEAKING})
-    assert codes(stopped) == dict.fromkeys(SPEAKING, 3), {name: one.stderr for name, one in stopped.items()}
+
+def wait_until_it_trades(shell: Shell, name: str, process: subprocess.Popen[str]) -> None:
+    """The verb has made the folder of its report by then."""
+    folder = shell.folder / "out" / name
+    while process.poll() is None and not (folder.exists() and any(folder.iterdir())):
+        time.sleep(0.1)

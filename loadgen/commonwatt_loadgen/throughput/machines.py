@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from commonwatt_client.exit_codes import UsageError
+from commonwatt_client.exit_codes import NO_NETWORK, UsageError, exit_code
 
-from commonwatt_loadgen.errors import IncompleteRun
+from commonwatt_loadgen.errors import IncompleteRun, LostNetwork
 from commonwatt_loadgen.throughput.generator import Share, generate
 from commonwatt_loadgen.throughput.measure import Progress, Report
 from commonwatt_loadgen.throughput.processes import Started, Told
@@ -96,7 +96,9 @@ def _await_all(client: Any, futures: Sequence[Any], workers: Sequence[_Worker], 
         for place, (future, worker) in enumerate(zip(futures, workers, strict=True), 1):
             if future.status in ("error", "cancelled", "lost"):
                 what = future.exception() if future.status == "error" else future.status
-                raise IncompleteRun(f"generator {place} ({worker.address}) failed: {what}")
+                lost = isinstance(what, BaseException) and exit_code(what) == NO_NETWORK
+                kind = LostNetwork if lost else IncompleteRun
+                raise kind(f"generator {place} ({worker.address}) failed: {what}")
         if all(future.status == "finished" for future in futures):
             return
         alive = client.scheduler_info(n_workers=-1)["workers"]

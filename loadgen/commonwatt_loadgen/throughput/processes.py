@@ -13,14 +13,17 @@ from multiprocessing.context import SpawnProcess
 from typing import Any
 
 from commonwatt_client import ClientError
+from commonwatt_client.exit_codes import NO_NETWORK, exit_code
 
-from commonwatt_loadgen.errors import IncompleteRun
+from commonwatt_loadgen.errors import IncompleteRun, LostNetwork
 from commonwatt_loadgen.throughput.generator import Share, generate
 from commonwatt_loadgen.throughput.measure import Progress, Report
 
 _READY_TIMEOUT_S = 60.0
 _LEAD_S = 0.1
 _GARBAGE_THRESHOLD = 50_000  # new objects between collections; Python's 700 costs a generator 5 % of its time
+
+_FAILURES = {"failed": IncompleteRun, "lost": LostNetwork}
 
 Started = Callable[[], None]
 Told = Callable[[int, Progress], None]
@@ -98,13 +101,13 @@ def _received(one: _Generator) -> tuple[str, Any]:
             f"{one.process.name} (process {one.process.pid}) {how} before it reported; "
             "its transactions are unaccounted for"
         ) from error
-    if kind == "failed":
-        raise IncompleteRun(f"{one.process.name} failed: {content}")
+    if kind in _FAILURES:
+        raise _FAILURES[kind](f"{one.process.name} failed: {content}")
     return kind, content
 
 
 def _process(share: Share, pipe: Pipe) -> None:
-    """What runs in a generator's process; messages are ready, progress, report, failed."""
+    """What runs in a generator's process; messages are ready, progress, report, failed, lost."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever started us ends us
     gc.set_threshold(_GARBAGE_THRESHOLD)
 
@@ -117,6 +120,6 @@ def _process(share: Share, pipe: Pipe) -> None:
         report = asyncio.run(generate(share, wait_start, lambda progress: pipe.send(("progress", progress))))
         pipe.send(("report", report))
     except ClientError as error:
-        pipe.send(("failed", str(error)))
+        pipe.send(("lost" if exit_code(error) == NO_NETWORK else "failed", str(error)))
     except (BrokenPipeError, EOFError):
         pass  # whoever started us is gone

@@ -21,7 +21,7 @@ from commonwatt_network.backends.registry import backend_called, nodes_of
 from commonwatt_network.change.configuration import change_configuration
 from commonwatt_network.channels.deploy import peer_admin
 from commonwatt_network.channels.first_transaction import operator_of
-from commonwatt_network.errors import NetworkError, NoNetworkError, UsageError
+from commonwatt_network.errors import NetworkError, NoNetworkError, NotThereError, UsageError
 from commonwatt_network.model.layout import Layout, write_atomically
 from commonwatt_network.model.nodes import Nodes, Peer
 from commonwatt_network.model.roster import ADMIN, user_attributes
@@ -77,7 +77,9 @@ def settled_network(layout: Layout) -> State:
             f"a change of the network was interrupted ({state.change.words}); finish it with `commonwatt apply` first"
         )
     if not backend_called(state.backend).in_containers and not processes.running(layout):
-        raise UsageError(f"the network in {layout.directory} does not run; start it with `make network-up`")
+        raise NotThereError(
+            f"the network in {layout.directory} does not run; start it with `make network-up`"
+        )
     return state
 
 

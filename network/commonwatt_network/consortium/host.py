@@ -13,7 +13,7 @@ from commonwatt_client.admin import ChaincodePackage
 
 from commonwatt_network.backends import native
 from commonwatt_network.consortium.organization import OrganizationDescription, read_settled_description
-from commonwatt_network.errors import UsageError
+from commonwatt_network.errors import NotThereError, UsageError
 from commonwatt_network.model.layout import Layout, write_atomically
 from commonwatt_network.model.nodes import ChaincodeServer, Orderer, Peer
 from commonwatt_network.model.roster import ADMIN, fabric_attributes, home_attributes
@@ -150,7 +150,7 @@ def open_host(directory: Path) -> OwnHost:
     try:
         return settle_host(read_settled_description(path), directory)
     except FileNotFoundError:
-        raise UsageError(
+        raise NotThereError(
             f"there is no organisation in {path.parent}; make one with `commonwatt org init FILE`"
         ) from None
     except OSError as error:
@@ -200,7 +200,7 @@ def require_running(host: OwnHost) -> None:
     names = [node.name for node in (*working.fabric_nodes, *working.chaincode_servers)]
     stopped = [name for name in names if name not in alive]
     if stopped:
-        raise UsageError(f"{', '.join(stopped)} is not running; start it with `commonwatt org start`")
+        raise NotThereError(f"{', '.join(stopped)} is not running; start it with `commonwatt org start`")
 
 
 def _programs(host: OwnHost, fabric: FabricPrograms) -> list[Program]:

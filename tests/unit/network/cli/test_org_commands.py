@@ -46,10 +46,10 @@ class Typist:
         said = self._capsys.readouterr()
         return Result(int(ended.value.code or 0), said.out, said.err)
 
-    def refused(self, *arguments: str) -> str:
-        """The one line of a command that is refused: exit code 2, no traceback."""
+    def refused(self, *arguments: str, code: int = 2) -> str:
+        """The one line of a command that is refused with this exit code, no traceback."""
         result = self.run(*arguments)
-        assert result.returncode == 2, result
+        assert result.returncode == code, result
         lines = result.stderr.strip().splitlines()
         assert len(lines) == 1, result.stderr
         return lines[0]
@@ -106,13 +106,13 @@ def test_a_channel_is_made_once_from_good_bundles_only(
     assert "no mistakes found" in shown.stdout
 
     stranger = str(organizations("glebe").with_suffix(""))
-    for arguments, why in (
-        (("join", str(output)), "GlebeMSP is not a member of channel newtown"),
-        (("join", str(newtown)), "no channel's first block"),
-        (("install",), "is not running; start it with `commonwatt org start`"),
-        (("approve", "newtown"), "is not running"),
+    for arguments, code, why in (
+        (("join", str(output)), 2, "GlebeMSP is not a member of channel newtown"),
+        (("join", str(newtown)), 2, "no channel's first block"),
+        (("install",), 3, "is not running; start it with `commonwatt org start`"),
+        (("approve", "newtown"), 3, "is not running"),
     ):
-        assert why in shell.refused("org", *arguments, "--directory", stranger)
+        assert why in shell.refused("org", *arguments, "--directory", stranger, code=code)
 
 
 def test_a_folder_that_is_not_there_yet_takes_every_bundle(
@@ -165,7 +165,7 @@ def test_the_block_of_an_update_is_written_over_nothing_but_its_like(
 
 def test_an_organisation_is_made_before_anything_else(shell: Typist) -> None:
     for arguments in (("start",), ("export", "bundle.json"), ("status",), ("stop",)):
-        assert "there is no organisation in" in shell.refused("org", *arguments)
+        assert "there is no organisation in" in shell.refused("org", *arguments, code=3)
     wrong = shell.folder / "organization.yaml"
     wrong.write_text("name: newtown\npeers: [{host: p.example, port: 7052}]\n")
     assert "share port 7052" in shell.refused("org", "init", str(wrong))
