@@ -55,7 +55,7 @@ from commonwatt_client.errors.administration import (
     TimedOutError,
     UnexpectedAnswerError,
 )
-from commonwatt_client.errors.authority import FabricCACode, FabricCAError
+from commonwatt_client.errors.authority import FabricCAError
 from commonwatt_client.errors.base import (
     ClientError,
     ConfigurationError,
@@ -65,7 +65,7 @@ from commonwatt_client.errors.base import (
     SigningError,
     UnreachableError,
 )
-from commonwatt_client.errors.codes import ErrorCode
+from commonwatt_client.errors.codes import ErrorCode, FabricCACode
 from commonwatt_client.errors.gateway import (
     ChaincodeResponse,
     CommitError,

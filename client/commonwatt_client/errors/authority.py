@@ -1,28 +1,7 @@
 """What a certificate authority can fail with."""
 
-from enum import IntEnum
-
 from commonwatt_client.errors.base import ClientError
-
-
-class FabricCACode(IntEnum):
-    """Fabric CA's own error codes, those with advice by name (fabric-ca: `lib/caerrors`); 0 for no code."""
-
-    NO_CODE = 0
-    AUTHENTICATION_FAILED = 20
-    NO_SUCH_IDENTITY = 63
-    NOT_AUTHORIZED = 71
-    REGISTERED_ALREADY = 74
-
-    @classmethod
-    def _missing_(cls, value: object) -> "FabricCACode | None":
-        if not isinstance(value, int):
-            return None
-        other = int.__new__(cls, value)
-        other._name_ = f"FABRIC_CA_{value}"
-        other._value_ = value
-        return other
-
+from commonwatt_client.errors.codes import FabricCACode
 
 _ADVICE = {
     20: "check the name and the secret; a revoked identity and a used-up secret are refused in the same words",

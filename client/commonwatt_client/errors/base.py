@@ -4,10 +4,9 @@ from typing import TYPE_CHECKING, ClassVar
 
 import grpc
 
-from commonwatt_client.errors.codes import ErrorCode
+from commonwatt_client.errors.codes import ErrorCode, FabricCACode
 
 if TYPE_CHECKING:
-    from commonwatt_client.errors.authority import FabricCACode
     from commonwatt_client.ledger.validation import ValidationCode
 
 

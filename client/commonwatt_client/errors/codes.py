@@ -1,6 +1,6 @@
 """The causes of failures that are not a block's verdict on a transaction (`ValidationCode`)."""
 
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 
 
 class ErrorCode(StrEnum):
@@ -49,3 +49,22 @@ class ErrorCode(StrEnum):
     MALFORMED_MESSAGE = "MALFORMED_MESSAGE"
     CONNECTION_CLOSED = "CONNECTION_CLOSED"
     OTHER = "OTHER"
+
+
+class FabricCACode(IntEnum):
+    """Fabric CA's own error codes, those with advice by name (fabric-ca: `lib/caerrors`); 0 for no code."""
+
+    NO_CODE = 0
+    AUTHENTICATION_FAILED = 20
+    NO_SUCH_IDENTITY = 63
+    NOT_AUTHORIZED = 71
+    REGISTERED_ALREADY = 74
+
+    @classmethod
+    def _missing_(cls, value: object) -> "FabricCACode | None":
+        if not isinstance(value, int):
+            return None
+        other = int.__new__(cls, value)
+        other._name_ = f"FABRIC_CA_{value}"
+        other._value_ = value
+        return other
