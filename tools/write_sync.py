@@ -36,7 +36,8 @@ WRAPPED = {
 PACKAGES = ("", "admin", "admin.configuration", "fabric_ca")
 """Modules of which the synchronous half offers every public name."""
 
-HEADING = "# Written by `make sync` from {source}: change that file.\n"
+SPDX = "# SPDX-License-Identifier: Apache-2.0\n"
+HEADING = SPDX + "# Written by `make sync` from {source}: change that file.\n"
 INTRODUCTION = {
     "": '''"""The same client without `await`: for plain scripts, notebooks (whatever loop runs there) and threads.
 
@@ -98,14 +99,14 @@ def without_await(text: str) -> str:
 
 def rewritten(module: str) -> str:
     """The text of a rewritten module, not yet formatted."""
-    text = (PACKAGE / f"{module}.py").read_text(encoding="utf-8")
+    text = (PACKAGE / f"{module}.py").read_text(encoding="utf-8").removeprefix(SPDX)
     own = re.sub(r"from commonwatt_client import (?=_)", "from commonwatt_client IMPORT ", text)
     return _heading(f"commonwatt_client/{module}.py") + without_await(own).replace(" IMPORT ", " import ")
 
 
 def rewritten_test(name: str) -> str:
     """The text of a rewritten module of tests, not yet formatted."""
-    text = (TESTS / "gateway" / f"{name}.py").read_text(encoding="utf-8")
+    text = (TESTS / "gateway" / f"{name}.py").read_text(encoding="utf-8").removeprefix(SPDX)
     return _heading(f"tests/unit/client/gateway/{name}.py") + without_await(text)
 
 

@@ -172,8 +172,9 @@ async def test_processes_that_stand_still_are_told(nodes: Nodes) -> None:
     counted = "1 of 3 orderers" if native else "0 of 1 orderers"
     for process in still:
         process.suspend()
-    while any(process.status() != psutil.STATUS_STOPPED for process in still):
-        await asyncio.sleep(0.01)  # noqa: ASYNC110 - the signal takes effect when the kernel next runs the process
+    # The signal takes effect when the kernel next runs the process.
+    while any(process.status() != psutil.STATUS_STOPPED for process in still):  # noqa: ASYNC110
+        await asyncio.sleep(0.01)
     try:
         status = await network_status(directory)
         assert {node.pid for node in status.processes if node.state == "suspended"} == {p.pid for p in still}
