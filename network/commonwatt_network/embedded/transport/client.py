@@ -76,7 +76,9 @@ class GrpcStream(Connection):
         self.flush_soon()
 
     def close(self) -> None:
+        """End the connection at once: a server that does not answer TLS's farewell would hold its socket."""
         self._end("closed by the peer")
+        self.abort()
 
     def handle(self, event: Event) -> None:
         try:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import re
 import socket
+import ssl
 import struct
 from pathlib import Path
 from typing import Any
 
 import pytest
+from commonwatt_chaincode.shim.testing.certificates import tls_files
 from commonwatt_network.embedded.lifecycle.package_store import ChaincodePackage, Connection
 from commonwatt_network.embedded.peer.chaincode.link import ChaincodeError, ChaincodeLink
 from commonwatt_network.embedded.transport.client import DialError, GrpcStream, open_stream
@@ -190,6 +192,33 @@ async def test_a_server_ends_a_client_without_a_certificate(tmp_path: Path) -> N
         assert await asyncio.wait_for(stream.ended, 10)  # TLS 1.3 tells the client after its handshake
     finally:
         await server.stop(0)
+
+
+async def test_closing_waits_for_no_farewell(tmp_path: Path) -> None:
+    """A server may never answer TLS's close_notify: the socket is gone all the same."""
+    files = tls_files(tmp_path)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(files.server_cert, files.server_key)
+    context.set_alpn_protocols(["h2"])
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def accept() -> ssl.SSLSocket:
+            return context.wrap_socket(listener.accept()[0], server_side=True)
+
+        accepted = asyncio.create_task(asyncio.to_thread(accept))
+        address = f"127.0.0.1:{listener.getsockname()[1]}"
+        root_cert = files.ca_cert.read_text()
+        target = Connection(address=address, dial_timeout="10s", tls_required=True, root_cert=root_cert)
+        stream = await open_stream(target, CONNECT, lambda message: None)
+        with await accepted:
+            assert stream._transport is not None
+            kept = stream._transport.get_extra_info("socket")
+            assert kept.fileno() >= 0
+            stream.close()
+            for _ in range(3):
+                await asyncio.sleep(0)
+            assert kept.fileno() == -1
+            assert await stream.ended == "closed by the peer"
 
 
 async def _dial_failure(connection: Connection) -> str:
