@@ -35,11 +35,12 @@ from commonwatt_network.programs.processes import Program
 from commonwatt_network.programs.second_servers import second_program
 from commonwatt_network.up import up
 
+from ..support.memory_market import memory_calls
 from .probe_network import deployed, gateway, key
 from .raft_network import raft_nodes
 from .replay import Replay
 
-__all__ = ["deployed", "gateway", "key", "raft_nodes"]
+__all__ = ["deployed", "gateway", "key", "memory_calls", "raft_nodes"]
 
 T = TypeVar("T")
 BACKENDS = ("embedded", "native")
