@@ -76,6 +76,7 @@ class WorkerPool:
             await asyncio.to_thread(process.join, 5.0)
             if process.is_alive():
                 process.kill()
+                await asyncio.to_thread(process.join)
 
     def open(self, send: Callable[[bytes], None]) -> "WorkerSession":
         """The session of a new stream."""

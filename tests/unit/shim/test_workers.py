@@ -13,6 +13,10 @@ from fabric_protos.peer import proposal_response_pb2
 
 from .conftest import ServerProcess, Serving
 
+STARTING_S = (
+    60.0  # three interpreters start before the first stream is taken: on a busy machine one after another
+)
+
 
 def workers_of(pid: int) -> list[int]:
     found = []
@@ -27,7 +31,9 @@ async def test_one_stream_keeps_every_worker_busy_and_loses_nothing(
     server_process: ServerProcess, address: str
 ) -> None:
     process = server_process(CHAINCODE_TLS_DISABLED="true", CHAINCODE_WORKERS="2")
-    async with WirePeer(address, collections=["secrets"], write_batch=100) as peer:
+    async with WirePeer(
+        address, collections=["secrets"], write_batch=100, register_timeout_s=STARTING_S
+    ) as peer:
         before = {pid: psutil.Process(pid).cpu_times().user for pid in workers_of(process.pid)}
         assert len(before) == 2
         done = await asyncio.gather(*(peer.invoke("put_many", f"k{i}", 150) for i in range(200)))
@@ -42,17 +48,17 @@ async def test_a_worker_that_dies_is_answered_for_and_replaced(
     server_process: ServerProcess, address: str
 ) -> None:
     process = server_process(CHAINCODE_TLS_DISABLED="true", CHAINCODE_WORKERS="2")
-    async with WirePeer(address) as peer:
+    async with WirePeer(address, register_timeout_s=STARTING_S) as peer:
         first = set(workers_of(process.pid))
-        waiting = [asyncio.ensure_future(peer.invoke("wait", "30")) for _ in range(2)]
+        waiting = [asyncio.ensure_future(peer.invoke("wait", "300")) for _ in range(2)]
         await peer.invoke("get", "k")
         for pid in first:
             os.kill(pid, signal.SIGKILL)
-        for completed in await asyncio.wait_for(asyncio.gather(*waiting), 25):
+        for completed in await asyncio.wait_for(asyncio.gather(*waiting), STARTING_S):
             answer = proposal_response_pb2.Response.FromString(completed.payload)
             assert answer.status == 500
             assert "worker process of this transaction died" in answer.message
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(STARTING_S):
             while True:
                 completed = await peer.invoke("get", "k")
                 if proposal_response_pb2.Response.FromString(completed.payload).status == 200:
@@ -64,14 +70,14 @@ async def test_stopping_finishes_what_is_in_flight_and_leaves_no_process(
     server_process: ServerProcess, address: str
 ) -> None:
     process = server_process(CHAINCODE_TLS_DISABLED="true", CHAINCODE_WORKERS="2")
-    async with WirePeer(address) as peer:
+    async with WirePeer(address, register_timeout_s=STARTING_S) as peer:
         workers = workers_of(process.pid)
         waiting = asyncio.ensure_future(peer.invoke("wait", "1"))
         await peer.invoke("get", "k")
         process.send_signal(signal.SIGTERM)
         answer = proposal_response_pb2.Response.FromString((await waiting).payload)
         assert answer.payload == b"waited"
-    assert await asyncio.to_thread(process.wait, 10) == 0
+    assert await asyncio.to_thread(process.wait, STARTING_S) == 0
     assert not [pid for pid in workers if psutil.pid_exists(pid)]
 
 
