@@ -1,61 +1,19 @@
 """Summaries add up, and reports are whole, self-contained HTML."""
 
 import re
-from html.parser import HTMLParser
 
 import pytest
 from commonwatt_chaincode.market.parameters import Parameters
 from commonwatt_community.hems.agent import HomeAgent
 from commonwatt_loadgen.community import make_community
 from commonwatt_loadgen.inprocess import InProcessMarket
-from commonwatt_loadgen.paper.report import paper_report
-from commonwatt_loadgen.paper.sweeps import experiments, run_all, summary_of
 from commonwatt_loadgen.report.simulation import simulation_report
 from commonwatt_loadgen.simulate.options import SimulationOptions
 from commonwatt_loadgen.simulate.run import simulate_in_process
 from commonwatt_loadgen.simulate.summary import DEFINITIONS, community_summary
 from commonwatt_loadgen.traces import default_types
 
-
-class Outline(HTMLParser):
-    """Collects what a check needs of a page."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.ids: list[str] = []
-        self.tags: dict[str, int] = {}
-        self.unlabelled = 0
-        self.phone_charts = 0
-        self.links: list[str] = []
-        self.outside: list[str] = []
-
-    def handle_starttag(self, tag, attributes):
-        values = dict(attributes)
-        self.tags[tag] = self.tags.get(tag, 0) + 1
-        if "id" in values:
-            self.ids.append(values["id"])
-        self.phone_charts += values.get("class") == "phone"
-        if tag == "a":
-            self.links.append(values["href"])
-        if tag == "svg" and not (values.get("role") == "img" and values.get("aria-label")):
-            self.unlabelled += 1
-        for name in ("src", "href", "xlink:href"):
-            if values.get(name, "#").startswith(("http", "//", "/")):
-                self.outside.append(values[name])
-
-
-def checked(html: str) -> Outline:
-    outline = Outline()
-    outline.feed(html)
-    assert outline.unlabelled == 0
-    assert outline.outside == []
-    assert "script" not in outline.tags
-    assert len(outline.ids) == len(set(outline.ids))
-    assert outline.links
-    assert {link.removeprefix("#") for link in outline.links} <= set(outline.ids)
-    assert outline.tags["details"] == outline.tags["figure"]
-    assert outline.tags["svg"] == outline.tags["figure"] + outline.phone_charts
-    return outline
+from ...support.report_page import checked
 
 
 @pytest.fixture(scope="module")
@@ -131,13 +89,3 @@ def test_several_communities_come_in_their_order_side_by_side_and_one_by_one():
     ]
     sections = re.findall(r"<h3[^>]*>([^<]+)<", html)
     assert sections.count("What moving loads changed") == sections.count("Grid energy stored") == 2
-
-
-def test_the_paper_is_summarised_and_reported():
-    wanted = experiments(1)
-    assert len(wanted) == len(set(wanted)) == 39
-    summary = summary_of(run_all(wanted, 1, lambda _: None), 1)
-    nsw = next(one for one in summary["shares"]["NSW"] if one["share_percent"] == 50)
-    assert 45 < nsw["consumers"]["mean"] < 65
-    assert abs(nsw["counts"]["requests"] - 1141) < 60
-    checked(paper_report(summary))
