@@ -221,6 +221,7 @@ JSON = st.recursive(
     "read", [read_info, read_certificate, read_secret, read_revocation, read_list, read_identities]
 )
 @given(result=st.dictionaries(WORDS, JSON, max_size=8))
+@settings(max_examples=40)
 def test_fabric_cas_results(read: Callable[[dict[str, Any]], Any], result: dict[str, Any]) -> None:
     text = json.dumps({"success": True, "result": result}).encode()
     value_or_typed_error(lambda: read_answer("https://ca", 200, text, read))

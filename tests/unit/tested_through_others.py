@@ -1,0 +1,119 @@
+"""Modules that no test imports, and what tests them instead. `test_every_module_is_tested.py` reads this."""
+
+WHY_NOT: dict[str, str] = {
+    "Whole audits of recorded and forged ledgers run them: tests/unit/audit, tests/behaviour/test_verify.py": """
+        commonwatt_audit.administration commonwatt_audit.bids commonwatt_audit.cases
+        commonwatt_audit.envelopes commonwatt_audit.members commonwatt_audit.metering
+        commonwatt_audit.policies commonwatt_audit.rounds commonwatt_audit.signatures
+        commonwatt_audit.state commonwatt_audit.summaries commonwatt_audit.updates
+        commonwatt_audit.verdicts
+    """,
+    "Every network starts it as a process": """
+        commonwatt_chaincode.__main__
+    """,
+    "Transactions of the whole contract run them: tests/unit/contract": """
+        commonwatt_chaincode.contract.billing commonwatt_chaincode.contract.callers
+        commonwatt_chaincode.contract.clock commonwatt_chaincode.contract.metering
+        commonwatt_chaincode.contract.offers commonwatt_chaincode.contract.queries
+        commonwatt_chaincode.contract.records commonwatt_chaincode.contract.requests
+        commonwatt_chaincode.contract.rounds
+    """,
+    "Contracts behind a server or in memory run them: tests/unit/shim": """
+        commonwatt_chaincode.shim.metadata commonwatt_chaincode.shim.proposal
+        commonwatt_chaincode.shim.queries commonwatt_chaincode.shim.testing.messages
+        commonwatt_chaincode.shim.testing.otherwise commonwatt_chaincode.shim.testing.simulation
+        commonwatt_chaincode.shim.testing.state commonwatt_chaincode.shim.workers
+        commonwatt_chaincode.shim.writes
+    """,
+    "The client's public names run them: tests/unit/client": """
+        commonwatt_client.admin.deliver commonwatt_client.admin.signing
+        commonwatt_client.admin.snapshots
+        commonwatt_client.ledger.configuration_json commonwatt_client.ledger.wire
+        commonwatt_client.transaction
+    """,
+    "Days of whole households run them: tests/unit/community, tests/unit/loadgen": """
+        commonwatt_community.hems.grid_charging commonwatt_community.hems.latecomers
+        commonwatt_community.hems.noise
+    """,
+    "The whole paper is repeated: tests/behaviour/test_paper.py": """
+        commonwatt_loadgen.paper.command commonwatt_loadgen.paper.figures
+        commonwatt_loadgen.paper.targets
+    """,
+    "Whole reports are checked: tests/unit/loadgen/test_reports.py, test_load_summary.py": """
+        commonwatt_loadgen.report.axes commonwatt_loadgen.report.communities
+        commonwatt_loadgen.report.costs commonwatt_loadgen.report.energy
+        commonwatt_loadgen.report.figure commonwatt_loadgen.report.households
+        commonwatt_loadgen.report.page commonwatt_loadgen.report.sankey
+        commonwatt_loadgen.report.strategies commonwatt_loadgen.report.through_time
+        commonwatt_loadgen.report.trades commonwatt_loadgen.report.types
+        commonwatt_loadgen.report.units
+    """,
+    "Whole simulations and loads run them: tests/behaviour/test_simulated_day.py, test_load.py": """
+        commonwatt_loadgen.schedule commonwatt_loadgen.simulate.series
+        commonwatt_loadgen.throughput.caliper commonwatt_loadgen.throughput.caliper_command
+        commonwatt_loadgen.throughput.command commonwatt_loadgen.throughput.machines
+        commonwatt_loadgen.throughput.prepare commonwatt_loadgen.throughput.processes
+        commonwatt_loadgen.throughput.resources
+    """,
+    "Files of each layout are read through `traces`: tests/unit/loadgen/test_traces.py, test_trace_cases.py": """
+        commonwatt_loadgen.traces.assemble commonwatt_loadgen.traces.ausgrid
+        commonwatt_loadgen.traces.intervals commonwatt_loadgen.traces.nem12
+        commonwatt_loadgen.traces.opening
+    """,
+    "Networks that start, change and stop run them: tests/unit/network, tests/acceptance": """
+        commonwatt_network.backends.backend commonwatt_network.backends.configuration
+        commonwatt_network.backends.on_this_machine commonwatt_network.change.membership
+        commonwatt_network.change.ordering commonwatt_network.change.servers
+        commonwatt_network.change.snapshots commonwatt_network.change.witness
+        commonwatt_network.channels.first_transaction commonwatt_network.channels.policies
+        commonwatt_network.consortium.standing commonwatt_network.model.roster
+        commonwatt_network.model.topology_rules commonwatt_network.programs.starting
+        commonwatt_network.programs.unpacking commonwatt_network.programs.watchdog
+    """,
+    "Commands run them as a user does: tests/unit/network/cli, tests/acceptance": """
+        commonwatt_network.cli.change commonwatt_network.cli.consortium
+        commonwatt_network.cli.explain commonwatt_network.cli.machine commonwatt_network.cli.network
+        commonwatt_network.cli.options commonwatt_network.cli.organization
+        commonwatt_network.cli.topology commonwatt_network.cli.verbs commonwatt_network.cli.watch
+    """,
+    "Proposals, blocks and queries on a running network: tests/behaviour, tests/unit/embedded": """
+        commonwatt_network.embedded.__main__ commonwatt_network.embedded.background
+        commonwatt_network.embedded.determinism commonwatt_network.embedded.faults
+        commonwatt_network.embedded.ledger.private commonwatt_network.embedded.ledger.wire
+        commonwatt_network.embedded.lifecycle.collection_history
+        commonwatt_network.embedded.lifecycle.collections
+        commonwatt_network.embedded.lifecycle.functions
+        commonwatt_network.embedded.lifecycle.invocation
+        commonwatt_network.embedded.lifecycle.packages
+        commonwatt_network.embedded.orderer.consenters commonwatt_network.embedded.orderer.metrics
+        commonwatt_network.embedded.orderer.participation
+        commonwatt_network.embedded.other_clock.sitecustomize
+        commonwatt_network.embedded.peer.chaincode.context
+        commonwatt_network.embedded.peer.chaincode.requests
+        commonwatt_network.embedded.peer.chaincode.runtime commonwatt_network.embedded.peer.deliver
+        commonwatt_network.embedded.peer.discovery commonwatt_network.embedded.peer.endorser
+        commonwatt_network.embedded.peer.gateway.calls
+        commonwatt_network.embedded.peer.gateway.errors
+        commonwatt_network.embedded.peer.gateway.events
+        commonwatt_network.embedded.peer.gateway.plans
+        commonwatt_network.embedded.peer.gateway.service commonwatt_network.embedded.peer.interest
+        commonwatt_network.embedded.peer.metrics commonwatt_network.embedded.peer.peer
+        commonwatt_network.embedded.peer.private_data
+        commonwatt_network.embedded.peer.snapshot_requests
+        commonwatt_network.embedded.peer.system.cscc
+        commonwatt_network.embedded.peer.system.lifecycle
+        commonwatt_network.embedded.peer.system.qscc
+        commonwatt_network.embedded.peer.system.registry
+        commonwatt_network.embedded.peer.system.responses commonwatt_network.embedded.peer.views
+        commonwatt_network.embedded.snapshots
+        commonwatt_network.embedded.transport.connection
+        commonwatt_network.embedded.transport.http_server
+        commonwatt_network.embedded.transport.operations commonwatt_network.embedded.trust.access
+        commonwatt_network.embedded.trust.authorities
+        commonwatt_network.embedded.trust.msp_directory
+        commonwatt_network.embedded.validation.commit_hash
+        commonwatt_network.embedded.validation.endorsement
+        commonwatt_network.embedded.validation.private
+        commonwatt_network.embedded.validation.updates
+    """,
+}
