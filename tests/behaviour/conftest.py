@@ -29,12 +29,12 @@ from commonwatt_network.model.topology import Topology, default_topology
 from commonwatt_network.model.topology_parts import Channel, User
 from commonwatt_network.programs import chaincode_servers as chaincode
 from commonwatt_network.programs import processes
-from commonwatt_network.programs.fabric import FabricNotFoundError, find_fabric
 from commonwatt_network.programs.ports import choose_first_port
 from commonwatt_network.programs.processes import Program
 from commonwatt_network.programs.second_servers import second_program
 from commonwatt_network.up import up
 
+from ..support.fabric import require_backend
 from ..support.memory_market import memory_calls
 from .probe_network import deployed, gateway, key
 from .raft_network import raft_nodes
@@ -153,16 +153,6 @@ def run_apart(action: Callable[[], Coroutine[Any, Any, T]]) -> T:
     """Run a coroutine in a loop of its own, so that fixtures and tests of either kind may ask for it."""
     with ThreadPoolExecutor(1) as executor:
         return executor.submit(lambda: asyncio.run(action())).result()
-
-
-def require_backend(backend: str) -> str:
-    """The version of Fabric behind a backend; skips the test, with the reason, where the machine lacks it."""
-    if backend == "embedded":
-        return "embedded"
-    try:
-        return find_fabric().version_text
-    except FabricNotFoundError as error:
-        pytest.skip(f"native: {error}")
 
 
 @contextmanager

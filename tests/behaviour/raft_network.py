@@ -16,8 +16,9 @@ from commonwatt_network.down import down
 from commonwatt_network.model.nodes import Nodes, Orderer
 from commonwatt_network.model.topology import default_topology
 from commonwatt_network.model.topology_parts import OrdererOrganization, Orderers, User
-from commonwatt_network.programs.fabric import FabricNotFoundError, find_fabric
 from commonwatt_network.up import up
+
+from ..support.fabric import require_backend
 
 
 @contextmanager
@@ -29,10 +30,7 @@ def silent(_: str) -> Iterator[None]:
 @pytest.fixture(scope="session")
 def raft_nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nodes]:
     """Newtown and grid, whose peer demands client certificates; three orderers of one organisation; the market."""
-    try:
-        find_fabric()
-    except FabricNotFoundError as error:
-        pytest.skip(f"three orderers of real Fabric: {error}")
+    require_backend("native")
     base = default_topology(homes=2)
     newtown, grid = base.organizations["newtown"], base.organizations["grid"]
     users = {**newtown.users, "leaver": User(role="operator")}

@@ -29,10 +29,11 @@ from commonwatt_network.model.nodes import Nodes, Peer
 from commonwatt_network.model.topology import Topology, default_topology
 from commonwatt_network.model.topology_parts import OrdererOrganization, Orderers
 from commonwatt_network.programs import processes
-from commonwatt_network.programs.fabric import FabricNotFoundError, find_fabric
 from commonwatt_network.programs.readiness import NotReadyError, find_leader, wait_leaders
 from commonwatt_network.status import network_status
 from commonwatt_network.up import up
+
+from ..support.fabric import require_backend
 
 CHANNEL = "newtown"
 WORKERS = 8
@@ -56,11 +57,7 @@ def topology(backend: str) -> Topology:
 def nodes(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nodes]:
     """A network of this module's own: its processes get killed."""
     backend: str = request.param
-    if backend == "native":
-        try:
-            find_fabric()
-        except FabricNotFoundError as error:
-            pytest.skip(f"native: {error}")
+    require_backend(backend)
     directory = tmp_path_factory.mktemp(f"faults-{backend}") / ".commonwatt"
     try:
         yield asyncio.run(up(directory, topology(backend), backend, quiet)).nodes

@@ -19,9 +19,9 @@ from commonwatt_loadgen.simulate.gateway import GatewayCalls
 from commonwatt_loadgen.simulate.latency import Latencies
 from commonwatt_network.down import down
 from commonwatt_network.model.topology import default_topology
-from commonwatt_network.programs.fabric import FabricNotFoundError, find_fabric
 from commonwatt_network.up import up
 
+from ..support.fabric import require_backend
 from .conftest import BACKENDS
 
 TEN = 36_000  # seconds to ten o'clock
@@ -96,11 +96,7 @@ class Line:
 async def test_a_home_sells_on_events_and_goes_on_after_its_line_was_cut(
     backend: str, tmp_path: Path
 ) -> None:
-    if backend == "native":
-        try:
-            find_fabric()
-        except FabricNotFoundError as error:
-            pytest.skip(str(error))
+    require_backend(backend)
     directory = tmp_path / ".commonwatt"
     try:
         path = (await up(directory, default_topology(homes=2), backend, quiet)).nodes.layout.network_file

@@ -34,7 +34,7 @@ from commonwatt_network.programs.fabric import find_fabric
 from commonwatt_network.programs.ports import choose_first_port
 from commonwatt_network.testing import TestNetwork, run_embedded_network
 
-from .conftest import require_backend
+from ..support.fabric import require_backend
 from .probe_network import COLLECTIONS, MEMBERS, PROBE, Probe
 from .replay import Replay
 

@@ -26,7 +26,8 @@ from fabric_protos.gateway import gateway_pb2
 from fabric_protos.msp import identities_pb2
 from fabric_protos.peer import transaction_pb2
 
-from .conftest import quiet, require_backend
+from ..support.fabric import require_backend
+from .conftest import quiet
 from .forged import Member, member
 from .mutations import flipped_point, pem_of, unknown_curve, unknown_subject, unknown_version
 

@@ -21,8 +21,9 @@ from commonwatt_network.down import down
 from commonwatt_network.model.topology import default_topology
 from commonwatt_network.up import up
 
-from ..behaviour.conftest import BACKENDS, quiet, require_backend, run_apart
+from ..behaviour.conftest import BACKENDS, quiet, run_apart
 from ..interop.caliper.installed import CaliperReport, caliper, run_caliper
+from ..support.fabric import require_backend
 
 COMMONWATT = Path(sys.executable).with_name("commonwatt")
 IN_FLIGHT = 200

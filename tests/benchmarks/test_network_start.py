@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 from commonwatt_network.down import down
 from commonwatt_network.model.topology import load_topology
-from commonwatt_network.programs.fabric import FabricNotFoundError, find_fabric
 from commonwatt_network.status import network_status
 from commonwatt_network.up import up
+
+from ..support.fabric import require_backend
 
 
 @pytest.mark.parametrize(
@@ -26,11 +27,7 @@ from commonwatt_network.up import up
     ],
 )
 def test_time_to_the_first_transaction(tmp_path: Path, backend: str, sample: str, goal_s: float) -> None:
-    if backend == "native":
-        try:
-            find_fabric()
-        except FabricNotFoundError as error:
-            pytest.skip(f"native: {error}")
+    require_backend(backend)
     phases: dict[str, float] = {}
 
     @contextmanager
