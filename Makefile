@@ -112,6 +112,7 @@ unit: $(READY) ## Run the unit tests alone (at most a minute)
 .PHONY: coverage
 coverage: $(READY) ## Measure what the unit tests run of each part
 	$(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile -m "not long" tests/unit $(PARTS:%=--cov=commonwatt_%) --cov-report=term:skip-covered
+	@for part in $(PARTS); do echo "$$part: $$($(BIN)/coverage report --format=total --include="$$part/*") %"; done
 
 .PHONY: release
 release: $(READY) ## Build, check and tag the version that pyproject.toml states
