@@ -1,15 +1,11 @@
 """Summaries add up, and reports are whole, self-contained HTML."""
 
-import re
-
 import pytest
 from commonwatt_chaincode.market.parameters import Parameters
 from commonwatt_community.hems.agent import HomeAgent
 from commonwatt_loadgen.community import make_community
 from commonwatt_loadgen.inprocess import InProcessMarket
 from commonwatt_loadgen.report.simulation import simulation_report
-from commonwatt_loadgen.simulate.options import SimulationOptions
-from commonwatt_loadgen.simulate.run import simulate_in_process
 from commonwatt_loadgen.simulate.summary import DEFINITIONS, community_summary
 from commonwatt_loadgen.traces import default_types
 
@@ -74,18 +70,3 @@ def test_the_simulation_report_is_whole(summary):
     checked(html)
     assert "<newtown>" not in html
     assert "2 days of neighbours" in html
-
-
-def test_several_communities_come_in_their_order_side_by_side_and_one_by_one():
-    options = SimulationOptions(homes=8, days=2, share_percent=50, disutility=20, storage_from_grid=True)
-    summary = simulate_in_process(options, 2, lambda *_: None)
-    html = simulation_report(summary)
-    checked(html)
-    assert "2 days of neighbours" in html
-    assert re.findall(r"<h2[^>]*>([^<]+)<", html) == [
-        "The communities side by side",
-        "Community 1",
-        "Community 2",
-    ]
-    sections = re.findall(r"<h3[^>]*>([^<]+)<", html)
-    assert sections.count("What moving loads changed") == sections.count("Grid energy stored") == 2
