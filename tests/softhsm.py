@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """SoftHSM, a PKCS#11 token in software, for tests of signing in hardware (Debian: softhsm2).
 
 A process loads the library once, with the configuration of that moment, so all tests share one folder of tokens.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The one version of the six distributions: show it, set it, or make a release of it.
 
 `release.py` prints the version. `release.py set X.Y.Z` writes it into every pyproject.toml, and into the parts' pins of

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Writes the synchronous half of the client and its tests from the asynchronous half: `make sync`.
 
 `write_sync.py` writes; `write_sync.py --check` writes nothing and ends with 1 where a file is not what it would write.

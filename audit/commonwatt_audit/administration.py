@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Replay of what the operator sets up."""
 
 from commonwatt_chaincode.market.battery import Account, battery_of

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A channel's blocks from first to last: hashes, signatures, verdicts, and every market transaction replayed."""
 
 import json

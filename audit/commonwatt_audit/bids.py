@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Replay of requests and offers: that each was allowed, and what it holds back."""
 
 from commonwatt_chaincode.market.battery import Account, battery_of, reserve, sellable_wh, settle_offer

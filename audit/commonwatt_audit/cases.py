@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The market's rules on single cases given as JSON: one round to clear, one pair of prices to suggest."""
 
 from collections.abc import Mapping

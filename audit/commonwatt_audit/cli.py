@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The auditor's verbs: `verify` for a whole ledger, `clear` and `prices` for single cases."""
 
 from __future__ import annotations

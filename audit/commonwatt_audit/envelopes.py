@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What can be said of a transaction without any state: whether it is whole, who signed it, what was endorsed.
 
 The checks and their codes are those of a Fabric peer (``ValidateTransaction`` and the dispatcher after it), in the

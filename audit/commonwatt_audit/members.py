@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Whom a channel's configuration knows: which certificates count, and in which roles (Fabric's X.509 MSP)."""
 
 from collections.abc import Iterator

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Replay of readings and bills."""
 
 from collections import defaultdict

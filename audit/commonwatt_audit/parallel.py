@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """An audit on all processors: signatures are checked ahead in other processes while the replay goes on in order."""
 
 import multiprocessing

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Fabric's policies over the members who signed: of the channel's configuration, of chaincodes, of single keys."""
 
 from collections.abc import Sequence

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The replay itself: every transaction of the contract, one after another, against the rules."""
 
 from collections.abc import Callable

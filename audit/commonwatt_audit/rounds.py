@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Replay of rounds: prices when they open, the award when they close."""
 
 from collections import defaultdict

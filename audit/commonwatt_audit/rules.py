@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What is common to the replay of several transactions: callers, parameters, keys, accounts."""
 
 from bisect import bisect_left

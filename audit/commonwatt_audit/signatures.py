@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Who signed a block and its transactions: the part of an audit that needs no state, and most of its time."""
 
 from dataclasses import dataclass

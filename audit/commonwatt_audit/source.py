@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Where the blocks to audit come from: a running network, or files."""
 
 from collections.abc import AsyncIterator

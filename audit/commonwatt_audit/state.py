@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A channel's state as far as verdicts on transactions depend on it: versions of keys, not their values.
 
 Of values it keeps chaincodes' definitions and the endorsement policies that single keys have of their own.

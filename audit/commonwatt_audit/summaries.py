@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The Merkle summary that Fabric records of a range query with many results, in place of the results."""
 
 from collections.abc import Iterable

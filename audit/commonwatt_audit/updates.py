@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Whether a configuration block is what its channel agreed to: the update that it carries, and who signed that.
 
 As Fabric's nodes see it (its ``configtx``): an update reads what is in force, raises versions by one, satisfies the

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The verdict on every transaction of a block (Fabric's ``TxValidationCode``), computed anew.
 
 As a peer does: first each transaction by itself against the state before the block (form, signatures, a used id,

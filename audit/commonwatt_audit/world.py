@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The state that a replay has reached, and how a difference from the ledger is put into words."""
 
 import json

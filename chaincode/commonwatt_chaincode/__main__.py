@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Serve the market contract to the peers of one organisation, configured by Fabric's standard variables."""
 
 import sys

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What stands on the ledger: the records, their keys, and how both become bytes.
 
 Every bid, reading and bill has a key of its own, written without reading, so that homes never conflict with each

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The complete Python client for Hyperledger Fabric's Gateway.
 
 ::

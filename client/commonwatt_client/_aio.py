@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Performing the core's effects with asyncio and grpc.aio."""
 
 import asyncio

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a certificate authority is asked with: keys made here, requests to certify them, and the caller's token."""
 
 import base64

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Peers, and the gRPC channels to them."""
 
 import logging

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the client's core asks of the outside world.
 
 The core's flows are generators: they yield one of these effects, and a transport (asyncio in `_aio`, threads in

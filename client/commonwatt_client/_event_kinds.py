@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The four kinds of event stream: how each is asked for, read, and resumed, without I/O."""
 
 import time

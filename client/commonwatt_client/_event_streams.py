@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The flow of an event stream: open, read, and resume after a cut with nothing missed and nothing twice."""
 
 import logging

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a Fabric CA answers, read into values; whatever is not such an answer is a FabricCAError."""
 
 import base64

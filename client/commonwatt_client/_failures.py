@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """From a failed call to the typed error that says which phase failed, why, who said so and what to do next."""
 
 from typing import TypeVar

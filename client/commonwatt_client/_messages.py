@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What can be signed elsewhere: proposals, transactions, commit status and event requests as bytes and digests.
 
 Each is a Fabric message and the party it belongs to; the async and the sync client add the calls.

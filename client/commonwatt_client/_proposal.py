@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Building a proposal: a pure function of its contents, a nonce and a time."""
 
 import time

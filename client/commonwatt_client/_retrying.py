@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The flow of a whole transaction, with the tries a `RetryPolicy` allows."""
 
 import logging

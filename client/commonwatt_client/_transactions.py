@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The flow of a transaction, without I/O: evaluate, endorse, submit, commit status, each once."""
 
 import math

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """YAML from files that others wrote: read in time and memory that the text's length bounds, whatever it says."""
 
 from typing import Any

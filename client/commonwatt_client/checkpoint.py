@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Checkpoints: how far a program has processed events, so that its next run goes on from there.
 
 A checkpointer is given to an event stream as its start, and told after each event (or block) is processed::

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Connecting from files: `.commonwatt/network.json`, or a Fabric common connection profile."""
 
 from commonwatt_client._connection import ClientCertificate

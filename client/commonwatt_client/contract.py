@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A chaincode on a channel, and the calls of its transaction functions."""
 
 from collections.abc import Mapping, Sequence

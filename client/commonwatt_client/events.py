@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Event streams of the async client."""
 
 from typing import Any, Generic, TypeVar

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Exit codes of every command of the kit, and the one table that leads from errors to them.
 
 ==== ==================================================================================

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What each code of Fabric means and what to do next: the texts of errors and of `commonwatt explain CODE`."""
 
 from dataclasses import dataclass

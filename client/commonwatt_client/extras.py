@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the client needs for some of its work alone, and is installed with its extras."""
 
 import importlib

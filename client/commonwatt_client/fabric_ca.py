@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Fabric CA over its REST interface: enrol, register, re-enrol, revoke.
 
     async with FabricCA("https://ca.newtown.example:7054", tls_ca=ca_pem) as ca:

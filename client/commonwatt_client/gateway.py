@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Connecting as an identity, and rebuilding messages that were signed elsewhere."""
 
 from collections.abc import Callable, Iterable

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Who sends: an organisation's MSP id and an X.509 certificate."""
 
 import codecs

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A channel: its contracts and its events."""
 
 from typing import TypeVar

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The communities of a network file (`.commonwatt/network.json`), and the homes that live there."""
 
 import json

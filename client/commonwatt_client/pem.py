@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """PEM as Fabric's nodes read it (Go's ``encoding/pem``), in time linear in its length whatever it holds."""
 
 import binascii

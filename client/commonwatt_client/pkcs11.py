@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Signing with a key that never leaves a PKCS#11 token (an HSM, a secure element, SoftHSM).
 
 Needs the extra: `pip install commonwatt-client[pkcs11]`.

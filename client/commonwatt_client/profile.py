@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Peers and users from files: `.commonwatt/network.json`, or a Fabric common connection profile."""
 
 import json

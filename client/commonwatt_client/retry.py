@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Retry that knows Fabric: what to send again, and what never to endorse anew.
 
 - A transaction that lost a race (MVCC_READ_CONFLICT, PHANTOM_READ_CONFLICT, or endorsers at different heights) read

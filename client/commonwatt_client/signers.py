@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Signing digests with a private key: in memory here, in a PKCS#11 token in `commonwatt_client.pkcs11`.
 
 A signer is any object with `sign(digest)`; it may be a coroutine when only the async client uses it. ECDSA signers

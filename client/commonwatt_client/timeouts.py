@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How long each phase of a transaction may take, unless a call says otherwise."""
 
 from dataclasses import dataclass

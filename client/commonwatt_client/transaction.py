@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A transaction step by step: proposal, endorsed transaction, commit."""
 
 from typing import Any

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The community's verbs: `hems HOME` is one prosumer's agent on the network that is up."""
 
 import asyncio

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The load generator's verbs for the `commonwatt` command."""
 
 import typer

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Who lives in a community: which homes have PV, and whose traces they follow (the paper's random
 assignment).
 """

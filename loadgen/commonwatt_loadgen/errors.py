@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What ends a run of the load generator, besides wrong use."""
 
 from commonwatt_client import UnreachableError

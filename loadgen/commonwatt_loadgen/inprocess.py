@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A market day in this process, by the very rules that the chaincode runs: for sweeps, long runs, and as an
 oracle.
 """

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What happened on a simulated day: the one shape that the in-process and the on-ledger market both
 produce.
 """

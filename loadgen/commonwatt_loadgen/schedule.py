@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The order of market time: which home's settlement interval ends when."""
 
 from dataclasses import dataclass

@@ -1,1 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
 """Hyperledger Fabric networks from Python: embedded, native, and rendered manifests."""

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Bringing nodes up: all of a network for `network up`, and for `apply` what a change adds to one that runs.
 
 What is there and good is kept, what is missing is made or started, and in the end a transaction works.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What this machine can run, and what is missing for the rest: one line each, with the fix."""
 
 from __future__ import annotations

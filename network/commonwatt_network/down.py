@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Stopping a network, with its ledgers kept; and deleting one."""
 
 from __future__ import annotations

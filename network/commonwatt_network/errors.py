@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What can go wrong with a network, as the person at the keyboard meets it.
 
 NetworkError            it ran and failed: says which process, what it said last, what to do next

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The files of NETWORK=compose or kubernetes, for those who apply them themselves."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What of a network runs now: every process, every peer's height, the days left on its certificates."""
 
 from __future__ import annotations

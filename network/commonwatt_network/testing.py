@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """pytest fixtures: an embedded Fabric network in the test's own process, up in well under a second.
 
 pytest finds them by itself where this distribution is installed (with `asyncio_mode = "auto"`)::

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Bringing a network up: make what is missing, start what is dead, and come back when a transaction works."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The command `commonwatt` as a person runs it: a process, its exit code and what it prints."""
 
 from __future__ import annotations

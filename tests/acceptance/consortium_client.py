@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Run inside a host's network namespace by test_consortium.py: trades at a steady pace, or looks transactions up.
 
 trade NETWORK_FILE ORGANIZATION CHANNEL FIRST_CLOCK JOURNAL STOP   until the file STOP is there

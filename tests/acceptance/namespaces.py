@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Hosts on one machine: Linux network namespaces, each with its own address, joined by a switch in one of its own."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The page docs/consortium.md, word for word: three organisations on three hosts of their own, one cut off, one lost.
 
 The hosts are network namespaces of this machine, with addresses and names of their own; they need root and iproute2.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`commonwatt doctor`: what this machine can run and what is missing, one line each with the fix."""
 
 from __future__ import annotations

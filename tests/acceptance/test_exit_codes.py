@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Every verb ends with the codes of docs/exit-codes.md, whatever the network is like: the one table of them."""
 
 from __future__ import annotations

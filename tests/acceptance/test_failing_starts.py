@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Starts of real Fabric that fail or are killed: said in the failing process's own words, and nothing stays behind."""
 
 from __future__ import annotations

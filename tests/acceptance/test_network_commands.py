@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`commonwatt network`: starting, stopping, recovering, and every wrong use in one clear line."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Edit the topology, `commonwatt plan`, `commonwatt apply`: every change of a running network while trade goes on."""
 
 from __future__ import annotations

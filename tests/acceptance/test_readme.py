@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the README shows is true: its Python runs, its links lead somewhere, its targets exist."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Each distribution's wheel, installed alone into an empty environment, does its smallest use."""
 
 from __future__ import annotations

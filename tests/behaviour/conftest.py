@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One running network per backend for all behaviour tests: `network` is parametrised over what this machine has.
 
 Embedded always runs; native runs where `peer` and `orderer` are found (FABRIC_BIN, or PATH), and is skipped with the

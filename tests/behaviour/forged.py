@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Transactions put together without any peer, so that a test decides on every byte and on who signed."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A ledger's end as somebody would forge it who holds every key: endorsed again, signed again, chained again."""
 
 from __future__ import annotations

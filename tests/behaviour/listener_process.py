@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Listens until killed, or done: `listener_process.py NETWORK_FILE FOLDER FIRST_BLOCK LAST_BLOCK LAST_TRANSACTION`.
 
 Each of the four kinds of event stream has a log (one line an event, written before its checkpoint) and a checkpoint

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Envelopes as strangers may send them: certificates, read-write sets and whole messages with random mistakes."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The test chaincode on a running network, and short ways to call it."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One network on real Fabric with three Raft orderers, for all tests that change, kill or cut off parts of it."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A running network's blocks once more: an embedded peer must come to what the network's peers came to."""
 
 from __future__ import annotations

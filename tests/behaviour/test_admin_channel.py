@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Administration of orderers and of a channel's configuration."""
 
 from contextlib import AsyncExitStack

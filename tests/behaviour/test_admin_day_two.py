@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Changes to a running channel, on real Fabric with three Raft orderers, while transactions go on."""
 
 import asyncio

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Administration of peers: channels, queries, the chaincode lifecycle, discovery, snapshots."""
 
 import asyncio

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Administration without `await`, in a plain function and from several threads: it is the async one, run elsewhere."""
 
 from __future__ import annotations

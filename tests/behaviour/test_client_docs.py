@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Every Python example of docs/client.md, the client's README and its public names runs on every backend."""
 
 from __future__ import annotations

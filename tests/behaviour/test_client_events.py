@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Chaincode events and the three kinds of block events on every backend, from now, replayed and resumed."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Transactions signed by a key in a PKCS#11 token (SoftHSM; Debian: softhsm2)."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Identities of every kind of key: P-384 on any channel, Ed25519 where the channel's capability is V3_0."""
 
 from __future__ import annotations

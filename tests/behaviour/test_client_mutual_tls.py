@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A peer that demands client certificates: transactions, events, discovery and administration go on through it."""
 
 from __future__ import annotations

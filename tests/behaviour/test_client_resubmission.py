@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """An acknowledged transaction dies with the leader that queued it: the same envelope is sent again and commits once."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A peer killed under load: no committed transaction is lost or done twice, and listeners miss nothing."""
 
 from __future__ import annotations

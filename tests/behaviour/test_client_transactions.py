@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Transactions through the client on every backend: whole, split, signed elsewhere, retried, and failing."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Generated programs of transactions: every backend must do with them what the model says, and the same as the others.
 
 A program is a few phases. In each, transactions are endorsed against one committed state and then submitted in some

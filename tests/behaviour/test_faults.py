@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """kill -9 under load: what was reported committed is on every peer afterwards, and `network-up` brings the dead back.
 
 Native runs three orderers, so that the others go on without the one that led.

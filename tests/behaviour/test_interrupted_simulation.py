@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`commonwatt simulate`, killed and interrupted in the middle of a day, ends like an undisturbed one."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`commonwatt hems` on a running network: it sells as requests are opened, what it holds and no more."""
 
 from __future__ import annotations

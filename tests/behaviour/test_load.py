@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Throughput tests on a running network: several communities at once, and what a lost generator does."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The market on a running network: who may do what."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The network itself: ready when said so, the same on every backend."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Every ordering service of the samples, on real Fabric: Raft of 3 and 5, BFT of 4, of one or several organisations."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """All experiments of the paper, in-process, and their report."""
 
 from commonwatt_loadgen.paper.report import paper_report

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One seeded day on the embedded network and on real Fabric: equal awards, batteries, bills and world states."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a peer does with transactions: the same program of transactions on every backend, the same outcome.
 
 Every assertion here was first seen to hold on real Fabric; the embedded peer has to agree word for word.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Whatever a block holds, each transaction gets the code that real Fabric gives it, and the next block comes."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The in-process day and the day on the ledger are the same, to the nAUD, whatever the order of commits."""
 
 from datetime import date

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The chaincode library against peers: everything a transaction may ask, on every backend."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Chaincode processes on a network: several workers, a stop under way, a server that comes back."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Days traded on a running network equal the same days in-process, to the nAUD, in every community at once."""
 
 from __future__ import annotations

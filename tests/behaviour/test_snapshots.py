@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Ledger snapshots: both kinds of peer write Fabric's files, and a peer goes on from one as from its blocks."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What one client sends to hurt all others, on every backend: they go on trading, and so after a restart."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What orderers and validating peers make of transactions that no honest client sends, on every backend.
 
 Each is put together here (`forged.py`) and handed to the orderer itself, past the Gateway. Every expectation was

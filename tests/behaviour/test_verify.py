@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`commonwatt verify` on ledgers that are right and on ones that were forged with every key at hand."""
 
 from __future__ import annotations

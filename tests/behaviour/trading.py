@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The market's callers on a running network, and a day's trade among them."""
 
 from __future__ import annotations

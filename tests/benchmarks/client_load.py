@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Our client under load in a process of its own: `python client_load.py SETTINGS.json` prints one JSON object.
 
 Settings: network (network.json), channel, chaincode, transaction, count, inFlight; value, where not "x".

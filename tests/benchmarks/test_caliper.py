@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Hyperledger Caliper beside `commonwatt load`: one network, one kind of transaction, alternating runs.
 
 All keep as many transactions in flight, which is the network's limit, and use one process; the rate is Caliper's

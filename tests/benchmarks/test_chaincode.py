@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Our chaincode library beside the official Node library: one network, the same transaction, alternating runs.
 
 Prints, for each library: transactions per second of a peer played over loopback TLS (the chaincode alone), committed

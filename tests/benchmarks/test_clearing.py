@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How long clearing takes: 20,000 offers against one request, 2,000 requests against 2,000 offers."""
 
 import random

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Our client beside the official Node client: one network, the same load, alternating runs; memory; replay.
 
 Prints committed transactions per second and the client's CPU time per transaction for both (and for fabric-sdk-py), the

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The embedded network beside real Fabric: blind writes of 200 bytes with two endorsers, in alternating runs.
 
 Prints committed transactions per second, the processor time per transaction of every process, memory, how long the

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What storing a block costs: SQLite in WAL mode, which the embedded network uses, beside LMDB.
 
 Where every block is synced both take about as long (2.4 and 3.1 ms on 2 cores shared with other work), and SQLite comes

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How long `network-up` takes and how much memory the network holds, beside the project's goals."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The default day on the embedded network, and days in this process."""
 
 from __future__ import annotations

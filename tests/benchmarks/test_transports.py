@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The embedded network's HTTP/2 beside h2, grpclib and grpcio: processor time of the server for each call.
 
 Each implementation serves the same method over TLS in a process of its own; a grpcio client keeps 200 calls in flight.

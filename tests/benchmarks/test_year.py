@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A year of a community in one process, and years of metered homes read from files, in bounded memory.
 
 Ten days and small files unless YEAR=1, which trades 365 days of 300 homes and reads files of 600 MB in Ausgrid's

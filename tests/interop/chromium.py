@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Headless Chromium, driven through its debugging protocol: what a person's browser would make of a page."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Packages from npm that tests run beside ours: each folder's own, as its package-lock.json lists them."""
 
 from __future__ import annotations

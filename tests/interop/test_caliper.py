@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Hyperledger Caliper drives a benchmark on our networks, from the workspace that `commonwatt caliper` writes."""
 
 from __future__ import annotations

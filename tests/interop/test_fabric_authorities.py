@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`ca: fabric-ca`: real Fabric CA servers issue everybody's identities, a network trades with them, and a home leaves.
 
 On real Fabric where its programs are, else on the embedded network; who comes later, on the embedded one.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Fabric's own certificate authority, run here over TLS, and what this project's client asks of it."""
 
 import asyncio

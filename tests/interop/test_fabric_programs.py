@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Fabric's own programs against the embedded network: `osnadmin`, `peer`, `configtxlator` and `discover`."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The older fabric-sdk-py on our networks, from the profile written in its dialect: a query and an invoke."""
 
 from __future__ import annotations

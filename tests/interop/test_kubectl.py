@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The real `kubectl` makes, finds and deletes namespaces by UID, at an API server that knows namespaces alone."""
 
 from __future__ import annotations

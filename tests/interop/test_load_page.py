@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The live page of a throughput test in a real browser, while transactions are sent."""
 
 from __future__ import annotations

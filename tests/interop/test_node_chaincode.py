@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Chaincode on the official Node library runs on our networks, and answers as ours does."""
 
 from __future__ import annotations

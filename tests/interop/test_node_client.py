@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The official Node client on our networks: it connects from the standard profile and sees what ours sees."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The report in a real browser: nothing on the console, no sideways scrolling on a phone, printable, labelled."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The watch's page in a real browser, at desk and phone width, while a network trades."""
 
 from __future__ import annotations

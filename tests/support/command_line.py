@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Verbs run inside the test's process, with the exit code and the sentence that the command would end with."""
 
 from collections.abc import Sequence

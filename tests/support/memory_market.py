@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A market contract in memory that a simulation can trade on, with transactions that overlap."""
 
 import asyncio

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What every report is checked for: self-contained, accessible HTML."""
 
 from html.parser import HTMLParser

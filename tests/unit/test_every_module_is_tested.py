@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Every module is imported by a test, itself or through a package that offers its names, or has a reason not to be."""
 
 from __future__ import annotations

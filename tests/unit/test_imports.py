@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The imports of the six parts go one way: no circle of modules, and no wing of network/ knows one above it."""
 
 from __future__ import annotations

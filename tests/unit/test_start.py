@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Verbs start fast, and the agents of homes stay light: nothing loads what it does not need."""
 
 import subprocess

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """SUPPORTED.md names tests that exist."""
 
 import re

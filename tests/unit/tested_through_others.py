@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Modules that no test imports, and what tests them instead. `test_every_module_is_tested.py` reads this."""
 
 WHY_NOT: dict[str, str] = {

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the operator sets up: parameters, homes, the simulated clock."""
 
 from dataclasses import replace

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The argument of each transaction: one JSON object, its members named in units and held within bounds."""
 
 import re

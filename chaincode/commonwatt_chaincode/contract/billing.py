@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Bills of a day."""
 
 from collections import defaultdict

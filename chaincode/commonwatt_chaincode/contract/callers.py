@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Who may do what: roles and ownership as the certificate's attributes state them."""
 
 from hashlib import sha256

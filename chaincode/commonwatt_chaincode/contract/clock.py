@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Market time: the transaction's timestamp on a live channel, the operator's clock on a simulated one."""
 
 from dataclasses import replace

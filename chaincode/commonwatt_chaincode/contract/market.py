@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The contract ``market``: its transactions by name, each told in a module of its own."""
 
 from typing import Any

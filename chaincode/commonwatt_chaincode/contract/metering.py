@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Meter readings and what they do to a home's account."""
 
 from typing import Any

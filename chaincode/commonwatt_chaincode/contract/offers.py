@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Offers of homes, and the energy that they hold back."""
 
 from dataclasses import replace

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Records that transactions need, with the refusal for each that does not exist."""
 
 from dataclasses import replace

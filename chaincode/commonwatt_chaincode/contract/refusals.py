@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Every reason for which the contract refuses a transaction; the codes are stable, the sentences are for people."""
 
 from enum import StrEnum

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Requests of homes: for a round, or of the grid at once."""
 
 from dataclasses import replace

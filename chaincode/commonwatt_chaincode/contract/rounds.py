@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Opening and closing of rounds."""
 
 from collections.abc import Iterable, Sequence

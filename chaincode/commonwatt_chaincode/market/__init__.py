@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The rules of the community market: pure functions on integers and frozen values.
 
 Energy is in Wh, power in W, prices in µAUD per kWh, money in nAUD (price × Wh, exact), time in epoch seconds.

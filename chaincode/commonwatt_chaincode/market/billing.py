@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A home's bill for a day (step 9) from its purchases, sales and meter readings."""
 
 from collections.abc import Iterable

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Clearing of a round (eqs 12 and 13): buyers from the highest limit, sellers from the lowest price, paid as offered.
 
 The paper ranks sellers downwards in eq 12 and upwards in its text (3.3.2); the text alone makes a market.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What every award must satisfy, checked again by each peer before it signs."""
 
 from collections.abc import Iterable, Sequence

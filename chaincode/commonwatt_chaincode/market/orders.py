@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a round collects: requests of buyers and offers of sellers."""
 
 from dataclasses import dataclass

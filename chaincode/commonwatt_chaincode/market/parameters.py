@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A community's parameters, their defaults (the paper's, or choices that it leaves open) and bounds."""
 
 from collections.abc import Mapping

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Suggested prices of sellers and buyers (eqs 5 and 6) and the history they rest on."""
 
 from collections.abc import Sequence

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A settlement interval: from use and generation to what a home needs, stores, spills (eqs 4, 7-11, 14)."""
 
 from dataclasses import dataclass

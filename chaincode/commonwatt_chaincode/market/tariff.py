@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The time-of-use tariff (Table 2), and local time of day without a time-zone database."""
 
 from collections.abc import Sequence

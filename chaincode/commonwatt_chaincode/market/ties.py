@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The order among equals: a key made of the ids of the whole round, which nobody can choose or foresee.
 
 The paper leaves ties open. Chaincode knows no order of arrival, and a client's timestamp can be set at will.

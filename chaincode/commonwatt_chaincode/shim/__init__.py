@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A chaincode library for Hyperledger Fabric: contracts, the ledger they see, and the server that peers dial.
 
 Generic: it knows nothing of what a contract does. See docs/chaincode.md.

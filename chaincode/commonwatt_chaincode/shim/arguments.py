@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """JSON arguments checked against Python annotations, and results turned back into JSON values.
 
 Understood: None, bool, int, float, str, Any, Literal, Enum, Optional and Union, list, tuple, dict[str, ...],

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How a chaincode server is configured: in code, or by Fabric's standard environment variables."""
 
 import os

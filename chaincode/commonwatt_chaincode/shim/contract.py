@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Contracts: classes whose marked methods are transactions with checked arguments.
 
     class Assets(Contract):

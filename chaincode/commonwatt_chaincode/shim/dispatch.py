@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """From the name that a caller gave to the contract's method, and from its result to the answer."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """State-based endorsement: a policy of its own for one key, "all of these organisations".
 
 The same policies as Fabric's ``statebased`` package builds, so chaincodes in other languages read them.

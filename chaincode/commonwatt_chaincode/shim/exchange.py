@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One transaction's conversation with its peer: a request, its answer, the next request."""
 
 import asyncio

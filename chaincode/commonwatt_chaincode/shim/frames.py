@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Messages between the serving process and a worker: length, stream number, bytes, over a socket pair."""
 
 import asyncio

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Who signed a proposal: MSP, certificate and the attributes that Fabric CA writes into certificates."""
 
 import base64

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Fabric's key rules: simple keys, composite keys and the bounds of ranges over them.
 
 A composite key is U+0000, then the object type and each attribute, each followed by U+0000. Simple keys may

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Fabric's contract metadata: what ``org.hyperledger.fabric:GetMetadata`` answers.
 
 The document is the one that Fabric's contract API describes (contract-schema.json), with JSON Schema for

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The signed proposal behind a transaction, read once."""
 
 import hashlib

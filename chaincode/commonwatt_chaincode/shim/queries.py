@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Queries of many rows, fetched from the peer in parts as they are read."""
 
 from collections.abc import AsyncIterator, Callable

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Rows that queries give back."""
 
 from dataclasses import dataclass

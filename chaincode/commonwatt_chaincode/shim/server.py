@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The server that peers dial: Fabric's Chaincode service over gRPC.
 
 A peer holds one stream open for all its transactions. Each stream has a reader (the service's own task) and a

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a transaction sees of its peer: the proposal, the ledger, other chaincodes.
 
 Names follow Fabric's ChaincodeStubInterface. Reads answer from the committed state at the start of the

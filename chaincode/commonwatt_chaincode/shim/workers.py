@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Several processes behind one address.
 
 A peer opens one stream and keeps it, so sharing the address between processes would leave all but one of them

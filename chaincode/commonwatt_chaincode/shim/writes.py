@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Writes of one transaction, kept until it ends."""
 
 from collections.abc import Iterator

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Administration of a Fabric network from Python: no command-line tool is called.
 
 `OrdererAdmin` speaks to an orderer's administration port, `PeerAdmin` to a peer. Every result is a frozen

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Chaincode definitions: what organisations approve and a channel commits."""
 
 import re

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Fabric's Deliver service, the same from peers and orderers: a channel's blocks, past and to come."""
 
 import asyncio

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Service discovery, as a peer sees its channel: who is there, with which configuration, and who can endorse."""
 
 from collections.abc import Mapping

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One orderer's gRPC service, Broadcast and Deliver, on every version of Fabric."""
 
 from collections.abc import AsyncIterator

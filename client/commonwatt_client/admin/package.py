@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Chaincode packages for chaincode as a service, the same bytes (and so the same package id) every time.
 
 A package is a gzipped tar of ``metadata.json`` (type and label) and ``code.tar.gz``, itself a gzipped tar of

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The orderer's channel participation REST interface: join, list, remove channels, read blocks, update
 configurations.
 

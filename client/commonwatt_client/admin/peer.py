@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One peer, administered through its own gRPC services: channels, ledgers and the chaincode lifecycle."""
 
 from collections.abc import AsyncIterator, Callable

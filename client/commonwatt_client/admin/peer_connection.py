@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How a peer is asked: its gRPC services, called as one identity, and what their failures mean."""
 
 import asyncio

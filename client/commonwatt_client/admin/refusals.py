@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What peers and orderers mean by their refusals: the kind of error and the advice, by what their texts
 contain.
 """

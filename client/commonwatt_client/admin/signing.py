@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Signing what administration sends: proposals to system chaincodes, envelopes, configuration signatures."""
 
 import secrets

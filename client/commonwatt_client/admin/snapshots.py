@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A peer's ledger snapshots: request, cancel, list what is pending."""
 
 from typing import Any

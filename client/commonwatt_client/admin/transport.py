@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """gRPC channels to peers and orderers, and what their failures mean."""
 
 from collections.abc import Callable

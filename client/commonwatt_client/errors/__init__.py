@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the client can fail with, and what each failure says: one tree for the Gateway, administration and Fabric CA.
 
 ::

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a certificate authority can fail with."""
 
 from commonwatt_client.errors.base import ClientError

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What everything that the client can fail with has in common, and the failures of this side."""
 
 from typing import TYPE_CHECKING, ClassVar

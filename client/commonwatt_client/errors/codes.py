@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The causes of failures that are not a block's verdict on a transaction (`ValidationCode`)."""
 
 from enum import IntEnum, StrEnum

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a transaction or an event stream can fail with, and what each node said of it."""
 
 import re

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What Fabric writes, decoded: one model for event streams, administration, auditors and reports.
 
 Blocks and what is in them (`block`, `transaction`, `read_write_set`), what peers deliver beside them (`delivered`),

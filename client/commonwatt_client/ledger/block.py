@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Blocks, decoded: one value for those of event streams, of administration and of files."""
 
 from dataclasses import dataclass, field

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Channel configurations, decoded: organisations, consenters, batches, policies, as typed values and as a dict."""
 
 import json

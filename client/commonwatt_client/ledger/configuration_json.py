@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A configuration group as a dict of JSON types: what people read and compare."""
 
 from typing import Any

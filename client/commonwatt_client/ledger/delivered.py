@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What peers tell of a block beyond itself: filtered, without contents, or with the private data that go with it."""
 
 from collections.abc import Iterator

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The hashes that hold a ledger together: of a block's header and data, of transactions' ids and of proposals."""
 
 import hashlib

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Signature policies as people write them: ``AND('NewtownMSP.peer', 'GridMSP.peer')``.
 
 The language is Fabric's: ``AND(...)``, ``OR(...)`` and ``OutOf(n, ...)`` (also in lower or upper case) of

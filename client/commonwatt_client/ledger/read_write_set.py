@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Read-write sets: what a transaction read, and what it writes if it is valid."""
 
 from dataclasses import dataclass

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Transactions as the ledger holds them, decoded: who sent what, who endorsed it, what it read and writes."""
 
 from dataclasses import dataclass, field

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The code with which a peer records whether a transaction in a block is valid."""
 
 from enum import IntEnum

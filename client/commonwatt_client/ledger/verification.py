@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Checking a ledger's blocks without trusting whoever sent them: hashes, signatures, certificates.
 
 For auditors: the hash chain shows that nothing was changed or left out, orderers' signatures that this is the

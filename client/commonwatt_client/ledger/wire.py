@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Protocol buffers in and out: every parser of bytes from elsewhere fails with one typed error."""
 
 from typing import Any

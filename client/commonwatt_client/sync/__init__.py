@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Written by `make sync` from commonwatt_client/__init__.py: change that file.
 """The same client without `await`: for plain scripts, notebooks (whatever loop runs there) and threads.
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One event loop in a thread of its own, for what the sync client does through the async one: administration."""
 
 import asyncio

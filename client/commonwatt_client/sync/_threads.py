@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Performing the core's effects in the calling thread, with grpc's blocking calls."""
 
 import inspect

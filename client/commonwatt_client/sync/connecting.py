@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Written by `make sync` from commonwatt_client/connecting.py: change that file.
 """Connecting from files: `.commonwatt/network.json`, or a Fabric common connection profile."""
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Written by `make sync` from commonwatt_client/contract.py: change that file.
 """A chaincode on a channel, and the calls of its transaction functions."""
 

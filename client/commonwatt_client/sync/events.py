@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Written by `make sync` from commonwatt_client/events.py: change that file.
 """Event streams of the sync client."""
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Written by `make sync` from commonwatt_client/gateway.py: change that file.
 """Connecting as an identity, and rebuilding messages that were signed elsewhere."""
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Written by `make sync` from commonwatt_client/network.py: change that file.
 """A channel: its contracts and its events."""
 

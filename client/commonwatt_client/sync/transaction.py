@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Written by `make sync` from commonwatt_client/transaction.py: change that file.
 """A transaction step by step: proposal, endorsed transaction, commit."""
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Home energy management systems: one agent per home, with a forecast, a bidding strategy and a battery
 policy.
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The agent of one home: meters its intervals, keeps its battery, bids and offers. It decides; a market
 executes.
 """

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Battery policies: how much of what a home may sell it does offer. The second interface of a HEMS.
 
 Charging from surplus and own use before the market are the paper's rule and the contract's (section 4 of

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Random draws that depend on what is drawn and not on when.
 
 Each draw hashes the seed and the names of the thing drawn, so any order of execution, any number of

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a home uses and generates through time.
 
 A minute is counted from 0:00 local time of the first day. Energies are whole Wh.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Consumers' disutility: load is moved away from dear hours as far as the discomfort of moving it is worth it.
 
 The paper names a disutility and a range [P_min, P_max] but no formula. Here each half hour's load d may leave

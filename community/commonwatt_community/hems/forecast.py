@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Forecasts of a home's need in its next interval, the first of the three interfaces of a HEMS."""
 
 from collections.abc import Callable, Sequence

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Charging a battery from the grid in the cheapest band, where the community allows it (`storage_from_grid`).
 
 The paper leaves this for the future. A home buys what it expects to need from its battery until the cheapest band comes

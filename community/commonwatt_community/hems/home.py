@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One home of a community, as its agent knows it."""
 
 from dataclasses import dataclass

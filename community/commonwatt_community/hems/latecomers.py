@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How long a call is made again while an endorsing peer is behind the one that reported a commit."""
 
 LATECOMER_TRIES = 12

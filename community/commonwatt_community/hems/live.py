@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A home that sells as events come: its HEMS on a live channel, for as long as it runs.
 
 It offers when a request is opened and learns from the award what it sold. What it may offer is the ledger's account of

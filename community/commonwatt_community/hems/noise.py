@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Homes that differ, in any number: the types with noise, for load tests and long runs (`--noise PERCENT`).
 
 Each home multiplies its type's use by a level of its own (uniform within the noise, all the time) and by a factor for

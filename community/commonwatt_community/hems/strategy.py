@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Bidding strategies, the third interface of a HEMS. Prices are µAUD per kWh.
 
 A strategy is made anew for each home and may keep what it learns. The contract refuses prices outside

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One simulated day of an experiment, and what is kept of it."""
 
 from collections.abc import Sequence

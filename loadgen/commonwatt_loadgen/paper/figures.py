@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Figures 3 to 10 of the paper redrawn, and what tells why some of it does not reproduce."""
 
 from typing import Any

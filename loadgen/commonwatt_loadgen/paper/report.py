@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The report of the paper's experiments: Figures 3 to 10 redrawn, and the table of what reproduces."""
 
 from typing import Any

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The sweeps over users and generators, run on all cores, and their means."""
 
 import multiprocessing

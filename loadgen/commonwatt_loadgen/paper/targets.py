@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the paper states, and what an independent reference simulation of the same rules found."""
 
 from dataclasses import dataclass

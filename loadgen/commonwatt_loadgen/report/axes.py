@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the axes of all charts have in common: a light grid, a legend above the lines, and market time."""
 
 from collections.abc import Sequence

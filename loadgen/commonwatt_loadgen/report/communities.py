@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Several communities side by side."""
 
 from collections.abc import Sequence

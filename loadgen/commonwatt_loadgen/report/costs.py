@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What homes pay without and with the market: by class, and home by home."""
 
 from commonwatt_loadgen.report.axes import legend, paired_bars, plain

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Where energy came from and went: flows, and the hours of a day."""
 
 from commonwatt_loadgen.report.axes import clock, legend

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A figure of a report: a chart, what it says in words, and its numbers as a table."""
 
 import io

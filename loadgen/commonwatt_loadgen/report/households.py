@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What moved loads and batteries charged from the grid came to."""
 
 from commonwatt_loadgen.report.axes import clock, legend, paired_bars

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The page that every report is: a title, tiles, sections of tables and figures, a footer."""
 
 from collections.abc import Sequence

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Energy flows as a Sankey diagram, drawn as plain SVG: three columns of bars joined by ribbons."""
 
 from collections.abc import Sequence

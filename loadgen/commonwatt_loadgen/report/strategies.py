@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What each bidding strategy earned its homes."""
 
 from commonwatt_loadgen.report.axes import plain

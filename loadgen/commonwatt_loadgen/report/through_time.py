@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Prices and batteries through the simulated time."""
 
 from commonwatt_loadgen.report.axes import clock, legend

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Who traded with whom, as a matrix of sellers and buyers."""
 
 from collections import Counter

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The types of generation and use that homes follow (Figures 3 and 4)."""
 
 from commonwatt_loadgen.report.axes import clock, legend

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """From the integers of a summary to what people read."""
 
 from typing import Any

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What moving loads changed: the same homes, days and seed traded once more in this process, with loads at rest."""
 
 from collections.abc import Mapping, Sequence

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The one way in which a simulation speaks to a market contract, whatever carries it there."""
 
 from collections.abc import Mapping

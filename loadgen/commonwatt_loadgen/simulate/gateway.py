@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Market transactions over Fabric's Gateway: each user with its own identity, all over one connection."""
 
 import asyncio

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Simulations without a network: the chaincode's own rules in this process, day after day in bounded memory.
 
 Communities are independent of each other, so several of them use as many processes; the days of one follow each other.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How long transactions took, by name, in histograms of bounded error."""
 
 from dataclasses import dataclass, field

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A market day on the ledger, in the order of market time.
 
 A round whose sellers might sell is run alone: its opening, request, offers and closing each wait for the one before.

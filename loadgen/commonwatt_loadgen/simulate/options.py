@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a simulation may be told."""
 
 from dataclasses import dataclass, field

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The homes and agents of a community as the options want them, on a ledger or in this process alike."""
 
 from collections.abc import Mapping, Sequence

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Before the first round: the channel's parameters, its homes, and where its market stands."""
 
 import asyncio

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How far a simulation is, and what time it still needs: one bar per community."""
 
 import time

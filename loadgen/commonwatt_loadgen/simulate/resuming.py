@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Going on with an interrupted simulation to the results it would have had.
 
 The ledger is the record. All that a file must remember is where the simulation began (`unfinished.json`, written

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A whole simulation: every community of the network, day after day, then the summary and the report."""
 
 import asyncio

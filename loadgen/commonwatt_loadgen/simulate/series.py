@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A community's prices and batteries through time, by the half hour or by the day."""
 
 from collections import defaultdict

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """From the records of a community's days to figures: plain JSON values, integers in the units their names state."""
 
 from collections import Counter, defaultdict

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """When transactions are meant to be sent: schedules of intended times, drawn once and known to every worker."""
 
 import csv

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A Hyperledger Caliper workspace that sends what `commonwatt load` sends, for consortia that measure with Caliper.
 
 Three files: the network (Caliper's network configuration 2.0, which refers to the standard connection profile), the

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One generator: sends its share of the schedule on time and measures each phase."""
 
 import asyncio

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The knee: the highest rate whose 95th percentile stays under the bound, found by doubling and then halving in."""
 
 import time

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The live page of a throughput test: `/` is a page that needs nothing else, `/state` what it shows, as JSON."""
 
 import asyncio

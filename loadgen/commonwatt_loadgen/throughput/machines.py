@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Generators on several machines through Dask distributed: one task per generator, each on a worker of its own.
 
 Dask would quietly repeat a task whose worker was lost, and so send its transactions twice; here that fails the run.

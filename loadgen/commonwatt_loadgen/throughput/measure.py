@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a generator measures: outcomes, latencies by phase, and what happened in each second."""
 
 from collections import Counter, defaultdict

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What peers and orderers say of themselves as Prometheus text: heights, transactions, time spent committing."""
 
 import re

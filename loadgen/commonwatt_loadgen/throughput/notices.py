@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How a generator hears what became of its transactions: from one stream of filtered blocks per community.
 
 That costs a generator a quarter less than to ask for each transaction's commit status, which also would be one more

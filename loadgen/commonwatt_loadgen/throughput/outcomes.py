@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What became of a transaction, by class; only `committed` counts as throughput."""
 
 import grpc

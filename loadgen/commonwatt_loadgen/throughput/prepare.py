@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A community made ready for a throughput test; apart from the workload, so that generators start without pandas."""
 
 import secrets

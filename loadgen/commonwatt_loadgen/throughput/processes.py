@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Generators as processes of this machine, watched to the end: one that is lost fails the run."""
 
 import asyncio

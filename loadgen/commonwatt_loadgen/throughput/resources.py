@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The network's processes and nodes while a test runs, once a second on the run's own time axis."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A throughput test: communities prepared, shares dealt to the generators, everything watched until the end."""
 
 import asyncio

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The summary of a throughput test: generators' reports merged, checked against what was planned, and judged."""
 
 from collections import Counter

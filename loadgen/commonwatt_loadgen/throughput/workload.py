@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a throughput test sends: homes buying from the grid at once, transactions that never conflict."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Household traces: what homes use and generate, from files or from the default profiles.
 
 `load_traces(path)` reads any supported file; `default_types()` gives the 15 usage and 3 generation types of

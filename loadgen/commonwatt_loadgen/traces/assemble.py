@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """From rows of metered half hours to a checked set of traces; every repair is made, and listed, here.
 
 Repairs: a missing, negative or absurd half hour takes the value of the same half hour on the nearest other

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Ausgrid's solar home electricity files, in the layouts of all three years.
 
 With or without a title row and a `Row Quality` column, columns in any order, any line ends, dates day first

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What can be wrong with a trace file, and how it is said."""
 
 from dataclasses import dataclass

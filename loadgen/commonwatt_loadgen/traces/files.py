@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Read a trace file of any supported layout, found out from its first lines."""
 
 import csv

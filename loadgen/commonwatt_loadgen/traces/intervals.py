@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """From rows of any interval length, in any order, to each home's half hours by local time.
 
 The same instant counts once, whatever comes with it again. Two different instants share a half hour only in the hour

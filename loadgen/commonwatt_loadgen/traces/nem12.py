@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """NEM12, the Australian meter data file: records 100, 200, 300, 400, 500 and 900.
 
 Registers whose suffix begins with E are use, with B generation sent out; each is energy of its own. Others, as

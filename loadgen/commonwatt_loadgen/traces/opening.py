@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Text of trace files: plain, or packed with zip or gzip; rows with their line numbers; decimal commas."""
 
 import csv

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The default profiles: 15 usage and 3 generation types of November 2012 (see data/ATTRIBUTION.md)."""
 
 import csv

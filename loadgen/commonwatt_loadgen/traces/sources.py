@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Sources of energy figures, all exact integers.
 
 A minute is counted from 0:00 local time of the first simulated day. Powers are W, energies Wh; half-hourly

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """PV generation by equation 1 of the paper, from a clear-sky sun instead of metered traces (`--pv equation`).
 
 Irradiance on level ground follows Haurwitz's clear-sky model, GHI = 1098 cos z exp(-0.057 / cos z) W/m², with the

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A plain tidy table, CSV or Parquet: one row per home and interval.
 
 Columns `home`, `time` (start of the interval, ISO 8601; with an offset it is turned into local time), `use_wh` or

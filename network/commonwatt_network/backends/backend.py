@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a network needs of the place where its nodes run: the same for every backend.
 
 Who else wants to know on which backend a network runs asks a `Backend`; the names stay in this package.

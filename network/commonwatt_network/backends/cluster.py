@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The Kubernetes cluster a network runs in, and the namespaces that are its own there. Only these are ever touched.
 
 The first `network-up` writes down kubectl's context and the UID of each namespace that it makes. A namespace of the

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The configuration of real peers and orderers, the same whether they run as programs or in containers."""
 
 from __future__ import annotations

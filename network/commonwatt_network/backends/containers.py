@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Nodes in containers, under Compose and Kubernetes alike: names, folders, what is mounted, what they may use.
 
 Nodes in containers dial each other by `service.organisation` (`peer0.newtown`, `orderer0.orderers`, `market.grid`);

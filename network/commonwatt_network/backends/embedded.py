@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The embedded network: orderers and peers in one Python process, for development, tests and simulation."""
 
 from __future__ import annotations

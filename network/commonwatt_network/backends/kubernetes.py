@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """NETWORK=kubernetes: one namespace per organisation, driven by `kubectl` in the context it was first brought up in.
 
 The Service `peer0` in the namespace `newtown` is dialled as `peer0.newtown` from every other namespace, which is the

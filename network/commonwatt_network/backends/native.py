@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Real Hyperledger Fabric: the `peer` and `orderer` programs of this machine, one process per node."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the backends have in common whose nodes are processes of this machine."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The backends by name, and a network's nodes as its backend has them dialled."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Doing what a plan says, one step after the other; what is done is recorded, so that a cut-off one goes on."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Changing a channel's configuration while transactions go on; every edit may be asked for again."""
 
 from __future__ import annotations

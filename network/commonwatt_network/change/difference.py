@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """From the topology that runs to the one that is wanted: steps in words, in the order in which they are done.
 
 Everything that cannot be done to a running network is refused here, before anything is changed.

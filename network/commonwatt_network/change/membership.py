@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Organisations, peers, users and channels that come, and those that go."""
 
 from __future__ import annotations

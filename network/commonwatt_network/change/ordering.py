@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Orderers that come and go, one consenter at a time, and when they cut blocks."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Names and ports for nodes that come to a running network; those that are there keep theirs."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What would be done to a running network, in words; nothing is changed by asking."""
 
 from __future__ import annotations

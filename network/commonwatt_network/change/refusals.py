@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What cannot be done to a running network, said before anything is changed."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Certificates renewed before they expire, with the keys they have or with new ones, while trade goes on."""
 
 from __future__ import annotations

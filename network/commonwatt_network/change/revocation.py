@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Taking certificates out of force: their authority's revocation list, on every channel of its organisation."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Chaincode servers: another version, or other settings, beside the running ones, and every channel moved over."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The running network while one step of a change is done to it: its nodes then, and its processes."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A new peer that starts from another peer's state instead of from block 0."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a change of a running network is made of. Each step knows its words and what the network is once it is done."""
 
 from __future__ import annotations

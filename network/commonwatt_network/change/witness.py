@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A client that trades through a change as homes do, so that the next node restarts only when they are back."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Joining channels and deploying chaincode through Fabric's own administration calls. Every step may be repeated."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A network is up when a transaction has gone through every organisation's own peer and been committed."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Genesis blocks: a channel's whole first configuration, from the nodes of a network.
 
 Nodes accept several wrong configurations at join and fail much later; `check_certificates` refuses those here (a node

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The sections of a channel's configuration and the block that holds it, built from values alone."""
 
 from __future__ import annotations

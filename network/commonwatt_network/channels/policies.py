@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Pieces of a channel's configuration: policies, values and groups, each changeable by the administrators above it."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The verbs `commonwatt plan` and `commonwatt apply`: see a change of the running network, and do it."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The verbs that a consortium shares: making its channel, reading it before joining, and taking in one more."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The verb `commonwatt explain`: what a code of Fabric means and what to do next."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The verbs `commonwatt doctor` and `commonwatt fabric`: what this machine can run, and Fabric's programs for it."""
 
 from __future__ import annotations

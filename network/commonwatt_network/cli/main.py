@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The command `commonwatt`: each distribution adds its verbs through the entry-point group `commonwatt.commands`.
 
 Errors are one line on standard error; `commonwatt_client.exit_codes` lists the exit codes.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The verbs `commonwatt network ...`: up, render, down, reset, revoke, renew, status, monitoring."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the verbs share: options, the console, phases that show their time, and files that the person names."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The verbs of one organisation on its own host: `commonwatt org init`, `export`, `start`, `join` and so on."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The verbs `commonwatt topology ...`: schema, check, samples, show."""
 
 from __future__ import annotations

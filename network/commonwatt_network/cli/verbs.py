@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Every verb of this distribution, as the entry point `commonwatt.commands` adds them."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The verb `commonwatt watch`."""
 
 from __future__ import annotations

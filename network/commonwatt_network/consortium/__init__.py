@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Several organisations, each on its own host with its own keys; only public bundles and blocks pass between them.
 
 organization  one organisation's description: its nodes, their names and ports, its users

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """An organisation in one encrypted file: its keys, channels and ledgers. And back, onto a host that has nothing of it.
 
 The file is a ZIP of two files of the age format (https://age-encryption.org/v1), which the program `age` reads too:

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """An organisation's public bundle: its certificates and where its nodes are reached. Nothing in it is secret.
 
 A bundle comes from somebody else, so everything in it is looked at before it is used: a field too many, a key, a

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A consortium's channel, made from public bundles: Raft among everybody's orderers, every organisation a member."""
 
 from __future__ import annotations

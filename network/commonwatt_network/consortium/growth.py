@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One organisation's steps when a running channel takes in another: propose, sign, submit. Each can be repeated."""
 
 from __future__ import annotations

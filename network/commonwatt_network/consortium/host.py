@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """An organisation's own host: its folder, its keys, its programs. Nothing here knows any other organisation."""
 
 from __future__ import annotations

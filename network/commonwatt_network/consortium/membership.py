@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One organisation's steps on a channel: join, install, approve, commit. Each can be repeated."""
 
 from __future__ import annotations

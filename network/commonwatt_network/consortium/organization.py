@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One organisation as it describes itself: its nodes with the names that others dial, its chaincode, its users."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """An orderer that lost its log comes back: out of each channel's consenters, and in again with another certificate.
 
 Raft relies on a voter's memory of what it voted for and acknowledged. An orderer from a backup has lost some of it,

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A channel's block in words: who is in it, who orders, which policies decide; and what is wrong with it."""
 
 from __future__ import annotations

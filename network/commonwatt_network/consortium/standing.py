@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How an organisation stands on its channels: what runs, how far its peers are, and who is waited for."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A running channel takes in one more organisation: an update of its configuration that its members review and sign.
 
 Update and signatures pass between hosts as files of Fabric's own messages (common.ConfigUpdate and

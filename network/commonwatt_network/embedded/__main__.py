@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`python -m commonwatt_network.embedded CONFIG.json`: run an embedded network until SIGTERM or SIGINT.
 
 On SIGHUP it reads its configuration again and starts the nodes that have come to it.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Tasks that a node needs for as long as it runs: one that ends is logged and makes the node unhealthy."""
 
 from __future__ import annotations

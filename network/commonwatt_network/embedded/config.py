@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What one embedded process runs: orderers and peers, each with its addresses, identity folder and data folder.
 
 The file holds no channel and no chaincode: orderers learn channels through channel participation, peers through

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The determinism guard: run each proposal a second time elsewhere, and compare what it would do.
 
 Chaincode that depends on a clock, on random numbers or on the order of a hash table gives endorsers different

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Faults that a test may switch on while an embedded network runs."""
 
 from __future__ import annotations

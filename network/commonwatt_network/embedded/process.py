@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The whole process: orderers and peers of one configuration, started together and stopped together."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A log of this program's own faults that callers cannot make grow without end."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """All of a running network's state, to come back to between tests: ledgers, blocks, packages, joined channels."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Where everything of one network lies: one folder, `.commonwatt/`, and nothing outside it."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`network.json`: the one file a client needs to know a network."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A topology settled on one machine: which processes there are, with their names, addresses and folders."""
 
 from __future__ import annotations

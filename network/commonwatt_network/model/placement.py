@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Names and ports that a network's nodes keep while others come and go around them."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Connection profiles: Fabric's standard common one, and the dialect that fabric-sdk-py reads."""
 
 from __future__ import annotations

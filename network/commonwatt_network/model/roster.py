@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Who uses a network: every user of each member organisation, with the attributes of its certificate."""
 
 from __future__ import annotations

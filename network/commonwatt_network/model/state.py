@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What `network-up` settled for a network's folder, kept so that later commands agree with it."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The one model of a network: organisations, orderers, channels, chaincodes. YAML in, JSON Schema out.
 
 A topology says what there is, never where: ports, folders and keys are the kit's to choose. Unknown keys are refused

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a topology is made of: organisations, orderers, channels, chaincodes, each with its own limits."""
 
 from __future__ import annotations

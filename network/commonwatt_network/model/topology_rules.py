@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What must hold between the parts of a topology: each mistake in words, with the location where it stands."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Models in YAML files: whatever is wrong in one is said with the file, the line and what would be right."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Chaincode as a service: what an organisation's peers install, and the process they dial, mutual TLS on both ends."""
 
 from __future__ import annotations

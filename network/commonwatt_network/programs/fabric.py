@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Hyperledger Fabric's own programs on this machine: where `peer` and `orderer` are, and their version."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Hyperledger Fabric's programs for `NETWORK=native`: the official release archive, checked before anything of it runs.
 
 The archive comes from the project's releases, a mirror, or a local file. Its SHA-256 is given, or stands beside it in a

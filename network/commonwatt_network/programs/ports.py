@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Ports of one network: a block of its own, below the ephemeral range, kept as long as the network's folder is.
 
 Networks on one machine start their search at different places, so that one that is stopped seldom finds its ports taken

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Programs of one network, running in the background.
 
 The operating system is the record of what runs: every program carries the network's folder and its own name in its

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Ready means ready: every wait is for a condition, and says which process it waits for when that one fails."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The determinism guard's second servers: the same chaincode once more, where everything but the ledger is different.
 
 One organisation's peers run each proposal on both servers and compare what they would write.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Processes that are started together: all of them serve in the end, or none is left."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Ends what a start has begun when the start itself dies.
 
 `network-up` runs this beside itself and keeps its standard input open; `done` on it means all is well. When the

@@ -1,1 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
 """Keys and certificates: the built-in authorities, Fabric CA's servers, and who has which identity."""

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """X.509 as Fabric wants it: P-256 authorities and the certificates they issue.
 
 What Fabric checks and what it silently accepts is in its MSP documentation ("Membership Service Providers"); the

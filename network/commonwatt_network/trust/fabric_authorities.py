@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`ca: fabric-ca`: a Fabric CA server per organisation issues its identities, over Fabric CA's own REST interface.
 
 The server is given the key of the organisation's enrolment authority, so channels and MSP folders are as without it.

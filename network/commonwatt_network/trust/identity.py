@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Everyone's keys and certificates: two authorities per organisation, nodes, administrators, users and homes.
 
 What is there and good is kept; what is missing is made. Private keys are readable by their owner alone.

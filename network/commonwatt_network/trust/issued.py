@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What an organisation's enrolment authority issued, kept beside its key: every certificate by its holder, and who is
 revoked.
 

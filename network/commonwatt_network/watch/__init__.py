@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Watching a running network: what its nodes and its market do now, as a page and for Prometheus.
 
 market      the market's figures, folded from the contract's events

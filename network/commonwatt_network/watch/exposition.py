@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The figures in Prometheus' text format: what the nodes' own metrics do not tell."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A channel's market in figures, folded from the events of its contract (docs/contract.md)."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Prometheus' configuration and a Grafana dashboard, rendered from the topology."""
 
 from __future__ import annotations

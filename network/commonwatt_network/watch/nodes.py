@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What orderers and peers tell of themselves on their operations ports, in Prometheus' text format."""
 
 from __future__ import annotations

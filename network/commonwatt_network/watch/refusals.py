@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The contract's refusals by code: they leave nothing on the ledger, but the chaincode servers' logs name them."""
 
 from __future__ import annotations

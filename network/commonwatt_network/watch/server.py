@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The watch's web server: the page, its figures as JSON, and /metrics."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Keeps a running network's figures current: one task per stream of events, one that asks the nodes."""
 
 from __future__ import annotations

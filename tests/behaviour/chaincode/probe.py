@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A test chaincode with a transaction for each thing the library can ask of a peer.
 
 Run as a chaincode server by Fabric's environment variables: ``python probe.py``.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A test chaincode whose one transaction runs any list of reads and writes."""
 
 import sys

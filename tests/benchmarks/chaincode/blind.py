@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A chaincode whose one transaction writes a key without reading it: what a network costs without rules.
 
 Run as a chaincode server by Fabric's environment variables: ``python blind.py``.

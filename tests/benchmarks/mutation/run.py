@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Mutation testing of the market's rules: does a test fail whenever a line of them is changed?
 
     uv run --group mutation python tests/benchmarks/mutation/run.py

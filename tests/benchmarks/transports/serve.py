@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Serve one unary method that answers each request with 200 bytes: `serve.py IMPLEMENTATION PORT TLS_DIRECTORY`.
 
 It prints `ready` when it listens. The method does nothing, so what is measured is the transport.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Hyperledger Caliper with its Fabric binding in place, once, and a way to run it on a workspace."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """fabric-sdk-py in an environment of its own, made once."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """fabric-sdk-py on one of our networks: `python query_and_invoke.py SETTINGS.json` prints one JSON object.
 
 Settings: profile (its dialect), organization, user, channel, chaincode, key, peers and count. Runs in an

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The Node client with its dependencies in place, once, and ways to run it."""
 
 from __future__ import annotations

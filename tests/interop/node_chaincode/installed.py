@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The Node chaincode with its dependencies in place."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Serve probe.mjs in this process's place, for whoever starts chaincode as a Python script."""
 
 import os

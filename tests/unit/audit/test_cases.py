@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`commonwatt clear` and `commonwatt prices` on the published cases and on files that hold none."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The replay agrees with the contract on every transaction, and names the first thing that was changed."""
 
 import json

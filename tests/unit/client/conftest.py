@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """An identity of each kind of key, a recorded ledger, and flows run against a script instead of a network."""
 
 from collections.abc import Callable, Iterator

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """YAML of strangers: every refusal names its line, and no text costs more than its length allows."""
 
 import contextlib

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One tree of errors, told apart by class and code alone; and what the client's logger tells."""
 
 from __future__ import annotations

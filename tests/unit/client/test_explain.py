@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Every code that Fabric can answer with is explained, and errors carry the same words."""
 
 import grpc

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`commonwatt explain CODE` prints the text that errors carry."""
 
 import subprocess

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Whatever bytes come from the network or a file, the answer is a value or a typed error: no crash, no hang."""
 
 import contextlib

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Fuzz of administration, and the list of all functions of the client that read bytes: none goes without a fuzz."""
 
 from __future__ import annotations

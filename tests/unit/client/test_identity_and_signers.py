@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Identities and signatures: what Fabric's peers accept, and clear refusals of what they would not."""
 
 import base64

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """PEM is read as Go reads it; each expectation was seen to hold for its ``encoding/pem``."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Signing with a key in a PKCS#11 token, by SoftHSM (Debian: softhsm2)."""
 
 from concurrent.futures import ThreadPoolExecutor

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Connecting from files: what is understood, and one clear line for what is not."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the client offers: the same names in both halves, each documented, the Gateway API complete."""
 
 import importlib.metadata

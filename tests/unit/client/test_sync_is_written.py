@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The synchronous client is what `make sync` writes: it has no logic of its own."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A live home offers on events, and never more than its battery holds, whatever happens to the stream."""
 
 import hashlib

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A community on an in-memory channel: an operator, the grid, consumers and prosumers."""
 
 from hashlib import sha256

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Communities to try the contract on."""
 
 import pytest

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a community on an in-memory channel did, as blocks would hold it: material for the audit's replay."""
 
 import json

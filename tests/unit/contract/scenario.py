@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Every transaction once, with all that it read and wrote, one line of JSON each.
 
 Run as a program it prints those lines, after one about the process that computed them.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What `audit` answers is enough to recompute a round's price and award, with no other look at the ledger."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Every writing transaction by every kind of caller: allowed, or refused with the right code."""
 
 from typing import Any

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Bad input of every kind, for every transaction and every member of its argument: refused, nothing written.
 
 Kinds and members are read from the contract itself: a transaction or member that it gains is tried too.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Each peer must compute the same bytes, whatever its hash seed, clock, time zone and locale are."""
 
 import asyncio

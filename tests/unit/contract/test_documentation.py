@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`docs/contract.md` and the contract say the same: transactions, members, results, events, refusals."""
 
 import json

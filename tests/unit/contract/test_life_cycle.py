@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A request from opening to bill, in both modes."""
 
 from typing import Any

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Bills where the community's offset changes: each interval is in exactly one, whenever a day is settled."""
 
 from typing import Any

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Random days on the contract: the order of submission changes nothing, and no money comes from or goes to nowhere."""
 
 import asyncio

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Wrong moments and wrong figures: refused with a stable code, nothing written (`test_bad_input` has the rest)."""
 
 from typing import Any

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A channel of two organisations and three orderers with real certificates, made once."""
 
 from __future__ import annotations

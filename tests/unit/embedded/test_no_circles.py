@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The embedded network's modules import each other in one direction, and so do its folders."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What these tests trade on."""
 
 from ...support.memory_market import memory_calls

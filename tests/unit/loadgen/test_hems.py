@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Agents: reproducible draws, intervals that tile the day, batteries that never sell what they do not hold."""
 
 from itertools import pairwise

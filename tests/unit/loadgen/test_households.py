@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Loads that move, batteries that buy, noise and equation 1: each keeps within its bounds and does what it is for."""
 
 from dataclasses import replace

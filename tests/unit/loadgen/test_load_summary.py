@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What generators report, merged and checked; what the live page and the nodes' metrics make of it."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A home whose certificate lacks what the market asks for is refused in one clear line, before anything is traded."""
 
 import json

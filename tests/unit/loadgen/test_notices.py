@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How a generator hears of commits from blocks, on a stream that the test feeds."""
 
 from __future__ import annotations

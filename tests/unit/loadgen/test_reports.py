@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Summaries add up, and reports are whole, self-contained HTML."""
 
 import pytest

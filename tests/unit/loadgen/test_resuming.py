@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A simulation interrupted anywhere goes on to the very results it would have had."""
 
 import asyncio

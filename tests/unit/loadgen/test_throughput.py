@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Arrivals, outcome classes and the knee."""
 
 import grpc

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Trace files in which energy would go wrong unseen: offsets, intervals, registers, packing, notation, counters."""
 
 import gzip

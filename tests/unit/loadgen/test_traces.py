@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Trace files of every layout: what they hold, and what is said about their flaws."""
 
 from datetime import date

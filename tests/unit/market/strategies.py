@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Random rounds: few homes and prices, so that ties, self-owned offers and partial fills are frequent."""
 
 from commonwatt_chaincode.market.orders import Offer, Request

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Invariants of the market (section 7 of its specification), stated again from scratch, and what follows from them.
 
 Two desirable properties hold with exact conditions, which the tests state:

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The published test vectors: 100 rounds and 50 price cases with expected results."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The three worked examples of the market's specification, told step by step."""
 
 from commonwatt_chaincode.market.battery import Account, Battery, available_wh

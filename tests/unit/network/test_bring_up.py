@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The sequence that `up` and `apply` share: what runs already is told from what only has its name."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The fixtures that pytest finds by itself, as docs/testing.md says."""
 
 from __future__ import annotations

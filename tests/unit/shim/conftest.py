@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Chaincode servers to dial, and the test chaincode that they run."""
 
 import asyncio

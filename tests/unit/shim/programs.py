@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Contracts that differ from run to run, for the determinism guard."""
 
 import datetime

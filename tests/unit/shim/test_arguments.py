@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Whatever bytes a caller sends, an argument is either of its annotated type or refused."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Contracts: names, arguments that fit their annotations, roles, hooks, results, metadata."""
 
 import enum

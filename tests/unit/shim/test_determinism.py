@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The determinism guard catches each usual source of nondeterminism, and nothing else."""
 
 import pytest

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The page's examples run as they stand."""
 
 import re

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Frames between the serving process and its workers arrive whole, however the bytes are cut."""
 
 from commonwatt_chaincode.shim.frames import FrameProtocol

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Composite keys: joined, split, and never confused."""
 
 import pytest

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The server as a peer meets it over the wire, and every defect known of the existing Python library."""
 
 import asyncio

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a transaction sees of the ledger, with Fabric's semantics."""
 
 import hashlib

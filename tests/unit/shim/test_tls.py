@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """TLS by configuration and by Fabric's variables; no silent plaintext."""
 
 from dataclasses import asdict

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Several worker processes behind one address."""
 
 import asyncio

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Contracts tested without a network: an in-memory ledger with Fabric's rules, the determinism guard."""
 
 from .determinism import GuardedLedger, NonDeterministic

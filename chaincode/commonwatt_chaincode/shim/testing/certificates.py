@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Throwaway TLS certificates for tests of servers: one CA, a server of 127.0.0.1 and a client."""
 
 import datetime

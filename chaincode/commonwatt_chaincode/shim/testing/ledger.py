@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """An in-memory channel for unit tests of contracts.
 
 ledger = MemoryLedger(Assets())

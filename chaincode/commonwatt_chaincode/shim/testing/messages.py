@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The peer's half of the chaincode protocol, message by message."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The determinism guard's second process: a moved clock, and the requests that come over its pipes."""
 
 import asyncio

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A peer of one chaincode over the wire: dials a server as Fabric's peers do and answers it from memory.
 
 For tests and measurements of the server itself; contracts are tested faster on a MemoryLedger.

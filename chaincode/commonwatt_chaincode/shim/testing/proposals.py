@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Proposals and callers made up for tests: real structures, throwaway certificates, no valid signatures."""
 
 import datetime

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One transaction simulated as a peer does: requests answered from the committed state, effects collected."""
 
 from collections.abc import Callable

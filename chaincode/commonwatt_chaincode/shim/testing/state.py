@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A channel's committed state in memory: values with versions, metadata, history."""
 
 import hashlib

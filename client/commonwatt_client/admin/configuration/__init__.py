@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Changing a channel's configuration: edits, the updates that organisations sign, and a look for mistakes.
 
 `ledger.configuration` reads configurations. Here are changes to them, each from the configuration in force to the one

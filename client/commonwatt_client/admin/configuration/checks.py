@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Mistakes in a channel's configuration that orderers and peers accept, and fail over later."""
 
 import datetime

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Changes to the Raft nodes that order a running channel: one at a time, for Fabric refuses more in one update."""
 
 from typing import Any

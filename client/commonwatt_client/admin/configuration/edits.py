@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Changes to a running channel, one function each: from the configuration in force to the one wanted.
 
 Each returns a new `ChannelConfig`; `compute_update` of the two is what organisations sign. Edits compose. One that

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A channel configuration's groups and values, as edits find and change them."""
 
 from collections.abc import Callable

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Revoked certificates: lists that a running channel's organisations put into their configuration."""
 
 from typing import Any

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Configuration updates: the difference of two configurations, the signatures it needs, and the envelope to submit.
 
 Everything in between is bytes, so that organisations can sign on hosts of their own: `compute_update` on one,

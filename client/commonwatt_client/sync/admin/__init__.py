@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Written by `make sync` from commonwatt_client/admin/__init__.py: change that file.
 """Administration without `await`: every public name of `commonwatt_client.admin`.
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Written by `make sync` from commonwatt_client/admin/peer.py: change that file.
 """What `commonwatt_client.admin.peer` does, without `await`."""
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Blocks: hashes, building, the orderer's signature, metadata, and what a peer checks of one."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A channel's configuration, read from a configuration block: organisations, policies, batching, ACLs."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Deliver: streams of blocks from a seek position on, for orderers and peers.
 
 A request is an envelope whose payload is a SeekInfo. It is answered with blocks and a status: SUCCESS after the

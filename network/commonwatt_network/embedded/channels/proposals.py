@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Signed proposals: taken apart, checked, and turned into prepared transactions.
 
 Every check, and the order of the checks, is Fabric's (`core/endorser/msgvalidation.go`), for clients read the

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Ordered transactions: taken apart and checked as far as that needs no state.
 
 The checks and their codes are those of Fabric's `ValidateTransaction` and plugin dispatcher, in the same order.

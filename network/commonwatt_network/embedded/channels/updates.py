@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Configuration updates: from a signed update and the configuration in force to the next configuration.
 
 An update names what it read (with versions) and what it writes. Everything whose version it raises must be one

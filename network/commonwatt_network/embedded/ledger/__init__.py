@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What one peer keeps of one channel: blocks, the state they lead to, its history, and private data.
 
 Everything of a block is written in one SQLite transaction, so a ledger is always at exactly one block: a crash loses

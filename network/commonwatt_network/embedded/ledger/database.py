@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The SQLite file of one ledger: schema, durability settings, and refusal of damaged files."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The ledger of one channel at one peer: append a validated block, read blocks, transactions and history."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Private data of one channel: committed private write sets, what expires when, and what waits for its block."""
 
 from __future__ import annotations

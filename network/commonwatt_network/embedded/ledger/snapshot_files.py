@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The files of a ledger snapshot, in Fabric's format.
 
 Each `.data` file is a format byte and then records, each preceded by its length (varint); each `.metadata` file says

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Reading state: the current state of a channel, and views pinned to one height while blocks go on.
 
 A simulation reads the state of one height from its first read to its last, though blocks are committed

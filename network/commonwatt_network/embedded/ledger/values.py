@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Versions and versioned values, as Fabric's state database holds them."""
 
 from __future__ import annotations

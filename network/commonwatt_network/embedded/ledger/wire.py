@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The few encodings that Fabric's ledger files and hashes use beside published messages."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The collections that chaincodes have had, block by block, as snapshots hold them.
 
 A peer that joins by a snapshot needs those of old: private data that it asks for go by the collections of their time.

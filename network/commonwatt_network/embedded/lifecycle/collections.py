@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Collection configurations: what may be defined, and each organisation's implicit collection."""
 
 from __future__ import annotations

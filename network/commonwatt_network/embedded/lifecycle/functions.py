@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The functions of the `_lifecycle` system chaincode: install, approve, check, commit, query.
 
 Rules, defaults and texts are Fabric's (`core/chaincode/lifecycle`). Approvals live in each organisation's implicit

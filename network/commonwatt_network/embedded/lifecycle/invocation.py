@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One call of a lifecycle function: on whose behalf, on which channel, over which state."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Chaincode-as-a-service packages: parsing, checking, and the store of what is installed on one peer."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The functions of `_lifecycle` that deal with packages on one peer."""
 
 from __future__ import annotations

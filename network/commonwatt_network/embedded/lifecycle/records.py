@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How `_lifecycle` keeps structures in state: one key per field and one for the structure's metadata.
 
 `namespaces/metadata/<name>` lists the fields, `namespaces/fields/<name>/<Field>` hold one StateData each. Names,

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What an orderer checks of an envelope before it accepts it for ordering.
 
 Fabric's order: emptiness, size, the identity's expiry, then the signature under the channel's Writers policy;

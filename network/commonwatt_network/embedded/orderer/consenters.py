@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The consenters that a channel names, and what an orderer demands of them.
 
 The embedded orderers form no cluster: they share one sequence. The channel's consensus metadata is checked all the

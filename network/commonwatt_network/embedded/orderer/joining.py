@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """With which blocks an orderer may join a channel."""
 
 from __future__ import annotations

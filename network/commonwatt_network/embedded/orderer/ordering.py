@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The sequence of one channel: envelopes in, blocks out.
 
 When a block is cut

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Channel participation: the REST interface by which an orderer joins, lists, updates and leaves channels.
 
 Paths, answers and error texts are those of Fabric's orderer (`/participation/v1/channels`, mutual TLS). What a

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """An orderer's blocks beside the ledgers of its process's peers: the same chain, and no block missing.
 
 Peers commit what the orderer has written before, so an orderer that has fewer blocks than a peer has lost some. It

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """An orderer's servers: AtomicBroadcast over TLS gRPC, channel participation over mutual TLS, operations over HTTP."""
 
 from __future__ import annotations

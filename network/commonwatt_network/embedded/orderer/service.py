@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The orderers of one embedded process.
 
 All orderers of a process share one sequence per channel and one copy of its blocks, kept in the data folder of the

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The ordered blocks of one channel in one append-only file.
 
 Each record is the block's length and CRC-32 (two big-endian 32-bit integers) and the serialized block. A block is

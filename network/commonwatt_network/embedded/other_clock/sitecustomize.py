@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Python imports this module at its start where the folder is on PYTHONPATH: the process then sees another time.
 
 The determinism guard starts chaincode's second servers so. Deadlines and TLS go by other clocks and stay right.

@@ -1,1 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
 """One peer: its channels, endorser, gateway, chaincode, system chaincode, discovery and snapshots."""

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One channel at one peer: its ledger, its configuration in force, its chaincode definitions, and its blocks."""
 
 from __future__ import annotations

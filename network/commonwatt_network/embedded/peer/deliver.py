@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A peer's block streams: full blocks, filtered blocks, and blocks with the private data the reader may have."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The Discovery service: a channel's peers, configuration and endorsers, and the peers that a peer knows.
 
 Real peers learn of each other by gossip; these know the peers of their process. Messages have the shape of gossip's

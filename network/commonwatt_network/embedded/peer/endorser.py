@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The Endorser: check a proposal, simulate it, sign what it would do.
 
 `ProposalError` and `ProposalFiltered` are raised for proposals that are refused; everything later, chaincode's own

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Whose endorsements a simulated transaction needs: Fabric's ChaincodeInterest."""
 
 from __future__ import annotations

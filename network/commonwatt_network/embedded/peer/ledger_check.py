@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Whether a peer's ledger file still holds what the peer wrote: a disk can change bytes, and SQLite does not see it.
 
 The blocks are chained by hashes; everything else of a ledger follows from them. At a peer's start its file's structure,

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A channel's ledger as of one block, to and from a snapshot's folder.
 
 Private data is not in a snapshot, only its hashes: a peer that joins by one asks the others for what it may have.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A peer's metrics in Prometheus' text format, under Fabric's names."""
 
 from __future__ import annotations

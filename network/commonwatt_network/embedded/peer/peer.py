@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One peer of the process: its identity, its channels, its chaincode, and the peers it knows."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Private data between the peers of one channel: handing out what was endorsed, and finding what a block needs."""
 
 from __future__ import annotations

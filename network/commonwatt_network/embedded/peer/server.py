@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A peer's servers: Gateway, Endorser, Deliver and Discovery over TLS gRPC, operations over HTTP."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The Snapshot service of a peer: requests for snapshots of blocks to come, and those that are pending."""
 
 from __future__ import annotations

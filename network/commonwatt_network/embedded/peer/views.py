@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A peer as its parts see it: each part names what it uses, so that none of them needs to know the whole peer."""
 
 from __future__ import annotations

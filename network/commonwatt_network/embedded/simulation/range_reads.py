@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a range query read, for the phantom check: the reads themselves, or a Merkle summary of many.
 
 Up to 50 reads are listed. From 51 on they are hashed in groups of 51; groups of 51 hashes are hashed again, and

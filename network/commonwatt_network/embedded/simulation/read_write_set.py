@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The read-write set of one transaction, built in the order and form of a Fabric peer.
 
 Two endorsers' results must be equal byte for byte, and equal to what a real peer would make of the same

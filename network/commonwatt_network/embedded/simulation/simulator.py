@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The ledger as one transaction sees it: reads at one height, writes recorded and never read back."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """HTTP/2 and gRPC for asyncio: what a peer's and an orderer's callers talk to, and how a peer talks to chaincode.
 
 Half of an embedded peer's processor time went into a general gRPC library's event loop. This transport serves the same

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The memory of all unfinished requests of the process.
 
 Limits of each connection alone would let a hundred connections take a hundred times as much.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The server's end of a connection, and the calls that come on it."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One long gRPC call over a connection of its own: how a peer talks with a chaincode server.
 
 The peer exchanges four messages per transaction with each chaincode; through a general gRPC library they cost more

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A protocol on an asyncio connection. Everything that one turn of the event loop produces leaves in one write."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The two ends of a connection: one is called, by anybody, and counts what costs work; the other calls."""
 
 from __future__ import annotations

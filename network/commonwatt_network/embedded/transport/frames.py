@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """HTTP/2 frames (RFC 9113): their numbers, writing them, and taking them out of a stream of bytes."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """An aiohttp application behind the same door as gRPC: operations and channel participation.
 
 Nobody says who he is on the operations port. So a connection keeps its place while it waits for an answer, and else

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The door: whom a server lets in, for how long, and how many at once.
 
 A client that never speaks, or speaks once and then stays, costs a socket and a TLS session. So there is a limit of

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What gRPC says in HTTP/2 headers: a call's path and deadline, and the status that ends it."""
 
 from __future__ import annotations

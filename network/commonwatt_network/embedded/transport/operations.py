@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Operations endpoints that every node offers: /healthz, /version, /metrics (Prometheus text), /logspec.
 
 The names of metrics are Fabric's, as far as they make sense here.

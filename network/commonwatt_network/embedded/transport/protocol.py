@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """HTTP/2 with gRPC's messages, without I/O: bytes in, events and bytes out.
 
 `receive` yields an event for each thing that its user has to know; `output` gives the bytes that may leave now. An

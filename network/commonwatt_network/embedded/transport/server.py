@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """gRPC calls on HTTP/2 streams: finding the method, deadlines, statuses; and the listener."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Whether a connection has shown that a member speaks on it.
 
 A server gives the least room to connections that never did: they cost a stranger nothing. Within a call, a member's

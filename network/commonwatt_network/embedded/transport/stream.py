@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One HTTP/2 stream, that is one gRPC call: messages in and out, and their flow control. No I/O and no waiting."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Who may use which of a peer's functions: the channel's ACLs, and the local MSP's roles for peer-wide ones."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Whom an MSP trusts: its root and intermediate certificates, those for TLS, and its revocation lists."""
 
 from __future__ import annotations

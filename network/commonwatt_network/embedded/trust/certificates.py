@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """X.509 as a Fabric MSP reads it: PEM in, one certification chain out.
 
 Fabric tests a chain at the moment the certificate under test began to be valid, not now (expiry is the

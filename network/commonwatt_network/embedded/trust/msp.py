@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Membership service providers: who belongs to an organisation, and in which role.
 
 Behaviour and error texts follow Fabric's X.509 MSP at configuration version 1.4.3 and later (NodeOUs with

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A node's MSP folder: `cacerts`, `intermediatecerts`, `admincerts`, `crls`, `tlscacerts`, `config.yaml`, ..."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Fabric's policies: who must have signed for something to hold.
 
 A policy is evaluated over a set of signed data. Signatures that don't hold and identities that are unknown

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which combinations of principals satisfy a policy: what discovery computes its layouts from.
 
 A principal set is a combination, with repetitions, of which each principal must be met by a different identity.

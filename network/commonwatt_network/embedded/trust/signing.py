@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Fabric's signatures: ECDSA over SHA-256 with the lower of the two valid S values, or Ed25519.
 
 `SignatureChecks` remembers checks that succeeded. Peers of one process may share one instance, so that a

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Validating one block: a TxValidationCode for every transaction, and all that the valid ones change."""
 
 from __future__ import annotations

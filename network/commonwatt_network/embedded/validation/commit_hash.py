@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The commit hash: a chain over all that blocks did, by which peers can tell that they came to the same state.
 
 Fabric's peers write it into each block's metadata: SHA-256 over the validation codes, what the valid transactions

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Concurrency control at commit: reads must still hold, ranges must still read the same (MVCC and phantoms)."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Whether a transaction's endorsements satisfy every policy that its writes call for.
 
 For each namespace written: keys with a policy of their own (state-based endorsement) need that one; other keys need

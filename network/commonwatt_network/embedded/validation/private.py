@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Private data at commit: finding each member's write sets, checking them against their hashes, and their ends."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What valid transactions change: the new values, metadata and versions of keys, and their history."""
 
 from __future__ import annotations

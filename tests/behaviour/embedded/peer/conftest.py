@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A network with a key-value chaincode, made once for this folder; each test starts from the same state."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A small chaincode for the embedded peer's own tests; run as a chaincode server."""
 
 import datetime

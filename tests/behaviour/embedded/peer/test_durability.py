@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Nothing that was reported committed is lost: a process killed under load, torn and damaged ledger files."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The fixtures of `commonwatt_network.testing`: snapshots, clock, faults, and the determinism guard."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Files of the network that are cut, damaged or another's: taken back from those beside, or refused at start."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What an embedded network does on threads of its own: nothing for gRPC."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Rules that only a whole network shows: revocation by a configuration update, exact blocks, a disk that is full."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """An embedded network in a process of its own, as `network up` runs it, for strangers to attack."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Every call of an embedded network that reads bytes of anybody, and how a stranger makes requests of each."""
 
 from __future__ import annotations

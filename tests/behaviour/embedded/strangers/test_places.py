@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The page that lists where strangers' bytes are read, and these tests, name every call that a network serves."""
 
 from __future__ import annotations

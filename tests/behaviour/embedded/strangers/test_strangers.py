@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A stranger's script against a running network: what it is told, and what it may cost.
 
 Time is the network's own processor time, so that other work on the machine does not count.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Channel configurations: decoded, edited, and the update that leads from one to the other."""
 
 import datetime

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Mistakes that nodes accept: found before anybody joins."""
 
 import datetime

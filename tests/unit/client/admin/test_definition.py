@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Chaincode definitions: what is sent is what is read back."""
 
 import pytest

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Chaincode packages: the same bytes always, nothing in them that peers would stumble over later."""
 
 import datetime

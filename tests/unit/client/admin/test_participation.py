@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Channel participation against an orderer of this test's own, for the answers that real ones give rarely."""
 
 import asyncio

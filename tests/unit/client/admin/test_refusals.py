@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What nodes say, told apart by what to do next; the texts are Fabric's own."""
 
 import pytest

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A gateway peer that answers as told, over real gRPC on loopback: for faults that a real peer cannot be asked for."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Calls and streams over real gRPC: the same typed errors, failover, timeouts and hostile answers in both clients."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Event streams that are cut: what is asked for next, so that nothing is missed and nothing comes twice."""
 
 from collections.abc import Iterable

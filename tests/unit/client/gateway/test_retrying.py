@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Retry that knows Fabric, decided without a network: what is sent again, and what never."""
 
 from collections.abc import Callable, Iterator

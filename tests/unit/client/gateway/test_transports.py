@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What is each transport's own, over real gRPC: event loops, threads, closing, cancelling."""
 
 from __future__ import annotations

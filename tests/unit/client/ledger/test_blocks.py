@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A recorded ledger, decoded and audited; and what happens when someone has touched it."""
 
 from dataclasses import replace

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Signature policies as text, and as the protos that Fabric's own parser makes of them."""
 
 import pytest

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Written by `make sync` from tests/unit/client/gateway/test_calls.py: change that file.
 """Calls and streams over real gRPC: the same typed errors, failover, timeouts and hostile answers in both clients."""
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Bytes from outside never break a peer: proposals, transactions and packages of any kind get an answer."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Read-write sets, range summaries, state views and conflicts, without any network."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A gRPC server with one method of each kind, for tests of the transport alone."""
 
 from __future__ import annotations

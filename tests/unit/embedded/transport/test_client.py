@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The transport's client: flow control, fragments, and whatever else a chaincode server may send."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Clients that come and cost: connections at once, silence before and after the handshake, requests without an end."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The protocol without I/O: a client's and a server's end that hand each other bytes, and no socket between them."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The HTTP/2 gRPC server: real gRPC clients against it, then frames that no honest client would send."""
 
 from __future__ import annotations

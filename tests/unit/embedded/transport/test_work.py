@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a client's bytes may cost: lines of our code for each byte, and memory for all unfinished requests together."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What is asked of `docker compose` and `kubectl`, by stand-ins that write down their arguments.
 
 No container engine runs these tests: they hold the commands, their order and the errors, not what an engine does.

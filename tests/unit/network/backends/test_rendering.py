@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Compose files and Kubernetes manifests: golden, valid, non-root, and set up as the native backend sets up its nodes.
 
 After looking at what changed, `UPDATE_GOLDEN=1 pytest tests/unit/network/backends/test_rendering.py` renews the

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What leads from one topology to another, in words, and what is refused before anything is changed."""
 
 from __future__ import annotations

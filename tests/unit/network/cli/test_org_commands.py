@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The commands of a consortium as people mistype them: one line, exit code 2, and nothing changed."""
 
 from __future__ import annotations

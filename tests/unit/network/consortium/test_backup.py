@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Backups: whole, sealed, and brought back only where nothing is."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A consortium's files: what organisations describe, pass on and review. Wrong ones change nothing."""
 
 from __future__ import annotations

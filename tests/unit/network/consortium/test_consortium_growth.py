@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A running channel takes in one more organisation: what the update holds, who must sign, and what nobody signs."""
 
 from __future__ import annotations

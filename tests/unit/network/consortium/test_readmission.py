@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """An orderer that lost its log is taken out and in again: which updates, and for whom not."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What clients and other tools read, and the ports a network keeps."""
 
 from __future__ import annotations

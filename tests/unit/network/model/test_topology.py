@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Topologies: samples, defaults, the schema, and mistakes told with their line."""
 
 from __future__ import annotations

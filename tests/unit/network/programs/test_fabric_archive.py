@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Fabric's release archive, fetched from a server of our own: whole, tampered, truncated, for another machine."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The determinism guard's second servers in a background network."""
 
 from __future__ import annotations

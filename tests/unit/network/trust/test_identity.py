@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Identities and genesis blocks, as Fabric reads them."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the watch makes of events, logs and metrics; and that the dashboard asks for metrics that there are."""
 
 from __future__ import annotations

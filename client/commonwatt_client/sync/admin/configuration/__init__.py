@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Written by `make sync` from commonwatt_client/admin/configuration/__init__.py: change that file.
 """Changing a channel's configuration, without `await`."""
 

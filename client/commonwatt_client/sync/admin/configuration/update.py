@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Written by `make sync` from commonwatt_client/admin/configuration/update.py: change that file.
 """What `commonwatt_client.admin.configuration.update` does, without `await`."""
 

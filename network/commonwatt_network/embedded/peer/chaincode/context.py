@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What one running transaction of one chaincode carries: its simulator, its proposal, its open queries."""
 
 from __future__ import annotations

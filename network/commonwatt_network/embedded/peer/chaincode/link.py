@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The stream between a peer and one chaincode server: many transactions at once, dialled anew after it ended.
 
 The peer dials (chaincode as a service), the chaincode registers, and from then on either side's messages belong

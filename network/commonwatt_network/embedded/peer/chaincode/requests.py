@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What chaincode may ask of its peer during a transaction, message by message, with Fabric's answers and errors."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Finding and running chaincode: its definition on the channel, this peer's package for it, its stream."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One proposal to one peer, and what a Gateway makes of the outcome."""
 
 from __future__ import annotations

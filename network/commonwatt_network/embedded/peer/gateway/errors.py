@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Errors as Gateway clients see them: a gRPC status with one ErrorDetail per node that failed."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Chaincode events: where a stream starts, and the events of valid transactions from there on."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Choosing endorsers: the smallest set of peers whose endorsements satisfy every policy a transaction calls for."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The Gateway's methods on one peer. Decisions, their order and the texts are Fabric's (`internal/pkg/gateway`)."""
 
 from __future__ import annotations

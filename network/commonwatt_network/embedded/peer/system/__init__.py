@@ -1,1 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
 """The system chaincodes: `cscc` (channels), `qscc` (ledger queries), `_lifecycle`."""

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`cscc`: joining channels, listing them, and their configuration."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`_lifecycle`: who may call which function of it, and its responses."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`qscc`: blocks and transactions of a channel's ledger."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which system chaincodes there are, and how one is run: at once, in the peer itself."""
 
 from __future__ import annotations
