@@ -67,7 +67,7 @@ def test_a_chaincode_can_be_upgraded(network: Any, repository: Any) -> None:
 async def test_chaincode_that_reads_the_clock_fails_under_the_guard(network: Any, repository: Any) -> None:
     if network.backend != "embedded":
         pytest.skip("Fabric's own peers run a proposal once")
-    network.deploy(repository / "tests" / "unit" / "embedded" / "peer" / "kv_chaincode.py", "kv")
+    network.deploy(repository / "tests" / "behaviour" / "embedded" / "peer" / "kv_chaincode.py", "kv")
     async with network.connect() as gateway:
         kv = gateway.get_network("trials").get_contract("kv")
         await kv.submit_transaction("put", "key", "value")

@@ -42,7 +42,8 @@ def imported_by_tests(root: Path, known: dict[str, Path]) -> set[str]:
         for module, name in imported(path, package)
     }
     found = set()
-    for path in (root / "tests").rglob("*.py"):
+    own = (path for path in (root / "tests").rglob("*.py") if "node_modules" not in path.parts)
+    for path in own:
         for module, name in imported(path):
             while (module, name) in offered and offered[module, name] != module:
                 module = offered[module, name]

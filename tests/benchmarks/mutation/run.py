@@ -16,7 +16,6 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[3]
 PACKAGE = ROOT / "chaincode" / "commonwatt_chaincode"
-VECTORS = ROOT.parent / "shared" / "data" / "market_vectors.json"
 WANTED_PERCENT = 90
 
 CONFIGURATION = """\
@@ -25,6 +24,12 @@ source_paths=commonwatt_chaincode/market/
 tests_dir=tests/market/
 also_copy=
     commonwatt_chaincode/__init__.py
+    vectors
+"""
+PROFILE = """from hypothesis import settings
+
+settings.register_profile("mutation", deadline=None, database=None, max_examples=25, derandomize=True)
+settings.load_profile("mutation")
 """
 
 
@@ -36,13 +41,9 @@ def lay_out(folder: Path) -> None:
     shutil.copytree(ROOT / "tests" / "unit" / "market", folder / "tests" / "market")
     for package in ("tests", "tests/market"):
         (folder / package / "__init__.py").touch()
-    conftest = folder / "tests" / "market" / "conftest.py"
-    conftest.write_text(conftest.read_text().replace("max_examples=200", "max_examples=25, derandomize=True"))
+    (folder / "tests" / "market" / "conftest.py").write_text(PROFILE)
+    shutil.copytree(ROOT / "tests" / "vectors", folder / "vectors")  # where test_vectors.py looks
     (folder / "setup.cfg").write_text(CONFIGURATION)
-    if VECTORS.exists():  # where test_vectors.py looks from inside mutmut's own copy
-        beside = folder.parent / "shared" / "data"
-        beside.mkdir(parents=True)
-        shutil.copy(VECTORS, beside)
 
 
 def main() -> int:
