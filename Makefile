@@ -95,7 +95,8 @@ lint: $(READY) ## Check format, lint rules, types, the direction of imports, dec
 	$(BIN)/python tools/write_sync.py --check
 	@for part in $(PARTS); do (cd $$part && ../$(BIN)/deptry . ) || exit 1; done
 
-PYTEST = $(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile
+# Files are dealt out in the order of testpaths, long ones first, so that no worker ends with one alone.
+PYTEST = $(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 .PHONY: test
 test: $(READY) ## Run every test that this machine can run, but for the long ones (at most 10 minutes)
