@@ -40,7 +40,7 @@ KEEPALIVE = "/proc/sys/net/ipv4/tcp_keepalive_time"
 NOTHING_TO_FIRST_TRADE_S = 60
 
 # Three hosts on one machine that may be busy with other things; every wait inside is bounded more tightly.
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.long, pytest.mark.timeout(300)]
 
 
 @dataclass
@@ -305,7 +305,6 @@ def test_a_lost_host_comes_back_on_a_new_one_from_its_backup(consortium: Consort
     )
 
 
-@pytest.mark.long
 @pytest.mark.timeout(600)  # alone it also has to follow the page up to the first trade
 def test_a_restored_orderer_helps_nobody_to_order_what_was_ordered_already(consortium: Consortium) -> None:
     """Four transactions that newtown and glebe acknowledged; then grid, which lacks them, meets glebe's old log."""
