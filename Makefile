@@ -25,7 +25,11 @@ $(READY): uv.lock pyproject.toml $(PARTS:=/pyproject.toml)
 	fi
 	@touch $@
 
-# Variables such as NETWORK=native, TOPOLOGY=file.yaml, COMMUNITIES=3, HOMES=20 reach the command as environment.
+# Variables such as TOPOLOGY=file.yaml, COMMUNITIES=3, HOMES=20 reach the command as environment; NETWORK=native by a longer name.
+ifdef NETWORK
+export COMMONWATT_BACKEND := $(NETWORK)
+endif
+
 .PHONY: network-up
 network-up: $(READY) ## Start the network and wait until a transaction works (NETWORK=native: real Fabric)
 	@$(BIN)/commonwatt network up

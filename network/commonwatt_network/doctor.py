@@ -55,7 +55,7 @@ def examine(directory: Path) -> list[Finding]:
         _bft(directory),
         _program("fabric-ca-server", "ca: fabric-ca", "install Fabric CA's release and put it on PATH"),
         _compose(),
-        _program("kubectl", "NETWORK=kubernetes", "install kubectl and give it a cluster"),
+        _program("kubectl", "backend kubernetes", "install kubectl and give it a cluster"),
     ]
 
 
@@ -158,11 +158,11 @@ def _native(directory: Path) -> Finding:
     try:
         fabric = find_fabric(directory)
     except FabricNotFoundError as error:
-        return Finding("NETWORK=native", False, str(error))
+        return Finding("backend native", False, str(error))
     good = fabric.version is None or fabric.version >= OLDEST
     says = f"Hyperledger Fabric {fabric.version_text} in {fabric.peer.parent}"
     return Finding(
-        "NETWORK=native", good, says if good else f"{says}: 2.5 or later is needed; run `make fabric`"
+        "backend native", good, says if good else f"{says}: 2.5 or later is needed; run `make fabric`"
     )
 
 
@@ -185,10 +185,10 @@ def _program(name: str, purpose: str, fix: str) -> Finding:
 def _compose() -> Finding:
     fix = "install a container engine with `docker compose`"
     if shutil.which("docker") is None:
-        return Finding("NETWORK=compose", False, f"docker not found: {fix}")
+        return Finding("backend compose", False, f"docker not found: {fix}")
     try:
         answer = subprocess.run(["docker", "compose", "version"], capture_output=True, text=True, timeout=20)
     except (OSError, subprocess.SubprocessError) as error:
-        return Finding("NETWORK=compose", False, f"docker does not answer ({error}): start it")
+        return Finding("backend compose", False, f"docker does not answer ({error}): start it")
     good = answer.returncode == 0
-    return Finding("NETWORK=compose", good, answer.stdout.strip() if good else f"no compose plugin: {fix}")
+    return Finding("backend compose", good, answer.stdout.strip() if good else f"no compose plugin: {fix}")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The files of NETWORK=compose or kubernetes, for those who apply them themselves."""
+"""The files of the backends compose and kubernetes, for those who apply them themselves."""
 
 from __future__ import annotations
 

@@ -78,7 +78,7 @@ def settle_state(layout: Layout, topology: Topology | None, backend: str | None)
     if backend not in (None, state.backend):
         raise UsageError(
             f"the network in {layout.directory} is {state.backend}, not {backend}; a ledger cannot move between them: "
-            f"go on with NETWORK={state.backend}, use another folder, or delete it with `make network-reset`"
+            f"go on with COMMONWATT_BACKEND={state.backend}, use another folder, or delete it with `make network-reset`"
         )
     if topology not in (None, state.topology):
         raise UsageError(

@@ -43,7 +43,14 @@ class Shell:
         )
 
     def environment(self, **variables: str) -> dict[str, str]:
-        cleared = ("NETWORK", "TOPOLOGY", "COMMUNITIES", "HOMES", "COMMONWATT_DIRECTORY")
+        cleared = (
+            "COMMONWATT_BACKEND",
+            "COMMONWATT_NETWORK",
+            "TOPOLOGY",
+            "COMMUNITIES",
+            "HOMES",
+            "COMMONWATT_DIRECTORY",
+        )
         inherited = {name: value for name, value in os.environ.items() if name not in cleared}
         return {**inherited, "COLUMNS": "200", **variables}
 

@@ -20,11 +20,11 @@ THINGS = (
     "open files",
     "ports",
     "network folder",
-    "NETWORK=native",
+    "backend native",
     "consensus: bft",
     "ca: fabric-ca",
-    "NETWORK=compose",
-    "NETWORK=kubernetes",
+    "backend compose",
+    "backend kubernetes",
 )
 
 
@@ -54,11 +54,11 @@ def test_a_machine_without_anything_runs_the_default_network(shell: Any, tmp_pat
     assert {what: mark for what, (mark, _) in found.items() if mark != "✓"} == dict.fromkeys(THINGS[6:], "-")
     assert found["network folder"][1] == "no network yet"
     for what, fix in (
-        ("NETWORK=native", "make fabric"),
+        ("backend native", "make fabric"),
         ("consensus: bft", "make fabric"),
         ("ca: fabric-ca", "install Fabric CA's release"),
-        ("NETWORK=compose", "install a container engine"),
-        ("NETWORK=kubernetes", "install kubectl"),
+        ("backend compose", "install a container engine"),
+        ("backend kubernetes", "install kubectl"),
     ):
         assert fix in found[what][1]
 
@@ -70,9 +70,9 @@ def test_it_knows_what_a_version_of_fabric_can_do(
     shell: Any, tmp_path: Path, version: str, native: str, bft: str
 ) -> None:
     found = findings(shell.run("doctor", FABRIC_BIN=str(programs(tmp_path / "fabric", version))))
-    assert (found["NETWORK=native"][0], found["consensus: bft"][0]) == (native, bft)
-    assert f"Hyperledger Fabric {version.lstrip('v')}" in found["NETWORK=native"][1]
-    assert ("make fabric" in found["NETWORK=native"][1]) == (native == "-")
+    assert (found["backend native"][0], found["consensus: bft"][0]) == (native, bft)
+    assert f"Hyperledger Fabric {version.lstrip('v')}" in found["backend native"][1]
+    assert ("make fabric" in found["backend native"][1]) == (native == "-")
 
 
 def test_fabric_from_source_is_taken_with_a_word(
@@ -80,8 +80,8 @@ def test_fabric_from_source_is_taken_with_a_word(
 ) -> None:
     built = str(programs(tmp_path / "fabric", "latest\n Commit SHA: development build"))
     found = findings(shell.run("doctor", FABRIC_BIN=built))
-    assert [found[what][0] for what in ("NETWORK=native", "consensus: bft")] == ["✓", "✓"]
-    assert "Hyperledger Fabric of unknown version" in found["NETWORK=native"][1]
+    assert [found[what][0] for what in ("backend native", "consensus: bft")] == ["✓", "✓"]
+    assert "Hyperledger Fabric of unknown version" in found["backend native"][1]
     assert "its programs do not tell" in found["consensus: bft"][1]
     monkeypatch.setenv("FABRIC_BIN", built)
     monkeypatch.setenv("FABRIC_VERSION", "2.5.15")

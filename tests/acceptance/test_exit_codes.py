@@ -149,7 +149,14 @@ def app() -> typer.Typer:
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The current folder, where the network would be."""
     monkeypatch.chdir(tmp_path)
-    for name in ("NETWORK", "TOPOLOGY", "COMMUNITIES", "HOMES", "COMMONWATT_DIRECTORY"):
+    for name in (
+        "COMMONWATT_BACKEND",
+        "COMMONWATT_NETWORK",
+        "TOPOLOGY",
+        "COMMUNITIES",
+        "HOMES",
+        "COMMONWATT_DIRECTORY",
+    ):
         monkeypatch.delenv(name, raising=False)
     return tmp_path
 

@@ -26,7 +26,7 @@ def _fabric() -> None:
 
 
 def up(shell: Any, **variables: str) -> subprocess.CompletedProcess[str]:
-    result: subprocess.CompletedProcess[str] = shell.up(NETWORK="native", **variables)
+    result: subprocess.CompletedProcess[str] = shell.up(COMMONWATT_BACKEND="native", **variables)
     return result
 
 
@@ -111,7 +111,7 @@ def begin(shell: Any) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [shell.command, "network", "up"],
         cwd=shell.folder,
-        env=shell.environment(HOMES="2", NETWORK="native"),
+        env=shell.environment(HOMES="2", COMMONWATT_BACKEND="native"),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -78,7 +78,7 @@ def test_two_networks_at_once(shell: Any, backend: str, tmp_path_factory: pytest
     other = type(shell)(tmp_path_factory.mktemp("other"))
     try:
         for network in (shell, other):
-            ready = network.up(NETWORK=backend)
+            ready = network.up(COMMONWATT_BACKEND=backend)
             assert ready.returncode == 0, ready.stderr
         assert heights(shell)
         assert heights(other)
@@ -133,16 +133,16 @@ class TestRefusals:
         assert "write them in its file" in refused(shell.run("network", "up", TOPOLOGY=str(path), HOMES="3"))
 
     def test_unknown_backend(self, shell: Any, refused: Any) -> None:
-        assert "there are: embedded, native" in refused(shell.up(NETWORK="docker"))
+        assert "there are: embedded, native" in refused(shell.up(COMMONWATT_BACKEND="docker"))
 
     def test_fabric_that_is_not_there(self, shell: Any, refused: Any) -> None:
-        line = refused(shell.up(NETWORK="native", FABRIC_BIN=str(shell.folder)))
+        line = refused(shell.up(COMMONWATT_BACKEND="native", FABRIC_BIN=str(shell.folder)))
         assert "peer and orderer not found in FABRIC_BIN" in line
         assert "make fabric" in line
 
     def test_bft_needs_real_fabric(self, shell: Any, refused: Any) -> None:
         line = refused(shell.run("network", "up", TOPOLOGY="bft"))
-        assert "NETWORK=native" in line
+        assert "COMMONWATT_BACKEND=native" in line
         assert not shell.processes()
 
     def test_port_in_use(self, shell: Any, refused: Any) -> None:
@@ -161,7 +161,7 @@ class TestRefusals:
         assert shell.up().returncode == 0
         line = refused(shell.up(HOMES="3"))
         assert "organizations.newtown.homes: 2 there, 3 asked for" in line
-        assert "is embedded, not native" in refused(shell.up(NETWORK="native"))
+        assert "is embedded, not native" in refused(shell.up(COMMONWATT_BACKEND="native"))
         assert heights(shell)["peer0.newtown"] > 0
         state = shell.directory / "state.json"
         kept = state.read_text()

@@ -83,7 +83,7 @@ def test_no_circle_of_wings(imports: dict[str, set[str]]) -> None:
 
 
 def test_backends_alone_know_their_names(repository: Path) -> None:
-    """Nobody else compares with, or looks up by, what `NETWORK=` calls a backend."""
+    """Nobody else compares with, or looks up by, what `COMMONWATT_BACKEND=` calls a backend."""
     names = {"embedded", "native", "compose", "kubernetes"}
     folder = repository / "network" / "commonwatt_network"
     found = [

@@ -37,7 +37,7 @@ class Backend(Protocol):
 
     @property
     def name(self) -> str:
-        """What `NETWORK=` calls it."""
+        """What `COMMONWATT_BACKEND=` calls it."""
 
     @property
     def in_containers(self) -> bool:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""NETWORK=compose: one Compose file per machine, with Fabric's official images, driven by `docker compose`."""
+"""The backend compose: one Compose file per machine, with Fabric's official images, driven by `docker compose`."""
 
 from __future__ import annotations
 

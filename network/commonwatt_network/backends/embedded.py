@@ -34,8 +34,8 @@ class Embedded(OnThisMachine):
     def require(self, nodes: Nodes) -> None:
         if nodes.topology.orderers.consensus == "bft":
             raise UsageError(
-                "orderers.consensus: bft needs real Fabric; choose NETWORK=native, or consensus: raft for the embedded "
-                "one"
+                "orderers.consensus: bft needs real Fabric; choose COMMONWATT_BACKEND=native, or "
+                "consensus: raft for the embedded one"
             )
 
     def describe(self, nodes: Nodes) -> str:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""NETWORK=kubernetes: one namespace per organisation, driven by `kubectl` in the context it was first brought up in.
+"""The backend kubernetes: one namespace per organisation, driven by `kubectl` in the context of its first start.
 
 The Service `peer0` in the namespace `newtown` is dialled as `peer0.newtown` from every other namespace, which is the
 peer's own name. This machine reaches the nodes through `kubectl port-forward`, at the ports that the topology settled.

@@ -109,7 +109,7 @@ def _hosts(running: Topology, wanted: Topology) -> Iterator[str]:
             if new is not None and new.host != old.host:
                 yield (
                     f"organisation {name}: its nodes keep their host, {old.host or 'this machine'}; "
-                    "`host` is where NETWORK=compose puts an organisation at its first start"
+                    "`host` is where the backend compose puts an organisation at its first start"
                 )
 
 

@@ -62,5 +62,6 @@ def fabric(
 
         programs = asyncio.run(install_fabric((directory or default_directory()).absolute(), source, show))
     out.print(
-        f"Hyperledger Fabric {programs.version_text} is in {programs.peer.parent}; use it with NETWORK=native"
+        f"Hyperledger Fabric {programs.version_text} is in {programs.peer.parent}; "
+        "use it with COMMONWATT_BACKEND=native"
     )

@@ -33,7 +33,8 @@ def network_up(
     communities: CommunitiesOption = None,
     homes: HomesOption = None,
     backend: Annotated[
-        str | None, typer.Option(envvar="NETWORK", help="embedded (default), native, compose or kubernetes.")
+        str | None,
+        typer.Option(envvar="COMMONWATT_BACKEND", help="embedded (default), native, compose or kubernetes."),
     ] = None,
     directory: DirectoryOption = None,
 ) -> None:
@@ -65,7 +66,7 @@ def network_up(
 
 @network_app.command("render")
 def network_render(
-    backend: Annotated[str, typer.Option(envvar="NETWORK", help="compose or kubernetes.")],
+    backend: Annotated[str, typer.Option(envvar="COMMONWATT_BACKEND", help="compose or kubernetes.")],
     output: Annotated[Path, typer.Option(help="The folder to write to.")],
     topology: TopologyOption = None,
     communities: CommunitiesOption = None,

@@ -65,7 +65,7 @@ class Organization(_Model):
     days_valid: int = Field(default=3650, ge=1, le=36500, description="of every certificate it issues")
     host: IPv4Address | None = Field(
         default=None,
-        description="NETWORK=compose: address of the machine its nodes run on; default: this one",
+        description="the backend compose: address of the machine its nodes run on; default: this one",
     )
     client_authentication: bool = Field(
         default=False,
@@ -138,7 +138,7 @@ class Ports(_Model):
 
 
 class Images(_Model):
-    """The container images of NETWORK=compose and kubernetes, each pinned by version; a digest may follow."""
+    """The container images of the backends compose and kubernetes, each pinned by version; a digest may follow."""
 
     peer: Image = "hyperledger/fabric-peer:3.1.5"
     orderer: Image = "hyperledger/fabric-orderer:3.1.5"
@@ -173,7 +173,7 @@ class TopologyFields(_Model):
     certificates: Certificates = Certificates()
     determinism_guard: bool = Field(
         default=False,
-        description="NETWORK=embedded: run each proposal once more, in a process with another hash seed and clock",
+        description="the backend embedded: run each proposal once more, in a process with another hash seed and clock",
     )
 
     def mspid(self, organization: str) -> str:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Hyperledger Fabric's programs for `NETWORK=native`: the official release archive, checked before anything of it runs.
+"""Hyperledger Fabric's programs for the backend native: the official archive, checked before anything of it runs.
 
 The archive comes from the project's releases, a mirror, or a local file. Its SHA-256 is given, or stands beside it in a
 `.sha256` file, or is what the releases' own listing says; without one nothing is installed.

@@ -20,7 +20,7 @@ import psutil
 from commonwatt_network.errors import UsageError
 from commonwatt_network.model.layout import Layout
 
-NETWORK_VARIABLE = "COMMONWATT_NETWORK"
+FOLDER_VARIABLE = "COMMONWATT_FOLDER"
 NAME_VARIABLE = "COMMONWATT_PROCESS"
 START_VARIABLE = "COMMONWATT_START"
 LOG_LIMIT_BYTES = 50 << 20
@@ -50,7 +50,7 @@ def start(program: Program, layout: Layout, start_id: str) -> int:
         log.replace(log.with_suffix(".log.old"))
     program.directory.mkdir(parents=True, exist_ok=True)
     marks = {
-        NETWORK_VARIABLE: str(layout.directory),
+        FOLDER_VARIABLE: str(layout.directory),
         NAME_VARIABLE: program.name,
         START_VARIABLE: start_id,
     }
@@ -77,7 +77,7 @@ def running(layout: Layout, start_id: str | None = None) -> dict[str, list[psuti
             environment = process.environ()
         except (psutil.Error, OSError):
             continue
-        if environment.get(NETWORK_VARIABLE) != str(layout.directory) or NAME_VARIABLE not in environment:
+        if environment.get(FOLDER_VARIABLE) != str(layout.directory) or NAME_VARIABLE not in environment:
             continue
         if start_id is None or environment.get(START_VARIABLE) == start_id:
             found.setdefault(environment[NAME_VARIABLE], []).append(process)
