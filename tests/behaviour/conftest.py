@@ -181,6 +181,7 @@ def behaviour_topology(*, guard: bool = False) -> Topology:
             "organizations": organizations,
             "channels": channels,
             "determinism_guard": guard,
+            "state": "leveldb",
         }
     )
 

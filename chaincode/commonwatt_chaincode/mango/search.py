@@ -55,9 +55,7 @@ class Search:
         """Look at some rows; False where no more are needed. Raises MangoError where it is too much work."""
         for key, value in rows:
             self._work.spend(1 + len(value) // 256)
-            found = document(value)
-            if found is None:
-                continue
+            found = document(value) or {}  # of what is no JSON object, Fabric's documents have the key alone
             found["_id"] = key
             if self._query.condition(found, self._work) and not self._keep(key, found):
                 return False

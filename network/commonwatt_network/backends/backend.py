@@ -105,3 +105,9 @@ def refuse_determinism_guard(topology: Topology) -> None:
         raise UsageError(
             "determinism_guard: true needs the embedded network; Fabric's own peers run a proposal once"
         )
+
+
+def refuse_couchdb(topology: Topology) -> None:
+    """Raise UsageError where a topology names CouchDB servers to a backend that renders none."""
+    if topology.state not in (None, "leveldb"):
+        raise UsageError("state: couchdb needs the native or the embedded network")

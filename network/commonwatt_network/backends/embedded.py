@@ -96,6 +96,7 @@ def process_program(nodes: Nodes) -> Program:
                 "data_directory": str(peer.ledger),
                 "gateway_concurrency_limit": 5000,
                 "client_authentication": peer.client_authentication,
+                "rich_queries": nodes.topology.state != "leveldb",
                 "second_servers": str(second_servers.folder(nodes.layout))
                 if nodes.topology.determinism_guard
                 else None,

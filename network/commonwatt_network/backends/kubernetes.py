@@ -21,7 +21,7 @@ from typing import Any
 import yaml
 
 from commonwatt_network.backends import cluster as clusters
-from commonwatt_network.backends.backend import File, Files, Phase, refuse_determinism_guard
+from commonwatt_network.backends.backend import File, Files, Phase, refuse_couchdb, refuse_determinism_guard
 from commonwatt_network.backends.cluster import COMMAND, Cluster
 from commonwatt_network.backends.configuration import templates
 from commonwatt_network.backends.containers import (
@@ -50,6 +50,7 @@ class Kubernetes(InContainers):
     def require(self, nodes: Nodes) -> None:
         """Raise KubectlNotFoundError or ForeignNamespaceError where no cluster runs this network, with what to do."""
         refuse_determinism_guard(nodes.topology)
+        refuse_couchdb(nodes.topology)
         clusters.find_cluster(nodes.layout, _organizations(nodes))
 
     @contextmanager

@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from commonwatt_network.backends.backend import refuse_determinism_guard
@@ -15,12 +17,17 @@ from commonwatt_network.backends.configuration import (
     peer_configuration,
 )
 from commonwatt_network.backends.on_this_machine import OnThisMachine
+from commonwatt_network.errors import UsageError
 from commonwatt_network.model.layout import Layout, write_atomically
 from commonwatt_network.model.nodes import AuthorityServer, Node, Nodes, Orderer, Peer
 from commonwatt_network.programs import readiness
 from commonwatt_network.programs.chaincode_servers import server_programs
 from commonwatt_network.programs.fabric import OLDEST, FabricPrograms, check_version, find_fabric
 from commonwatt_network.programs.processes import Program
+
+COUCHDB_USER = "COMMONWATT_COUCHDB_USER"
+COUCHDB_PASSWORD = "COMMONWATT_COUCHDB_PASSWORD"  # noqa: S105  a variable's name
+COUCHDB_PASSWORD_FILE = "COMMONWATT_COUCHDB_PASSWORD_FILE"  # noqa: S105
 
 # Chaincode as a service needs no building: these three say so to the peer.
 BUILDER = {
@@ -121,7 +128,29 @@ def peer_program(
     """Write the peer's configuration and say how to run it. `bootstrap`: a peer of its organisation, or itself."""
     version = fabric.version or OLDEST
     text = peer_configuration(peer, bootstrap, network, builder, version, hosts_apart=hosts_apart)
-    return _program(layout, peer.name, PEER_FILE, text, [str(fabric.peer), "node", "start"])
+    program = _program(layout, peer.name, PEER_FILE, text, [str(fabric.peer), "node", "start"])
+    if peer.couchdb is None:
+        return program
+    return replace(program, environment={**program.environment, **couchdb_environment()})
+
+
+def couchdb_environment() -> dict[str, str]:
+    """User and password of CouchDB for a peer: in its environment alone, never in a file of the kit."""
+    user = os.environ.get(COUCHDB_USER, "")
+    password = os.environ.get(COUCHDB_PASSWORD, "")
+    if file := os.environ.get(COUCHDB_PASSWORD_FILE):
+        try:
+            password = Path(file).read_text(encoding="utf-8").rstrip("\n")
+        except (OSError, UnicodeDecodeError) as error:
+            raise UsageError(f"{COUCHDB_PASSWORD_FILE}: {file} cannot be read") from error
+    if not user or not password:
+        raise UsageError(
+            f"the topology's state is in CouchDB: set {COUCHDB_USER}, and {COUCHDB_PASSWORD} or {COUCHDB_PASSWORD_FILE}"
+        )
+    return {
+        "CORE_LEDGER_STATE_COUCHDBCONFIG_USERNAME": user,
+        "CORE_LEDGER_STATE_COUCHDBCONFIG_PASSWORD": password,
+    }
 
 
 def _program(layout: Layout, name: str, file: str, text: str, command: list[str]) -> Program:

@@ -54,6 +54,8 @@ def _identity(running: Topology, wanted: Topology) -> Iterator[str]:
     if wanted.ports != running.ports:
         first = running.ports.first or "chosen at its first start"
         yield f"ports: the running network keeps its own ({first}); nodes that come get free ones"
+    if wanted.state != running.state:
+        yield "state: peers keep the state database that they began with; on CouchDB no peers come or go"
     if wanted.ca != running.ca:
         yield f"ca: identities of this network are issued by {running.ca}, which alone knows all of them; it stays so"
 

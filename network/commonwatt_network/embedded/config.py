@@ -55,6 +55,7 @@ class PeerConfig(NodeConfig):
     gateway_concurrency_limit: int = Field(default=500, ge=0, description="calls at once; 0 is unlimited")
     chaincode_execute_timeout_s: float = Field(default=30.0, gt=0)
     endorsement_timeout_s: float = Field(default=30.0, gt=0)
+    rich_queries: bool = Field(default=True, description="false: refused, as by a peer with LevelDB")
     second_servers: Path | None = Field(
         default=None,
         description="determinism guard: folder with, for each package that has a second server, a file of the "

@@ -65,10 +65,12 @@ class Orderer(FabricNode):
 class Peer(FabricNode):
     """A peer; its name is unique in the network: `peer0.newtown`.
 
-    With `client_authentication` it demands a TLS client certificate of everyone.
+    With `client_authentication` it demands a TLS client certificate of everyone. `couchdb`: host:port of the server
+    that has its state, None where it keeps its state itself.
     """
 
     client_authentication: bool = False
+    couchdb: str | None = None
 
 
 @dataclass(frozen=True)
@@ -194,6 +196,7 @@ def settle(topology: Topology, layout: Layout, first_port: int, placement: Place
                     directory=layout.peer(organization, f"peer{n}"),
                     ledger=layout.ledgers / name,
                     client_authentication=member.client_authentication,
+                    couchdb=topology.couchdb_address(name),
                 )
             )
     servers: list[ChaincodeServer] = []

@@ -38,6 +38,14 @@ Image = Annotated[
         "name:version, with @sha256:... behind it or not",
     ),
 ]
+CouchDBAddress = Annotated[
+    str,
+    named(
+        r"^http://[A-Za-z0-9.-]+:[0-9]{1,5}/?$",
+        "http://HOST:PORT, without user and password",
+    ),
+]
+PeerName = Annotated[str, named(r"^peer[0-9]+\.[a-z][a-z0-9-]{0,62}$", "peer0.ORGANISATION")]
 Version = Annotated[str, named(r"^[A-Za-z0-9_.+-]+$", "letters, digits and _ . + -")]
 Role = Literal["operator", "grid", "home", "meter"]
 
@@ -156,6 +164,15 @@ class Certificates(_Model):
     new_keys: bool = False
 
 
+class CouchDB(_Model):
+    """The peers' state is in CouchDB, a server of its own for each peer, since Fabric's peers share none."""
+
+    couchdb: CouchDBAddress | dict[PeerName, CouchDBAddress] = Field(
+        description="NETWORK=native: http://HOST:PORT of the only peer, or of each peer by its name (peer0.newtown); user "
+        "and password come from COMMONWATT_COUCHDB_USER and COMMONWATT_COUCHDB_PASSWORD. NETWORK=embedded uses no server"
+    )
+
+
 class TopologyFields(_Model):
     """A whole network, whether or not its parts agree: `Topology` is one whose parts do."""
 
@@ -169,12 +186,24 @@ class TopologyFields(_Model):
         default="built-in",
         description="who issues identities: the kit, or a Fabric CA server per organisation",
     )
+    state: Literal["leveldb"] | CouchDB | None = Field(
+        default=None,
+        description="the peers' state database; left out: LevelDB, and NETWORK=embedded answers rich queries all the same",
+    )
     images: Images = Images()
     certificates: Certificates = Certificates()
     determinism_guard: bool = Field(
         default=False,
         description="the backend embedded: run each proposal once more, in a process with another hash seed and clock",
     )
+
+    def couchdb_address(self, peer: str) -> str | None:
+        """host:port of the CouchDB that has a peer's state; None where LevelDB has it."""
+        if not isinstance(self.state, CouchDB):
+            return None
+        addresses = self.state.couchdb
+        url = addresses if isinstance(addresses, str) else addresses[peer]
+        return url.removeprefix("http://").rstrip("/")
 
     def mspid(self, organization: str) -> str:
         """The MSP id of a member or orderer organisation."""

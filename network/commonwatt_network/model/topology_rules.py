@@ -77,9 +77,38 @@ def mistakes(topology: TopologyFields) -> Mistakes:
         peers = max((topology.organizations[host].peers for host in hosts), default=0)
         for words in chaincode_name_mistakes(name, peers, topology.ca):
             yield words, ("chaincodes", name)
+    yield from _state_mistakes(topology)
     for name, channel in topology.channels.items():
         for words, location in _batch_mistakes(channel.batch):
             yield words, ("channels", name, "batch", *location)
+
+
+def _state_mistakes(topology: TopologyFields) -> Mistakes:
+    """Peers without a CouchDB, CouchDBs without a peer, and peers that would write over each other's state."""
+    if topology.state is None or topology.state == "leveldb":
+        return
+    peers = [
+        f"peer{number}.{name}"
+        for name, organization in topology.organizations.items()
+        for number in range(organization.peers)
+    ]
+    addresses = topology.state.couchdb
+    if isinstance(addresses, str):
+        if len(peers) > 1:
+            yield (
+                f"one CouchDB for {len(peers)} peers, which would write over each other's state; name one for each "
+                f"peer: {', '.join(peers[:3])}...",
+                ("state", "couchdb"),
+            )
+        return
+    for peer in peers:
+        if peer not in addresses:
+            yield f"{peer} has no CouchDB", ("state", "couchdb")
+    for peer, address in addresses.items():
+        if peer not in peers:
+            yield f"there is no peer {peer}", ("state", "couchdb", peer)
+        if [other.rstrip("/") for other in addresses.values()].count(address.rstrip("/")) > 1:
+            yield f"{address} is also another peer's CouchDB; each peer needs its own", ("state", "couchdb", peer)
 
 
 def user_mistakes(users: Mapping[str, User], homes: int, ca: str = "built-in") -> Mistakes:

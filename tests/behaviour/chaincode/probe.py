@@ -137,8 +137,40 @@ class Probe(Contract):
         return [row.key async for row in stub.get_query_result(query)]
 
     @evaluate
-    async def rich_page(self, stub: Stub, query: str, size: int) -> list[str]:
-        return [row.key for row in (await stub.get_query_result_with_pagination(query, size)).rows]
+    async def rich_values(self, stub: Stub, query: str) -> list[Row]:
+        return [{"key": row.key, "text": row.value.decode()} async for row in stub.get_query_result(query)]
+
+    @evaluate
+    async def rich_page(self, stub: Stub, query: str, size: int, bookmark: str = "") -> tuple[list[str], str]:
+        page = await stub.get_query_result_with_pagination(query, size, bookmark)
+        return [row.key for row in page.rows], page.bookmark
+
+    @evaluate
+    async def private_rich(self, stub: Stub, collection: str, query: str) -> list[str]:
+        return [row.key async for row in stub.get_private_data_query_result(collection, query)]
+
+    @transaction
+    async def rich_then_put(self, stub: Stub, query: str, into: str) -> int:
+        """A rich query with a write after it: its rows are read, phantoms are not noticed."""
+        rows = await stub.get_query_result(query).rows()
+        await stub.put_state(into, b"%d" % len(rows))
+        return len(rows)
+
+    @transaction
+    async def put_then_rich(self, stub: Stub, query: str, into: str) -> int:
+        await stub.put_state(into, b"x")
+        await stub.flush_writes()
+        return len(await stub.get_query_result(query).rows())
+
+    @transaction
+    async def rich_page_then_put(self, stub: Stub, query: str, into: str) -> None:
+        await stub.get_query_result_with_pagination(query, 2)
+        await stub.put_state(into, b"x")
+
+    @transaction
+    async def private_rich_then_put(self, stub: Stub, collection: str, query: str, into: str) -> None:
+        await stub.get_private_data_query_result(collection, query).rows()
+        await stub.put_state(into, b"x")
 
     @evaluate
     async def history(self, stub: Stub, key: str) -> list[tuple[str, str, int, bool]]:

@@ -8,10 +8,13 @@ from typing import Any
 from fabric_protos.ledger.queryresult import kv_query_result_pb2
 from fabric_protos.peer import chaincode_shim_pb2
 
+from ...mango import MangoError, Search, parse_query
 from .state import Place, Version, WorldState
 
 _Message = chaincode_shim_pb2.ChaincodeMessage
 _Record = chaincode_shim_pb2.WriteRecord
+
+MOST_ROWS = 100_000  # Fabric's totalQueryLimit, as networks of the kit set it
 
 
 class Refused(Exception):
@@ -94,16 +97,11 @@ class Simulation:
         wanted = chaincode_shim_pb2.QueryMetadata.FromString(request.metadata)
         start = wanted.bookmark or request.startKey
         if request.collection:
-            self._place(namespace, request.collection, "")
-            if self.writes or self.metadata_writes:
-                raise Refused("Queries on pvt data is supported only in a read-only transaction")
-            self._private_queries = True
+            self._before_private_query(namespace, request.collection)
         rows = self.state.range(namespace, request.collection, start, request.endKey)
         metadata, end = b"", request.endKey
         if wanted.pageSize:
-            if self.writes or self.metadata_writes:
-                raise Refused("Paginated queries are supported only in a read-only transaction")
-            self._pages = True
+            self._before_page()
             bookmark = rows[wanted.pageSize][0] if len(rows) > wanted.pageSize else ""
             rows, end = rows[: wanted.pageSize], bookmark or end
             about = chaincode_shim_pb2.QueryResponseMetadata(
@@ -119,7 +117,45 @@ class Simulation:
         return _results(results, metadata)
 
     def _rich_query(self, namespace: str, payload: bytes) -> bytes:
-        raise Refused("ExecuteQuery not supported for leveldb")
+        request = chaincode_shim_pb2.GetQueryResult.FromString(payload)
+        wanted = chaincode_shim_pb2.QueryMetadata.FromString(request.metadata)
+        collection = request.collection
+        paged = not collection and bool(wanted.pageSize or wanted.bookmark)
+        if collection:
+            self._before_private_query(namespace, collection)
+        elif paged:
+            self._before_page()
+        bookmark = wanted.bookmark if paged else ""
+        try:
+            search = Search(parse_query(request.query), (paged and wanted.pageSize) or MOST_ROWS, bookmark)
+            rows = self.state.range(namespace, collection, search.start_key, "")
+            search.offer((key, value) for key, value, _ in rows)
+        except MangoError as error:
+            raise Refused(str(error)) from error
+        results = []
+        for key in search.keys():
+            place = Place(namespace, collection, key)
+            value = search.value(key, self.state.value(place) or b"")
+            results.append(kv_query_result_pb2.KV(namespace=namespace, key=key, value=value))
+            if not collection:
+                self.reads[place] = self.state.version(place)
+        if not paged:
+            return _results(results)
+        about = chaincode_shim_pb2.QueryResponseMetadata(
+            fetched_records_count=len(results), bookmark=search.bookmark()
+        )
+        return _results(results, _bytes(about))
+
+    def _before_private_query(self, namespace: str, collection: str) -> None:
+        self._place(namespace, collection, "")
+        if self.writes or self.metadata_writes:
+            raise Refused("Queries on pvt data is supported only in a read-only transaction")
+        self._private_queries = True
+
+    def _before_page(self) -> None:
+        if self.writes or self.metadata_writes:
+            raise Refused("Paginated queries are supported only in a read-only transaction")
+        self._pages = True
 
     def _history(self, namespace: str, payload: bytes) -> bytes:
         request = chaincode_shim_pb2.GetHistoryForKey.FromString(payload)

@@ -56,8 +56,9 @@ class Peer:
         self.signer = SigningIdentity.from_directory(config.msp_directory, config.mspid)
         self.local = IdentityRegistry([MSP.from_directory(config.msp_directory, config.mspid)], checks)
         self.packages = PackageStore(config.data_directory / "chaincodes")
-        self.runtime = ChaincodeRuntime(self, config.chaincode_execute_timeout_s)
-        self.second_runtime = ChaincodeRuntime(self, config.chaincode_execute_timeout_s, self.second_server)
+        timeout_s, rich = config.chaincode_execute_timeout_s, config.rich_queries
+        self.runtime = ChaincodeRuntime(self, timeout_s, rich_queries=rich)
+        self.second_runtime = ChaincodeRuntime(self, timeout_s, self.second_server, rich_queries=rich)
         self.endorser = Endorser(self)
         self.metrics = PeerMetrics()
         self.faults = PeerFaults()

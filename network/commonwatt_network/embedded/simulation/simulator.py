@@ -63,6 +63,7 @@ class Simulator:
         self._wrote = False
         self._queried_private_data = False
         self._queried_pages = False
+        self.closed = False
 
     @property
     def height(self) -> int:
@@ -73,6 +74,7 @@ class Simulator:
         return Simulator(self._transaction_id, self._view, self._collection_names)
 
     def close(self) -> None:
+        self.closed = True
         self._view.close()
 
     # Public state
@@ -108,9 +110,7 @@ class Simulator:
     def range(self, namespace: str, start: str, end: str, page: bool = False) -> Iterator[tuple[str, bytes]]:
         """Keys and values from `start` up to and without `end`; what has been taken is what was read."""
         if page:
-            if self._wrote:
-                raise self._unsupported("Paginated queries are supported only in a read-only transaction")
-            self._queried_pages = True
+            self._before_page()
         query = RangeQuery(start)
         self._sets.namespace(namespace).range_queries.append(query)
         return self._range(namespace, query, end)
@@ -123,11 +123,34 @@ class Simulator:
             yield name, found.value
         query.exhausted, query.end_key = True, end
 
+    def _before_page(self) -> None:
+        if self._wrote:
+            raise self._unsupported("Paginated queries are supported only in a read-only transaction")
+        self._queried_pages = True
+
     def next_key(self, namespace: str, start: str, end: str) -> str:
         """The first key from `start`, unrecorded: the bookmark of a page; empty where there is none."""
         for key, _ in self._view.range(namespace, start.encode(), end.encode()):
             return key.decode()
         return ""
+
+    def query(
+        self, namespace: str, collection: str, start: str, page: bool
+    ) -> Iterator[tuple[str, bytes]]:
+        """What a rich query looks through, from key `start` on, unrecorded: `found` notes what it returns."""
+        if collection:
+            return self.private_range(namespace, collection, start, "")
+        if page:
+            self._before_page()
+        return ((key.decode(), found.value) for key, found in self._view.range(namespace, start.encode(), b""))
+
+    def found(self, namespace: str, collection: str, key: str) -> bytes:
+        """The value of a row that a rich query returns. Public rows are reads; nothing guards against phantoms."""
+        if collection:
+            entry = self._view.get(private_namespace(namespace, collection), key.encode())
+        else:
+            entry = self._read(namespace, key)
+        return entry.value if entry else b""
 
     # Private data
 

@@ -19,7 +19,7 @@ Invoke = Callable[["TransactionContext", str, str, Any], Awaitable[Any]]
 
 @dataclass
 class OpenQuery:
-    """A range or history query whose results are taken bit by bit; `results` yields serialized messages."""
+    """A range, rich or history query whose results are taken bit by bit; `results` yields serialized messages."""
 
     results: Iterator[bytes]
     bookmark: Callable[[], str] = str
@@ -40,5 +40,6 @@ class TransactionContext:
     may_access: Callable[[str], tuple[bool, bool]]
     invoke: Invoke
     is_init: bool = False
+    rich_queries: bool = True
     queries: dict[str, OpenQuery] = field(default_factory=dict)
     permissions: dict[str, tuple[bool, bool]] = field(default_factory=dict)

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from itertools import count
 from typing import Any
 
+from commonwatt_chaincode.mango import MangoError
 from fabric_protos.ledger.queryresult import kv_query_result_pb2
 from fabric_protos.peer import chaincode_pb2, chaincode_shim_pb2
 from google.protobuf.message import DecodeError
@@ -19,6 +20,7 @@ from commonwatt_network.embedded.peer.chaincode.context import (
     TransactionContext,
 )
 from commonwatt_network.embedded.peer.chaincode.link import ChaincodeError
+from commonwatt_network.embedded.peer.chaincode.rich_queries import rich_query
 from commonwatt_network.embedded.simulation import SimulationError
 
 Message = chaincode_shim_pb2.ChaincodeMessage
@@ -37,8 +39,20 @@ def answer(context: TransactionContext, message: Any) -> Any | Awaitable[Any]:
     try:
         if handle is None:
             raise RequestError("the peer does not handle this message")
-        return _response(message, handle(context, message.payload))
+        response = handle(context, message.payload)
+        if isinstance(response, Awaitable):
+            return _answer_later(message, response)
+        return _response(message, response)
     except (RequestError, SimulationError, RecordError) as error:
+        return _failure(message, str(error))
+    except DecodeError as error:
+        return _failure(message, f"unmarshal failed: {error}")
+
+
+async def _answer_later(message: Any, response: Awaitable[bytes]) -> Any:
+    try:
+        return _response(message, await response)
+    except (RequestError, SimulationError, RecordError, MangoError) as error:
         return _failure(message, str(error))
     except DecodeError as error:
         return _failure(message, f"unmarshal failed: {error}")
@@ -218,14 +232,21 @@ def _get_history(context: TransactionContext, payload: bytes) -> bytes:
     return _open_query(context, OpenQuery(_encode(change) for change in changes))
 
 
-def _get_query_result(context: TransactionContext, payload: bytes) -> bytes:
+async def _get_query_result(context: TransactionContext, payload: bytes) -> bytes:
     request = chaincode_shim_pb2.GetQueryResult.FromString(payload)
     page = chaincode_shim_pb2.QueryMetadata.FromString(request.metadata)
-    if request.collection:
-        _demand_read(context, request.collection)
-        raise RequestError("ExecuteQuery not supported for leveldb")
-    paged = page.pageSize or page.bookmark
-    raise RequestError(f"ExecuteQuery{'WithPagination' if paged else ''} not supported for leveldb")
+    namespace, collection = context.namespace, request.collection
+    paged = not collection and bool(page.pageSize or page.bookmark)
+    if collection:
+        _demand_read(context, collection)
+    if not context.rich_queries:
+        raise RequestError(f"ExecuteQuery{'WithPagination' if paged else ''} not supported for leveldb")
+    if not paged:
+        rows = await rich_query(context.simulator, namespace, collection, request.query, LIMIT_PER_QUERY)
+        return _open_query(context, OpenQuery(_encoded_entries(namespace, rows.rows)))
+    limit = min(page.pageSize, LIMIT_PER_QUERY) if page.pageSize > 0 else LIMIT_PER_QUERY
+    rows = await rich_query(context.simulator, namespace, "", request.query, limit, page.bookmark, page=True)
+    return _page(OpenQuery(_encoded_entries(namespace, rows.rows), lambda: rows.bookmark), limit)
 
 
 def _open_query(context: TransactionContext, query: OpenQuery) -> bytes:
@@ -321,7 +342,7 @@ def _encode(message: Any) -> bytes:
     return encoded
 
 
-HANDLERS: dict[int, Callable[[TransactionContext, bytes], bytes]] = {
+HANDLERS: dict[int, Callable[[TransactionContext, bytes], bytes | Awaitable[bytes]]] = {
     Message.GET_STATE: _get_state,
     Message.GET_STATE_MULTIPLE: _get_states,
     Message.GET_PRIVATE_DATA_HASH: _get_private_hash,

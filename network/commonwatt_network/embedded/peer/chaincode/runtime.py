@@ -80,8 +80,11 @@ class ChaincodeRuntime:
         peer: SystemPeer,
         execute_timeout_s: float,
         other_server: Callable[[str], str | None] | None = None,
+        *,
+        rich_queries: bool = True,
     ) -> None:
         """`other_server`: the address by package id where it is not to be the one that the package names."""
+        self._rich_queries = rich_queries
         self._peer = peer
         self._execute_timeout_s = execute_timeout_s
         self._other_server = other_server
@@ -152,6 +155,7 @@ class ChaincodeRuntime:
             may_access=lambda collection: _may_access(channel, proposal, simulator, name, collection),
             invoke=self._invoke_from_chaincode,
             is_init=is_init,
+            rich_queries=self._rich_queries,
         )
         message = Message(
             type=Message.INIT if is_init else Message.TRANSACTION,
