@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +15,7 @@ from commonwatt_chaincode.mango import MangoError, Search, parse_query
 
 from .mango import generated
 from .mango.couchdb import CouchDB, couchdb
+from .npm import with_packages
 
 Documents = dict[str, dict[str, Any]]
 
@@ -50,13 +53,12 @@ def compare(server: CouchDB, documents: Documents, query: dict[str, Any]) -> Non
         assert ours[0] == theirs[0], query
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_generated_queries_on_couchdb(seed: int) -> None:
+def run_on_couchdb(seed: int, examples: int) -> None:
     plain, indexed = couchdb(), couchdb()
     documents = generated.documents(seed)
     bodies = [{"_id": key, **body} for key, body in documents.items()]
 
-    @settings(max_examples=1000, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=examples, deadline=None, suppress_health_check=list(HealthCheck))
     @given(generated.queries)
     def run(query: dict[str, Any]) -> None:
         compare(indexed if query.get("sort") else plain, documents, query)
@@ -68,3 +70,53 @@ def test_generated_queries_on_couchdb(seed: int) -> None:
     finally:
         plain.request("DELETE", "")
         indexed.request("DELETE", "")
+
+
+def test_generated_queries_on_couchdb() -> None:
+    run_on_couchdb(0, 100)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("seed", range(1, 4))
+def test_many_generated_queries_on_couchdb(seed: int) -> None:
+    run_on_couchdb(seed, 1000)
+
+
+def run_on_pouchdb(seeds: range, queries: int) -> None:
+    """PouchDB in a process of its own: all that both are meant to know, in one order of strings."""
+    folder = with_packages(Path(__file__).parent / "mango")
+    requests, expected = [], []
+    for seed in seeds:
+        documents = generated.for_pouchdb(generated.documents(seed))
+        wanted = generated.pouchdb_queries(seed, queries)
+        bodies = [{"_id": key, **body} for key, body in documents.items()]
+        requests.append({"documents": bodies, "indexes": [], "queries": wanted})
+        expected.append([(query, found(documents, query)) for query in wanted])
+    answered = subprocess.run(
+        ["node", "find.mjs"],
+        input="".join(json.dumps(request) + "\n" for request in requests),
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+    assert answered.returncode == 0, answered.stderr
+    compared = 0
+    for line, ours in zip(answered.stdout.splitlines(), expected, strict=True):
+        for (query, answer), theirs in zip(ours, json.loads(line), strict=True):
+            if theirs is not None:
+                assert not isinstance(answer, str), (query, answer)
+                assert answer[0] == theirs, query
+                compared += 1
+    assert compared > len(seeds) * queries * 0.9
+
+
+def test_generated_queries_on_pouchdb() -> None:
+    run_on_pouchdb(range(2), 200)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(900)
+def test_many_generated_queries_on_pouchdb() -> None:
+    run_on_pouchdb(range(2, 22), 1000)

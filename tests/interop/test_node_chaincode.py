@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import secrets
 from collections.abc import AsyncIterator
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 
 from ..behaviour.conftest import network  # noqa: F401
 from ..behaviour.probe_network import COLLECTIONS, MEMBERS, Probe
+from ..behaviour.rich_network import ASSETS, CHANNEL, COLLECTION, MEMBER, assets  # noqa: F401
 from .node_chaincode.installed import node_chaincode
 
 
@@ -65,3 +67,21 @@ async def test_history_private_data_events_and_refusals(probe: Probe, key: str) 
 async def test_many_at_once(probe: Probe, key: str) -> None:
     await asyncio.gather(*(probe.submit("put", f"{key}{number}", "x") for number in range(100)))
     assert len(await probe.json("range", key, f"{key}~")) == 100
+
+
+async def test_rich_queries(assets: Any) -> None:  # noqa: F811
+    assets.deploy(
+        node_chaincode(), "node", channel=CHANNEL, endorsement_policy=MEMBER, collections=(COLLECTION,)
+    )
+    async with assets.connect() as gateway:
+        probe = Probe(gateway, gateway.get_network(CHANNEL).get_contract("node"))
+        for key, asset in ASSETS.items():
+            await probe.submit("put", key, json.dumps(asset))
+            await probe.submit("put_private", "secrets", key, transient={"value": json.dumps(asset).encode()})
+        wanted = json.dumps({"selector": {"docType": "asset", "size": {"$gt": 5}}})
+        assert await probe.json("rich", wanted) == ["asset2", "asset3", "asset4"]
+        assert await probe.json("private_rich", "secrets", wanted) == ["asset2", "asset3", "asset4"]
+        first, bookmark = await probe.json("rich_page", wanted, "2", "")
+        second, _ = await probe.json("rich_page", wanted, "2", bookmark)
+        assert (first, second) == (["asset2", "asset3"], ["asset4"])
+        assert "Invalid operator: $foo" in await probe.refusal("rich", '{"selector": {"a": {"$foo": 1}}}')

@@ -54,7 +54,7 @@ class Search:
     def offer(self, rows: Iterable[tuple[str, bytes]]) -> bool:
         """Look at some rows; False where no more are needed. Raises MangoError where it is too much work."""
         for key, value in rows:
-            self._work.spend(1 + len(value) // 256)
+            self._work.spend(1 + len(value) // 8)
             found = document(value) or {}  # of what is no JSON object, Fabric's documents have the key alone
             found["_id"] = key
             if self._query.condition(found, self._work) and not self._keep(key, found):

@@ -115,3 +115,57 @@ sorts = st.sampled_from([[], [], ["a"], [{"a": "desc"}], ["n.x"], ["b", "c"], [{
 queries = st.fixed_dictionaries(
     {"selector": selectors}, optional={"sort": sorts, "skip": st.integers(0, 3), "limit": st.integers(1, 5)}
 )
+
+
+# PouchDB compares strings by their UTF-16 units and has its own views of: conditions on missing fields under $ne, $nin
+# and negations; null; ranges over values of several types; arrays in $in; field names of $elemMatch. Of two conditions on one field in $and it can lose one.
+
+
+def for_pouchdb(bodies: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Documents whose fields a and n.x are numbers or strings without capitals, l a list of numbers."""
+    choose = random.Random(len(bodies))
+    return {
+        key: {
+            "a": choose.randrange(10),
+            "b": choose.choice(["ant", "bee", "cat", "dog"]),
+            "n": {"x": choose.randrange(5), "y": choose.choice(["one", "two"])},
+            "l": [choose.randrange(5) for _ in range(choose.randrange(4))],
+            **({"c": choose.randrange(3)} if choose.random() < 0.5 else {}),
+        }
+        for key in bodies
+    }
+
+
+def pouchdb_queries(seed: int, count: int) -> list[dict[str, Any]]:
+    choose = random.Random(seed)
+    return [
+        {"selector": _pouchdb_selector(choose, 2), "limit": choose.choice([3, 1000]), "skip": choose.choice([0, 0, 2])}
+        for _ in range(count)
+    ]
+
+
+def _pouchdb_selector(choose: random.Random, depth: int) -> dict[str, Any]:
+    kind = choose.randrange(9 if depth else 6)
+    number = choose.randrange(6)
+    if kind == 0:
+        return {choose.choice(["a", "n.x", "c"]): {choose.choice(["$gt", "$gte", "$lt", "$lte", "$eq"]): number}}
+    if kind == 1:
+        return {"b": choose.choice(["ant", "bee", {"$gt": "bee"}, {"$lte": "bee"}, {"$regex": "^[ab]"}])}
+    if kind == 2:
+        return {"a": {choose.choice(["$in", "$nin"]): [choose.randrange(10) for _ in range(3)]}}
+    if kind == 3:
+        return {"n": {"x": number, "y": {"$ne": "one"}}} if depth else {"n.y": "two", "a": {"$gt": number}}
+    if kind == 4:
+        return {"c": {"$exists": choose.random() < 0.5}}
+    if kind == 5:
+        return {"l": choose.choice([{"$elemMatch": {"$gt": number - 3, "$lt": number}}, {"$size": 2}, {"$all": [1, 2]}])}
+    inner = [_pouchdb_selector(choose, depth - 1) for _ in range(choose.randrange(1, 4))]
+    if kind == 8:
+        return {"$nor": [{"a": {"$gt": number}}, {"b": "cat"}]}
+    if kind == 6:
+        fields: dict[str, dict[str, Any]] = {}
+        for part in (_pouchdb_selector(choose, 0) for _ in range(3)):
+            if not {"a", "n.y"} & part.keys() & fields.keys():
+                fields |= dict.fromkeys(part, part)
+        return {"$and": list({id(part): part for part in fields.values()}.values())}
+    return {"$or": inner}

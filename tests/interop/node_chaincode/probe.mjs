@@ -48,6 +48,17 @@ const transactions = {
         const { iterator, metadata } = await stub.getStateByRangeWithPagination(start, end, Number(size), bookmark);
         return json([await rowsOf(iterator, (row) => row.key), metadata.bookmark]);
     },
+    async rich(stub, query) {
+        return json(await rowsOf(await stub.getQueryResult(query), (row) => row.key));
+    },
+    async rich_page(stub, query, size, bookmark) {
+        const { iterator, metadata } = await stub.getQueryResultWithPagination(query, Number(size), bookmark);
+        return json([await rowsOf(iterator, (row) => row.key), metadata.bookmark]);
+    },
+    async private_rich(stub, collection, query) {
+        const { iterator } = await stub.getPrivateDataQueryResult(collection, query);
+        return json(await rowsOf(iterator, (row) => row.key));
+    },
     async put_composite(stub, objectType, attributes, value) {
         await stub.putState(stub.createCompositeKey(objectType, JSON.parse(attributes)), Buffer.from(value));
     },

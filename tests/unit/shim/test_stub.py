@@ -237,7 +237,17 @@ async def test_the_creator_comes_with_the_attributes_of_its_certificate(ledger: 
     assert (seen["seconds"], seen["transient"], seen["channel_id"]) == (77, ["value"], "channel")
 
 
-async def test_a_rich_query_is_refused_in_the_peer_s_words(ledger: MemoryLedger) -> None:
-    done = await ledger.evaluate("rich", "{}")
-    assert done.status == 500
-    assert "ExecuteQuery not supported for leveldb" in done.message
+async def test_rich_queries_have_the_peer_s_answers_and_words(ledger: MemoryLedger) -> None:
+    for number in range(5):
+        await ledger.submit("put", f"k{number}", f'{{"n":{number}}}')
+    wanted = '{"selector":{"n":{"$gt":1}}}'
+    found = await ledger.evaluate("rich", wanted)
+    assert (found.json(), sorted(found.reads)) == (["k2", "k3", "k4"], ["k2", "k3", "k4"])
+    first, bookmark = (await ledger.evaluate("rich_page", wanted, 2)).json()
+    second, _ = (await ledger.evaluate("rich_page", wanted, 2, bookmark)).json()
+    assert (first, second) == (["k2", "k3"], ["k4"])
+    assert (await ledger.submit("put_then_rich", wanted, "into")).status == 200
+    refused = await ledger.submit("rich_page_then_put", wanted, "into")
+    assert "already performed a paginated query" in refused.message
+    refused = await ledger.evaluate("rich", "{}")
+    assert (refused.status, "Missing required key: selector" in refused.message) == (500, True)
