@@ -31,7 +31,8 @@ MEMBER = "OR('NewtownMSP.member')"
 CHANNEL = "richqueries"
 COLLECTION = CollectionConfig("secrets", MEMBER)
 ASSETS = {
-    "asset1": {"docType": "asset", "owner": "tom", "size": 5, "color": "blue", "made": {"year": 2020}, "tags": ["a", "b"]},
+    "asset1": {"docType": "asset", "owner": "tom", "size": 5, "color": "blue", "made": {"year": 2020},
+               "tags": ["a", "b"]},
     "asset2": {"docType": "asset", "owner": "tom", "size": 10, "color": "red", "made": {"year": 2021}, "tags": []},
     "asset3": {"docType": "asset", "owner": "Anna", "size": 15, "color": "green", "tags": ["b", 3]},
     "asset4": {"docType": "asset", "owner": "bob", "size": 20, "color": "<blue>", "made": None},

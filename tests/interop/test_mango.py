@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-
 from commonwatt_chaincode.mango import MangoError, Search, parse_query
+from hypothesis import HealthCheck, given, settings
 
 from .mango import generated
 from .mango.couchdb import CouchDB, couchdb
@@ -25,16 +24,14 @@ def found(documents: Documents, query: dict[str, Any], bookmark: str = "") -> tu
     try:
         search = Search(parse_query(json.dumps(query)), query.get("limit", 1000), bookmark)
         search.offer((key, json.dumps(documents[key]).encode()) for key in sorted(documents))
-        return search.keys(), search.bookmark()
+        return search.found_keys(), search.bookmark()
     except MangoError as error:
         return str(error)
 
 
 def couchdb_answer(answer: dict[str, Any]) -> tuple[list[str], str] | str:
     if "error" in answer:
-        return (
-            f"error handling CouchDB request. Error:{answer['error']},  Status Code:400,  Reason:{answer['reason']}"
-        )
+        return f"error handling CouchDB request. Error:{answer['error']},  Status Code:400,  Reason:{answer['reason']}"
     return [row["_id"] for row in answer["docs"]], answer.get("bookmark", "")
 
 

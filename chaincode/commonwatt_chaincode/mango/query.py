@@ -11,7 +11,18 @@ from .selector import Condition, field_path, parse_selector
 from .values import NotJson, in_go_order, query_json
 
 LARGEST_QUERY = 1 << 20
-_OPTIONS = ("selector", "use_index", "bookmark", "limit", "skip", "sort", "fields", "partition", "r", "conflicts")
+_OPTIONS = (
+    "selector",
+    "use_index",
+    "bookmark",
+    "limit",
+    "skip",
+    "sort",
+    "fields",
+    "partition",
+    "r",
+    "conflicts",
+)
 _BOOLEANS = ("conflicts", "update", "stable", "execution_stats", "allow_fallback")
 _KNOWN = {*_OPTIONS, *_BOOLEANS, "stale"}
 
@@ -38,7 +49,9 @@ def parse_query(text: str) -> Query:
         raise refusal("missing_required_key", "Missing required key: selector")
     selector = options["selector"]
     if not isinstance(selector, dict):
-        raise refusal("invalid_selector_json", f"Selector must be a JSON object, not: {erlang_term(selector)}")
+        raise refusal(
+            "invalid_selector_json", f"Selector must be a JSON object, not: {erlang_term(selector)}"
+        )
     try:
         condition = parse_selector(selector)
     except RecursionError as error:
@@ -70,7 +83,9 @@ def _options(text: str) -> dict[str, Any]:
     except NotJson as error:
         raise MangoError(f"the query is not JSON: {error}") from error
     if not isinstance(options, dict):
-        kind = {str: "string", list: "array", bool: "bool", int: "number", float: "number"}.get(type(options), "null")
+        kind = {str: "string", list: "array", bool: "bool", int: "number", float: "number"}.get(
+            type(options), "null"
+        )
         raise MangoError(f"json: cannot unmarshal {kind} into Go value of type map[string]interface {{}}")
     return options
 

@@ -28,7 +28,9 @@ def compiled(pattern: str) -> Callable[[str, Work], bool]:
     except ImportError as error:  # pragma: no cover - the extra is part of the development environment
         raise RuntimeError("$regex needs RE2: pip install 'commonwatt-chaincode[mango]'") from error
     if len(pattern) > LONGEST_PATTERN:
-        raise refusal("bad_arg", f"Bad argument for operator $regex: longer than {LONGEST_PATTERN} characters")
+        raise refusal(
+            "bad_arg", f"Bad argument for operator $regex: longer than {LONGEST_PATTERN} characters"
+        )
     options = re2.Options()
     options.encoding = re2.Options.Encoding.LATIN1
     options.max_mem = MEMORY_BYTES

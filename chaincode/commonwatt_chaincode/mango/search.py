@@ -16,7 +16,9 @@ from .selector import get_field, has_field
 from .values import document, go_json, query_json
 from .work import Work
 
-BATCH = 1000  # Fabric asks CouchDB for so many at once (internalQueryLimit), and CouchDB skips in each batch anew
+BATCH = (
+    1000  # Fabric asks CouchDB for so many at once (internalQueryLimit), and CouchDB skips in each batch anew
+)
 LONGEST_BOOKMARK = 1 << 16
 NO_ROWS = "nil"  # CouchDB's bookmark of a first page without rows
 
@@ -61,7 +63,7 @@ class Search:
                 return False
         return True
 
-    def keys(self) -> list[str]:
+    def found_keys(self) -> list[str]:
         """The matching keys among those offered: in order, without those to skip, not more than wanted."""
         return [found.key.decode() for found in self._wanted()]
 

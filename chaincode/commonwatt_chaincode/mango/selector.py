@@ -23,7 +23,8 @@ Node = tuple[Any, ...]
 """("and" | "or", [Node]), ("not", Node), ("field", path, Node), ("nor", [Node]) or (operator, argument)."""
 
 NEGATED = {
-    "$lt": "$gte", "$lte": "$gt", "$eq": "$ne", "$ne": "$eq", "$gte": "$lt", "$gt": "$lte", "$in": "$nin", "$nin": "$in",
+    "$lt": "$gte", "$lte": "$gt", "$eq": "$ne", "$ne": "$eq", "$gte": "$lt", "$gt": "$lte", "$in": "$nin",
+    "$nin": "$in",
 }  # fmt: skip
 COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
     "$lt": lambda a, b: a < b,
@@ -53,7 +54,15 @@ def parse_selector(selector: dict[str, Any]) -> Condition:
         raise refusal("invalid_selector", "One or more conditions is missing a field name.")
     if node[0] in ("and", "or") and not node[1]:
         return lambda document, work: False  # CouchDB does not run such a query
-    return _condition(node)
+    condition = _condition(node)
+
+    def matches(document: Any, work: Work) -> bool:
+        try:
+            return condition(document, work)
+        except _Unmatchable as error:
+            raise refusal("unknown_error", "badarith", 500) from error
+
+    return matches
 
 
 # Normalizing, step by step as in mango_selector.erl
@@ -94,7 +103,9 @@ def _check_argument(name: str, argument: Any) -> None:
         "$regex": isinstance(argument, str),
         "$beginsWith": isinstance(argument, str),
         "$size": _is_integer(argument) and argument >= 0,
-        "$mod": isinstance(argument, list) and len(argument) == 2 and all(_is_integer(part) for part in argument),
+        "$mod": isinstance(argument, list)
+        and len(argument) == 2
+        and all(_is_integer(part) for part in argument),
     }
     if name not in good:
         raise refusal("invalid_operator", f"Invalid operator: {name}")
@@ -277,7 +288,8 @@ def _modulo(_: str, argument: list[int]) -> Condition:
         if divisor == 0:
             raise _Unmatchable
         left = abs(value) % abs(divisor)
-        return (left if value >= 0 else -left) == remainder
+        signed: int = left if value >= 0 else -left
+        return signed == remainder
 
     return matches
 

@@ -129,7 +129,10 @@ class Stub:
         return await self._range(bounds).page(page_size, bookmark)
 
     def get_query_result(self, query: str) -> Query[KeyValue]:
-        """A rich query (CouchDB's Mango, JSON text); a peer on LevelDB refuses it. Not checked at commit."""
+        """A rich query (CouchDB's Mango, JSON text); a peer on LevelDB refuses it.
+
+        The rows are part of the read set. Rows that are new at commit are not noticed: there is no phantom check.
+        """
         return self._rich_query(_PUBLIC, query)
 
     async def get_query_result_with_pagination(

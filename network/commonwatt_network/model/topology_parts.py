@@ -168,8 +168,9 @@ class CouchDB(_Model):
     """The peers' state is in CouchDB, a server of its own for each peer, since Fabric's peers share none."""
 
     couchdb: CouchDBAddress | dict[PeerName, CouchDBAddress] = Field(
-        description="NETWORK=native: http://HOST:PORT of the only peer, or of each peer by its name (peer0.newtown); user "
-        "and password come from COMMONWATT_COUCHDB_USER and COMMONWATT_COUCHDB_PASSWORD. NETWORK=embedded uses no server"
+        description="native: http://HOST:PORT of the only peer, or of each peer by its name (peer0.newtown); "
+        "user and password come from COMMONWATT_COUCHDB_USER and COMMONWATT_COUCHDB_PASSWORD. The embedded "
+        "network uses no server"
     )
 
 
@@ -188,7 +189,7 @@ class TopologyFields(_Model):
     )
     state: Literal["leveldb"] | CouchDB | None = Field(
         default=None,
-        description="the peers' state database; left out: LevelDB, and NETWORK=embedded answers rich queries all the same",
+        description="the peers' state database; left out: LevelDB, but the embedded network answers rich queries",
     )
     images: Images = Images()
     certificates: Certificates = Certificates()

@@ -108,7 +108,10 @@ def _state_mistakes(topology: TopologyFields) -> Mistakes:
         if peer not in peers:
             yield f"there is no peer {peer}", ("state", "couchdb", peer)
         if [other.rstrip("/") for other in addresses.values()].count(address.rstrip("/")) > 1:
-            yield f"{address} is also another peer's CouchDB; each peer needs its own", ("state", "couchdb", peer)
+            yield (
+                f"{address} is also another peer's CouchDB; each peer needs its own",
+                ("state", "couchdb", peer),
+            )
 
 
 def user_mistakes(users: Mapping[str, User], homes: int, ca: str = "built-in") -> Mistakes:

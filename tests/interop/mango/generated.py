@@ -20,7 +20,9 @@ numbers = st.sampled_from([*NUMBERS, 2**53 + 1])
 scalars = st.none() | st.booleans() | numbers | texts
 values = st.recursive(
     scalars,
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["x", "y", "Z"]), inner, max_size=2),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["x", "y", "Z"]), inner, max_size=2)
+    ),
     max_leaves=5,
 )
 
@@ -54,7 +56,10 @@ def _value(choose: random.Random, depth: int) -> Any:
 
 
 comparisons = st.one_of(
-    *(values.map(lambda value, name=name: {name: value}) for name in ("$eq", "$ne", "$gt", "$gte", "$lt", "$lte"))
+    *(
+        values.map(lambda value, name=name: {name: value})
+        for name in ("$eq", "$ne", "$gt", "$gte", "$lt", "$lte")
+    )
 )
 terminals = st.one_of(
     comparisons,
@@ -65,7 +70,9 @@ terminals = st.one_of(
     st.booleans().map(lambda value: {"$exists": value}),
     st.sampled_from(PATTERNS).map(lambda value: {"$regex": value}),
     st.integers(0, 3).map(lambda value: {"$size": value}),
-    st.sampled_from(["null", "boolean", "number", "string", "array", "object"]).map(lambda value: {"$type": value}),
+    st.sampled_from(["null", "boolean", "number", "string", "array", "object"]).map(
+        lambda value: {"$type": value}
+    ),
     st.tuples(st.sampled_from([2, -2, 3]), st.integers(-1, 2)).map(lambda value: {"$mod": list(value)}),
     texts.map(lambda value: {"$beginsWith": value}),
     values,
@@ -102,7 +109,8 @@ def _parts(found: dict[str, Any]) -> list[Any]:
 conditions = st.recursive(terminals, _conditions, max_leaves=4)
 by_field = st.tuples(st.sampled_from(FIELDS), conditions).map(lambda pair: {pair[0]: pair[1]})
 by_key = st.tuples(
-    st.just("_id"), st.tuples(st.sampled_from(["$gt", "$lte", "$eq"]), st.sampled_from(["k03", "k30", "l", None]))
+    st.just("_id"),
+    st.tuples(st.sampled_from(["$gt", "$lte", "$eq"]), st.sampled_from(["k03", "k30", "l", None])),
 ).map(lambda pair: {pair[0]: {pair[1][0]: pair[1][1]}})
 selectors = st.recursive(
     st.one_of(by_field, by_field, by_field, by_key, st.lists(by_field, min_size=2, max_size=3).map(
@@ -117,8 +125,9 @@ queries = st.fixed_dictionaries(
 )
 
 
-# PouchDB compares strings by their UTF-16 units and has its own views of: conditions on missing fields under $ne, $nin
-# and negations; null; ranges over values of several types; arrays in $in; field names of $elemMatch. Of two conditions on one field in $and it can lose one.
+# PouchDB differs from CouchDB. It compares strings by their UTF-16 units, has its own view of null, of ranges over
+# values of several types, of arrays in $in and of conditions on missing fields, and of two conditions on
+# one field in $and it can lose one. What follows has none of these.
 
 
 def for_pouchdb(bodies: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
@@ -139,7 +148,11 @@ def for_pouchdb(bodies: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
 def pouchdb_queries(seed: int, count: int) -> list[dict[str, Any]]:
     choose = random.Random(seed)
     return [
-        {"selector": _pouchdb_selector(choose, 2), "limit": choose.choice([3, 1000]), "skip": choose.choice([0, 0, 2])}
+        {
+            "selector": _pouchdb_selector(choose, 2),
+            "limit": choose.choice([3, 1000]),
+            "skip": choose.choice([0, 0, 2]),
+        }
         for _ in range(count)
     ]
 
@@ -148,7 +161,9 @@ def _pouchdb_selector(choose: random.Random, depth: int) -> dict[str, Any]:
     kind = choose.randrange(9 if depth else 6)
     number = choose.randrange(6)
     if kind == 0:
-        return {choose.choice(["a", "n.x", "c"]): {choose.choice(["$gt", "$gte", "$lt", "$lte", "$eq"]): number}}
+        return {
+            choose.choice(["a", "n.x", "c"]): {choose.choice(["$gt", "$gte", "$lt", "$lte", "$eq"]): number}
+        }
     if kind == 1:
         return {"b": choose.choice(["ant", "bee", {"$gt": "bee"}, {"$lte": "bee"}, {"$regex": "^[ab]"}])}
     if kind == 2:
@@ -158,7 +173,11 @@ def _pouchdb_selector(choose: random.Random, depth: int) -> dict[str, Any]:
     if kind == 4:
         return {"c": {"$exists": choose.random() < 0.5}}
     if kind == 5:
-        return {"l": choose.choice([{"$elemMatch": {"$gt": number - 3, "$lt": number}}, {"$size": 2}, {"$all": [1, 2]}])}
+        return {
+            "l": choose.choice(
+                [{"$elemMatch": {"$gt": number - 3, "$lt": number}}, {"$size": 2}, {"$all": [1, 2]}]
+            )
+        }
     inner = [_pouchdb_selector(choose, depth - 1) for _ in range(choose.randrange(1, 4))]
     if kind == 8:
         return {"$nor": [{"a": {"$gt": number}}, {"b": "cat"}]}

@@ -45,7 +45,9 @@ def test_strings_are_in_icus_order() -> None:
         "const texts = JSON.parse(require('fs').readFileSync(0)); const { compare } = new Intl.Collator('en');"
         "process.stdout.write(JSON.stringify(texts.map((a) => texts.map((b) => Math.sign(compare(a, b))))))"
     )
-    answer = subprocess.run(["node", "-e", script], input=json.dumps(texts), capture_output=True, text=True, check=True)
+    answer = subprocess.run(
+        ["node", "-e", script], input=json.dumps(texts), capture_output=True, text=True, check=True
+    )
     keys = [text_key(text) for text in texts]
     wrong = [
         (texts[row], texts[column])

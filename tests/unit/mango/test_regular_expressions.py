@@ -34,13 +34,19 @@ def test_patterns(pattern: str, text: str, found: bool) -> None:
     assert compiled(pattern)(text, Work()) is found
 
 
-@pytest.mark.parametrize("pattern", ["(", "a(?=b)", "(?<!a)b", "(a)\\1", "a{2,1}", "[z-a]", "*", "a" * 1001, "(?:a{1000}){1000}"])
+@pytest.mark.parametrize(
+    "pattern", ["(", "a(?=b)", "(?<!a)b", "(a)\\1", "a{2,1}", "[z-a]", "*", "a" * 1001, "(?:a{1000}){1000}"]
+)
 def test_what_re2_does_not_take_is_refused_by_name(pattern: str) -> None:
-    with pytest.raises(MangoError, match=r"Error:bad_arg,  Status Code:400,  Reason:Bad argument for operator \$regex"):
+    with pytest.raises(
+        MangoError, match=r"Error:bad_arg,  Status Code:400,  Reason:Bad argument for operator \$regex"
+    ):
         compiled(pattern)
 
 
-@pytest.mark.parametrize("pattern", ["(a+)+$b", "(a|aa)+$", "(a*)*b", "(?:a?){500}a{500}", "(.*)*(.*)*(.*)*x", "(?i)(a|A)*b"])
+@pytest.mark.parametrize(
+    "pattern", ["(a+)+$b", "(a|aa)+$", "(a*)*b", "(?:a?){500}a{500}", "(.*)*(.*)*(.*)*x", "(?i)(a|A)*b"]
+)
 def test_no_pattern_takes_longer_than_its_share(pattern: str) -> None:
     began = time.process_time()
     try:

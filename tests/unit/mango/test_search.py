@@ -10,13 +10,16 @@ from typing import Any
 import pytest
 from commonwatt_chaincode.mango import MangoError, Search, parse_query, work
 
-ROWS = [(f"k{number:05}", json.dumps({"n": number, "even": number % 2 == 0, "g": number % 7}).encode()) for number in range(3000)]
+ROWS = [
+    (f"k{number:05}", json.dumps({"n": number, "even": number % 2 == 0, "g": number % 7}).encode())
+    for number in range(3000)
+]
 
 
 def search(query: dict[str, Any], limit: int = 100_000, bookmark: str = "") -> tuple[list[str], str]:
     running = Search(parse_query(json.dumps(query)), limit, bookmark)
     running.offer(row for row in ROWS if row[0] >= running.start_key)
-    return running.keys(), running.bookmark()
+    return running.found_keys(), running.bookmark()
 
 
 @pytest.mark.parametrize("sort", [[], ["g"], [{"g": "desc"}], ["g", "n"], [{"g": "desc"}, {"n": "desc"}]])
@@ -39,7 +42,7 @@ def test_a_search_ends_when_it_has_enough() -> None:
     running = Search(parse_query('{"selector": {"even": true}}'), 3)
     assert running.offer(ROWS[:4]) is True
     assert running.offer(ROWS[4:]) is False
-    assert running.keys() == ["k00000", "k00002", "k00004"]
+    assert running.found_keys() == ["k00000", "k00002", "k00004"]
 
 
 def test_fabric_skips_in_each_batch_of_a_thousand() -> None:
@@ -52,7 +55,20 @@ def test_many_sorted_rows_keep_no_more_than_are_wanted() -> None:
 
 
 @pytest.mark.parametrize(
-    "bookmark", ["nil", "x", "!!!!", "W10=", "bnVsbA==", "e30=", "W1tdLDFd", "W1sxXSwiayJd", "W" * 100_000, "é", "\ud800"]
+    "bookmark",
+    [
+        "nil",
+        "x",
+        "!!!!",
+        "W10=",
+        "bnVsbA==",
+        "e30=",
+        "W1tdLDFd",
+        "W1sxXSwiayJd",
+        "W" * 100_000,
+        "é",
+        "\ud800",
+    ],
 )
 def test_a_foreign_bookmark_is_refused(bookmark: str) -> None:
     with pytest.raises(MangoError, match="Error:invalid_bookmark"):
@@ -81,7 +97,9 @@ def test_a_search_is_refused_where_it_is_too_much_work(
 
 
 def test_projections_follow_paths() -> None:
-    running = Search(parse_query('{"selector": {}, "fields": ["a.b", "a.c", "l.1", "none", "_id", "x.y"]}'), 5)
+    running = Search(
+        parse_query('{"selector": {}, "fields": ["a.b", "a.c", "l.1", "none", "_id", "x.y"]}'), 5
+    )
     value = b'{"a": {"b": 1, "c": [2], "d": 3}, "l": [1, {"z": 2}], "x": 5}'
     assert running.value("k", value) == b'{"a":{"b":1,"c":[2]},"l":{"1":{"z":2}}}'
     assert running.value("k", b"no JSON") == b"{}"

@@ -50,8 +50,18 @@ def test_matching(selector: dict[str, Any], document: dict[str, Any], matches: b
 
 @pytest.mark.parametrize("name", ["$where", "$geoWithin", "$geoIntersects", "$near", "$nearSphere", "$text"])
 def test_operators_that_there_are_not_are_named(name: str) -> None:
-    with pytest.raises(MangoError, match=r"Error:not_supported,  Status Code:400,  Reason:Unsupported operator: \$"):
+    with pytest.raises(
+        MangoError, match=r"Error:not_supported,  Status Code:400,  Reason:Unsupported operator: \$"
+    ):
         parse_selector({"a": {name: 1}})
+
+
+def test_a_division_by_zero_is_refused() -> None:
+    matches = parse_selector({"a": {"$mod": [0, 1]}})
+    assert matches({"a": "x"}, Work()) is False
+    with pytest.raises(MangoError, match="badarith"):
+        matches({"a": 1}, Work())
+    assert parse_selector({"a": {"$elemMatch": {"$mod": [0, 1]}}})({"a": [1]}, Work()) is False
 
 
 def test_names_of_fields() -> None:
@@ -61,7 +71,10 @@ def test_names_of_fields() -> None:
             field_path(name)
 
 
-@pytest.mark.parametrize("text", ["null", "true", "5", '"a"', "{", '{"selector":{}', '{"selector":{},"use_index":5}', "x" * 2_000_000])
+@pytest.mark.parametrize(
+    "text",
+    ["null", "true", "5", '"a"', "{", '{"selector":{}', '{"selector":{},"use_index":5}', "x" * 2_000_000],
+)
 def test_queries_that_are_none(text: str) -> None:
     with pytest.raises(MangoError):
         parse_query(text)

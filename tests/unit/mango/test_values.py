@@ -41,6 +41,12 @@ def test_go_writes_members_sorted_and_escapes_html() -> None:
 
 def test_queries_keep_their_numbers_and_end_where_the_value_ends() -> None:
     assert query_json('{"a": 9007199254740993} and more') == {"a": 2**53 + 1}
-    for text in ("", "{", '{"a": 1e999}', '{"a":' + "9" * 5000 + "}", json.dumps([[[]]]).replace("[", "[" * 50)):
+    for text in (
+        "",
+        "{",
+        '{"a": 1e999}',
+        '{"a":' + "9" * 5000 + "}",
+        json.dumps([[[]]]).replace("[", "[" * 50),
+    ):
         with pytest.raises(NotJson):
             query_json(text)

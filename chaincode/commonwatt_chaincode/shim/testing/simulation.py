@@ -133,7 +133,7 @@ class Simulation:
         except MangoError as error:
             raise Refused(str(error)) from error
         results = []
-        for key in search.keys():
+        for key in search.found_keys():
             place = Place(namespace, collection, key)
             value = search.value(key, self.state.value(place) or b"")
             results.append(kv_query_result_pb2.KV(namespace=namespace, key=key, value=value))

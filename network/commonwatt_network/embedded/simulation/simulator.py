@@ -134,15 +134,15 @@ class Simulator:
             return key.decode()
         return ""
 
-    def query(
-        self, namespace: str, collection: str, start: str, page: bool
-    ) -> Iterator[tuple[str, bytes]]:
+    def query(self, namespace: str, collection: str, start: str, page: bool) -> Iterator[tuple[str, bytes]]:
         """What a rich query looks through, from key `start` on, unrecorded: `found` notes what it returns."""
         if collection:
             return self.private_range(namespace, collection, start, "")
         if page:
             self._before_page()
-        return ((key.decode(), found.value) for key, found in self._view.range(namespace, start.encode(), b""))
+        return (
+            (key.decode(), found.value) for key, found in self._view.range(namespace, start.encode(), b"")
+        )
 
     def found(self, namespace: str, collection: str, key: str) -> bytes:
         """The value of a row that a rich query returns. Public rows are reads; nothing guards against phantoms."""

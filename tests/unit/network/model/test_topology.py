@@ -96,6 +96,28 @@ def test_the_schema_refuses_unknown_keys_too() -> None:
         (("homes: 60", "homes: 5001"), "t.yaml:4: organizations.newtown.homes: is 5000 or less, not 5001"),
         (("{role: operator}", "{role: king}"), "takes 'operator', 'grid', 'home' or 'meter', not 'king'"),
         (("homes: 60", "days_valid: 2024-02-30"), "t.yaml:4: '2024-02-30' is no timestamp"),
+        (
+            ("organizations:", "state: {couchdb: 'http://127.0.0.1:5984'}\norganizations:"),
+            "one CouchDB for 2 peers, which would write over each other's state",
+        ),
+        (
+            ("organizations:", "state: {couchdb: 'http://admin:secret@127.0.0.1:5984'}\norganizations:"),
+            "http://HOST:PORT, without user and password",
+        ),
+        (
+            (
+                "organizations:",
+                "state: {couchdb: {peer0.newtown: 'http://a:1', peer0.grid: 'http://a:1/'}}\norganizations:",
+            ),
+            "http://a:1 is also another peer's CouchDB",
+        ),
+        (
+            (
+                "organizations:",
+                "state: {couchdb: {peer0.newtown: 'http://a:1', peer7.grid: 'http://a:2'}}\norganizations:",
+            ),
+            "peer0.grid has no CouchDB",
+        ),
     ],
 )
 def test_mistakes_are_told_with_their_place(change: tuple[str, str], message: str) -> None:

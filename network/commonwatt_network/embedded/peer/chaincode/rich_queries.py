@@ -45,7 +45,7 @@ async def rich_query(
             raise SimulationError("the transaction has ended")
         if not await _run_apart(lambda rows=rows: search.offer(rows)):  # type: ignore[misc]
             break
-    keys, following = await _run_apart(lambda: (search.keys(), search.bookmark()))
+    keys, following = await _run_apart(lambda: (search.found_keys(), search.bookmark()))
 
     def taken() -> Iterator[tuple[str, bytes]]:
         for key in keys:
