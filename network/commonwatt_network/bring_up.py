@@ -21,6 +21,7 @@ from commonwatt_network.model.nodes import Nodes
 from commonwatt_network.model.profiles import write_profiles
 from commonwatt_network.model.roster import Roster
 from commonwatt_network.programs import processes, readiness
+from commonwatt_network.programs.chaincode_servers import CLOCK_VARIABLE
 from commonwatt_network.programs.ports import require_free
 from commonwatt_network.programs.processes import Program
 from commonwatt_network.trust import fabric_authorities
@@ -75,6 +76,8 @@ async def serve(
     """
     await backend.extend(nodes)
     running = processes.running(nodes.layout)
+    processes.stop(process for program in programs for process in _with_other_clocks(running, program))
+    running = processes.running(nodes.layout)
     alive = {program.name: found for program in programs if (found := serving(running, program))}
     missing = [program for program in programs if program.name not in alive]
     served = {name for program in missing for name in program.serves}
@@ -121,7 +124,7 @@ def serving(running: Mapping[str, list[psutil.Process]], program: Program) -> li
     """The processes among those `running` that run `program`; of chaincode servers, those of this very package."""
     found = running.get(program.name, [])
     package = program.environment.get(CHAINCODE_ID)
-    return found if package is None else [each for each in found if _package(each) == package]
+    return found if package is None else [each for each in found if _variable(each, CHAINCODE_ID) == package]
 
 
 async def _bring_into_service(
@@ -139,8 +142,16 @@ async def _bring_into_service(
     return deployed
 
 
-def _package(process: psutil.Process) -> str | None:
+def _with_other_clocks(running: Mapping[str, list[psutil.Process]], program: Program) -> list[psutil.Process]:
+    """Chaincode servers of this package that were told of other live channels than there are now."""
+    wanted = program.environment.get(CLOCK_VARIABLE, "")
+    if CHAINCODE_ID not in program.environment:
+        return []
+    return [each for each in serving(running, program) if (_variable(each, CLOCK_VARIABLE) or "") != wanted]
+
+
+def _variable(process: psutil.Process, name: str) -> str | None:
     try:
-        return process.environ().get(CHAINCODE_ID)
+        return process.environ().get(name)
     except (psutil.Error, OSError):
         return None

@@ -6,10 +6,10 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from commonwatt_network.backends.registry import BACKENDS
+from commonwatt_network.backends.registry import BACKENDS, DEFAULT
 from commonwatt_network.errors import UsageError
 from commonwatt_network.model.layout import Layout
-from commonwatt_network.model.state import exclusive
+from commonwatt_network.model.state import exclusive, read_state
 from commonwatt_network.programs import processes
 
 DOWNLOADS = "fabric"  # Fabric's own programs, which belong to no ledger
@@ -26,6 +26,21 @@ def down(directory: Path) -> tuple[str, ...]:
         return ()
     with exclusive(layout):
         return _stop_all(layout)
+
+
+def precious(directory: Path) -> str:
+    """The backend of a network in `directory` that real Fabric keeps; empty for an embedded one, or for none.
+
+    A state that cannot be read stands for real Fabric's, as ledgers without a state do.
+    """
+    layout = Layout(directory)
+    if not layout.directory.is_dir() or layout.organization_file.exists():
+        return ""
+    try:
+        state = read_state(layout)
+    except UsageError:
+        return "damaged"
+    return "" if state is None or state.backend == DEFAULT else state.backend
 
 
 def reset(directory: Path) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from .errors import ConfigurationError
@@ -15,7 +15,9 @@ class ServerConfig:
 
     ``address`` is host:port. ``chaincode_id`` is the id of the package that peers installed (``label:hash``).
     Without ``tls_cert`` and ``tls_key`` (PEM files) the server refuses to start unless ``plaintext`` says
-    that this is meant. ``client_ca_cert`` demands client certificates of that CA (mutual TLS). ``workers``
+    that this is meant. ``client_ca_cert`` demands client certificates of that CA (mutual TLS), and
+    ``client_certs`` (a PEM file) lets in those very certificates alone. ``clock_error_s`` refuses proposals
+    whose date is further from this machine's clock: seconds by channel, or by ``*``, every channel. ``workers``
     above 1 runs the transactions in that many processes behind the one address. ``stop_timeout_s`` bounds the
     wait for transactions in flight when the server stops.
     """
@@ -25,6 +27,8 @@ class ServerConfig:
     tls_cert: Path | None = None
     tls_key: Path | None = None
     client_ca_cert: Path | None = None
+    client_certs: Path | None = None
+    clock_error_s: Mapping[str, int] = field(default_factory=dict)
     plaintext: bool = False
     workers: int = 1
     stop_timeout_s: float = 20.0
@@ -42,6 +46,10 @@ class ServerConfig:
         if (self.tls_cert is None) != (self.tls_key is None):
             missing = "CHAINCODE_TLS_CERT" if self.tls_cert is None else "CHAINCODE_TLS_KEY"
             raise ConfigurationError(f"{missing} is missing; TLS takes a certificate and its key")
+        if self.client_certs and not self.client_ca_cert:
+            raise ConfigurationError(
+                "CHAINCODE_CLIENT_CERTS is given without CHAINCODE_CLIENT_CA_CERT, the CA of these certificates"
+            )
         if self.plaintext and (self.tls_cert or self.client_ca_cert):
             raise ConfigurationError(
                 "CHAINCODE_TLS_DISABLED is true, yet TLS files are given; remove the one or the others"
@@ -57,7 +65,9 @@ def config_from_environment(environment: Mapping[str, str] = os.environ) -> Serv
     """Read Fabric's standard variables; ConfigurationError names the one that is wrong.
 
     CHAINCODE_SERVER_ADDRESS, CHAINCODE_ID (or CORE_CHAINCODE_ID_NAME), CHAINCODE_TLS_DISABLED (true or
-    false), CHAINCODE_TLS_KEY, CHAINCODE_TLS_CERT, CHAINCODE_CLIENT_CA_CERT (paths), and CHAINCODE_WORKERS.
+    false), CHAINCODE_TLS_KEY, CHAINCODE_TLS_CERT, CHAINCODE_CLIENT_CA_CERT (paths); and ours,
+    CHAINCODE_CLIENT_CERTS (a path), CHAINCODE_CLOCK_ERROR_S (``channel=seconds,...``, or
+    ``*=seconds``), CHAINCODE_WORKERS.
     """
 
     def path(name: str) -> Path | None:
@@ -81,9 +91,23 @@ def config_from_environment(environment: Mapping[str, str] = os.environ) -> Serv
         tls_cert=path("CHAINCODE_TLS_CERT"),
         tls_key=path("CHAINCODE_TLS_KEY"),
         client_ca_cert=path("CHAINCODE_CLIENT_CA_CERT"),
+        client_certs=path("CHAINCODE_CLIENT_CERTS"),
+        clock_error_s=_clock_errors(environment.get("CHAINCODE_CLOCK_ERROR_S", "")),
         plaintext=disabled in ("true", "1"),
         workers=int(workers),
     )
+
+
+def _clock_errors(text: str) -> dict[str, int]:
+    errors = {}
+    for part in filter(None, text.split(",")):
+        channel, equals, seconds = part.strip().partition("=")
+        if not (channel and equals and seconds.isdecimal() and int(seconds) > 0):
+            raise ConfigurationError(
+                f"CHAINCODE_CLOCK_ERROR_S has {part!r}; it takes channel=seconds,..., such as newtown=30"
+            )
+        errors[channel] = int(seconds)
+    return errors
 
 
 def log_level_from_environment(environment: Mapping[str, str] = os.environ) -> str:

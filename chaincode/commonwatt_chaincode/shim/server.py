@@ -20,9 +20,10 @@ from typing import Any
 
 import grpc
 from cryptography import x509
-from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives import hashes, serialization
 from google.protobuf.message import DecodeError
 
+from .clock import on_time
 from .configuration import ServerConfig, config_from_environment, log_level_from_environment
 from .contract import Contract, Handler
 from .dispatch import as_handler
@@ -60,7 +61,7 @@ async def serve(program: Program, config: ServerConfig, stop: asyncio.Event | No
     stop = stop or asyncio.Event()
     with _stopping_on_signals(stop):
         async with _sessions(program, config) as open_session:
-            service = ChaincodeService(config.chaincode_id, open_session)
+            service = ChaincodeService(config.chaincode_id, open_session, _expected_clients(config))
             server = grpc.aio.server(options=_OPTIONS)
             server.add_generic_rpc_handlers((service.rpc_handler(),))
             _bind(server, config)
@@ -89,9 +90,13 @@ def run_from_environment(*contracts: Contract) -> int:
 class ChaincodeService:
     """The Connect method of Fabric's protos.Chaincode, and every stream that is open on it."""
 
-    def __init__(self, chaincode_id: str, open_session: SessionOpener) -> None:
+    def __init__(
+        self, chaincode_id: str, open_session: SessionOpener, clients: frozenset[bytes] | None = None
+    ) -> None:
+        """``clients``: SHA-256 of each certificate that a peer may show; None takes all that TLS lets in."""
         self._chaincode_id = chaincode_id
         self._open_session = open_session
+        self._clients = clients
         self._streams: dict[asyncio.Task[Any], Session] = {}
         self._draining = False
 
@@ -120,6 +125,12 @@ class ChaincodeService:
         if self._draining:
             await context.abort(grpc.StatusCode.UNAVAILABLE, "the chaincode server is stopping")
         peer = _peer_name(context)
+        if self._clients is not None and _shown_certificate(context) not in self._clients:
+            log.warning("%s shows a certificate that is not the peers'; its stream is refused", peer)
+            await context.abort(
+                grpc.StatusCode.PERMISSION_DENIED,
+                "this chaincode server serves the peers of its organisation alone",
+            )
         log.info("%s connected", peer)
         outbox = Outbox()
         session = self._open_session(outbox.put)
@@ -179,10 +190,10 @@ class Outbox:
 @contextlib.asynccontextmanager
 async def _sessions(program: Program, config: ServerConfig) -> AsyncIterator[SessionOpener]:
     if config.workers == 1:
-        handler = as_handler(program)
+        handler = on_time(as_handler(program), config.clock_error_s)
         yield lambda send: LocalSession(handler, send)
     else:
-        async with WorkerPool(program, config.workers) as pool:
+        async with WorkerPool(program, config.workers, config.clock_error_s) as pool:
             yield pool.open
 
 
@@ -227,6 +238,22 @@ def _credentials(
         raise ConfigurationError(f"the key {key_path} does not belong to {certificate_path}")
     client_ca = _pem(client_ca_path) if client_ca_path else None
     return grpc.ssl_server_credentials([(key, certificate)], client_ca, client_ca is not None)
+
+
+def _expected_clients(config: ServerConfig) -> frozenset[bytes] | None:
+    if config.client_certs is None:
+        return None
+    try:
+        certificates = x509.load_pem_x509_certificates(_pem(config.client_certs))
+    except ValueError as error:
+        raise ConfigurationError(f"{config.client_certs} holds no PEM certificate: {error}") from error
+    return frozenset(certificate.fingerprint(hashes.SHA256()) for certificate in certificates)
+
+
+def _shown_certificate(context: Any) -> bytes | None:
+    """SHA-256 of the certificate that TLS has verified, None where there is none."""
+    shown = context.auth_context().get("x509_pem_cert", ())
+    return x509.load_pem_x509_certificate(shown[0]).fingerprint(hashes.SHA256()) if shown else None
 
 
 def _pem(path: Path) -> bytes:

@@ -11,11 +11,12 @@ import multiprocessing
 import pickle
 import signal
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from fabric_protos.peer import chaincode_shim_pb2
 
+from .clock import on_time
 from .contract import Contract, Handler
 from .dispatch import as_handler
 from .errors import ConfigurationError
@@ -46,9 +47,12 @@ class _Worker:
 class WorkerPool:
     """The worker processes and the sessions whose transactions they run."""
 
-    def __init__(self, program: Handler | Contract | Sequence[Contract], count: int) -> None:
+    def __init__(
+        self, program: Handler | Contract | Sequence[Contract], count: int, clock_error_s: Mapping[str, int]
+    ) -> None:
         self._program = program
         self._count = count
+        self._clock_error_s = dict(clock_error_s)
         self._workers: list[_Worker] = []
         self._sessions: dict[int, WorkerSession] = {}
         self._streams = 0
@@ -105,7 +109,7 @@ class WorkerPool:
     async def _start(self) -> None:
         ours, theirs = socket.socketpair()
         context = multiprocessing.get_context("spawn")
-        arguments = (self._program, theirs, logging.getLogger().level)
+        arguments = (self._program, theirs, logging.getLogger().level, self._clock_error_s)
         process = context.Process(target=work, args=arguments, daemon=True, name="chaincode-worker")
         process.start()
         theirs.close()
@@ -217,12 +221,17 @@ class WorkerSession:
             self._idle.set()
 
 
-def work(program: Handler | Contract | Sequence[Contract], connection: socket.socket, log_level: int) -> None:
+def work(
+    program: Handler | Contract | Sequence[Contract],
+    connection: socket.socket,
+    log_level: int,
+    clock_error_s: Mapping[str, int],
+) -> None:
     """A worker process: run transactions until the serving process closes the connection or is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the serving process decides when in-flight work is done
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     logging.basicConfig(level=log_level, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    asyncio.run(_work(as_handler(program), connection))
+    asyncio.run(_work(on_time(as_handler(program), clock_error_s), connection))
 
 
 async def _work(handler: Handler, connection: socket.socket) -> None:

@@ -5,12 +5,13 @@ import asyncio
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from importlib.resources import files
 from typing import Any, Self
 
 from aiohttp import web
 from commonwatt_client.exit_codes import UsageError
+from commonwatt_client.page_hosts import is_expected
 from hdrh.histogram import HdrHistogram
 
 from commonwatt_loadgen.simulate.latency import milliseconds, new_histogram
@@ -144,7 +145,7 @@ class LivePage(LiveState):
         self._ended = True
 
     async def _serve(self) -> None:
-        application = web.Application()
+        application = web.Application(middlewares=[_by_our_name])
         application.router.add_get("/", _page)
         application.router.add_get("/state", self._tell)
         self._runner = web.AppRunner(application, access_log=None)
@@ -168,6 +169,18 @@ class LivePage(LiveState):
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
+
+
+@web.middleware
+async def _by_our_name(
+    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+) -> web.StreamResponse:
+    """Refuse what was asked of another name than this machine's: a browser may have been led here."""
+    if not is_expected(request.headers.get("Host")):
+        return web.Response(
+            status=421, text="this page answers to addresses and this machine's names alone\n"
+        )
+    return await handler(request)
 
 
 async def _page(_: web.Request) -> web.Response:

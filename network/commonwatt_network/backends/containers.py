@@ -46,6 +46,7 @@ MSP_FILES = (
     "cacerts/ca.pem", "tlscacerts/tlsca.pem", "signcerts/cert.pem", "keystore/key.pem", "config.yaml",
 )  # fmt: skip
 TLS_FILES = ("server.crt", "server.key", "ca.crt")
+PEERS_CERTIFICATE = "tls/peers.crt"
 
 
 @dataclass(frozen=True)
@@ -240,7 +241,10 @@ def _chaincode(nodes: Nodes, server: ChaincodeServer) -> Container:
         ("/venv/bin/python", "-m", settings.module),
         MappingProxyType(environment),
         Limits(1.0 * settings.workers, 256 + 256 * settings.workers, 256),
-        _files(server.tls_directory, TLS_FILES, "tls"),
+        {
+            **_files(server.tls_directory, TLS_FILES, "tls"),
+            PEERS_CERTIFICATE: File(_peers_certificate(nodes.layout, server).read_bytes()),
+        },
         None,
     )
 
@@ -249,7 +253,14 @@ def _path_inside(value: str, layout: Layout, server: ChaincodeServer) -> str:
     """A path of this machine as the chaincode's container sees it; anything else unchanged."""
     if value == str(layout.tls_ca_certificate(server.organization)):
         return str(CONFIGURATION / "tls" / "ca.crt")
+    if value == str(_peers_certificate(layout, server)):
+        return str(CONFIGURATION / PEERS_CERTIFICATE)
     return value.replace(str(server.tls_directory), str(CONFIGURATION / "tls"))
+
+
+def _peers_certificate(layout: Layout, server: ChaincodeServer) -> Path:
+    """What the organisation's peers show to the server."""
+    return layout.chaincode_client_tls(server.organization) / "server.crt"
 
 
 def _placed(node: Orderer | Peer) -> Orderer | Peer:

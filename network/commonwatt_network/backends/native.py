@@ -18,7 +18,7 @@ from commonwatt_network.backends.configuration import (
 )
 from commonwatt_network.backends.on_this_machine import OnThisMachine
 from commonwatt_network.errors import UsageError
-from commonwatt_network.model.layout import Layout, write_atomically
+from commonwatt_network.model.layout import PRIVATE_PROGRAM, Layout, write_atomically
 from commonwatt_network.model.nodes import AuthorityServer, Node, Nodes, Orderer, Peer
 from commonwatt_network.programs import readiness
 from commonwatt_network.programs.chaincode_servers import server_programs
@@ -103,7 +103,7 @@ def write_builder(layout: Layout) -> Path:
     """Write the external builder that peers need for chaincode as a service; its folder."""
     builder = layout.configuration / "builder"
     for name, script in BUILDER.items():
-        write_atomically(builder / "bin" / name, script, mode=0o755)
+        write_atomically(builder / "bin" / name, script, mode=PRIVATE_PROGRAM)
     return builder
 
 

@@ -30,7 +30,7 @@ from commonwatt_network.change.steps import (
     Step,
 )
 from commonwatt_network.model.topology import Topology
-from commonwatt_network.model.topology_parts import Batch, Channel, Organization
+from commonwatt_network.model.topology_parts import DEFAULT_CLOCK_ERROR_S, Batch, Channel, Organization
 
 M = TypeVar("M", bound=BaseModel)
 Part = Callable[[Topology, Topology], Iterator[Step]]
@@ -197,6 +197,21 @@ def _chaincodes(at: Topology, wanted: Topology) -> Iterator[Step]:
                 yield AddChaincode(words, at, name, chaincode)
 
 
+def _clock_errors(at: Topology, wanted: Topology) -> Iterator[Step]:
+    for name, channel in wanted.channels.items():
+        old, new = at.channels[name].clock_error_s, channel.clock_error_s
+        if old == new:
+            continue
+        at = _with_channel(at, name, _with(at.channels[name], clock_error_s=new))
+        words = (
+            f"channel {name}: proposals may be dated {new or DEFAULT_CLOCK_ERROR_S} s off the servers' clocks"
+        )
+        if not channel.chaincodes:
+            yield Record(words, at)
+        for chaincode in channel.chaincodes:
+            yield RestartServers(f"{words}; restart the servers of chaincode {chaincode}", at, chaincode)
+
+
 def _servers(at: Topology, wanted: Topology) -> Iterator[Step]:
     for name, new in wanted.chaincodes.items():
         old = at.chaincodes[name]
@@ -230,6 +245,7 @@ PARTS: tuple[Part, ...] = (
     _new_channels,
     _members,
     _chaincodes,
+    _clock_errors,
     _servers,
     _removed_organizations,
 )

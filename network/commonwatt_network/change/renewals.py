@@ -309,7 +309,7 @@ def _holder(certificate: x509.Certificate) -> str:
 def _write(pair: Pair, certificate_pem: bytes, key_pem: bytes) -> None:
     """The key first: a pair that is cut in two is issued anew by the next try."""
     for certificate, key in ((pair.certificate, pair.key), *pair.copies):
-        write_atomically(key, key_pem, mode=0o600)
+        write_atomically(key, key_pem)
         write_atomically(certificate, certificate_pem)
 
 

@@ -13,7 +13,7 @@ import typer
 from commonwatt_network.cli.options import OrganizationDirectoryOption, read_file
 from commonwatt_network.cli.options import plain as out
 from commonwatt_network.errors import UsageError
-from commonwatt_network.model.layout import default_directory, write_atomically
+from commonwatt_network.model.layout import PUBLIC_FILE, default_directory, write_atomically
 
 consortium_app = typer.Typer(no_args_is_help=True, help="Make and review a consortium's channel.")
 
@@ -43,7 +43,7 @@ def consortium_create(
             )
         block = kept
     else:
-        write_atomically(output, block)
+        write_atomically(output, block, PUBLIC_FILE)
     for bundle in read:
         out.print(f"{bundle.name} ({bundle.mspid}): bundle {bundle.fingerprint}")
     out.print(f"channel {channel} is in {output}; fingerprint {review_block(block).fingerprint}")

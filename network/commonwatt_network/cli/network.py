@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 import time
 from pathlib import Path
 from typing import Annotated
@@ -21,7 +22,7 @@ from commonwatt_network.cli.options import (
     phase,
     wanted_topology,
 )
-from commonwatt_network.errors import NoNetworkError
+from commonwatt_network.errors import NoNetworkError, UsageError
 from commonwatt_network.model.layout import default_directory
 
 network_app = typer.Typer(no_args_is_help=True, help="Start, stop, show or delete a network.")
@@ -91,14 +92,30 @@ def network_down(directory: DirectoryOption = None) -> None:
 
 
 @network_app.command("reset")
-def network_reset(directory: DirectoryOption = None) -> None:
+def network_reset(
+    yes: Annotated[
+        bool, typer.Option("--yes", envvar="YES", help="Delete real Fabric's ledgers without being asked.")
+    ] = False,
+    directory: DirectoryOption = None,
+) -> None:
     """Stop every process and delete the network's ledgers, keys and logs."""
-    from commonwatt_network.down import reset
+    from commonwatt_network.down import precious, reset
 
     folder = directory or default_directory()
+    if not yes and (backend := precious(folder)):
+        _confirm_deletion(folder, backend)
     stopped = reset(folder)
     out.print(f"stopped {', '.join(stopped)}" if stopped else "nothing was running")
     out.print(f"deleted {folder}")
+
+
+def _confirm_deletion(folder: Path, backend: str) -> None:
+    """Ask at the terminal. Raises UsageError where there is nobody to ask, or who says no."""
+    what = f"the keys and ledgers of the {backend} network in {folder}"
+    if not sys.stdin.isatty():
+        raise UsageError(f"this deletes {what}; say so with --yes (make: YES=1)")
+    if not typer.confirm(f"Delete {what}? Nothing brings them back"):
+        raise UsageError(f"{what} stay; nothing was stopped or deleted")
 
 
 @network_app.command("revoke")

@@ -22,6 +22,10 @@ def watch(
     host: Annotated[
         str, typer.Option(help="The address to listen on. The page shows no keys, and asks nobody.")
     ] = "127.0.0.1",
+    name: Annotated[
+        list[str] | None,
+        typer.Option(help="A further name by which browsers may call this machine; may be repeated."),
+    ] = None,
     directory: DirectoryOption = None,
 ) -> None:
     """Show the running network live on a page, and serve its figures to Prometheus, until Ctrl-C."""
@@ -32,7 +36,7 @@ def watch(
         out.print(f"watching at {address} (for Prometheus: {address}/metrics); stop with Ctrl-C")
 
     try:
-        asyncio.run(serve(Watcher(directory or default_directory()), host, port, ready))
+        asyncio.run(serve(Watcher(directory or default_directory()), host, port, ready, name or ()))
     except OSError as error:
         raise UsageError(
             f"cannot listen on {host}:{port}: {error.strerror}; name another with --port"

@@ -30,7 +30,7 @@ from pyrage import passphrase as age_passphrase
 from commonwatt_network.consortium.host import OwnHost, lose_logs, open_host
 from commonwatt_network.consortium.review import review_block
 from commonwatt_network.errors import UsageError
-from commonwatt_network.model.layout import ORGANIZATION, Layout
+from commonwatt_network.model.layout import ORGANIZATION, PRIVATE_FOLDER, Layout
 from commonwatt_network.model.state import exclusive
 from commonwatt_network.programs import processes
 from commonwatt_network.programs.unpacking import unpack
@@ -97,7 +97,7 @@ def restore(path: Path, directory: Path, passphrase: str, *, keep_logs: bool = F
             _refuse_majority_of_others(restored)
         else:
             lose_logs(restored)
-        layout.directory.mkdir(exist_ok=True)
+        layout.directory.mkdir(PRIVATE_FOLDER, exist_ok=True)
         for source in sorted(unpacked.iterdir(), key=lambda entry: entry.name == ORGANIZATION):
             source.rename(layout.directory / source.name)
     finally:

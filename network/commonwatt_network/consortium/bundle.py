@@ -23,7 +23,7 @@ from commonwatt_network.channels.genesis import hosts_of
 from commonwatt_network.consortium.host import OwnHost
 from commonwatt_network.consortium.organization import HostName, Port
 from commonwatt_network.errors import UsageError
-from commonwatt_network.model.layout import write_atomically
+from commonwatt_network.model.layout import PUBLIC_FILE, write_atomically
 from commonwatt_network.model.topology_parts import MspId, Name
 from commonwatt_network.model.yaml_models import words_of
 
@@ -117,7 +117,7 @@ def write_bundle(bundle: Bundle, path: Path) -> Path:
                 f"{target} holds the bundle of {kept.name}; nothing was written: name another file"
             )
     try:
-        write_atomically(target, bundle.to_json())
+        write_atomically(target, bundle.to_json(), PUBLIC_FILE)
     except OSError as error:
         raise BundleError(
             f"{target} cannot be written: {error.strerror}; name a folder, or a file that ends in .json"

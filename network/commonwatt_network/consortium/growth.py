@@ -38,7 +38,7 @@ from commonwatt_network.consortium.update import (
     taking_in,
 )
 from commonwatt_network.errors import UsageError
-from commonwatt_network.model.layout import write_atomically
+from commonwatt_network.model.layout import PUBLIC_FILE, write_atomically
 from commonwatt_network.model.roster import ADMIN
 
 IN_FORCE_S = 20.0
@@ -58,7 +58,7 @@ async def propose(host: OwnHost, channel: str, bundle: Bundle, output: Path, say
     update = taking_in(config, bundle)
     if output.exists() and output.read_bytes() != update:  # noqa: ASYNC240  nothing else runs in this loop
         raise UpdateError(f"{output} holds something else; nothing was written: name another file")
-    write_atomically(output, update)
+    write_atomically(output, update, PUBLIC_FILE)
     say(f"{bundle.name} ({bundle.mspid}): bundle {bundle.fingerprint}")
     for words in review_update(config, update).words:
         say(f"- {words}")
@@ -84,7 +84,7 @@ async def sign(host: OwnHost, path: Path, update: bytes, say: Say) -> None:
         return
     signature = await sign_update(update, *administrator(host))
     file = path.with_name(f"{path.name}.{host.mspid}")
-    write_atomically(file, signature)
+    write_atomically(file, signature, PUBLIC_FILE)
     say(f"{host.mspid} signed {path}: its signature is in {file}")
 
 
@@ -114,7 +114,7 @@ async def submit(host: OwnHost, path: Path, update: bytes, output: Path, say: Sa
             channel = str(channel_of(update))
             say(f"the update {path} is in force on channel {channel}")
         block = await admin.fetch_config_block(channel)
-    write_atomically(output, block.serialized)
+    write_atomically(output, block.serialized, PUBLIC_FILE)
     say(f"the newcomer joins with {output}; fingerprint {block.header_hash.hex()}")
 
 

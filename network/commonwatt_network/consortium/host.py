@@ -20,7 +20,7 @@ from commonwatt_network.model.nodes import ChaincodeServer, Orderer, Peer
 from commonwatt_network.model.roster import ADMIN, fabric_attributes, home_attributes
 from commonwatt_network.model.state import exclusive
 from commonwatt_network.programs import processes, readiness
-from commonwatt_network.programs.chaincode_servers import package, server_program
+from commonwatt_network.programs.chaincode_servers import CLOCK_VARIABLE, package, server_program
 from commonwatt_network.programs.fabric import FabricPrograms, check_version, find_fabric
 from commonwatt_network.programs.ports import require_free
 from commonwatt_network.programs.processes import Program
@@ -223,7 +223,10 @@ def _programs(host: OwnHost, fabric: FabricPrograms) -> list[Program]:
             command=[sys.executable, "-m", chaincode.module],
             address=server.address,
             package_id=host.package.package_id,
-            environment={"CHAINCODE_WORKERS": str(chaincode.workers)},
+            environment={
+                "CHAINCODE_WORKERS": str(chaincode.workers),
+                CLOCK_VARIABLE: f"*={chaincode.clock_error_s}" if chaincode.clock_error_s else "",
+            },
         ),
     ]
 

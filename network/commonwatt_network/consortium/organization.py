@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationIn
 
 from commonwatt_network.model.nodes import EVERYWHERE
 from commonwatt_network.model.topology import SETTLED
-from commonwatt_network.model.topology_parts import Chaincode, MspId, Name, User
+from commonwatt_network.model.topology_parts import DEFAULT_CLOCK_ERROR_S, Chaincode, MspId, Name, User
 from commonwatt_network.model.topology_rules import (
     LONGEST_ORGANIZATION,
     chaincode_name_mistakes,
@@ -56,6 +56,12 @@ class ChaincodeSettings(Chaincode):
     model_config = ConfigDict(extra="forbid", frozen=True)
     name: Name = "market"
     port: Port = 7052
+    clock_error_s: int | None = Field(
+        default=DEFAULT_CLOCK_ERROR_S,
+        ge=1,
+        le=900,
+        description="proposals dated further from this host's clock are refused, on every channel; null: none is",
+    )
 
 
 class OrganizationDescription(_Model):

@@ -45,7 +45,7 @@ from commonwatt_network.consortium.update import (
     read_signatures,
     refuse_too_few,
 )
-from commonwatt_network.model.layout import write_atomically
+from commonwatt_network.model.layout import PUBLIC_FILE, write_atomically
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,9 @@ async def _readmit_to(
         for words in step.review.words:
             say(f"channel {channel}: {words}")
         path = _path(exchange, bundle, step)
-        write_atomically(path.with_name(f"{path.name}.{host.mspid}"), await _signature(host, step))
+        write_atomically(
+            path.with_name(f"{path.name}.{host.mspid}"), await _signature(host, step), PUBLIC_FILE
+        )
     try:
         signatures = [_signatures(exchange, bundle, step) for step in steps]
     except TooFewSignaturesError as error:
@@ -124,7 +126,7 @@ async def _readmit_to(
         await bring_into_force(host, admin, step.review, step.update, signed, _reached(steps[number:]))
     block = await admin.fetch_config_block(channel)
     output = exchange / f"{bundle.name}.{channel}.block"
-    write_atomically(output, block.serialized)
+    write_atomically(output, block.serialized, PUBLIC_FILE)
     say(
         f"channel {channel}: {bundle.name}'s orderers are in with these certificates; they join with {output}; "
         f"fingerprint {block.header_hash.hex()}"

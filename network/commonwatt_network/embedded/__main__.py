@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import gc
 import logging
+import os
 import resource
 import signal
 import sys
@@ -68,6 +69,7 @@ def main(arguments: list[str]) -> int:
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     try:
         path = Path(arguments[0])
+        os.umask(0o077)  # ledgers are their owner's alone, whoever starts this
         _allow_open_files()
         asyncio.run(run(path, read_config(path)))
     except ConfigurationError as error:

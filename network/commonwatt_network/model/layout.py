@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -100,9 +101,51 @@ class Layout:
         return self.blocks / f"{channel}.block"
 
 
-def write_atomically(path: Path, content: bytes | str, mode: int = 0o644) -> None:
-    """Write `content` so that a reader, or a crash, sees the old file or the new one and nothing between."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+PRIVATE_FOLDER, PRIVATE_FILE = 0o700, 0o600
+PRIVATE_PROGRAM = 0o700
+PUBLIC_FILE = 0o644  # for files that are handed to others, outside the network's folder
+OTHERS = 0o077  # every permission of the group and of everybody else; as a umask, it gives them none
+RENDERED = ("compose", "kubernetes")  # files that containers read as users of their own
+
+
+def keep_private(layout: Layout) -> None:
+    """Take the network's folder from everyone but its owner; of one that was open before, each file and folder too.
+
+    Files of containers keep their permissions: the folder above them is closed.
+    """
+    mode = stat.S_IMODE(layout.directory.stat().st_mode)
+    if not mode & OTHERS:
+        return
+    for folder, folders, files in os.walk(layout.directory, topdown=True):
+        if Path(folder) == layout.directory:
+            folders[:] = [name for name in folders if name not in RENDERED]
+        for name in (*folders, *files):
+            _close(Path(folder, name))
+    layout.directory.chmod(mode & ~OTHERS)  # last: a walk that was cut off is done again
+
+
+def _close(path: Path) -> None:
+    found = path.lstat()
+    if not stat.S_ISLNK(found.st_mode) and stat.S_IMODE(found.st_mode) & OTHERS:
+        path.chmod(stat.S_IMODE(found.st_mode) & ~OTHERS)
+
+
+def make_private(folder: Path) -> None:
+    """Make the folder and those above it that are missing, each for its owner alone whatever the umask is."""
+    if not folder.exists():
+        make_private(folder.parent)
+        folder.mkdir(PRIVATE_FOLDER, exist_ok=True)
+
+
+def write_atomically(path: Path, content: bytes | str, mode: int = PRIVATE_FILE) -> None:
+    """Write `content` so that a reader, or a crash, sees the old file or the new one and nothing between.
+
+    Folders that are missing are made: private ones above a private file.
+    """
+    if mode & OTHERS:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    else:
+        make_private(path.parent)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
     with os.fdopen(descriptor, "wb") as file:

@@ -15,7 +15,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from commonwatt_network.errors import UsageError
-from commonwatt_network.model.layout import Layout, write_atomically
+from commonwatt_network.model.layout import PRIVATE_FILE, Layout, keep_private, make_private, write_atomically
 from commonwatt_network.model.placement import Placement, read_placement
 from commonwatt_network.model.topology import SETTLED, Topology
 
@@ -124,8 +124,9 @@ def exclusive(layout: Layout) -> Iterator[int]:
     Yields the lock's file descriptor: it stays locked while any process that was given it runs.
     """
     try:
-        layout.directory.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(layout.lock_file, os.O_RDWR | os.O_CREAT, 0o644)
+        make_private(layout.directory)
+        keep_private(layout)
+        descriptor = os.open(layout.lock_file, os.O_RDWR | os.O_CREAT, PRIVATE_FILE)
     except OSError as error:
         raise UsageError(f"{layout.directory} cannot be written: {error.strerror}") from error
     try:

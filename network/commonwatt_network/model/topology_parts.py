@@ -124,11 +124,20 @@ class Channel(_Model):
     clock: Literal["simulated", "live"] = Field(
         default="simulated", description="the market's time on this channel"
     )
+    clock_error_s: int | None = Field(
+        default=None,
+        ge=1,
+        le=900,
+        description="clock: live: chaincode servers refuse proposals dated further from their own clock; default 30",
+    )
     batch: Batch = Field(
         default_factory=lambda known: default_batch(known.get("clock", "simulated")),
         description="left out: cut after 200 ms where the clock is live; after 50 ms where it is simulated, "
         "since a simulated day is one transaction after another",
     )
+
+
+DEFAULT_CLOCK_ERROR_S = 30
 
 
 class Chaincode(_Model):

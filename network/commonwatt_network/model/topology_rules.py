@@ -79,6 +79,11 @@ def mistakes(topology: TopologyFields) -> Mistakes:
             yield words, ("chaincodes", name)
     yield from _state_mistakes(topology)
     for name, channel in topology.channels.items():
+        if channel.clock_error_s is not None and channel.clock != "live":
+            yield (
+                "clock_error_s is for a channel with `clock: live`; on a simulated one nobody's clock counts",
+                ("channels", name, "clock_error_s"),
+            )
         for words, location in _batch_mistakes(channel.batch):
             yield words, ("channels", name, "batch", *location)
 

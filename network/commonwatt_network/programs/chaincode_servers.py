@@ -10,10 +10,15 @@ from typing import TYPE_CHECKING
 
 from commonwatt_network.model.layout import Layout
 from commonwatt_network.model.nodes import HOST, ChaincodeServer, Nodes
+from commonwatt_network.model.topology_parts import DEFAULT_CLOCK_ERROR_S
 from commonwatt_network.programs.processes import Program
 
 if TYPE_CHECKING:
     from commonwatt_client.admin import ChaincodePackage
+
+    from commonwatt_network.model.topology import Topology
+
+CLOCK_VARIABLE = "CHAINCODE_CLOCK_ERROR_S"
 
 
 def package(layout: Layout, organization: str, label: str, address: str) -> ChaincodePackage:
@@ -55,10 +60,22 @@ def server_programs(nodes: Nodes) -> list[Program]:
                 command=[sys.executable, "-m", settings.module],
                 address=server.address,
                 package_id=server_package(nodes, server).package_id,
-                environment={"CHAINCODE_WORKERS": str(settings.workers)},
+                environment={
+                    "CHAINCODE_WORKERS": str(settings.workers),
+                    CLOCK_VARIABLE: clock_errors(nodes.topology, server.organization),
+                },
             )
         )
     return programs
+
+
+def clock_errors(topology: Topology, organization: str) -> str:
+    """What an organisation's chaincode servers are told of its live channels: `newtown=30,glebe=30`."""
+    return ",".join(
+        f"{name}={channel.clock_error_s or DEFAULT_CLOCK_ERROR_S}"
+        for name, channel in topology.channels.items()
+        if channel.clock == "live" and organization in channel.organizations
+    )
 
 
 def server_program(
@@ -71,7 +88,11 @@ def server_program(
     package_id: str,
     environment: Mapping[str, str] | None = None,
 ) -> Program:
-    """How to run `command` as a chaincode server of `organization`, by Fabric's standard variables."""
+    """How to run `command` as a chaincode server of `organization`, by Fabric's standard variables and the shim's own.
+
+    It takes the peers' certificate alone. A server of another language knows only Fabric's variables, and takes every
+    TLS certificate of the organisation.
+    """
     tls: Path = layout.chaincode_tls(organization)
     variables = {
         "CHAINCODE_SERVER_ADDRESS": address,
@@ -80,6 +101,7 @@ def server_program(
         "CHAINCODE_TLS_CERT": str(tls / "server.crt"),
         "CHAINCODE_TLS_KEY": str(tls / "server.key"),
         "CHAINCODE_CLIENT_CA_CERT": str(layout.tls_ca_certificate(organization)),
+        "CHAINCODE_CLIENT_CERTS": str(layout.chaincode_client_tls(organization) / "server.crt"),
         "PYTHONUNBUFFERED": "1",
         **(environment or {}),
     }

@@ -18,7 +18,7 @@ from pathlib import Path
 import psutil
 
 from commonwatt_network.errors import UsageError
-from commonwatt_network.model.layout import Layout
+from commonwatt_network.model.layout import OTHERS, PRIVATE_FILE, Layout, make_private
 
 FOLDER_VARIABLE = "COMMONWATT_FOLDER"
 NAME_VARIABLE = "COMMONWATT_PROCESS"
@@ -43,18 +43,21 @@ class Program:
 
 
 def start(program: Program, layout: Layout, start_id: str) -> int:
-    """Start `program` in a session of its own, its output appended to its log; the process id."""
+    """Start `program` in a session of its own, its output appended to its log; the process id.
+
+    What it writes is its owner's alone.
+    """
     log = log_file(layout, program.name)
-    log.parent.mkdir(parents=True, exist_ok=True)
+    make_private(log.parent)
     if log.exists() and log.stat().st_size > LOG_LIMIT_BYTES:
         log.replace(log.with_suffix(".log.old"))
-    program.directory.mkdir(parents=True, exist_ok=True)
+    make_private(program.directory)
     marks = {
         FOLDER_VARIABLE: str(layout.directory),
         NAME_VARIABLE: program.name,
         START_VARIABLE: start_id,
     }
-    with log.open("ab") as output:
+    with os.fdopen(os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, PRIVATE_FILE), "ab") as output:
         _log_begins[log] = output.tell()
         process = subprocess.Popen(
             program.command,
@@ -64,6 +67,7 @@ def start(program: Program, layout: Layout, start_id: str) -> int:
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            umask=OTHERS,
         )
     _started[process.pid] = process
     return process.pid

@@ -22,7 +22,7 @@ from cryptography import x509
 from cryptography.x509.oid import NameOID
 
 from commonwatt_network.errors import NetworkError, UsageError
-from commonwatt_network.model.layout import Layout, write_atomically
+from commonwatt_network.model.layout import Layout, make_private, write_atomically
 from commonwatt_network.model.nodes import HOST, AuthorityServer, Nodes
 from commonwatt_network.model.roster import ADMIN, user_attributes
 from commonwatt_network.programs.processes import Program, last_lines, log_file, running
@@ -70,8 +70,7 @@ def programs(nodes: Nodes) -> list[Program]:
 
 
 def _program(layout: Layout, server: AuthorityServer) -> Program:
-    server.directory.mkdir(parents=True, exist_ok=True)
-    server.directory.chmod(0o700)  # the server's own files hold the registrar's secret too
+    make_private(server.directory)
     authorities = ensure_organization(layout, server.organization)
     ensure_tls(server.tls_directory, authorities.tls, server.name, 3650)
     authority, tls = layout.organization(server.organization) / "ca", server.tls_directory
@@ -266,16 +265,16 @@ def _secret(server: AuthorityServer) -> str:
     """The registrar's."""
     path = server.directory / "secret"
     if not path.exists():
-        write_atomically(path, secrets.token_urlsafe(24), mode=0o600)
+        write_atomically(path, secrets.token_urlsafe(24))
     return path.read_text()
 
 
 def _write(holder: Holder, enrolled: Enrollment) -> None:
     folder = holder.directory
-    write_atomically(folder / "msp" / "keystore" / "key.pem", enrolled.private_key_pem, mode=0o600)
+    write_atomically(folder / "msp" / "keystore" / "key.pem", enrolled.private_key_pem)
     write_atomically(_certificate(folder), enrolled.certificate_pem)
     if holder.role not in ("peer", "orderer"):
-        write_atomically(folder / "private_key.pem", enrolled.private_key_pem, mode=0o600)
+        write_atomically(folder / "private_key.pem", enrolled.private_key_pem)
         write_atomically(folder / "certificate.pem", enrolled.certificate_pem)
 
 

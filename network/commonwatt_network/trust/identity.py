@@ -140,7 +140,7 @@ def ensure_user(
     """A client or administrator: an MSP folder, and the two files that a client needs."""
     pair = _ensure_msp(folder / "msp", authorities, role, folder.name, attributes, days)
     _write_once(folder / "certificate.pem", pair.certificate_pem)
-    _write_once(folder / "private_key.pem", pair.key_pem, mode=0o600)
+    _write_once(folder / "private_key.pem", pair.key_pem)
 
 
 def _ensure_msp(
@@ -215,10 +215,10 @@ def _or_reset(path: Path) -> str:
 
 
 def _write_pair(certificate: Path, key: Path, pair: KeyPair) -> None:
-    write_atomically(key, pair.key_pem, mode=0o600)
+    write_atomically(key, pair.key_pem)
     write_atomically(certificate, pair.certificate_pem)
 
 
-def _write_once(path: Path, content: bytes, mode: int = 0o644) -> None:
+def _write_once(path: Path, content: bytes) -> None:
     if not path.exists() or path.read_bytes() != content:
-        write_atomically(path, content, mode)
+        write_atomically(path, content)

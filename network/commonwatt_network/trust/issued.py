@@ -8,11 +8,12 @@ written down before it is handed out. Lines are only added.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from commonwatt_network.model.layout import Layout
+from commonwatt_network.model.layout import PRIVATE_FILE, Layout, make_private
 
 ISSUED, REVOKED = "issued", "revoked"
 
@@ -52,8 +53,8 @@ def note_revoked(layout: Layout, organization: str, name: str) -> None:
 
 def _append(layout: Layout, organization: str, line: str) -> None:
     path = _file(layout, organization)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a") as file:
+    make_private(path.parent)
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, PRIVATE_FILE), "a") as file:
         file.write(f"{line}\n")
 
 

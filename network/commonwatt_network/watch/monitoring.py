@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from commonwatt_network.backends.backend import Backend
-from commonwatt_network.model.layout import write_atomically
+from commonwatt_network.model.layout import PUBLIC_FILE, write_atomically
 from commonwatt_network.model.nodes import Nodes, Orderer
 
 WATCH_PORT = 9480
@@ -122,7 +122,7 @@ def render(nodes: Nodes, backend: Backend) -> dict[str, str]:
 def write(directory: Path, files: Mapping[str, str]) -> None:
     """Write what `render` gave."""
     for name, text in files.items():
-        write_atomically(directory / name, text)
+        write_atomically(directory / name, text, PUBLIC_FILE)
 
 
 def prometheus(nodes: Nodes, backend: Backend) -> dict[str, Any]:

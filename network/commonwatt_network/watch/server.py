@@ -4,10 +4,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from importlib import resources
 
 from aiohttp import web
+from commonwatt_client.page_hosts import is_expected
 
 from commonwatt_network.watch.exposition import CONTENT_TYPE, exposition
 from commonwatt_network.watch.watcher import Watcher
@@ -17,6 +18,7 @@ FILES = {
     "/page.css": ("page.css", "text/css"),
     "/page.js": ("page.js", "text/javascript"),
 }
+MISDIRECTED = 421
 HEADERS = {
     "Content-Security-Policy": "default-src 'self'; img-src data:; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
@@ -24,14 +26,20 @@ HEADERS = {
 }
 
 
-def application(watcher: Watcher) -> web.Application:
-    """The pages of a watcher that runs."""
+def application(watcher: Watcher, names: Collection[str] = ()) -> web.Application:
+    """The pages of a watcher that runs. `names`: by which others call this machine, besides its own."""
 
     @web.middleware
     async def with_headers(
         request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
     ) -> web.StreamResponse:
-        response = await handler(request)
+        if not is_expected(request.headers.get("Host"), names):
+            response: web.StreamResponse = web.Response(
+                status=MISDIRECTED,
+                text="this page answers to addresses and this machine's names alone; add a name with --name\n",
+            )
+        else:
+            response = await handler(request)
         response.headers.update(HEADERS)
         return response
 
@@ -56,10 +64,12 @@ def application(watcher: Watcher) -> web.Application:
     return app
 
 
-async def serve(watcher: Watcher, host: str, port: int, ready: Callable[[str], None]) -> None:
+async def serve(
+    watcher: Watcher, host: str, port: int, ready: Callable[[str], None], names: Collection[str] = ()
+) -> None:
     """Watch and serve until cancelled; `ready` is told the address. Raises OSError when the port is taken."""
     async with watcher.running():
-        runner = web.AppRunner(application(watcher), access_log=None)
+        runner = web.AppRunner(application(watcher, (host, *names)), access_log=None)
         await runner.setup()
         try:
             site = web.TCPSite(runner, host, port)

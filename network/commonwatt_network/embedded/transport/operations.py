@@ -6,16 +6,31 @@ The names of metrics are Fabric's, as far as they make sense here.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 
 from aiohttp import web
+from commonwatt_client.page_hosts import is_expected
 
 PROMETHEUS_CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
+MISDIRECTED = 421
+
 Render = Callable[[], str]
+
+
+@web.middleware
+async def by_our_name(
+    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+) -> web.StreamResponse:
+    """Refuse what was asked of another name than this machine's: a browser may have been led here."""
+    if not is_expected(request.headers.get("Host")):
+        return web.Response(
+            status=MISDIRECTED, text="this node answers to addresses and this machine's names alone\n"
+        )
+    return await handler(request)
 
 
 def operations_application(
@@ -41,7 +56,7 @@ def operations_application(
     async def log_specification(request: web.Request) -> web.Response:
         return web.json_response({"spec": "info"})
 
-    application = web.Application()
+    application = web.Application(middlewares=[by_our_name])
     application.router.add_get("/healthz", health)
     application.router.add_get("/metrics", metrics)
     application.router.add_get("/version", tell_version)
