@@ -138,8 +138,7 @@ def require_home(world: World, recorded: Recorded, home: str, *roles: str) -> Js
     role = recorded.attributes.get("role")
     require(role in roles, f"its caller has role {role}")
     require(recorded.mspid == registration["mspid"], "its caller is of another organisation")
-    if role == "home":
-        require(recorded.attributes.get("home.id") == home, f"its caller is not {home}")
+    require(recorded.attributes.get("home.id") == home, f"its caller is not {home}'s")
     return registration
 
 

@@ -19,12 +19,17 @@ def default_path() -> Path:
 
 @dataclass(frozen=True)
 class Community:
-    """A channel whose organisation has homes; `meters` maps each home id to its user and meter id."""
+    """A channel whose organisation has homes; `homes` maps each home's id on the ledger to its user, in their order."""
 
     channel: str
     organization: str
     homes: Mapping[str, str]
-    meters: Mapping[str, str]
+
+    def home_called(self, name: str) -> str | None:
+        """The id of the home that has this id, or whose user has this name."""
+        if name in self.homes:
+            return name
+        return next((home for home, user in self.homes.items() if user == name), None)
 
 
 @dataclass(frozen=True)
@@ -77,19 +82,16 @@ def _communities(path: Path, content: Mapping[str, Any]) -> list[Community]:
         for organization in described["organizations"]:
             users = content["organizations"][organization]["users"]
             homes: dict[str, str] = {}
-            meters: dict[str, str] = {}
             for user, about in users.items():
                 attributes = about["attributes"]
                 if attributes.get("role") != "home":
                     continue
-                for attribute in ("home.id", "meter.id"):
-                    if attribute not in attributes:
-                        raise ConfigurationError(
-                            f"{path}: user {user} of {organization} has role `home` but no attribute `{attribute}`; "
-                            "issue its certificate again with it"
-                        )
+                if "home.id" not in attributes:
+                    raise ConfigurationError(
+                        f"{path}: user {user} of {organization} has role `home` but no attribute `home.id`; "
+                        "issue its certificate again with it"
+                    )
                 homes[attributes["home.id"]] = user
-                meters[attributes["home.id"]] = attributes["meter.id"]
             if homes:
-                communities.append(Community(channel, organization, homes, meters))
+                communities.append(Community(channel, organization, homes))
     return communities

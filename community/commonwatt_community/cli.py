@@ -86,7 +86,7 @@ class _Contract:
 
 
 def hems_command(
-    home: Annotated[str, typer.Argument(help="the home's id, as home001")],
+    home: Annotated[str, typer.Argument(help="the home's user, as home001, or its id on the ledger")],
     strategy: Annotated[str, typer.Option(help="bidding strategy")] = "suggested",
     seed: Annotated[int, typer.Option(envvar="SEED", help="of the strategy's draws")] = 1,
     network_file: Annotated[
@@ -107,13 +107,13 @@ async def _until_stopped(selling: Coroutine[Any, Any, None]) -> None:
         task.result()
 
 
-async def _sell(home: str, strategy: str, seed: int, path: Path) -> None:
+async def _sell(called: str, strategy: str, seed: int, path: Path) -> None:
     if strategy not in STRATEGIES:
         raise UsageError(f"--strategy {strategy}: is none of {', '.join(sorted(STRATEGIES))}")
-    found = next((one for one in read_network_file(path).communities if home in one.homes), None)
+    named = ((one, one.home_called(called)) for one in read_network_file(path).communities)
+    found, home = next(((one, home) for one, home in named if home), (None, ""))
     if found is None:
-        raise UsageError(f"{path}: no community has a home {home}")
-
+        raise UsageError(f"{path}: no community has a home {called}")
     async with connect_network_file(
         path, found.organization, found.homes[home], timeouts=_TIMEOUTS
     ) as gateway:
@@ -129,9 +129,9 @@ async def _sell(home: str, strategy: str, seed: int, path: Path) -> None:
             home, prosumer, "", "", Silent(), Silent(), known["pv_w"], known["storage_wh"], strategy
         )
         if not prosumer:
-            raise UsageError(f"{home} is a consumer and has nothing to sell")
+            raise UsageError(f"{called} is a consumer and has nothing to sell")
         async with network.chaincode_events("market", reconnect=_FOREVER) as events:
-            print(f"{home} sells on {found.channel}", flush=True)
+            print(f"{called} sells on {found.channel}", flush=True)
             await LiveHome(HomeAgent(spec, rules, seed), calls).follow(events)
 
 

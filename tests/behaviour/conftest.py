@@ -36,6 +36,7 @@ from commonwatt_network.programs.second_servers import second_program
 from commonwatt_network.up import up
 
 from ..support.fabric import require_backend
+from ..support.homes import home_id
 from ..support.memory_market import memory_calls
 from .probe_network import deployed, gateway, key
 from .raft_network import raft_nodes
@@ -171,7 +172,7 @@ def behaviour_topology(*, guard: bool = False) -> Topology:
     newtown, grid = base.organizations["newtown"], base.organizations["grid"]
     users = {
         **newtown.users,
-        "meter": User(role="meter", attributes={"meter.id": "newtown-meter001", "home.id": "home001"}),
+        "meter": User(role="meter", attributes={"home.id": home_id("newtown", 1)}),
         "stranger": User(),
     }
     organizations = {"newtown": newtown.model_copy(update={"users": users}), "grid": grid}

@@ -22,6 +22,7 @@ from commonwatt_network.trust.certificates import read_key_pair, reissue
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
+from ..support.homes import home_id
 from .probe_network import Probe
 from .test_admin_channel import admin_of, ordering_client
 
@@ -41,7 +42,7 @@ async def write_and_read(probe: Probe) -> None:
     key = f"k{secrets.token_hex(6)}"
     await probe.submit("put", key, "signed")
     assert await probe.evaluate("get", key) == "signed"
-    assert (await probe.json("who"))["attributes"]["home.id"] == "home001"
+    assert (await probe.json("who"))["attributes"]["home.id"] == home_id("newtown", 1)
     async with probe.gateway.get_network("trials").block_events(start_block=0) as blocks:
         assert (await anext(blocks)).number == 0
 

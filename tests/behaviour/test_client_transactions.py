@@ -33,6 +33,8 @@ from commonwatt_client.profile import network_file_peers, network_file_user
 from commonwatt_network.change.configuration import ordering_client
 from commonwatt_network.channels.deploy import peer_admin
 
+from ..support.homes import home_id
+
 BOTH = ("NewtownMSP", "GridMSP")
 
 
@@ -271,11 +273,11 @@ async def test_signing_elsewhere(deployed: Any, contract: Any, key: str) -> None
 
 
 async def test_many_identities_share_a_connection(deployed: Any, gateway: Gateway) -> None:
-    for user in ("home001", "home002"):
+    for number, user in enumerate(("home001", "home002"), start=1):
         shared = gateway.with_identity(*network_file_user(deployed.path, "newtown", user))
         async with shared:
             seen = await shared.get_network("trials").get_contract("probe").evaluate_transaction("who")
-            assert f'"home.id":"{user}"'.encode() in seen
+            assert f'"home.id":"{home_id("newtown", number)}"'.encode() in seen
     assert await gateway.get_network("trials").get_contract("probe").evaluate_transaction("who")
 
 

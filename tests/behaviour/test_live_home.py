@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import json
 import signal
 import sys
@@ -112,15 +111,13 @@ async def test_a_home_sells_on_events_and_goes_on_after_its_line_was_cut(
             peer["address"] = line.address
             of_the_home.write_text(json.dumps(content))
             midnight = (await market.evaluate(OPERATOR, "get_parameters", {}))["market_time"]
-            users = json.loads(path.read_text())["organizations"]["newtown"]["users"]
-            for home, kind in (("home001", "prosumer"), ("home002", "consumer")):
-                meter = users[home]["attributes"]["meter.id"]
-                hashed = hashlib.sha256(bytes(16) + meter.encode()).hexdigest()
-                about = {"home": home, "home_class": kind, "meter_salt": "00" * 16, "meter_hash": hashed}
+            first, second = community.homes
+            for home, kind in ((first, "prosumer"), (second, "consumer")):
+                about = {"home": home, "home_class": kind, "meter_salt": "00" * 16, "meter_hash": "0" * 64}
                 await do(OPERATOR, "register_home", about)
-            reading = {"home": "home001", "use_wh": 0}
+            reading = {"home": first, "use_wh": 0}
             reading |= {"interval_start": midnight, "interval_end": midnight + 3600}
-            await do("home001", "report_reading", {**reading, "generation_wh": 1500})
+            await do(first, "report_reading", {**reading, "generation_wh": 1500})
 
             hems = await asyncio.create_subprocess_exec(
                 *IGNORING_SIGINT,
@@ -143,15 +140,15 @@ async def test_a_home_sells_on_events_and_goes_on_after_its_line_was_cut(
                     number = opened["round"]
                     request = {
                         "round": number,
-                        "home": "home002",
+                        "home": second,
                         "energy_wh": 900,
                         "interval_start": at - 3600,
                     }
-                    await do("home002", "submit_request", request)
+                    await do(second, "submit_request", request)
                     line.mend()
                     offered.append((await asyncio.wait_for(hems.stdout.readline(), 60)).decode())
                     cleared = await do(OPERATOR, "close_round", {"round": number, "at": opened["closes_at"]})
-                    assert cleared["offers"][0]["home"] == "home001"
+                    assert cleared["offers"][0]["home"] == first
             finally:
                 if hems.returncode is None:
                     hems.send_signal(signal.SIGINT)

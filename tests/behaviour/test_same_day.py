@@ -16,14 +16,14 @@ from commonwatt_loadgen.simulate.preparation import prepare
 from commonwatt_loadgen.traces import default_types
 from commonwatt_loadgen.traces.sun import with_equation_one
 
-METERS = {f"home{number:03d}": f"meter-{number}" for number in range(1, 13)}
+HOMES = [f"home{number:03d}" for number in range(1, 13)]
 
 
 async def traded(calls, strategies, policy, days, pv="traces", seed=7) -> list[DayRecord]:
     types = default_types(1_684_000)
     homes = make_community(
         with_equation_one(types) if pv == "equation" else types,
-        list(METERS),
+        HOMES,
         prosumer_share_ppm=400_000,
         storage_wh=5000,
         seed=seed,
@@ -35,7 +35,7 @@ async def traded(calls, strategies, policy, days, pv="traces", seed=7) -> list[D
             HomeAgent(home, market.rules, seed, battery_policy=policy, forecast="yesterday") for home in homes
         ]
         return [market.run_day(agents, day) for day in range(days)]
-    standing = await prepare(calls, "newtown", homes, METERS, date(2012, 11, 1), {})
+    standing = await prepare(calls, "newtown", homes, date(2012, 11, 1), {})
     agents = [
         HomeAgent(home, standing.rules, seed, battery_policy=policy, forecast="yesterday") for home in homes
     ]
@@ -53,7 +53,7 @@ async def traded(calls, strategies, policy, days, pv="traces", seed=7) -> list[D
 async def test_ledger_and_process_agree(memory_calls, strategies, policy, days, pv):
     expected = await traded(None, strategies, policy, days, pv)
     for seed in (1, 2):
-        calls = memory_calls(METERS, seed)
+        calls = memory_calls(HOMES, seed)
         assert await traded(calls, strategies, policy, days, pv) == expected
         assert calls.most_in_flight > 4  # it did overlap
     assert sum(len(one.fills) for day in expected for one in day.rounds) > 20
@@ -62,12 +62,12 @@ async def test_ledger_and_process_agree(memory_calls, strategies, policy, days, 
 async def test_a_market_at_rest_begins_with_the_prices_that_the_ledger_has(memory_calls):
     rules = Parameters()
     homes = make_community(
-        default_types(1_684_000), list(METERS), prosumer_share_ppm=400_000, storage_wh=5000, seed=7
+        default_types(1_684_000), HOMES, prosumer_share_ppm=400_000, storage_wh=5000, seed=7
     )
     market = InProcessMarket(rules)
     market.run_day([HomeAgent(home, rules, 7) for home in homes], 0)
     assert len(market.prices.hist_s) == rules.window
-    calls = memory_calls(METERS)
+    calls = memory_calls(HOMES)
     await traded(calls, ["suggested"], "sell-all", 1)
     left = await prices_left(calls, market.last_round, market.prices.redundancy_wh, rules.window)
     assert left == market.prices

@@ -24,6 +24,7 @@ from commonwatt_client.admin import (
 )
 from fabric_protos.common import common_pb2
 
+from ..support.homes import home_id
 from .forgery import (
     Forger,
     another_argument,
@@ -202,7 +203,7 @@ def test_each_forgery_is_named(ledger: Ledger) -> None:
         ),
         "an outdated read": (
             forger.transaction(close, before=in_reads),
-            "by the rules MVCC_READ_CONFLICT: account/home003 had changed",
+            f"by the rules MVCC_READ_CONFLICT: account/{home_id('newtown', 3)} had changed",
         ),
         "a phantom": (
             forger.transaction(close, before=in_range),

@@ -36,6 +36,8 @@ from commonwatt_network.up import up
 from commonwatt_network.watch.watcher import Watcher
 from cryptography import x509
 
+from ..support.homes import home_id
+
 pytestmark = pytest.mark.skipif(
     shutil.which("fabric-ca-server") is None,
     reason="fabric-ca-server is not on PATH; install Fabric CA's release",
@@ -75,8 +77,8 @@ async def test_a_network_lives_on_certificates_of_fabric_ca(tmp_path: Path) -> N
         assert {"ca.newtown", "ca.grid", "ca.orderers"} <= set(result.started)
         home = load(layout.user("newtown", "home001") / "certificate.pem")
         assert attributes_of(home) == {
-            "hf.Affiliation": "", "hf.EnrollmentID": "home001", "hf.Type": "client", "home.id": "home001",
-            "meter.id": "newtown-meter001", "role": "home",
+            "hf.Affiliation": "", "hf.EnrollmentID": "home001", "hf.Type": "client",
+            "home.id": home_id("newtown", 1), "role": "home",
         }  # fmt: skip
         async with fabric_authorities.registrar(nodes, "newtown") as (authority, held):
             known = {identity.name for identity in await authority.identities(held)}
@@ -150,7 +152,7 @@ async def test_who_comes_to_a_running_network_is_enrolled_with_fabric_ca(tmp_pat
         # Cut off between registering and enrolling: the same command goes on.
         [server] = [each for each in nodes.authorities if each.organization == "newtown"]
         secret = fabric_authorities.enrolment_secret(server, "home002")
-        attributes = {"role": "home", "home.id": "home002", "meter.id": "newtown-meter002"}
+        attributes = {"role": "home", "home.id": home_id("newtown", 2)}
         async with fabric_authorities.registrar(nodes, "newtown") as (authority, held):
             await authority.register(held, "home002", secret=secret, attributes=attributes)
 

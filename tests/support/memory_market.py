@@ -4,7 +4,7 @@
 import asyncio
 import json
 import random
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pytest
@@ -19,15 +19,14 @@ class MemoryCalls:
     A transaction that another one made invalid fails the test: the simulation must never let that happen.
     """
 
-    def __init__(self, meters: Mapping[str, str], seed: int = 0) -> None:
+    def __init__(self, homes: Iterable[str], seed: int = 0) -> None:
         self.ledger = MemoryLedger(Market(), "newtown", name="market")
         self.committed: dict[str, int] = {}
         self.most_in_flight = 0
         self._in_flight = 0
         self._random = random.Random(seed)
         self._creators = {
-            home: caller(home, "NewtownMSP", {"role": "home", "home.id": home, "meter.id": meter})
-            for home, meter in meters.items()
+            home: caller(home, "NewtownMSP", {"role": "home", "home.id": home}) for home in homes
         }
         self._creators[OPERATOR] = caller(OPERATOR, "NewtownMSP", {"role": "operator"})
 

@@ -27,11 +27,11 @@ class ServerConfig:
     tls_cert: Path | None = None
     tls_key: Path | None = None
     client_ca_cert: Path | None = None
-    client_certs: Path | None = None
-    clock_error_s: Mapping[str, int] = field(default_factory=dict)
     plaintext: bool = False
     workers: int = 1
     stop_timeout_s: float = 20.0
+    client_certs: Path | None = None
+    clock_error_s: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         host, colon, port = self.address.rpartition(":")

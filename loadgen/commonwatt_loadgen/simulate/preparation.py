@@ -36,7 +36,6 @@ async def prepare(
     calls: MarketCalls,
     channel: str,
     homes: Sequence[HomeSpec],
-    meters: Mapping[str, str],
     first_day: date,
     changes: Mapping[str, Any],
 ) -> Standing:
@@ -54,7 +53,7 @@ async def prepare(
             f"channel {channel} runs on a live clock; `simulate` needs one with `clock: simulated`"
         )
     rules = changed(Parameters(), described["parameters"])
-    await _in_turn_of(8, [_register(calls, home, meters[home.home]) for home in homes])
+    await _in_turn_of(8, [_register(calls, home) for home in homes])
     batteries = await _in_turn_of(
         16, [calls.evaluate(OPERATOR, "get_battery", {"home": one.home}) for one in homes]
     )
@@ -104,7 +103,7 @@ async def _configured(calls: MarketCalls, first_day: date, changes: Mapping[str,
     return described
 
 
-async def _register(calls: MarketCalls, home: HomeSpec, meter_id: str) -> None:
+async def _register(calls: MarketCalls, home: HomeSpec) -> None:
     home_class = "prosumer" if home.prosumer else "consumer"
     wanted = (home_class, home.pv_w, home.storage_wh)
     try:
@@ -122,7 +121,7 @@ async def _register(calls: MarketCalls, home: HomeSpec, meter_id: str) -> None:
         "pv_w": home.pv_w,
         "storage_wh": home.storage_wh,
         "meter_salt": salt.hex(),
-        "meter_hash": hashlib.sha256(salt + meter_id.encode()).hexdigest(),
+        "meter_hash": hashlib.sha256(salt + home.home.encode()).hexdigest(),
     }
     await calls.submit(OPERATOR, "register_home", argument)
 

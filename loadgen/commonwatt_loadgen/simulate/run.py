@@ -3,8 +3,9 @@
 
 import asyncio
 import json
+import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -28,6 +29,7 @@ from commonwatt_loadgen.simulate.summary import DEFINITIONS, Tally
 from commonwatt_loadgen.traces import Problem, TraceSet
 from commonwatt_loadgen.traces.checks import counted
 
+HOMES = "homes.json"
 Json = dict[str, Any]
 Progress = Callable[[str, int, int], None]  # community, minutes (in-process: days) done, and in all
 
@@ -153,6 +155,7 @@ class _Run:
         options, channel = self._options, self._community.channel
         try:
             drawn = homes_of(options, self._community, self._traces, self._seed)
+            write_homes(options, self._community, drawn)
             standing, calls = await self._begin(drawn)
             homes = as_they_live(options, drawn, standing.rules)
             agents = agents_of(options, homes, standing.rules, standing.accounts, self._seed)
@@ -203,7 +206,6 @@ class _Run:
             calls,
             channel,
             homes,
-            self._community.meters,
             self._traces.first_day,
             self._options.parameter_changes(),
         )
@@ -213,7 +215,7 @@ class _Run:
 
 def homes_of(options: SimulationOptions, community: Community, traces: TraceSet, seed: int) -> list[HomeSpec]:
     """The community's homes with their types drawn; raises UsageError where there are too few."""
-    known = sorted(community.homes)
+    known = list(community.homes)
     wanted = options.homes or len(known)
     if wanted > len(known):
         raise UsageError(
@@ -221,6 +223,25 @@ def homes_of(options: SimulationOptions, community: Community, traces: TraceSet,
             f"start the network with more: `make network-reset network-up HOMES={wanted}`"
         )
     return draw_homes(options, known[:wanted], traces, seed)
+
+
+def write_homes(options: SimulationOptions, community: Community, homes: Sequence[HomeSpec]) -> None:
+    """Keep which trace each home of a channel follows: the ledger is told of homes by their ids alone."""
+    path = options.out / HOMES
+    known = json.loads(path.read_text("utf-8")) if path.exists() else {}
+    known[community.channel] = {
+        home.home: {
+            "user": community.homes[home.home],
+            "usage": home.usage_type,
+            "generation": home.generation_type or None,
+        }
+        for home in homes
+    }
+    options.out.mkdir(parents=True, exist_ok=True)
+    with os.fdopen(
+        os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8"
+    ) as file:
+        file.write(json.dumps(known, indent=1) + "\n")
 
 
 def write_summary(options: SimulationOptions, summary: Json) -> None:

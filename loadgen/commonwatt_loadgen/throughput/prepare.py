@@ -21,12 +21,10 @@ async def prepare_workload(network: NetworkFile, community: Community, transacti
         UsageError: the channel's clock is not simulated.
     """
     traces = default_types()
-    homes = make_community(
-        traces, sorted(community.homes), prosumer_share_ppm=200_000, storage_wh=5000, seed=1
-    )
+    homes = make_community(traces, list(community.homes), prosumer_share_ppm=200_000, storage_wh=5000, seed=1)
     calls = GatewayCalls(network.path, community, Latencies())
     try:
-        standing = await prepare(calls, community.channel, homes, community.meters, traces.first_day, {})
+        standing = await prepare(calls, community.channel, homes, traces.first_day, {})
         if standing.midnight_s > standing.market_time:
             await calls.submit("operator", "advance_clock", {"at": standing.midnight_s})
     finally:
@@ -35,4 +33,4 @@ async def prepare_workload(network: NetworkFile, community: Community, transacti
     if needed >= standing.midnight_s // 4:
         raise UsageError("so many transactions do not fit the market's past; lower the rate or the duration")
     first = secrets.randbelow(standing.midnight_s // 2 - needed)  # decades before any simulated day
-    return Workload(community.channel, community.organization, tuple(sorted(community.homes.items())), first)
+    return Workload(community.channel, community.organization, tuple(community.homes.items()), first)

@@ -15,6 +15,7 @@ from commonwatt_client.admin import ChaincodePackage
 from commonwatt_network.backends import native
 from commonwatt_network.consortium.organization import OrganizationDescription, read_settled_description
 from commonwatt_network.errors import NotThereError, UsageError
+from commonwatt_network.model.home_ids import ensure_secret, secret_of
 from commonwatt_network.model.layout import Layout, write_atomically
 from commonwatt_network.model.nodes import ChaincodeServer, Orderer, Peer
 from commonwatt_network.model.roster import ADMIN, fabric_attributes, home_attributes
@@ -83,7 +84,8 @@ class OwnHost:
         for name, user in self.description.users.items():
             role = {"role": user.role} if user.role else {}
             users[name] = {**fabric_attributes(name), **role, **user.attributes}
-        return users | home_attributes(self.name, self.description.homes)
+        secret = secret_of(self.layout, self.name, seed=None)
+        return users | home_attributes(self.name, self.description.homes, secret)
 
 
 def settle_host(description: OrganizationDescription, directory: Path) -> OwnHost:
@@ -247,6 +249,7 @@ def _ensure_material(host: OwnHost) -> None:
         ensure_node(node.directory, authorities, role, node.name, days, [node.host])
     ensure_tls(layout.chaincode_tls(name), authorities.tls, f"chaincode.{name}", days)
     ensure_tls(layout.chaincode_client_tls(name), authorities.tls, f"peers.{name}", days)
+    ensure_secret(layout, name, seed=None)
     for user, attributes in host.users().items():
         if user != ADMIN:
             ensure_user(layout.user(name, user), authorities, "client", attributes, days)

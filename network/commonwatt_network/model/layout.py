@@ -86,6 +86,10 @@ class Layout:
     def user(self, organization: str, user: str) -> Path:
         return self.organization(organization) / "users" / user
 
+    def home_secret(self, organization: str) -> Path:
+        """What the ids of the organisation's homes are drawn from."""
+        return self.organization(organization) / "homes.secret"
+
     def chaincode_tls(self, organization: str) -> Path:
         return self.organization(organization) / "chaincode" / "tls"
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from commonwatt_network.model.home_ids import home_id, secret_of
 from commonwatt_network.model.nodes import Nodes
 
 ADMIN = "admin"
@@ -25,16 +26,17 @@ def user_attributes(nodes: Nodes, organization: str) -> dict[str, dict[str, str]
     for name, user in settings.users.items():
         role = {"role": user.role} if user.role else {}
         users[name] = {**fabric_attributes(name), **role, **user.attributes}
-    return users | home_attributes(organization, settings.homes)
+    secret = secret_of(nodes.layout, organization, nodes.topology.home_seed)
+    return users | home_attributes(organization, settings.homes, secret)
 
 
-def home_attributes(organization: str, homes: int) -> dict[str, dict[str, str]]:
-    """home001, home002, ... with the attributes of their certificates."""
+def home_attributes(organization: str, homes: int, secret: str | None) -> dict[str, dict[str, str]]:
+    """home001, home002, ... with the attributes of their certificates. `secret`: what their ids are drawn from."""
     users = {}
     for number in range(1, homes + 1):
-        home = f"home{number:03d}"
-        meter = {"meter.id": f"{organization}-meter{number:03d}"}
-        users[home] = {**fabric_attributes(home), "role": "home", "home.id": home, **meter}
+        name = f"home{number:03d}"
+        drawn = home_id(secret, organization, number) if secret else name
+        users[name] = {**fabric_attributes(name), "role": "home", "home.id": drawn}
     return users
 
 

@@ -31,6 +31,7 @@ from commonwatt_network.model.yaml_models import parse_model, refuse
 SETTLED = {"settled": True}
 
 # Inner-west Sydney, where the paper's household types live; further communities are numbered.
+SAMPLE_SEED = "sample"
 COMMUNITIES = (
     "newtown", "glebe", "marrickville", "enmore", "leichhardt",
     "balmain", "annandale", "stanmore", "rozelle", "petersham",
@@ -66,6 +67,7 @@ def default_topology(communities: int = 1, homes: int = 60) -> Topology:
         orderers=Orderers(organizations={"orderers": OrdererOrganization(mspid="OrdererMSP")}),
         channels={name: Channel(organizations=[name, "grid"], chaincodes=["market"]) for name in names},
         chaincodes={"market": Chaincode()},
+        home_seed=SAMPLE_SEED,
     )
 
 

@@ -200,6 +200,12 @@ class TopologyFields(_Model):
         default=None,
         description="the peers' state database; left out: LevelDB, but the embedded network answers rich queries",
     )
+    home_seed: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=64,
+        description="the homes' ids on the ledger follow from it, so that runs repeat; left out: they are random",
+    )
     images: Images = Images()
     certificates: Certificates = Certificates()
     determinism_guard: bool = Field(

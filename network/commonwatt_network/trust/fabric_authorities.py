@@ -22,6 +22,7 @@ from cryptography import x509
 from cryptography.x509.oid import NameOID
 
 from commonwatt_network.errors import NetworkError, UsageError
+from commonwatt_network.model.home_ids import ensure_secret
 from commonwatt_network.model.layout import Layout, make_private, write_atomically
 from commonwatt_network.model.nodes import HOST, AuthorityServer, Nodes
 from commonwatt_network.model.roster import ADMIN, user_attributes
@@ -240,6 +241,7 @@ def _holders(nodes: Nodes, organization: str) -> list[Holder]:
         if node.organization == organization:
             found.append(Holder(node.name, role, node.directory, {}))
     if organization in topology.organizations:
+        ensure_secret(layout, organization, topology.home_seed)
         for user, attributes in user_attributes(nodes, organization).items():
             if user != ADMIN:
                 found.append(Holder(user, "client", layout.user(organization, user), attributes))

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from commonwatt_network.errors import UsageError
+from commonwatt_network.model.home_ids import ensure_secret
 from commonwatt_network.model.layout import ORGANIZATION, Layout, write_atomically
 from commonwatt_network.model.nodes import HOST, Nodes
 from commonwatt_network.model.roster import ADMIN, Roster, user_attributes
@@ -71,6 +72,7 @@ def ensure_identities(nodes: Nodes) -> Roster:
         if member.client_authentication:
             clients = f"clients.{organization}"
             ensure_tls(layout.client_tls(organization), authorities.tls, clients, member.days_valid)
+        ensure_secret(layout, organization, topology.home_seed)
         roster = user_attributes(nodes, organization)
         revoked = read_record(layout, organization).revoked
         for user, attributes in roster.items():

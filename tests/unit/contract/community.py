@@ -74,7 +74,7 @@ class Community:
 
 
 def _attributes(role: str, home: str) -> dict[str, str]:
-    return {"role": role, "home.id": home, "meter.id": f"meter-{home}"}
+    return {"role": role, "home.id": home}
 
 
 def registration(home: str, home_class: str, **equipment: int) -> dict[str, Any]:

@@ -28,13 +28,9 @@ def network_file(folder, attributes):
     return path
 
 
-@pytest.mark.parametrize(
-    ("attributes", "missing"),
-    [({"meter.id": "m1"}, "home.id"), ({"home.id": "home001"}, "meter.id")],
-)
-def test_a_home_without_an_attribute_is_named(tmp_path, attributes, missing):
-    path = network_file(tmp_path, attributes)
-    with pytest.raises(ConfigurationError, match=missing):
+def test_a_home_without_an_id_is_named(tmp_path):
+    path = network_file(tmp_path, {})
+    with pytest.raises(ConfigurationError, match=r"home\.id"):
         read_network_file(path)
     app = typer.Typer()
     app.command()(simulate_command)
@@ -44,8 +40,14 @@ def test_a_home_without_an_attribute_is_named(tmp_path, attributes, missing):
     said = result.stderr.strip()
     assert len(said.splitlines()) == 1
     assert "home001" in said
-    assert f"no attribute `{missing}`" in said
+    assert "no attribute `home.id`" in said
     assert not (tmp_path / "out").exists()
+
+
+def test_a_home_is_found_by_its_id_and_by_its_user(tmp_path):
+    community = read_network_file(network_file(tmp_path, {"home.id": "k3vq7m2xwa"})).communities[0]
+    assert community.home_called("home001") == community.home_called("k3vq7m2xwa") == "k3vq7m2xwa"
+    assert community.home_called("home002") is None
 
 
 @pytest.mark.parametrize(

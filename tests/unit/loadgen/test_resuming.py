@@ -18,7 +18,7 @@ from commonwatt_loadgen.simulate.progress import ProgressBars
 from commonwatt_loadgen.simulate.resuming import Unfinished, resume
 from rich.console import Console
 
-METERS = {f"home{number:03d}": f"meter-{number}" for number in range(1, 9)}
+HOMES = [f"home{number:03d}" for number in range(1, 9)]
 SEED = 4
 OPTIONS = SimulationOptions(
     days=2,
@@ -57,7 +57,7 @@ class Mortal:
 
 def living(rules):
     traces, _ = OPTIONS.trace_set()
-    return as_they_live(OPTIONS, draw_homes(OPTIONS, list(METERS), traces, SEED), rules)
+    return as_they_live(OPTIONS, draw_homes(OPTIONS, HOMES, traces, SEED), rules)
 
 
 def in_process() -> list[DayRecord]:
@@ -77,10 +77,10 @@ async def test_an_interrupted_simulation_comes_to_the_same_results(memory_calls,
     expected = in_process()
     assert any(one.grid_charge_wh for day in expected for one in day.settlements)
     assert sum(len(one.fills) for day in expected for one in day.rounds) > 20
-    calls = memory_calls(METERS, 3)
+    calls = memory_calls(HOMES, 3)
     unfinished = Unfinished(tmp_path / "unfinished.json", {"seed": SEED})
     standing = await prepare(
-        calls, "newtown", living(Parameters()), METERS, date(2012, 11, 1), OPTIONS.parameter_changes()
+        calls, "newtown", living(Parameters()), date(2012, 11, 1), OPTIONS.parameter_changes()
     )
     unfinished.begin("newtown", standing)
     for lives in (1, 40, 333, 511):
@@ -104,8 +104,8 @@ async def test_an_interrupted_simulation_comes_to_the_same_results(memory_calls,
 
 
 async def test_a_ledger_that_went_on_otherwise_is_not_continued(memory_calls, tmp_path):
-    calls = memory_calls(METERS, 3)
-    standing = await prepare(calls, "newtown", living(Parameters()), METERS, date(2012, 11, 1), {})
+    calls = memory_calls(HOMES, 3)
+    standing = await prepare(calls, "newtown", living(Parameters()), date(2012, 11, 1), {})
     unfinished = Unfinished(tmp_path / "unfinished.json", {"seed": SEED})
     unfinished.begin("newtown", standing)
     await calls.submit("operator", "open_round", {"minute": 600, "at": standing.midnight_s + 7})
