@@ -307,7 +307,8 @@ def test_environments_are_those_of_the_native_backend(backend: str, written: Any
     programs = [*native.node_programs(plain, fabric), *chaincode.server_programs(plain)]
     places = {
         "FABRIC_CFG_PATH", "CHAINCODE_SERVER_ADDRESS", "CHAINCODE_TLS_CERT", "CHAINCODE_TLS_KEY",
-        "CHAINCODE_CLIENT_CA_CERT", "CHAINCODE_CLIENT_CERTS", "CHAINCODE_ID",  # the package's hash: it holds the address
+        "CHAINCODE_CLIENT_CA_CERT", "CHAINCODE_CLIENT_CERTS",
+        "CHAINCODE_ID",  # the package's hash: it holds the address
     }  # fmt: skip
     assert sorted(environments) == sorted(program.name for program in programs)
     for program in programs:

@@ -1,0 +1,280 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What docs/trust.md promises, tried as an attacker tries it: own signed messages, own connections, own eyes.
+
+One network a backend, whose channel newtown trades by the clock on the wall and glebe by a simulated one. It is brought
+up with a umask that keeps nothing from anybody.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from secrets import token_bytes
+from typing import Any
+
+import grpc
+import pytest
+from commonwatt_chaincode.shim.testing import WirePeer
+from commonwatt_client import Gateway, GatewayError, ValidationCode, connect_network_file
+from commonwatt_client._proposal import new_invocation, proposal_bytes
+from commonwatt_network.change.apply import apply
+from commonwatt_network.channels.deploy import peer_admin
+from commonwatt_network.down import down
+from commonwatt_network.model.layout import Layout
+from commonwatt_network.model.nodes import Nodes
+from commonwatt_network.model.topology import Topology, default_topology
+from commonwatt_network.programs import processes
+from commonwatt_network.up import up
+from fabric_protos.gateway import gateway_pb2
+from fabric_protos.peer import proposal_pb2
+
+from ..support.fabric import require_backend
+from ..support.homes import home_id
+from .conftest import BACKENDS, quiet, run_apart
+
+SECOND_NS = 1_000_000_000
+OTHERS = 0o077
+HOUR_S = 3_600
+REGISTRATION = {"home_class": "prosumer", "meter_salt": "00" * 8, "meter_hash": "0" * 64}
+
+
+@dataclass
+class Trusted:
+    """A running network with a live and a simulated channel."""
+
+    backend: str
+    version: str
+    nodes: Nodes
+    folder: Path
+
+    def connect(self, organization: str, user: str) -> Gateway:
+        return connect_network_file(self.nodes.layout.network_file, organization, user)
+
+
+def two_clocks() -> Topology:
+    topology = default_topology(communities=2, homes=2)
+    live = topology.channels["newtown"].model_copy(update={"clock": "live"})
+    return topology.model_copy(update={"channels": {**topology.channels, "newtown": live}})
+
+
+@pytest.fixture(scope="module", params=BACKENDS)
+def trusted(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trusted]:
+    version = require_backend(request.param)
+    folder = tmp_path_factory.mktemp(f"trust-{request.param}") / "above" / ".commonwatt"
+    former = os.umask(0)
+    try:
+        result = run_apart(lambda: up(folder, two_clocks(), request.param, quiet))
+        yield Trusted(request.param, version, result.nodes, folder)
+    finally:
+        down(folder)
+        os.umask(former)
+
+
+def dated(gateway: Gateway, channel: str, name: str, argument: dict[str, Any], shift_s: int | None) -> Any:
+    """A proposal of the gateway's user, dated `shift_s` from now (None: 1970), put together by hand."""
+    invocation = new_invocation(channel, "market", name, [json.dumps(argument)])
+    at_ns = 0 if shift_s is None else time.time_ns() + shift_s * SECOND_NS
+    transaction, content = proposal_bytes(invocation, gateway.identity, token_bytes(24), at_ns)
+    proposed = gateway_pb2.ProposedTransaction(
+        transaction_id=transaction, proposal=proposal_pb2.SignedProposal(proposal_bytes=content)
+    )
+    return gateway.new_proposal(proposed.SerializeToString())
+
+
+async def heights(trusted: Trusted, channel: str) -> set[int]:
+    found = set()
+    for peer in trusted.nodes.peers_of(channel):
+        async with peer_admin(trusted.nodes, peer) as admin:
+            found.add((await admin.get_chain_info(channel)).height)
+    return found
+
+
+def said(error: GatewayError) -> str:
+    return " ".join([str(error), *(detail.message for detail in error.details)])
+
+
+# The files of a running network
+
+
+def open_to_others(folder: Path) -> list[str]:
+    return [
+        f"{stat.filemode(path.lstat().st_mode)} {path.relative_to(folder)}"
+        for path in (folder, *folder.rglob("*"))
+        if not path.is_symlink() and stat.S_IMODE(path.lstat().st_mode) & OTHERS
+    ]
+
+
+def test_nobody_else_reads_a_file_of_a_running_network(trusted: Trusted) -> None:
+    assert not open_to_others(trusted.folder)
+    kept = [path for path in trusted.nodes.layout.ledgers.rglob("*") if path.is_file()]
+    assert len(kept) >= len(trusted.nodes.fabric_nodes)
+
+
+async def test_a_folder_of_the_first_version_is_closed(trusted: Trusted) -> None:
+    for path in (trusted.folder, *trusted.folder.rglob("*")):
+        if not path.is_symlink():
+            path.chmod(stat.S_IMODE(path.stat().st_mode) | (0o055 if path.is_dir() else 0o044))
+    assert open_to_others(trusted.folder)
+    await up(trusted.folder, None, None, quiet)
+    assert not open_to_others(trusted.folder)
+
+
+# Proposals dated otherwise
+
+CALLS = {
+    "home": ("home001", "submit_request", {"bid": False, "energy_wh": 100, "interval_start": 0}),
+    "operator": ("operator", "open_round", {}),
+    "configuring operator": ("operator", "configure", {"parameters": {}}),
+}
+
+
+@pytest.mark.parametrize("caller", CALLS)
+@pytest.mark.parametrize("shift_s", [None, -HOUR_S, HOUR_S, -45, 45], ids=str)
+async def test_a_proposal_dated_otherwise_is_refused_and_writes_nothing(
+    trusted: Trusted, caller: str, shift_s: int | None
+) -> None:
+    user, name, argument = CALLS[caller]
+    if user.startswith("home"):
+        argument = {**argument, "home": home_id("newtown", 1)}
+    before = await heights(trusted, "newtown")
+    async with trusted.connect("newtown", user) as gateway:
+        with pytest.raises(GatewayError) as refused:
+            await dated(gateway, "newtown", name, argument, shift_s).endorse()
+        with pytest.raises(GatewayError) as unanswered:
+            await dated(gateway, "newtown", "get_parameters", {}, shift_s).evaluate()
+    for error in (refused.value, unanswered.value):
+        # Beyond a quarter of an hour the peers of Fabric 3 refuse before they ask the chaincode.
+        if shift_s in (-45, 45) or trusted.version.startswith("2."):
+            assert "clock_differs: the proposal is dated" in said(error)
+        else:
+            assert "request unauthorized due to incorrect timestamp" in said(error)
+    assert await heights(trusted, "newtown") == before
+
+
+async def test_what_is_dated_now_is_taken(trusted: Trusted) -> None:
+    async with trusted.connect("newtown", "operator") as gateway:
+        for shift_s in (-20, 0, 20):
+            assert b"market_time" in await dated(gateway, "newtown", "get_parameters", {}, shift_s).evaluate()
+
+
+async def test_a_simulated_channel_of_the_same_servers_takes_another_minute(trusted: Trusted) -> None:
+    async with trusted.connect("grid", "operator") as gateway:
+        assert b"market_time" in await dated(gateway, "glebe", "get_parameters", {}, -45).evaluate()
+        with pytest.raises(GatewayError, match="clock_differs"):
+            await dated(gateway, "newtown", "get_parameters", {}, -45).evaluate()
+
+
+# Transactions held back
+
+
+async def test_what_an_operator_held_back_for_an_hour_is_invalid(trusted: Trusted) -> None:
+    """Endorsed, kept, and submitted when the market has moved on by an hour and a round."""
+    async with trusted.connect("glebe", "operator") as gateway:
+        market = gateway.get_network("glebe").get_contract("market")
+
+        async def do(name: str, **argument: Any) -> Any:
+            return json.loads(
+                (await market.submit(name, arguments=[json.dumps(argument)], retry=True)).result
+            )
+
+        now = json.loads(await market.evaluate("get_parameters", arguments=["{}"]))["market_time"]
+        opened = await do("open_round", at=now)
+        held = {
+            name: await market.new_proposal(name, arguments=[json.dumps(argument)]).endorse()
+            for name, argument in {
+                "configure": {"parameters": {"feed_in": 1}},
+                "open_round": {},
+                "advance_clock": {"at": now + 60},
+                "close_round": {"round": opened["round"], "at": opened["closes_at"]},
+            }.items()
+        }
+        await do("advance_clock", at=now + HOUR_S)
+        await do("advance_clock", at=now + HOUR_S, round=opened["round"])
+        for name, transaction in held.items():
+            status = await (await transaction.submit()).status()
+            assert (name, status.code) == (name, ValidationCode.MVCC_READ_CONFLICT)
+        parameters = json.loads(await market.evaluate("get_parameters", arguments=["{}"]))
+        assert parameters["parameters"]["feed_in"] != 1
+
+
+async def test_what_a_home_held_back_until_its_round_was_over_is_invalid(trusted: Trusted) -> None:
+    async with (
+        trusted.connect("glebe", "operator") as operator,
+        trusted.connect("glebe", "home001") as home,
+    ):
+        market = operator.get_network("glebe").get_contract("market")
+        own = home.get_network("glebe").get_contract("market")
+        name = home_id("glebe", 1)
+
+        async def do(function: str, **argument: Any) -> Any:
+            outcome = await market.submit(function, arguments=[json.dumps(argument)], retry=True)
+            return json.loads(outcome.result)
+
+        await do("register_home", home=name, **REGISTRATION)
+        opened = await do("open_round")
+        request = {"round": opened["round"], "home": name, "energy_wh": 100}
+        request["interval_start"] = opened["opened_at"]
+        held = await own.new_proposal("submit_request", arguments=[json.dumps(request)]).endorse()
+        await do("close_round", round=opened["round"], at=opened["closes_at"])
+        status = await (await held.submit()).status()
+        assert status.code == ValidationCode.MVCC_READ_CONFLICT
+
+
+async def test_on_a_live_channel_the_next_round_ends_what_its_operator_held_back(trusted: Trusted) -> None:
+    async with trusted.connect("newtown", "operator") as gateway:
+        market = gateway.get_network("newtown").get_contract("market")
+        held = [
+            await market.new_proposal(name, arguments=[json.dumps(argument)]).endorse()
+            for name, argument in (("configure", {"parameters": {"feed_in": 1}}), ("open_round", {}))
+        ]
+        await market.submit("open_round", arguments=["{}"], retry=True)
+        for transaction in held:
+            assert (await (await transaction.submit()).status()).code == ValidationCode.MVCC_READ_CONFLICT
+
+
+# Chaincode servers
+
+
+async def registered(address: str, credentials: grpc.ChannelCredentials) -> str:
+    """The package id with which the chaincode server registers, empty where it refuses the stream."""
+    try:
+        async with WirePeer(address, credentials, register_timeout_s=2.0) as peer:
+            return peer.chaincode_id
+    except (TimeoutError, grpc.RpcError):
+        return ""
+
+
+async def test_a_chaincode_server_takes_the_peers_certificate_alone(trusted: Trusted) -> None:
+    layout = trusted.nodes.layout
+    server = trusted.nodes.chaincode_server("market", "newtown")
+    authority = layout.tls_ca_certificate("newtown").read_bytes()
+    pairs = {folder.parent for folder in layout.organization("newtown").rglob("server.key")}
+    assert {layout.chaincode_client_tls("newtown"), layout.user("newtown", "admin") / "tls"} < pairs
+    for folder in pairs:
+        shown = (folder / "server.key").read_bytes(), (folder / "server.crt").read_bytes()
+        taken = await registered(server.address, grpc.ssl_channel_credentials(authority, *shown))
+        assert bool(taken) == (folder == layout.chaincode_client_tls("newtown")), folder
+    assert not await registered(server.address, grpc.ssl_channel_credentials(authority))
+
+
+# A change of the running network
+
+
+async def test_servers_that_run_learn_of_a_new_live_channel(trusted: Trusted) -> None:
+    if trusted.backend != "embedded":
+        pytest.skip("the servers are the same programs on every backend")
+    channels = {**two_clocks().channels, "second": two_clocks().channels["newtown"]}
+    wanted = two_clocks().model_copy(update={"channels": channels})
+    await apply(trusted.folder, wanted, quiet)
+    async with trusted.connect("grid", "operator") as gateway:
+        for channel in ("newtown", "second"):
+            assert b"market_time" in await dated(gateway, channel, "get_parameters", {}, 0).evaluate()
+            with pytest.raises(GatewayError, match="clock_differs"):
+                await dated(gateway, channel, "get_parameters", {}, 45).evaluate()
+    told = processes.running(Layout(trusted.folder))["market.glebe"][0].environ()["CHAINCODE_CLOCK_ERROR_S"]
+    assert told == ""
