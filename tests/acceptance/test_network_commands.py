@@ -4,14 +4,20 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
 import signal
 import socket
 import stat
 import subprocess
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
+from commonwatt_network.model.layout import Layout
+from commonwatt_network.model.state import State, write_state
+from commonwatt_network.model.topology import default_topology
 from commonwatt_network.programs.fabric import FabricNotFoundError, find_fabric
 from commonwatt_network.programs.ports import choose_first_port
 
@@ -19,6 +25,33 @@ from commonwatt_network.programs.ports import choose_first_port
 def heights(shell: Any) -> dict[str, int]:
     status = json.loads(shell.run("network", "status", "--json").stdout)
     return dict(status["channels"]["newtown"]["heights"])
+
+
+def real_network(shell: Any) -> Path:
+    """As much of a stopped native network as a reset looks at; a file of one of its ledgers."""
+    write_state(Layout(shell.directory), State(default_topology(homes=2), "native", 20_000))
+    ledger = shell.directory / "ledgers" / "peer0.newtown" / "ledger"
+    ledger.parent.mkdir(parents=True)
+    ledger.write_text("blocks")
+    return ledger
+
+
+def at_a_terminal(shell: Any, answer: bytes) -> int:
+    """The exit code of `network reset` where a person is asked and answers."""
+    ours, theirs = pty.openpty()
+    try:
+        os.write(ours, answer)
+        return subprocess.run(
+            [shell.command, "network", "reset"],
+            cwd=shell.folder,
+            env=shell.environment(),
+            stdin=theirs,
+            capture_output=True,
+            timeout=60,
+        ).returncode
+    finally:
+        os.close(ours)
+        os.close(theirs)
 
 
 def test_a_network_starts_stops_and_starts_again_with_its_ledger(shell: Any) -> None:
@@ -199,6 +232,29 @@ class TestRefusals:
         precious.write_text("years of work")
         assert "thesis.txt, which no network made" in refused(shell.run("network", "reset"))
         assert precious.exists()
+
+    def test_reset_of_a_real_network_is_asked_for(self, shell: Any, refused: Any) -> None:
+        kept = real_network(shell)
+        line = refused(shell.run("network", "reset"))
+        assert f"this deletes the keys and ledgers of the native network in {shell.directory}" in line
+        assert "--yes" in line
+        assert kept.exists()
+        assert at_a_terminal(shell, b"n\n") == 2
+        assert kept.exists()
+        assert at_a_terminal(shell, b"y\n") == 0
+        assert not shell.directory.exists()
+
+    def test_reset_of_a_real_network_where_it_is_said(self, shell: Any) -> None:
+        for arguments, variables in ((["--yes"], {}), ([], {"YES": "1"})):
+            real_network(shell)
+            assert shell.run("network", "reset", *arguments, **variables).returncode == 0
+            assert not shell.directory.exists()
+
+    def test_reset_of_ledgers_that_no_state_explains_is_asked_for(self, shell: Any, refused: Any) -> None:
+        kept = real_network(shell)
+        (shell.directory / "state.json").write_text("{")
+        assert "this deletes the keys and ledgers" in refused(shell.run("network", "reset"))
+        assert kept.exists()
 
     def test_two_commands_at_once(self, shell: Any, refused: Any) -> None:
         from commonwatt_network.model.layout import Layout

@@ -11,17 +11,21 @@ import json
 import os
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from secrets import token_bytes
 from typing import Any
 
+import aiohttp
 import grpc
 import pytest
+from aiohttp import web
 from commonwatt_chaincode.shim.testing import WirePeer
 from commonwatt_client import Gateway, GatewayError, ValidationCode, connect_network_file
 from commonwatt_client._proposal import new_invocation, proposal_bytes
+from commonwatt_loadgen.throughput.live import LivePage
 from commonwatt_network.change.apply import apply
 from commonwatt_network.channels.deploy import peer_admin
 from commonwatt_network.down import down
@@ -30,6 +34,8 @@ from commonwatt_network.model.nodes import Nodes
 from commonwatt_network.model.topology import Topology, default_topology
 from commonwatt_network.programs import processes
 from commonwatt_network.up import up
+from commonwatt_network.watch.server import application
+from commonwatt_network.watch.watcher import Watcher
 from fabric_protos.gateway import gateway_pb2
 from fabric_protos.peer import proposal_pb2
 
@@ -278,3 +284,52 @@ async def test_servers_that_run_learn_of_a_new_live_channel(trusted: Trusted) ->
                 await dated(gateway, channel, "get_parameters", {}, 45).evaluate()
     told = processes.running(Layout(trusted.folder))["market.glebe"][0].environ()["CHAINCODE_CLOCK_ERROR_S"]
     assert told == ""
+
+
+# Pages
+
+
+@asynccontextmanager
+async def pages(trusted: Trusted) -> AsyncIterator[dict[str, str]]:
+    """Every page that the kit serves, by name: its address."""
+    runner = web.AppRunner(application(Watcher(trusted.folder), ["watch.example"]))
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    try:
+        with LivePage() as live:
+            watch = f"http://127.0.0.1:{runner.addresses[0][1]}"
+            found = {
+                **{
+                    f"watch {path}": f"{watch}{path}"
+                    for path in ("/", "/page.js", "/figures.json", "/metrics")
+                },
+                "watch, no such page": f"{watch}/nothing",
+                **{f"load {path}": f"{live.url}{path[1:]}" for path in ("/", "/state")},
+            }
+            if trusted.backend == "embedded":  # those of real Fabric are its own
+                for node in (trusted.nodes.orderers[0], trusted.nodes.peers[0]):
+                    for path in ("/healthz", "/metrics", "/version", "/logspec"):
+                        found[f"{node.name} {path}"] = f"http://{node.operations_address}{path}"
+            yield found
+    finally:
+        await runner.cleanup()
+
+
+async def test_every_page_refuses_a_browser_that_was_led_to_it(trusted: Trusted) -> None:
+    async with pages(trusted) as found, aiohttp.ClientSession() as session:
+        for name, address in found.items():
+            port = address.split("/")[2].split(":")[1]
+            for host, expected in (
+                (f"127.0.0.1:{port}", True),
+                (f"localhost:{port}", True),
+                (f"rebound.attacker.example:{port}", False),
+                ("rebound.attacker.example", False),
+                (f"127.0.0.1.attacker.example:{port}", False),
+                ("", False),
+            ):
+                async with session.get(address, headers={"Host": host}) as answer:
+                    assert (answer.status != 421) == expected, (name, host, answer.status)
+                    if not expected:
+                        assert "alone" in await answer.text()
+        async with session.get(found["watch /"], headers={"Host": "watch.example:9480"}) as answer:
+            assert answer.status == 200
