@@ -126,7 +126,16 @@ async def _sell(called: str, strategy: str, seed: int, path: Path) -> None:
         rules = changed(Parameters(), (await calls.evaluate("get_parameters", {}))["parameters"])
         prosumer = known["home_class"] == "prosumer"
         spec = HomeSpec(
-            home, prosumer, "", "", Silent(), Silent(), known["pv_w"], known["storage_wh"], strategy
+            home,
+            prosumer,
+            "",
+            "",
+            Silent(),
+            Silent(),
+            known["pv_w"],
+            known["storage_wh"],
+            strategy,
+            found.homes[home],
         )
         if not prosumer:
             raise UsageError(f"{called} is a consumer and has nothing to sell")

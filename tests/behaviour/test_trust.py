@@ -12,7 +12,7 @@ import os
 import stat
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from secrets import token_bytes
@@ -27,6 +27,7 @@ from commonwatt_client import Gateway, GatewayError, ValidationCode, connect_net
 from commonwatt_client._proposal import new_invocation, proposal_bytes
 from commonwatt_loadgen.throughput.live import LivePage
 from commonwatt_network.change.apply import apply
+from commonwatt_network.change.revocation import revoke_user
 from commonwatt_network.channels.deploy import peer_admin
 from commonwatt_network.down import down
 from commonwatt_network.model.layout import Layout
@@ -241,6 +242,68 @@ async def test_on_a_live_channel_the_next_round_ends_what_its_operator_held_back
         await market.submit("open_round", arguments=["{}"], retry=True)
         for transaction in held:
             assert (await (await transaction.submit()).status()).code == ValidationCode.MVCC_READ_CONFLICT
+
+
+async def test_what_a_home_held_back_until_it_was_revoked_comes_to_nothing(trusted: Trusted) -> None:
+    """Last of all that home002 does here."""
+    call = {"bid": False, "energy_wh": 100, "interval_start": 0, "home": home_id("glebe", 2)}
+    async with trusted.connect("glebe", "operator") as operator, trusted.connect("glebe", "home002") as home:
+        market = operator.get_network("glebe").get_contract("market")
+        argument = json.dumps({"home": call["home"], **REGISTRATION})
+        await market.submit("register_home", arguments=[argument], retry=True)
+        own = home.get_network("glebe").get_contract("market")
+        held = await own.new_proposal("submit_request", arguments=[json.dumps(call)]).endorse()
+        await revoke_user(trusted.folder, "glebe", "home002")
+        with pytest.raises(GatewayError):
+            await held.submit()
+
+
+# The market's own rules, against a home that cheats
+
+
+async def test_overselling_and_an_early_close_are_refused_and_nobody_trades_with_himself(
+    trusted: Trusted,
+) -> None:
+    name = home_id("glebe", 1)
+    async with AsyncExitStack() as stack:
+        contracts = {}
+        for user in ("operator", "home001"):
+            gateway = await stack.enter_async_context(trusted.connect("glebe", user))
+            contracts[user] = gateway.get_network("glebe").get_contract("market")
+
+        async def do(user: str, function: str, **argument: Any) -> Any:
+            outcome = await contracts[user].submit(function, arguments=[json.dumps(argument)], retry=True)
+            return json.loads(outcome.result)
+
+        async def refused(user: str, function: str, **argument: Any) -> str:
+            with pytest.raises(GatewayError) as error:
+                await do(user, function, **argument)
+            response = error.value.chaincode_response
+            assert response is not None
+            return response.message.partition(":")[0]
+
+        await do("operator", "register_home", home=name, **REGISTRATION)
+        now = (await do("operator", "get_parameters"))["market_time"] // 86_400 * 86_400 + 2 * 86_400
+        await do("operator", "advance_clock", at=now)
+        interval = {"interval_start": now - HOUR_S, "interval_end": now, "use_wh": 0, "generation_wh": 1_500}
+        holds = (await do("home001", "report_reading", home=name, **interval))["available_wh"]
+        opened = await do("operator", "open_round", at=now)
+        number, price = opened["round"], opened["sell_price_uaud_per_kwh"]
+        own = {"round": number, "home": name}
+        await do("home001", "submit_request", **own, energy_wh=100, interval_start=now - 60)
+        offer = {**own, "price_uaud_per_kwh": price}
+        assert await refused("home001", "submit_offer", **offer, energy_wh=holds + 1) == "insufficient_energy"
+        assert (await do("home001", "submit_offer", **offer, energy_wh=holds))["available_wh"] == 0
+        other = await do("operator", "open_round", at=now)
+        await do("operator", "advance_clock", at=other["offers_from"], round=other["round"])
+        again = {**offer, "round": other["round"], "energy_wh": 1}
+        assert await refused("home001", "submit_offer", **again) == "insufficient_energy"
+        for user in ("operator", "home001"):
+            early = {"round": number} | ({"at": opened["closes_at"] - 1} if user == "operator" else {})
+            assert await refused(user, "close_round", **early) == "round_not_due"
+        award = await do("operator", "close_round", round=number, at=opened["closes_at"])
+        assert award["fills"] == []
+        assert award["requests"][0]["grid_energy_wh"] == 100
 
 
 # Chaincode servers

@@ -87,9 +87,9 @@ class HomeAgent:
         self._keeps_energy = battery_policy != "sell-all"
         self._buys_to_store = parameters.storage_from_grid and self.battery.capacity_wh > 0
         self._needed_wh = 0  # of the battery, until grid energy is cheapest again
-        self._intervals = Draws(seed, "interval", spec.home)
-        self._asks = Draws(seed, "ask", spec.home)
-        self._bids = Draws(seed, "bid", spec.home)
+        self._intervals = Draws(seed, "interval", spec.draws_as)
+        self._asks = Draws(seed, "ask", spec.draws_as)
+        self._bids = Draws(seed, "bid", spec.draws_as)
         self._past: deque[Metered] = deque(maxlen=_REMEMBERED_INTERVALS)
 
     @property

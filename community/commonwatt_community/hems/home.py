@@ -8,7 +8,11 @@ from commonwatt_community.hems.energy import EnergySource
 
 @dataclass(frozen=True, slots=True)
 class HomeSpec:
-    """One home: its id on the ledger, the types it follows and what it has installed."""
+    """One home: its id on the ledger, the types it follows and what it has installed.
+
+    `user` is the name by which its organisation knows it. Draws follow that name where it is given, so that a home
+    draws the same whatever its random id is.
+    """
 
     home: str
     prosumer: bool
@@ -19,3 +23,8 @@ class HomeSpec:
     pv_w: int
     storage_wh: int
     strategy: str
+    user: str = ""
+
+    @property
+    def draws_as(self) -> str:
+        return self.user or self.home

@@ -65,10 +65,10 @@ def with_noise(homes: Sequence[HomeSpec], noise_percent: float, seed: int) -> li
 
 
 def _noisy(home: HomeSpec, noise_ppm: int, seed: int, weather: Draws) -> HomeSpec:
-    own = Draws(seed, "habit", home.home)
+    own = Draws(seed, "habit", home.draws_as)
     use = NoisyUse(
         home.usage,
-        Draws(seed, "use", home.home),
+        Draws(seed, "use", home.draws_as),
         noise_ppm,
         _PPM + own.within(-noise_ppm, noise_ppm, 0),
         own.within(-_SHIFT_MIN, _SHIFT_MIN, 1),

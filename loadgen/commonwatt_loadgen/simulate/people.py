@@ -2,6 +2,8 @@
 """The homes and agents of a community as the options want them, on a ledger or in this process alike."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from types import MappingProxyType
 
 from commonwatt_chaincode.market.battery import Account
 from commonwatt_chaincode.market.parameters import Parameters
@@ -19,9 +21,16 @@ _UAUD_PER_CENT = 10_000
 
 
 def draw_homes(
-    options: SimulationOptions, home_ids: Sequence[str], traces: TraceSet, seed: int
+    options: SimulationOptions,
+    home_ids: Sequence[str],
+    traces: TraceSet,
+    seed: int,
+    users: Mapping[str, str] = MappingProxyType({}),
 ) -> list[HomeSpec]:
-    """Homes with their types, noise and installations drawn; raises UsageError where the traces cannot do."""
+    """Homes with their types, noise and installations drawn; raises UsageError where the traces cannot do.
+
+    `users`: the name of each home whose id is random.
+    """
     try:
         homes = make_community(
             traces,
@@ -33,7 +42,8 @@ def draw_homes(
         )
     except ValueError as error:
         raise UsageError(str(error)) from error
-    return with_noise(homes, options.noise_percent, seed)
+    named = [replace(home, user=users.get(home.home, "")) for home in homes]
+    return with_noise(named, options.noise_percent, seed)
 
 
 def as_they_live(options: SimulationOptions, homes: list[HomeSpec], rules: Parameters) -> list[HomeSpec]:

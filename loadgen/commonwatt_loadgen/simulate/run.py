@@ -222,7 +222,7 @@ def homes_of(options: SimulationOptions, community: Community, traces: TraceSet,
             f"channel {community.channel} has {len(known)} homes, not {wanted}; "
             f"start the network with more: `make network-reset network-up HOMES={wanted}`"
         )
-    return draw_homes(options, known[:wanted], traces, seed)
+    return draw_homes(options, known[:wanted], traces, seed, community.homes)
 
 
 def write_homes(options: SimulationOptions, community: Community, homes: Sequence[HomeSpec]) -> None:
