@@ -216,7 +216,7 @@ def test_three_hosts_trade_by_the_page(consortium: Consortium) -> None:
     ]
     assert ledgers[0] == ledgers[2]
     assert ledgers[0]["totals"] == {"amount_naud": 150_000_000, "energy_wh": 1000, "fills": 1}
-    assert ledgers[0]["trades"][0]["seller"] == "glebe-7"
+    assert ledgers[0]["trades"][0]["seller"] == "t5d2rj6xqe"
     print(
         f"\nthree hosts from nothing to the first trade: {consortium.first_trade_s:.1f} s on this one machine, "
         f"{consortium.first_trade_cpu_s:.1f} s of processor time for all three"
@@ -405,7 +405,7 @@ def wait_until(condition: Callable[[], bool], timeout_s: float = 60) -> None:
 
 def _accounts(consortium: Consortium, host: str, day: int) -> dict[str, str]:
     """The trades and glebe's house 7's bill, to the byte, as glebe's own peer tells them on `host`."""
-    bill = json.dumps({"home": "glebe-7", "day": day})
+    bill = json.dumps({"home": "t5d2rj6xqe", "day": day})
     return {
         "trades": consortium.run(host, "commonwatt org evaluate newtown list_trades"),
         "bill": consortium.run(host, f"commonwatt org evaluate newtown get_bill '{bill}' --user house7"),

@@ -67,7 +67,7 @@ WHY_NOT: dict[str, str] = {
         commonwatt_network.change.ordering commonwatt_network.change.servers
         commonwatt_network.change.snapshots commonwatt_network.change.witness
         commonwatt_network.channels.first_transaction commonwatt_network.channels.policies
-        commonwatt_network.consortium.standing commonwatt_network.model.roster
+        commonwatt_network.consortium.standing
         commonwatt_network.model.topology_rules commonwatt_network.programs.starting
         commonwatt_network.programs.unpacking commonwatt_network.programs.watchdog
     """,
