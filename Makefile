@@ -43,8 +43,8 @@ network-status: $(READY) ## Show every process, and every peer's height
 	@$(BIN)/commonwatt network status
 
 .PHONY: network-reset
-network-reset: $(READY) ## Stop the network and delete its ledgers and keys
-	@$(BIN)/commonwatt network reset
+network-reset: $(READY) ## Stop the network and delete its ledgers and keys (YES=1: real Fabric's without asking)
+	@$(BIN)/commonwatt network reset $(if $(filter command,$(firstword $(origin YES))),--yes)
 
 .PHONY: watch
 watch: $(READY) ## Show the network that is up live on a page (WATCH_PORT=9480)

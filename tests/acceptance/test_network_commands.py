@@ -245,10 +245,13 @@ class TestRefusals:
         assert not shell.directory.exists()
 
     def test_reset_of_a_real_network_where_it_is_said(self, shell: Any) -> None:
-        for arguments, variables in ((["--yes"], {}), ([], {"YES": "1"})):
-            real_network(shell)
-            assert shell.run("network", "reset", *arguments, **variables).returncode == 0
-            assert not shell.directory.exists()
+        kept = real_network(shell)
+        assert shell.run("network", "reset", YES="1").returncode == 2, (
+            "no variable of the environment deletes"
+        )
+        assert kept.exists()
+        assert shell.run("network", "reset", "--yes").returncode == 0
+        assert not shell.directory.exists()
 
     def test_reset_of_ledgers_that_no_state_explains_is_asked_for(self, shell: Any, refused: Any) -> None:
         kept = real_network(shell)

@@ -94,7 +94,7 @@ def network_down(directory: DirectoryOption = None) -> None:
 @network_app.command("reset")
 def network_reset(
     yes: Annotated[
-        bool, typer.Option("--yes", envvar="YES", help="Delete real Fabric's ledgers without being asked.")
+        bool, typer.Option("--yes", help="Delete real Fabric's ledgers without being asked.")
     ] = False,
     directory: DirectoryOption = None,
 ) -> None:
