@@ -14,8 +14,9 @@ from pathlib import Path
 
 import pytest
 from commonwatt_client import connect_network_file
+from commonwatt_client.network_file import read_network_file
+from commonwatt_loadgen.simulate.inprocess import community_in_process
 from commonwatt_loadgen.simulate.options import SimulationOptions
-from commonwatt_loadgen.simulate.run import simulate_in_process
 from commonwatt_network.down import down
 from commonwatt_network.model.topology import default_topology
 from commonwatt_network.model.topology_parts import Batch
@@ -93,6 +94,8 @@ async def test_a_day_killed_and_interrupted_is_the_same_day(tmp_path: Path) -> N
     options = SimulationOptions(
         seed=3, homes=HOMES, share_percent=50, noise_percent=10, disutility=20, storage_from_grid=True
     )
-    expected = simulate_in_process(options, 1, lambda *_: None)["communities"][0]
+    users = read_network_file(network_file).communities[0].homes
+    traces, _ = options.trace_set()
+    expected = json.loads(json.dumps(community_in_process(options, traces, 0, users=users)))
     expected["channel"] = "newtown"
     assert summary["communities"][0] == json.loads(json.dumps(expected))

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from commonwatt_client.network_file import read_network_file
 from commonwatt_loadgen.simulate.inprocess import community_in_process
 from commonwatt_loadgen.simulate.options import SimulationOptions
 from commonwatt_loadgen.simulate.run import simulate
@@ -63,7 +64,8 @@ async def test_communities_trade_at_once_what_each_trades_in_this_process(networ
 
     traces, _ = options.trace_set()
     for place, (channel, on_ledger) in enumerate(zip(("newtown", "glebe"), communities, strict=True)):
-        expected = community_in_process(options, traces, place)
+        users = read_network_file(network_file).communities[place].homes
+        expected = community_in_process(options, traces, place, users=users)
         assert on_ledger == json.loads(json.dumps({**expected, "channel": channel}))
         _check_grid_energy(on_ledger)
     assert communities[0]["homes"] != communities[1]["homes"]

@@ -6,8 +6,9 @@ Communities are independent of each other, so several of them use as many proces
 
 import multiprocessing
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from types import MappingProxyType
 from typing import Any
 
 from commonwatt_chaincode.market.parameters import Parameters, changed
@@ -49,12 +50,19 @@ def community_in_process(
     traces: TraceSet,
     place: int,
     advance: Callable[[int], None] = lambda _: None,
+    users: Mapping[str, str] = MappingProxyType({}),
 ) -> Json:
-    """One community's days; `advance` is told the days that are done."""
+    """One community's days; `advance` is told the days that are done.
+
+    `users`: the homes' ids on a ledger with their names, in order. Ties between equal prices go by ids, so the day of a
+    ledger is repeated to the nAUD with its ids alone.
+    """
     rules = changed(Parameters(), options.parameter_changes())
-    home_ids = [f"home{number:03d}" for number in range(1, (options.homes or DEFAULT_HOMES) + 1)]
+    home_ids = list(users) or [
+        f"home{number:03d}" for number in range(1, (options.homes or DEFAULT_HOMES) + 1)
+    ]
     seed = options.seed + place
-    drawn = draw_homes(options, home_ids, traces, seed)
+    drawn = draw_homes(options, home_ids, traces, seed, users)
     homes = as_they_live(options, drawn, rules)
     at_rest = None if options.disutility is None else MarketAtRest(options, drawn, rules, seed)
     agents = agents_of(options, homes, rules, {}, seed)

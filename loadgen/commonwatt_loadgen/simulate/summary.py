@@ -95,6 +95,7 @@ class Tally:
         """`begin_wh` is what homes' batteries hold before the first day; nothing by default."""
         begin_wh = begin_wh or {}
         self._homes = homes
+        self._names = {home.home: home.draws_as for home in homes}
         self._rules = rules
         self._days = 0
         self._counts: Counter[str] = Counter()
@@ -169,7 +170,7 @@ class Tally:
             counts["need_wh"] += one.request.energy_wh
             counts["p2p_amount_naud"] += one.request.p2p_amount_naud
             for fill in one.fills:
-                sums = self._pairs[fill.seller, fill.buyer]
+                sums = self._pairs[self._names[fill.seller], self._names[fill.buyer]]
                 sums[0] += fill.energy_wh
                 sums[1] += fill.amount_naud
                 sums[2] += 1
@@ -237,7 +238,7 @@ class Tally:
     def _home_rows(self) -> list[Json]:
         return [
             {
-                "home": home.home,
+                "home": self._names[home.home],
                 "class": "prosumer" if home.prosumer else "consumer",
                 "usage_type": home.usage_type,
                 "generation_type": home.generation_type,
