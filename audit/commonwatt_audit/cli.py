@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from commonwatt_client.exit_codes import UsageError, run
-from commonwatt_client.network_file import default_path, read_network_file
+from commonwatt_client.network_file import find_network, read_network_file
 
 from commonwatt_audit.cases import BadCase, cleared, prices
 
@@ -27,10 +27,16 @@ def verify_command(
     blocks: Annotated[
         Path | None, typer.Option(help="a folder of files *.block instead of a running network")
     ] = None,
-    user: Annotated[str, typer.Option(help="who reads the blocks")] = "operator",
+    user: Annotated[str, typer.Option(help="who reads the blocks; default: the market's operator")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="print the findings as JSON")] = False,
     network_file: Annotated[
-        Path | None, typer.Option(help="the network to audit; default: that of the folder here")
+        str | None,
+        typer.Option(
+            "--network",
+            "--network-file",
+            envvar="COMMONWATT_NETWORK",
+            help="the network to audit: a name, or its file; default: that of the folder here",
+        ),
     ] = None,
 ) -> None:
     """Replay a channel from its blocks: hashes, signatures, every award, battery account and bill."""
@@ -46,7 +52,7 @@ def verify_command(
                 for block in blocks_of_files(blocks):
                     parallel.check(block)
         else:
-            asyncio.run(_check_all(audit, _network(channel, user, network_file or default_path())))
+            asyncio.run(_check_all(audit, _network(channel, user, find_network(network_file))))
     except FirstDifference as error:
         difference = str(error)
     except OSError as error:
@@ -60,13 +66,13 @@ def verify_command(
 def _network(channel: str, user: str, network_file: Path) -> AsyncIterator[Block]:
     from commonwatt_audit.source import blocks_of_network
 
-    communities = {one.channel: one.organization for one in read_network_file(network_file).communities}
-    chosen = channel or next(iter(communities))
-    if chosen not in communities:
-        raise UsageError(
-            f"{network_file} has no market on a channel {chosen}; it has {', '.join(communities)}"
-        )
-    return blocks_of_network(network_file, chosen, communities[chosen], user)
+    readers = read_network_file(network_file, homes=False).readers()
+    chosen = channel or next(iter(readers), "")
+    if chosen not in readers:
+        where = f"a channel {chosen}; it has {', '.join(readers) or 'none'}" if chosen else "any channel"
+        raise UsageError(f"{network_file} has no market on {where}")
+    organization, reader = readers[chosen]
+    return blocks_of_network(network_file, chosen, organization, user or reader)
 
 
 async def _check_all(audit: Audit, blocks: AsyncIterator[Block]) -> None:

@@ -10,6 +10,10 @@ from typing import Any
 
 from commonwatt_client.errors import ConfigurationError, NoNetworkError
 
+MARKET = "market"
+OPERATOR = "operator"
+CONNECTED = "connected"  # what the file of a network that others made says in place of a backend
+
 
 def default_path() -> Path:
     """The file of the network in `COMMONWATT_DIRECTORY`, or of the one in the folder here."""
@@ -17,13 +21,47 @@ def default_path() -> Path:
     return Path(directory or ".commonwatt") / "network.json"
 
 
+def networks_folder() -> Path:
+    """Where networks that others made are kept by name: in the user's configuration folder (XDG)."""
+    named = os.environ.get("XDG_CONFIG_HOME", "")
+    base = Path(named) if Path(named).is_absolute() else Path.home() / ".config"
+    return base / "commonwatt" / "networks"
+
+
+def find_network(named: str | os.PathLike[str] | None = None) -> Path:
+    """The file of the network that a person names: by the name that `commonwatt connect` gave it, by its file, or by
+    the folder that holds the file; the `default_path` where nothing is named.
+
+    Raises NoNetworkError for a name that no network has.
+    """
+    if not named:
+        return default_path()
+    path = Path(named)
+    kept = networks_folder() / path / "network.json"
+    if path.name == str(named) and kept.exists():
+        return kept
+    if path.is_dir():
+        return path / "network.json"
+    if path.exists() or path.name != str(named) or path.suffix == ".json":
+        return path
+    others = sorted(file.parent.name for file in networks_folder().glob("*/network.json"))
+    raise NoNetworkError(
+        f"no network is called {named}; there are: {', '.join(others) or 'none'}; "
+        f"`commonwatt connect PROFILE --name {named}` makes one, `make network-up` one of this kit's own"
+    )
+
+
 @dataclass(frozen=True)
 class Community:
-    """A channel whose organisation has homes; `homes` maps each home's id on the ledger to its user, in their order."""
+    """A channel whose organisation has homes.
+
+    `homes` maps each home's id on the ledger to its user, in their order; `operator` is the user who operates the market.
+    """
 
     channel: str
     organization: str
     homes: Mapping[str, str]
+    operator: str = OPERATOR
 
     def home_called(self, name: str) -> str | None:
         """The id of the home that has this id, or whose user has this name."""
@@ -42,9 +80,21 @@ class NetworkFile:
     communities: tuple[Community, ...]
     content: Mapping[str, Any]
 
+    def readers(self) -> dict[str, tuple[str, str]]:
+        """Channel with a market -> organisation and user as whom its blocks are read."""
+        own = self.content.get("identity")
+        if own:
+            channels = self.content["channels"].items()
+            return {
+                name: (own["organization"], own["user"])
+                for name, described in channels
+                if MARKET in described["chaincodes"] and own["organization"] in described["organizations"]
+            }
+        return {one.channel: (one.organization, one.operator) for one in self.communities}
 
-def read_network_file(path: Path) -> NetworkFile:
-    """Read the file.
+
+def read_network_file(path: Path, *, homes: bool = True) -> NetworkFile:
+    """Read the file. `homes`: refuse a network in which no home can trade.
 
     Raises:
         NoNetworkError: no network is up.
@@ -67,9 +117,11 @@ def read_network_file(path: Path) -> NetworkFile:
         raise ConfigurationError(
             f"{path} is not a network file ({type(error).__name__}: {error}); make it anew with `make network-up`"
         ) from error
-    if not communities:
+    if homes and not communities:
+        advice = "; connect again with --users FOLDER, which holds their identities"
         raise ConfigurationError(
             f"{path} names no channel with the chaincode `market` whose organisation has homes"
+            f"{advice if found.backend == CONNECTED else ''}"
         )
     return found
 
@@ -77,11 +129,12 @@ def read_network_file(path: Path) -> NetworkFile:
 def _communities(path: Path, content: Mapping[str, Any]) -> list[Community]:
     communities = []
     for channel, described in content["channels"].items():
-        if "market" not in described["chaincodes"]:
+        if MARKET not in described["chaincodes"]:
             continue
         for organization in described["organizations"]:
             users = content["organizations"][organization]["users"]
             homes: dict[str, str] = {}
+            operators = [user for user, about in users.items() if about["attributes"].get("role") == OPERATOR]
             for user, about in users.items():
                 attributes = about["attributes"]
                 if attributes.get("role") != "home":
@@ -93,5 +146,6 @@ def _communities(path: Path, content: Mapping[str, Any]) -> list[Community]:
                     )
                 homes[attributes["home.id"]] = user
             if homes:
-                communities.append(Community(channel, organization, homes))
+                operator = OPERATOR if OPERATOR in operators else next(iter(operators), OPERATOR)
+                communities.append(Community(channel, organization, homes, operator))
     return communities

@@ -2,7 +2,9 @@
 """Peers and users from files: `.commonwatt/network.json`, or a Fabric common connection profile."""
 
 import json
+import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,55 @@ from commonwatt_client.identity import Identity, load_identity
 from commonwatt_client.signers import PrivateKeySigner, private_key_signer
 
 FilePath = str | PathLike[str]
+_LONGEST_FILE = 4 << 20
+
+
+@dataclass(frozen=True)
+class ProfileOrganization:
+    """An organisation of a connection profile: its MSP id and its peers, in the profile's order."""
+
+    mspid: str
+    peers: tuple[Peer, ...]
+
+
+@dataclass(frozen=True)
+class ConnectionProfile:
+    """What a connection profile tells: `client_organization` is empty where it names none."""
+
+    name: str
+    client_organization: str
+    organizations: Mapping[str, ProfileOrganization]
+    orderers: tuple[Peer, ...]
+
+
+def read_profile(path: FilePath) -> ConnectionProfile:
+    """A common connection profile (YAML or JSON), or the `network-config` file of Node's SDK 1.0.
+
+    Raises ConfigurationError.
+
+    ::
+
+        from commonwatt_client.profile import read_profile
+
+        print(read_profile(".commonwatt/profiles/newtown.yaml").organizations["newtown"].mspid)
+    """
+    profile = _load_profile(path)
+    with _reading(path):
+        organizations = {
+            str(name): ProfileOrganization(
+                str(described.get("mspid") or described.get("mspId") or ""), _peers(profile, str(name), path)
+            )
+            for name, described in _part(profile, "organizations").items()
+            if isinstance(described, dict)
+        }
+        pair = _client_pair(profile, Path(path).parent)
+        orderers = tuple(
+            _profile_peer(name, described, Path(path).parent, pair)
+            for name, described in _part(profile, "orderers").items()
+            if not name.startswith("_")  # Go's SDK keeps defaults under such a name
+        )
+        named = _part(profile, "client").get("organization") or ""
+        return ConnectionProfile(str(profile.get("name") or ""), str(named), organizations, orderers)
 
 
 def network_file_peers(path: FilePath, organization: str) -> tuple[Peer, ...]:
@@ -23,9 +74,10 @@ def network_file_peers(path: FilePath, organization: str) -> tuple[Peer, ...]:
         return tuple(
             Peer(
                 address=peer["address"],
-                tls_ca_cert=Path(peer["tls_ca_cert"]),
+                tls_ca_cert=None if peer["tls_ca_cert"] is None else Path(peer["tls_ca_cert"]),
                 tls_server_name=peer.get("tls_server_name"),
                 name=peer.get("name") or "",
+                plaintext=bool(peer.get("plaintext")),
                 client_certificate=_network_file_pair(peer),
             )
             for peer in described["peers"] or ()
@@ -54,18 +106,25 @@ def network_file_user(path: FilePath, organization: str, user: str) -> tuple[Ide
 
 def profile_peers(path: FilePath, organization: str | None = None) -> tuple[Peer, ...]:
     """An organisation's peers from a common connection profile."""
-    profile = _load(path)
+    profile = _load_profile(path)
     with _reading(path):
-        client = _part(profile, "client")
-        name = organization or client.get("organization")
+        name = organization or _part(profile, "client").get("organization")
         if not name:
             raise ConfigurationError(
                 f"{path} names no client.organization; say which organisation's peers to use"
             )
-        listed = _organization(profile, name, path).get("peers") or ()
-        folder = Path(path).parent
-        pair = _profile_pair(_part(_part(client, "tlsCerts"), "client"), folder)
-        return tuple(_profile_peer(peer, profile["peers"][peer], folder, pair) for peer in listed)
+        return _peers(profile, name, path)
+
+
+def _peers(profile: Mapping[str, Any], organization: str, path: FilePath) -> tuple[Peer, ...]:
+    listed = _organization(profile, organization, path).get("peers") or ()
+    folder = Path(path).parent
+    pair = _client_pair(profile, folder)
+    return tuple(_profile_peer(peer, profile["peers"][peer], folder, pair) for peer in listed)
+
+
+def _client_pair(profile: Mapping[str, Any], folder: Path) -> ClientCertificate | None:
+    return _profile_pair(_part(_part(_part(profile, "client"), "tlsCerts"), "client"), folder)
 
 
 def _profile_pair(described: Mapping[str, Any], folder: Path) -> ClientCertificate | None:
@@ -89,7 +148,11 @@ def _profile_pem(described: Mapping[str, Any], folder: Path) -> bytes | Path | N
     pem = described.get("pem")
     if pem:
         return ("\n".join(pem) if isinstance(pem, list) else pem).encode()
-    return folder / described["path"] if described.get("path") else None
+    if not described.get("path"):
+        return None
+    named = os.path.expandvars(described["path"])  # Go's SDK writes ${VARIABLES}
+    beside = folder / named
+    return Path(named) if not beside.exists() and Path(named).exists() else beside
 
 
 def _profile_peer(
@@ -115,9 +178,45 @@ def _profile_peer(
 _SERVER_NAME_OPTIONS = ("ssl-target-name-override", "grpc.ssl_target_name_override", "hostnameOverride")
 
 
+def _load_profile(path: FilePath) -> Mapping[str, Any]:
+    """A profile as SDKs since Fabric 1.1 write it."""
+    profile = _load(path)
+    with _reading(path):
+        former = profile.get("network-config")
+        return profile if former is None else _from_network_config(former)
+
+
+def _from_network_config(former: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What Node's SDK 1.0 called `network-config`: organisations by any name, each with its peers inside."""
+    profile: dict[str, Any] = {"organizations": {}, "peers": {}, "orderers": {}}
+    for name, described in former.items():
+        if name.startswith("orderer"):
+            profile["orderers"][described.get("server-hostname") or name] = _former_node(described, "url")
+        elif isinstance(described, dict) and "mspid" in described:
+            nodes = {
+                each.get("server-hostname") or f"{peer}.{name}": _former_node(each, "requests")
+                for peer, each in (described.get("peers") or described).items()
+                if isinstance(each, dict) and "requests" in each
+            }
+            profile["organizations"][name] = {"mspid": described["mspid"], "peers": list(nodes)}
+            profile["peers"] |= nodes
+    return profile
+
+
+def _former_node(described: Mapping[str, Any], url: str) -> dict[str, Any]:
+    name = described.get("server-hostname")
+    return {
+        "url": described[url],
+        "tlsCACerts": {"path": described.get("tls_cacerts")},
+        "grpcOptions": {"ssl-target-name-override": name} if name else {},
+    }
+
+
 def _load(path: FilePath) -> Mapping[str, Any]:
     file = Path(path)
     try:
+        if file.stat().st_size > _LONGEST_FILE:
+            raise ConfigurationError(f"{file} is larger than {_LONGEST_FILE >> 20} MiB; no network file is")
         text = file.read_text(encoding="utf-8-sig")
     except FileNotFoundError as error:
         raise NoNetworkError(f"{file} does not exist; start a network first (`make network-up`)") from error

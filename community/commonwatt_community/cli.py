@@ -21,7 +21,7 @@ from commonwatt_client import (
     connect_network_file,
 )
 from commonwatt_client.exit_codes import UsageError, run
-from commonwatt_client.network_file import default_path, read_network_file
+from commonwatt_client.network_file import find_network, read_network_file
 from commonwatt_client.retry import fate_is_unknown, is_away
 
 from commonwatt_community.hems.agent import HomeAgent
@@ -90,11 +90,17 @@ def hems_command(
     strategy: Annotated[str, typer.Option(help="bidding strategy")] = "suggested",
     seed: Annotated[int, typer.Option(envvar="SEED", help="of the strategy's draws")] = 1,
     network_file: Annotated[
-        Path | None, typer.Option(help="the network to trade on; default: that of the folder here")
+        str | None,
+        typer.Option(
+            "--network",
+            "--network-file",
+            envvar="COMMONWATT_NETWORK",
+            help="the network to trade on: a name, or its file; default: that of the folder here",
+        ),
     ] = None,
 ) -> None:
     """Sell a home's stored energy as requests are opened, until Ctrl-C; a lost connection is made again."""
-    asyncio.run(_until_stopped(_sell(home, strategy, seed, network_file or default_path())))
+    asyncio.run(_until_stopped(_sell(home, strategy, seed, find_network(network_file))))
 
 
 async def _until_stopped(selling: Coroutine[Any, Any, None]) -> None:

@@ -11,7 +11,6 @@ from typing import Any
 import aiohttp
 import pytest
 from commonwatt_client import EndorseError, GatewayError
-from commonwatt_network.backends.registry import backend_called
 from commonwatt_network.change.revocation import revoke_user
 from commonwatt_network.channels.deploy import peer_admin
 from commonwatt_network.errors import UsageError
@@ -19,6 +18,7 @@ from commonwatt_network.programs import processes
 from commonwatt_network.status import network_status
 from commonwatt_network.watch.monitoring import render
 from commonwatt_network.watch.nodes import parse
+from commonwatt_network.watch.subject import subject_of
 from cryptography import x509
 
 
@@ -149,7 +149,7 @@ ONLY_FABRIC = {"consensus_etcdraft_leader_changes"}  # the watch counts them on 
 
 async def test_every_metric_of_the_dashboard_is_exposed(network: Any) -> None:
     """Each name that the dashboard and the alerts ask for stands at some node's operations port, or at the watch's."""
-    files = render(network.nodes, backend_called(network.backend))
+    files = render(subject_of(network.path))
     asked = set(
         re.findall(r"\b(?:ledger|endorser|consensus)_\w+", files["dashboard.json"] + files["alerts.yml"])
     )

@@ -33,6 +33,7 @@ from commonwatt_network.status import network_status
 from commonwatt_network.trust import fabric_authorities
 from commonwatt_network.trust.certificates import attributes_of
 from commonwatt_network.up import up
+from commonwatt_network.watch.subject import subject_of
 from commonwatt_network.watch.watcher import Watcher
 from cryptography import x509
 
@@ -90,7 +91,7 @@ async def test_a_network_lives_on_certificates_of_fabric_ca(tmp_path: Path) -> N
         assert sorted(shown) == ["ca.grid", "ca.newtown", "ca.orderers"]
         assert {node.state for node in shown.values()} == {"running"}
         assert all(node.pid and node.certificate_days_left for node in shown.values())
-        watcher = Watcher(directory)
+        watcher = Watcher(subject_of(directory / "network.json"))
         async with watcher.running(), asyncio.timeout(20):
             while True:
                 if "ca.newtown" in {node["name"] for node in watcher.snapshot()["nodes"]}:

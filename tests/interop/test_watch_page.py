@@ -20,6 +20,7 @@ from commonwatt_network.model.topology import default_topology
 from commonwatt_network.up import up
 from commonwatt_network.watch.exposition import exposition
 from commonwatt_network.watch.server import application
+from commonwatt_network.watch.subject import subject_of
 from commonwatt_network.watch.watcher import Watcher
 
 from .chromium import browse, find_chromium
@@ -39,12 +40,12 @@ async def watched(tmp_path: Path) -> AsyncIterator[tuple[str, Path]]:
     directory = tmp_path / ".commonwatt"
     try:
         await up(directory, default_topology(homes=2), "embedded", quiet)
-        watcher = Watcher(directory)
+        watcher = Watcher(subject_of(directory / "network.json"))
         async with watcher.running():
             runner = web.AppRunner(application(watcher), access_log=None)
             await runner.setup()
             await web.TCPSite(runner, "127.0.0.1", 0).start()
-            yield f"http://127.0.0.1:{runner.addresses[0][1]}", watcher.layout.network_file
+            yield f"http://127.0.0.1:{runner.addresses[0][1]}", directory / "network.json"
             await runner.cleanup()
     finally:
         down(directory)
@@ -124,7 +125,7 @@ async def test_prometheus_reads_the_same_figures(watched: tuple[str, Path]) -> N
 async def test_a_watch_that_begins_anew_goes_on_where_it_was(watched: tuple[str, Path]) -> None:
     _, network_file = watched
     await trade(network_file)
-    watcher = Watcher(network_file.parent)
+    watcher = Watcher(subject_of(network_file))
     seen: list[str] = []
     async with watcher.running(), asyncio.timeout(20):
         while not watcher.snapshot()["channels"]["newtown"]["complete"]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from commonwatt_client.exit_codes import InterruptedByUser
-from commonwatt_client.network_file import default_path, read_network_file
+from commonwatt_client.network_file import find_network, read_network_file
 from rich.console import Console
 
 from commonwatt_loadgen.report.units import NAUD_PER_AUD
@@ -71,7 +71,13 @@ def simulate_command(
     strict: Annotated[bool, typer.Option(envvar="STRICT", help="refuse a trace file with any flaw")] = False,
     out: Annotated[Path, typer.Option(help="where summary.json and report.html go")] = Path("out/simulate"),
     network_file: Annotated[
-        Path | None, typer.Option(help="the network to trade on; default: that of the folder here")
+        str | None,
+        typer.Option(
+            "--network",
+            "--network-file",
+            envvar="COMMONWATT_NETWORK",
+            help="the network to trade on: a name, or its file; default: that of the folder here",
+        ),
     ] = None,
     in_process: Annotated[
         bool,
@@ -83,7 +89,7 @@ def simulate_command(
 
     An interrupted simulation goes on where it stopped when the same is asked for again.
     """
-    path = network_file or default_path()
+    path = find_network(network_file)
     if not in_process:
         read_network_file(path)
 

@@ -83,7 +83,7 @@ class GatewayCalls:
 
     def _contract(self, user: str) -> Contract:
         if user not in self._contracts:
-            name = user if user == OPERATOR else self._community.homes[user]
+            name = self._community.operator if user == OPERATOR else self._community.homes[user]
             identity, signer = network_file_user(self._path, self._community.organization, name)
             gateway = connect(self._connection, identity=identity, signer=signer)
             self._contracts[user] = gateway.get_network(self._community.channel).get_contract(CHAINCODE)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 from commonwatt_client.exit_codes import UsageError
-from commonwatt_client.network_file import default_path, read_network_file
+from commonwatt_client.network_file import find_network, read_network_file
 
 from commonwatt_loadgen.throughput.caliper import (
     BENCHMARK_FILE,
@@ -24,13 +24,19 @@ def caliper_command(
     workers: Annotated[int, typer.Option(help="Caliper's worker processes")] = 1,
     out: Annotated[Path, typer.Option(help="the workspace folder")] = Path("out/caliper"),
     network_file: Annotated[
-        Path | None, typer.Option(help="the network; default: that of the folder here")
+        str | None,
+        typer.Option(
+            "--network",
+            "--network-file",
+            envvar="COMMONWATT_NETWORK",
+            help="the network: a name, or its file; default: that of the folder here",
+        ),
     ] = None,
 ) -> None:
     """Write a Hyperledger Caliper workspace that sends what `commonwatt load` sends."""
     settings = CaliperRound(transactions, workers, rate, in_flight)
     settings.check()
-    network = read_network_file(network_file or default_path())
+    network = read_network_file(find_network(network_file))
     from commonwatt_loadgen.throughput.prepare import prepare_workload  # numpy is slow to load
 
     workload = asyncio.run(prepare_workload(network, network.communities[0], transactions))

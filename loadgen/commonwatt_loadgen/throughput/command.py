@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 from commonwatt_client.exit_codes import UsageError
+from commonwatt_client.network_file import find_network
 
 from commonwatt_loadgen.throughput.knee import find_knee
 from commonwatt_loadgen.throughput.options import LoadOptions
@@ -48,7 +49,13 @@ Ui = Annotated[bool, typer.Option("--ui", envvar="UI", help="show a live page wh
 UiPort = Annotated[int, typer.Option(envvar="UI_PORT", help="where the page is served; 0: any free port")]
 Out = Annotated[Path, typer.Option(help="where summary.json and report.html go")]
 NetworkPath = Annotated[
-    Path | None, typer.Option(help="the network to load; default: that of the folder here")
+    str | None,
+    typer.Option(
+        "--network",
+        "--network-file",
+        envvar="COMMONWATT_NETWORK",
+        help="the network to load: a name, or its file; default: that of the folder here",
+    ),
 ]
 
 
@@ -70,7 +77,17 @@ def load_command(
 ) -> None:
     """Load every community of the network that is up; exit code 1 where a threshold is missed."""
     options = LoadOptions(
-        rate, duration, workers, in_flight, timeout, p95, errors, seed, network_file, dask or None, ask_status
+        rate,
+        duration,
+        workers,
+        in_flight,
+        timeout,
+        p95,
+        errors,
+        seed,
+        find_network(network_file),
+        dask or None,
+        ask_status,
     )
 
     options.check()
@@ -126,7 +143,7 @@ def load_max_command(
         timeout,
         p95,
         errors,
-        network_file=network_file,
+        network_file=find_network(network_file),
         ask_status=ask_status,
     )
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-from commonwatt_client.network_file import NetworkFile
+from commonwatt_client.network_file import CONNECTED, NetworkFile
 
 from commonwatt_loadgen.throughput.node_metrics import operations_addresses, scrape
 
@@ -24,7 +24,7 @@ class NetworkSampler:
     """
 
     def __init__(self, network: NetworkFile) -> None:
-        self._found = network_processes(network.path.parent)
+        self._found = {} if network.backend == CONNECTED else network_processes(network.path.parent)
         self._addresses = operations_addresses(network.content)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._sample, daemon=True)

@@ -13,11 +13,12 @@ from commonwatt_network.cli.options import (
     CommunitiesOption,
     DirectoryOption,
     HomesOption,
+    NetworkOption,
     out,
+    own_directory,
     phase,
     wanted_topology,
 )
-from commonwatt_network.model.layout import default_directory
 
 TopologyArgument = Annotated[
     str | None, typer.Argument(envvar="TOPOLOGY", help="The edited YAML file; default: as the network is.")
@@ -29,12 +30,13 @@ def plan(
     communities: CommunitiesOption = None,
     homes: HomesOption = None,
     directory: DirectoryOption = None,
+    network: NetworkOption = None,
 ) -> None:
     """Say in words what would lead from the running network to the topology; change nothing."""
     from commonwatt_network.change.plan import find_network, make_plan
     from commonwatt_network.model.layout import Layout
 
-    layout = Layout(directory or default_directory())
+    layout = Layout(own_directory(directory, network, "plan"))
     wanted = wanted_topology(topology or None, communities, homes)
     made = make_plan(layout, find_network(layout), wanted)
     for number, line in enumerate(made.lines, start=1):
@@ -50,12 +52,13 @@ def apply(
     communities: CommunitiesOption = None,
     homes: HomesOption = None,
     directory: DirectoryOption = None,
+    network: NetworkOption = None,
 ) -> None:
     """Make the running network what the topology says, while trade goes on; again changes nothing."""
     from commonwatt_network.change.apply import apply as do
 
     wanted = wanted_topology(topology or None, communities, homes)
-    applied = asyncio.run(do(directory or default_directory(), wanted, phase))
+    applied = asyncio.run(do(own_directory(directory, network, "apply"), wanted, phase))
     for line in applied.passed_over:
         out.print(f"[yellow]-[/] passed over {escape(line)}")
     if not applied.done:

@@ -17,12 +17,15 @@ from commonwatt_network.cli.options import (
     CommunitiesOption,
     DirectoryOption,
     HomesOption,
+    NetworkOption,
     TopologyOption,
+    network_file_of,
     out,
+    own_directory,
     phase,
     wanted_topology,
 )
-from commonwatt_network.errors import NoNetworkError, UsageError
+from commonwatt_network.errors import UsageError
 from commonwatt_network.model.layout import default_directory
 
 network_app = typer.Typer(no_args_is_help=True, help="Start, stop, show or delete a network.")
@@ -38,13 +41,14 @@ def network_up(
         typer.Option(envvar="COMMONWATT_BACKEND", help="embedded (default), native, compose or kubernetes."),
     ] = None,
     directory: DirectoryOption = None,
+    network: NetworkOption = None,
 ) -> None:
     """Start the network, or whatever of it is not running, and return when a transaction works."""
     from commonwatt_network.up import up
 
     wanted = wanted_topology(topology or None, communities, homes)
     began = time.monotonic()
-    result = asyncio.run(up(directory or default_directory(), wanted, backend or None, phase))
+    result = asyncio.run(up(own_directory(directory, network, "network up"), wanted, backend or None, phase))
     nodes = result.nodes
     table = Table(box=None, pad_edge=False)
     for heading in ("channel", "organisations", "chaincode", "peers"):
@@ -83,11 +87,11 @@ def network_render(
 
 
 @network_app.command("down")
-def network_down(directory: DirectoryOption = None) -> None:
+def network_down(directory: DirectoryOption = None, network: NetworkOption = None) -> None:
     """Stop every process; ledgers and keys stay."""
     from commonwatt_network.down import down
 
-    stopped = down(directory or default_directory())
+    stopped = down(own_directory(directory, network, "network down"))
     out.print(f"stopped {', '.join(stopped)}; the ledgers stay" if stopped else "nothing was running")
 
 
@@ -97,11 +101,12 @@ def network_reset(
         bool, typer.Option("--yes", help="Delete real Fabric's ledgers without being asked.")
     ] = False,
     directory: DirectoryOption = None,
+    network: NetworkOption = None,
 ) -> None:
     """Stop every process and delete the network's ledgers, keys and logs."""
     from commonwatt_network.down import precious, reset
 
-    folder = directory or default_directory()
+    folder = own_directory(directory, network, "network reset")
     if not yes and (backend := precious(folder)):
         _confirm_deletion(folder, backend)
     stopped = reset(folder)
@@ -123,11 +128,14 @@ def network_revoke(
     organization: Annotated[str, typer.Argument(help="The user's organisation.")],
     user: Annotated[str, typer.Argument(help="The user or home whose certificates end now.")],
     directory: DirectoryOption = None,
+    network: NetworkOption = None,
 ) -> None:
     """Lock a user out of every channel, by its authority's revocation list."""
     from commonwatt_network.change.revocation import revoke_user
 
-    channels = asyncio.run(revoke_user(directory or default_directory(), organization, user))
+    channels = asyncio.run(
+        revoke_user(own_directory(directory, network, "network revoke"), organization, user)
+    )
     out.print(f"{user} of {organization} is revoked; refused on {', '.join(channels) or 'no channel'}")
 
 
@@ -139,11 +147,12 @@ def network_renew(
         bool, typer.Option("--new-key", help="With a new private key; every former certificate is revoked.")
     ] = False,
     directory: DirectoryOption = None,
+    network: NetworkOption = None,
 ) -> None:
     """Renew a user's certificate now; where its key was lost, with a new one."""
     from commonwatt_network.change.renewals import renew_user
 
-    folder = directory or default_directory()
+    folder = own_directory(directory, network, "network renew")
     channels = asyncio.run(renew_user(folder, organization, user, new_key=new_key))
     refused = f"; its former certificates are refused on {', '.join(channels)}" if channels else ""
     out.print(f"{user} of {organization} has a new {'key and ' if new_key else ''}certificate{refused}")
@@ -153,11 +162,17 @@ def network_renew(
 def network_status(
     as_json: Annotated[bool, typer.Option("--json", help="As JSON, for programs.")] = False,
     directory: DirectoryOption = None,
+    network: NetworkOption = None,
 ) -> None:
     """Show every process, and every peer's height on each channel."""
+    from commonwatt_network.connected.network import is_connected, read_connected
+    from commonwatt_network.connected.status import connected_status
     from commonwatt_network.status import network_status as current
 
-    status = asyncio.run(current(directory or default_directory()))
+    file = network_file_of(directory, network)
+    status = asyncio.run(
+        connected_status(read_connected(file)) if is_connected(file) else current(file.parent)
+    )
     if as_json:
         typer.echo(json.dumps(status.to_json(), indent=2))
         return
@@ -179,24 +194,27 @@ def network_status(
     for node in status.processes:
         if node.state == "suspended":
             out.print(f"{node.name} is suspended; let it go on with `kill -CONT {node.pid}`")
-    out.print(f"{status.backend} network {status.state}, {status.memory_bytes / 1e6:.0f} MB")
+    memory = f", {status.memory_bytes / 1e6:.0f} MB" if status.memory_bytes else ""
+    out.print(f"{status.backend} network {status.state}{memory}")
 
 
 @network_app.command("monitoring")
 def network_monitoring(
     output: Annotated[Path, typer.Option(help="The folder to write to.")],
     directory: DirectoryOption = None,
+    network: NetworkOption = None,
 ) -> None:
     """Write Prometheus' configuration and a Grafana dashboard for the network."""
-    from commonwatt_network.backends.registry import backend_called, nodes_of
-    from commonwatt_network.model.layout import Layout
-    from commonwatt_network.model.state import read_state
     from commonwatt_network.watch import monitoring as rendering
+    from commonwatt_network.watch.subject import subject_of
 
-    layout = Layout(directory or default_directory())
-    state = read_state(layout)
-    if state is None:
-        raise NoNetworkError(layout.directory)
-    files = rendering.render(nodes_of(layout, state), backend_called(state.backend))
+    subject = subject_of(network_file_of(directory, network))
+    files = rendering.render(subject)
     rendering.write(output, files)
     out.print(f"wrote {', '.join(files)} to {output}; the market's figures come from `commonwatt watch`")
+    unknown = [node.name for node in subject.nodes if not node.metrics_address]
+    if unknown:
+        out.print(
+            f"no operations address is known of {', '.join(unknown)}; Prometheus asks them once "
+            "`commonwatt connect --operations NODE=HOST:PORT` has named it"
+        )

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ import typer
 from rich.console import Console
 
 from commonwatt_network.errors import UsageError
+from commonwatt_network.model.layout import default_directory
 
 if TYPE_CHECKING:
     from commonwatt_network.model.topology import Topology
@@ -21,6 +23,14 @@ DirectoryOption = Annotated[
     Path | None,
     typer.Option(
         "--directory", envvar="COMMONWATT_DIRECTORY", help="The network's folder; default: .commonwatt here."
+    ),
+]
+NetworkOption = Annotated[
+    str | None,
+    typer.Option(
+        "--network",
+        envvar="COMMONWATT_NETWORK",
+        help="The network by its name or file, in place of its folder; `commonwatt connect` gives names.",
     ),
 ]
 OrganizationDirectoryOption = Annotated[
@@ -57,6 +67,37 @@ def wanted_topology(source: str | None, communities: int | None, homes: int | No
     if communities is None and homes is None:
         return None
     return default_topology(1 if communities is None else communities, 60 if homes is None else homes)
+
+
+def network_file_of(directory: Path | None, network: str | None) -> Path:
+    """The network file that options name, by default that of the folder here. Raises UsageError.
+
+    What stands on the command line wins over the environment.
+    """
+    from commonwatt_client.network_file import find_network
+
+    by_hand = {
+        "--directory": directory is not None and str(directory) != os.environ.get("COMMONWATT_DIRECTORY"),
+        "--network": bool(network) and network != os.environ.get("COMMONWATT_NETWORK"),
+    }
+    if all(by_hand.values()):
+        raise UsageError("--directory and --network each name a network; give one of them")
+    if network and not by_hand["--directory"]:
+        return find_network(network).absolute()
+    return (directory or default_directory()) / "network.json"
+
+
+def own_directory(directory: Path | None, network: str | None, what: str) -> Path:
+    """The folder of a network that this kit made, for a verb that needs the kit's own state. Raises UsageError."""
+    from commonwatt_network.connected.network import is_connected
+
+    file = network_file_of(directory, network)
+    if is_connected(file):
+        raise UsageError(
+            f"{what} is for networks that this kit made; others made the network of {file}, so nothing was changed; "
+            "change it with its own tools"
+        )
+    return file.parent
 
 
 @contextmanager

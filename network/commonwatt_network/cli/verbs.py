@@ -6,6 +6,7 @@ from __future__ import annotations
 import typer
 
 from commonwatt_network.cli.change import apply, plan
+from commonwatt_network.cli.connect import connect
 from commonwatt_network.cli.consortium import consortium_app
 from commonwatt_network.cli.explain import explain_code
 from commonwatt_network.cli.machine import doctor, fabric
@@ -23,6 +24,7 @@ def register(app: typer.Typer) -> None:
     app.command("fabric")(fabric)
     app.command("explain")(explain_code)
     app.command("watch")(watch)
+    app.command("connect")(connect)
     app.add_typer(org_app, name="org")
     app.add_typer(consortium_app, name="consortium")
     for group in (app, network_app):

@@ -8,9 +8,8 @@ from typing import Annotated
 
 import typer
 
-from commonwatt_network.cli.options import DirectoryOption, out
-from commonwatt_network.errors import UsageError
-from commonwatt_network.model.layout import default_directory
+from commonwatt_network.cli.options import DirectoryOption, NetworkOption, network_file_of, out
+from commonwatt_network.errors import NoNetworkError, UsageError
 
 PORT = 9480
 
@@ -27,16 +26,22 @@ def watch(
         typer.Option(help="A further name by which browsers may call this machine; may be repeated."),
     ] = None,
     directory: DirectoryOption = None,
+    network: NetworkOption = None,
 ) -> None:
     """Show the running network live on a page, and serve its figures to Prometheus, until Ctrl-C."""
     from commonwatt_network.watch.server import serve
+    from commonwatt_network.watch.subject import subject_of
     from commonwatt_network.watch.watcher import Watcher
 
     def ready(address: str) -> None:
         out.print(f"watching at {address} (for Prometheus: {address}/metrics); stop with Ctrl-C")
 
+    file = network_file_of(directory, network)
+    subject = subject_of(file)
+    if not file.exists():
+        raise NoNetworkError(file.parent)  # its first start failed
     try:
-        asyncio.run(serve(Watcher(directory or default_directory()), host, port, ready, name or ()))
+        asyncio.run(serve(Watcher(subject), host, port, ready, name or ()))
     except OSError as error:
         raise UsageError(
             f"cannot listen on {host}:{port}: {error.strerror}; name another with --port"

@@ -11,9 +11,8 @@ from typing import Any
 
 import yaml
 
-from commonwatt_network.backends.backend import Backend
 from commonwatt_network.model.layout import PUBLIC_FILE, write_atomically
-from commonwatt_network.model.nodes import Nodes, Orderer
+from commonwatt_network.watch.subject import Subject
 
 WATCH_PORT = 9480
 SOURCE = {"type": "prometheus", "uid": "${source}"}
@@ -110,12 +109,12 @@ ROWS: dict[str, tuple[Panel, ...]] = {
 }  # fmt: skip
 
 
-def render(nodes: Nodes, backend: Backend) -> dict[str, str]:
-    """prometheus.yml, its alerts, and the dashboard: file name -> text. The same for equal nodes."""
+def render(subject: Subject) -> dict[str, str]:
+    """prometheus.yml, its alerts, and the dashboard: file name -> text. The same for equal networks."""
     return {
-        "prometheus.yml": _yaml(prometheus(nodes, backend)),
+        "prometheus.yml": _yaml(prometheus(subject)),
         "alerts.yml": _yaml(alerts()),
-        "dashboard.json": json.dumps(dashboard(nodes), indent=2) + "\n",
+        "dashboard.json": json.dumps(dashboard(subject), indent=2) + "\n",
     }
 
 
@@ -125,12 +124,8 @@ def write(directory: Path, files: Mapping[str, str]) -> None:
         write_atomically(directory / name, text, PUBLIC_FILE)
 
 
-def prometheus(nodes: Nodes, backend: Backend) -> dict[str, Any]:
-    """The configuration: every node's operations port, and the watch, which runs where Prometheus does."""
-
-    def address(node: Any) -> str:
-        return f"{backend.monitored_host(node)}:{node.operations_port}"
-
+def prometheus(subject: Subject) -> dict[str, Any]:
+    """The configuration: every operations port that is known, and the watch, which runs where Prometheus does."""
     return {
         "global": {"scrape_interval": "5s", "evaluation_interval": "15s"},
         "rule_files": ["alerts.yml"],
@@ -139,22 +134,23 @@ def prometheus(nodes: Nodes, backend: Backend) -> dict[str, Any]:
                 "job_name": "fabric",
                 "static_configs": [
                     {
-                        "targets": [address(node)],
+                        "targets": [node.metrics_address],
                         "labels": {
                             "node": node.name,
-                            "kind": "orderer" if isinstance(node, Orderer) else "peer",
+                            "kind": node.kind,
                             "organization": node.organization,
-                            "network": nodes.topology.name,
+                            "network": subject.name,
                         },
                     }
-                    for node in nodes.fabric_nodes
+                    for node in subject.nodes
+                    if node.metrics_address
                 ],
             },
             {
                 "job_name": "market",
                 "honor_labels": True,  # the watch names the nodes itself
                 "static_configs": [
-                    {"targets": [f"127.0.0.1:{WATCH_PORT}"], "labels": {"network": nodes.topology.name}}
+                    {"targets": [f"127.0.0.1:{WATCH_PORT}"], "labels": {"network": subject.name}}
                 ],
             },
         ],
@@ -198,7 +194,7 @@ def alerts() -> dict[str, Any]:
     }
 
 
-def dashboard(nodes: Nodes) -> dict[str, Any]:
+def dashboard(subject: Subject) -> dict[str, Any]:
     """Grafana's model of the dashboard (schema version 39)."""
     panels: list[dict[str, Any]] = []
     top = 0
@@ -213,10 +209,10 @@ def dashboard(nodes: Nodes) -> dict[str, Any]:
             panels.append(_panel(len(panels) + 1, panel, {"x": left, "y": top, "w": width, "h": height}))
             left, deepest = left + width, max(deepest, height)
         top += deepest
-    channels = list(nodes.topology.channels)
+    channels = list(subject.channels)
     return {
-        "uid": f"commonwatt-{nodes.topology.name}"[:40],
-        "title": f"Commonwatt: {nodes.topology.name}",
+        "uid": f"commonwatt-{subject.name}"[:40],
+        "title": f"Commonwatt: {subject.name}",
         "tags": ["commonwatt"],
         "schemaVersion": 39,
         "version": 1,

@@ -5,12 +5,12 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import aiohttp
 
-from commonwatt_network.model.nodes import Nodes, Orderer
+from commonwatt_network.watch.subject import WatchedNode
 
 SAMPLE = re.compile(r"^([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{(.*)\})? (\S+)$")
 LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
@@ -82,7 +82,7 @@ def parse(text: str) -> Metrics:
     )
 
 
-async def read_nodes(session: aiohttp.ClientSession, nodes: Nodes) -> Reading:
+async def read_nodes(session: aiohttp.ClientSession, nodes: Sequence[WatchedNode]) -> Reading:
     """Ask every orderer and peer at once; a node that does not answer in time is left out."""
 
     async def ask(address: str) -> Metrics | None:
@@ -92,10 +92,11 @@ async def read_nodes(session: aiohttp.ClientSession, nodes: Nodes) -> Reading:
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError):
             return None
 
-    answers = await asyncio.gather(*(ask(node.operations_address) for node in nodes.fabric_nodes))
-    pairs = zip(nodes.fabric_nodes, answers, strict=True)
+    known = [node for node in nodes if node.operations_address]
+    answers = await asyncio.gather(*(ask(node.operations_address) for node in known))
+    pairs = zip(known, answers, strict=True)
     return Reading({node.name: metrics for node, metrics in pairs if metrics is not None})
 
 
-def orderer_names(nodes: Nodes) -> list[str]:
-    return [node.name for node in nodes.fabric_nodes if isinstance(node, Orderer)]
+def orderer_names(nodes: Sequence[WatchedNode]) -> list[str]:
+    return [node.name for node in nodes if node.kind == "orderer"]

@@ -4,38 +4,23 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import aiohttp
-from commonwatt_client import (
-    ClientError,
-    FilteredBlock,
-    Gateway,
-    InMemoryCheckpointer,
-    ValidationCode,
-    connect_network_file,
-)
+from commonwatt_client import ClientError, FilteredBlock, InMemoryCheckpointer, ValidationCode
 
-from commonwatt_network.backends.registry import nodes_of
-from commonwatt_network.errors import NoNetworkError, UsageError
-from commonwatt_network.model.layout import Layout
-from commonwatt_network.model.nodes import Nodes
-from commonwatt_network.model.roster import ADMIN
-from commonwatt_network.model.state import State, read_state
-from commonwatt_network.programs.processes import log_file
-from commonwatt_network.status import NetworkStatus, heights, network_status
+from commonwatt_network.errors import UsageError
+from commonwatt_network.status import NetworkStatus
 from commonwatt_network.watch.market import MarketFigures
 from commonwatt_network.watch.nodes import Reading, orderer_names, read_nodes
 from commonwatt_network.watch.refusals import RefusalLog
+from commonwatt_network.watch.subject import Subject
 
-MARKET_MODULE = "commonwatt_chaincode"
 NODES_EVERY_S = 1.0
 STATUS_EVERY_S = 3.0
 RETRY_S = 1.0
@@ -98,25 +83,18 @@ class ChannelFigures:
 
 
 class Watcher:
-    """The figures of the network in a folder. Use `running`; `snapshot` and `status` are current then."""
+    """The figures of a network. Use `running`; `snapshot` and `status` are current then."""
 
-    def __init__(self, directory: Path) -> None:
-        """Raises UsageError where no network was ever up."""
-        self.layout = Layout(directory)
-        state = read_state(self.layout)
-        if state is None or not self.layout.network_file.exists():
-            raise NoNetworkError(self.layout.directory)
-        self.state: State = state
-        self.nodes: Nodes = nodes_of(self.layout, state)
-        self.channels = {name: ChannelFigures() for name in state.topology.channels}
+    def __init__(self, subject: Subject) -> None:
+        self.subject = subject
+        self.nodes = subject.nodes
+        self.channels = {name: ChannelFigures() for name in subject.channels}
         self.reading = Reading()
         self.status: NetworkStatus | None = None
         self._not_endorsed: dict[
             str, float
         ] = {}  # by peer: proposals that it had not endorsed when the watch began
-        self._logs = [
-            RefusalLog(log_file(self.layout, server.name)) for server in self.nodes.chaincode_servers
-        ]
+        self._logs = [RefusalLog(log) for log in subject.logs]
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -127,7 +105,7 @@ class Watcher:
                 tasks.append(asyncio.create_task(self._follow_blocks(channel)))
                 tasks += [
                     asyncio.create_task(self._follow_market(channel, chaincode))
-                    for chaincode in self._markets(channel)
+                    for chaincode in self.subject.channels[channel].markets
                 ]
             try:
                 yield
@@ -148,10 +126,10 @@ class Watcher:
     def snapshot(self) -> dict[str, Any]:
         """Everything, as the page reads it."""
         now = time.monotonic()
-        peers = {channel: [peer.name for peer in self.nodes.peers_of(channel)] for channel in self.channels}
+        peers = {name: channel.peers for name, channel in self.subject.channels.items()}
         return {
-            "name": self.state.topology.name,
-            "backend": self.state.backend,
+            "name": self.subject.name,
+            "backend": self.subject.backend,
             "state": self.status.state if self.status else "unknown",
             "memory_bytes": self.status.memory_bytes if self.status else 0,
             "nodes": [
@@ -168,8 +146,8 @@ class Watcher:
             ],
             "channels": {
                 name: {
-                    "organizations": list(self.state.topology.channels[name].organizations),
-                    "heights": self.reading.heights(name, peers[name]),
+                    "organizations": list(self.subject.channels[name].organizations),
+                    "heights": self._heights(name, peers[name]),
                     "peers": {peer: self._work(peer) for peer in peers[name]},
                     "complete": figures.complete,
                     "leader": figures.leader,
@@ -183,6 +161,12 @@ class Watcher:
                 for name, figures in self.channels.items()
             },
         }
+
+    def _heights(self, channel: str, peers: Iterable[str]) -> dict[str, int | None]:
+        """By the peers' metrics, else by their answer to the latest question for the status."""
+        asked = self.status.channels.get(channel, {}) if self.status else {}
+        told = self.reading.heights(channel, peers)
+        return {peer: asked.get(peer) if height is None else height for peer, height in told.items()}
 
     def _work(self, peer: str) -> dict[str, float]:
         """A peer's work; proposals that it did not endorse count since the watch began, or the peer started."""
@@ -213,23 +197,23 @@ class Watcher:
     async def _ask_status(self) -> None:
         while True:
             try:
-                self.status = await network_status(self.layout.directory)
+                self.status = await self.subject.status()
             except UsageError:
                 self.status = None  # deleted under our eyes
             await asyncio.sleep(STATUS_EVERY_S)
 
     async def _follow_blocks(self, channel: str) -> None:
         """Count transactions by validation code, from the channel's first block on."""
-        figures, markets = self.channels[channel], self._markets(channel)
+        figures, markets = self.channels[channel], self.subject.channels[channel].markets
         checkpoint = InMemoryCheckpointer()
         while True:
-            height = await self._height(channel)
+            height = await self.subject.height(channel)
             if height is None:
                 await asyncio.sleep(RETRY_S)
                 continue
             figures.connected(height)
             try:
-                async with self._connect(channel) as gateway:
+                async with self.subject.connect(channel) as gateway:
                     network = gateway.get_network(channel)
                     async for block in network.filtered_block_events(start_block=0, checkpoint=checkpoint):
                         figures.take(block, markets, time.monotonic())
@@ -242,7 +226,7 @@ class Watcher:
         checkpoint = InMemoryCheckpointer()
         while True:
             try:
-                async with self._connect(channel) as gateway:
+                async with self.subject.connect(channel) as gateway:
                     network = gateway.get_network(channel)
                     async for event in network.chaincode_events(
                         chaincode, start_block=0, checkpoint=checkpoint
@@ -252,23 +236,3 @@ class Watcher:
                         checkpoint.checkpoint_chaincode_event(event)
             except UNREADABLE:
                 await asyncio.sleep(RETRY_S)
-
-    def _markets(self, channel: str) -> list[str]:
-        topology = self.state.topology
-        named = topology.channels[channel].chaincodes
-        return [name for name in named if topology.chaincodes[name].module == MARKET_MODULE]
-
-    async def _height(self, channel: str) -> int | None:
-        """The most blocks that a peer has of a channel; None where no peer answers."""
-        peers = {peer.name for peer in self.nodes.peers_of(channel)}
-        found = (await heights(self.nodes, peers))[channel].values()
-        return max((height for height in found if height is not None), default=None)
-
-    def _connect(self, channel: str) -> Gateway:
-        """As an identity of the channel's first organisation that may read: its operator, or its administrator."""
-        organization = self.state.topology.channels[channel].organizations[0]
-        described = json.loads(self.layout.network_file.read_bytes())
-        users = described["organizations"][organization]["users"]
-        return connect_network_file(
-            self.layout.network_file, organization, "operator" if "operator" in users else ADMIN
-        )

@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 from commonwatt_client import ChaincodeEvent, FilteredBlock, FilteredTransaction, ValidationCode
-from commonwatt_network.backends.registry import backend_called, nodes_of
+from commonwatt_network.backends.registry import nodes_of
 from commonwatt_network.model.layout import Layout
 from commonwatt_network.model.state import State
 from commonwatt_network.model.topology import load_topology
@@ -19,6 +19,7 @@ from commonwatt_network.watch.exposition import exposition
 from commonwatt_network.watch.market import MarketFigures
 from commonwatt_network.watch.nodes import Reading, parse
 from commonwatt_network.watch.refusals import RefusalLog
+from commonwatt_network.watch.subject import OwnNetwork
 from commonwatt_network.watch.watcher import RATE_WINDOW_S, ChannelFigures
 
 # Of Fabric's metrics reference. The embedded network offers some of them, under the same names.
@@ -180,11 +181,15 @@ def test_figures_in_prometheus_format() -> None:
     assert len(names) == len(set(names))
 
 
+def own_network(topology: str, backend: str) -> OwnNetwork:
+    layout, state = Layout(Path("/network")), State(load_topology(topology), backend, 16000)
+    return OwnNetwork(layout, state, nodes_of(layout, state))
+
+
 def test_dashboard_and_alerts_ask_for_metrics_that_there_are() -> None:
     ours = {line.split()[2] for line in exposition(snapshot()).splitlines() if line.startswith("# TYPE")}
-    nodes = nodes_of(Layout(Path("/network")), State(load_topology("three-orderers"), "native", 16000))
-    files = monitoring.render(nodes, backend_called("native"))
-    assert files == monitoring.render(nodes, backend_called("native"))
+    files = monitoring.render(own_network("three-orderers", "native"))
+    assert files == monitoring.render(own_network("three-orderers", "native"))
     dashboard = json.loads(files["dashboard.json"])
     queries = [target["expr"] for panel in dashboard["panels"] for target in panel.get("targets", ())]
     rules = yaml.safe_load(files["alerts.yml"])["groups"][0]["rules"]
@@ -199,10 +204,8 @@ def test_dashboard_and_alerts_ask_for_metrics_that_there_are() -> None:
 
 
 def test_prometheus_asks_every_node_where_the_backend_puts_it() -> None:
-    topology = load_topology("default")
     for backend, host in (("native", "127.0.0.1"), ("compose", "127.0.0.1"), ("kubernetes", "peer0.newtown")):
-        nodes = nodes_of(Layout(Path("/network")), State(topology, backend, 16000))
-        files = monitoring.render(nodes, backend_called(backend))
+        files = monitoring.render(own_network("default", backend))
         configured = yaml.safe_load(files["prometheus.yml"])["scrape_configs"]
         targets = {entry["labels"]["node"]: entry["targets"] for entry in configured[0]["static_configs"]}
         assert sorted(targets) == ["orderer0", "peer0.grid", "peer0.newtown"]
