@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A Fabric network as tutorials build it, made without this kit's topologies, certificates and templates.
 
-Material lies as cryptogen writes it (`organizations/peerOrganizations/org1.example.com/peers/...`), the genesis block
-says what a `configtx.yaml` says (signature policies by role, 2 s batches, Raft's default ticks), and `peer` and `orderer`
+Material lies as cryptogen writes it (`organizations/peerOrganizations/org1.example.com/...`), the genesis block
+says what a `configtx.yaml` says (signature policies by role, 2 s batches, the default ticks), and `peer` and `orderer`
 run with the tutorials' settings: gossip's own intervals, leader election off, blocks from the orderers.
 """
 
@@ -457,8 +457,8 @@ def _wait_healthy(network: ForeignNetwork, name: str, operations: int) -> None:
                 return
         except OSError:
             log = network.folder / "config" / name / "log"
-            ended = network.programs[name].poll() is not None
-            assert not ended and time.monotonic() < deadline, f"{name}: {log.read_text()[-2000:]}"
+            if network.programs[name].poll() is not None or time.monotonic() > deadline:
+                raise AssertionError(f"{name}: {log.read_text()[-2000:]}") from None
         time.sleep(0.2)
 
 

@@ -260,17 +260,23 @@ class PeerAdmin:
         )
 
     async def commit_chaincode_definition(
-        self, channel: str, definition: ChaincodeDefinition, *, patience_s: float = 30.0
+        self,
+        channel: str,
+        definition: ChaincodeDefinition,
+        *,
+        endorsers: tuple[str, ...] = (),
+        patience_s: float = 30.0,
     ) -> str:
         """Put a definition into force; the transaction's id, once it is committed.
 
         The channel's LifecycleEndorsement policy says how many organisations must have approved it;
-        RefusedError tells who has not. patience_s: how long to go on asking while the network is not ready
-        (NotReadyError).
+        RefusedError tells who has not. endorsers: the MSP ids of those whose peers endorse the commit, which must
+        have approved; the peer chooses where none is named. patience_s: how long to go on asking while the network
+        is not ready (NotReadyError).
         """
         arguments = definitions.commit_arguments(definition)
         return await self._peer.submit_lifecycle(
-            channel, "CommitChaincodeDefinition", arguments, (), patience_s
+            channel, "CommitChaincodeDefinition", arguments, endorsers, patience_s
         )
 
     async def query_approved_chaincode_definition(

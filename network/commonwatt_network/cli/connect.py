@@ -35,6 +35,8 @@ def connect(
     from commonwatt_network.connected.connect import connect_network, place_of
     from commonwatt_network.connected.identities import read_holder, read_users
 
+    if not profile.is_file():
+        raise UsageError(f"{profile} is no file; name a connection profile, YAML or JSON")
     file = place_of(name, directory or default_directory(), replace=replace)
     own = read_holder("", identity, key)
     others = read_users(users) if users else []

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import typer
 
+from commonwatt_network.cli.chaincode import chaincode_app
 from commonwatt_network.cli.change import apply, plan
 from commonwatt_network.cli.connect import connect
 from commonwatt_network.cli.consortium import consortium_app
@@ -20,6 +21,7 @@ def register(app: typer.Typer) -> None:
     """Add the network's verbs to `app`."""
     app.add_typer(network_app, name="network")
     app.add_typer(topology_app, name="topology")
+    app.add_typer(chaincode_app, name="chaincode")
     app.command("doctor")(doctor)
     app.command("fabric")(fabric)
     app.command("explain")(explain_code)

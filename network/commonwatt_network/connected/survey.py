@@ -11,6 +11,8 @@ from commonwatt_client import ClientError, Identity, Peer, Timeouts
 from commonwatt_client.admin import ChannelConfig, PeerAdmin, RefusedError
 from commonwatt_client.identity import read_pem
 from commonwatt_client.signers import Signer
+from cryptography import x509
+from cryptography.x509.oid import NameOID
 from fabric_protos.common import configuration_pb2
 
 from commonwatt_network.connected.trouble import why_silent
@@ -56,6 +58,12 @@ class _Finding:
     orderers: dict[str, FoundNode] = field(default_factory=dict)
     channels: dict[str, FoundChannel] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+
+    def take_peer(self, mspid: str, peer: Peer) -> None:
+        """Keep a peer, unless it is one that is known already, by its name or by the address that is dialled."""
+        known = {node.endpoint.address for node in self.peers.values() if node.mspid == mspid}
+        if peer.address not in known:
+            self.peers.setdefault((mspid, _place(peer)), FoundNode(mspid, peer))
 
 
 async def survey(peers: Sequence[Peer], identity: Identity, signer: Signer) -> Survey:
@@ -137,15 +145,20 @@ async def _ask_of(channel: str, admins: Sequence[PeerAdmin], finding: _Finding) 
             f"channel {channel}: only the profile's peers are known, discovery failed: {error}"
         )
         return
-    silent = set(members) - {each.mspid for each in discovered if each.endpoint}
-    for mspid in sorted(silent):
-        finding.notes.append(
-            f"channel {channel}: no peer of {mspid} is known (it may publish no external endpoint)"
-        )
     for each in discovered:
         if each.endpoint and each.mspid in members:
-            peer = dialled(each.endpoint, b"".join(members[each.mspid].tls_root_certificates), finding.local)
-            finding.peers.setdefault((each.mspid, _place(peer)), FoundNode(each.mspid, peer))
+            roots = b"".join(members[each.mspid].tls_root_certificates)
+            called = _common_name(each.certificate)
+            finding.take_peer(each.mspid, dialled(each.endpoint, roots, finding.local, called))
+    for mspid in sorted(set(members) - {each.mspid for each in discovered if each.endpoint}):
+        roots = b"".join(members[mspid].tls_root_certificates)
+        for anchor in members[mspid].anchor_peers:
+            finding.take_peer(mspid, dialled(anchor, roots, finding.local))
+        known = "only its anchor peers are" if members[mspid].anchor_peers else "none is"
+        finding.notes.append(
+            f"channel {channel}: {known} known of the peers of {mspid}: they publish no external endpoint, or have not "
+            "met yet; connect again later, with --replace"
+        )
 
 
 def _take_orderers(config: ChannelConfig, finding: _Finding) -> None:
@@ -165,16 +178,31 @@ def _take_orderers(config: ChannelConfig, finding: _Finding) -> None:
         listed = [
             (only, address, every_root) for address in addresses or [one.address for one in config.consenters]
         ]
+    called = {each.address: _common_name(each.server_tls_certificate) for each in config.consenters}
     for mspid, address, roots in listed:
-        finding.orderers.setdefault(address, FoundNode(mspid, dialled(address, roots, finding.local)))
+        node = dialled(address, roots, finding.local, called.get(address, ""))
+        finding.orderers.setdefault(address, FoundNode(mspid, node))
 
 
-def dialled(endpoint: str, roots: bytes, local: bool) -> Peer:
-    """A node that the network names `endpoint`, as it is dialled from here: `local` networks at localhost."""
+def dialled(endpoint: str, roots: bytes, local: bool, called: str = "") -> Peer:
+    """A node that the network names `endpoint`, as it is dialled from here: `local` networks at localhost.
+
+    `called`: the name in its certificate, for an endpoint that has none of its own.
+    """
     host, _, port = endpoint.rpartition(":")
     if local and host not in LOOPBACK:
         return Peer(f"localhost:{port}", roots or None, tls_server_name=host, name=host)
-    return Peer(endpoint, roots or None, name=endpoint if host in LOOPBACK else host)
+    return Peer(endpoint, roots or None, name=(called or endpoint) if host in LOOPBACK else host)
+
+
+def _common_name(certificate: bytes) -> str:
+    try:
+        names = x509.load_pem_x509_certificate(certificate).subject.get_attributes_for_oid(
+            NameOID.COMMON_NAME
+        )
+    except ValueError:
+        return ""
+    return str(names[0].value) if names else ""
 
 
 def name_of(peer: Peer) -> str:

@@ -171,15 +171,25 @@ class PeerAdmin:
         return run(self._original.check_commit_readiness(channel, definition))
 
     def commit_chaincode_definition(
-        self, channel: str, definition: ChaincodeDefinition, *, patience_s: float = 30.0
+        self,
+        channel: str,
+        definition: ChaincodeDefinition,
+        *,
+        endorsers: tuple[str, ...] = (),
+        patience_s: float = 30.0,
     ) -> str:
         """Put a definition into force; the transaction's id, once it is committed.
 
         The channel's LifecycleEndorsement policy says how many organisations must have approved it;
-        RefusedError tells who has not. patience_s: how long to go on asking while the network is not ready
-        (NotReadyError).
+        RefusedError tells who has not. endorsers: the MSP ids of those whose peers endorse the commit, which must
+        have approved; the peer chooses where none is named. patience_s: how long to go on asking while the network
+        is not ready (NotReadyError).
         """
-        return run(self._original.commit_chaincode_definition(channel, definition, patience_s=patience_s))
+        return run(
+            self._original.commit_chaincode_definition(
+                channel, definition, endorsers=endorsers, patience_s=patience_s
+            )
+        )
 
     def query_approved_chaincode_definition(
         self, channel: str, name: str, sequence: int | None = None

@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The verb `commonwatt chaincode deploy`: chaincode on a network that others made, each organisation for itself."""
+
+from __future__ import annotations
+
+import asyncio
+import shlex
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from commonwatt_network.cli.options import DirectoryOption, NetworkOption, network_file_of, out, plain
+from commonwatt_network.errors import NoNetworkError, UsageError
+from commonwatt_network.model.topology_parts import Chaincode
+
+if TYPE_CHECKING:
+    from commonwatt_client.admin import ChaincodeDefinition
+
+    from commonwatt_network.connected.deploy import Deployment
+    from commonwatt_network.connected.network import ConnectedNetwork
+
+MARKET = "market"
+
+
+def chaincode_deploy(
+    name: Annotated[str, typer.Argument(help="The chaincode, such as `market`.")],
+    channel: Annotated[str, typer.Option(help="The channel; default: the only one.")] = "",
+    version: Annotated[str, typer.Option(help="The chaincode's version.")] = "1.0",
+    address: Annotated[str, typer.Option(help="HOST:PORT where your peers dial your chaincode server.")] = "",
+    module: Annotated[str, typer.Option(help="The Python module that the server runs.")] = "",
+    package: Annotated[
+        Path | None, typer.Option(help="A package that another tool made, in place of --address.")
+    ] = None,
+    endorsement_policy: Annotated[
+        str,
+        typer.Option(
+            "--endorsement-policy", help="In Fabric's syntax; default: the channel's, or what is in force."
+        ),
+    ] = "",
+    all_my_peers: Annotated[
+        bool,
+        typer.Option(
+            "--all-my-peers/--package-only",
+            help="Install, approve and commit with all your peers; or write the package, and send nothing.",
+        ),
+    ] = True,
+    peer: Annotated[list[str] | None, typer.Option(help="Install on these of your peers alone.")] = None,
+    user: Annotated[
+        str, typer.Option("--as", help="Your administrator; default: the user with that role.")
+    ] = "",
+    network: NetworkOption = None,
+    directory: DirectoryOption = None,
+) -> None:
+    """Deploy chaincode for your organisation: install, approve, and commit once enough organisations have approved."""
+    from commonwatt_network.connected.deploy import deploy, package_of, record
+    from commonwatt_network.connected.network import is_connected, read_connected
+    from commonwatt_network.connected.server import server_files
+
+    file = network_file_of(directory, network)
+    if not file.exists():
+        raise NoNetworkError(file.parent)
+    if not is_connected(file):
+        raise UsageError(
+            "chaincode deploy is for networks that others made; this kit deploys the chaincode of its own network from "
+            "the topology, with `commonwatt apply`"
+        )
+    connected = read_connected(file)
+    chosen = _channel(connected, channel)
+    if (package is None) == (not address):
+        raise UsageError("name --address HOST:PORT of your chaincode server, or --package FILE: one of them")
+    definition = _definition(name, version, endorsement_policy)
+    run = f"python -m {module or (Chaincode().module if name == MARKET else 'YOUR_MODULE')}"
+    if package is not None:
+        made = package_of(package)
+        plain.print(f"package {made.package_id} from {package}")
+    else:
+        files = server_files(file.parent / "chaincode" / name, f"{name}_{version}", address)
+        made = files.package
+        plain.print(f"package {made.package_id} is in {files.package_file}")
+        plain.print(f"start the server: set -a; . {shlex.quote(str(files.environment_file))}; set +a; {run}")
+    if not all_my_peers:
+        plain.print("nothing was sent; deploy with --all-my-peers")
+        return
+    own = connected.peers(connected.organization)
+    unknown = sorted(set(peer or ()) - {each.name for each in own})
+    if unknown:
+        have = ", ".join(each.name for each in own)
+        raise UsageError(f"{', '.join(unknown)}: no peer of {connected.organization}, which has {have}")
+    done = asyncio.run(
+        deploy(
+            connected,
+            chosen,
+            definition,
+            made,
+            user=user or connected.administrator(),
+            peers=[each for each in own if not peer or each.name in peer],
+            version_alone=not endorsement_policy,
+        )
+    )
+    if done.in_force:
+        record(connected, chosen, done.definition)
+    _say(connected, chosen, done, _command(chosen, done.definition, endorsement_policy))
+
+
+def _channel(network: ConnectedNetwork, channel: str) -> str:
+    have = ", ".join(network.channels)
+    if channel and channel not in network.channels:
+        raise UsageError(f"{network.name} has no channel {channel}; it has {have}")
+    if not channel and len(network.channels) != 1:
+        raise UsageError(f"name the channel with --channel, one of {have}")
+    return channel or next(iter(network.channels))
+
+
+def _definition(name: str, version: str, policy: str) -> ChaincodeDefinition:
+    from commonwatt_client.admin import ChaincodeDefinition
+
+    definition = ChaincodeDefinition(name, version)
+    return replace(definition, endorsement_policy=policy) if policy else definition
+
+
+def _command(channel: str, definition: ChaincodeDefinition, policy: str) -> str:
+    words = ["commonwatt", "chaincode", "deploy", definition.name, "--channel", channel]
+    words += ["--version", definition.version, "--address", "HOST:PORT"]
+    if policy:
+        words += ["--endorsement-policy", policy]
+    return shlex.join(words)
+
+
+def _say(network: ConnectedNetwork, channel: str, done: Deployment, command: str) -> None:
+    definition = done.definition
+    what = f"{definition.name} {definition.version}, sequence {definition.sequence}"
+    plain.print(
+        f"installed on {', '.join(done.installed)}" if done.installed else "installed already on your peers"
+    )
+    plain.print(f"{'approved' if done.approved else 'approved already'} for {network.mspid}: {what}")
+    if done.in_force:
+        how = "committed" if done.committed else "in force already"
+        out.print(f"[bold green]{how}[/] on {channel}: {what}; approved by {', '.join(done.approvals)}")
+        return
+    plain.print(
+        f"{what} waits: {', '.join(done.approvals)} approved, and the channel asks for {done.needed} organisations. "
+        f"{', '.join(done.waits_for)} have not approved; each runs, with its own --network:\n  {command}"
+    )
