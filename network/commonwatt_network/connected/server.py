@@ -38,7 +38,8 @@ class ServerFiles:
 
 
 def server_files(folder: Path, label: str, address: str) -> ServerFiles:
-    """Write the certificates, once, then the package and the server's environment. Raises UsageError."""
+    """Write the certificates, once, then the package and the environment. Raises UsageError, InvalidInputError."""
+    ChaincodeConnection(address)  # refuses what is no address
     host = address.rpartition(":")[0].strip("[]")
     tls = folder / "tls"
     _ensure_certificates(tls, host)

@@ -1,0 +1,367 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A Fabric network that was made without this kit (tests/support/foreign_network.py) is connected, watched, loaded,
+simulated on and verified, and its organisations deploy the market, each for itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from commonwatt_client import Peer, load_identity, private_key_signer
+from commonwatt_client.admin import (
+    APPLICATION,
+    OrderingClient,
+    assemble_update,
+    compute_update,
+    remove_organization,
+    sign_update,
+)
+from commonwatt_network.programs.fabric import find_fabric
+from commonwatt_network.programs.ports import choose_first_port
+
+from ..support.fabric import require_backend
+from ..support.foreign_network import CHANNEL, ForeignNetwork, Organization, foreign_network, join
+
+HOMES = 4
+USERS = {
+    "trader": {"role": "operator"},
+    **{
+        f"home{number:03d}": {
+            "role": "home",
+            "home.id": f"home{number:03d}",
+            "meter.id": f"meter{number:03d}",
+        }
+        for number in range(1, HOMES + 1)
+    },
+}
+
+
+class Person:
+    """Who works for one organisation: a folder of her own, and the command."""
+
+    def __init__(self, folder: Path, network: ForeignNetwork, organization: Organization) -> None:
+        self.folder, self.network, self.organization = folder, network, organization
+        folder.mkdir()
+
+    def run(self, *arguments: str, code: int = 0, timeout_s: float = 100) -> subprocess.CompletedProcess[str]:
+        ended = subprocess.run(
+            [self.command, *arguments],
+            cwd=self.folder,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=timeout_s,
+        )
+        assert ended.returncode == code, f"{arguments}: {ended.stdout}{ended.stderr}"
+        return ended
+
+    @property
+    def command(self) -> str:
+        return str(Path(sys.executable).with_name("commonwatt"))
+
+    @property
+    def environment(self) -> dict[str, str]:
+        cleared = ("COMMONWATT_NETWORK", "COMMONWATT_DIRECTORY", "HOMES")
+        kept = {name: value for name, value in os.environ.items() if name not in cleared}
+        return {**kept, "XDG_CONFIG_HOME": str(self.folder / "configuration"), "COLUMNS": "200"}
+
+    @property
+    def file(self) -> Path:
+        return self.folder / "configuration" / "commonwatt" / "networks" / "energy" / "network.json"
+
+    def connect(self, *arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+        mine = self.organization
+        return self.run(
+            *("connect", str(self.network.profile(mine)), "--name", "energy"),
+            *("--identity", str(mine.certificate("Admin")), "--key", str(mine.key("Admin"))),
+            *("--users", str(mine.folder / "users"), *arguments),
+            code=code,
+        )
+
+    def deploy(self, address: str, *arguments: str, code: int = 0) -> str:
+        deployed = self.run(
+            *("chaincode", "deploy", "market", "--network", "energy", "--address", address, *arguments),
+            code=code,
+        )
+        return deployed.stdout
+
+    def status(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(
+            self.run("network", "status", "--network", "energy", "--json").stdout
+        )
+        return found
+
+
+@contextmanager
+def server(person: Person, version: str = "1.0") -> Iterator[None]:
+    """The organisation's chaincode server, started as `chaincode deploy` says."""
+    file = person.file.parent / "chaincode" / "market" / f"market_{version}.env"
+    pairs = (line.partition("=") for line in file.read_text().splitlines())
+    variables = {name: shlex.split(value)[0] for name, _, value in pairs}
+    with (person.folder / f"server{version}.log").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "commonwatt_chaincode"],
+            env={**person.environment, **variables},
+            stdout=log,
+            stderr=log,
+        )
+    try:
+        yield
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+@pytest.fixture
+def people(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[list[Person]]:
+    """One person of each organisation of the network that the test asks for."""
+    require_backend("native")
+    folder = tmp_path / "theirs"
+    folder.mkdir()
+    with foreign_network(folder, find_fabric(), users=USERS, **request.param) as network:
+        asyncio.run(join(network))
+        yield [
+            Person(tmp_path / f"person{number}", network, each)
+            for number, each in enumerate(network.members, start=1)
+        ]
+
+
+def addresses(people: list[Person], count: int = 1) -> list[str]:
+    first = choose_first_port(count * len(people), people[0].folder)
+    return [f"127.0.0.1:{port}" for port in range(first, first + count * len(people))]
+
+
+def wait_until_all_know_all(people: list[Person]) -> None:
+    """Peers meet by gossip: with the tutorials' intervals it takes a while."""
+    deadline = time.monotonic() + 90
+    while "note:" in people[0].connect("--replace").stdout:
+        assert time.monotonic() < deadline
+        time.sleep(1)
+
+
+QUICK = {
+    "reconnectInterval": "1s",
+    "aliveTimeInterval": "1s",
+    "publishStateInfoInterval": "500ms",
+    "requestStateInfoInterval": "500ms",
+    "membershipTrackerInterval": "1s",
+}
+SMALL = {"organizations": 2, "peers": 1, "orderers": 1, "batch_timeout": "100ms", "gossip": QUICK}
+
+
+@pytest.mark.parametrize("people", [SMALL], indirect=True, ids=["small"])
+def test_two_organisations_deploy_the_market_and_it_is_loaded_and_verified(people: list[Person]) -> None:
+    first, second = people
+    here, there = addresses(people)
+    for person in people:
+        assert "connected" in person.connect().stdout
+    told = first.deploy(here)
+    assert "approved for Org1MSP: market 1.0, sequence 1" in told
+    assert "the channel asks for 2 organisations. Org2MSP have not approved" in told
+    assert f"commonwatt chaincode deploy market --channel {CHANNEL} --version 1.0 --address HOST:PORT" in told
+    first.run("verify", "--network", "energy", code=2)  # it has no market yet
+    assert f"committed on {CHANNEL}: market 1.0, sequence 1" in second.deploy(there)
+    again = first.deploy(here)
+    assert "installed already on your peers" in again
+    assert "approved already for Org1MSP" in again
+    assert "in force already" in again
+    with server(first), server(second):
+        loaded = first.run(
+            "load", "--network", "energy", "--duration", "2", "--rate", "constant:10", "--p95", "30"
+        )
+        assert "20 of 20 committed" in loaded.stdout
+    verified = json.loads(first.run("verify", "--network", "energy", "--json").stdout)
+    assert verified["first_difference"] is None
+    assert verified["functions"]["submit_request"] == 20, verified
+    status = first.status()
+    assert status["state"] == "running"
+    assert {node["name"] for node in status["processes"]} == {
+        "orderer1.example.com",
+        "peer0.org1.example.com",
+        "peer0.org2.example.com",
+    }
+
+
+WHOLE = {"organizations": 3, "peers": 2, "orderers": 3, "batch_timeout": "2s"}
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("people", [WHOLE], indirect=True, ids=["whole"])
+def test_three_organisations_trade_a_day_on_their_own_network(people: list[Person]) -> None:
+    network = people[0].network
+    own = {
+        name: f"127.0.0.1:{ports[1]}"
+        for each in (network.orderers, *network.members)
+        for name, ports in each.ports.items()
+    }
+    for person in people:
+        person.connect()
+    wait_until_all_know_all(people)
+    listed = [f"--operations={name}={address}" for name, address in own.items()]
+    people[0].connect("--replace", *listed)
+    status = people[0].status()
+    assert status["state"] == "running"
+    assert {node["name"] for node in status["processes"]} == set(own)
+    assert len(status["channels"][CHANNEL]["heights"]) == 6
+
+    served = addresses(people, 2)
+    assert "waits" in people[0].deploy(served[0])
+    assert "committed" in people[1].deploy(served[1])  # two of three are the majority
+    with server(people[0]), server(people[1]):
+        simulate(people[0])
+        assert "in force already" in people[2].deploy(served[2])
+        with server(people[2]):
+            people[0].run(
+                "load", "--network", "energy", "--duration", "5", "--rate", "constant:5", "--p95", "60"
+            )
+            watch(people[0])
+            upgrade(people, served[3:])
+    verified = json.loads(people[0].run("verify", "--network", "energy", "--json").stdout)
+    assert verified["first_difference"] is None
+    assert verified["functions"]["close_round"] > 20
+    hems(people)
+    lose_a_peer(people[0])
+    leave(people)
+
+
+def simulate(person: Person) -> None:
+    """A day of two homes; said in docs/foreign.md: it waits for blocks."""
+    simulated = person.run("simulate", "--network", "energy", "--homes", "2", "--share", "50", timeout_s=1200)
+    assert f"{CHANNEL}: 2 homes (1 with PV)" in simulated.stdout
+    summary = json.loads((person.folder / "out" / "simulate" / "summary.json").read_text())
+    assert summary["run"]["backend"] == "connected"
+    assert summary["communities"][0]["totals"]["requests"] > 0
+
+
+def watch(person: Person) -> None:
+    """The watch counts what is on the ledger, by the peers' own metrics and answers."""
+    port = choose_first_port(1, person.folder / "watch")
+    process = subprocess.Popen(
+        [person.command, "watch", "--network", "energy", "--port", str(port)],
+        cwd=person.folder,
+        env=person.environment,
+        stdout=subprocess.DEVNULL,
+    )
+    try:
+        deadline = time.monotonic() + 60
+        figures: dict[str, Any] = {}
+        while not (figures and figures["channels"][CHANNEL]["complete"] and figures["nodes"]):
+            assert time.monotonic() < deadline, figures
+            time.sleep(0.5)
+            try:
+                with urllib.request.urlopen(f"http://127.0.0.1:{port}/figures.json", timeout=5) as answer:
+                    figures = json.loads(answer.read())
+            except OSError:
+                continue
+    finally:
+        process.terminate()
+        process.wait(10)
+    channel = figures["channels"][CHANNEL]
+    assert channel["market"]["requests"] > 20
+    assert channel["leader"].startswith("orderer")
+    assert None not in channel["heights"].values()
+    assert channel["peers"]["peer0.org1.example.com"]["commit_ms"] > 0
+
+
+def upgrade(people: list[Person], served: list[str]) -> None:
+    """Version 2.0 takes the next sequence, and the same organisations' approvals."""
+    assert "sequence 2 waits" in people[0].deploy(served[0], "--version", "2.0")
+    assert "committed" in people[1].deploy(served[1], "--version", "2.0")
+    described = json.loads(people[1].file.read_text())["channels"][CHANNEL]["chaincodes"]
+    assert described == {"market": {"version": "2.0", "sequence": 2}}
+    assert "in force already" in people[2].deploy(served[2], "--version", "2.0")
+
+
+def hems(people: list[Person]) -> None:
+    """A home's agent connects as the home."""
+    with server(people[0], "2.0"), server(people[1], "2.0"), server(people[2], "2.0"):
+        summary = json.loads((people[0].folder / "out" / "simulate" / "summary.json").read_text())
+        homes = summary["communities"][0]["homes"]
+        prosumer = next(home["home"] for home in homes if home["home_class"] == "prosumer")
+        process = subprocess.Popen(
+            [people[0].command, "hems", prosumer, "--network", "energy"],
+            cwd=people[0].folder,
+            env=people[0].environment,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == f"{prosumer} sells on {CHANNEL}\n"
+        finally:
+            process.terminate()
+            process.communicate(timeout=10)
+
+
+def lose_a_peer(person: Person) -> None:
+    lost = "peer1.org2.example.com"
+    person.network.programs[lost].kill()
+    person.network.programs[lost].wait()
+    status = person.status()
+    assert status["state"] == "partial"
+    assert [node["name"] for node in status["processes"] if node["state"] != "running"] == [lost]
+
+
+def leave(people: list[Person]) -> None:
+    """The channel takes Org3 out: its identity is one that the channel does not know."""
+    asyncio.run(remove(people[0].network, people[:2]))
+    shutil.rmtree(people[2].file.parent)
+    deadline = time.monotonic() + 60
+    while True:  # until Org3's peers have the block by which they left
+        ended = subprocess.run(
+            [people[2].command, *connect_words(people[2])],
+            cwd=people[2].folder,
+            env=people[2].environment,
+            capture_output=True,
+            text=True,
+        )
+        if ended.returncode == 2:
+            break
+        assert time.monotonic() < deadline, ended
+        shutil.rmtree(people[2].file.parent)
+        time.sleep(1)
+    [line] = ended.stderr.strip().splitlines()
+    assert "Org3MSP is on no channel that answers this identity" in line
+    assert f"channel {CHANNEL} is left out" in line
+    assert not people[2].file.exists()
+
+
+def connect_words(person: Person) -> list[str]:
+    mine = person.organization
+    files = ["--identity", str(mine.certificate("Admin")), "--key", str(mine.key("Admin"))]
+    return ["connect", str(person.network.profile(mine)), "--name", "energy", *files]
+
+
+async def remove(network: ForeignNetwork, signers: list[Person]) -> None:
+    """Org3 leaves the channel, signed by the other two."""
+    parties = [
+        (
+            load_identity(each.organization.mspid, each.organization.certificate("Admin")),
+            private_key_signer(each.organization.key("Admin")),
+        )
+        for each in signers
+    ]
+    peer = next(iter(signers[0].organization.ports))
+    async with network.admin(signers[0].organization, peer) as admin:
+        config = await admin.fetch_config(CHANNEL)
+    update = compute_update(config, remove_organization(config, APPLICATION, "Org3MSP"))
+    signatures = [await sign_update(update, *party) for party in parties]
+    port = next(iter(network.orderers.ports.values()))[0]
+    identity, signer = parties[0]
+    where = Peer(f"localhost:{port}", network.orderers.tls_ca)
+    async with OrderingClient(where, identity=identity, signer=signer) as ordering:
+        await ordering.broadcast(await assemble_update(update, signatures, identity, signer))
