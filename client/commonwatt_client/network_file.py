@@ -118,7 +118,10 @@ def read_network_file(path: Path, *, homes: bool = True) -> NetworkFile:
             f"{path} is not a network file ({type(error).__name__}: {error}); make it anew with `make network-up`"
         ) from error
     if homes and not communities:
-        advice = "; connect again with --users FOLDER, which holds their identities"
+        advice = (
+            "; deploy the market with `commonwatt chaincode deploy market`, which also notices that others put it into "
+            "force since; homes come by `commonwatt connect --users FOLDER`"
+        )
         raise ConfigurationError(
             f"{path} names no channel with the chaincode `market` whose organisation has homes"
             f"{advice if found.backend == CONNECTED else ''}"

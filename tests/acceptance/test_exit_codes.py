@@ -59,6 +59,8 @@ TABLE: dict[str, Verb] = {
     "topology samples": Verb("", DONE, DONE),
     "topology schema": Verb("", DONE, DONE),
     "topology show": Verb("", NO_NETWORK, DONE),
+    "connect": Verb("nowhere.yaml --identity cert.pem --key key.pem", MISUSED, MISUSED),  # no such file
+    "chaincode deploy": Verb("market --address 127.0.0.1:9999", NO_NETWORK, MISUSED),  # it is the kit's own
     "watch": Verb("--port 0", NO_NETWORK, "goes on until Ctrl-C, and shows the network when it is back"),
     "doctor": Verb("", "says what this machine lacks", "says what this machine lacks"),
     "fabric": Verb("", ELSEWHERE, ELSEWHERE),

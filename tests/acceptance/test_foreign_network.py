@@ -221,6 +221,7 @@ def test_three_organisations_trade_a_day_on_their_own_network(people: list[Perso
     served = addresses(people, 2)
     assert "waits" in people[0].deploy(served[0])
     assert "committed" in people[1].deploy(served[1])  # two of three are the majority
+    assert "in force already" in people[0].deploy(served[0])
     with server(people[0]), server(people[1]):
         simulate(people[0])
         assert "in force already" in people[2].deploy(served[2])

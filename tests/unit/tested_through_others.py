@@ -66,13 +66,14 @@ WHY_NOT: dict[str, str] = {
         commonwatt_network.backends.on_this_machine commonwatt_network.change.membership
         commonwatt_network.change.ordering commonwatt_network.change.servers
         commonwatt_network.change.snapshots commonwatt_network.change.witness
-        commonwatt_network.channels.first_transaction commonwatt_network.channels.policies
+        commonwatt_network.channels.first_transaction
         commonwatt_network.consortium.standing
         commonwatt_network.model.topology_rules commonwatt_network.programs.starting
         commonwatt_network.programs.unpacking commonwatt_network.programs.watchdog
     """,
     "Commands run them as a user does: tests/unit/network/cli, tests/acceptance": """
-        commonwatt_network.cli.change commonwatt_network.cli.consortium
+        commonwatt_network.cli.chaincode commonwatt_network.cli.change commonwatt_network.cli.connect
+        commonwatt_network.cli.consortium commonwatt_network.cli.deploy
         commonwatt_network.cli.explain commonwatt_network.cli.machine commonwatt_network.cli.network
         commonwatt_network.cli.options commonwatt_network.cli.organization
         commonwatt_network.cli.topology commonwatt_network.cli.verbs commonwatt_network.cli.watch

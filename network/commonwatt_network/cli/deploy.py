@@ -141,5 +141,6 @@ def _say(network: ConnectedNetwork, channel: str, done: Deployment, command: str
         return
     plain.print(
         f"{what} waits: {', '.join(done.approvals)} approved, and the channel asks for {done.needed} organisations. "
-        f"{', '.join(done.waits_for)} have not approved; each runs, with its own --network:\n  {command}"
+        f"{', '.join(done.waits_for)} have not approved; each runs, with its own --network:\n  {command}\n"
+        f"Run your own command again afterwards: the network file then knows that {definition.name} is in force."
     )

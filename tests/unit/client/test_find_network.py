@@ -71,5 +71,5 @@ def test_who_operates_the_market_and_who_reads_its_blocks(kept: Path) -> None:
     content["organizations"]["Org1"]["users"].pop("h1")
     kept.write_text(json.dumps(content))
     assert read_network_file(kept, homes=False).readers() == {"trades": ("Org1", "Admin")}
-    with pytest.raises(ValueError, match="connect again with --users FOLDER"):
+    with pytest.raises(ValueError, match="connect --users FOLDER"):
         read_network_file(kept)
