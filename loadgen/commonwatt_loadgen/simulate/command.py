@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from commonwatt_client.exit_codes import InterruptedByUser
-from commonwatt_client.network_file import find_network, read_network_file
+from commonwatt_client.network_file import default_path, find_network, read_network_file
 from rich.console import Console
 
 from commonwatt_loadgen.report.units import NAUD_PER_AUD
@@ -89,7 +89,7 @@ def simulate_command(
 
     An interrupted simulation goes on where it stopped when the same is asked for again.
     """
-    path = find_network(network_file)
+    path = default_path() if in_process else find_network(network_file)
     if not in_process:
         read_network_file(path)
 

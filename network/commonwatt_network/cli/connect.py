@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
-from commonwatt_network.cli.options import DirectoryOption, out, plain
+from commonwatt_network.cli.options import DirectoryOption, out, plain, printable
 from commonwatt_network.errors import UsageError
 from commonwatt_network.model.layout import default_directory
 
@@ -54,7 +55,7 @@ def connect(
             ", ".join(f"{each} {version}" for each, (version, _) in described.chaincodes.items()) or "none"
         )
         members = ", ".join(
-            f"{member} ({sum(peer.mspid == member for peer in peers)} peers)"
+            f"{printable(member)} ({sum(peer.mspid == member for peer in peers)} peers)"
             for member in described.organizations
         )
         plain.print(
@@ -64,7 +65,7 @@ def connect(
         f"{len(found.survey.orderers)} orderers; {own.name} of {found.organization}, {len(others)} further users"
     )
     how = f"--network {name}" if name else "commands in this folder"
-    out.print(f"[bold green]connected[/]: wrote {file}; use it with {how}")
+    out.print(f"[bold green]connected[/]: wrote {escape(str(file))}; use it with {how}")
 
 
 def _addresses(given: tuple[str, ...] | list[str]) -> dict[str, str]:

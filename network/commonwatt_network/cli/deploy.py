@@ -10,8 +10,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.markup import escape
 
-from commonwatt_network.cli.options import DirectoryOption, NetworkOption, network_file_of, out, plain
+from commonwatt_network.cli.options import (
+    DirectoryOption,
+    NetworkOption,
+    network_file_of,
+    out,
+    plain,
+    printable,
+)
 from commonwatt_network.errors import NoNetworkError, UsageError
 from commonwatt_network.model.topology_parts import Chaincode
 
@@ -130,6 +138,7 @@ def _command(channel: str, definition: ChaincodeDefinition, policy: str) -> str:
 
 def _say(network: ConnectedNetwork, channel: str, done: Deployment, command: str) -> None:
     definition = done.definition
+    approvals, others = (", ".join(map(printable, each)) for each in (done.approvals, done.waits_for))
     what = f"{definition.name} {definition.version}, sequence {definition.sequence}"
     plain.print(
         f"installed on {', '.join(done.installed)}" if done.installed else "installed already on your peers"
@@ -137,10 +146,10 @@ def _say(network: ConnectedNetwork, channel: str, done: Deployment, command: str
     plain.print(f"{'approved' if done.approved else 'approved already'} for {network.mspid}: {what}")
     if done.in_force:
         how = "committed" if done.committed else "in force already"
-        out.print(f"[bold green]{how}[/] on {channel}: {what}; approved by {', '.join(done.approvals)}")
+        out.print(f"[bold green]{how}[/] on {channel}: {what}; approved by {escape(approvals)}")
         return
     plain.print(
-        f"{what} waits: {', '.join(done.approvals)} approved, and the channel asks for {done.needed} organisations. "
-        f"{', '.join(done.waits_for)} have not approved; each runs, with its own --network:\n  {command}\n"
+        f"{what} waits: {approvals} approved, and the channel asks for {done.needed} organisations. "
+        f"{others} have not approved; each runs, with its own --network:\n  {command}\n"
         f"Run your own command again afterwards: the network file then knows that {definition.name} is in force."
     )

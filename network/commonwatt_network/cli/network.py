@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from commonwatt_network.cli.options import (
@@ -23,6 +24,7 @@ from commonwatt_network.cli.options import (
     out,
     own_directory,
     phase,
+    plain,
     wanted_topology,
 )
 from commonwatt_network.errors import UsageError
@@ -183,12 +185,17 @@ def network_status(
         colour = "green" if node.state == "running" else "red"
         days = "" if node.certificate_days_left is None else f"{node.certificate_days_left} days left"
         table.add_row(
-            node.name, node.kind, f"[{colour}]{node.state}[/]", str(node.pid or ""), node.address, days
+            escape(node.name),
+            node.kind,
+            f"[{colour}]{node.state}[/]",
+            str(node.pid or ""),
+            escape(node.address),
+            days,
         )
     out.print(table)
     for channel, heights in status.channels.items():
         shown = ", ".join(f"{peer} {'?' if height is None else height}" for peer, height in heights.items())
-        out.print(f"channel {channel}: blocks {shown}")
+        plain.print(f"channel {channel}: blocks {shown}")
     if status.no_quorum:
         out.print(f"[red]no quorum: {status.no_quorum}[/]; nothing is ordered until more of them run")
     for node in status.processes:

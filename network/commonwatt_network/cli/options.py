@@ -109,6 +109,11 @@ def phase(name: str) -> Iterator[None]:
     out.print(f"[green]✓[/] {name:24s} {time.monotonic() - began:5.1f} s")
 
 
+def printable(text: str) -> str:
+    """A name that others chose, without what would steer a terminal, and no longer than names are."""
+    return "".join(character if character.isprintable() else "?" for character in text)[:100]
+
+
 def read_file(path: Path) -> bytes:
     """The bytes of a file the person named. Raises UsageError."""
     try:

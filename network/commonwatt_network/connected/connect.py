@@ -92,7 +92,6 @@ async def connect_network(
         load_identity(mspid, own.certificate),
         private_key_signer(own.private_key),
     )
-    names = {each.mspid: name for name, each in profile.organizations.items() if each.mspid}
     certificates = _Certificates(file.parent)
     peers = _described(found.peers, certificates)
     orderers = _described(found.orderers, certificates)
@@ -104,13 +103,14 @@ async def connect_network(
     members = sorted(
         {member for channel in found.channels.values() for member in channel.organizations} | {mspid}
     )
+    names = organization_names(members, {each.mspid: name for name, each in profile.organizations.items()})
     described = {each.name: _user(each) for each in (own, *users)}
     content: dict[str, Any] = {
         "name": file.parent.name if file.parent.parent == networks_folder() else profile.name or organization,
         "backend": CONNECTED,
         "identity": {"organization": organization, "user": own.name},
         "organizations": {
-            names.get(member, member): {
+            names[member]: {
                 "mspid": member,
                 "peers": [
                     each for each, node in zip(peers, found.peers, strict=True) if node.mspid == member
@@ -122,7 +122,7 @@ async def connect_network(
         "orderers": orderers,
         "channels": {
             name: {
-                "organizations": [names.get(member, member) for member in channel.organizations],
+                "organizations": [names[member] for member in channel.organizations],
                 "batch_timeout_s": channel.batch_timeout_s,
                 "chaincodes": {
                     chaincode: {"version": version, "sequence": sequence}
@@ -138,6 +138,17 @@ async def connect_network(
     return Connected(file, organization, found)
 
 
+def organization_names(members: Sequence[str], named: Mapping[str, str]) -> dict[str, str]:
+    """MSP id -> name: the profile's, else the MSP id itself, made different from every name of the profile."""
+    names = {mspid: named[mspid] for mspid in members if mspid in named}
+    for mspid in members:
+        name = mspid
+        while mspid not in names and name in names.values():
+            name += "-msp"
+        names.setdefault(mspid, name)
+    return names
+
+
 class _Certificates:
     """Files beside the network file: TLS authorities, and a TLS client pair where the profile holds one as text."""
 
@@ -146,13 +157,13 @@ class _Certificates:
         self._files: dict[Path, tuple[bytes, int]] = {}
 
     def authority(self, mspid: str, pem: bytes) -> str:
-        path = self._folder / f"{mspid or 'orderers'}.pem"
-        number = 1
-        while (
-            self._files.get(path, (pem, 0))[0] != pem
-        ):  # a profile may name another authority for one of its peers
+        # An MSP id is what its organisation likes: nothing of it may lead out of the folder.
+        name = re.sub(r"[^A-Za-z0-9_-]", "_", mspid)[:100] or "orderers"
+        path, number = self._folder / f"{name}.pem", 1
+        # A profile may name another authority for one of an organisation's peers.
+        while self._files.get(path, (pem, 0))[0] != pem:
             number += 1
-            path = self._folder / f"{mspid or 'orderers'}.{number}.pem"
+            path = self._folder / f"{name}.{number}.pem"
         self._files[path] = pem, 0o644
         return str(path)
 

@@ -4,11 +4,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from commonwatt_client import ClientError, Identity, Peer, Timeouts
-from commonwatt_client.admin import ChannelConfig, PeerAdmin, RefusedError
+from commonwatt_client.admin import ChannelConfig, DiscoveredPeer, Organization, PeerAdmin, RefusedError
 from commonwatt_client.identity import read_pem
 from commonwatt_client.signers import Signer
 from cryptography import x509
@@ -20,6 +21,11 @@ from commonwatt_network.errors import NotThereError, UsageError
 
 PATIENCE = Timeouts(evaluate_s=5.0, endorse_s=5.0, submit_s=5.0, commit_status_s=5.0)
 LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
+# Other organisations choose what follows, so it is bounded before it is kept or shown.
+ENDPOINT = re.compile(r"(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\]):[0-9]{1,5}")
+CALLED = re.compile(r"[A-Za-z0-9@._-]{1,100}")
+MOST_NODES = 500
+LONGEST_NOTE = 500
 
 
 @dataclass(frozen=True)
@@ -59,11 +65,26 @@ class _Finding:
     channels: dict[str, FoundChannel] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
+    def note(self, text: str) -> None:
+        """Keep a sentence, in which other organisations may have had a say."""
+        printable = "".join(character if character.isprintable() else "?" for character in text)
+        self.notes.append(printable[:LONGEST_NOTE])
+
     def take_peer(self, mspid: str, peer: Peer) -> None:
         """Keep a peer, unless it is one that is known already, by its name or by the address that is dialled."""
         known = {node.endpoint.address for node in self.peers.values() if node.mspid == mspid}
-        if peer.address not in known:
+        if peer.address not in known and len(self.peers) < MOST_NODES:
             self.peers.setdefault((mspid, _place(peer)), FoundNode(mspid, peer))
+
+    def usable(self, endpoints: Iterable[str], mspid: str) -> list[str]:
+        """Those that are host:port; a note says of the others."""
+        listed = list(endpoints)
+        good = [endpoint for endpoint in listed if ENDPOINT.fullmatch(endpoint)]
+        if len(good) < len(listed):
+            self.note(
+                f"{len(listed) - len(good)} endpoints of {mspid} are not host:port, so they are left out"
+            )
+        return good
 
 
 async def survey(peers: Sequence[Peer], identity: Identity, signer: Signer) -> Survey:
@@ -112,7 +133,7 @@ async def _joined(
             joined[admin] = answer
     reasons = await asyncio.gather(*(why_silent(peer) for peer, _ in failed))
     for (peer, error), reason in zip(failed, reasons, strict=True):
-        finding.notes.append(f"{name_of(peer)} does not answer: {reason or error}")
+        finding.note(f"{name_of(peer)} does not answer: {reason or error}")
     if not joined:
         raise NotThereError(f"no peer of {identity.mspid} answers: {'; '.join(finding.notes)}")
     return joined
@@ -124,41 +145,53 @@ async def _ask_of(channel: str, admins: Sequence[PeerAdmin], finding: _Finding) 
     for admin in admins:
         try:
             config = await admin.fetch_config(channel)
-            definitions = await admin.query_committed_chaincode_definitions(channel)
             break
         except ClientError as error:
-            config, refused = None, error
+            refused = error
     if config is None:
-        finding.notes.append(f"channel {channel} is left out: {refused}")
+        finding.note(f"channel {channel} is left out: {refused}")
         return
     members = {each.mspid: each for each in config.application_organizations.values()}
-    finding.channels[channel] = FoundChannel(
-        tuple(members),
-        {each.definition.name: (each.definition.version, each.definition.sequence) for each in definitions},
-        config.batch_timeout_s,
-    )
+    chaincodes = {}
+    try:
+        for each in await admin.query_committed_chaincode_definitions(channel):
+            chaincodes[each.definition.name] = each.definition.version, each.definition.sequence
+    except ClientError as error:
+        finding.note(f"channel {channel}: its chaincodes are unknown: {error}")
+    finding.channels[channel] = FoundChannel(tuple(members), chaincodes, config.batch_timeout_s)
     _take_orderers(config, finding)
     try:
         discovered = await admin.discover_peers(channel)
     except ClientError as error:
-        finding.notes.append(
-            f"channel {channel}: only the profile's peers are known, discovery failed: {error}"
-        )
-        return
-    for each in discovered:
-        if each.endpoint and each.mspid in members:
-            roots = b"".join(members[each.mspid].tls_root_certificates)
-            called = _common_name(each.certificate)
-            finding.take_peer(each.mspid, dialled(each.endpoint, roots, finding.local, called))
-    for mspid in sorted(set(members) - {each.mspid for each in discovered if each.endpoint}):
-        roots = b"".join(members[mspid].tls_root_certificates)
-        for anchor in members[mspid].anchor_peers:
-            finding.take_peer(mspid, dialled(anchor, roots, finding.local))
-        known = "only its anchor peers are" if members[mspid].anchor_peers else "none is"
-        finding.notes.append(
-            f"channel {channel}: {known} known of the peers of {mspid}: they publish no external endpoint, or have not "
-            "met yet; connect again later, with --replace"
-        )
+        finding.note(f"channel {channel}: discovery failed, so anchor peers stand for the others: {error}")
+        discovered = ()
+    _take_peers(channel, members, discovered, finding)
+
+
+def _take_peers(
+    channel: str,
+    members: Mapping[str, Organization],
+    discovered: Sequence[DiscoveredPeer],
+    finding: _Finding,
+) -> None:
+    for mspid, member in sorted(members.items()):
+        roots = b"".join(member.tls_root_certificates)
+        called = {
+            each.endpoint: _common_name(each.certificate)
+            for each in discovered
+            if each.mspid == mspid and each.endpoint
+        }
+        anchors = () if called else member.anchor_peers
+        for endpoint in finding.usable([*called, *anchors], mspid):
+            finding.take_peer(mspid, dialled(endpoint, roots, finding.local, called.get(endpoint, "")))
+        if not called and discovered:
+            known = "only its anchor peers are" if anchors else "none is"
+            finding.note(
+                f"channel {channel}: {known} known of the peers of {mspid}: they publish no external endpoint, or have "
+                "not met yet; connect again later, with --replace"
+            )
+    if len(finding.peers) >= MOST_NODES:
+        finding.note(f"more than {MOST_NODES} peers: the others are left out")
 
 
 def _take_orderers(config: ChannelConfig, finding: _Finding) -> None:
@@ -179,7 +212,9 @@ def _take_orderers(config: ChannelConfig, finding: _Finding) -> None:
             (only, address, every_root) for address in addresses or [one.address for one in config.consenters]
         ]
     called = {each.address: _common_name(each.server_tls_certificate) for each in config.consenters}
-    for mspid, address, roots in listed:
+    for mspid, address, roots in listed[:MOST_NODES]:
+        if not finding.usable([address], mspid):
+            continue
         node = dialled(address, roots, finding.local, called.get(address, ""))
         finding.orderers.setdefault(address, FoundNode(mspid, node))
 
@@ -202,7 +237,8 @@ def _common_name(certificate: bytes) -> str:
         )
     except ValueError:
         return ""
-    return str(names[0].value) if names else ""
+    called = str(names[0].value) if names else ""
+    return called if CALLED.fullmatch(called) else ""
 
 
 def name_of(peer: Peer) -> str:

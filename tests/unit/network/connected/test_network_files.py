@@ -4,13 +4,15 @@
 from __future__ import annotations
 
 import json
+import stat
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from commonwatt_client import ClientCertificate
 from commonwatt_client.profile import ConnectionProfile, ProfileOrganization
-from commonwatt_network.connected.connect import own_organization, place_of
+from commonwatt_network.connected.connect import _Certificates, organization_names, own_organization, place_of
 from commonwatt_network.connected.network import is_connected, read_connected
 from commonwatt_network.connected.status import RUNNING, SILENT
 from commonwatt_network.errors import UsageError
@@ -142,3 +144,31 @@ def test_whose_identity_it_is() -> None:
         own_organization(path, both, "Org3MSP")
     with pytest.raises(UsageError, match="one of none"):
         own_organization(path, profile(), "")
+
+
+def test_an_msp_id_is_what_its_organisation_likes(tmp_path: Path) -> None:
+    """It leads neither out of the folder nor to the name of another organisation."""
+    certificates = _Certificates(tmp_path / "energy")
+    written = [
+        certificates.authority(mspid, mspid.encode())
+        for mspid in ("../../x", "/etc/x", "", ".._.._x", "a\0b")
+    ]
+    certificates.write()
+    assert len(set(written)) == 5
+    assert all(Path(path).parent == tmp_path / "energy" / "tls" for path in written)
+    assert certificates.authority("../../x", b"../../x") == written[0]
+    names = organization_names(["Org1", "Org1MSP", "Org2MSP"], {"Org1MSP": "Org1"})
+    assert names == {"Org1": "Org1-msp", "Org1MSP": "Org1", "Org2MSP": "Org2MSP"}
+
+
+def test_a_client_pair_of_a_profile_is_written_for_its_owner_alone(tmp_path: Path) -> None:
+    certificates = _Certificates(tmp_path)
+    named = certificates.pair(ClientCertificate(tmp_path / "own.crt", tmp_path / "own.key"))
+    assert named == {
+        "tls_client_certificate": str(tmp_path / "own.crt"),
+        "tls_client_key": str(tmp_path / "own.key"),
+    }
+    inside = certificates.pair(ClientCertificate(b"CERTIFICATE", b"KEY"))
+    certificates.write()
+    assert Path(inside["tls_client_key"]).read_bytes() == b"KEY"
+    assert stat.S_IMODE(Path(inside["tls_client_key"]).stat().st_mode) == 0o600
