@@ -152,7 +152,7 @@ def _profile_pem(described: Mapping[str, Any], folder: Path) -> bytes | Path | N
         return None
     named = os.path.expandvars(described["path"])  # Go's SDK writes ${VARIABLES}
     beside = folder / named
-    return Path(named) if not beside.exists() and Path(named).exists() else beside
+    return Path(named) if not os.path.exists(beside) and os.path.exists(named) else beside
 
 
 def _profile_peer(

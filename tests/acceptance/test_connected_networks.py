@@ -346,3 +346,23 @@ def test_a_network_that_stopped_is_shown_as_silent(app: typer.Typer, theirs: Pat
     assert {node["state"] for node in content["processes"]} == {"silent"}
     assert set(content["channels"]["newtown"]["heights"].values()) == {None}
     assert invoke(app, ["verify", "--network", "energy"]).exit_code == NO_NETWORK
+
+
+@pytest.mark.long
+def test_peers_that_demand_a_client_certificate_are_shown_the_profiles(
+    app: typer.Typer, shell: Shell, here: Path
+) -> None:
+    topology = shell.topology(
+        ("newtown:\n    homes: 2", "newtown:\n    client_authentication: true\n    homes: 2")
+    )
+    assert "client_authentication" in topology.read_text()
+    assert shell.up(TOPOLOGY=str(topology), HOMES="").returncode == 0
+    connected = connect(app, shell.directory, "--name", "energy")
+    assert connected.exit_code == 0, connected
+    status = json.loads(invoke(app, ["network", "status", "--network", "energy", "--json"]).stdout)
+    assert status["state"] == "running"
+    content = yaml.safe_load(Path(profile(shell.directory)).read_text())
+    content["client"].pop("tlsCerts")
+    (here / "profile.yaml").write_text(yaml.safe_dump(content))
+    ended = invoke(app, ["connect", "profile.yaml", *user(shell.directory), "--name", "without"])
+    refused(ended, NO_NETWORK, "no peer of NewtownMSP answers", "may demand a TLS client certificate")

@@ -29,8 +29,9 @@ from commonwatt_client.admin import (
     remove_organization,
     sign_update,
 )
+from commonwatt_client.fabric_ca import FabricCA
 from commonwatt_network.programs.fabric import find_fabric
-from commonwatt_network.programs.ports import choose_first_port
+from commonwatt_network.programs.ports import choose_first_port, is_free
 
 from ..support.fabric import require_backend
 from ..support.foreign_network import CHANNEL, ForeignNetwork, Organization, foreign_network, join
@@ -82,13 +83,9 @@ class Person:
     def file(self) -> Path:
         return self.folder / "configuration" / "commonwatt" / "networks" / "energy" / "network.json"
 
-    def connect(self, *arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
-        mine = self.organization
+    def connect(self, *arguments: str, users: Path | None = None) -> subprocess.CompletedProcess[str]:
         return self.run(
-            *("connect", str(self.network.profile(mine)), "--name", "energy"),
-            *("--identity", str(mine.certificate("Admin")), "--key", str(mine.key("Admin"))),
-            *("--users", str(mine.folder / "users"), *arguments),
-            code=code,
+            *connect_words(self), "--users", str(users or self.organization.folder / "users"), *arguments
         )
 
     def deploy(self, address: str, *arguments: str, code: int = 0) -> str:
@@ -195,6 +192,96 @@ def test_two_organisations_deploy_the_market_and_it_is_loaded_and_verified(peopl
     }
 
 
+@pytest.mark.long
+@pytest.mark.skipif(shutil.which("fabric-ca-server") is None, reason="fabric-ca-server is not on PATH")
+@pytest.mark.parametrize("people", [SMALL], indirect=True, ids=["small"])
+def test_homes_of_fabric_ca_trade_on_a_network_of_cryptogen(people: list[Person]) -> None:
+    """Fabric CA issues with the authority that cryptogen made, so nothing changes on the channel."""
+    first, second = people
+    enrolled = first.folder / "enrolled"
+    with fabric_ca(first) as address:
+        asyncio.run(enrol(address, first.organization.tlsca.pem, enrolled))
+    told = first.connect(users=enrolled).stdout
+    assert f"Admin of Org1, {len(USERS)} further users" in told
+    second.connect()
+    here, there = addresses(people)
+    first.deploy(here)
+    second.deploy(there)
+    first.deploy(here)
+    with server(first), server(second):
+        loaded = first.run(
+            "load", "--network", "energy", "--duration", "2", "--rate", "constant:10", "--p95", "30"
+        )
+        assert "20 of 20 committed" in loaded.stdout
+    verified = json.loads(first.run("verify", "--network", "energy", "--json").stdout)
+    assert verified["first_difference"] is None
+
+
+@contextmanager
+def fabric_ca(person: Person) -> Iterator[str]:
+    """A Fabric CA server with the organisation's own authority: its address."""
+    mine, port = person.organization, choose_first_port(1, person.folder / "ca")
+    certificate, key = mine.tlsca.issue("ca", hosts=("localhost", "127.0.0.1"))
+    home = person.folder / "ca"
+    home.mkdir()
+    (home / "tls.crt").write_bytes(certificate)
+    (home / "tls.key").write_bytes(key)
+    authority = mine.folder / "ca"
+    with (home / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [
+                *(
+                    "fabric-ca-server",
+                    "start",
+                    "-b",
+                    "admin:adminpw",
+                    "--address",
+                    "127.0.0.1",
+                    "--port",
+                    str(port),
+                ),
+                *("--ca.certfile", str(authority / f"ca.{mine.domain}-cert.pem")),
+                *("--ca.keyfile", str(authority / "priv_sk"), "--tls.enabled"),
+                *("--tls.certfile", str(home / "tls.crt"), "--tls.keyfile", str(home / "tls.key")),
+            ],
+            env={
+                **person.environment,
+                "FABRIC_CA_SERVER_HOME": str(home),
+                "FABRIC_CA_SERVER_OPERATIONS_LISTENADDRESS": "127.0.0.1:0",
+            },
+            stdout=log,
+            stderr=log,
+        )
+    try:
+        deadline = time.monotonic() + 30
+        while is_free(port):
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise AssertionError((home / "log").read_text()[-2000:])
+            time.sleep(0.1)
+        yield f"https://localhost:{port}"
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+async def enrol(address: str, tls_ca: bytes, folder: Path) -> None:
+    """Register and enrol every user, into the folders that fabric-ca-client writes."""
+    async with FabricCA(address, tls_ca=tls_ca) as ca:
+        registrar = await ca.enroll("admin", "adminpw")
+        for name, attributes in USERS.items():
+            secret = await ca.register(registrar, name, attributes=attributes)
+            enrolment = await ca.enroll(name, secret)
+            files = {
+                "signcerts/cert.pem": enrolment.certificate_pem,
+                "keystore/1_sk": enrolment.private_key_pem,
+            }
+            for file, content in files.items():
+                path = folder / name / "msp" / file
+                path.parent.mkdir(parents=True)
+                path.write_bytes(content)
+                path.chmod(0o600)
+
+
 WHOLE = {"organizations": 3, "peers": 2, "orderers": 3, "batch_timeout": "2s"}
 
 
@@ -224,6 +311,7 @@ def test_three_organisations_trade_a_day_on_their_own_network(people: list[Perso
     assert "in force already" in people[0].deploy(served[0])
     with server(people[0]), server(people[1]):
         simulate(people[0])
+        hems(people[0])
         assert "in force already" in people[2].deploy(served[2])
         with server(people[2]):
             people[0].run(
@@ -234,7 +322,6 @@ def test_three_organisations_trade_a_day_on_their_own_network(people: list[Perso
     verified = json.loads(people[0].run("verify", "--network", "energy", "--json").stdout)
     assert verified["first_difference"] is None
     assert verified["functions"]["close_round"] > 20
-    hems(people)
     lose_a_peer(people[0])
     leave(people)
 
@@ -287,25 +374,25 @@ def upgrade(people: list[Person], served: list[str]) -> None:
     assert "in force already" in people[2].deploy(served[2], "--version", "2.0")
 
 
-def hems(people: list[Person]) -> None:
+def hems(person: Person) -> None:
     """A home's agent connects as the home."""
-    with server(people[0], "2.0"), server(people[1], "2.0"), server(people[2], "2.0"):
-        summary = json.loads((people[0].folder / "out" / "simulate" / "summary.json").read_text())
-        homes = summary["communities"][0]["homes"]
-        prosumer = next(home["home"] for home in homes if home["home_class"] == "prosumer")
-        process = subprocess.Popen(
-            [people[0].command, "hems", prosumer, "--network", "energy"],
-            cwd=people[0].folder,
-            env=people[0].environment,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        try:
-            assert process.stdout is not None
-            assert process.stdout.readline() == f"{prosumer} sells on {CHANNEL}\n"
-        finally:
-            process.terminate()
-            process.communicate(timeout=10)
+    summary = json.loads((person.folder / "out" / "simulate" / "summary.json").read_text())
+    prosumer = next(
+        home["home"] for home in summary["communities"][0]["homes"] if home["class"] == "prosumer"
+    )
+    process = subprocess.Popen(
+        [person.command, "hems", prosumer, "--network", "energy"],
+        cwd=person.folder,
+        env=person.environment,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline() == f"{prosumer} sells on {CHANNEL}\n"
+    finally:
+        process.terminate()
+        process.communicate(timeout=10)
 
 
 def lose_a_peer(person: Person) -> None:

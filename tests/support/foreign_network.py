@@ -13,6 +13,7 @@ import ipaddress
 import json
 import os
 import signal
+import socket
 import subprocess
 import time
 import urllib.request
@@ -98,9 +99,7 @@ class Authority:
             value = json.dumps({"attrs": dict(attributes)}).encode()
             builder = builder.add_extension(x509.UnrecognizedExtension(ATTRIBUTES, value), critical=False)
         certificate = builder.add_extension(_usage(), critical=True).sign(self.key, hashes.SHA256())
-        pem = serialization.Encoding.PEM
-        private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-        return certificate.public_bytes(pem), private
+        return certificate.public_bytes(serialization.Encoding.PEM), _private(key)
 
 
 @dataclass
@@ -118,6 +117,7 @@ class Organization:
         self.ca = Authority(f"ca.{self.domain}", self.domain)
         self.tlsca = Authority(f"tlsca.{self.domain}", self.domain)
         _write(self.folder / "ca" / f"ca.{self.domain}-cert.pem", self.ca.pem)
+        _write(self.folder / "ca" / "priv_sk", _private(self.ca.key), 0o600)
         _write(self.folder / "tlsca" / f"tlsca.{self.domain}-cert.pem", self.tlsca.pem)
 
     @property
@@ -255,7 +255,7 @@ def foreign_network(
                 )
         for organization in (network.orderers, *network.members):
             for name, ports in organization.ports.items():
-                _wait_healthy(network, name, ports[1])
+                _wait_healthy(network, name, ports)
         yield network
     finally:
         for process in network.programs.values():
@@ -457,11 +457,14 @@ def _start(
         )
 
 
-def _wait_healthy(network: ForeignNetwork, name: str, operations: int) -> None:
+def _wait_healthy(network: ForeignNetwork, name: str, ports: tuple[int, int, int]) -> None:
+    """Until it calls itself healthy, and listens: it does so only afterwards."""
     deadline = time.monotonic() + READY_S
     while True:
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{operations}/healthz", timeout=2):
+            with urllib.request.urlopen(f"http://127.0.0.1:{ports[1]}/healthz", timeout=2):
+                pass
+            with socket.create_connection(("127.0.0.1", ports[0]), 2):
                 return
         except OSError:
             log = network.folder / "config" / name / "log"
@@ -683,6 +686,12 @@ def _usage(key_cert_sign: bool = False) -> x509.KeyUsage:
         crl_sign=key_cert_sign,
         encipher_only=False,
         decipher_only=False,
+    )
+
+
+def _private(key: ec.EllipticCurvePrivateKey) -> bytes:
+    return key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
 
 

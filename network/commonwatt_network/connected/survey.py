@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from commonwatt_client import ClientError, Identity, Peer, Timeouts
+from commonwatt_client import ClientCertificate, ClientError, Identity, Peer, Timeouts
 from commonwatt_client.admin import ChannelConfig, DiscoveredPeer, Organization, PeerAdmin, RefusedError
 from commonwatt_client.identity import read_pem
 from commonwatt_client.signers import Signer
@@ -57,9 +57,10 @@ class Survey:
 
 @dataclass
 class _Finding:
-    """What is put together while peers answer."""
+    """What is put together while peers answer. `pair`: what nodes that demand a TLS client certificate are shown."""
 
     local: bool
+    pair: ClientCertificate | None = None
     peers: dict[tuple[str, str], FoundNode] = field(default_factory=dict)  # by MSP id and name:port
     orderers: dict[str, FoundNode] = field(default_factory=dict)
     channels: dict[str, FoundChannel] = field(default_factory=dict)
@@ -74,7 +75,8 @@ class _Finding:
         """Keep a peer, unless it is one that is known already, by its name or by the address that is dialled."""
         known = {node.endpoint.address for node in self.peers.values() if node.mspid == mspid}
         if peer.address not in known and len(self.peers) < MOST_NODES:
-            self.peers.setdefault((mspid, _place(peer)), FoundNode(mspid, peer))
+            shown = replace(peer, client_certificate=self.pair)
+            self.peers.setdefault((mspid, _place(peer)), FoundNode(mspid, shown))
 
     def usable(self, endpoints: Iterable[str], mspid: str) -> list[str]:
         """Those that are host:port; a note says of the others."""
@@ -93,7 +95,7 @@ async def survey(peers: Sequence[Peer], identity: Identity, signer: Signer) -> S
     Raises NotThereError where none answers, UsageError where they refuse the identity or no channel knows it.
     """
     mspid = identity.mspid
-    finding = _Finding(all(_on_this_machine(peer) for peer in peers))
+    finding = _Finding(all(_on_this_machine(peer) for peer in peers), peers[0].client_certificate)
     for peer in peers:
         finding.peers[mspid, _place(peer)] = FoundNode(mspid, _with_pem(peer))
     asked = [PeerAdmin(peer, identity=identity, signer=signer, timeouts=PATIENCE) for peer in peers]
@@ -216,7 +218,7 @@ def _take_orderers(config: ChannelConfig, finding: _Finding) -> None:
         if not finding.usable([address], mspid):
             continue
         node = dialled(address, roots, finding.local, called.get(address, ""))
-        finding.orderers.setdefault(address, FoundNode(mspid, node))
+        finding.orderers.setdefault(address, FoundNode(mspid, replace(node, client_certificate=finding.pair)))
 
 
 def dialled(endpoint: str, roots: bytes, local: bool, called: str = "") -> Peer:

@@ -11,6 +11,8 @@ from commonwatt_client import ClientError, Peer
 from commonwatt_client.identity import read_pem
 
 DIAL_S = 3.0
+ANSWER_S = 1.0
+ENDS = "it ends the connection: it may demand a TLS client certificate, which a profile names in client.tlsCerts.client"
 
 
 async def why_silent(node: Peer) -> str:
@@ -19,7 +21,7 @@ async def why_silent(node: Peer) -> str:
     try:
         context = None if node.plaintext else _context(node)
         async with asyncio.timeout(DIAL_S):
-            _, writer = await asyncio.open_connection(
+            reader, writer = await asyncio.open_connection(
                 host.strip("[]"),
                 int(port),
                 ssl=context,
@@ -31,7 +33,7 @@ async def why_silent(node: Peer) -> str:
             "another network, or the certificates were renewed"
         )
     except ssl.SSLError as error:
-        return f"it ends the TLS handshake ({error.reason or error}): it may speak without TLS, or demand a certificate"
+        return f"it ends the TLS handshake ({error.reason or error}): it may speak without TLS"
     except socket.gaierror as error:
         return f"its name does not resolve here ({error.strerror})"
     except TimeoutError:
@@ -40,8 +42,22 @@ async def why_silent(node: Peer) -> str:
         return f"nothing listens there ({error.strerror or error})"
     except (ClientError, ValueError) as error:
         return str(error)
-    writer.close()
-    return ""
+    try:
+        without_certificate = not node.plaintext and node.client_certificate is None
+        return ENDS if without_certificate and await _ends(reader) else ""
+    finally:
+        writer.close()
+
+
+async def _ends(reader: asyncio.StreamReader) -> bool:
+    """Whether the node ends a connection that it took: TLS 1.3 refuses a client only after the handshake."""
+    try:
+        async with asyncio.timeout(ANSWER_S):
+            return not await reader.read(1)
+    except TimeoutError:
+        return False
+    except OSError:
+        return True
 
 
 def _context(node: Peer) -> ssl.SSLContext:

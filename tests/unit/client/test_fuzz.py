@@ -39,7 +39,7 @@ from commonwatt_client._transactions import (
 from commonwatt_client.checkpoint import FileCheckpointer
 from commonwatt_client.ledger import Block
 from commonwatt_client.network_file import read_network_file
-from commonwatt_client.profile import network_file_peers, network_file_user, profile_peers
+from commonwatt_client.profile import network_file_peers, network_file_user, profile_peers, read_profile
 from fabric_protos.common import common_pb2
 from fabric_protos.gateway import gateway_pb2
 from fabric_protos.msp import identities_pb2
@@ -252,8 +252,13 @@ JSON = st.recursive(
 )
 
 
+FORMER = st.fixed_dictionaries(
+    {"network-config": st.dictionaries(st.sampled_from(["orderer", "org1"]), JSON, max_size=2)}
+)
+
+
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(JSON.map(repr) | st.text(max_size=40) | JSON.map(json.dumps))
+@given(JSON.map(repr) | st.text(max_size=40) | JSON.map(json.dumps) | FORMER.map(json.dumps))
 def test_connection_files(tmp_path: Path, text: str) -> None:
     for name in ("network.json", "profile.yaml"):
         (tmp_path / name).write_text(text, encoding="utf-8", errors="replace")
@@ -262,6 +267,8 @@ def test_connection_files(tmp_path: Path, text: str) -> None:
         lambda: network_file_user(tmp_path / "network.json", "newtown", "operator"),
         lambda: profile_peers(tmp_path / "profile.yaml", "newtown"),
         lambda: profile_peers(tmp_path / "profile.yaml"),
+        lambda: read_profile(tmp_path / "profile.yaml"),
+        lambda: read_profile(tmp_path / "network.json"),
         lambda: FileCheckpointer(tmp_path / "network.json"),
         lambda: read_network_file(tmp_path / "network.json"),
     ):

@@ -20,17 +20,19 @@ AUTHORITY = create_authority("tlsca.org1.example.com", "org1.example.com")
 
 
 @asynccontextmanager
-async def listening(folder: Path, pair: KeyPair | None) -> AsyncIterator[str]:
+async def listening(folder: Path, pair: KeyPair | None, *, demanding: bool = False) -> AsyncIterator[str]:
     """The address of a server that takes TLS connections; without a pair, one that speaks without TLS."""
     context = None
     if pair is not None:
         (folder / "server.pem").write_bytes(pair.certificate_pem + pair.key_pem)
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         context.load_cert_chain(folder / "server.pem")
+        if demanding:
+            context.verify_mode = ssl.CERT_REQUIRED
+            context.load_verify_locations(cadata=AUTHORITY.certificate_pem.decode())
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if context is None:
-            writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n" if context is None else b"settings")
         await reader.read(100)
         writer.close()
 
@@ -86,3 +88,9 @@ async def test_an_authority_that_is_none() -> None:
     )
     assert said
     assert "\n" not in said
+
+
+async def test_a_client_certificate_is_demanded(tmp_path: Path) -> None:
+    pair = issue_tls(AUTHORITY, "peer0", ["peer0.org1.example.com"], 30)
+    async with listening(tmp_path, pair, demanding=True) as address:
+        assert "may demand a TLS client certificate" in await why_silent(peer(address))
