@@ -77,6 +77,7 @@ def run(name: str, command: Callable[[], object]) -> None:
         sys.stderr.write(f"{name}: {said}\n")
         if _lost_the_network(error):
             sys.stderr.write(
-                "  The network is stopped or not whole: `make network-up` starts what is missing.\n"
+                "  The network is stopped or not whole; `make network-up` starts what is missing of one that this kit "
+                "made.\n"
             )
         sys.exit(code)

@@ -13,7 +13,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from commonwatt_client import ClientError
+from commonwatt_client import ClientError, ValidationCode
 from commonwatt_client.admin import (
     AdminError,
     AlreadyDoneError,
@@ -35,6 +35,7 @@ from commonwatt_network.model.layout import write_atomically
 
 LEVEL_S = 60.0
 POLL_S = 0.2
+TRIES = 5
 LIFECYCLE = "LifecycleEndorsement"
 
 
@@ -129,17 +130,28 @@ def _next(
 
 async def _approve(admin: PeerAdmin, channel: str, definition: ChaincodeDefinition, package_id: str) -> bool:
     """Whether it was not approved before with this package."""
+    for _ in range(TRIES):
+        if await _approved(admin, channel, definition, package_id):
+            return False
+        try:
+            await admin.approve_chaincode_definition(channel, definition, package_id)
+        except AlreadyDoneError:
+            return False
+        except AdminError as error:
+            if error.code is not ValidationCode.MVCC_READ_CONFLICT:
+                raise
+            crossed = error  # by the approval of a command that was killed, or that runs beside this one
+        else:
+            return True
+    raise crossed
+
+
+async def _approved(admin: PeerAdmin, channel: str, definition: ChaincodeDefinition, package_id: str) -> bool:
     try:
         held = await admin.query_approved_chaincode_definition(channel, definition.name, definition.sequence)
-        if held.definition == definition and held.package_id == package_id:
-            return False
     except RefusedError:  # none yet, in words that differ between versions
-        pass
-    try:
-        await admin.approve_chaincode_definition(channel, definition, package_id)
-    except AlreadyDoneError:
         return False
-    return True
+    return held.definition == definition and held.package_id == package_id
 
 
 async def _commit(
