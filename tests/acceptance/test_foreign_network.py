@@ -20,15 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from commonwatt_client import Peer, load_identity, private_key_signer
-from commonwatt_client.admin import (
-    APPLICATION,
-    OrderingClient,
-    assemble_update,
-    compute_update,
-    remove_organization,
-    sign_update,
-)
+import yaml
 from commonwatt_client.fabric_ca import FabricCA
 from commonwatt_network.programs.fabric import find_fabric
 from commonwatt_network.programs.ports import choose_first_port, is_free
@@ -152,7 +144,14 @@ QUICK = {
     "requestStateInfoInterval": "500ms",
     "membershipTrackerInterval": "1s",
 }
-SMALL = {"organizations": 2, "peers": 1, "orderers": 1, "batch_timeout": "100ms", "gossip": QUICK}
+SMALL = {
+    "organizations": 2,
+    "peers": 1,
+    "orderers": 1,
+    "batch_timeout": "100ms",
+    "gossip": QUICK,
+    "outsider": True,
+}
 
 
 @pytest.mark.parametrize("people", [SMALL], indirect=True, ids=["small"])
@@ -179,6 +178,7 @@ def test_two_organisations_deploy_the_market_and_it_is_loaded_and_verified(peopl
     verified = json.loads(first.run("verify", "--network", "energy", "--json").stdout)
     assert verified["first_difference"] is None
     assert verified["functions"]["submit_request"] == 20, verified
+    outside(first)
     status = first.status()
     assert status["state"] == "running"
     assert {node["name"] for node in status["processes"]} == {
@@ -186,6 +186,24 @@ def test_two_organisations_deploy_the_market_and_it_is_loaded_and_verified(peopl
         "peer0.org1.example.com",
         "peer0.org2.example.com",
     }
+
+
+def outside(person: Person) -> None:
+    """An organisation that no channel knows, at its own peer and at another organisation's."""
+    stranger = person.network.outside
+    assert stranger is not None
+    files = ["--identity", str(stranger.certificate("Admin")), "--key", str(stranger.key("Admin"))]
+    own = person.run("connect", str(person.network.profile(stranger)), "--name", "outside", *files, code=2)
+    assert "Org3MSP is on no channel that answers this identity: its peers have joined none" in own.stderr
+    theirs = yaml.safe_load(person.network.profile(person.organization).read_text())
+    theirs["organizations"]["Org1"]["mspid"] = "Org3MSP"
+    (person.folder / "profile.yaml").write_text(yaml.safe_dump(theirs))
+    refused = person.run("connect", "profile.yaml", "--name", "outside", *files, code=2)
+    assert "peer0.org1.example.com" in refused.stderr
+    assert "refuses this identity" in refused.stderr
+    for ended in (own, refused):
+        assert len(ended.stderr.strip().splitlines()) == 1, ended.stderr
+    assert not person.file.parent.with_name("outside").exists()
 
 
 @pytest.mark.long
@@ -319,7 +337,6 @@ def test_three_organisations_trade_a_day_on_their_own_network(people: list[Perso
     assert verified["first_difference"] is None
     assert verified["functions"]["close_round"] > 20
     lose_a_peer(people[0])
-    leave(people)
 
 
 def simulate(person: Person) -> None:
@@ -415,30 +432,6 @@ def lose_a_peer(person: Person) -> None:
     assert [node["name"] for node in status["processes"] if node["state"] != "running"] == [lost]
 
 
-def leave(people: list[Person]) -> None:
-    """The channel takes Org3 out: its identity is one that the channel does not know."""
-    asyncio.run(remove(people[0].network, people[:2]))
-    shutil.rmtree(people[2].file.parent)
-    deadline = time.monotonic() + 60
-    while True:  # until Org3's peers have the block by which they left
-        ended = subprocess.run(
-            [people[2].command, *connect_words(people[2])],
-            cwd=people[2].folder,
-            env=people[2].environment,
-            capture_output=True,
-            text=True,
-        )
-        if ended.returncode == 2:
-            break
-        assert time.monotonic() < deadline, ended
-        shutil.rmtree(people[2].file.parent)
-        time.sleep(1)
-    [line] = ended.stderr.strip().splitlines()
-    assert "Org3MSP is on no channel that answers this identity" in line
-    assert f"channel {CHANNEL} is left out" in line
-    assert not people[2].file.exists()
-
-
 def connect_words(person: Person) -> list[str]:
     mine = person.organization
     files = ["--identity", str(mine.certificate("Admin")), "--key", str(mine.key("Admin"))]
@@ -447,24 +440,3 @@ def connect_words(person: Person) -> list[str]:
 
 def deploy_words(address: str) -> list[str]:
     return ["chaincode", "deploy", "market", "--network", "energy", "--address", address]
-
-
-async def remove(network: ForeignNetwork, signers: list[Person]) -> None:
-    """Org3 leaves the channel, signed by the other two."""
-    parties = [
-        (
-            load_identity(each.organization.mspid, each.organization.certificate("Admin")),
-            private_key_signer(each.organization.key("Admin")),
-        )
-        for each in signers
-    ]
-    peer = next(iter(signers[0].organization.ports))
-    async with network.admin(signers[0].organization, peer) as admin:
-        config = await admin.fetch_config(CHANNEL)
-    update = compute_update(config, remove_organization(config, APPLICATION, "Org3MSP"))
-    signatures = [await sign_update(update, *party) for party in parties]
-    port = next(iter(network.orderers.ports.values()))[0]
-    identity, signer = parties[0]
-    where = Peer(f"localhost:{port}", network.orderers.tls_ca)
-    async with OrderingClient(where, identity=identity, signer=signer) as ordering:
-        await ordering.broadcast(await assemble_update(update, signatures, identity, signer))

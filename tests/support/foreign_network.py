@@ -168,11 +168,15 @@ class Organization:
 
 @dataclass
 class ForeignNetwork:
-    """The network's folder, organisations and programs. Profiles are as fabric-samples' scripts write them."""
+    """The network's folder, organisations and programs. Profiles are as fabric-samples' scripts write them.
+
+    `outside` runs a peer, and is in no channel.
+    """
 
     folder: Path
     orderers: Organization
     members: list[Organization]
+    outside: Organization | None = None
     programs: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
     def profile(self, organization: Organization) -> Path:
@@ -230,6 +234,7 @@ def foreign_network(
     orderers: int = 3,
     batch_timeout: str = "2s",
     gossip: Mapping[str, str] | None = None,
+    outsider: bool = False,
     users: Mapping[str, Mapping[str, str]] | None = None,
 ) -> Iterator[ForeignNetwork]:
     """A network that runs while the body does.
@@ -237,14 +242,15 @@ def foreign_network(
     `gossip`: intervals in place of Fabric's own, with which peers of two organisations may take half a minute to meet.
     `users` (name -> attributes): the first organisation's clients.
     """
-    network = _material(folder, organizations, peers, orderers, users or {})
+    network = _material(folder, organizations, peers, orderers, users or {}, outsider)
+    members = [*network.members, *([network.outside] if network.outside else [])]
     try:
         genesis = _genesis(network, batch_timeout)
         (folder / "channel-artifacts").mkdir()
         (folder / "channel-artifacts" / f"{CHANNEL}.block").write_bytes(genesis)
         for name in network.orderers.ports:
             _start(network, name, [str(fabric.orderer)], "orderer.yaml", _orderer_yaml(network, name))
-        for member in network.members:
+        for member in members:
             for name in member.ports:
                 _start(
                     network,
@@ -253,7 +259,7 @@ def foreign_network(
                     "core.yaml",
                     _core_yaml(network, member, name, gossip or {}),
                 )
-        for organization in (network.orderers, *network.members):
+        for organization in (network.orderers, *members):
             for name, ports in organization.ports.items():
                 _wait_healthy(network, name, ports)
         yield network
@@ -284,10 +290,16 @@ async def join(network: ForeignNetwork) -> None:
 
 
 def _material(
-    folder: Path, organizations: int, peers: int, orderers: int, users: Mapping[str, Mapping[str, str]]
+    folder: Path,
+    organizations: int,
+    peers: int,
+    orderers: int,
+    users: Mapping[str, Mapping[str, str]],
+    outsider: bool,
 ) -> ForeignNetwork:
-    first = choose_first_port(3 * orderers + 3 * organizations * peers, folder)
-    counted = iter(range(first, first + 3 * orderers + 3 * organizations * peers))
+    count = 3 * (orderers + (organizations + outsider) * peers)
+    first = choose_first_port(count, folder)
+    counted = iter(range(first, first + count))
 
     def ports() -> tuple[int, int, int]:
         return next(counted), next(counted), next(counted)
@@ -297,7 +309,7 @@ def _material(
     for number in range(1, orderers + 1):
         ordering.add_node(f"orderer{number}.{ORDERER_DOMAIN}", "orderer", ports())
     members = []
-    for number in range(1, organizations + 1):
+    for number in range(1, organizations + outsider + 1):
         domain = f"org{number}.example.com"
         member = Organization(domain, f"Org{number}MSP", root / "peerOrganizations" / domain)
         for place in range(peers):
@@ -307,7 +319,7 @@ def _material(
         members.append(member)
     for name, attributes in users.items():
         members[0].add_user(name, attributes=attributes)
-    return ForeignNetwork(folder, ordering, members)
+    return ForeignNetwork(folder, ordering, members[:organizations], members[-1] if outsider else None)
 
 
 def _orderer_yaml(network: ForeignNetwork, name: str) -> dict[str, Any]:
