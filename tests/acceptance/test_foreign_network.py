@@ -104,10 +104,23 @@ def server(person: Person, version: str = "1.0") -> Iterator[None]:
             stderr=log,
         )
     try:
+        wait_until_taken(
+            int(variables["CHAINCODE_SERVER_ADDRESS"].rpartition(":")[2]), process, Path(log.name)
+        )
         yield
     finally:
         process.terminate()
         process.wait(10)
+
+
+def wait_until_taken(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
+    """Until the process listens; what it said last where it ends instead."""
+    deadline = time.monotonic() + 30
+    while is_free(port):
+        if process.poll() is not None or time.monotonic() > deadline:
+            raise AssertionError(log.read_text()[-2000:])
+        time.sleep(0.1)
+    assert process.poll() is None, log.read_text()[-2000:]
 
 
 @pytest.fixture
@@ -267,11 +280,7 @@ def fabric_ca(person: Person) -> Iterator[str]:
             stderr=log,
         )
     try:
-        deadline = time.monotonic() + 30
-        while is_free(port):
-            if process.poll() is not None or time.monotonic() > deadline:
-                raise AssertionError((home / "log").read_text()[-2000:])
-            time.sleep(0.1)
+        wait_until_taken(port, process, home / "log")
         yield f"https://localhost:{port}"
     finally:
         process.terminate()
