@@ -55,7 +55,7 @@ def find_network(named: str | os.PathLike[str] | None = None) -> Path:
 class Community:
     """A channel whose organisation has homes.
 
-    `homes` maps each home's id on the ledger to its user, in their order; `operator` is the user who operates the market.
+    `homes` maps each home's id on the ledger to its user, in their order; `operator` is the user who runs the market.
     """
 
     channel: str
