@@ -81,8 +81,6 @@ def register_home(world: World, recorded: Recorded) -> Writes:
         "home_class": argument["home_class"],
         "pv_w": argument.get("pv_w", parameters.pv_w if prosumer else 0),
         "storage_wh": argument.get("storage_wh", parameters.storage_wh if prosumer else 0),
-        "meter_salt": argument["meter_salt"],
-        "meter_hash": argument["meter_hash"],
         "transaction": known["transaction"] if known else transaction,
     }
     writes: Writes = {}

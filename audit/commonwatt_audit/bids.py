@@ -2,8 +2,8 @@
 """Replay of requests and offers: that each was allowed, and what it holds back."""
 
 from commonwatt_chaincode.market.battery import Account, battery_of, reserve, sellable_wh, settle_offer
-from commonwatt_chaincode.market.orders import grid_request_id, offer_id, request_id
-from commonwatt_chaincode.market.tariff import band_at, local_minute, tou_at
+from commonwatt_chaincode.market.orders import offer_id, request_id
+from commonwatt_chaincode.market.tariff import band_at, local_minute
 
 from commonwatt_audit.rules import (
     account_of,
@@ -15,7 +15,6 @@ from commonwatt_audit.rules import (
     round_key,
     round_time,
     running_round,
-    version_at,
 )
 from commonwatt_audit.world import Json, Recorded, World, Writes, require
 
@@ -41,17 +40,6 @@ def submit_request(world: World, recorded: Recorded) -> Writes:
         "state": "OPEN",
         "transaction": transaction,
     }
-    if not argument.get("bid", True):
-        parameters = parameters_of(version_at(world, start))
-        amount_naud = energy_wh * tou_at(parameters.tou, local_minute(start, parameters.utc_offset_min))
-        bought = {
-            "request": grid_request_id(start, home),
-            "grid_energy_wh": energy_wh,
-            "grid_amount_naud": amount_naud,
-            "amount_naud": amount_naud,
-            "state": "GRID_ONLY",
-        }
-        return {key: record | bought}
     return _bid(world, recorded, key, record)
 
 

@@ -4,7 +4,7 @@
 from collections import defaultdict
 
 from commonwatt_chaincode.market.battery import Account, battery_of
-from commonwatt_chaincode.market.billing import Metered, Purchase, Sale, bill
+from commonwatt_chaincode.market.billing import Metered, Sale, bill
 from commonwatt_chaincode.market.settlement import settle_interval
 from commonwatt_chaincode.market.tariff import local_minute, lowest_tou, tou_at
 
@@ -97,14 +97,14 @@ def settle_day(world: World, recorded: Recorded) -> Writes:
     now = clock["time"] if community["clock"] == "simulated" else max(clock["time"], recorded.timestamp_s)
     versions = versions_of(world)
     require(local_day(versions, now) > day, f"day {day} is settled at {now}, before its end")
-    purchases, sales, readings = _lines(world, first_instant(versions, day), first_instant(versions, day + 1))
+    sales, readings = _lines(world, first_instant(versions, day), first_instant(versions, day + 1))
     wanted = argument.get("home")
     writes: Writes = {}
     for registration in world.under("home"):
         home = registration["home"]
         if wanted not in (None, home):
             continue
-        computed = bill(purchases[home], sales[home], readings[home].values())
+        computed = bill(readings[home].values(), sales[home])
         amounts = {name: getattr(computed, name) for name in type(computed).__dataclass_fields__}
         key = f"bill/{day:06d}/{home}"
         known = world.get(key)
@@ -122,13 +122,9 @@ def settle_day(world: World, recorded: Recorded) -> Writes:
 
 def _lines(
     world: World, from_s: int, to_s: int
-) -> tuple[dict[str, list[Purchase]], dict[str, list[Sale]], dict[str, dict[int, Metered]]]:
-    purchases: defaultdict[str, list[Purchase]] = defaultdict(list)
+) -> tuple[dict[str, list[Sale]], dict[str, dict[int, Metered]]]:
     sales: defaultdict[str, list[Sale]] = defaultdict(list)
     readings: defaultdict[str, dict[int, Metered]] = defaultdict(dict)
-    for line in world.under("request"):
-        if from_s <= line["interval_start"] < to_s and line["state"] != "OPEN":
-            purchases[line["home"]].append(Purchase(*(line[name] for name in Purchase._fields)))
     for line in world.under("sale"):
         if from_s <= line["interval_start"] < to_s:
             sales[line["home"]].append(Sale(line["sold_wh"], line["revenue_naud"]))
@@ -136,4 +132,4 @@ def _lines(
         if from_s <= line["interval_start"] < to_s:
             metered = Metered(*(line[name] for name in Metered._fields))
             readings[line["home"]][line["interval_start"]] = metered
-    return purchases, sales, readings
+    return sales, readings

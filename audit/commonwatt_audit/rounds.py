@@ -6,6 +6,7 @@ from typing import Any
 
 from commonwatt_chaincode.market.battery import battery_of, settle_offer
 from commonwatt_chaincode.market.clearing import Clearing, clear
+from commonwatt_chaincode.market.history import history_entry
 from commonwatt_chaincode.market.orders import Offer, Request
 from commonwatt_chaincode.market.parameters import as_json
 from commonwatt_chaincode.market.prices import prices_after, sell_price
@@ -119,13 +120,10 @@ def _award(clearing: Clearing) -> Json:
 
 def _prices(world: World, round_: Json, clearing: Clearing, transaction: str) -> Writes:
     before, totals = prices_of(world.get(PRICE)), clearing.totals
-    after = prices_after(
-        before,
-        totals.price_s_uaud_per_kwh,
-        totals.price_b_uaud_per_kwh,
-        totals.redundancy_wh,
-        parameters_of(round_).window,
-    )
+    parameters = parameters_of(round_)
+    limits = {line.request: round_["tou_uaud_per_kwh"] for line in clearing.requests}
+    entry = history_entry(parameters, clearing.fills, limits, ())
+    after = prices_after(before, entry, totals.redundancy_wh, parameters.window)
     if not clearing.fills and after == before:
         return {}
     return {PRICE: {"prices": prices_record(after), "round": round_["number"], "transaction": transaction}}

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What stands on the ledger: the records, their keys, and how both become bytes.
 
-Every bid, reading and bill has a key of its own, written without reading, so that homes never conflict with each
-other. Numbers in keys have a fixed width: the order of keys is the order of numbers, and a prefix is a range.
+Every bid, reading and bill has a key of its own, so that homes never conflict with each other. Numbers in keys have a
+fixed width: the order of keys is the order of numbers, and a prefix is a range. What is billed stands under its home.
 """
 
 import json
@@ -12,9 +12,11 @@ from typing import Any, TypeVar
 
 from .market.billing import Bill
 from .market.clearing import Clearing
+from .market.history import Pair
+from .market.orders import is_fixed
 from .market.parameters import Parameters, as_json
 from .market.prices import PriceState
-from .market.tariff import Band, day_start
+from .market.tariff import Band, day_start, local_day
 
 OPEN = "OPEN"
 OFFERS = "OFFERS"
@@ -28,6 +30,7 @@ SIMULATED = "simulated"
 
 COMMUNITY = "community"
 CLOCK = "clock"
+NUMBERS = "numbers"
 PRICE = "price"
 
 
@@ -64,34 +67,53 @@ class Community:
         """The parameters that count for what begins at this time."""
         return self.version_at(time_s).parameters
 
+    @property
+    def dated(self) -> list[tuple[int, Parameters]]:
+        """Parameters with the time from which they count."""
+        return [(version.starts_at, version.parameters) for version in self.versions]
+
+    @property
+    def _offsets(self) -> list[tuple[int, int]]:
+        return [(starts_at, parameters.utc_offset_min) for starts_at, parameters in self.dated]
+
     def day_start(self, day: int) -> int:
         """When a local day begins, by the offset in force at that time."""
-        return day_start(
-            day, [(version.starts_at, version.parameters.utc_offset_min) for version in self.versions]
-        )
+        return day_start(day, self._offsets)
+
+    def local_day(self, time_s: int) -> int:
+        """The local day to which an instant belongs."""
+        return local_day(time_s, self._offsets)
 
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """The market time of the last opening (or configuration) and the number of the last round."""
+    """The market time of a simulated channel. A live one has no such record: its clock is nobody's key."""
 
     time: int
+    transaction: str
+
+
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    """The number of the last round that the operator opened."""
+
     last_round: int
     transaction: str
 
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """The price history; only closings write it."""
+    """The price history and the pairs of homes behind each entry of it; only closings write it."""
 
     prices: PriceState
-    round: int
+    pairs: tuple[tuple[Pair, ...], ...]
+    round: str
     transaction: str
 
 
 @dataclass(frozen=True, slots=True)
 class Home:
-    """A registration. The meter's id is known by its salted hash alone."""
+    """A registration. Certificates name the home by its id; ``owner``, if not empty, is the one identity for it."""
 
     home: str
     mspid: str
@@ -99,18 +121,23 @@ class Home:
     home_class: str
     pv_w: int
     storage_wh: int
-    meter_salt: str
-    meter_hash: str
+    connection_w: int
+    registered_at: int
     transaction: str
 
 
 @dataclass(frozen=True, slots=True)
 class HomeAccount:
-    """What a home may still use and sell, and until when it is metered (-1 before the first reading)."""
+    """What a home may still use and sell, until when it is metered, and what it generated on the local day ``day``.
+
+    ``metered_until`` and ``day`` are -1 before the first reading.
+    """
 
     energy_wh: int
     reserved_wh: int
     metered_until: int
+    day: int
+    generation_wh: int
     transaction: str
 
 
@@ -118,7 +145,7 @@ class HomeAccount:
 class Round:
     """A round. Its tariff, prices and parameters are fixed when it opens; ``time`` is its clock where simulated."""
 
-    number: int
+    id: str
     state: str
     clock: str
     community: str
@@ -137,11 +164,11 @@ class Round:
 
 @dataclass(frozen=True, slots=True)
 class Bid:
-    """A bidding request (``kind`` R) or an offer (O) in a round; the price is a request's limit."""
+    """A request (``kind`` R) or an offer (O) in a round; the price is a request's limit."""
 
     kind: str
     id: str
-    round: int
+    round: str
     home: str
     energy_wh: int
     price_uaud_per_kwh: int
@@ -152,18 +179,15 @@ class Bid:
 
 @dataclass(frozen=True, slots=True)
 class RequestRecord:
-    """A home's request for an interval, open or as it ended; ``round`` is 0 for one without bidding."""
+    """A home's last request for an interval, open or as it ended, and all that rounds sold it for that interval."""
 
     request: str
-    round: int
+    round: str
     home: str
     interval_start: int
     energy_wh: int
-    p2p_energy_wh: int
-    grid_energy_wh: int
-    p2p_amount_naud: int
-    grid_amount_naud: int
-    amount_naud: int
+    bought_wh: int
+    bought_naud: int
     state: str
     transaction: str
 
@@ -173,7 +197,7 @@ class SaleRecord:
     """What a home sold in a round to requests for intervals that began at one time."""
 
     offer: str
-    round: int
+    round: str
     home: str
     interval_start: int
     sold_wh: int
@@ -183,7 +207,7 @@ class SaleRecord:
 
 @dataclass(frozen=True, slots=True)
 class ReadingRecord:
-    """A metered interval, what it came to, and the account before it (from which a correction is computed)."""
+    """A metered interval and what it came to; ``reason`` says why a correction was made."""
 
     home: str
     interval_start: int
@@ -196,13 +220,11 @@ class ReadingRecord:
     charged_wh: int
     spill_wh: int
     grid_charge_wh: int
-    energy_before_wh: int
-    reserved_before_wh: int
-    capacity_wh: int
     parameters_version: int
     tou_uaud_per_kwh: int
     feed_in_uaud_per_kwh: int
     spill_price_uaud_per_kwh: int
+    reason: str
     transaction: str
 
 
@@ -243,54 +265,59 @@ def account_key(home: str) -> str:
     return f"account/{home}"
 
 
-def round_key(number: int) -> str:
+def round_key(round_id: str) -> str:
     """A round; every bid reads it, closing writes it."""
-    return f"round/{number:08d}"
+    return f"round/{_shelf(round_id)}{round_id}"
 
 
-def result_key(number: int) -> str:
+def result_key(round_id: str) -> str:
     """The award of a closed round."""
-    return f"result/{number:08d}"
+    return f"result/{_shelf(round_id)}{round_id}"
 
 
-def bids_prefix(number: int) -> str:
+def _shelf(round_id: str) -> str:
+    """Rounds of one need, by time, and rounds of many, by number, are listed apart."""
+    return "fixed/" if is_fixed(round_id) else "own/"
+
+
+def bids_prefix(round_id: str) -> str:
     """All bids of a round."""
-    return f"bid/{number:08d}/"
+    return f"bid/{round_id}/"
 
 
-def request_bid_key(number: int, home: str) -> str:
+def request_bid_key(round_id: str, home: str) -> str:
     """A home's request in a round."""
-    return f"{bids_prefix(number)}R/{home}"
+    return f"{bids_prefix(round_id)}R/{home}"
 
 
-def offer_bid_key(number: int, home: str) -> str:
+def offer_bid_key(round_id: str, home: str) -> str:
     """A home's offer in a round."""
-    return f"{bids_prefix(number)}O/{home}"
+    return f"{bids_prefix(round_id)}O/{home}"
 
 
-def request_key(interval_start: int, home: str) -> str:
-    """A home's request for an interval; there is one at most."""
-    return f"request/{interval_start:011d}/{home}"
+def request_key(home: str, interval_start: int) -> str:
+    """What a home requested and bought for an interval."""
+    return f"request/{home}/{interval_start:011d}"
 
 
-def sale_key(interval_start: int, home: str, number: int) -> str:
+def sale_key(home: str, interval_start: int, round_id: str) -> str:
     """A home's sale in a round to requests for intervals that began at one time."""
-    return f"sale/{interval_start:011d}/{home}/{number:08d}"
+    return f"sale/{home}/{interval_start:011d}/{round_id}"
 
 
-def reading_prefix(interval_start: int, home: str) -> str:
+def reading_prefix(home: str, interval_start: int) -> str:
     """All versions of a reading."""
-    return f"reading/{interval_start:011d}/{home}/"
+    return f"reading/{home}/{interval_start:011d}/"
 
 
-def reading_key(interval_start: int, home: str, version: int) -> str:
+def reading_key(home: str, interval_start: int, version: int) -> str:
     """One version of a reading."""
-    return f"{reading_prefix(interval_start, home)}{version:04d}"
+    return f"{reading_prefix(home, interval_start)}{version:04d}"
 
 
-def span_of(kind: str, from_s: int, to_s: int) -> tuple[str, str]:
-    """The range of requests, sales or readings (``kind``) whose interval begins in [from_s, to_s)."""
-    return f"{kind}/{max(0, from_s):011d}/", f"{kind}/{max(0, to_s):011d}/"
+def span_of(kind: str, home: str, from_s: int, to_s: int) -> tuple[str, str]:
+    """The range of a home's requests, sales or readings (``kind``) whose interval begins in [from_s, to_s)."""
+    return f"{kind}/{home}/{max(0, from_s):011d}", f"{kind}/{home}/{max(0, to_s):011d}"
 
 
 def bill_key(day: int, home: str) -> str:
@@ -352,6 +379,8 @@ def decode(kind: type[Record], value: bytes) -> Record:
             Version(**version | {"parameters": _parameters(version["parameters"])})
             for version in members["versions"]
         )
+    if "pairs" in members:
+        members["pairs"] = tuple(tuple((one, other) for one, other in pairs) for pairs in members["pairs"])
     if "bill" in members:
         members["bill"] = Bill(**members["bill"])
     return kind(**members)

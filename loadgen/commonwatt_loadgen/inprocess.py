@@ -6,10 +6,11 @@ oracle.
 from dataclasses import dataclass, field
 
 from commonwatt_chaincode.market.clearing import clear
-from commonwatt_chaincode.market.orders import Offer, Request, offer_id, request_id
+from commonwatt_chaincode.market.history import Pair, history_entry
+from commonwatt_chaincode.market.orders import Offer, Request, offer_id, own_round_id, request_id
 from commonwatt_chaincode.market.parameters import Parameters
 from commonwatt_chaincode.market.prices import PriceState, buy_price, prices_after, sell_price
-from commonwatt_chaincode.market.tariff import tou_at
+from commonwatt_chaincode.market.tariff import MINUTE_S, tou_at
 from commonwatt_community.hems.agent import HomeAgent, Settlement
 from commonwatt_community.hems.energy import MINUTES_PER_DAY
 
@@ -19,10 +20,15 @@ from commonwatt_loadgen.schedule import day_events
 
 @dataclass
 class InProcessMarket:
-    """A community's market: its rules, its price history and the number of its last round."""
+    """A community's market: its rules, its price history and the number of its last round.
+
+    ``midnight_s`` is 0:00 of the first simulated day in epoch seconds: rounds are named after it, as on a ledger.
+    """
 
     rules: Parameters
+    midnight_s: int = 0
     prices: PriceState = field(default_factory=PriceState)
+    pairs: list[tuple[Pair, ...]] = field(default_factory=list)
     last_round: int = 0
 
     def run_day(self, agents: list[HomeAgent], day: int) -> DayRecord:
@@ -45,6 +51,7 @@ class InProcessMarket:
         rules = self.rules
         self.last_round += 1
         number = self.last_round
+        round_id = own_round_id(self.midnight_s + settled.start_min * MINUTE_S, buyer.home)
         minute = settled.start_min % MINUTES_PER_DAY
         tou = tou_at(rules.tou, minute)
         suggested = sell_price(rules, self.prices, minute)
@@ -62,19 +69,15 @@ class InProcessMarket:
             ask = seller.ask(tou, suggested, number, settled.end_min)
             if ask:
                 offers.append(
-                    Offer(offer_id(number, seller.home), seller.home, ask.energy_wh, ask.price_uaud_per_kwh)
+                    Offer(offer_id(round_id, seller.home), seller.home, ask.energy_wh, ask.price_uaud_per_kwh)
                 )
                 offering[seller.home] = seller
-        request = Request(request_id(number, buyer.home), buyer.home, settled.need_wh, limit)
+        request = Request(request_id(round_id, buyer.home), buyer.home, settled.need_wh, limit)
         award = clear([request], offers, tou)
-        totals = award.totals
-        self.prices = prices_after(
-            self.prices,
-            totals.price_s_uaud_per_kwh,
-            totals.price_b_uaud_per_kwh,
-            totals.redundancy_wh,
-            rules.window,
-        )
+        entry = history_entry(rules, award.fills, {request.id: limit}, self.pairs)
+        if entry is not None:
+            self.pairs = [*self.pairs, entry.pairs][-rules.window :]
+        self.prices = prices_after(self.prices, entry, award.totals.redundancy_wh, rules.window)
         price_of = {offer.home: offer.price_uaud_per_kwh for offer in offers}
         made = tuple(
             OfferMade(ended.home, ended.energy_wh, price_of[ended.home], ended.sold_wh, ended.revenue_naud)

@@ -5,7 +5,7 @@ produce.
 
 from dataclasses import dataclass
 
-from commonwatt_chaincode.market.billing import Bill, Metered, Purchase, Sale, bill
+from commonwatt_chaincode.market.billing import Bill, Metered, Sale, bill
 from commonwatt_chaincode.market.clearing import Fill, RequestResult
 from commonwatt_chaincode.market.parameters import Parameters
 from commonwatt_chaincode.market.tariff import tou_at
@@ -54,22 +54,17 @@ def bills_of(
     homes: list[str], settlements: list[Settlement], rounds: list[RoundRecord], rules: Parameters
 ) -> dict[str, Bill]:
     """Every home's bill of a day by the contract's own billing rules."""
-    purchases: dict[str, list[Purchase]] = {home: [] for home in homes}
     sales: dict[str, list[Sale]] = {home: [] for home in homes}
-    readings: dict[str, list[Metered]] = {home: [] for home in homes}
+    intervals: dict[str, list[Metered]] = {home: [] for home in homes}
+    bought = {(one.request.home, one.opened_min): one.request for one in rounds}
     for one in rounds:
-        result = one.request
-        purchases[result.home].append(
-            Purchase(
-                result.p2p_energy_wh, result.grid_energy_wh, result.p2p_amount_naud, result.grid_amount_naud
-            )
-        )
         for offer in one.offers:
             if offer.sold_wh:
                 sales[offer.home].append(Sale(offer.sold_wh, offer.revenue_naud))
     spill_price = rules.feed_in if rules.spill_policy == "FEED_IN" else 0
     for settled in settlements:
-        readings[settled.home].append(
+        request = bought.get((settled.home, settled.end_min))
+        intervals[settled.home].append(
             Metered(
                 settled.use_wh,
                 settled.generation_wh,
@@ -78,9 +73,11 @@ def bills_of(
                 settled.charged_wh,
                 settled.spill_wh,
                 settled.grid_charge_wh,
+                request.p2p_energy_wh if request else 0,
+                request.p2p_amount_naud if request else 0,
                 tou_at(rules.tou, settled.start_min % MINUTES_PER_DAY),
                 rules.feed_in,
                 spill_price,
             )
         )
-    return {home: bill(purchases[home], sales[home], readings[home]) for home in homes}
+    return {home: bill(intervals[home], sales[home]) for home in homes}

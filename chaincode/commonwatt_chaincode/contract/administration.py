@@ -8,6 +8,8 @@ from ..ledger import (
     CLOCK,
     COMMUNITY,
     LIVE,
+    NUMBERS,
+    PRICE,
     SIMULATED,
     BillRecord,
     Clock,
@@ -33,8 +35,8 @@ from ..market.tariff import DAY_S
 from ..shim import Stub
 from .arguments import AdvanceClock, Configure, RegisterHome
 from .callers import OPERATOR, require_operator, require_role
-from .clock import forward, moved, require_no_at, time_of_day
-from .records import clock_of, community_of, emit, running_round_of
+from .clock import forward, market_time, moved, require_no_at
+from .records import community_of, emit, running_round_of
 from .refusals import Code, refuse
 
 AT_HAND_S = 8 * DAY_S
@@ -42,28 +44,25 @@ AT_HAND_S = 8 * DAY_S
 
 
 async def configure(stub: Stub, arguments: Configure) -> dict[str, Any]:
-    """Add a version of the parameters; the first call founds the community and starts its clock."""
+    """Add a version of the parameters; the first call founds the community and starts its clock.
+
+    Prices and round numbers are read because trade writes them: a version held back while trade goes on is void.
+    """
     caller = require_role(stub, OPERATOR)
-    community_value, clock_value = await stub.get_states([COMMUNITY, CLOCK])
+    community_value, clock_value, *_ = await stub.get_states([COMMUNITY, CLOCK, PRICE, NUMBERS])
     community = decode_optional(Community, community_value)
     if community is None:
         community = Community(caller.mspid, arguments.clock or LIVE, (), stub.transaction_id)
-        clock = _first_clock(stub, community, arguments)
-        await stub.put_state(CLOCK, encode(clock))
+        now = await _start_clock(stub, community, arguments)
     else:
-        clock = clock_of(clock_value)
         require_operator(stub, community.mspid)
         _require_same_clock(community, arguments)
-        if community.clock == LIVE:
-            clock = replace(
-                clock, time=forward(clock.time, stub.timestamp.seconds), transaction=stub.transaction_id
-            )
-            await stub.put_state(CLOCK, encode(clock))
-    version = _next_version(stub, community, clock, arguments)
+        now = market_time(stub, community, clock_value)
+    version = _next_version(stub, community, now, arguments)
     await _require_bills_stand(stub, community, version)
     community = replace(
         community,
-        versions=_still_needed((*community.versions, version), clock.time),
+        versions=_still_needed((*community.versions, version), now),
         transaction=stub.transaction_id,
     )
     await stub.put_state(version_key(version.version), encode(version))
@@ -78,11 +77,13 @@ async def configure(stub: Stub, arguments: Configure) -> dict[str, Any]:
     return result
 
 
-def _first_clock(stub: Stub, community: Community, arguments: Configure) -> Clock:
-    if community.clock == SIMULATED:
-        return Clock(arguments.at or 0, 0, stub.transaction_id)
-    require_no_at(arguments.at)
-    return Clock(stub.timestamp.seconds, 0, stub.transaction_id)
+async def _start_clock(stub: Stub, community: Community, arguments: Configure) -> int:
+    """The market time at which a community is founded; a simulated channel's clock starts there."""
+    if community.clock == LIVE:
+        require_no_at(arguments.at)
+        return stub.timestamp.seconds
+    await stub.put_state(CLOCK, encode(Clock(arguments.at or 0, stub.transaction_id)))
+    return arguments.at or 0
 
 
 def _require_same_clock(community: Community, arguments: Configure) -> None:
@@ -92,8 +93,7 @@ def _require_same_clock(community: Community, arguments: Configure) -> None:
         )
 
 
-def _next_version(stub: Stub, community: Community, clock: Clock, arguments: Configure) -> Version:
-    now = time_of_day(stub, community, clock)
+def _next_version(stub: Stub, community: Community, now: int, arguments: Configure) -> Version:
     starts_at = forward(now, now if arguments.starts_at is None else arguments.starts_at)
     basis = community.parameters_at(starts_at) if community.versions else Parameters()
     try:
@@ -127,11 +127,17 @@ def _still_needed(versions: tuple[Version, ...], now: int) -> tuple[Version, ...
 
 
 async def register_home(stub: Stub, arguments: RegisterHome) -> dict[str, Any]:
-    """Register a home, or update its equipment, meter and owner; its account is never touched again."""
-    community_value, home_value = await stub.get_states([COMMUNITY, home_key(arguments.home)])
+    """Register a home, or update its equipment and owner; its account is never touched again.
+
+    Each reading of the home writes its account: a registration held back is void by then.
+    """
+    community_value, clock_value, home_value, account_value = await stub.get_states(
+        [COMMUNITY, CLOCK, home_key(arguments.home), account_key(arguments.home)]
+    )
     community = community_of(community_value)
     caller = require_operator(stub, community.mspid)
-    parameters = community.versions[0].parameters
+    now = market_time(stub, community, clock_value)
+    parameters = community.parameters_at(now)
     known = decode_optional(Home, home_value)
     prosumer = arguments.home_class == "prosumer"
     home = Home(
@@ -141,25 +147,31 @@ async def register_home(stub: Stub, arguments: RegisterHome) -> dict[str, Any]:
         home_class=arguments.home_class,
         pv_w=_given(arguments.pv_w, parameters.pv_w if prosumer else 0),
         storage_wh=_given(arguments.storage_wh, parameters.storage_wh if prosumer else 0),
-        meter_salt=arguments.meter_salt,
-        meter_hash=arguments.meter_hash,
+        connection_w=_given(arguments.connection_w, parameters.connection_w),
+        registered_at=known.registered_at if known else now,
         transaction=known.transaction if known else stub.transaction_id,
     )
     if home != known:
         await stub.put_state(home_key(home.home), encode(replace(home, transaction=stub.transaction_id)))
-    if known is None:
-        account = HomeAccount(battery_of(parameters, home.storage_wh).e_min_wh, 0, -1, stub.transaction_id)
+    if account_value is None:
+        empty_wh = battery_of(parameters, home.storage_wh).e_min_wh
+        account = HomeAccount(empty_wh, 0, -1, -1, 0, stub.transaction_id)
         await stub.put_state(account_key(home.home), encode(account))
-    result = {
+    changed_it = home != known
+    emit(
+        stub,
+        "home_registered",
+        {"home_class": home.home_class, "new": known is None, "changed": changed_it},
+    )
+    return {
         "home": home.home,
         "home_class": home.home_class,
         "pv_w": home.pv_w,
         "storage_wh": home.storage_wh,
-        "changed": home != known,
+        "connection_w": home.connection_w,
+        "changed": changed_it,
         "transaction": stub.transaction_id,
     }
-    emit(stub, "home_registered", result)
-    return result
 
 
 def _given(value: int | None, default: int) -> int:
@@ -174,9 +186,8 @@ async def advance_clock(stub: Stub, arguments: AdvanceClock) -> dict[str, Any]:
         community = community_of(community_value)
         require_operator(stub, community.mspid)
         _require_simulated(community.clock)
-        clock = clock_of(clock_value)
-        time_s = forward(clock.time, arguments.at)
-        await stub.put_state(CLOCK, encode(replace(clock, time=time_s, transaction=stub.transaction_id)))
+        time_s = forward(market_time(stub, community, clock_value), arguments.at)
+        await stub.put_state(CLOCK, encode(Clock(time_s, stub.transaction_id)))
     else:
         key = round_key(arguments.round)
         require_role(stub, OPERATOR)

@@ -32,12 +32,17 @@ Energy = Annotated[int, Within(0, LARGEST_ENERGY_WH)]
 Traded = Annotated[int, Within(1, LARGEST_ENERGY_WH)]
 Price = Annotated[int, Within(0, LARGEST_PRICE)]
 RoundNumber = Annotated[int, Within(1, LARGEST_ROUND)]
+RoundId = Annotated[
+    str,
+    Text(r"[0-9]{8}|[0-9]{11}-[A-Za-z0-9._-]{1,64}", "8 digits, or 11 digits, a dash and a home's id"),
+]
+Position = Annotated[str, Text(r"[0-9A-Za-z._-]{8,76}/[0-9]{1,9}", "what `next` of an earlier answer said")]
+Reason = Annotated[str, Text(r"[^\x00-\x1f]{1,500}", "1 to 500 characters")]
+Watts = Annotated[int, Within(1, LARGEST_ENERGY_WH)]
 Minute = Annotated[int, Within(0, 1439)]
 Day = Annotated[int, Within(0, 999_999)]
 Limit = Annotated[int, Within(1, 1_000)]
 HomeId = Annotated[str, Text(r"[A-Za-z0-9._-]{1,64}", "1 to 64 letters, digits, dots, dashes or underscores")]
-Salt = Annotated[str, Text(r"(?:[0-9a-f]{2}){4,32}", "8 to 64 hexadecimal digits, an even number")]
-Hash = Annotated[str, Text(r"[0-9a-f]{64}", "64 hexadecimal digits")]
 Name = Annotated[str, Text(r"[^\x00]{1,2048}", "1 to 2048 characters")]
 
 
@@ -83,14 +88,13 @@ class Configure(Bounded):
 
 @dataclass(frozen=True)
 class RegisterHome(Bounded):
-    """A home with its equipment, its meter (by salted hash) and, if wanted, the one identity that speaks for it."""
+    """A home with its equipment and, if wanted, the one identity that speaks for it beside its meter."""
 
     home: HomeId
     home_class: Literal["consumer", "prosumer"]
-    meter_salt: Salt
-    meter_hash: Hash
     pv_w: Energy | None = None
     storage_wh: Energy | None = None
+    connection_w: Watts | None = None
     owner: Name | None = None
     mspid: Name | None = None
 
@@ -100,12 +104,12 @@ class AdvanceClock(Bounded):
     """Where to move the channel's clock, or that of one round."""
 
     at: Time
-    round: RoundNumber | None = None
+    round: RoundId | None = None
 
 
 @dataclass(frozen=True)
 class OpenRound(Bounded):
-    """The local minute of day of the interval to be traded; by default the market time's."""
+    """The local minute of day to be traded, on a simulated channel; by default the market time's."""
 
     minute: Minute | None = None
     at: Time | None = None
@@ -113,13 +117,12 @@ class OpenRound(Bounded):
 
 @dataclass(frozen=True)
 class SubmitRequest(Bounded):
-    """Energy that a home needs for the interval from ``interval_start``, with or without bidding for it."""
+    """Energy for an interval that was reported; by default all that it still needs."""
 
+    round: RoundId
     home: HomeId
-    energy_wh: Traded
     interval_start: Time
-    round: RoundNumber | None = None
-    bid: bool = True
+    energy_wh: Traded | None = None
     limit_uaud_per_kwh: Price | None = None
 
 
@@ -127,7 +130,7 @@ class SubmitRequest(Bounded):
 class SubmitOffer(Bounded):
     """Energy that a home sells from its battery."""
 
-    round: RoundNumber
+    round: RoundId
     home: HomeId
     energy_wh: Traded
     price_uaud_per_kwh: Price
@@ -137,7 +140,7 @@ class SubmitOffer(Bounded):
 class OwnBid(Bounded):
     """A home's request or offer in a round."""
 
-    round: RoundNumber
+    round: RoundId
     home: HomeId
 
 
@@ -145,7 +148,7 @@ class OwnBid(Bounded):
 class CloseRound(Bounded):
     """The round to clear."""
 
-    round: RoundNumber
+    round: RoundId
     at: Time | None = None
 
 
@@ -159,7 +162,25 @@ class ReportReading(Bounded):
     use_wh: Energy
     generation_wh: Energy
     grid_charge_wh: Energy = 0
-    correction: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class SettleInterval(ReportReading):
+    """A reading, and whether to bid for what the interval needs."""
+
+    bid: bool
+    limit_uaud_per_kwh: Price | None = None
+
+
+@dataclass(frozen=True)
+class CorrectReading(Bounded):
+    """What a reported interval really was, and how that came to light."""
+
+    home: HomeId
+    interval_start: Time
+    use_wh: Energy
+    generation_wh: Energy
+    reason: Reason
 
 
 @dataclass(frozen=True)
@@ -174,25 +195,28 @@ class SettleDay(Bounded):
 class SuggestedPrice(Bounded):
     """Where to price: in an open round, or as if one opened now."""
 
-    round: RoundNumber | None = None
+    round: RoundId | None = None
     minute: Minute | None = None
     energy_wh: Traded | None = None
 
 
 @dataclass(frozen=True)
 class OneRound(Bounded):
-    """A round by its number."""
+    """A round by its id."""
 
-    round: RoundNumber
+    round: RoundId
 
 
 @dataclass(frozen=True)
 class SomeRounds(Bounded):
-    """Rounds by number, both ends included."""
+    """Rounds of intervals that began in [from_time, to_time), or fixed rounds by number, both ends included."""
 
-    from_round: RoundNumber = 1
-    to_round: RoundNumber = LARGEST_ROUND
+    from_time: Time | None = None
+    to_time: Time | None = None
+    from_round: RoundNumber | None = None
+    to_round: RoundNumber | None = None
     limit: Limit = 100
+    next: Position | None = None
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Bills of a day."""
 
-from collections import defaultdict
 from dataclasses import replace
 from typing import Any
 
@@ -9,7 +8,9 @@ from ..ledger import (
     CLOCK,
     COMMUNITY,
     OPEN,
+    SIMULATED,
     BillRecord,
+    Community,
     Home,
     ReadingRecord,
     RequestRecord,
@@ -23,13 +24,15 @@ from ..ledger import (
     span_of,
     to_json,
 )
-from ..market.billing import Metered, Purchase, Sale, bill
-from ..market.tariff import DAY_S
+from ..market.billing import Bill, Metered, Sale, bill
+from ..market.estimate import REMEMBERED_S, Used, estimates, gaps
+from ..market.tariff import DAY_S, MINUTE_S
 from ..shim import Stub
 from .arguments import SettleDay
 from .callers import OPERATOR, require_operator, require_role
-from .clock import time_of_day
-from .records import clock_of, community_of, emit, home_of, reaching_back
+from .clock import market_time
+from .metering import readings_between
+from .records import community_of, emit, home_of, reaching_back
 from .refusals import Code, refuse
 
 
@@ -39,28 +42,27 @@ async def settle_day(stub: Stub, arguments: SettleDay) -> dict[str, Any]:
     community_value, clock_value = await stub.get_states([COMMUNITY, CLOCK])
     community = community_of(community_value)
     require_operator(stub, community.mspid)
-    now = time_of_day(stub, community, clock_of(clock_value))
-    community = await reaching_back(stub, community, (arguments.day - 1) * DAY_S)
+    now = market_time(stub, community, clock_value)
+    community = await reaching_back(stub, community, (arguments.day - 2) * DAY_S - REMEMBERED_S)
     start, end = community.day_start(arguments.day), community.day_start(arguments.day + 1)
-    if now < end:
-        raise refuse(Code.DAY_NOT_OVER, f"day {arguments.day} ends at {end}, the market time is {now}")
+    due_at = _due_at(community, end)
+    if now < due_at:
+        raise refuse(
+            Code.DAY_NOT_OVER, f"day {arguments.day} is settled from {due_at}, the market time is {now}"
+        )
     homes = await _homes(stub, arguments.home)
     known = await _bills(stub, arguments.day)
-    day = await _read_day(stub, start, end)
-    bills = [_bill(stub, arguments.day, home, day, known.get(home)) for home in homes]
+    bills = []
+    for home in homes:
+        computed = await _bill_of(stub, community, home, start, end)
+        bills.append(_versioned(stub, arguments.day, home.home, computed, known.get(home.home)))
     fresh = [record for record in bills if record.transaction == stub.transaction_id]
     for record in fresh:
         await stub.put_state(bill_key(record.day, record.home), encode(record))
-    emit(
-        stub,
-        "day_settled",
-        {
-            "day": arguments.day,
-            "homes": len(homes),
-            "changed": len(fresh),
-            "amount_naud": sum(record.bill.amount_naud for record in bills),
-        },
-    )
+    event = {"day": arguments.day, "homes": len(homes), "changed": len(fresh)}
+    if arguments.home is None:  # else the sum would be a home's own amount
+        event["amount_naud"] = sum(record.bill.amount_naud for record in bills)
+    emit(stub, "day_settled", event)
     return {
         "day": arguments.day,
         "homes": len(homes),
@@ -68,6 +70,15 @@ async def settle_day(stub: Stub, arguments: SettleDay) -> dict[str, Any]:
         "bills": [bill_json(record) for record in bills],
         "transaction": stub.transaction_id,
     }
+
+
+def _due_at(community: Community, end: int) -> int:
+    """When a day that ends at ``end`` may be settled: on a live channel once no bid for it can come any more."""
+    if community.clock == SIMULATED:
+        return end
+    parameters = community.parameters_at(end - 1)
+    beyond_s = 0 if parameters.cut_at_bands else parameters.st_max * MINUTE_S
+    return end + beyond_s + parameters.report_within_s + parameters.clock_error_s
 
 
 def bill_json(record: BillRecord) -> dict[str, Any]:
@@ -81,11 +92,11 @@ def bill_json(record: BillRecord) -> dict[str, Any]:
     }
 
 
-async def _homes(stub: Stub, wanted: str | None) -> list[str]:
+async def _homes(stub: Stub, wanted: str | None) -> list[Home]:
     if wanted is not None:
-        return [home_of(await stub.get_state(home_key(wanted)), wanted).home]
+        return [home_of(await stub.get_state(home_key(wanted)), wanted)]
     rows = await stub.get_state_by_range(*range_of(home_key(""))).rows()
-    return [decode(Home, row.value).home for row in rows]
+    return [decode(Home, row.value) for row in rows]
 
 
 async def _bills(stub: Stub, day: int) -> dict[str, BillRecord]:
@@ -94,43 +105,56 @@ async def _bills(stub: Stub, day: int) -> dict[str, BillRecord]:
     return {record.home: record for record in records}
 
 
-class _Day:
-    """The lines of a day's bills, by home."""
-
-    def __init__(self) -> None:
-        self.purchases: dict[str, list[Purchase]] = defaultdict(list)
-        self.sales: dict[str, list[Sale]] = defaultdict(list)
-        self.readings: dict[str, dict[int, Metered]] = defaultdict(dict)
-
-
-async def _read_day(stub: Stub, from_s: int, to_s: int) -> _Day:
-    day = _Day()
-    async for row in stub.get_state_by_range(*span_of("request", from_s, to_s)):
+async def _bill_of(stub: Stub, community: Community, home: Home, start: int, end: int) -> Bill:
+    """A home's bill for the intervals that began in [start, end), and for the time that none covers."""
+    # An interval that began the day before may reach into this one.
+    around = await readings_between(stub, home.home, start - DAY_S, end)
+    requests: dict[int, RequestRecord] = {}
+    async for row in stub.get_state_by_range(*span_of("request", home.home, start, end)):
         request = decode(RequestRecord, row.value)
-        if request.state != OPEN:
-            day.purchases[request.home].append(
-                Purchase(
-                    request.p2p_energy_wh,
-                    request.grid_energy_wh,
-                    request.p2p_amount_naud,
-                    request.grid_amount_naud,
-                )
-            )
-    async for row in stub.get_state_by_range(*span_of("sale", from_s, to_s)):
+        if request.state == OPEN:
+            raise refuse(Code.ROUND_RUNNING, f"round {request.round} of this day is still to be closed")
+        requests[request.interval_start] = request
+    sales = []
+    async for row in stub.get_state_by_range(*span_of("sale", home.home, start, end)):
         sale = decode(SaleRecord, row.value)
-        day.sales[sale.home].append(Sale(sale.sold_wh, sale.revenue_naud))
-    async for row in stub.get_state_by_range(*span_of("reading", from_s, to_s)):
-        reading = decode(ReadingRecord, row.value)  # versions come in order: the last one counts
-        day.readings[reading.home][reading.interval_start] = Metered(
-            *(getattr(reading, name) for name in Metered._fields)
-        )
-    return day
+        sales.append(Sale(sale.sold_wh, sale.revenue_naud))
+    intervals = [
+        _metered(reading, requests.get(reading.interval_start))
+        for reading in around
+        if reading.interval_start >= start
+    ]
+    spans = list(gaps(max(start, home.registered_at), end, map(_used, around)))
+    past: list[Used] = []
+    if spans:
+        past = [_used(one) for one in await readings_between(stub, home.home, start - REMEMBERED_S, start)]
+    return bill(intervals, sales, estimates(spans, past, community.dated))
 
 
-def _bill(stub: Stub, number: int, home: str, day: _Day, known: BillRecord | None) -> BillRecord:
-    computed = bill(day.purchases[home], day.sales[home], day.readings[home].values())
+def _used(reading: ReadingRecord) -> Used:
+    return Used(reading.interval_start, reading.interval_end, reading.use_wh)
+
+
+def _metered(reading: ReadingRecord, request: RequestRecord | None) -> Metered:
+    return Metered(
+        use_wh=reading.use_wh,
+        generation_wh=reading.generation_wh,
+        own_wh=reading.own_wh,
+        need_wh=reading.need_wh,
+        charged_wh=reading.charged_wh,
+        spill_wh=reading.spill_wh,
+        grid_charge_wh=reading.grid_charge_wh,
+        bought_wh=request.bought_wh if request else 0,
+        bought_naud=request.bought_naud if request else 0,
+        tou_uaud_per_kwh=reading.tou_uaud_per_kwh,
+        feed_in_uaud_per_kwh=reading.feed_in_uaud_per_kwh,
+        spill_price_uaud_per_kwh=reading.spill_price_uaud_per_kwh,
+    )
+
+
+def _versioned(stub: Stub, day: int, home: str, computed: Bill, known: BillRecord | None) -> BillRecord:
     if known is None:
-        return BillRecord(home, number, 1, computed, stub.transaction_id)
+        return BillRecord(home, day, 1, computed, stub.transaction_id)
     if known.bill == computed:
         return known
     return replace(known, version=known.version + 1, bill=computed, transaction=stub.transaction_id)

@@ -4,11 +4,23 @@
 from typing import Any
 
 from ..shim import Contract, Stub, evaluate, transaction
-from . import administration, billing, metering, offers, queries, requests, rounds
+from . import (
+    administration,
+    billing,
+    corrections,
+    intervals,
+    metering,
+    offers,
+    pages,
+    queries,
+    requests,
+    rounds,
+)
 from .arguments import (
     AdvanceClock,
     CloseRound,
     Configure,
+    CorrectReading,
     GetParameters,
     HomeDay,
     OneHome,
@@ -18,6 +30,7 @@ from .arguments import (
     RegisterHome,
     ReportReading,
     SettleDay,
+    SettleInterval,
     SomeRounds,
     SubmitOffer,
     SubmitRequest,
@@ -50,12 +63,17 @@ class Market(Contract):
 
     @transaction
     async def open_round(self, stub: Stub, arguments: OpenRound = OpenRound()) -> Json:  # noqa: B008
-        """Operator: open the next round."""
+        """Operator: open the next round of many requests."""
         return await rounds.open_round(stub, arguments)
 
     @transaction
+    async def settle_interval(self, stub: Stub, arguments: SettleInterval) -> Json:
+        """Home or meter: report an interval, and open a round for what it needs."""
+        return await intervals.settle_interval(stub, arguments)
+
+    @transaction
     async def submit_request(self, stub: Stub, arguments: SubmitRequest) -> Json:
-        """Home: ask for energy, bidding in a round or from the grid at once."""
+        """Home: ask in a fixed round for what a reported interval needs."""
         return await requests.submit_request(stub, arguments)
 
     @transaction
@@ -80,8 +98,13 @@ class Market(Contract):
 
     @transaction
     async def report_reading(self, stub: Stub, arguments: ReportReading) -> Json:
-        """Home or meter: report an interval, or correct one."""
+        """Home or meter: report an interval for which nothing is bid."""
         return await metering.report_reading(stub, arguments)
+
+    @transaction
+    async def correct_reading(self, stub: Stub, arguments: CorrectReading) -> Json:
+        """Meter or operator: correct a reported interval, and say why."""
+        return await corrections.correct_reading(stub, arguments)
 
     @transaction
     async def settle_day(self, stub: Stub, arguments: SettleDay) -> Json:
@@ -100,8 +123,8 @@ class Market(Contract):
 
     @evaluate
     async def list_rounds(self, stub: Stub, arguments: SomeRounds = SomeRounds()) -> Json:  # noqa: B008
-        """Members: rounds by number."""
-        return await queries.list_rounds(stub, arguments)
+        """Members: rounds by time, or by number."""
+        return await pages.list_rounds(stub, arguments)
 
     @evaluate
     async def get_home(self, stub: Stub, arguments: OneHome) -> Json:
@@ -121,7 +144,7 @@ class Market(Contract):
     @evaluate
     async def list_trades(self, stub: Stub, arguments: SomeRounds = SomeRounds()) -> Json:  # noqa: B008
         """Members: own fills and the sums of all; operator and grid: all fills."""
-        return await queries.list_trades(stub, arguments)
+        return await pages.list_trades(stub, arguments)
 
     @evaluate
     async def get_parameters(self, stub: Stub, arguments: GetParameters = GetParameters()) -> Json:  # noqa: B008
@@ -130,5 +153,5 @@ class Market(Contract):
 
     @evaluate
     async def audit(self, stub: Stub, arguments: OneRound) -> Json:
-        """Members: all that is needed to recompute an award."""
+        """Members: all that is needed to recompute a closed round's award; a home: its own lines."""
         return await queries.audit(stub, arguments)

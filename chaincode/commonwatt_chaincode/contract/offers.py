@@ -21,11 +21,12 @@ from ..ledger import (
 )
 from ..market.battery import Account, battery_of, reserve, sellable_wh, settle_offer
 from ..market.orders import offer_id
+from ..market.tariff import MINUTE_S
 from ..shim import Stub
 from .arguments import OwnBid, SubmitOffer
-from .callers import HOME, pseudonym, require_home, require_role
+from .callers import HOME, require_home, require_role
 from .clock import round_time
-from .records import account_of, emit, home_of, running_round_of, stored
+from .records import account_of, emit, home_of, running_round_of, stored, with_energy
 from .refusals import Code, refuse
 
 
@@ -44,6 +45,7 @@ async def submit_offer(stub: Stub, arguments: SubmitOffer) -> dict[str, Any]:
     battery = battery_of(parameters, home.storage_wh)
     free = _without_offer(round_, account, known)
     most_wh = sellable_wh(battery, free)
+    _require_metered(round_, account, home.home)
     if arguments.energy_wh > most_wh:
         raise refuse(
             Code.INSUFFICIENT_ENERGY, f"{home.home} may sell {most_wh} Wh, not {arguments.energy_wh} Wh"
@@ -51,8 +53,8 @@ async def submit_offer(stub: Stub, arguments: SubmitOffer) -> dict[str, Any]:
     after = reserve(battery, free, arguments.energy_wh)
     offer = Bid(
         kind="O",
-        id=offer_id(round_.number, home.home),
-        round=round_.number,
+        id=offer_id(round_.id, home.home),
+        round=round_.id,
         home=home.home,
         energy_wh=arguments.energy_wh,
         price_uaud_per_kwh=price,
@@ -60,16 +62,16 @@ async def submit_offer(stub: Stub, arguments: SubmitOffer) -> dict[str, Any]:
         state=OPEN,
         transaction=stub.transaction_id,
     )
-    await stub.put_state(offer_bid_key(round_.number, home.home), encode(offer))
+    await stub.put_state(offer_bid_key(round_.id, home.home), encode(offer))
     await _put_account(stub, home.home, account, after)
     emit(
         stub,
         "offer_submitted",
-        {"round": round_.number, "energy_wh": offer.energy_wh, "pseudonym": pseudonym(stub, home.home)},
+        {"round": round_.id},
     )
     return {
         "offer": offer.id,
-        "round": round_.number,
+        "round": round_.id,
         "state": OPEN,
         "energy_wh": offer.energy_wh,
         "price_uaud_per_kwh": price,
@@ -87,9 +89,9 @@ async def withdraw_offer(stub: Stub, arguments: OwnBid) -> dict[str, Any]:
     _require_offer_phase(stub, round_)
     free = _without_offer(round_, account, known)
     withdrawn = replace(known, state=WITHDRAWN, transaction=stub.transaction_id)
-    await stub.put_state(offer_bid_key(round_.number, home.home), encode(withdrawn))
+    await stub.put_state(offer_bid_key(round_.id, home.home), encode(withdrawn))
     await _put_account(stub, home.home, account, free)
-    emit(stub, "offer_withdrawn", {"round": round_.number, "pseudonym": pseudonym(stub, home.home)})
+    emit(stub, "offer_withdrawn", {"round": round_.id})
     return {
         "offer": known.id,
         "state": WITHDRAWN,
@@ -98,17 +100,19 @@ async def withdraw_offer(stub: Stub, arguments: OwnBid) -> dict[str, Any]:
     }
 
 
-async def _offer_state(stub: Stub, number: int, home_id: str) -> tuple[Round, Home, HomeAccount, Bid | None]:
+async def _offer_state(
+    stub: Stub, round_id: str, home_id: str
+) -> tuple[Round, Home, HomeAccount, Bid | None]:
     """All that an offer depends on, in one round trip; the bid only if it is open."""
     round_value, home_value, account_value, bid_value = await stub.get_states(
-        [round_key(number), home_key(home_id), account_key(home_id), offer_bid_key(number, home_id)]
+        [round_key(round_id), home_key(home_id), account_key(home_id), offer_bid_key(round_id, home_id)]
     )
     home = home_of(home_value, home_id)
     require_home(stub, home, HOME)
     bid = decode_optional(Bid, bid_value)
     if bid is not None and bid.state != OPEN:
         bid = None
-    return running_round_of(round_value, number), home, account_of(account_value, home_id), bid
+    return running_round_of(round_value, round_id), home, account_of(account_value, home_id), bid
 
 
 def _without_offer(round_: Round, account: HomeAccount, known: Bid | None) -> Account:
@@ -118,8 +122,18 @@ def _without_offer(round_: Round, account: HomeAccount, known: Bid | None) -> Ac
 
 
 async def _put_account(stub: Stub, home: str, account: HomeAccount, after: Account) -> None:
-    record = HomeAccount(after.energy_wh, after.reserved_wh, account.metered_until, stub.transaction_id)
-    await stub.put_state(account_key(home), encode(record))
+    await stub.put_state(account_key(home), encode(with_energy(account, after, stub.transaction_id)))
+
+
+def _require_metered(round_: Round, account: HomeAccount, home: str) -> None:
+    """Refuse to sell what the account holds from long ago: the home may have used it since, without a reading."""
+    parameters = round_.parameters
+    earliest = round_.opened_at - parameters.st_max * MINUTE_S - parameters.report_within_s
+    if account.metered_until < earliest:
+        raise refuse(
+            Code.NOT_METERED,
+            f"{home} is metered until {account.metered_until}; who sells reports to {earliest}",
+        )
 
 
 def _require_offer_phase(stub: Stub, round_: Round) -> None:
@@ -128,5 +142,5 @@ def _require_offer_phase(stub: Stub, round_: Round) -> None:
     if not begun or now >= round_.closes_at:
         raise refuse(
             Code.NOT_OFFER_PHASE,
-            f"round {round_.number} takes offers from {round_.offers_from} to {round_.closes_at}, it is {now}",
+            f"round {round_.id} takes offers from {round_.offers_from} to {round_.closes_at}, it is {now}",
         )

@@ -30,13 +30,13 @@ from ..market.prices import buy_price, sell_price
 from ..market.tariff import local_minute, tou_at
 from ..market.ties import round_seed, tie_key
 from ..shim import Stub
-from .arguments import GetParameters, HomeDay, OneHome, OneRound, SomeRounds, SuggestedPrice
+from .arguments import GetParameters, HomeDay, OneHome, OneRound, SuggestedPrice
 from .billing import bill_json
-from .callers import GRID, OPERATOR, require_member, require_own_or_overseer
-from .clock import time_of_day
-from .records import account_of, clock_of, community_of, home_of, prices_of, round_of, stored
+from .callers import require_member, require_own_or_overseer, sees_all
+from .clock import market_time
+from .records import account_of, community_of, home_of, price_of, round_of, stored
 from .refusals import Code, refuse
-from .rounds import terms
+from .rounds import seen_by, terms
 
 
 async def suggested_price(stub: Stub, arguments: SuggestedPrice) -> dict[str, Any]:
@@ -47,8 +47,8 @@ async def suggested_price(stub: Stub, arguments: SuggestedPrice) -> dict[str, An
         parameters, prices, minute = round_.parameters, round_.prices, round_.minute
     else:
         community_value, clock_value, price_value = await stub.get_states([COMMUNITY, CLOCK, PRICE])
-        community, prices = community_of(community_value), prices_of(price_value)
-        now = time_of_day(stub, community, clock_of(clock_value))
+        community, prices = community_of(community_value), price_of(price_value).prices
+        now = market_time(stub, community, clock_value)
         parameters = community.parameters_at(now)
         minute = local_minute(now, parameters.utc_offset_min)
     if arguments.minute is not None and arguments.round is None:
@@ -65,46 +65,15 @@ async def suggested_price(stub: Stub, arguments: SuggestedPrice) -> dict[str, An
 
 async def get_round(stub: Stub, arguments: OneRound) -> dict[str, Any]:
     """A round with its award once closed; a home sees its own lines of it."""
-    require_member(stub)
-    round_value, result_value, community_value = await stub.get_states(
-        [round_key(arguments.round), result_key(arguments.round), COMMUNITY]
+    caller = require_member(stub)
+    round_value, result_value = await stub.get_states(
+        [round_key(arguments.round), result_key(arguments.round)]
     )
-    answer = terms(round_of(round_value, arguments.round))
+    round_ = round_of(round_value, arguments.round)
+    answer = terms(round_)
     if result_value is not None:
-        result = json.loads(result_value)
-        answer["result"] = _own_lines(stub, result, community_of(community_value).mspid)
+        answer["result"] = seen_by(caller, round_.community, json.loads(result_value))
     return answer
-
-
-def _own_lines(stub: Stub, result: dict[str, Any], community_mspid: str) -> dict[str, Any]:
-    if _sees_all(stub, community_mspid):
-        return result
-    home = stub.creator.attribute("home.id") if stub.creator.mspid == community_mspid else None
-    return result | {
-        "fills": [fill for fill in result["fills"] if home in (fill["buyer"], fill["seller"])],
-        "requests": [line for line in result["requests"] if line["home"] == home],
-        "offers": [line for line in result["offers"] if line["home"] == home],
-    }
-
-
-def _sees_all(stub: Stub, community_mspid: str) -> bool:
-    role = stub.creator.attribute("role")
-    return role == GRID or (role == OPERATOR and stub.creator.mspid == community_mspid)
-
-
-async def list_rounds(stub: Stub, arguments: SomeRounds) -> dict[str, Any]:
-    """Rounds by number."""
-    require_member(stub)
-    last = clock_of(await stub.get_state(CLOCK)).last_round
-    numbers = _numbers(arguments, last)
-    values = await stub.get_states([round_key(number) for number in numbers]) if numbers else []
-    rounds = [terms(round_of(value, number)) for value, number in zip(values, numbers, strict=True)]
-    return {"rounds": rounds, "last_round": last}
-
-
-def _numbers(arguments: SomeRounds, last: int) -> range:
-    first = arguments.from_round
-    return range(first, min(arguments.to_round, last, first + arguments.limit - 1) + 1)
 
 
 async def get_home(stub: Stub, arguments: OneHome) -> dict[str, Any]:
@@ -126,7 +95,7 @@ async def get_battery(stub: Stub, arguments: OneHome) -> dict[str, Any]:
     home, community = home_of(home_value, arguments.home), community_of(community_value)
     require_own_or_overseer(stub, home, community.mspid)
     account = account_of(account_value, arguments.home)
-    parameters = community.parameters_at(time_of_day(stub, community, clock_of(clock_value)))
+    parameters = community.parameters_at(market_time(stub, community, clock_value))
     return {
         "home": home.home,
         "storage_wh": home.storage_wh,
@@ -151,37 +120,12 @@ async def get_bill(stub: Stub, arguments: HomeDay) -> dict[str, Any]:
     return bill_json(decode(BillRecord, bill_value))
 
 
-async def list_trades(stub: Stub, arguments: SomeRounds) -> dict[str, Any]:
-    """Fills of closed rounds: a home's own, or all for operator and grid; the totals are of all."""
-    require_member(stub)
-    clock_value, community_value = await stub.get_states([CLOCK, COMMUNITY])
-    last, mspid = clock_of(clock_value).last_round, community_of(community_value).mspid
-    numbers = _numbers(arguments, last)
-    values = await stub.get_states([result_key(number) for number in numbers]) if numbers else []
-    results = [json.loads(value) for value in values if value is not None]
-    trades = [
-        fill | {"round": result["round"], "closed_at": result["closed_at"]}
-        for result in results
-        for fill in _own_lines(stub, result, mspid)["fills"]
-    ]
-    after = numbers.stop
-    return {
-        "trades": trades,
-        "totals": {
-            "fills": sum(len(result["fills"]) for result in results),
-            "energy_wh": sum(result["totals"]["p2p_energy_wh"] for result in results),
-            "amount_naud": sum(result["totals"]["p2p_amount_naud"] for result in results),
-        },
-        "next_round": after if after <= min(last, arguments.to_round) else None,
-    }
-
-
 async def get_parameters(stub: Stub, arguments: GetParameters) -> dict[str, Any]:
     """The parameters that count now, or one version of them; and the channel's clock."""
     require_member(stub)
     community_value, clock_value = await stub.get_states([COMMUNITY, CLOCK])
-    community, clock = community_of(community_value), clock_of(clock_value)
-    now = time_of_day(stub, community, clock)
+    community = community_of(community_value)
+    now = market_time(stub, community, clock_value)
     version = community.version_at(now)
     if arguments.version is not None:
         value = await stub.get_state(version_key(arguments.version))
@@ -195,28 +139,37 @@ async def get_parameters(stub: Stub, arguments: GetParameters) -> dict[str, Any]
         "clock": community.clock,
         "market_time": now,
         "community_mspid": community.mspid,
-        "last_round": clock.last_round,
         "transaction": version.transaction,
     }
 
 
 async def audit(stub: Stub, arguments: OneRound) -> dict[str, Any]:
-    """Everything needed to recompute a round's prices and award, whoever asks."""
-    require_member(stub)
+    """What proves a closed round's prices and award: everything for operator and grid, a home's own lines for it.
+
+    The seed is the hash of ids: a home could guess from it who offered, and so does not get it.
+    """
+    caller = require_member(stub)
     round_value, result_value = await stub.get_states(
         [round_key(arguments.round), result_key(arguments.round)]
     )
     round_ = round_of(round_value, arguments.round)
-    rows = await stub.get_state_by_range(*range_of(bids_prefix(round_.number))).rows()
+    if result_value is None:
+        raise refuse(Code.ROUND_RUNNING, f"round {round_.id} is running; its bids are seen when it is closed")
+    rows = await stub.get_state_by_range(*range_of(bids_prefix(round_.id))).rows()
     bids = [decode(Bid, row.value) for row in rows]
     standing = [bid.id for bid in bids if bid.state == OPEN]
     seed = round_seed(standing)
+    everything = sees_all(caller, round_.community)
+    if not everything:
+        home = caller.attribute("home.id") if caller.mspid == round_.community else None
+        bids = [bid for bid in bids if bid.home == home]
+        standing = [bid.id for bid in bids if bid.state == OPEN]
     return {
         "round": terms(round_),
         "parameters": as_json(round_.parameters),
         "price_basis": to_json(round_.prices),
         "bids": [json.loads(encode(bid)) for bid in bids],
-        "seed": seed,
+        "seed": seed if everything else None,
         "keys": {order_id: tie_key(seed, order_id) for order_id in standing},
-        "result": None if result_value is None else json.loads(result_value),
+        "result": seen_by(caller, round_.community, json.loads(result_value)),
     }

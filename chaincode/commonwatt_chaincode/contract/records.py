@@ -6,7 +6,6 @@ from dataclasses import replace
 from ..ledger import (
     CLEARED,
     VOID,
-    Clock,
     Community,
     Home,
     HomeAccount,
@@ -41,16 +40,9 @@ async def reaching_back(stub: Stub, community: Community, time_s: int) -> Commun
     return replace(community, versions=in_order(decode(Version, row.value) for row in rows))
 
 
-def clock_of(value: bytes | None) -> Clock:
-    """The clock record."""
-    if value is None:
-        raise refuse(Code.NOT_CONFIGURED, "the operator has not configured this channel yet")
-    return decode(Clock, value)
-
-
-def prices_of(value: bytes | None) -> PriceState:
+def price_of(value: bytes | None) -> Price:
     """The price history; empty before the first fill."""
-    return PriceState() if value is None else decode(Price, value).prices
+    return Price(PriceState(), (), "", "") if value is None else decode(Price, value)
 
 
 def home_of(value: bytes | None, home: str) -> Home:
@@ -67,24 +59,31 @@ def account_of(value: bytes | None, home: str) -> HomeAccount:
     return decode(HomeAccount, value)
 
 
-def round_of(value: bytes | None, number: int) -> Round:
+def round_of(value: bytes | None, round_id: str) -> Round:
     """A round in any state."""
     if value is None:
-        raise refuse(Code.UNKNOWN_ROUND, f"there is no round {number}")
+        raise refuse(Code.UNKNOWN_ROUND, f"there is no round {round_id}")
     return decode(Round, value)
 
 
-def running_round_of(value: bytes | None, number: int) -> Round:
+def running_round_of(value: bytes | None, round_id: str) -> Round:
     """A round that is not closed."""
-    round_ = round_of(value, number)
+    round_ = round_of(value, round_id)
     if round_.state in (CLEARED, VOID):
-        raise refuse(Code.ROUND_CLOSED, f"round {number} is closed")
+        raise refuse(Code.ROUND_CLOSED, f"round {round_id} is closed")
     return round_
 
 
 def stored(account: HomeAccount) -> Account:
     """The energy of a home's account as the rules see it."""
     return Account(account.energy_wh, account.reserved_wh)
+
+
+def with_energy(account: HomeAccount, energy: Account, transaction: str) -> HomeAccount:
+    """A home's account with other energy; what it knows of the meter stays."""
+    return replace(
+        account, energy_wh=energy.energy_wh, reserved_wh=energy.reserved_wh, transaction=transaction
+    )
 
 
 def emit(stub: Stub, event: str, payload: object) -> None:

@@ -91,6 +91,14 @@ def discharge(battery: Battery, account: Account, delivered_wh: int) -> Account:
     return replace(account, energy_wh=account.energy_wh - drawn_wh(battery, delivered_wh))
 
 
+def after_gap(battery: Battery, account: Account, minutes: int) -> Account:
+    """The account after minutes that nobody metered: without all that the battery could have delivered meanwhile.
+
+    Only what is certainly still there may be sold.
+    """
+    return discharge(battery, account, available_wh(battery, account, minutes))
+
+
 def reserve(battery: Battery, account: Account, offered_wh: int) -> Account:
     """The account with an offer held back (step 5)."""
     return replace(account, reserved_wh=account.reserved_wh + drawn_wh(battery, offered_wh))

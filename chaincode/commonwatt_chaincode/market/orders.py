@@ -25,16 +25,26 @@ class Offer:
     price_uaud_per_kwh: int
 
 
-def request_id(round_number: int, home: str) -> str:
+def own_round_id(interval_start: int, home: str) -> str:
+    """The id of the round in which a home's need of one interval is traded."""
+    return f"{interval_start:011d}-{home}"
+
+
+def fixed_round_id(number: int) -> str:
+    """The id of a round that takes requests of many homes: its number."""
+    return f"{number:08d}"
+
+
+def is_fixed(round_id: str) -> bool:
+    """Whether the id is that of a round of many requests."""
+    return len(round_id) == 8
+
+
+def request_id(round_id: str, home: str) -> str:
     """The id of a home's request in a round; no client chooses it, so nobody can grind the tie key."""
-    return f"{round_number:08d}-R-{home}"
+    return f"{round_id}-R-{home}" if is_fixed(round_id) else f"{round_id}-R"
 
 
-def grid_request_id(interval_start: int, home: str) -> str:
-    """The id of a request without bidding, which belongs to no round."""
-    return f"grid-{interval_start}-{home}"
-
-
-def offer_id(round_number: int, home: str) -> str:
+def offer_id(round_id: str, home: str) -> str:
     """The id of a home's offer in a round."""
-    return f"{round_number:08d}-O-{home}"
+    return f"{round_id}-O-{home}"

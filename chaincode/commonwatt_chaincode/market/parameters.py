@@ -10,7 +10,9 @@ from .tariff import DAY_MIN, TABLE_2, Band, Tariff, check_tariff, highest_tou, l
 
 MODES = ("sqrt_sum", "rms", "mean")
 SPILL_POLICIES = ("WASTE", "FEED_IN")
-AUCTIONS = ("per_request", "fixed_rounds")
+PER_REQUEST, FIXED_ROUNDS = "per_request", "fixed_rounds"
+AUCTIONS = (PER_REQUEST, FIXED_ROUNDS)
+REPORTERS = ("home", "meter")
 
 LARGEST = 2**53
 """Integers beyond it do not survive every JSON reader."""
@@ -52,9 +54,27 @@ class Parameters:
     max_request_wh: int = 50_000
     utc_offset_min: int = 660
     auction: str = "per_request"
-    clock_bound_s: int = 7 * 86_400
     storage_from_grid: bool = False
+    cut_at_bands: bool = True
+    readings_by: str = "home"
+    report_within_s: int = 900
+    clock_error_s: int = 30
+    correct_within_d: int = 30
+    connection_w: int = 24_000
+    estimate_w: int = 1_500
+    sun_from_min: int = 270
+    sun_to_min: int = 1_290
+    history_min_wh: int = 500
+    distinct_pairs: bool = True
 
+
+PAPER: Mapping[str, object] = {
+    "cut_at_bands": False,
+    "history_min_wh": 0,
+    "distinct_pairs": False,
+    "spill_policy": "WASTE",
+}
+"""What the paper's market has otherwise than a sound one: intervals across bands, every fill in the price history."""
 
 NAMES = tuple(field.name for field in fields(Parameters))
 
@@ -81,7 +101,14 @@ _BOUNDS = {
     "p_rate_w": (1, 10**9),
     "max_request_wh": (1, 10**9),
     "utc_offset_min": (-DAY_MIN, DAY_MIN),
-    "clock_bound_s": (1, 366 * 86_400),
+    "report_within_s": (0, 86_400),
+    "clock_error_s": (0, 900),
+    "correct_within_d": (0, 3_660),
+    "connection_w": (1, 10**9),
+    "estimate_w": (0, 10**9),
+    "sun_from_min": (0, DAY_MIN),
+    "sun_to_min": (0, DAY_MIN),
+    "history_min_wh": (0, 10**9),
 }
 
 
@@ -135,6 +162,10 @@ def check_parameters(parameters: Parameters) -> None:
         _check_between(name, getattr(parameters, name), parameters.feed_in, highest_tou(parameters.tou))
     if parameters.st_min > parameters.st_max:
         raise ValueError(f"st_min: {parameters.st_min} is above st_max, {parameters.st_max}")
+    if parameters.sun_from_min > parameters.sun_to_min:
+        raise ValueError(
+            f"sun_from_min: {parameters.sun_from_min} is after sun_to_min, {parameters.sun_to_min}"
+        )
     if parameters.soc_min_ppm > parameters.soc_max_ppm:
         raise ValueError(
             f"soc_min_ppm: {parameters.soc_min_ppm} is above soc_max_ppm, {parameters.soc_max_ppm}"

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from math import isqrt
 
 from .arithmetic import MILLI, clamp, tdiv
+from .history import Entry
 from .parameters import Parameters
 from .tariff import tou_at
 
@@ -55,14 +56,12 @@ def buy_price(parameters: Parameters, prices: PriceState, energy_wh: int, minute
     return clamp(price, parameters.feed_in, tou_at(parameters.tou, minute))
 
 
-def prices_after(
-    prices: PriceState, price_s: int | None, price_b: int | None, redundancy_wh: int, window: int
-) -> PriceState:
-    """What eqs 5 and 6 rest on after a cleared round; one without a fill (prices None) adds nothing to the history."""
-    if price_s is None or price_b is None:
+def prices_after(prices: PriceState, entry: Entry | None, redundancy_wh: int, window: int) -> PriceState:
+    """What eqs 5 and 6 rest on after a cleared round; one without an entry adds nothing to the history."""
+    if entry is None:
         return PriceState(prices.hist_s, prices.hist_b, redundancy_wh)
     return PriceState(
-        hist_s=(*prices.hist_s, price_s)[-window:],
-        hist_b=(*prices.hist_b, price_b)[-window:],
+        hist_s=(*prices.hist_s, entry.price_s)[-window:],
+        hist_b=(*prices.hist_b, entry.price_b)[-window:],
         redundancy_wh=redundancy_wh,
     )

@@ -51,6 +51,16 @@ def settle_interval(
     )
 
 
+def balance(use_wh: int, generation_wh: int, own_wh: int, charged_wh: int) -> tuple[int, int]:
+    """What is needed and what is spilt where the battery's flows stand already.
+
+    So is a reading corrected: awards rest on the battery's account, which stays as it is. What a corrected reading no
+    longer explains is bought from, or fed into, the grid.
+    """
+    net_wh = use_wh - generation_wh - own_wh + charged_wh
+    return max(0, net_wh), max(0, -net_wh)
+
+
 def grid_room_wh(battery: Battery, account: Account, minutes: int, charged_wh: int) -> int:
     """What the battery can still take from the grid in an interval, after ``charged_wh`` of own surplus."""
     return min(chargeable_wh(battery, account, minutes), battery.throughput_wh(minutes) - charged_wh)

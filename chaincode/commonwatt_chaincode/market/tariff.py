@@ -88,3 +88,14 @@ def day_start(day: int, offsets: Sequence[tuple[int, int]]) -> int:
         if end is None or begins < end:
             return begins
     raise ValueError("a local day needs an offset")
+
+
+def local_day(time_s: int, offsets: Sequence[tuple[int, int]]) -> int:
+    """The local day to which an instant belongs: the one with ``day_start(day) <= time_s < day_start(day + 1)``.
+
+    Local time that is put back across midnight does not return to the day that is over.
+    """
+    day = (time_s - max(abs(offset_min) for _, offset_min in offsets) * MINUTE_S) // DAY_S
+    while day_start(day + 1, offsets) <= time_s:
+        day += 1
+    return day

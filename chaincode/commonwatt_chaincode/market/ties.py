@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The order among equals: a key made of the ids of the whole round, which nobody can choose or foresee.
 
-The paper leaves ties open. Chaincode knows no order of arrival, and a client's timestamp can be set at will.
+The paper leaves ties open. Chaincode knows no order of arrival, and a client's timestamp can be set at will. The seed
+rests on the ids that stand at the end: k homes in league that withdraw or stay last choose among up to 2^k orders. So
+they win ties, never a trade against a better price.
 """
 
 from collections.abc import Iterable

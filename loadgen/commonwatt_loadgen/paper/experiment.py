@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from commonwatt_chaincode.market.battery import Account
-from commonwatt_chaincode.market.parameters import Parameters
+from commonwatt_chaincode.market.parameters import PAPER, Parameters, changed
 from commonwatt_chaincode.market.settlement import settle_interval
 from commonwatt_chaincode.market.tariff import tou_at
 from commonwatt_community.hems.agent import HomeAgent, Settlement
@@ -91,7 +91,7 @@ class Outcome:
 def run(experiment: Experiment) -> Outcome:
     """Trade one day from empty batteries, one round per request."""
     preset = PRESETS[experiment.preset]
-    rules = Parameters(spill_policy=preset.spill_policy)
+    rules = changed(Parameters(), {**PAPER, "spill_policy": preset.spill_policy})
     homes = make_community(
         default_types(preset.usage_scale_ppm),
         [f"home{number:03d}" for number in range(1, experiment.users + 1)],

@@ -31,7 +31,7 @@ class MarketAtRest:
         """`homes` are as drawn, before their loads were made to move."""
         accounts = accounts or {}
         self._agents = agents_of(options, homes, rules, accounts, seed)
-        self._market = InProcessMarket(rules, prices or PriceState())
+        self._market = InProcessMarket(rules, prices=prices or PriceState())
         held_wh = {home: account.energy_wh for home, account in accounts.items()}
         self._tally = Tally(homes, rules, held_wh)
 

@@ -4,6 +4,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from commonwatt_chaincode.market.parameters import PAPER
 from commonwatt_client.exit_codes import UsageError
 from commonwatt_client.network_file import default_path
 from commonwatt_community.hems.battery import BATTERY_POLICIES
@@ -73,7 +74,10 @@ class SimulationOptions:
 
     def parameter_changes(self) -> dict[str, object]:
         """What to set of the community's parameters before trading."""
-        return {} if self.storage_from_grid is None else {"storage_from_grid": self.storage_from_grid}
+        changes = dict(PAPER)
+        if self.storage_from_grid is not None:
+            changes["storage_from_grid"] = self.storage_from_grid
+        return changes
 
     def _use_traces(self) -> tuple[TraceSet, list[Problem]]:
         if self.traces is None:

@@ -2,8 +2,6 @@
 """Before the first round: the channel's parameters, its homes, and where its market stands."""
 
 import asyncio
-import hashlib
-import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -114,14 +112,11 @@ async def _register(calls: MarketCalls, home: HomeSpec) -> None:
     else:
         if (known["home_class"], known["pv_w"], known["storage_wh"]) == wanted:
             return
-    salt = secrets.token_bytes(16)
     argument = {
         "home": home.home,
         "home_class": home_class,
         "pv_w": home.pv_w,
         "storage_wh": home.storage_wh,
-        "meter_salt": salt.hex(),
-        "meter_hash": hashlib.sha256(salt + home.home.encode()).hexdigest(),
     }
     await calls.submit(OPERATOR, "register_home", argument)
 

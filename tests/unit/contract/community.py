@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A community on an in-memory channel: an operator, the grid, consumers and prosumers."""
 
-from hashlib import sha256
 from typing import Any
 
 from commonwatt_chaincode.contract import Market
@@ -10,6 +9,9 @@ from commonwatt_chaincode.shim.testing import Invocation, MemoryLedger, caller
 MIDNIGHT = 1_351_690_200 - 1_351_690_200 % 86_400 - 660 * 60
 """A local midnight at UTC+11."""
 
+NOON = MIDNIGHT + 12 * 3600
+"""In the band of 277100 µAUD/kWh, from 7 to 14 h; panels give power."""
+
 
 class Community:
     """The channel as its members use it."""
@@ -17,7 +19,7 @@ class Community:
     def __init__(self, clock: str, **parameters: Any) -> None:
         self.ledger = MemoryLedger(Market(), "newtown", name="market")
         self.clock = clock
-        self.now = MIDNIGHT + 2 * 3600
+        self.now = NOON
         self.parameters = parameters
         self.submitted: list[tuple[str, str, Any, Invocation]] = []
         self.callers = {
@@ -64,6 +66,12 @@ class Community:
         assert not answer.writes
         return answer.json()
 
+    async def need(self, home: str, energy_wh: int, **members: Any) -> Any:
+        """Settle the hour that ends now with so much use; by default the home bids for it."""
+        interval = {"home": home, "interval_start": self.now - 3600, "interval_end": self.now}
+        reading = {"use_wh": energy_wh, "generation_wh": 0, "bid": True}
+        return await self.do(home, "settle_interval", interval | reading | members)
+
     async def charge(self, home: str, energy_wh: int) -> None:
         """Report an hour of generation, which ends now, so that the home has something to sell."""
         account = await self.ask(home, "get_battery", {"home": home})
@@ -79,9 +87,7 @@ def _attributes(role: str, home: str) -> dict[str, str]:
 
 def registration(home: str, home_class: str, **equipment: int) -> dict[str, Any]:
     """The argument of register_home."""
-    salt = "00" * 8
-    meter_hash = sha256(bytes.fromhex(salt) + f"meter-{home}".encode()).hexdigest()
-    return {"home": home, "home_class": home_class, "meter_salt": salt, "meter_hash": meter_hash, **equipment}
+    return {"home": home, "home_class": home_class, **equipment}
 
 
 async def populated(clock: str, **parameters: Any) -> Community:

@@ -33,31 +33,36 @@ async def every_transaction() -> list[tuple[str, Invocation]]:
 
 def _steps(community: Community, simulated: bool) -> Iterator[tuple[str, str, dict[str, Any], int]]:
     now = community.now
+    round_id = f"{now - 3_600:011d}-h1" if simulated else "00000001"
     offers_at, closes_at = now + 60, now + 120
     day = (now + 660 * 60) // 86_400
-    request = {"round": 1, "energy_wh": 900, "interval_start": now - 60}
-    bid = {"round": 1, "price_uaud_per_kwh": 150_000, "energy_wh": 500}
+    bid = {"round": round_id, "price_uaud_per_kwh": 150_000, "energy_wh": 500}
+    hour = {"interval_start": now - 3_600, "interval_end": now, "use_wh": 900, "generation_wh": 0}
     reading = {"interval_start": now, "interval_end": now + 3_600, "use_wh": 7, "generation_wh": 0}
     yield "operator", "configure", {"parameters": {"beta": 20_001, "lam": -2_999}}, now
     yield "operator", "register_home", registration("h9", "consumer"), now
-    yield "operator", "open_round", {"minute": 60} | ({"at": now} if simulated else {}), now
-    if not simulated:
-        yield "h2", "submit_request", request | {"home": "h2"}, now
-        yield "h2", "cancel_request", {"round": 1, "home": "h2"}, now
-    yield "h1", "submit_request", request | {"home": "h1"}, now
     if simulated:
-        yield "operator", "advance_clock", {"at": offers_at, "round": 1}, now
+        yield "h1", "settle_interval", hour | {"home": "h1", "bid": True}, now
+        yield "h2", "settle_interval", hour | {"home": "h2", "bid": False}, now
+    else:
+        yield "operator", "open_round", {}, now
+        for home in ("h1", "h2"):
+            yield home, "report_reading", hour | {"home": home}, now
+            request = {"round": round_id, "home": home, "interval_start": now - 3_600}
+            yield home, "submit_request", request, now
+        yield "h2", "cancel_request", {"round": round_id, "home": "h2"}, now
+    if simulated:
+        yield "operator", "advance_clock", {"at": now + 30, "round": round_id}, now
     for home in ("p2", "p1"):
         yield home, "submit_offer", bid | {"home": home}, offers_at
-    yield "p2", "withdraw_offer", {"round": 1, "home": "p2"}, offers_at
+    yield "p2", "withdraw_offer", {"round": round_id, "home": "p2"}, offers_at
     yield "p2", "submit_offer", bid | {"home": "p2", "energy_wh": 700}, offers_at
-    yield "operator", "close_round", {"round": 1} | ({"at": closes_at} if simulated else {}), closes_at
-    grid_request = {"home": "h2", "energy_wh": 3, "bid": False, "interval_start": now}
-    yield "h2", "submit_request", grid_request, closes_at
+    at, due = ({"at": closes_at}, closes_at) if simulated else ({}, closes_at + 30)
+    yield "operator", "close_round", {"round": round_id} | at, due
     for home in ("h1", "p1"):
         yield home, "report_reading", reading | {"home": home}, now + 3_600
-    correction = reading | {"home": "p1", "use_wh": 8, "correction": True}
-    yield "p1", "report_reading", correction, now + 3_600
+    correction = {"home": "p1", "interval_start": now, "use_wh": 8, "generation_wh": 0, "reason": "misread"}
+    yield "meter of p1", "correct_reading", correction, now + 3_600
     if simulated:
         yield "operator", "advance_clock", {"at": now + 86_400}, now
     yield "operator", "settle_day", {"day": day}, now + 86_400
@@ -67,7 +72,7 @@ def _steps(community: Community, simulated: bool) -> Iterator[tuple[str, str, di
         yield "p1", name, {"home": "p1"}, now
     yield "p1", "get_bill", {"home": "p1", "day": day}, now
     for name in ("get_round", "audit"):
-        yield "grid", name, {"round": 1}, now
+        yield "grid", name, {"round": round_id}, now
 
 
 def lines(done: list[Invocation]) -> list[str]:

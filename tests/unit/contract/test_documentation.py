@@ -54,7 +54,7 @@ def test_members_of_arguments(name: str) -> None:
 
 def test_parameters() -> None:
     listed = SECTIONS["configure"][: SECTIONS["configure"].index("} (default")]
-    words = {"simulated", "live", "clock", "at", "starts_at", "parameters"}
+    words = {"simulated", "live", "clock", "at", "starts_at", "parameters", "home", "meter"}
     values = {"sqrt_sum", "rms", "mean", "WASTE", "FEED_IN", "per_request", "fixed_rounds"}
     assert set(QUOTED.findall(listed)) - words - values == set(NAMES)
 
@@ -83,6 +83,8 @@ async def test_results_and_events() -> None:
             assert not unsaid or "(the result)" in stated, (name, unsaid)
     for name, members in results.items():
         stated = SECTIONS.get(name) or ROWS[name][1]
+        if "that of `report_reading`" in stated:
+            stated += SECTIONS["report_reading"]
         if '`{"' in stated or name in SECTIONS:
             assert members <= set(QUOTED.findall(stated)), (name, members - set(QUOTED.findall(stated)))
 
