@@ -220,6 +220,16 @@ class SomeRounds(Bounded):
 
 
 @dataclass(frozen=True)
+class SomeReadings(Bounded):
+    """A home's intervals that began in [from_time, to_time)."""
+
+    home: HomeId
+    from_time: Time = 0
+    to_time: Time = LARGEST_TIME
+    limit: Limit = 100
+
+
+@dataclass(frozen=True)
 class OneHome(Bounded):
     """A home by its id."""
 

@@ -45,7 +45,7 @@ async def correct_reading(stub: Stub, arguments: CorrectReading) -> dict[str, An
     else:
         require_operator(stub, community.mspid)
     now = market_time(stub, community, clock_value)
-    community = await reaching_back(stub, community, arguments.interval_start - DAY_S)
+    community = await reaching_back(stub, community, arguments.interval_start - 2 * DAY_S)
     former = await _former(stub, arguments)
     version = await _version(stub, former)
     earliest = now - version.parameters.correct_within_d * DAY_S

@@ -31,6 +31,7 @@ from .arguments import (
     ReportReading,
     SettleDay,
     SettleInterval,
+    SomeReadings,
     SomeRounds,
     SubmitOffer,
     SubmitRequest,
@@ -145,6 +146,11 @@ class Market(Contract):
     async def list_trades(self, stub: Stub, arguments: SomeRounds = SomeRounds()) -> Json:  # noqa: B008
         """Members: own fills and the sums of all; operator and grid: all fills."""
         return await pages.list_trades(stub, arguments)
+
+    @evaluate
+    async def list_readings(self, stub: Stub, arguments: SomeReadings) -> Json:
+        """The home, operator, grid: intervals with what was needed and bought."""
+        return await pages.list_readings(stub, arguments)
 
     @evaluate
     async def get_parameters(self, stub: Stub, arguments: GetParameters = GetParameters()) -> Json:  # noqa: B008

@@ -61,7 +61,7 @@ async def take_reading(stub: Stub, arguments: ReportReading) -> Metering:
     require_home(stub, home, HOME, METER)
     community, account = community_of(community_value), account_of(account_value, arguments.home)
     now = interval_time(stub, community, clock_value, arguments.interval_end)
-    community = await reaching_back(stub, community, arguments.interval_start)
+    community = await reaching_back(stub, community, arguments.interval_start - 2 * DAY_S)
     version = community.version_at(arguments.interval_start)
     _require_reporter(stub, version)
     _check_age(version, home, arguments, now)

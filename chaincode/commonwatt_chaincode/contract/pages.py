@@ -1,18 +1,32 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Rounds and trades page by page: by the start of their interval, fixed rounds by number."""
+"""Rounds, trades and readings page by page: by the start of their interval, fixed rounds by number."""
 
 import json
 from collections.abc import Callable
 from typing import Any
 
-from ..ledger import CLOCK, COMMUNITY, Round, decode, result_key, round_key
+from ..ledger import (
+    CLOCK,
+    COMMUNITY,
+    ReadingRecord,
+    RequestRecord,
+    Round,
+    decode,
+    decode_optional,
+    home_key,
+    request_key,
+    result_key,
+    round_key,
+    span_of,
+    to_json,
+)
 from ..market.orders import fixed_round_id, own_round_id
 from ..market.parameters import FIXED_ROUNDS
 from ..shim import Stub
-from .arguments import LARGEST_ROUND, LARGEST_TIME, SomeRounds
-from .callers import require_member
+from .arguments import LARGEST_ROUND, LARGEST_TIME, SomeReadings, SomeRounds
+from .callers import require_member, require_own_or_overseer
 from .clock import market_time
-from .records import community_of
+from .records import community_of, home_of
 from .refusals import Code, refuse
 from .rounds import seen_by, terms
 
@@ -62,6 +76,29 @@ async def list_trades(stub: Stub, arguments: SomeRounds) -> dict[str, Any]:
         totals["energy_wh"] += result["totals"]["p2p_energy_wh"]
         totals["amount_naud"] += result["totals"]["p2p_amount_naud"]
     return {"trades": trades, "totals": totals, "next": None}
+
+
+async def list_readings(stub: Stub, arguments: SomeReadings) -> dict[str, Any]:
+    """A home's intervals as last corrected, with what rounds sold them; ``next`` is the ``from_time`` to go on with."""
+    require_member(stub)
+    home_value, community_value = await stub.get_states([home_key(arguments.home), COMMUNITY])
+    home = home_of(home_value, arguments.home)
+    require_own_or_overseer(stub, home, community_of(community_value).mspid)
+    lines: dict[int, dict[str, Any]] = {}
+    start, end = span_of("reading", home.home, arguments.from_time, arguments.to_time)
+    follows = None
+    async for row in stub.get_state_by_range(start, end):
+        reading = decode(ReadingRecord, row.value)  # versions come in order
+        if reading.interval_start not in lines and len(lines) == arguments.limit:
+            follows = reading.interval_start
+            break
+        lines[reading.interval_start] = to_json(reading)
+    values = await stub.get_states([request_key(home.home, t) for t in lines]) if lines else []
+    for line, value in zip(lines.values(), values, strict=True):
+        request = decode_optional(RequestRecord, value)
+        line["bought_wh"] = request.bought_wh if request else 0
+        line["bought_naud"] = request.bought_naud if request else 0
+    return {"readings": list(lines.values()), "next": follows}
 
 
 async def _span(stub: Stub, arguments: SomeRounds, key_of: Callable[[str], str]) -> tuple[str, str]:

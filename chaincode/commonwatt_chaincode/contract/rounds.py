@@ -179,7 +179,7 @@ PUBLIC_TOTALS = ("p2p_energy_wh", "p2p_amount_naud", "tou_uaud_per_kwh")
 
 def totals_alone(result: dict[str, Any]) -> dict[str, Any]:
     """An award without homes, bids and what would tell a single one."""
-    totals = {name: result["totals"][name] for name in PUBLIC_TOTALS}
+    totals = {"fills": len(result["fills"]), **{name: result["totals"][name] for name in PUBLIC_TOTALS}}
     heads = ("round", "state", "minute", "closed_at", "transaction")
     return {**{name: result[name] for name in heads}, "totals": totals}
 

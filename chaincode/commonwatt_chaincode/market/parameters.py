@@ -78,7 +78,7 @@ PAPER: Mapping[str, object] = {
 
 NAMES = tuple(field.name for field in fields(Parameters))
 
-_WORDS = {"mode": MODES, "spill_policy": SPILL_POLICIES, "auction": AUCTIONS}
+_WORDS = {"mode": MODES, "spill_policy": SPILL_POLICIES, "auction": AUCTIONS, "readings_by": REPORTERS}
 
 _BOUNDS = {
     "lam": (-LARGEST, LARGEST),

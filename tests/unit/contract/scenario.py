@@ -68,7 +68,7 @@ def _steps(community: Community, simulated: bool) -> Iterator[tuple[str, str, di
     yield "operator", "settle_day", {"day": day}, now + 86_400
     for name in ("suggested_price", "list_rounds", "list_trades", "get_parameters"):
         yield "h1", name, {}, now
-    for name in ("get_home", "get_battery"):
+    for name in ("get_home", "get_battery", "list_readings"):
         yield "p1", name, {"home": "p1"}, now
     yield "p1", "get_bill", {"home": "p1", "day": day}, now
     for name in ("get_round", "audit"):

@@ -18,30 +18,35 @@ from commonwatt_chaincode.market.parameters import NAMES, Parameters
 
 MEGABYTE = "x" * 2**20
 DEEP = "[" * 100_000 + "]" * 100_000
-REGISTRATION = {"home": "h1", "home_class": "consumer", "meter_salt": "00" * 8, "meter_hash": "0" * 64}
-OFFER = {"round": 1, "home": "p1", "energy_wh": 600, "price_uaud_per_kwh": 150_000}
+ROUND = "01351690200-h1"
+REGISTRATION = {"home": "h1", "home_class": "consumer"}
+OFFER = {"round": ROUND, "home": "p1", "energy_wh": 600, "price_uaud_per_kwh": 150_000}
 READING = {"home": "h1", "interval_start": 0, "interval_end": 3_600, "use_wh": 1, "generation_wh": 0}
+CORRECTION = {"home": "h1", "interval_start": 0, "use_wh": 1, "generation_wh": 0, "reason": "misread"}
 GOOD: dict[str, tuple[str, dict[str, Any]]] = {
     "configure": ("operator", {"parameters": {"beta": 1}}),
     "register_home": ("operator", REGISTRATION),
     "advance_clock": ("operator", {"at": 2_000_000_000}),
     "open_round": ("operator", {}),
-    "submit_request": ("h1", {"round": 1, "home": "h1", "energy_wh": 900, "interval_start": 0}),
-    "cancel_request": ("h1", {"round": 1, "home": "h1"}),
+    "settle_interval": ("h1", READING | {"bid": True}),
+    "correct_reading": ("meter of h1", CORRECTION),
+    "submit_request": ("h1", {"round": ROUND, "home": "h1", "energy_wh": 900, "interval_start": 0}),
+    "cancel_request": ("h1", {"round": ROUND, "home": "h1"}),
     "submit_offer": ("p1", OFFER),
-    "withdraw_offer": ("p1", {"round": 1, "home": "p1"}),
-    "close_round": ("operator", {"round": 1}),
+    "withdraw_offer": ("p1", {"round": ROUND, "home": "p1"}),
+    "close_round": ("operator", {"round": ROUND}),
     "report_reading": ("h1", READING),
     "settle_day": ("operator", {"day": 1}),
     "suggested_price": ("h1", {}),
-    "get_round": ("h1", {"round": 1}),
+    "get_round": ("h1", {"round": ROUND}),
     "list_rounds": ("h1", {}),
     "get_home": ("h1", {"home": "h1"}),
     "get_battery": ("h1", {"home": "h1"}),
     "get_bill": ("h1", {"home": "h1", "day": 1}),
     "list_trades": ("h1", {}),
+    "list_readings": ("h1", {"home": "h1"}),
     "get_parameters": ("h1", {}),
-    "audit": ("h1", {"round": 1}),
+    "audit": ("h1", {"round": ROUND}),
 }
 """Who may send each transaction, and an argument of the right form."""
 
@@ -143,7 +148,7 @@ async def test_homes_rounds_days_and_versions_that_do_not_exist(simulated: Any, 
     known = {member for member, *_ in members(name)}
     if "round" in known:
         at = {"at": 2_000_000_000} if name == "advance_clock" else {}
-        code = await simulated.refused(who, name, argument | {"round": 99_999_999} | at)
+        code = await simulated.refused(who, name, argument | {"round": "99999999"} | at)
         assert code == "unknown_round"
     if "home" in known and name != "register_home":
         code = await simulated.refused(
