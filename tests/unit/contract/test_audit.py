@@ -17,27 +17,31 @@ HOUR = 3600
 
 async def round_with_ties(live: Any, number: int, withdrawn: bool) -> None:
     """Equal limits, equal prices, a request taken back and, if so wished, an offer withdrawn."""
-    start = live.now - number * HOUR
-    opened = await live.do("operator", "open_round", {"minute": 0})
-    for home in ("h1", "h2", "p1"):
-        request = {"round": number, "home": home, "energy_wh": 500, "interval_start": start}
+    round_id, start = f"{number:08d}", live.now - 120 * number
+    for home in ("h1", "h2"):
+        interval = {"home": home, "interval_start": start, "interval_end": start + 60}
+        await live.do(home, "report_reading", interval | {"use_wh": 400, "generation_wh": 0})
+    opened = await live.do("operator", "open_round", {})
+    for home in ("h1", "h2"):
+        request = {"round": round_id, "home": home, "interval_start": start}
         await live.do(home, "submit_request", request, at=opened["opened_at"])
-    await live.do("h2", "cancel_request", {"round": number, "home": "h2"}, at=opened["opened_at"])
+    await live.do("h2", "cancel_request", {"round": round_id, "home": "h2"}, at=opened["opened_at"])
     for home in ("p1", "p2"):
-        offer = {"round": number, "home": home, "energy_wh": 400, "price_uaud_per_kwh": 150_000}
+        offer = {"round": round_id, "home": home, "energy_wh": 300, "price_uaud_per_kwh": 150_000}
         await live.do(home, "submit_offer", offer, at=opened["offers_from"])
     if withdrawn:
-        await live.do("p1", "withdraw_offer", {"round": number, "home": "p1"}, at=opened["offers_from"])
-    await live.do("operator", "close_round", {"round": number}, at=opened["closes_at"])
+        await live.do("p1", "withdraw_offer", {"round": round_id, "home": "p1"}, at=opened["offers_from"])
+    await live.do("operator", "close_round", {"round": round_id}, at=opened["closes_at"] + 30)
 
 
 async def test_an_award_is_recomputed_from_the_audit_alone(live: Any) -> None:
     for home in ("p1", "p2"):
         await live.charge(home, 3_000)
+    live.now += 240
     await round_with_ties(live, 1, withdrawn=False)
     await round_with_ties(live, 2, withdrawn=True)  # its suggested price builds on the first one's
     for number, states in ((1, {"OPEN", "CANCELLED"}), (2, {"OPEN", "CANCELLED", "WITHDRAWN"})):
-        seen = await live.ask("grid", "audit", {"round": number})
+        seen = await live.ask("grid", "audit", {"round": f"{number:08d}"})
         terms, result = seen["round"], seen["result"]
         parameters = changed(Parameters(), seen["parameters"])
         basis = {
