@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Edges of the rules' small parts."""
 
+from dataclasses import asdict
+
 import pytest
 from commonwatt_chaincode.market.arithmetic import ceil_div, clamp, tdiv
 from commonwatt_chaincode.market.battery import (
     Account,
     Battery,
+    after_gap,
     available_wh,
     battery_of,
     charge,
@@ -16,17 +19,20 @@ from commonwatt_chaincode.market.battery import (
     sellable_wh,
     settle_offer,
 )
-from commonwatt_chaincode.market.billing import Metered, Purchase, Sale, bill
-from commonwatt_chaincode.market.orders import grid_request_id, offer_id, request_id
+from commonwatt_chaincode.market.billing import Metered, Sale, bill
+from commonwatt_chaincode.market.estimate import Estimate
+from commonwatt_chaincode.market.history import Entry
+from commonwatt_chaincode.market.orders import fixed_round_id, offer_id, own_round_id, request_id
 from commonwatt_chaincode.market.parameters import (
     NAMES,
+    PAPER,
     Parameters,
     as_json,
     changed,
     check_parameters,
 )
 from commonwatt_chaincode.market.prices import PriceState, buy_price, prices_after, sell_price, term
-from commonwatt_chaincode.market.settlement import grid_room_wh, interval_energy_wh, settle_interval
+from commonwatt_chaincode.market.settlement import balance, grid_room_wh, interval_energy_wh, settle_interval
 from commonwatt_chaincode.market.tariff import (
     TABLE_2,
     Band,
@@ -135,15 +141,19 @@ def test_prices_follow_signed_coefficients_and_the_clamp() -> None:
 
 def test_the_history_keeps_its_window() -> None:
     prices = PriceState(hist_s=(1, 2), hist_b=(3, 4), redundancy_wh=5)
-    assert prices_after(prices, 7, 8, 9, window=2) == PriceState((2, 7), (4, 8), 9)
-    assert prices_after(prices, 7, 8, 9, window=3) == PriceState((1, 2, 7), (3, 4, 8), 9)
-    assert prices_after(prices, None, None, 9, window=2) == PriceState((1, 2), (3, 4), 9)
+    entry = Entry(7, 8, ())
+    assert prices_after(prices, entry, 9, window=2) == PriceState((2, 7), (4, 8), 9)
+    assert prices_after(prices, entry, 9, window=3) == PriceState((1, 2, 7), (3, 4, 8), 9)
+    assert prices_after(prices, None, 9, window=2) == PriceState((1, 2), (3, 4), 9)
 
 
-def test_ids_are_made_of_numbers_and_homes() -> None:
-    assert request_id(12, "home007") == "00000012-R-home007"
-    assert offer_id(12, "home007") == "00000012-O-home007"
-    assert grid_request_id(1_351_692_000, "home007") == "grid-1351692000-home007"
+def test_ids_are_made_of_times_numbers_and_homes() -> None:
+    fixed, own = fixed_round_id(12), own_round_id(1_351_692_000, "home007")
+    assert (fixed, own) == ("00000012", "01351692000-home007")
+    assert request_id(fixed, "home007") == "00000012-R-home007"
+    assert offer_id(fixed, "home008") == "00000012-O-home008"
+    assert request_id(own, "home007") == "01351692000-home007-R"
+    assert offer_id(own, "home008") == "01351692000-home007-O-home008"
 
 
 def test_what_a_battery_gives_and_takes() -> None:
@@ -206,31 +216,67 @@ def test_interval_energy_is_rounded_half_up() -> None:
     assert interval_energy_wh(1, 30) == 1
 
 
+def test_what_may_be_left_after_minutes_without_a_meter() -> None:
+    lossy = battery(eta_d_ppm=800_000, soc_min_ppm=100_000)
+    account = Account(energy_wh=2_000, reserved_wh=100)
+    assert after_gap(lossy, account, 3) == Account(2_000 - 313, 100)  # 250 Wh delivered, 312.5 drawn
+    assert after_gap(lossy, account, 60) == Account(600, 100)  # down to its floor and what is promised
+    assert after_gap(lossy, account, 0) == account
+
+
+@pytest.mark.parametrize(
+    ("use_wh", "generation_wh", "own_wh", "charged_wh", "need_wh", "spill_wh"),
+    [
+        (900, 0, 0, 0, 900, 0),
+        (900, 0, 500, 0, 400, 0),
+        (300, 0, 500, 0, 0, 200),  # the battery gave more than was used: it went into the grid
+        (0, 3_000, 0, 2_500, 0, 500),
+        (0, 1_000, 0, 2_500, 1_500, 0),  # it took more than the sun gave: bought
+        (100, 100, 0, 0, 0, 0),
+    ],
+)
+def test_a_correction_balances_at_the_grid(
+    use_wh: int, generation_wh: int, own_wh: int, charged_wh: int, need_wh: int, spill_wh: int
+) -> None:
+    assert balance(use_wh, generation_wh, own_wh, charged_wh) == (need_wh, spill_wh)
+
+
+METERED = Metered(
+    use_wh=100,
+    generation_wh=40,
+    own_wh=5,
+    need_wh=55,
+    charged_wh=3,
+    spill_wh=7,
+    grid_charge_wh=11,
+    bought_wh=30,
+    bought_naud=3_000,
+    tou_uaud_per_kwh=1_000,
+    feed_in_uaud_per_kwh=10,
+    spill_price_uaud_per_kwh=9,
+)
+
+
 def test_a_bill_adds_up() -> None:
-    reading = Metered(
-        use_wh=100,
-        generation_wh=40,
-        own_wh=5,
-        need_wh=55,
-        charged_wh=3,
-        spill_wh=7,
-        grid_charge_wh=11,
-        tou_uaud_per_kwh=1_000,
-        feed_in_uaud_per_kwh=10,
-        spill_price_uaud_per_kwh=9,
-    )
-    other = reading._replace(spill_price_uaud_per_kwh=0, tou_uaud_per_kwh=2_000)
-    purchases = [Purchase(30, 25, 3_000, 25_000), Purchase(1, 2, 10, 2_000)]
-    result = bill(iter(purchases), iter([Sale(6, 600), Sale(4, 444)]), iter([reading, other]))
-    assert (result.requests, result.sales) == (2, 2)
+    other = METERED._replace(spill_price_uaud_per_kwh=0, tou_uaud_per_kwh=2_000, bought_wh=61, bought_naud=10)
+    estimated = [Estimate(0, 1_800, 750, 1_000), Estimate(7_200, 7_260, 25, 3)]
+    result = bill(iter([METERED, other]), iter([Sale(6, 600), Sale(4, 444)]), iter(estimated))
+    assert (result.intervals, result.sales) == (2, 2)
     assert (result.use_wh, result.generation_wh, result.own_wh, result.need_wh) == (200, 80, 10, 110)
     assert (result.charged_wh, result.spill_wh, result.grid_charge_wh) == (6, 14, 22)
-    assert (result.bought_p2p_wh, result.bought_grid_wh, result.requested_wh) == (31, 27, 58)
+    assert (result.bought_p2p_wh, result.bought_grid_wh, result.over_wh) == (91, 25, 6)
     assert (result.sold_wh, result.revenue_naud) == (10, 1_044)
-    assert (result.p2p_amount_naud, result.grid_amount_naud) == (3_010, 27_000)
+    assert (result.p2p_amount_naud, result.grid_amount_naud) == (3_010, 25_000)
     assert (result.grid_charge_amount_naud, result.spill_credit_naud) == (33_000, 63)
-    assert result.amount_naud == 3_010 + 27_000 + 33_000 - 1_044 - 63
-    assert result.traditional_naud == 300_000 - 800
+    assert result.over_credit_naud == 60
+    assert (result.unmetered_s, result.unmetered_wh, result.unmetered_amount_naud) == (1_860, 775, 750_075)
+    assert result.amount_naud == 3_010 + 25_000 + 33_000 + 750_075 - 1_044 - 63 - 60
+    assert result.grid_naud == 25_000 + 33_000 + 750_075 - 63 - 60
+    assert result.traditional_naud == 300_000 - 800 + 750_075
+
+
+def test_a_bill_of_nothing() -> None:
+    assert set(asdict(bill((), ())).values()) == {0}
 
 
 def test_parameters_travel_as_json_and_say_what_is_wrong() -> None:
@@ -251,6 +297,8 @@ def test_parameters_travel_as_json_and_say_what_is_wrong() -> None:
         ({"spill_policy": "BURN"}, "spill_policy: BURN is none of WASTE, FEED_IN"),
         ({"auction": "dutch"}, "auction: dutch is none of"),
         ({"feed_in": 177_001}, "feed_in: 177001 is outside 0..177000"),
+        ({"readings_by": "cat"}, "readings_by: cat is none of home, meter"),
+        ({"sun_from_min": 1_291}, "sun_from_min: 1291 is after sun_to_min, 1290"),
         ({"st_min": 76}, "st_min: 76 is above st_max, 75"),
         ({"soc_min_ppm": 9, "soc_max_ppm": 8}, "soc_min_ppm: 9 is above soc_max_ppm, 8"),
         ({"tou": [[0, 24, 10**9 + 1]]}, "tou: the dearest band"),
@@ -286,7 +334,14 @@ def test_parameters_travel_as_json_and_say_what_is_wrong() -> None:
         ("p_rate_w", 1, 10**9),
         ("max_request_wh", 1, 10**9),
         ("utc_offset_min", -1_440, 1_440),
-        ("clock_bound_s", 1, 366 * 86_400),
+        ("report_within_s", 0, 86_400),
+        ("clock_error_s", 0, 900),
+        ("correct_within_d", 0, 3_660),
+        ("connection_w", 1, 10**9),
+        ("estimate_w", 0, 10**9),
+        ("sun_from_min", 0, 1_290),
+        ("sun_to_min", 270, 1_440),
+        ("history_min_wh", 0, 10**9),
     ],
 )
 def test_bounds_of_parameters(name: str, low: int, high: int) -> None:
@@ -333,6 +388,19 @@ def test_the_defaults_are_the_specifications() -> None:
         "max_request_wh": 50_000,
         "utc_offset_min": 660,
         "auction": "per_request",
-        "clock_bound_s": 604_800,
         "storage_from_grid": False,
+        "cut_at_bands": True,
+        "readings_by": "home",
+        "report_within_s": 900,
+        "clock_error_s": 30,
+        "correct_within_d": 30,
+        "connection_w": 24_000,
+        "estimate_w": 1_500,
+        "sun_from_min": 270,
+        "sun_to_min": 1_290,
+        "history_min_wh": 500,
+        "distinct_pairs": True,
     }
+    paper = changed(Parameters(), PAPER)
+    kept = (paper.cut_at_bands, paper.distinct_pairs, paper.history_min_wh, paper.spill_policy)
+    assert kept == (False, False, 0, "WASTE")

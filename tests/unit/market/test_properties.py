@@ -23,8 +23,9 @@ from commonwatt_chaincode.market.battery import (
     sellable_wh,
     settle_offer,
 )
-from commonwatt_chaincode.market.billing import Metered, Purchase, bill
+from commonwatt_chaincode.market.billing import Metered, bill
 from commonwatt_chaincode.market.clearing import Clearing, Fill, clear
+from commonwatt_chaincode.market.history import Entry
 from commonwatt_chaincode.market.invariants import InvariantBroken, check_account, check_clearing
 from commonwatt_chaincode.market.orders import Offer, Request
 from commonwatt_chaincode.market.parameters import MODES, Parameters
@@ -233,18 +234,15 @@ def test_charging_from_the_grid_makes_no_energy_either(
 @given(st.lists(st.tuples(ENERGY, PRICES), max_size=6), st.data())
 def test_a_consumer_never_pays_more_than_without_the_market(needs: list[tuple[int, int]], data: Any) -> None:
     """Invariant 12: a home without generation, whose every need is a request, whatever it bids and others ask."""
-    purchases, readings = [], []
+    intervals = []
     for energy_wh, limit in needs:
         (bought,) = clear([Request("R", "h0", energy_wh, limit)], data.draw(offers()), TOU).requests
-        purchases.append(
-            Purchase(
-                bought.p2p_energy_wh, bought.grid_energy_wh, bought.p2p_amount_naud, bought.grid_amount_naud
-            )
-        )
-        readings.append(Metered(energy_wh, 0, 0, energy_wh, 0, 0, 0, TOU, FEED_IN, 0))
-    computed = bill(purchases, (), readings)
+        flows = (energy_wh, 0, 0, energy_wh, 0, 0, 0)
+        bids = (bought.p2p_energy_wh, bought.p2p_amount_naud)
+        intervals.append(Metered(*flows, *bids, TOU, FEED_IN, 0))
+    computed = bill(intervals, ())
     assert computed.amount_naud <= computed.traditional_naud
-    assert computed.amount_naud >= computed.requested_wh * FEED_IN
+    assert computed.amount_naud >= computed.need_wh * FEED_IN
 
 
 @given(batteries_and_accounts(), st.lists(st.tuples(st.integers(0, 100), st.integers(0, 100)), max_size=6))
@@ -284,7 +282,7 @@ def test_suggested_prices_lie_between_feed_in_and_tariff(
     tou = tou_at(rules.tou, minute)
     assert rules.feed_in <= sell_price(rules, prices, minute) <= tou
     assert rules.feed_in <= buy_price(rules, prices, energy_wh, minute) <= tou
-    after = prices_after(prices, 1, 2, 3, rules.window)
+    after = prices_after(prices, Entry(1, 2, ()), 3, rules.window)
     assert len(after.hist_s) == len(after.hist_b) <= rules.window
 
 
