@@ -7,7 +7,6 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +24,7 @@ from commonwatt_network.watch.watcher import Watcher
 
 from .chromium import browse, find_chromium
 
+HOUR_S = 3_600
 MIDNIGHT = 1_700_000_000 // 86_400 * 86_400
 
 
@@ -52,32 +52,26 @@ async def watched(tmp_path: Path) -> AsyncIterator[tuple[str, Path]]:
 
 
 async def trade(network_file: Path) -> None:
-    """One round in which home001 asks for 500 Wh, home002 has nothing to offer, and the grid delivers."""
+    """One round in which home001 needs 700 Wh, home002 sells 500 Wh, and the grid delivers the rest."""
 
     async def submit(user: str, name: str, **argument: Any) -> Any:
         async with connect_network_file(network_file, "newtown", user) as gateway:
             contract = gateway.get_network("newtown").get_contract("market")
             return json.loads(await contract.submit_transaction(name, json.dumps(argument)))
 
-    for number in (1, 2):
-        home, salt = f"home{number:03d}", "00" * 8
-        meter = sha256(bytes.fromhex(salt) + f"newtown-meter{number:03d}".encode()).hexdigest()
-        await submit(
-            "operator", "register_home", home=home, home_class="consumer", meter_salt=salt, meter_hash=meter
-        )
-    opened = await submit("operator", "open_round", at=MIDNIGHT + 600)
-    await submit(
-        "home001",
-        "submit_request",
-        round=opened["round"],
-        home="home001",
-        energy_wh=500,
-        interval_start=MIDNIGHT,
-    )
+    await submit("operator", "advance_clock", at=MIDNIGHT)
+    await submit("operator", "register_home", home="home001", home_class="consumer")
+    await submit("operator", "register_home", home="home002", home_class="prosumer")
+    noon = MIDNIGHT + 36 * HOUR_S - 660 * 60  # local time is UTC+11
+    interval = {"interval_start": noon, "interval_end": noon + HOUR_S}
+    sunny = {"home": "home002", "use_wh": 0, "generation_wh": 500}
+    await submit("home002", "settle_interval", **interval, **sunny, bid=True)
+    dark = {"home": "home001", "use_wh": 700, "generation_wh": 0}
+    opened = await submit("home001", "settle_interval", **interval, **dark, bid=True)
+    offer = {"home": "home002", "energy_wh": 500, "price_uaud_per_kwh": 150_000}
+    await submit("home002", "submit_offer", round=opened["round"], **offer)
     with pytest.raises(EndorseError, match="unknown_round"):
-        await submit(
-            "home001", "submit_request", round=99, home="home001", energy_wh=1, interval_start=MIDNIGHT
-        )
+        await submit("home002", "submit_offer", round="99999999", **offer)
     await submit("operator", "close_round", round=opened["round"], at=opened["closes_at"])
 
 
@@ -88,7 +82,7 @@ async def test_the_page_follows_the_market(watched: tuple[str, Path], tmp_path: 
         await page.until("document.documentElement.dataset.ready === 'yes'")
         await trade(network_file)
         await page.until("document.body.innerText.includes('refused: unknown_round')")
-        await page.until("document.body.innerText.includes('0.5 kWh\\nbought from the grid')")
+        await page.until("document.body.innerText.includes('0.5 kWh\\ntraded between homes')")
         text = await page.evaluate("document.body.innerText")
         assert "Channel newtown" in text
         assert "ordered by orderer0" in text
@@ -107,7 +101,7 @@ async def test_prometheus_reads_the_same_figures(watched: tuple[str, Path]) -> N
     address, network_file = watched
     await trade(network_file)
     wanted = {
-        'commonwatt_market_grid_energy_wh_total{channel="newtown"} 500',
+        'commonwatt_market_traded_energy_wh_total{channel="newtown"} 500',
         'commonwatt_market_rounds_cleared_total{channel="newtown"} 1',
         'commonwatt_market_homes{channel="newtown"} 2',
         'commonwatt_refusals_total{channel="newtown",code="unknown_round"} 1',

@@ -14,7 +14,8 @@ WHY_NOT: dict[str, str] = {
     """,
     "Transactions of the whole contract run them: tests/unit/contract": """
         commonwatt_chaincode.contract.billing commonwatt_chaincode.contract.callers
-        commonwatt_chaincode.contract.clock commonwatt_chaincode.contract.metering
+        commonwatt_chaincode.contract.clock commonwatt_chaincode.contract.corrections
+        commonwatt_chaincode.contract.intervals commonwatt_chaincode.contract.metering
         commonwatt_chaincode.contract.offers commonwatt_chaincode.contract.queries
         commonwatt_chaincode.contract.records commonwatt_chaincode.contract.requests
         commonwatt_chaincode.contract.rounds

@@ -36,10 +36,7 @@ MARKET = {
     "trades": ("trades_total", "counter", "Trades between homes."),
     "traded_wh": ("traded_energy_wh_total", "counter", "Energy traded between homes, in Wh."),
     "traded_naud": ("traded_amount_naud_total", "counter", "Money paid between homes, in nAUD."),
-    "grid_wh": ("grid_energy_wh_total", "counter", "Energy that requests bought from the grid, in Wh."),
-    "grid_naud": ("grid_amount_naud_total", "counter", "Money paid for that, in nAUD."),
     "sell_price_uaud_per_kwh": ("sell_price_uaud_per_kwh", "gauge", "The suggested selling price."),
-    "buy_price_uaud_per_kwh": ("buy_price_uaud_per_kwh", "gauge", "The suggested buying price."),
     "tou_uaud_per_kwh": ("tariff_uaud_per_kwh", "gauge", "The grid's tariff in the last round."),
 }  # fmt: skip
 

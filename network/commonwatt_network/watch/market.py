@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-RECENT_TRADES = 12
+RECENT_ROUNDS = 12
 
 
 @dataclass
@@ -17,7 +17,7 @@ class MarketFigures:
     """Totals since the channel began. Energy in Wh, prices in µAUD per kWh, money in nAUD."""
 
     homes: int = 0
-    open_rounds: set[int] = field(default_factory=set)
+    open_rounds: set[str] = field(default_factory=set)
     rounds_cleared: int = 0
     rounds_void: int = 0
     requests: int = 0
@@ -26,12 +26,9 @@ class MarketFigures:
     trades: int = 0
     traded_wh: int = 0
     traded_naud: int = 0
-    grid_wh: int = 0
-    grid_naud: int = 0
     sell_price_uaud_per_kwh: int | None = None
-    buy_price_uaud_per_kwh: int | None = None
     tou_uaud_per_kwh: int | None = None
-    recent: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=RECENT_TRADES))
+    recent: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=RECENT_ROUNDS))
 
     def fold(self, name: str, payload: bytes) -> None:
         """Take in one event. Events of other contracts, and fields this one does not know, are left alone."""
@@ -49,16 +46,17 @@ class MarketFigures:
         return {**content, "open_rounds": len(self.open_rounds), "recent": list(self.recent)}
 
     def _home_registered(self, event: Mapping[str, Any]) -> None:
-        self.homes += bool(event.get("changed", True))
+        self.homes += bool(event["new"])
 
     def _round_opened(self, event: Mapping[str, Any]) -> None:
         self.open_rounds.add(event["round"])
         self.tou_uaud_per_kwh = event["tou_uaud_per_kwh"]
+        self.sell_price_uaud_per_kwh = event["sell_price_uaud_per_kwh"]
+        if event["auction"] == "per_request":  # the reading, its request and the round are one transaction
+            self.readings += 1
+            self.requests += 1
 
-    def _request_opened(self, event: Mapping[str, Any]) -> None:
-        self.requests += 1
-
-    def _request_recorded(self, event: Mapping[str, Any]) -> None:
+    def _request_submitted(self, event: Mapping[str, Any]) -> None:
         self.requests += 1
 
     def _offer_submitted(self, event: Mapping[str, Any]) -> None:
@@ -72,15 +70,10 @@ class MarketFigures:
         self.rounds_cleared += event["state"] == "CLEARED"
         self.rounds_void += event["state"] == "VOID"
         totals = event["totals"]
-        self.trades += len(event["fills"])
+        self.trades += totals["fills"]
         self.traded_wh += totals["p2p_energy_wh"]
         self.traded_naud += totals["p2p_amount_naud"]
-        self.grid_wh += totals["grid_energy_wh"]
-        self.grid_naud += totals["grid_amount_naud"]
-        if totals["price_s_uaud_per_kwh"] is not None:
-            self.sell_price_uaud_per_kwh = totals["price_s_uaud_per_kwh"]
-        if totals["price_b_uaud_per_kwh"] is not None:
-            self.buy_price_uaud_per_kwh = totals["price_b_uaud_per_kwh"]
-        for fill in event["fills"]:
-            names = ("buyer", "seller", "energy_wh", "price_uaud_per_kwh", "amount_naud")
-            self.recent.appendleft({"round": event["round"], **{name: fill[name] for name in names}})
+        if totals["fills"]:
+            names = ("fills", "p2p_energy_wh", "p2p_amount_naud")
+            heads = {"minute": event["minute"], "tou_uaud_per_kwh": totals["tou_uaud_per_kwh"]}
+            self.recent.appendleft(heads | {name: totals[name] for name in names})

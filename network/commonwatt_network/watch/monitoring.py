@@ -42,16 +42,9 @@ ROWS: dict[str, tuple[Panel, ...]] = {
             "stat",
         ),
         Panel(
-            "Energy bought from the grid",
-            {"{{channel}}": 'commonwatt_market_grid_energy_wh_total{channel=~"$channel"}'},
-            "watth",
-            "stat",
-        ),
-        Panel(
-            "Suggested prices and tariff, c per kWh",
+            "Suggested price and tariff, c per kWh",
             {
                 "{{channel}} selling": 'commonwatt_market_sell_price_uaud_per_kwh{channel=~"$channel"} / 1e4',
-                "{{channel}} buying": 'commonwatt_market_buy_price_uaud_per_kwh{channel=~"$channel"} / 1e4',
                 "{{channel}} tariff": 'commonwatt_market_tariff_uaud_per_kwh{channel=~"$channel"} / 1e4',
             },
         ),

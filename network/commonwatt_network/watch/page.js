@@ -48,6 +48,10 @@ function draw(svg, history) {
   return top;
 }
 
+function clock(minute) {
+  return `${Math.floor(minute / 60)}:${String(minute % 60).padStart(2, "0")}`;
+}
+
 function show(name, channel) {
   const part = section(name);
   const market = channel.market;
@@ -60,9 +64,8 @@ function show(name, channel) {
     [number(market.trades), "trades"],
     [kilowattHours(market.traded_wh), "traded between homes"],
     [dollars(market.traded_naud), "paid between homes"],
-    [kilowattHours(market.grid_wh), "bought from the grid"],
     [cents(market.sell_price_uaud_per_kwh), "selling price per kWh"],
-    [cents(market.buy_price_uaud_per_kwh), "buying price per kWh"],
+    [cents(market.tou_uaud_per_kwh), "the grid's price per kWh"],
   ].map(([value, label]) => {
     const tile = document.createElement("li");
     const strong = document.createElement("b");
@@ -86,8 +89,8 @@ function show(name, channel) {
   const outcomes = Object.entries(channel.transactions).map(([code, count]) => row([code, number(count)], ["", code === "VALID" ? "" : "bad"]));
   const refused = Object.entries(channel.refusals).map(([code, count]) => row(["refused: " + code, number(count)]));
   fill(part.querySelector(".outcomes"), outcomes.concat(refused), "nothing yet");
-  fill(part.querySelector(".trades"), market.recent.map((trade) => row([
-    trade.round, trade.buyer, trade.seller, number(trade.energy_wh) + " Wh", cents(trade.price_uaud_per_kwh), number(trade.amount_naud / 1e7, 2) + " c",
+  fill(part.querySelector(".trades"), market.recent.map((round) => row([
+    clock(round.minute), number(round.fills), number(round.p2p_energy_wh) + " Wh", cents(round.p2p_amount_naud / round.p2p_energy_wh), cents(round.tou_uaud_per_kwh), number(round.p2p_amount_naud / 1e7, 2) + " c",
   ])), "no trade yet");
 }
 

@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Mutation testing of the market's rules: does a test fail whenever a line of them is changed?
+"""Mutation testing of the market's rules or of its contract: does a test fail whenever a line of them is changed?
 
-    uv run --group mutation python tests/benchmarks/mutation/run.py
+    uv run --group mutation python tests/benchmarks/mutation/run.py [market|contract]
 
-Works on a copy in a temporary folder (mutmut changes files where it runs), takes some minutes, prints the survivors
-and the score, and exits with 1 below the wanted score.
+Works on a copy in a temporary folder (mutmut changes files where it runs), takes some minutes (the contract some tens),
+prints the survivors and the score, and exits with 1 below the wanted score.
 """
 
+import argparse
+import os
 import re
 import shutil
 import subprocess
@@ -20,42 +22,66 @@ WANTED_PERCENT = 90
 
 CONFIGURATION = """\
 [mutmut]
-source_paths=commonwatt_chaincode/market/
-tests_dir=tests/market/
+source_paths=commonwatt_chaincode/{part}/
+tests_dir=tests/{part}/
 also_copy=
-    commonwatt_chaincode/__init__.py
+    commonwatt_chaincode
     vectors
+    pytest.ini
 """
-PROFILE = """from hypothesis import settings
+PYTEST = """\
+[pytest]
+asyncio_mode = auto
+"""
+PROFILE = """
+
+from hypothesis import settings
 
 settings.register_profile("mutation", deadline=None, database=None, max_examples=25, derandomize=True)
 settings.load_profile("mutation")
 """
+LEFT_OUT = ("test_determinism.py", "test_documentation.py", "recording.py")
+"""They look at the repository, or run for long without looking at a line of their own."""
 
 
-def lay_out(folder: Path) -> None:
-    """Copy the rules and their tests to where mutmut looks, with fewer random examples: thousands of runs follow."""
-    (folder / "commonwatt_chaincode").mkdir(parents=True)
-    shutil.copy(PACKAGE / "__init__.py", folder / "commonwatt_chaincode")
-    shutil.copytree(PACKAGE / "market", folder / "commonwatt_chaincode" / "market")
-    shutil.copytree(ROOT / "tests" / "unit" / "market", folder / "tests" / "market")
-    for package in ("tests", "tests/market"):
-        (folder / package / "__init__.py").touch()
-    (folder / "tests" / "market" / "conftest.py").write_text(PROFILE)
+def lay_out(folder: Path, part: str) -> None:
+    """Copy the code and its tests to where mutmut looks, with fewer random examples: thousands of runs follow."""
+    shutil.copytree(PACKAGE, folder / "commonwatt_chaincode")
+    tests = folder / "tests" / part
+    shutil.copytree(ROOT / "tests" / "unit" / part, tests, ignore=shutil.ignore_patterns(*LEFT_OUT))
+    for package in (folder / "tests", tests):
+        (package / "__init__.py").touch()
+    with (tests / "conftest.py").open("a") as conftest:
+        conftest.write(PROFILE)
     shutil.copytree(ROOT / "tests" / "vectors", folder / "vectors")  # where test_vectors.py looks
-    (folder / "setup.cfg").write_text(CONFIGURATION)
+    (folder / "setup.cfg").write_text(CONFIGURATION.format(part=part))
+    (folder / "pytest.ini").write_text(PYTEST)
 
 
 def main() -> int:
     """Run mutmut and judge its result."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("part", nargs="?", choices=("market", "contract"), default="market")
+    part = parser.parse_args().part
     with tempfile.TemporaryDirectory(prefix="commonwatt-mutation-") as name:
         folder = Path(name) / "work"
-        lay_out(folder)
+        lay_out(folder, part)
         mutmut = [sys.executable, "-m", "mutmut"]
-        run = subprocess.run([*mutmut, "run"], cwd=folder, capture_output=True, text=True, timeout=3600)
-        counts = re.findall(r"🎉 (\d+) .*?⏰ (\d+) .*?🙁 (\d+)", run.stdout)
+        log = folder / "log"
+        environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
+        with log.open("w") as output:
+            run = subprocess.run(
+                [*mutmut, "run"],
+                cwd=folder,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                timeout=14_400,
+                env=environment,
+            )
+        text = log.read_text(errors="replace")
+        counts = re.findall(r"🎉 (\d+) .*?⏰ (\d+) .*?🙁 (\d+)", text)
         if run.returncode or not counts:
-            print(run.stdout[-2000:], run.stderr[-2000:])
+            print(text[-4000:])
             return 2
         killed, timed_out, survived = map(int, counts[-1])
         print(subprocess.run([*mutmut, "results"], cwd=folder, capture_output=True, text=True).stdout)

@@ -28,35 +28,46 @@ FABRIC = {
     "endorser_proposals_received", "endorser_successful_proposals", "endorser_endorsement_failures",
     "consensus_etcdraft_leader_changes", "consensus_etcdraft_is_leader", "consensus_BFT_is_leader",
 }  # fmt: skip
-CLEARED: dict[str, Any] = {
-    "round": 3,
+OPENED = {
+    "round": "01351640000-home001",
+    "auction": "per_request",
+    "tou_uaud_per_kwh": 300_000,
+    "sell_price_uaud_per_kwh": 119_000,
+}
+CLEARED = {
+    "round": "01351640000-home001",
     "state": "CLEARED",
-    "fills": [
-        {"request": "r", "offer": "o", "buyer": "home001", "seller": "home002", "energy_wh": 400,
-         "price_uaud_per_kwh": 120_000, "amount_naud": 48_000_000},
-    ],
-    "requests": [],
-    "offers": [],
-    "totals": {"p2p_energy_wh": 400, "p2p_amount_naud": 48_000_000, "grid_energy_wh": 100, "grid_amount_naud": 5,
-               "tou_uaud_per_kwh": 300_000, "price_s_uaud_per_kwh": 119_000, "price_b_uaud_per_kwh": None},
-}  # fmt: skip
+    "minute": 725,
+    "totals": {"fills": 1, "p2p_energy_wh": 400, "p2p_amount_naud": 48_000_000, "tou_uaud_per_kwh": 300_000},
+}
 
 
 def test_a_round_is_counted_from_its_opening_to_its_trades() -> None:
     market = MarketFigures()
-    market.fold("round_opened", json.dumps({"round": 3, "tou_uaud_per_kwh": 300_000}).encode())
-    assert market.to_json()["open_rounds"] == 1
+    market.fold("round_opened", json.dumps(OPENED).encode())
+    figures = market.to_json()
+    assert (figures["open_rounds"], figures["requests"], figures["readings"]) == (1, 1, 1)
     market.fold("round_cleared", json.dumps(CLEARED).encode())
     figures = market.to_json()
-    assert (figures["open_rounds"], figures["trades"], figures["traded_wh"], figures["grid_wh"]) == (
-        0,
-        1,
-        400,
-        100,
-    )
+    assert (figures["open_rounds"], figures["trades"], figures["traded_wh"]) == (0, 1, 400)
     assert figures["sell_price_uaud_per_kwh"] == 119_000
-    assert figures["buy_price_uaud_per_kwh"] is None
-    assert figures["recent"][0]["seller"] == "home002"
+    assert [(one["minute"], one["fills"], one["p2p_energy_wh"]) for one in figures["recent"]] == [
+        (725, 1, 400)
+    ]
+
+
+def test_requests_of_many_homes_come_by_themselves() -> None:
+    market = MarketFigures()
+    market.fold(
+        "round_opened", json.dumps(OPENED | {"round": "00000001", "auction": "fixed_rounds"}).encode()
+    )
+    for name in ("request_submitted", "reading_reported", "offer_submitted"):
+        market.fold(name, b'{"round":"00000001"}')
+    for new in (True, False):
+        market.fold("home_registered", json.dumps({"new": new, "changed": True}).encode())
+    figures = market.to_json()
+    counts = [figures[name] for name in ("requests", "readings", "offers", "homes", "trades")]
+    assert counts == [1, 1, 1, 1, 0]
 
 
 def test_events_of_other_contracts_are_left_alone() -> None:
