@@ -10,7 +10,7 @@ import pytest
 from commonwatt_chaincode.contract import Market as Contract
 from commonwatt_network.channels.deploy import peer_admin
 
-from .trading import SALT, market_of
+from .trading import market_of
 
 ALLOWED = ""
 """The contract comes as far as an answer."""
@@ -21,11 +21,12 @@ CALLERS = ("operator", "grid", "home001", "home002", "meter", "stranger", "expir
 """The operator, the grid's, a home, another home, the first one's meter, a member without attributes, an operator whose
 certificate has run out, the operator of another community."""
 
-REGISTRATION = {"home": "h9", "home_class": "consumer", "meter_salt": SALT, "meter_hash": "0" * 64}
+NO_ROUND = {"round": "99999999"}
+REGISTRATION = {"home": "h9", "home_class": "consumer"}
 READING = {"home": "home001", "interval_start": 0, "interval_end": 60, "use_wh": 1, "generation_wh": 0}
-OFFER = {"round": 1, "home": "home001", "energy_wh": 1, "price_uaud_per_kwh": 150_000}
-REQUEST = {"home": "home001", "energy_wh": 1, "interval_start": 0, "bid": False}
-NO_ROUND = {"round": 99_999_999}
+CORRECTION = {"home": "home001", "interval_start": 0, "use_wh": 1, "generation_wh": 0, "reason": "misread"}
+OFFER = NO_ROUND | {"home": "home001", "energy_wh": 1, "price_uaud_per_kwh": 150_000}
+REQUEST = NO_ROUND | {"home": "home001", "interval_start": 0}
 
 
 def _for_operator(outcome: str = ALLOWED) -> tuple[str, ...]:
@@ -34,6 +35,10 @@ def _for_operator(outcome: str = ALLOWED) -> tuple[str, ...]:
 
 def _for_home(outcome: str = ALLOWED, meter: str = "forbidden") -> tuple[str, ...]:
     return ("forbidden", "forbidden", outcome, "not_your_meter", meter, "forbidden")
+
+
+def _for_meter_and_operator(outcome: str) -> tuple[str, ...]:
+    return (outcome, "forbidden", "forbidden", "forbidden", outcome, "forbidden")
 
 
 def _for_members(outcome: str = ALLOWED) -> tuple[str, ...]:
@@ -48,11 +53,13 @@ MATRIX: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
     "configure": ({"parameters": {"beta": 20_000}}, _for_operator()),
     "register_home": (REGISTRATION, _for_operator()),
     "advance_clock": ({"at": 9_999_999_999}, _for_operator()),
-    "open_round": ({}, _for_operator()),
+    "open_round": ({}, _for_operator("other_auction")),
     "settle_day": ({"day": 999_999}, _for_operator("day_not_over")),
-    "submit_request": (REQUEST, _for_home()),
+    "settle_interval": (READING | {"bid": True}, _for_home(meter=ALLOWED)),
+    "correct_reading": (CORRECTION, _for_meter_and_operator("interval_unknown")),
+    "submit_request": (REQUEST, _for_home("unknown_round")),
     "cancel_request": (NO_ROUND | {"home": "home001"}, _for_home("unknown_round")),
-    "submit_offer": (OFFER | NO_ROUND, _for_home("unknown_round")),
+    "submit_offer": (OFFER, _for_home("unknown_round")),
     "withdraw_offer": (NO_ROUND | {"home": "home001"}, _for_home("unknown_round")),
     "report_reading": (READING, _for_home(meter=ALLOWED)),
     "close_round": (NO_ROUND, _for_members("unknown_round")),
@@ -60,6 +67,7 @@ MATRIX: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
     "get_round": (NO_ROUND, _for_members("unknown_round")),
     "list_rounds": ({}, _for_members()),
     "list_trades": ({}, _for_members()),
+    "list_readings": ({"home": "home001"}, _for_home_and_overseers()),
     "get_parameters": ({}, _for_members()),
     "audit": (NO_ROUND, _for_members("unknown_round")),
     "get_home": ({"home": "home001"}, _for_home_and_overseers()),

@@ -22,7 +22,6 @@ from cryptography.x509.oid import NameOID
 from ..support.homes import with_ids
 
 ATTRIBUTES = x509.ObjectIdentifier("1.2.3.4.5.6.7.8.1")
-SALT = "00" * 8
 
 
 @dataclass
@@ -87,8 +86,6 @@ async def market_of(network: Any) -> AsyncIterator[Market]:
             registration = {
                 "home": home,
                 "home_class": "prosumer" if home == "home003" else "consumer",
-                "meter_salt": SALT,
-                "meter_hash": "0" * 64,
             }
             await market.do("operator", "register_home", registration)
         await network.level("newtown")
@@ -141,22 +138,19 @@ def _operator(
 
 
 async def trade(market: Market) -> None:
-    """One request, sold in part by a neighbour, and the day's bills."""
+    """One need, sold in part by a neighbour, and the day's bills."""
+    # Midnight at Greenwich is 11 o'clock here: panels give power, and the hour before lies in one tariff band.
     now = (await market.do("operator", "get_parameters", {}))["market_time"] // 86_400 * 86_400 + 2 * 86_400
     await market.do("operator", "advance_clock", {"at": now})
-    interval = {"interval_start": now - 3_600, "interval_end": now, "use_wh": 0, "generation_wh": 3_000}
-    account = await market.do("home003", "get_battery", {"home": "home003"})
-    if account["metered_until"]:
-        interval["interval_start"] = account["metered_until"]
-        interval["interval_end"] = account["metered_until"] + 3_600
-    await market.do("home003", "report_reading", {"home": "home003", **interval})
-    opened = await market.do("operator", "open_round", {"at": now})
-    number = opened["round"]
-    request = {"round": number, "home": "home001", "energy_wh": 900, "interval_start": now - 60}
-    await market.do("home001", "submit_request", request)
-    offer = {"round": number, "home": "home003", "energy_wh": 600, "price_uaud_per_kwh": 150_000}
+    interval = {"interval_start": now - 3_600, "interval_end": now}
+    sun = {"home": "home003", "use_wh": 0, "generation_wh": 3_000}
+    await market.do("home003", "report_reading", interval | sun)
+    need = {"home": "home001", "use_wh": 900, "generation_wh": 0, "bid": True}
+    opened = await market.do("home001", "settle_interval", interval | need)
+    offer = {"round": opened["round"], "home": "home003", "energy_wh": 600, "price_uaud_per_kwh": 150_000}
     await market.do("home003", "submit_offer", offer)
-    award = await market.do("operator", "close_round", {"round": number, "at": opened["closes_at"]})
+    closing = {"round": opened["round"], "at": opened["closes_at"]}
+    award = await market.do("operator", "close_round", closing)
     assert award["fills"][0]["amount_naud"] == 90_000_000
     assert await market.refused("home003", "submit_offer", offer) == "round_closed"
     await market.do("operator", "advance_clock", {"at": now + 2 * 86_400})
