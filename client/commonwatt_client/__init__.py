@@ -9,7 +9,8 @@
     async def main():
         async with connect_network_file(".commonwatt/network.json", "newtown", "operator") as gateway:
             market = gateway.get_network("newtown").get_contract("market")
-            print(await market.submit_transaction("open_round", '{"minute": 600}'))
+            house = '{"home": "house1", "home_class": "consumer"}'
+            print(await market.submit_transaction("register_home", house))
 
     asyncio.run(main())
 

@@ -20,7 +20,8 @@ class EventStream(Generic[T]):
 
         network = gateway.get_network("newtown")
         async with network.chaincode_events("market") as events:  # from here on no event is missed
-            await network.get_contract("market").submit_transaction("open_round", '{"minute": 600}')
+            house = '{"home": "house1", "home_class": "consumer"}'
+            await network.get_contract("market").submit_transaction("register_home", house)
             async for event in events:
                 print(event.event_name, event.block_number)
                 break

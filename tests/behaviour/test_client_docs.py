@@ -76,7 +76,7 @@ async def test_examples_run(
     if inspect.isawaitable(closing):
         await closing
     printed = capsys.readouterr().out
-    assert "is open until" in printed
+    assert "house1 may draw 24000 W" in printed
     assert printed.count("VALID") >= 3
     assert "unknown_round" in printed
 

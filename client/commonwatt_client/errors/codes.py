@@ -10,7 +10,7 @@ class ErrorCode(StrEnum):
     ::
 
         try:
-            await market.submit_transaction("close_round", '{"round": 999999}')
+            await market.submit_transaction("close_round", '{"round": "99999999"}')
         except EndorseError as error:
             print(error.code is ErrorCode.CHAINCODE_REFUSED)
     """

@@ -22,7 +22,7 @@ class ErrorDetail:
     ::
 
         try:
-            await market.submit_transaction("close_round", '{"round": 999999}')
+            await market.submit_transaction("close_round", '{"round": "99999999"}')
         except EndorseError as error:
             print([(detail.address, detail.mspid, detail.message) for detail in error.details])
     """
@@ -42,7 +42,7 @@ class ChaincodeResponse:
     ::
 
         try:
-            await market.submit_transaction("close_round", '{"round": 999999}')
+            await market.submit_transaction("close_round", '{"round": "99999999"}')
         except EndorseError as error:
             if error.chaincode_response is not None:
                 print(error.chaincode_response.status, error.chaincode_response.message)
@@ -75,7 +75,7 @@ class GatewayError(ClientError):
     ::
 
         try:
-            await market.submit_transaction("close_round", '{"round": 999999}')
+            await market.submit_transaction("close_round", '{"round": "99999999"}')
         except GatewayError as error:
             print(error.phase, error.code.name, error.party, error.chaincode_response, error.advice)
     """
@@ -153,7 +153,7 @@ class EndorseError(GatewayError):
     ::
 
         try:
-            await market.submit_transaction("close_round", '{"round": 999999}')
+            await market.submit_transaction("close_round", '{"round": "99999999"}')
         except EndorseError as error:
             print(error.transaction_id, error.reason, error.details)
     """

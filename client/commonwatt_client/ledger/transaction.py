@@ -58,7 +58,8 @@ class ChaincodeEvent:
     ::
 
         async with gateway.get_network("newtown").chaincode_events("market") as events:
-            await market.submit_transaction("open_round", '{"minute": 600}')
+            house = '{"home": "house1", "home_class": "consumer"}'
+            await market.submit_transaction("register_home", house)
             event = await anext(events)
             print(event.block_number, event.event_name, event.payload)
     """

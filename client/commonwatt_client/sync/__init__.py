@@ -8,7 +8,8 @@
 
     with connect_network_file(".commonwatt/network.json", "newtown", "operator") as gateway:
         market = gateway.get_network("newtown").get_contract("market")
-        print(market.submit_transaction("open_round", '{"minute": 600}'))
+        house = '{"home": "house1", "home_class": "consumer"}'
+        print(market.submit_transaction("register_home", house))
 
 Every public name of `commonwatt_client` is here too; values, errors, identities, signers and policies are the same
 objects. A gateway and what it gives may be used by several threads at once; one event stream by one thread, while any

@@ -58,7 +58,10 @@ class Community:
         assert done.status == 400, done
         assert not done.writes
         assert done.event is None
-        return done.message.partition(":")[0]
+        code, _, sentence = done.message.partition(": ")
+        assert sentence, "a refusal says why"
+        assert "None" not in sentence, f"a refusal that names nobody: {sentence}"
+        return code
 
     async def ask(self, who: str, name: str, arguments: Any) -> Any:
         """Evaluate what must succeed; its result."""
