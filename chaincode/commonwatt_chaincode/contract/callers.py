@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Who may do what: roles and ownership as the certificate's attributes state them."""
 
-from ..ledger import Home
+from dataclasses import dataclass
+
+from ..ledger import Home, decode, home_key
 from ..shim import ClientIdentity, Stub
 from .refusals import Code, refuse
 
@@ -56,6 +58,30 @@ def require_own_or_overseer(stub: Stub, home: Home, community_mspid: str) -> Non
     caller = require_member(stub)
     if not sees_all(caller, community_mspid) and not speaks_for(caller, home):
         raise refuse(Code.NOT_YOUR_METER, f"the records of {home.home} are its own")
+
+
+@dataclass(frozen=True)
+class View:
+    """What a caller may see of rounds that are closed: everything, or the lines of one home, or of none."""
+
+    everything: bool
+    home: str | None = None
+
+    def shows(self, *homes: str) -> bool:
+        """Whether a line of these homes is for the caller's eyes."""
+        return self.everything or self.home in homes
+
+
+async def view_of(stub: Stub, community_mspid: str) -> View:
+    """The caller's view: all for the community's operator and the grid, else that of the home it speaks for."""
+    caller = require_member(stub)
+    if sees_all(caller, community_mspid):
+        return View(everything=True)
+    name = caller.attribute("home.id")
+    value = await stub.get_state(home_key(name)) if name else None
+    if value is None or not speaks_for(caller, decode(Home, value)):
+        return View(everything=False)
+    return View(everything=False, home=name)
 
 
 def sees_all(caller: ClientIdentity, community_mspid: str) -> bool:

@@ -24,7 +24,7 @@ from ..market.orders import fixed_round_id, own_round_id
 from ..market.parameters import FIXED_ROUNDS
 from ..shim import Stub
 from .arguments import LARGEST_ROUND, LARGEST_TIME, SomeReadings, SomeRounds
-from .callers import require_member, require_own_or_overseer
+from .callers import require_member, require_own_or_overseer, view_of
 from .clock import market_time
 from .records import community_of, home_of
 from .refusals import Code, refuse
@@ -53,8 +53,8 @@ async def list_trades(stub: Stub, arguments: SomeRounds) -> dict[str, Any]:
     ``next`` names the round that the page reached, and how many of its fills were told if it goes on there. The sums
     are of the rounds that end on the page.
     """
-    caller = require_member(stub)
-    mspid = community_of(await stub.get_state(COMMUNITY)).mspid
+    require_member(stub)
+    view = await view_of(stub, community_of(await stub.get_state(COMMUNITY)).mspid)
     start, end = await _span(stub, arguments, result_key)
     last, told = _position(arguments)
     start = max(start, result_key(last) if told else _past(result_key, last))
@@ -65,7 +65,7 @@ async def list_trades(stub: Stub, arguments: SomeRounds) -> dict[str, Any]:
         if looked_at == MOST_ROUNDS or len(trades) == arguments.limit:
             return {"trades": trades, "totals": totals, "next": f"{last}/0"}
         result = json.loads(row.value)
-        fills = seen_by(caller, mspid, result)["fills"]
+        fills = seen_by(view, result)["fills"]
         done = told if result["round"] == last else 0
         page = fills[done : done + arguments.limit - len(trades)]
         trades += [fill | {"round": result["round"], "closed_at": result["closed_at"]} for fill in page]

@@ -32,7 +32,7 @@ from ..market.ties import round_seed, tie_key
 from ..shim import Stub
 from .arguments import GetParameters, HomeDay, OneHome, OneRound, SuggestedPrice
 from .billing import bill_json
-from .callers import require_member, require_own_or_overseer, sees_all
+from .callers import require_member, require_own_or_overseer, view_of
 from .clock import market_time
 from .records import account_of, community_of, home_of, price_of, round_of, stored
 from .refusals import Code, refuse
@@ -65,14 +65,15 @@ async def suggested_price(stub: Stub, arguments: SuggestedPrice) -> dict[str, An
 
 async def get_round(stub: Stub, arguments: OneRound) -> dict[str, Any]:
     """A round with its award once closed; a home sees its own lines of it."""
-    caller = require_member(stub)
+    require_member(stub)
     round_value, result_value = await stub.get_states(
         [round_key(arguments.round), result_key(arguments.round)]
     )
     round_ = round_of(round_value, arguments.round)
     answer = terms(round_)
     if result_value is not None:
-        answer["result"] = seen_by(caller, round_.community, json.loads(result_value))
+        view = await view_of(stub, round_.community)
+        answer["result"] = seen_by(view, json.loads(result_value))
     return answer
 
 
@@ -148,7 +149,7 @@ async def audit(stub: Stub, arguments: OneRound) -> dict[str, Any]:
 
     The seed is the hash of ids: a home could guess from it who offered, and so does not get it.
     """
-    caller = require_member(stub)
+    require_member(stub)
     round_value, result_value = await stub.get_states(
         [round_key(arguments.round), result_key(arguments.round)]
     )
@@ -157,19 +158,15 @@ async def audit(stub: Stub, arguments: OneRound) -> dict[str, Any]:
         raise refuse(Code.ROUND_RUNNING, f"round {round_.id} is running; its bids are seen when it is closed")
     rows = await stub.get_state_by_range(*range_of(bids_prefix(round_.id))).rows()
     bids = [decode(Bid, row.value) for row in rows]
-    standing = [bid.id for bid in bids if bid.state == OPEN]
-    seed = round_seed(standing)
-    everything = sees_all(caller, round_.community)
-    if not everything:
-        home = caller.attribute("home.id") if caller.mspid == round_.community else None
-        bids = [bid for bid in bids if bid.home == home]
-        standing = [bid.id for bid in bids if bid.state == OPEN]
+    seed = round_seed(bid.id for bid in bids if bid.state == OPEN)
+    view = await view_of(stub, round_.community)
+    bids = [bid for bid in bids if view.shows(bid.home)]
     return {
         "round": terms(round_),
         "parameters": as_json(round_.parameters),
         "price_basis": to_json(round_.prices),
         "bids": [json.loads(encode(bid)) for bid in bids],
-        "seed": seed if everything else None,
-        "keys": {order_id: tie_key(seed, order_id) for order_id in standing},
-        "result": seen_by(caller, round_.community, json.loads(result_value)),
+        "seed": seed if view.everything else None,
+        "keys": {bid.id: tie_key(seed, bid.id) for bid in bids if bid.state == OPEN},
+        "result": seen_by(view, json.loads(result_value)),
     }

@@ -45,9 +45,9 @@ from ..market.orders import Offer, Request, fixed_round_id
 from ..market.parameters import FIXED_ROUNDS
 from ..market.prices import PriceState, prices_after, sell_price
 from ..market.tariff import local_minute, tou_at
-from ..shim import ClientIdentity, Stub
+from ..shim import Stub
 from .arguments import CloseRound, OpenRound
-from .callers import OPERATOR, require_member, require_operator, require_role, sees_all
+from .callers import OPERATOR, View, require_member, require_operator, require_role, view_of
 from .clock import moved, opening_time, require_no_at, round_time
 from .records import account_of, community_of, emit, price_of, running_round_of, stored, with_energy
 from .refusals import Code, refuse
@@ -142,7 +142,7 @@ def terms(round_: Round) -> dict[str, Any]:
 
 async def close_round(stub: Stub, arguments: CloseRound) -> dict[str, Any]:
     """Clear a round that is due, release what was not sold, and publish the totals."""
-    caller = require_member(stub)
+    require_member(stub)
     key = round_key(arguments.round)
     round_value, price_value = await stub.get_states([key, PRICE])
     round_ = running_round_of(round_value, arguments.round)
@@ -170,7 +170,7 @@ async def close_round(stub: Stub, arguments: CloseRound) -> dict[str, Any]:
     await stub.put_state(key, encode(round_))
     await stub.put_state(result_key(round_.id), encode(result))
     emit(stub, "round_cleared", totals_alone(result))
-    return seen_by(caller, round_.community, result)
+    return seen_by(await view_of(stub, round_.community), result)
 
 
 PUBLIC_TOTALS = ("p2p_energy_wh", "p2p_amount_naud", "tou_uaud_per_kwh")
@@ -184,15 +184,14 @@ def totals_alone(result: dict[str, Any]) -> dict[str, Any]:
     return {**{name: result[name] for name in heads}, "totals": totals}
 
 
-def seen_by(caller: ClientIdentity, community_mspid: str, result: dict[str, Any]) -> dict[str, Any]:
+def seen_by(view: View, result: dict[str, Any]) -> dict[str, Any]:
     """An award as a caller may read it: a home sees its own lines and the public totals."""
-    if sees_all(caller, community_mspid):
+    if view.everything:
         return result
-    home = caller.attribute("home.id") if caller.mspid == community_mspid else None
     return totals_alone(result) | {
-        "fills": [fill for fill in result["fills"] if home in (fill["buyer"], fill["seller"])],
-        "requests": [line for line in result["requests"] if line["home"] == home],
-        "offers": [line for line in result["offers"] if line["home"] == home],
+        "fills": [fill for fill in result["fills"] if view.shows(fill["buyer"], fill["seller"])],
+        "requests": [line for line in result["requests"] if view.shows(line["home"])],
+        "offers": [line for line in result["offers"] if view.shows(line["home"])],
     }
 
 

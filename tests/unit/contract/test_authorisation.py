@@ -200,3 +200,29 @@ async def test_events_name_no_home_and_no_bid(simulated: Any) -> None:
             assert not {900, 600, 3_000, 150_000} & {*json.loads(payload).values()}, event
     totals = json.loads(next(payload for _, (event, payload) in events if event == "round_cleared"))
     assert set(totals) == {"round", "state", "minute", "closed_at", "totals", "transaction"}
+
+
+async def test_a_home_of_another_organisation_sees_its_own_lines_too(simulated: Any) -> None:
+    """And no home of another organisation sees those of a namesake."""
+    await traded(simulated)
+    assert (await simulated.ask("foreign home", "list_trades", {}))["trades"] == []
+    registration = {"home": "h1", "home_class": "consumer", "mspid": "EnmoreMSP"}
+    await simulated.do("operator", "register_home", registration)
+    assert len((await simulated.ask("foreign home", "list_trades", {}))["trades"]) == 1
+    seen = await simulated.ask("foreign home", "audit", {"round": ROUND})
+    assert [bid["home"] for bid in seen["bids"]] == ["h1"]
+    assert (await simulated.ask("h1", "list_trades", {}))["trades"] == []
+
+
+async def test_any_member_closes_a_round_after_the_grace_and_sees_its_own_lines(live: Any) -> None:
+    await live.charge("p1", 3_000)
+    await live.do("h1", "report_reading", READING)
+    opened = await live.do("operator", "open_round", {})
+    request = {"round": "00000001", "home": "h1", "interval_start": START}
+    await live.do("h1", "submit_request", request)
+    offer = {"round": "00000001", "home": "p1", "energy_wh": 600, "price_uaud_per_kwh": 150_000}
+    await live.do("p1", "submit_offer", offer, at=opened["offers_from"])
+    closed = await live.do("p1", "close_round", {"round": "00000001"}, at=opened["closes_at"] + 630)
+    assert [line["home"] for line in closed["offers"]] == ["p1"]
+    assert closed["requests"] == []
+    assert "grid_energy_wh" not in closed["totals"]
