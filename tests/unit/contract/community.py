@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A community on an in-memory channel: an operator, the grid, consumers and prosumers."""
 
+import re
 from typing import Any
 
 from commonwatt_chaincode.contract import Market
@@ -60,7 +61,7 @@ class Community:
         assert done.event is None
         code, _, sentence = done.message.partition(": ")
         assert sentence, "a refusal says why"
-        assert "None" not in sentence, f"a refusal that names nobody: {sentence}"
+        assert not re.search(r"\bNone\b", sentence), f"a refusal that names nobody: {sentence}"
         return code
 
     async def ask(self, who: str, name: str, arguments: Any) -> Any:
