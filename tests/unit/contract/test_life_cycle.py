@@ -6,7 +6,7 @@ from typing import Any
 
 from commonwatt_chaincode.shim.testing import Invocation
 
-from .community import MIDNIGHT, NOON
+from .community import MIDNIGHT, NOON, populated
 
 HOUR = 3600
 DAY = (MIDNIGHT + 660 * 60) // 86_400
@@ -68,3 +68,69 @@ async def test_a_need_is_traded_and_billed(simulated: Any) -> None:
     assert not again.writes
     assert await simulated.ask("h1", "get_bill", {"home": "h1", "day": DAY}) == bills["h1"]
     assert json.loads(simulated.ledger.get(f"request/h1/{START:011d}"))["bought_wh"] == 600
+
+
+async def test_a_fixed_round_pairs_many_requests_with_many_offers(live: Any) -> None:
+    await live.charge("p1", 3_000)
+    await live.charge("p2", 1_000)
+    for home in ("h1", "h2"):
+        interval = {"interval_start": START, "interval_end": NOON, "use_wh": 800, "generation_wh": 0}
+        await live.do(home, "report_reading", {"home": home} | interval)
+    opened = await live.do("operator", "open_round", {})
+    round_id = opened["round"]
+    assert round_id == "00000001"
+    for home, limit in (("h1", 150_000), ("h2", 177_000)):
+        request = {"round": round_id, "home": home, "interval_start": START, "limit_uaud_per_kwh": limit}
+        await live.do(home, "submit_request", request, at=NOON + 5)
+    for home, energy_wh, price in (("p1", 2_000, 160_000), ("p2", 1_000, 140_000)):
+        offer = {"round": round_id, "home": home, "energy_wh": energy_wh, "price_uaud_per_kwh": price}
+        await live.do(home, "submit_offer", offer, at=opened["offers_from"])
+    award = await live.do("operator", "close_round", {"round": round_id}, at=opened["closes_at"] + 30)
+    assert [(fill["buyer"], fill["seller"], fill["energy_wh"]) for fill in award["fills"]] == [
+        ("h2", "p2", 800),
+        ("h1", "p2", 200),
+    ]
+    states = {line["home"]: line["state"] for line in award["requests"] + award["offers"]}
+    assert states == {"h1": "PARTIAL_GRID", "h2": "FILLED", "p1": "RELEASED", "p2": "ACCEPTED"}
+
+
+async def test_a_fixed_round_on_a_simulated_clock() -> None:
+    """The channel's clock moves with the opening, the round's own to its phases."""
+    community = await populated("simulated", auction="fixed_rounds")
+    await community.charge("p1", 3_000)
+    await community.need("h1", 900, bid=False)
+    opened = await community.do("operator", "open_round", {"at": NOON + 60, "minute": 13 * 60})
+    assert (opened["opened_at"], opened["minute"]) == (NOON + 60, 780)
+    assert (await community.ask("h1", "get_parameters", {}))["market_time"] == NOON + 60
+    round_id = opened["round"]
+    request = {"round": round_id, "home": "h1", "interval_start": START}
+    offer = {"round": round_id, "home": "p1", "energy_wh": 600, "price_uaud_per_kwh": 150_000}
+    assert await community.refused("p1", "submit_offer", offer) == "not_offer_phase"
+    await community.do("h1", "submit_request", request)
+    await community.do("operator", "advance_clock", {"round": round_id, "at": opened["offers_from"]})
+    assert (await community.ask("h1", "get_round", {"round": round_id}))["state"] == "OFFERS"
+    late = {"round": round_id, "home": "h2", "interval_start": START}
+    assert await community.refused("h2", "submit_request", late) == "not_request_phase"
+    await community.do("p1", "submit_offer", offer)
+    await community.do("operator", "advance_clock", {"round": round_id, "at": opened["closes_at"]})
+    assert await community.refused("p1", "submit_offer", offer) == "not_offer_phase"
+    assert await community.refused("h2", "close_round", {"round": round_id}) == "round_not_due"
+    award = await community.do("operator", "close_round", {"round": round_id})
+    assert award["totals"]["p2p_energy_wh"] == 600
+
+
+async def test_a_need_on_a_live_channel() -> None:
+    """The round runs from the reading's timestamp; the operator closes it once no honest clock can be in its phase."""
+    community = await populated("live")
+    await community.charge("p1", 3_000)
+    community.now = NOON + 40
+    interval = {"interval_start": START, "interval_end": NOON, "use_wh": 900, "generation_wh": 0}
+    opened = await community.do("h1", "settle_interval", interval | {"home": "h1", "bid": True})
+    assert (opened["opened_at"], opened["closes_at"], opened["minute"]) == (NOON + 40, NOON + 100, 660)
+    offer = {"round": ROUND, "home": "p1", "energy_wh": 600, "price_uaud_per_kwh": 150_000}
+    assert await community.refused("p1", "submit_offer", offer, at=NOON + 9) == "clock_runs_back"
+    await community.do("p1", "submit_offer", offer, at=NOON + 10)  # its clock is 30 s behind
+    closing = {"round": ROUND}
+    assert await community.refused("operator", "close_round", closing, at=NOON + 129) == "round_not_due"
+    award = await community.do("operator", "close_round", closing, at=NOON + 130)
+    assert (award["closed_at"], award["totals"]["p2p_energy_wh"]) == (NOON + 130, 600)
