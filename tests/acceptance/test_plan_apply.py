@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import itertools
 import json
 import re
@@ -124,9 +123,7 @@ class Trade:
 
 
 def _registration(home: str) -> dict[str, str]:
-    salt = "00" * 8
-    meter = hashlib.sha256(bytes.fromhex(salt) + home.encode()).hexdigest()
-    return {"home": home, "home_class": "consumer", "meter_salt": salt, "meter_hash": meter}
+    return {"home": home, "home_class": "consumer"}
 
 
 @dataclass

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
 import shutil
 import subprocess
 import time
@@ -79,11 +78,8 @@ class Load:
         count = 0
         while not self.stopped:
             count += 1
-            home, salt = f"w{number}-{count}", "00" * 8
-            digest = hashlib.sha256(bytes(8) + home.encode()).hexdigest()
-            argument = (
-                f'{{"home":"{home}","home_class":"consumer","meter_salt":"{salt}","meter_hash":"{digest}"}}'
-            )
+            home = f"w{number}-{count}"
+            argument = f'{{"home":"{home}","home_class":"consumer"}}'
             try:
                 outcome = await contract.submit(
                     "register_home",

@@ -47,7 +47,8 @@ from .conftest import BACKENDS, quiet, run_apart
 SECOND_NS = 1_000_000_000
 OTHERS = 0o077
 HOUR_S = 3_600
-REGISTRATION = {"home_class": "prosumer", "meter_salt": "00" * 8, "meter_hash": "0" * 64}
+REGISTRATION = {"home_class": "prosumer"}
+FIXED = {"parameters": {"auction": "fixed_rounds"}}
 
 
 @dataclass
@@ -136,8 +137,12 @@ async def test_a_folder_of_the_first_version_is_closed(trusted: Trusted) -> None
 # Proposals dated otherwise
 
 CALLS = {
-    "home": ("home001", "submit_request", {"bid": False, "energy_wh": 100, "interval_start": 0}),
-    "operator": ("operator", "open_round", {}),
+    "home": (
+        "home001",
+        "report_reading",
+        {"interval_start": 0, "interval_end": 60, "use_wh": 1, "generation_wh": 0},
+    ),
+    "operator": ("operator", "register_home", {"home": "h9", "home_class": "consumer"}),
     "configuring operator": ("operator", "configure", {"parameters": {}}),
 }
 
@@ -192,6 +197,7 @@ async def test_what_an_operator_held_back_for_an_hour_is_invalid(trusted: Truste
             )
 
         now = json.loads(await market.evaluate("get_parameters", arguments=["{}"]))["market_time"]
+        await do("configure", **FIXED)
         opened = await do("open_round", at=now)
         held = {
             name: await market.new_proposal(name, arguments=[json.dumps(argument)]).endorse()
@@ -225,9 +231,12 @@ async def test_what_a_home_held_back_until_its_round_was_over_is_invalid(trusted
             return json.loads(outcome.result)
 
         await do("register_home", home=name, **REGISTRATION)
-        opened = await do("open_round")
-        request = {"round": opened["round"], "home": name, "energy_wh": 100}
-        request["interval_start"] = opened["opened_at"]
+        await do("configure", **FIXED)
+        now = json.loads(await market.evaluate("get_parameters", arguments=["{}"]))["market_time"]
+        minute = {"interval_start": now, "interval_end": now + 60, "use_wh": 100, "generation_wh": 0}
+        await own.submit("report_reading", arguments=[json.dumps({"home": name, **minute})], retry=True)
+        opened = await do("open_round", at=now + 60)
+        request = {"round": opened["round"], "home": name, "interval_start": now}
         held = await own.new_proposal("submit_request", arguments=[json.dumps(request)]).endorse()
         await do("close_round", round=opened["round"], at=opened["closes_at"])
         status = await (await held.submit()).status()
@@ -237,6 +246,7 @@ async def test_what_a_home_held_back_until_its_round_was_over_is_invalid(trusted
 async def test_on_a_live_channel_the_next_round_ends_what_its_operator_held_back(trusted: Trusted) -> None:
     async with trusted.connect("newtown", "operator") as gateway:
         market = gateway.get_network("newtown").get_contract("market")
+        await market.submit("configure", arguments=[json.dumps(FIXED)], retry=True)
         held = [
             await market.new_proposal(name, arguments=[json.dumps(argument)]).endorse()
             for name, argument in (("configure", {"parameters": {"feed_in": 1}}), ("open_round", {}))
@@ -248,13 +258,19 @@ async def test_on_a_live_channel_the_next_round_ends_what_its_operator_held_back
 
 async def test_what_a_home_held_back_until_it_was_revoked_comes_to_nothing(trusted: Trusted) -> None:
     """Last of all that home002 does here."""
-    call = {"bid": False, "energy_wh": 100, "interval_start": 0, "home": home_id("glebe", 2)}
+    call = {
+        "home": home_id("glebe", 2),
+        "interval_start": 0,
+        "interval_end": 60,
+        "use_wh": 1,
+        "generation_wh": 0,
+    }
     async with trusted.connect("glebe", "operator") as operator, trusted.connect("glebe", "home002") as home:
         market = operator.get_network("glebe").get_contract("market")
         argument = json.dumps({"home": call["home"], **REGISTRATION})
         await market.submit("register_home", arguments=[argument], retry=True)
         own = home.get_network("glebe").get_contract("market")
-        held = await own.new_proposal("submit_request", arguments=[json.dumps(call)]).endorse()
+        held = await own.new_proposal("report_reading", arguments=[json.dumps(call)]).endorse()
         await revoke_user(trusted.folder, "glebe", "home002")
         with pytest.raises(GatewayError):
             await held.submit()
@@ -287,12 +303,22 @@ async def test_overselling_and_an_early_close_are_refused_and_nobody_trades_with
         await do("operator", "register_home", home=name, **REGISTRATION)
         now = (await do("operator", "get_parameters"))["market_time"] // 86_400 * 86_400 + 2 * 86_400
         await do("operator", "advance_clock", at=now)
-        interval = {"interval_start": now - HOUR_S, "interval_end": now, "use_wh": 0, "generation_wh": 1_500}
-        holds = (await do("home001", "report_reading", home=name, **interval))["available_wh"]
+        # A gap that is filled later leaves the battery alone: so the home has a need and something to sell.
+        holds = 0
+        for start, end, use_wh, generation_wh in (
+            (now - HOUR_S, now - 660, 0, 1_500),
+            (now - 600, now, 0, 300),
+            (now - 660, now - 600, 100, 0),
+        ):
+            interval = {"interval_start": start, "interval_end": end}
+            counted = {"use_wh": use_wh, "generation_wh": generation_wh}
+            holds = (await do("home001", "report_reading", home=name, **interval, **counted))["available_wh"]
+        await do("operator", "configure", **FIXED)
         opened = await do("operator", "open_round", at=now)
         number, price = opened["round"], opened["sell_price_uaud_per_kwh"]
         own = {"round": number, "home": name}
-        await do("home001", "submit_request", **own, energy_wh=100, interval_start=now - 60)
+        await do("home001", "submit_request", **own, interval_start=now - 660)
+        await do("operator", "advance_clock", at=opened["offers_from"], round=number)
         offer = {**own, "price_uaud_per_kwh": price}
         assert await refused("home001", "submit_offer", **offer, energy_wh=holds + 1) == "insufficient_energy"
         assert (await do("home001", "submit_offer", **offer, energy_wh=holds))["available_wh"] == 0
@@ -306,6 +332,7 @@ async def test_overselling_and_an_early_close_are_refused_and_nobody_trades_with
         award = await do("operator", "close_round", round=number, at=opened["closes_at"])
         assert award["fills"] == []
         assert award["requests"][0]["grid_energy_wh"] == 100
+        await do("operator", "configure", parameters={"auction": "per_request"})
 
 
 # Chaincode servers

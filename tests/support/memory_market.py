@@ -26,7 +26,7 @@ class MemoryCalls:
         self._in_flight = 0
         self._random = random.Random(seed)
         self._creators = {
-            home: caller(home, "NewtownMSP", {"role": "home", "home.id": home}) for home in meters
+            home: caller(home, "NewtownMSP", {"role": "home", "home.id": home}) for home in homes
         }
         self._creators[OPERATOR] = caller(OPERATOR, "NewtownMSP", {"role": "operator"})
 
