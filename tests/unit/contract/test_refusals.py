@@ -133,6 +133,10 @@ async def test_requests_of_fixed_rounds(live: Any) -> None:
     await live.do("h1", "cancel_request", own, at=opened["offers_from"] - 1)
     assert await refused("h1", "cancel_request", own) == "no_open_request"
     await live.do("h1", "submit_request", again | {"energy_wh": 400})
+    minute = {"interval_start": NOON, "interval_end": NOON + 60}
+    await live.do("h1", "report_reading", READING | minute | {"use_wh": 100}, at=now + 60)
+    second = again | {"interval_start": NOON}
+    assert await refused("h1", "submit_request", second, at=now + 59) == "duplicate_request"
 
     await live.do("h2", "report_reading", READING | {"home": "h2"})
     await live.do("operator", "open_round", {}, at=now + 900)
