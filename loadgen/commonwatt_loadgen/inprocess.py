@@ -66,7 +66,7 @@ class InProcessMarket:
         for seller in sellers:
             if seller is buyer or not seller.holds_energy():
                 continue
-            ask = seller.ask(tou, suggested, number, settled.end_min)
+            ask = seller.ask(tou, suggested, number)
             if ask:
                 offers.append(
                     Offer(offer_id(round_id, seller.home), seller.home, ask.energy_wh, ask.price_uaud_per_kwh)

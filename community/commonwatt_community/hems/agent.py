@@ -17,14 +17,17 @@ from commonwatt_chaincode.market.parameters import Parameters
 from commonwatt_chaincode.market.settlement import settle_interval
 from commonwatt_chaincode.market.tariff import lowest_tou
 
-from commonwatt_community.hems.battery import BATTERY_POLICIES
+from commonwatt_community.hems.battery import BATTERY_POLICIES, Holding
 from commonwatt_community.hems.draws import Draws
 from commonwatt_community.hems.energy import MINUTES_PER_DAY
 from commonwatt_community.hems.forecast import FORECASTS, Metered
 from commonwatt_community.hems.grid_charging import expected_need_wh, grid_charge_wh
 from commonwatt_community.hems.home import HomeSpec
+from commonwatt_community.hems.reserve import Ahead, spare_wh
 from commonwatt_community.hems.strategy import STRATEGIES, PriceView
 
+HORIZON_MIN = 36 * 60  # how far ahead a home asks what it will need of its battery
+_PLANNED_DAYS = 4
 _REMEMBERED_INTERVALS = 64  # two days of the shortest usual intervals, for forecasts
 
 
@@ -75,7 +78,9 @@ class HomeAgent:
         *,
         forecast: str = "perfect",
         battery_policy: str = "sell-all",
+        last_day: int | None = None,
     ) -> None:
+        """`last_day` is the last simulated one: the home plans no further; without it, for 36 hours."""
         self.spec = spec
         self.parameters = parameters
         self.battery: Battery = battery_of(parameters, spec.storage_wh)
@@ -84,13 +89,17 @@ class HomeAgent:
         self.strategy = STRATEGIES[spec.strategy]()
         self._forecast = FORECASTS[forecast]()
         self._policy = BATTERY_POLICIES[battery_policy]()
-        self._keeps_energy = battery_policy != "sell-all"
+        self._last_min = None if last_day is None else (last_day + 1) * MINUTES_PER_DAY
+        self._least_ask = self._policy.least_ask_uaud_per_kwh(self.battery, parameters.feed_in)
+        self._spare_from: tuple[int, int] | None = None  # spare Wh, and what was stored then
         self._buys_to_store = parameters.storage_from_grid and self.battery.capacity_wh > 0
         self._needed_wh = 0  # of the battery, until grid energy is cheapest again
         self._intervals = Draws(seed, "interval", spec.draws_as)
         self._asks = Draws(seed, "ask", spec.draws_as)
         self._bids = Draws(seed, "bid", spec.draws_as)
         self._past: deque[Metered] = deque(maxlen=_REMEMBERED_INTERVALS)
+        self._settled_min = 0
+        self._days: dict[int, list[Interval]] = {}
 
     @property
     def home(self) -> str:
@@ -100,6 +109,8 @@ class HomeAgent:
         """The home's settlement intervals of a day: uniform in [st_min, st_max], drawn anew each time, cut
         at 24:00.
         """
+        if day in self._days:
+            return self._days[day]
         start, end = day * MINUTES_PER_DAY, (day + 1) * MINUTES_PER_DAY
         intervals: list[Interval] = []
         while start < end:
@@ -108,6 +119,9 @@ class HomeAgent:
             )
             intervals.append(Interval(start, min(end, start + length)))
             start += length
+        while len(self._days) >= _PLANNED_DAYS:
+            del self._days[next(iter(self._days))]
+        self._days[day] = intervals
         return intervals
 
     def meter(self, start_min: int, end_min: int) -> Metered:
@@ -128,6 +142,7 @@ class HomeAgent:
             self.battery, self.account, minutes, metered.use_wh, metered.generation_wh, bought_wh
         )
         self.account = outcome.account
+        self._settled_min, self._spare_from = interval.end_min, None
         return Settlement(
             self.home,
             interval.start_min,
@@ -156,20 +171,38 @@ class HomeAgent:
         """What the home could offer now."""
         return sellable_wh(self.battery, self.account)
 
-    def ask(self, tou: int, suggested: int, decision: int, now_min: int) -> Ask | None:
+    def ask(self, tou: int, suggested: int, decision: int) -> Ask | None:
         """The offer to make in a round, or None."""
-        energy_wh = self.sellable_wh()
-        if self._keeps_energy and energy_wh:
-            st_mean = (self.parameters.st_min + self.parameters.st_max) // 2
-            energy_wh = self._policy.offer_wh(energy_wh, self._net_forecast(now_min, now_min + st_mean))
-        energy_wh -= self._needed_wh
+        holding = Holding(self.battery, self.sellable_wh(), self._spare_wh)
+        energy_wh = self._policy.offer_wh(holding) - self._needed_wh
         if energy_wh <= 0:
             return None
         view = PriceView(self.parameters.feed_in, tou, suggested, energy_wh, decision)
-        price = self.strategy.ask(view, self._asks)
+        price = max(self.strategy.ask(view, self._asks), self._least_ask)
         if self._buys_to_store:
             price = max(price, lowest_tou(self.parameters.tou))
-        return Ask(energy_wh, price)
+        return Ask(energy_wh, price) if price <= tou else None
+
+    def _spare_wh(self) -> int:
+        """Stored Wh that the home can do without, its running interval included; open offers count as sold."""
+        stored_wh = self.account.energy_wh
+        if self._spare_from is None:
+            self._spare_from = spare_wh(self.battery, stored_wh, self._ahead()), stored_wh
+        spare, then_wh = self._spare_from
+        return max(0, spare - (then_wh - stored_wh) - self.account.reserved_wh)
+
+    def _ahead(self) -> list[Ahead]:
+        """The home's own intervals from the running one on, with what it expects of them."""
+        until = self._settled_min + HORIZON_MIN
+        if self._last_min is not None:
+            until = min(until, self._last_min)
+        days = range(self._settled_min // MINUTES_PER_DAY, -(-until // MINUTES_PER_DAY))
+        return [
+            Ahead(one.end_min - one.start_min, self._net_forecast(one.start_min, one.end_min))
+            for day in days
+            for one in self.schedule(day)
+            if self._settled_min <= one.start_min < until
+        ]
 
     def _net_forecast(self, start_min: int, end_min: int) -> int:
         past = [one for one in self._past if one.end_min > start_min - 2 * MINUTES_PER_DAY]

@@ -1,34 +1,66 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Battery policies: how much of what a home may sell it does offer. The second interface of a HEMS.
+"""Battery policies: how much of what a home may sell it offers. The second interface of a HEMS.
 
 Charging from surplus and own use before the market are the paper's rule and the contract's (section 4 of
-the market specification); what is left to decide is what to keep for oneself.
+the market specification); a policy decides what the home keeps for itself.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Protocol
+
+from commonwatt_chaincode.market.arithmetic import PPM, ceil_div
+from commonwatt_chaincode.market.battery import Battery
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """What a home holds when it may offer.
+
+    `sellable_wh` is what its account lets it sell, delivered. `spare_wh()` gives the stored Wh that may leave the
+    battery without one Wh more from the grid, by the home's own forecast (`reserve`); it takes time to compute.
+    """
+
+    battery: Battery
+    sellable_wh: int
+    spare_wh: Callable[[], int]
 
 
 class BatteryPolicy(Protocol):
     """Decides the Wh to offer."""
 
-    def offer_wh(self, available_wh: int, forecast_net_wh: int) -> int:
-        """Wh to offer of the `available_wh` that the home's account may sell; never more than that."""
+    def offer_wh(self, holding: Holding) -> int:
+        """Wh to offer, delivered; at most `holding.sellable_wh`."""
+        ...
+
+    def least_ask_uaud_per_kwh(self, battery: Battery, feed_in_uaud_per_kwh: int) -> int:
+        """The price below which the home does not sell."""
         ...
 
 
 class SellAll:
-    """The paper's rule: everything available is offered."""
+    """The paper's rule: the home offers everything available, at any price the market takes."""
 
-    def offer_wh(self, available_wh: int, forecast_net_wh: int) -> int:
-        return available_wh
+    def offer_wh(self, holding: Holding) -> int:
+        return holding.sellable_wh
 
-
-class KeepForOwnUse:
-    """Keeps what the home is forecast to need in its next interval, which costs more from the grid."""
-
-    def offer_wh(self, available_wh: int, forecast_net_wh: int) -> int:
-        return max(0, available_wh - max(0, forecast_net_wh))
+    def least_ask_uaud_per_kwh(self, battery: Battery, feed_in_uaud_per_kwh: int) -> int:
+        return feed_in_uaud_per_kwh
 
 
-BATTERY_POLICIES: dict[str, Callable[[], BatteryPolicy]] = {"sell-all": SellAll, "keep": KeepForOwnUse}
+class Reserve:
+    """The home keeps what saves it a purchase later, and sells only what its surplus will replace.
+
+    What it sells it would else have fed in, less the battery's losses: so it asks at least for those too.
+    """
+
+    def offer_wh(self, holding: Holding) -> int:
+        if not holding.sellable_wh:
+            return 0
+        return min(holding.sellable_wh, holding.spare_wh() * holding.battery.eta_d_ppm // PPM)
+
+    def least_ask_uaud_per_kwh(self, battery: Battery, feed_in_uaud_per_kwh: int) -> int:
+        return ceil_div(feed_in_uaud_per_kwh * PPM * PPM, battery.eta_c_ppm * battery.eta_d_ppm)
+
+
+BATTERY_POLICIES: dict[str, Callable[[], BatteryPolicy]] = {"reserve": Reserve, "sell-all": SellAll}

@@ -61,9 +61,7 @@ class LiveHome:
         terms = self._rounds.get(number) or await self._calls.evaluate("get_round", {"round": number})
         if terms["state"] in ("CLEARED", "VOID"):
             return  # an event from before a reconnection
-        ask = agent.ask(
-            terms["tou_uaud_per_kwh"], terms["sell_price_uaud_per_kwh"], number, terms["closes_at"] // 60
-        )
+        ask = agent.ask(terms["tou_uaud_per_kwh"], terms["sell_price_uaud_per_kwh"], number)
         if ask is None:
             return
         self._offered.add(number)

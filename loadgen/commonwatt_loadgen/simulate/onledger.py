@@ -164,9 +164,7 @@ class _Day:
         }
         await self.calls.submit(settled.home, "submit_request", request)
         asks = {
-            seller.home: ask
-            for seller in sellers
-            if (ask := seller.ask(tou, suggested, number, settled.end_min)) is not None
+            seller.home: ask for seller in sellers if (ask := seller.ask(tou, suggested, number)) is not None
         }
         await _all(self._offer(number, home, ask) for home, ask in asks.items())
         cleared = await self.calls.submit(
