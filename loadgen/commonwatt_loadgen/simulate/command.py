@@ -40,8 +40,17 @@ def simulate_command(
         str, typer.Option(envvar="FORECAST", help="perfect, persistence or yesterday")
     ] = "perfect",
     battery: Annotated[
-        str, typer.Option(envvar="BATTERY", help="sell-all, or keep what the forecast says is needed")
-    ] = "sell-all",
+        str,
+        typer.Option(
+            envvar="BATTERY", help="reserve: keep what saves a purchase later; or sell-all, the paper's"
+        ),
+    ] = "reserve",
+    spill: Annotated[
+        str,
+        typer.Option(
+            envvar="SPILL", help="surplus without room: FEED_IN is paid, WASTE (the paper's) is not"
+        ),
+    ] = "FEED_IN",
     traces: Annotated[
         Path | None,
         typer.Option(envvar="TRACES", help="Ausgrid, NEM12 or tidy file; default: 15 + 3 NSW types"),
@@ -111,6 +120,7 @@ def simulate_command(
         strategies=tuple(strategy or ["suggested"]),
         forecast=forecast,
         battery=battery,
+        spill=spill,
         traces=traces,
         trace_day=trace_day,
         strict=strict,

@@ -4,7 +4,6 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from commonwatt_chaincode.market.parameters import PAPER
 from commonwatt_client.exit_codes import UsageError
 from commonwatt_client.network_file import default_path
 from commonwatt_community.hems.battery import BATTERY_POLICIES
@@ -32,7 +31,8 @@ class SimulationOptions:
     storage_wh: int = 5000
     strategies: tuple[str, ...] = ("suggested",)
     forecast: str = "perfect"
-    battery: str = "sell-all"
+    battery: str = "reserve"
+    spill: str = "FEED_IN"
     traces: Path | None = None
     trace_day: int = 1
     strict: bool = False
@@ -61,6 +61,7 @@ class SimulationOptions:
             ("--strategy", self.strategies, STRATEGIES),
             ("--forecast", (self.forecast,), FORECASTS),
             ("--battery", (self.battery,), BATTERY_POLICIES),
+            ("--spill", (self.spill,), ("FEED_IN", "WASTE")),
             ("--pv", (self.pv,), ("traces", "equation")),
         ):
             for name in chosen:
@@ -74,7 +75,7 @@ class SimulationOptions:
 
     def parameter_changes(self) -> dict[str, object]:
         """What to set of the community's parameters before trading."""
-        changes = dict(PAPER)
+        changes: dict[str, object] = {"spill_policy": self.spill}
         if self.storage_from_grid is not None:
             changes["storage_from_grid"] = self.storage_from_grid
         return changes

@@ -13,7 +13,11 @@ from commonwatt_community.hems.flexibility import FlexibleLoad
 from commonwatt_community.hems.home import HomeSpec
 
 from commonwatt_loadgen.records import DayRecord
+from commonwatt_loadgen.simulate import key_figures
+from commonwatt_loadgen.simulate.hours import by_hour
+from commonwatt_loadgen.simulate.key_figures import percent
 from commonwatt_loadgen.simulate.series import half_hours, whole_day
+from commonwatt_loadgen.simulate.without_market import WithoutMarket
 
 Json = dict[str, Any]
 
@@ -34,7 +38,15 @@ DEFINITIONS = {
     "spill": "PV surplus that found no room",
     "sold": "battery energy sold to neighbours",
     "amount_naud": "what a home pays for a day (negative: receives)",
-    "traditional_naud": "the same without a market: all use from the grid, all generation at the feed-in tariff",
+    "same_equipment_naud": "the same homes and equipment without a market: own PV and battery for own use, surplus at "
+    "the feed-in tariff, the rest from the grid; batteries start as with the market",
+    "saved_naud": "same_equipment_naud less amount_naud; negative: worse off with the market",
+    "traditional_naud": "the paper's baseline: all use from the grid, all generation at the feed-in tariff",
+    "with": "with the market",
+    "without": "the same homes and equipment without a market",
+    "hours": "energy by the hour in which it flowed; an interval's energy is spread over its minutes",
+    "load_duration_wh": "the community's import of an hour that 0, 5, ... 100 % of the hours exceed",
+    "worse_off": "homes that pay more with the market than with the same equipment without it",
     "suggested_uaud_per_kwh": "mean of p_S, the asking price suggested to sellers (equation 5)",
     "traded_uaud_per_kwh": "mean price of the energy traded; null where none was",
     "start_min": "minutes from 0:00 of the first simulated day",
@@ -56,11 +68,6 @@ def community_summary(homes: Sequence[HomeSpec], days: Iterable[DayRecord], rule
     return tally.summary()
 
 
-def percent(part: int, whole: int) -> float | None:
-    """A share in percent with one decimal, or None of nothing."""
-    return round(100 * part / whole, 1) if whole else None
-
-
 _SETTLED = ("use_wh", "generation_wh", "own_wh", "charged_wh", "spill_wh", "grid_charge_wh")
 _BILLED = tuple(Bill.__dataclass_fields__)
 _HOME_SUMS = (
@@ -80,6 +87,8 @@ _HOME_SUMS = (
     "revenue_naud",
     "spill_credit_naud",
     "amount_naud",
+    "same_equipment_naud",
+    "saved_naud",
     "traditional_naud",
     "requests",
     "sales",
@@ -108,6 +117,9 @@ class Tally:
         self._battery_begin_wh = sum(begin_wh.get(home.home, 0) for home in homes)
         self._battery_end_wh: dict[str, int] = dict.fromkeys(self._bills, 0)
         self._moved: Counter[str] = Counter()
+        self._without = WithoutMarket(homes, rules, begin_wh)
+        self._import_wh: list[int] = []
+        self._import_without_wh: list[int] = []
 
     def add(self, day: DayRecord) -> None:
         """Count a day; days come in their order."""
@@ -128,8 +140,10 @@ class Tally:
 
     def summary(self, at_rest: Json | None = None) -> Json:
         """The figures of the days so far, beside those of a market `at_rest` where loads moved."""
+        self._state_savings()
         return {
             "totals": self._totals(),
+            "key_figures": self._key_figures(),
             "classes": self._classes(),
             "strategies": self._strategies(),
             "homes": self._home_rows(),
@@ -155,15 +169,32 @@ class Tally:
     def _count(self, day: DayRecord) -> None:
         counts = self._counts
         counts["readings"] += len(day.settlements)
+        bought_wh = {
+            (one.request.home, one.opened_min): one.request.p2p_energy_wh
+            for one in day.rounds
+            if one.request.p2p_energy_wh
+        }
+        first = day.day * MINUTES_PER_DAY
+        imports, imports_without = [0] * 24, [0] * 24
         for settled in day.settlements:
-            hour = self._hours[settled.start_min % MINUTES_PER_DAY // 60]
-            for name in _SETTLED:
-                hour[name] += getattr(settled, name)
-            hour["direct_wh"] += min(settled.use_wh, settled.generation_wh)
+            start, end = settled.start_min - first, settled.end_min - first
+            p2p_wh = bought_wh.get((settled.home, settled.end_min), 0)
+            without_wh, fed_in_wh = self._without.add(settled)
+            flows = {name: getattr(settled, name) for name in _SETTLED}
+            flows["direct_wh"] = min(settled.use_wh, settled.generation_wh)
+            flows["p2p_wh"], flows["grid_wh"] = p2p_wh, settled.need_wh - p2p_wh
+            flows["without_grid_wh"], flows["without_fed_in_wh"] = without_wh, fed_in_wh
+            for name, energy_wh in flows.items():
+                if energy_wh:
+                    for hour, wh in by_hour(start, end, energy_wh):
+                        self._hours[hour][name] += wh
+            for hour, wh in by_hour(start, end, settled.need_wh - p2p_wh + settled.grid_charge_wh):
+                imports[hour] += wh
+            for hour, wh in by_hour(start, end, without_wh):
+                imports_without[hour] += wh
+        self._import_wh += imports
+        self._import_without_wh += imports_without
         for one in day.rounds:
-            hour = self._hours[one.minute // 60]
-            hour["p2p_wh"] += one.request.p2p_energy_wh
-            hour["grid_wh"] += one.request.grid_energy_wh
             counts["requests"] += 1
             counts["offers"] += len(one.offers)
             counts["fills"] += len(one.fills)
@@ -177,6 +208,50 @@ class Tally:
 
     def _billed(self, name: str, members: Iterable[str]) -> int:
         return sum(self._bills[home][name] for home in members)
+
+    def _state_savings(self) -> None:
+        """Put each home's bill without a market beside the one with it."""
+        for home, sums in self._bills.items():
+            sums["same_equipment_naud"] = self._without.sums[home]["amount_naud"]
+            sums["saved_naud"] = sums["same_equipment_naud"] - sums["amount_naud"]
+
+    def _key_figures(self) -> Json:
+        gains = {home: sums["saved_naud"] for home, sums in self._bills.items()}
+        use_wh, generation_wh = (
+            self._billed("use_wh", self._bills),
+            self._billed("generation_wh", self._bills),
+        )
+        surplus_wh = self._billed("spill_wh", self._bills)
+        exported = surplus_wh if self._rules.spill_policy == "FEED_IN" else 0, self._fed_in_without()
+        imported = sum(self._import_wh), sum(self._import_without_wh)
+        return {
+            "worse_off": key_figures.worse_off(self._homes, gains),
+            "gains": {
+                "jain_ppm": key_figures.jain_ppm(list(gains.values())),
+                "gini_ppm": key_figures.gini_ppm(list(gains.values())),
+            },
+            "shared_wh": sum(hour["p2p_wh"] for hour in self._hours),
+            "grid_import_wh": _beside(*imported),
+            "grid_export_wh": _beside(*exported),
+            "self_sufficiency_percent": _beside(
+                *(key_figures.self_sufficiency_percent(use_wh, one) for one in imported)
+            ),
+            "self_consumption_percent": _beside(
+                key_figures.self_consumption_percent(generation_wh, surplus_wh),
+                key_figures.self_consumption_percent(generation_wh, exported[1]),
+            ),
+            "peak_import": _beside(
+                key_figures.peak(self._import_wh), key_figures.peak(self._import_without_wh)
+            ),
+            "load_duration_wh": _beside(
+                key_figures.load_duration_wh(self._import_wh),
+                key_figures.load_duration_wh(self._import_without_wh),
+            ),
+            "co2": key_figures.co2(imported, exported),
+        }
+
+    def _fed_in_without(self) -> int:
+        return sum(sums["fed_in_wh"] for sums in self._without.sums.values())
 
     def _totals(self) -> Json:
         hours, counts = self._hours, self._counts
@@ -196,8 +271,14 @@ class Tally:
             "traded_uaud_per_kwh": paid_naud // p2p_wh if p2p_wh else None,
             "grid_charge_amount_naud": self._billed("grid_charge_amount_naud", self._bills),
             "amount_naud": amount_naud,
+            "same_equipment_naud": self._billed("same_equipment_naud", self._bills),
+            "saved_naud": self._billed("saved_naud", self._bills),
+            "saved_percent": percent(
+                self._billed("saved_naud", self._bills), self._billed("same_equipment_naud", self._bills)
+            ),
             "traditional_naud": traditional_naud,
             "amount_percent": percent(amount_naud, traditional_naud),
+            "battery_end_without_wh": sum(self._without.energy_wh.values()),
             "p2p_percent_of_need": percent(p2p_wh, counts["need_wh"]),
             "money_balances": paid_naud == self._billed("revenue_naud", self._bills),
         }
@@ -211,10 +292,13 @@ class Tally:
         return [{"class": name, **self._group(members)} for name, members in groups if members]
 
     def _group(self, members: Sequence[str]) -> Json:
-        sums = {name: self._billed(name, members) for name in _BILLED}
+        names = (*_BILLED, "same_equipment_naud", "saved_naud")
+        sums = {name: self._billed(name, members) for name in names}
         return {
             "homes": len(members),
-            **_ordered(sums, ("amount_naud", "traditional_naud")),
+            "worse_off": sum(self._bills[home]["saved_naud"] < 0 for home in members),
+            **_ordered(sums, ("amount_naud", "same_equipment_naud", "saved_naud", "traditional_naud")),
+            "saved_percent": percent(sums["saved_naud"], sums["same_equipment_naud"]),
             "amount_percent": percent(sums["amount_naud"], sums["traditional_naud"]),
             **_ordered(sums, ("bought_p2p_wh", "p2p_amount_naud", "bought_grid_wh", "sold_wh")),
             **_ordered(sums, ("revenue_naud", "grid_charge_wh", "grid_charge_amount_naud")),
@@ -278,7 +362,13 @@ _HOUR_SUMS = (
     "charged_wh",
     "spill_wh",
     "grid_charge_wh",
+    "without_grid_wh",
+    "without_fed_in_wh",
 )
+
+
+def _beside(with_market: Any, without: Any) -> Json:
+    return {"with": with_market, "without": without}
 
 
 def _ordered(sums: Mapping[str, int], names: Iterable[str]) -> dict[str, int]:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The same homes with the same equipment and no market: the baseline against which a saving is stated.
 
-Own PV serves the home, its battery stores surplus for its own use, the rest is fed in at the feed-in tariff, and what is
-missing comes from the grid. The battery lives through the same intervals and readings as with the market.
+Own PV serves the home, its battery stores surplus for its own use, the rest is fed in at the feed-in tariff, and
+what is missing comes from the grid. The battery lives through the same intervals and readings as with the market.
 """
 
 from collections import Counter

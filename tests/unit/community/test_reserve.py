@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a battery can spare, against every smaller and larger sale tried out; and that a market leaves no home poorer."""
+"""What a battery can spare, against every other sale tried out; and a market that leaves no home poorer."""
 
 from collections import Counter
 
