@@ -47,7 +47,7 @@ async def traded(calls, strategies, policy, days, pv="traces", seed=7) -> list[D
     ("strategies", "policy", "days", "pv"),
     [
         (["suggested"], "sell-all", 1, "equation"),
-        (["suggested", "zero-intelligence", "shading"], "keep", 2, "traces"),
+        (["suggested", "zero-intelligence", "shading"], "reserve", 2, "traces"),
     ],
 )
 async def test_ledger_and_process_agree(memory_calls, strategies, policy, days, pv):

@@ -10,7 +10,7 @@ from commonwatt_community.hems.home import HomeSpec
 Json = dict[str, Any]
 
 CO2_G_PER_KWH = 660
-CO2_SOURCE = "Australian National Greenhouse Accounts Factors 2024, table 1: electricity from the grid, New South Wales, scope 2"
+CO2_SOURCE = "Australian National Greenhouse Accounts Factors 2024, table 1: grid electricity, NSW, scope 2"
 _DURATION_PERCENT = range(0, 101, 5)
 
 

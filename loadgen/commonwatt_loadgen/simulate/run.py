@@ -17,6 +17,7 @@ from commonwatt_community.hems.home import HomeSpec
 
 from commonwatt_loadgen.simulate.at_rest import MarketAtRest, prices_left
 from commonwatt_loadgen.simulate.calls import MarketCalls
+from commonwatt_loadgen.simulate.definitions import DEFINITIONS
 from commonwatt_loadgen.simulate.gateway import GatewayCalls
 from commonwatt_loadgen.simulate.inprocess import communities_in_process
 from commonwatt_loadgen.simulate.latency import Latencies
@@ -25,7 +26,7 @@ from commonwatt_loadgen.simulate.options import SimulationOptions
 from commonwatt_loadgen.simulate.people import agents_of, as_they_live, draw_homes
 from commonwatt_loadgen.simulate.preparation import Standing, prepare
 from commonwatt_loadgen.simulate.resuming import FILE, ResumedCalls, Unfinished, resume
-from commonwatt_loadgen.simulate.summary import DEFINITIONS, Tally
+from commonwatt_loadgen.simulate.summary import Tally
 from commonwatt_loadgen.traces import Problem, TraceSet
 from commonwatt_loadgen.traces.checks import counted
 

@@ -17,45 +17,10 @@ from commonwatt_loadgen.simulate import key_figures
 from commonwatt_loadgen.simulate.hours import by_hour
 from commonwatt_loadgen.simulate.key_figures import percent
 from commonwatt_loadgen.simulate.series import half_hours, whole_day
+from commonwatt_loadgen.simulate.types import types_by_hour
 from commonwatt_loadgen.simulate.without_market import WithoutMarket
 
 Json = dict[str, Any]
-
-DEFINITIONS = {
-    "_wh": "energy in watt-hours",
-    "_naud": "money in 10^-9 AUD, exact",
-    "_uaud_per_kwh": "price in 10^-6 AUD per kWh",
-    "_percent": "hundredths, rounded to one decimal",
-    "use": "consumption of the home as metered",
-    "generation": "PV generation as metered",
-    "direct": "use served by the home's own PV at once",
-    "own": "use served by the home's own battery",
-    "need": "use left to be bought, from neighbours or the grid",
-    "p2p": "bought from neighbours",
-    "grid": "bought from the grid",
-    "grid_charge": "stored from the grid in its cheapest band, where the community allows it",
-    "charged": "PV surplus stored in the home's own battery",
-    "spill": "PV surplus that found no room",
-    "sold": "battery energy sold to neighbours",
-    "amount_naud": "what a home pays for a day (negative: receives)",
-    "same_equipment_naud": "the same homes and equipment without a market: own PV and battery for own use, surplus at "
-    "the feed-in tariff, the rest from the grid; batteries start as with the market",
-    "saved_naud": "same_equipment_naud less amount_naud; negative: worse off with the market",
-    "traditional_naud": "the paper's baseline: all use from the grid, all generation at the feed-in tariff",
-    "with": "with the market",
-    "without": "the same homes and equipment without a market",
-    "hours": "energy by the hour in which it flowed; an interval's energy is spread over its minutes",
-    "load_duration_wh": "the community's import of an hour that 0, 5, ... 100 % of the hours exceed",
-    "worse_off": "homes that pay more with the market than with the same equipment without it",
-    "suggested_uaud_per_kwh": "mean of p_S, the asking price suggested to sellers (equation 5)",
-    "traded_uaud_per_kwh": "mean price of the energy traded; null where none was",
-    "start_min": "minutes from 0:00 of the first simulated day",
-    "half_hours": "prices and batteries through time; whole days where more than 14 were simulated",
-    "battery_begin_wh": "what batteries held before the first day",
-    "disutility": "consumers' load moved within its day and their discomfort in money; `at_rest`: the same homes, days "
-    "and seed traded once more, in-process, with loads that do not move; null where loads do not move",
-}
-
 
 DAYS_IN_HALF_HOURS = 14
 
@@ -162,7 +127,7 @@ class Tally:
                 }
                 for (seller, buyer), sums in sorted(self._pairs.items())
             ],
-            "types": _types(self._homes),
+            "types": types_by_hour(self._homes),
             "disutility": self._disutility(at_rest),
         }
 
@@ -373,19 +338,3 @@ def _beside(with_market: Any, without: Any) -> Json:
 
 def _ordered(sums: Mapping[str, int], names: Iterable[str]) -> dict[str, int]:
     return {name: sums[name] for name in names}
-
-
-def _types(homes: Sequence[HomeSpec]) -> Json:
-    """Mean W by hour of the types in use, on the first day (Figures 3 and 4)."""
-    usage = {home.usage_type: home.usage for home in homes}
-    generation = {home.generation_type: home.generation for home in homes if home.prosumer}
-    return {
-        "usage_w": {
-            name: [usage[name].energy_wh(hour * 60, hour * 60 + 60) for hour in range(24)]
-            for name in sorted(usage)
-        },
-        "generation_w": {
-            name: [generation[name].energy_wh(hour * 60, hour * 60 + 60) for hour in range(24)]
-            for name in sorted(generation)
-        },
-    }

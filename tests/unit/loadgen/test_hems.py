@@ -5,10 +5,11 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from commonwatt_chaincode.market.battery import Battery
 from commonwatt_chaincode.market.parameters import Parameters
 from commonwatt_community.hems import strategy as strategies
 from commonwatt_community.hems.agent import HomeAgent
-from commonwatt_community.hems.battery import KeepForOwnUse
+from commonwatt_community.hems.battery import Holding, Reserve, SellAll
 from commonwatt_community.hems.draws import Draws
 from commonwatt_community.hems.forecast import Metered, Perfect, Persistence, Yesterday
 from commonwatt_community.hems.strategy import STRATEGIES, PriceView
@@ -81,7 +82,7 @@ def test_a_day_balances_energy_and_money():
     assert all(0 <= one.battery_wh <= 5000 for one in day.settlements)
 
 
-def test_keeping_offers_less_and_forecasts_forecast():
+def test_forecasts_forecast():
     past = [Metered(0, 60, 600, 0), Metered(60, 120, 300, 0)]
 
     def actual(start: int, end: int) -> Metered:
@@ -91,9 +92,20 @@ def test_keeping_offers_less_and_forecasts_forecast():
     assert Persistence().net_wh(120, 240, past, actual) == 600
     assert Yesterday().net_wh(1440, 1500, past, actual) == 600
     assert Yesterday().net_wh(300, 360, past, actual) == 300  # nothing known of yesterday: as persistence
-    assert KeepForOwnUse().offer_wh(1000, 400) == 600
-    assert KeepForOwnUse().offer_wh(1000, -400) == 1000
-    assert KeepForOwnUse().offer_wh(300, 400) == 0
+
+
+def test_a_home_that_reserves_sells_what_it_can_spare_and_asks_for_its_losses():
+    battery = Battery(5000, 900_000, 800_000, 0, 1_000_000, 0, 5000)
+
+    def holding(sellable_wh: int, spare_wh: int) -> Holding:
+        return Holding(battery, sellable_wh, lambda: spare_wh)
+
+    assert Reserve().offer_wh(holding(1000, 500)) == 400  # 500 stored Wh deliver 400
+    assert Reserve().offer_wh(holding(300, 500)) == 300
+    assert Reserve().offer_wh(holding(1000, 0)) == 0
+    assert SellAll().offer_wh(holding(1000, 0)) == 1000
+    assert Reserve().least_ask_uaud_per_kwh(battery, 100_000) == 138_889
+    assert SellAll().least_ask_uaud_per_kwh(battery, 100_000) == 100_000
 
 
 def test_the_strategy_of_the_how_to_page_works(monkeypatch):

@@ -7,7 +7,8 @@ from commonwatt_community.hems.agent import HomeAgent
 from commonwatt_loadgen.community import make_community
 from commonwatt_loadgen.inprocess import InProcessMarket
 from commonwatt_loadgen.report.simulation import simulation_report
-from commonwatt_loadgen.simulate.summary import DEFINITIONS, community_summary
+from commonwatt_loadgen.simulate.definitions import DEFINITIONS
+from commonwatt_loadgen.simulate.summary import community_summary
 from commonwatt_loadgen.traces import default_types
 
 from ...support.report_page import checked
