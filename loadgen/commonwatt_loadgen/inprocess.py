@@ -15,12 +15,12 @@ from commonwatt_community.hems.agent import HomeAgent, Settlement
 from commonwatt_community.hems.energy import MINUTES_PER_DAY
 
 from commonwatt_loadgen.records import DayRecord, OfferMade, RoundRecord, bills_of
-from commonwatt_loadgen.schedule import day_events
+from commonwatt_loadgen.schedule import day_events, first_round
 
 
 @dataclass
 class InProcessMarket:
-    """A community's market: its rules, its price history and the number of its last round.
+    """A community's market: its rules and its price history.
 
     ``midnight_s`` is 0:00 of the first simulated day in epoch seconds: rounds are named after it, as on a ledger.
     """
@@ -29,28 +29,28 @@ class InProcessMarket:
     midnight_s: int = 0
     prices: PriceState = field(default_factory=PriceState)
     pairs: list[tuple[Pair, ...]] = field(default_factory=list)
-    last_round: int = 0
 
     def run_day(self, agents: list[HomeAgent], day: int) -> DayRecord:
         """Trade one day: each need becomes a round, in the order of market time."""
         settlements: list[Settlement] = []
         rounds: list[RoundRecord] = []
         sellers = [agent for agent in agents if agent.spec.prosumer]
+        number = first_round(self.midnight_s, day, self.rules)
         for event in day_events(agents, day):
             settled = event.agent.settle(event.interval)
             settlements.append(settled)
             if settled.need_wh:
-                rounds.append(self._round(event.agent, sellers, settled))
+                rounds.append(self._round(number + len(rounds), event.agent, sellers, settled))
         homes = [agent.home for agent in agents]
         bills = bills_of(homes, settlements, rounds, self.rules)
         return DayRecord(
             day, settlements, rounds, bills, {agent.home: agent.account.energy_wh for agent in agents}
         )
 
-    def _round(self, buyer: HomeAgent, sellers: list[HomeAgent], settled: Settlement) -> RoundRecord:
+    def _round(
+        self, number: int, buyer: HomeAgent, sellers: list[HomeAgent], settled: Settlement
+    ) -> RoundRecord:
         rules = self.rules
-        self.last_round += 1
-        number = self.last_round
         round_id = own_round_id(self.midnight_s + settled.start_min * MINUTE_S, buyer.home)
         minute = settled.start_min % MINUTES_PER_DAY
         tou = tou_at(rules.tou, minute)

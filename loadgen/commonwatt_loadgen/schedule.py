@@ -3,7 +3,11 @@
 
 from dataclasses import dataclass
 
+from commonwatt_chaincode.market.parameters import Parameters
+from commonwatt_chaincode.market.tariff import DAY_S, MINUTE_S
 from commonwatt_community.hems.agent import HomeAgent, Interval
+
+_ROUNDS_PER_DAY = 10**7
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,3 +27,11 @@ def day_events(agents: list[HomeAgent], day: int) -> list[Event]:
     ]
     ordered.sort(key=lambda item: item[:2])
     return [Event(agents[index], interval) for _, index, interval in ordered]
+
+
+def first_round(midnight_s: int, day: int, rules: Parameters) -> int:
+    """The number of a day's first round, by which homes draw: the same however the days before were traded.
+
+    `midnight_s` is 0:00 of day 0 in epoch seconds.
+    """
+    return ((midnight_s + rules.utc_offset_min * MINUTE_S) // DAY_S + day) * _ROUNDS_PER_DAY + 1

@@ -118,6 +118,11 @@ class Market(Contract):
         return await queries.suggested_price(stub, arguments)
 
     @evaluate
+    async def get_prices(self, stub: Stub) -> Json:
+        """Operator, grid: the price history."""
+        return await queries.get_prices(stub)
+
+    @evaluate
     async def get_round(self, stub: Stub, arguments: OneRound) -> Json:
         """Members: a round and its award."""
         return await queries.get_round(stub, arguments)

@@ -63,6 +63,16 @@ async def suggested_price(stub: Stub, arguments: SuggestedPrice) -> dict[str, An
     return result
 
 
+async def get_prices(stub: Stub) -> dict[str, Any]:
+    """What the rounds so far left behind for the suggested prices, for operator and grid."""
+    caller = require_member(stub)
+    community_value, price_value = await stub.get_states([COMMUNITY, PRICE])
+    if not sees_all(caller, community_of(community_value).mspid):
+        raise refuse(Code.FORBIDDEN, "the price history names pairs of homes: operator and grid alone see it")
+    price = price_of(price_value)
+    return {**to_json(price.prices), "pairs": [[list(pair) for pair in pairs] for pairs in price.pairs]}
+
+
 async def get_round(stub: Stub, arguments: OneRound) -> dict[str, Any]:
     """A round with its award once closed; a home sees its own lines of it."""
     require_member(stub)

@@ -15,7 +15,7 @@ from commonwatt_chaincode.market.battery import (
 )
 from commonwatt_chaincode.market.parameters import Parameters
 from commonwatt_chaincode.market.settlement import settle_interval
-from commonwatt_chaincode.market.tariff import lowest_tou
+from commonwatt_chaincode.market.tariff import HOUR_MIN, band_at, lowest_tou
 
 from commonwatt_community.hems.battery import BATTERY_POLICIES, Holding
 from commonwatt_community.hems.draws import Draws
@@ -106,8 +106,9 @@ class HomeAgent:
         return self.spec.home
 
     def schedule(self, day: int) -> list[Interval]:
-        """The home's settlement intervals of a day: uniform in [st_min, st_max], drawn anew each time, cut
-        at 24:00.
+        """The home's settlement intervals of a day: uniform in [st_min, st_max], drawn anew each time.
+
+        They are cut at 24:00, and where the tariff changes if the community wants that (`cut_at_bands`).
         """
         if day in self._days:
             return self._days[day]
@@ -117,12 +118,18 @@ class HomeAgent:
             length = self._intervals.within(
                 self.parameters.st_min, self.parameters.st_max, day, len(intervals)
             )
-            intervals.append(Interval(start, min(end, start + length)))
-            start += length
+            until = min(end, start + length)
+            if self.parameters.cut_at_bands:
+                until = min(until, day * MINUTES_PER_DAY + self._band_end(start % MINUTES_PER_DAY))
+            intervals.append(Interval(start, until))
+            start = until
         while len(self._days) >= _PLANNED_DAYS:
             del self._days[next(iter(self._days))]
         self._days[day] = intervals
         return intervals
+
+    def _band_end(self, minute: int) -> int:
+        return band_at(self.parameters.tou, minute).to_hour * HOUR_MIN
 
     def meter(self, start_min: int, end_min: int) -> Metered:
         """What the meter reads over an interval."""
@@ -167,14 +174,14 @@ class HomeAgent:
         """Whether the battery holds anything at all: what most rounds of a long run ask first."""
         return self.account.energy_wh > self._floor_wh
 
-    def sellable_wh(self) -> int:
-        """What the home could offer now."""
-        return sellable_wh(self.battery, self.account)
+    def offerable_wh(self) -> int:
+        """What the home would offer now: what its account lets it sell, as far as its policy lets it go."""
+        holding = Holding(self.battery, sellable_wh(self.battery, self.account), self._spare_wh)
+        return max(0, self._policy.offer_wh(holding) - self._needed_wh)
 
     def ask(self, tou: int, suggested: int, decision: int) -> Ask | None:
         """The offer to make in a round, or None."""
-        holding = Holding(self.battery, self.sellable_wh(), self._spare_wh)
-        energy_wh = self._policy.offer_wh(holding) - self._needed_wh
+        energy_wh = self.offerable_wh()
         if energy_wh <= 0:
             return None
         view = PriceView(self.parameters.feed_in, tou, suggested, energy_wh, decision)

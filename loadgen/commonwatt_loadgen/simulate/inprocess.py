@@ -75,7 +75,6 @@ def community_in_process(
     return {
         "channel": channel_of(place),
         "first_day": traces.first_day.isoformat(),
-        "first_round": 1,
         **tally.summary(at_rest.summary() if at_rest is not None else None),
     }
 

@@ -1,27 +1,27 @@
 # SPDX-License-Identifier: Apache-2.0
 """A market day on the ledger, in the order of market time.
 
-A round whose sellers might sell is run alone: its opening, request, offers and closing each wait for the one before.
-While no home but the buyer has anything to sell, rounds are *quiet*: they change neither prices nor accounts, so the
-next may open while they close. Openings always follow one another, since each takes the next round number; meter
-readings follow one another home by home. So the order in which a network commits what overlaps cannot change a
-result.
+A round whose sellers might sell runs alone: its reading (which opens it), offers and closing each wait for the one
+before. While no home but the buyer offers anything, rounds are *quiet*: they change neither prices nor accounts, so
+many of them run at once. The readings of a home follow one another. So the order in which a network commits what
+overlaps cannot change a result.
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from commonwatt_chaincode.market.billing import Bill
 from commonwatt_chaincode.market.clearing import Fill, RequestResult
 from commonwatt_chaincode.market.parameters import Parameters
+from commonwatt_chaincode.market.tariff import tou_at
 from commonwatt_client.exit_codes import CommandError
 from commonwatt_community.hems.agent import Ask, HomeAgent, Settlement
 from commonwatt_community.hems.energy import MINUTES_PER_DAY
 
 from commonwatt_loadgen.records import DayRecord, OfferMade, RoundRecord
-from commonwatt_loadgen.schedule import Event, day_events
+from commonwatt_loadgen.schedule import day_events, first_round
 from commonwatt_loadgen.simulate.calls import OPERATOR, MarketCalls, Refused, Result
 
 MINUTE_S = 60
@@ -34,7 +34,10 @@ class Disagreement(CommandError):
 
 @dataclass
 class OnLedgerMarket:
-    """A community's market on its channel; `midnight_s` is 0:00 of the first simulated day in epoch seconds."""
+    """A community's market on its channel; `midnight_s` is 0:00 of the first simulated day in epoch seconds.
+
+    `redundancy_wh` is what the round cleared last left to the suggested prices.
+    """
 
     calls: MarketCalls
     rules: Parameters
@@ -72,17 +75,19 @@ class _Day:
         self.sellers = {agent.home: agent for agent in agents if agent.spec.prosumer}
         self.settlements: list[Settlement] = []
         self.rounds: dict[int, RoundRecord] = {}
-        self._readings: dict[str, asyncio.Task[None]] = {}
-        self._quiet: set[asyncio.Task[None]] = set()
+        self._number = first_round(market.midnight_s, day, market.rules)
+        self._readings: dict[str, asyncio.Task[Any]] = {}
+        self._quiet: set[asyncio.Task[Any]] = set()
         self._slots = asyncio.Semaphore(market.overlap)
 
     async def trade(self) -> DayRecord:
         for event in day_events(self.agents, self.day):
             settled = event.agent.settle(event.interval)
             self.settlements.append(settled)
-            await self._report(settled)
             if settled.need_wh:
-                await self._round(event, settled)
+                await self._round(event.agent, settled)
+            else:
+                await self._read(settled.home, self._report(settled, {"bid": False}))
             self.advance(settled.end_min - self.day * MINUTES_PER_DAY)
         await self._drain(self._quiet)
         await self._drain(set(self._readings.values()))
@@ -100,14 +105,61 @@ class _Day:
             task.cancel()
         await asyncio.gather(*left, return_exceptions=True)
 
-    async def _report(self, settled: Settlement) -> None:
-        """Start a home's reading as soon as its last one is committed."""
-        before = self._readings.get(settled.home)
-        if before is not None:
-            await before
-        self._readings[settled.home] = await self._start(self._reading(settled))
+    async def _round(self, buyer: HomeAgent, settled: Settlement) -> None:
+        others = [seller for home, seller in self.sellers.items() if home != settled.home]
+        quiet = self.market.redundancy_wh == 0 and not any(seller.offerable_wh() for seller in others)
+        number, self._number = self._number, self._number + 1
+        if quiet:
+            opening = await self._read(settled.home, self._open(buyer, settled, number))
+            self._quiet.add(await self._start(self._close_quiet(opening, settled, number)))
+            self._quiet = {task for task in self._quiet if not task.done() or task.exception()}
+            return
+        await self._drain(self._quiet)
+        opening = await self._read(settled.home, self._open(buyer, settled, number))
+        opened, limit = await opening
+        asks = {
+            seller.home: ask
+            for seller in others
+            if (ask := seller.ask(opened["tou_uaud_per_kwh"], opened["sell_price_uaud_per_kwh"], number))
+        }
+        await _all(self._offer(opened["round"], home, ask) for home, ask in asks.items())
+        await self._close(opened, limit, settled, number, asks)
 
-    async def _reading(self, settled: Settlement) -> None:
+    async def _close_quiet(
+        self, opening: asyncio.Task[tuple[Result, int]], settled: Settlement, number: int
+    ) -> None:
+        opened, limit = await opening
+        await self._close(opened, limit, settled, number, {})
+
+    async def _open(self, buyer: HomeAgent, settled: Settlement, number: int) -> tuple[Result, int]:
+        """Report an interval and bid for its need; returns the open round and the buyer's limit."""
+        limit = await self._limit(buyer, settled, number)
+        opened = await self._report(settled, {"bid": True, "limit_uaud_per_kwh": limit})
+        if opened["round"] is None:
+            raise Disagreement(
+                f"{settled.home}, interval ending {_clock(settled.end_min)}: the ledger opened no round for its need"
+            )
+        return opened, limit
+
+    async def _close(
+        self, opened: Result, limit: int, settled: Settlement, number: int, asks: dict[str, Ask]
+    ) -> None:
+        argument = {"round": opened["round"], "at": opened["closes_at"]}
+        cleared = await self.calls.submit(OPERATOR, "close_round", argument)
+        self.market.redundancy_wh = cleared["totals"]["redundancy_wh"]
+        for ended in cleared["offers"]:
+            self.sellers[ended["home"]].offer_ended(ended["energy_wh"], ended["sold_wh"])
+        self.rounds[number] = _record(number, opened, cleared, limit, settled.end_min, asks)
+
+    async def _read(self, home: str, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        """Start what reports a home's interval as soon as its last one is committed."""
+        before = self._readings.get(home)
+        if before is not None:
+            await asyncio.shield(before)
+        self._readings[home] = await self._start(work)
+        return self._readings[home]
+
+    async def _report(self, settled: Settlement, bid: Mapping[str, Any]) -> Result:
         epoch_s = self.market.epoch_s
         argument = {
             "home": settled.home,
@@ -115,80 +167,37 @@ class _Day:
             "interval_end": epoch_s(settled.end_min),
             "use_wh": settled.use_wh,
             "generation_wh": settled.generation_wh,
+            **bid,
         }
         if settled.grid_charge_wh:
             argument["grid_charge_wh"] = settled.grid_charge_wh
-        result = await self.calls.submit(settled.home, "report_reading", argument)
-        if not result:
-            return  # committed before an interruption
+        result = await self.calls.submit(settled.home, "settle_interval", argument)
+        if "need_wh" not in result:
+            return result  # committed before an interruption
         held = (result["need_wh"], result["own_wh"], result["charged_wh"], result["battery_wh"])
-        if held != (settled.need_wh, settled.own_wh, settled.charged_wh, settled.battery_wh):
+        expected = (settled.need_wh, settled.own_wh, settled.charged_wh, settled.battery_wh)
+        if held != expected:
             raise Disagreement(
-                f"{settled.home}, interval ending {settled.end_min // 60}:{settled.end_min % 60:02d}: need, own use, "
-                f"charge, battery are {held} Wh on the ledger, the home's HEMS expects "
-                f"{(settled.need_wh, settled.own_wh, settled.charged_wh, settled.battery_wh)} Wh"
+                f"{settled.home}, interval ending {_clock(settled.end_min)}: need, own use, charge, battery are {held} "
+                f"Wh on the ledger, the home's HEMS expects {expected} Wh"
             )
+        return result
 
-    async def _round(self, event: Event, settled: Settlement) -> None:
-        others = [seller for home, seller in self.sellers.items() if home != settled.home]
-        quiet = self.market.redundancy_wh == 0 and not any(seller.sellable_wh() for seller in others)
-        if not quiet:
-            await self._drain(self._quiet)
-        opened = await self.calls.submit(
-            OPERATOR,
-            "open_round",
-            {"minute": settled.start_min % MINUTES_PER_DAY, "at": self.market.epoch_s(settled.end_min)},
-        )
-        if quiet:
-            self._quiet.add(await self._start(self._finish(event, settled, opened, [])))
-            self._quiet = {task for task in self._quiet if not task.done() or task.exception()}
-        else:
-            await self._finish(event, settled, opened, others)
-
-    async def _finish(
-        self, event: Event, settled: Settlement, opened: Result, sellers: list[HomeAgent]
-    ) -> None:
-        """From the request to the closing of an open round."""
-        number, tou, suggested = (
-            opened["round"],
-            opened["tou_uaud_per_kwh"],
-            opened["sell_price_uaud_per_kwh"],
-        )
-        limit = await self._limit(event.agent, settled, opened)
-        request = {
-            "round": number,
-            "home": settled.home,
-            "energy_wh": settled.need_wh,
-            "limit_uaud_per_kwh": limit,
-            "interval_start": self.market.epoch_s(settled.start_min),
-        }
-        await self.calls.submit(settled.home, "submit_request", request)
-        asks = {
-            seller.home: ask for seller in sellers if (ask := seller.ask(tou, suggested, number)) is not None
-        }
-        await _all(self._offer(number, home, ask) for home, ask in asks.items())
-        cleared = await self.calls.submit(
-            OPERATOR, "close_round", {"round": number, "at": opened["closes_at"]}
-        )
-        self.market.redundancy_wh = cleared["totals"]["redundancy_wh"]
-        for ended in cleared["offers"]:
-            self.sellers[ended["home"]].offer_ended(ended["energy_wh"], ended["sold_wh"])
-        self.rounds[number] = _record(opened, cleared, limit, settled.end_min, asks)
-
-    async def _limit(self, buyer: HomeAgent, settled: Settlement, opened: Result) -> int:
-        suggested = tou = opened["tou_uaud_per_kwh"]
+    async def _limit(self, buyer: HomeAgent, settled: Settlement, number: int) -> int:
+        minute = settled.start_min % MINUTES_PER_DAY
+        suggested = tou = tou_at(self.market.rules.tou, minute)
         if buyer.strategy.needs_suggested_bid:
-            argument = {"round": opened["round"], "energy_wh": settled.need_wh}
+            argument = {"minute": minute, "energy_wh": settled.need_wh}
             prices = await self.calls.evaluate(settled.home, "suggested_price", argument)
             suggested = prices["buy_price_uaud_per_kwh"]
-        return buyer.limit(tou, suggested, settled.need_wh, opened["round"])
+        return buyer.limit(tou, suggested, settled.need_wh, number)
 
-    async def _offer(self, number: int, home: str, ask: Ask) -> None:
+    async def _offer(self, round_id: str, home: str, ask: Ask) -> None:
         reading = self._readings.get(home)
         if reading is not None:
             await asyncio.shield(reading)  # what it charged is what it sells
         argument = {
-            "round": number,
+            "round": round_id,
             "home": home,
             "energy_wh": ask.energy_wh,
             "price_uaud_per_kwh": ask.price_uaud_per_kwh,
@@ -202,7 +211,7 @@ class _Day:
         bills = {one["home"]: Bill(**{name: one[name] for name in _BILL_FIELDS}) for one in result["bills"]}
         return {agent.home: bills[agent.home] for agent in self.agents}
 
-    async def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    async def _start(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         """Run something alongside, once fewer than `overlap` things are in flight."""
         await self._slots.acquire()
         task = asyncio.create_task(work)
@@ -210,7 +219,7 @@ class _Day:
         return task
 
     @staticmethod
-    async def _drain(tasks: set[asyncio.Task[None]]) -> None:
+    async def _drain(tasks: set[asyncio.Task[Any]]) -> None:
         for task in tuple(tasks):
             await task
         tasks.clear()
@@ -224,8 +233,12 @@ async def _all(work: Any) -> None:
             raise result
 
 
+def _clock(minute: int) -> str:
+    return f"{minute // 60}:{minute % 60:02d}"
+
+
 def _record(
-    opened: Result, cleared: Result, limit: int, opened_min: int, asks: dict[str, Ask]
+    number: int, opened: Result, cleared: Result, limit: int, opened_min: int, asks: dict[str, Ask]
 ) -> RoundRecord:
     request = {name: cleared["requests"][0][name] for name in RequestResult._fields}
     offers = tuple(
@@ -240,7 +253,7 @@ def _record(
     )
     fills = tuple(Fill(**{name: one[name] for name in Fill._fields}) for one in cleared["fills"])
     return RoundRecord(
-        number=opened["round"],
+        number=number,
         opened_min=opened_min,
         minute=opened["minute"],
         tou=opened["tou_uaud_per_kwh"],

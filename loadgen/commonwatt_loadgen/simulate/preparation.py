@@ -3,12 +3,14 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Any
 
 from commonwatt_chaincode.market.battery import Account
+from commonwatt_chaincode.market.history import Pair
 from commonwatt_chaincode.market.parameters import Parameters, changed
+from commonwatt_chaincode.market.prices import PriceState
 from commonwatt_chaincode.market.tariff import DAY_S, MINUTE_S
 from commonwatt_client.exit_codes import UsageError
 from commonwatt_community.hems.home import HomeSpec
@@ -17,17 +19,39 @@ from commonwatt_loadgen.simulate.calls import OPERATOR, MarketCalls, Refused, Re
 
 
 @dataclass(frozen=True)
+class PastPrices:
+    """The price history of a channel, and the pairs of homes behind each entry."""
+
+    prices: PriceState = field(default_factory=PriceState)
+    pairs: tuple[tuple[Pair, ...], ...] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        """As the contract's `get_prices` answers."""
+        return {
+            "hist_s": list(self.prices.hist_s),
+            "hist_b": list(self.prices.hist_b),
+            "redundancy_wh": self.prices.redundancy_wh,
+            "pairs": [[list(pair) for pair in pairs] for pairs in self.pairs],
+        }
+
+
+def past_prices(answer: Mapping[str, Any]) -> PastPrices:
+    """The history that `get_prices` answered."""
+    prices = PriceState(tuple(answer["hist_s"]), tuple(answer["hist_b"]), answer["redundancy_wh"])
+    return PastPrices(prices, tuple(tuple((one, other) for one, other in pairs) for pairs in answer["pairs"]))
+
+
+@dataclass(frozen=True)
 class Standing:
-    """Where a channel's market stands: its rules, 0:00 of the day to simulate, what batteries hold, and the redundancy
-    that the last cleared round left to prices.
+    """Where a channel's market stands: its rules, 0:00 of the day to simulate, what batteries hold, and what the rounds
+    so far left to the suggested prices.
     """
 
     rules: Parameters
     midnight_s: int
     accounts: Mapping[str, Account]
-    last_round: int
     market_time: int
-    redundancy_wh: int = 0
+    past: PastPrices
 
 
 async def prepare(
@@ -64,18 +88,8 @@ async def prepare(
         midnight_s = max(next_midnight_s, _midnight_s(first_day, rules.utc_offset_min))
     accounts = {one["home"]: Account(one["battery_wh"], one["reserved_wh"]) for one in batteries}
     await _in_turn_of(16, [_catch_up(calls, one, midnight_s) for one in batteries])
-    last_round = described["last_round"]
-    redundancy_wh = await _redundancy_wh(calls, last_round)
-    return Standing(rules, midnight_s, accounts, last_round, described["market_time"], redundancy_wh)
-
-
-async def _redundancy_wh(calls: MarketCalls, last_round: int) -> int:
-    """What the last cleared round left to the next suggested price."""
-    for number in range(last_round, 0, -1):
-        found = await calls.evaluate(OPERATOR, "get_round", {"round": number})
-        if found["state"] == "CLEARED":
-            return int(found["result"]["totals"]["redundancy_wh"])
-    return 0
+    past = past_prices(await calls.evaluate(OPERATOR, "get_prices", {}))
+    return Standing(rules, midnight_s, accounts, described["market_time"], past)
 
 
 def _midnight_s(day: date, utc_offset_min: int) -> int:

@@ -15,15 +15,20 @@ from pathlib import Path
 from typing import Any
 
 from commonwatt_chaincode.market.battery import Account
+from commonwatt_chaincode.market.orders import own_round_id
 from commonwatt_chaincode.market.parameters import Parameters, changed
 from commonwatt_client.exit_codes import UsageError
 
 from commonwatt_loadgen.simulate.calls import OPERATOR, Argument, MarketCalls, Refused, Result
-from commonwatt_loadgen.simulate.preparation import Standing
+from commonwatt_loadgen.simulate.preparation import Standing, past_prices
 
 FILE = "unfinished.json"
 _AT_ONCE = 16
-_ALREADY_THERE = frozenset({"duplicate_request", "round_taken", "not_request_phase"})
+_PAGE = 1000
+
+
+class ForeignTrade(UsageError):
+    """The ledger went on otherwise than the interrupted simulation does."""
 
 
 class Unfinished:
@@ -53,8 +58,7 @@ class Unfinished:
         """Remember where a channel's simulation begins, before anything is traded."""
         self._begun[channel] = {
             "midnight_s": standing.midnight_s,
-            "last_round": standing.last_round,
-            "redundancy_wh": standing.redundancy_wh,
+            "prices": standing.past.as_json(),
             "accounts": {
                 home: [account.energy_wh, account.reserved_wh] for home, account in standing.accounts.items()
             },
@@ -74,9 +78,9 @@ class Unfinished:
 
 @dataclass(frozen=True)
 class Held:
-    """What the ledger holds of a simulation: its rounds, how far homes are metered, and the market time."""
+    """What the ledger holds of a simulation: its rounds by id, how far homes are metered, and the market time."""
 
-    rounds: Mapping[int, Result]
+    rounds: Mapping[str, Result]
     metered_until: Mapping[str, int]
     market_time: int
 
@@ -91,11 +95,11 @@ async def resume(calls: MarketCalls, begun: Mapping[str, Any]) -> "tuple[Standin
         async with slots:
             return await calls.evaluate(OPERATOR, transaction, argument)
 
-    numbers = range(begun["last_round"] + 1, described["last_round"] + 1)
-    rounds = await asyncio.gather(*(ask("get_round", {"round": number}) for number in numbers))
+    ids = await _rounds_since(calls, begun["midnight_s"])
+    rounds = await asyncio.gather(*(ask("get_round", {"round": one}) for one in ids))
     batteries = await asyncio.gather(*(ask("get_battery", {"home": home}) for home in homes))
     held = Held(
-        rounds=dict(zip(numbers, rounds, strict=True)),
+        rounds=dict(zip(ids, rounds, strict=True)),
         metered_until={one["home"]: one["metered_until"] or 0 for one in batteries},
         market_time=described["market_time"],
     )
@@ -103,11 +107,22 @@ async def resume(calls: MarketCalls, begun: Mapping[str, Any]) -> "tuple[Standin
         rules=changed(Parameters(), described["parameters"]),
         midnight_s=begun["midnight_s"],
         accounts={home: Account(*account) for home, account in begun["accounts"].items()},
-        last_round=begun["last_round"],
         market_time=described["market_time"],
-        redundancy_wh=begun["redundancy_wh"],
+        past=past_prices(begun["prices"]),
     )
-    return standing, ResumedCalls(calls, held, standing.last_round)
+    return standing, ResumedCalls(calls, held)
+
+
+async def _rounds_since(calls: MarketCalls, midnight_s: int) -> list[str]:
+    """The ids of all rounds of intervals that began at `midnight_s` or later."""
+    ids: list[str] = []
+    argument = {"from_time": midnight_s, "limit": _PAGE}
+    while True:
+        page = await calls.evaluate(OPERATOR, "list_rounds", argument)
+        ids += [one["round"] for one in page["rounds"]]
+        if page["next"] is None:
+            return ids
+        argument = {**argument, "next": page["next"]}
 
 
 async def _settled(calls: MarketCalls) -> Result:
@@ -129,10 +144,9 @@ async def _settled(calls: MarketCalls) -> Result:
 class ResumedCalls:
     """`MarketCalls` that answer from the ledger what is on it already; an empty answer says no more than that."""
 
-    def __init__(self, calls: MarketCalls, held: Held, last_round: int) -> None:
+    def __init__(self, calls: MarketCalls, held: Held) -> None:
         self._calls = calls
         self._held = held
-        self._last_round = last_round
         self.catching_up = True  # nothing has been sent yet
 
     async def submit(self, user: str, transaction: str, argument: Argument) -> Result:
@@ -142,45 +156,34 @@ class ResumedCalls:
             Refused: the contract refused it.
             UsageError: the ledger went on otherwise than this simulation does.
         """
-        if transaction == "open_round":
-            return await self._open(user, argument)
-        if transaction == "report_reading":
-            done = argument["interval_end"] <= self._held.metered_until[argument["home"]]
+        if transaction == "settle_interval":
+            if argument["interval_end"] <= self._held.metered_until[argument["home"]]:
+                return self._metered(argument)
         elif transaction == "advance_clock":
-            done = argument["at"] <= self._held.market_time
+            if argument["at"] <= self._held.market_time:
+                return {}
         else:
-            held = self._held.rounds.get(argument.get("round", 0))
+            held = self._held.rounds.get(argument.get("round", ""))
             if held is not None and "result" in held:
                 return dict(held["result"]) if transaction == "close_round" else {}
-            if held is not None and transaction == "submit_request":
-                return await self._request(user, argument)
-            done = False
-        return {} if done else await self._send(user, transaction, argument)
+        return await self._send(user, transaction, argument)
 
     async def evaluate(self, user: str, transaction: str, argument: Argument) -> Result:
         """See `MarketCalls`."""
         return await self._calls.evaluate(user, transaction, argument)
 
-    async def _open(self, user: str, argument: Argument) -> Result:
-        self._last_round += 1
-        number = self._last_round
-        opened = self._held.rounds.get(number)
-        if opened is None:
-            opened = await self._send(user, "open_round", argument)
-        if (opened["round"], opened["opened_at"]) != (number, argument["at"]):
-            raise UsageError(
-                f"round {number} should open at market time {argument['at']}, but round {opened['round']} did at "
-                f"{opened['opened_at']}: somebody else has traded since. Delete {FILE} to begin with a new day"
+    def _metered(self, argument: Argument) -> Result:
+        """The round of an interval that is reported already; nothing where it had no bid."""
+        if not argument["bid"]:
+            return {}
+        name = own_round_id(argument["interval_start"], argument["home"])
+        opened = self._held.rounds.get(name)
+        if opened is None or opened["opened_at"] != argument["interval_end"]:
+            raise ForeignTrade(
+                f"{argument['home']} should have a round {name} on the ledger, opened at {argument['interval_end']}: "
+                f"somebody else has traded since this simulation was interrupted"
             )
         return opened
-
-    async def _request(self, user: str, argument: Argument) -> Result:
-        try:
-            return await self._send(user, "submit_request", argument)
-        except Refused as refusal:
-            if refusal.code not in _ALREADY_THERE:
-                raise
-            return {}
 
     async def _send(self, user: str, transaction: str, argument: Argument) -> Result:
         self.catching_up = False

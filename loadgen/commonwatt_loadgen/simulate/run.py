@@ -15,7 +15,7 @@ from commonwatt_client.network_file import Community, NetworkFile, read_network_
 from commonwatt_community.hems.energy import MINUTES_PER_DAY
 from commonwatt_community.hems.home import HomeSpec
 
-from commonwatt_loadgen.simulate.at_rest import MarketAtRest, prices_left
+from commonwatt_loadgen.simulate.at_rest import MarketAtRest
 from commonwatt_loadgen.simulate.calls import MarketCalls
 from commonwatt_loadgen.simulate.definitions import DEFINITIONS
 from commonwatt_loadgen.simulate.gateway import GatewayCalls
@@ -161,7 +161,10 @@ class _Run:
             homes = as_they_live(options, drawn, standing.rules)
             agents = agents_of(options, homes, standing.rules, standing.accounts, self._seed)
             market = OnLedgerMarket(
-                calls, standing.rules, standing.midnight_s, redundancy_wh=standing.redundancy_wh
+                calls,
+                standing.rules,
+                standing.midnight_s,
+                redundancy_wh=standing.past.prices.redundancy_wh,
             )
             held_wh = {home: account.energy_wh for home, account in standing.accounts.items()}
             tally = Tally(homes, standing.rules, held_wh)
@@ -182,7 +185,6 @@ class _Run:
         return {
             "channel": channel,
             "first_day": first_day.date().isoformat(),
-            "first_round": standing.last_round + 1,
             **tally.summary(at_rest),
         }
 
@@ -191,8 +193,9 @@ class _Run:
         options, rules = self._options, standing.rules
         if options.disutility is None:
             return None
-        prices = await prices_left(self._gateway, standing.last_round, standing.redundancy_wh, rules.window)
-        market = MarketAtRest(options, drawn, rules, self._seed, standing.accounts, prices)
+        market = MarketAtRest(
+            options, drawn, rules, self._seed, standing.accounts, standing.midnight_s, standing.past
+        )
         for day in range(options.days):
             await asyncio.to_thread(market.trade, day)  # other communities may still be trading
         return market.summary()
