@@ -245,6 +245,11 @@ class HomeDay(Bounded):
 
 
 @dataclass(frozen=True)
+class Nothing(Bounded):
+    """No members at all."""
+
+
+@dataclass(frozen=True)
 class GetParameters(Bounded):
     """A version of the parameters; by default the one that counts now."""
 

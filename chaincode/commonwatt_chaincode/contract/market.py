@@ -23,6 +23,7 @@ from .arguments import (
     CorrectReading,
     GetParameters,
     HomeDay,
+    Nothing,
     OneHome,
     OneRound,
     OpenRound,
@@ -118,7 +119,7 @@ class Market(Contract):
         return await queries.suggested_price(stub, arguments)
 
     @evaluate
-    async def get_prices(self, stub: Stub) -> Json:
+    async def get_prices(self, stub: Stub, _: Nothing = Nothing()) -> Json:  # noqa: B008
         """Operator, grid: the price history."""
         return await queries.get_prices(stub)
 

@@ -50,7 +50,6 @@ class Standing:
     rules: Parameters
     midnight_s: int
     accounts: Mapping[str, Account]
-    market_time: int
     past: PastPrices
 
 
@@ -75,21 +74,23 @@ async def prepare(
             f"channel {channel} runs on a live clock; `simulate` needs one with `clock: simulated`"
         )
     rules = changed(Parameters(), described["parameters"])
+    offset_s = rules.utc_offset_min * MINUTE_S
+    known = [one for one in await _in_turn_of(16, [_battery(calls, home) for home in homes]) if one]
+    metered = [one["metered_until"] for one in known if one["metered_until"] is not None]
+    latest_s = max(described["market_time"], *metered, 0)
+    midnight_s = -(-(latest_s + offset_s) // DAY_S) * DAY_S - offset_s
+    if not metered:
+        midnight_s = max(midnight_s, _midnight_s(first_day, rules.utc_offset_min))
+    if described["market_time"] < midnight_s:
+        await calls.submit(OPERATOR, "advance_clock", {"at": midnight_s})
     await _in_turn_of(8, [_register(calls, home) for home in homes])
+    await _in_turn_of(16, [_meter_again(calls, one, midnight_s) for one in known])
     batteries = await _in_turn_of(
         16, [calls.evaluate(OPERATOR, "get_battery", {"home": one.home}) for one in homes]
     )
-    latest_s = max(described["market_time"], *(one["metered_until"] or 0 for one in batteries))
-    offset_s = rules.utc_offset_min * MINUTE_S
-    next_midnight_s = -(-(latest_s + offset_s) // DAY_S) * DAY_S - offset_s
-    unused = all(one["metered_until"] is None for one in batteries)
-    midnight_s = next_midnight_s
-    if unused:
-        midnight_s = max(next_midnight_s, _midnight_s(first_day, rules.utc_offset_min))
     accounts = {one["home"]: Account(one["battery_wh"], one["reserved_wh"]) for one in batteries}
-    await _in_turn_of(16, [_catch_up(calls, one, midnight_s) for one in batteries])
     past = past_prices(await calls.evaluate(OPERATOR, "get_prices", {}))
-    return Standing(rules, midnight_s, accounts, described["market_time"], past)
+    return Standing(rules, midnight_s, accounts, past)
 
 
 def _midnight_s(day: date, utc_offset_min: int) -> int:
@@ -135,20 +136,31 @@ async def _register(calls: MarketCalls, home: HomeSpec) -> None:
     await calls.submit(OPERATOR, "register_home", argument)
 
 
-async def _catch_up(calls: MarketCalls, battery: Result, midnight_s: int) -> None:
-    """Report days without use for a home whose meter fell silent, since readings must be contiguous."""
-    start = battery["metered_until"]
-    while start is not None and start < midnight_s:
-        end = min(midnight_s, start + DAY_S)
-        argument = {
-            "home": battery["home"],
-            "interval_start": start,
-            "interval_end": end,
-            "use_wh": 0,
-            "generation_wh": 0,
-        }
-        await calls.submit(battery["home"], "report_reading", argument)
-        start = end
+async def _battery(calls: MarketCalls, home: HomeSpec) -> Result | None:
+    """A home's account, None before its registration."""
+    try:
+        return await calls.evaluate(OPERATOR, "get_battery", {"home": home.home})
+    except Refused as refusal:
+        if refusal.code != "unknown_home":
+            raise
+        return None
+
+
+async def _meter_again(calls: MarketCalls, battery: Result, midnight_s: int) -> None:
+    """Report the minute before midnight for a home that was silent for a while.
+
+    Its account then states what is certainly left in its battery, and the home may sell from 0:00 on.
+    """
+    if battery["metered_until"] is None or battery["metered_until"] >= midnight_s:
+        return
+    argument = {
+        "home": battery["home"],
+        "interval_start": midnight_s - MINUTE_S,
+        "interval_end": midnight_s,
+        "use_wh": 0,
+        "generation_wh": 0,
+    }
+    await calls.submit(battery["home"], "report_reading", argument)
 
 
 async def _in_turn_of(width: int, work: Sequence[Any]) -> list[Any]:

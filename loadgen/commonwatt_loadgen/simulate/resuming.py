@@ -107,7 +107,6 @@ async def resume(calls: MarketCalls, begun: Mapping[str, Any]) -> "tuple[Standin
         rules=changed(Parameters(), described["parameters"]),
         midnight_s=begun["midnight_s"],
         accounts={home: Account(*account) for home, account in begun["accounts"].items()},
-        market_time=described["market_time"],
         past=past_prices(begun["prices"]),
     )
     return standing, ResumedCalls(calls, held)
