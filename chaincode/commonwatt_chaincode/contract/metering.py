@@ -70,6 +70,7 @@ async def take_reading(stub: Stub, arguments: ReportReading) -> Metering:
     others = await _others(stub, community, arguments) if late else ()
     _check_free(arguments, others)
     check_power(version, home, arguments)
+    before = account
     account = _with_generation(community, home, account, arguments, others if late else None)
     interval = _late(arguments) if late else _settled(version, home, account, arguments)
     reading = _record(stub, version, arguments, interval)
@@ -77,9 +78,10 @@ async def take_reading(stub: Stub, arguments: ReportReading) -> Metering:
         account,
         energy_wh=account.energy_wh if late else interval.account.energy_wh,
         metered_until=max(account.metered_until, arguments.interval_end),
-        transaction=stub.transaction_id,
     )
-    await stub.put_state(account_key(home.home), encode(after))
+    if not late or after != before:  # late readings of different days so do not meet
+        after = replace(after, transaction=stub.transaction_id)
+        await stub.put_state(account_key(home.home), encode(after))
     await stub.put_state(reading_key(home.home, reading.interval_start, 1), encode(reading))
     return Metering(community, version, home, now, reading, after)
 

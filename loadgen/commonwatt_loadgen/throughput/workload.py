@@ -1,16 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a throughput test sends: homes buying from the grid at once, transactions that never conflict."""
+"""What a throughput test sends: readings that homes report late, transactions that never conflict."""
 
 import json
 from dataclasses import dataclass
 
-TRANSACTION = "submit_request"
+from commonwatt_chaincode.market.tariff import DAY_S
+
+TRANSACTION = "report_reading"
 ENERGY_WH = 500
+INTERVAL_S = 1800
+DAYS_APART = 2  # a late reading reads what its home reported on its day and on the day before
 
 
 @dataclass(frozen=True)
 class Workload:
-    """One request without bidding per transaction: homes in turn, each for an interval of its own."""
+    """One reading per transaction: homes in turn, each for half an hour of a day of its own."""
 
     channel: str
     organization: str
@@ -20,10 +24,12 @@ class Workload:
     def request(self, number: int) -> tuple[str, str]:
         """The user and the argument of the `number`-th transaction."""
         home, user = self.users[number % len(self.users)]
+        start = self.first_start_s + number // len(self.users) * DAYS_APART * DAY_S
         argument = {
             "home": home,
-            "energy_wh": ENERGY_WH,
-            "bid": False,
-            "interval_start": self.first_start_s + number // len(self.users),
+            "interval_start": start,
+            "interval_end": start + INTERVAL_S,
+            "use_wh": ENERGY_WH,
+            "generation_wh": 0,
         }
         return user, json.dumps(argument)
