@@ -6,14 +6,14 @@ oracle.
 from dataclasses import dataclass, field
 
 from commonwatt_chaincode.market.clearing import clear
-from commonwatt_chaincode.market.history import Pair, history_entry
 from commonwatt_chaincode.market.orders import Offer, Request, offer_id, own_round_id, request_id
 from commonwatt_chaincode.market.parameters import Parameters
-from commonwatt_chaincode.market.prices import PriceState, buy_price, prices_after, sell_price
+from commonwatt_chaincode.market.prices import buy_price, sell_price
 from commonwatt_chaincode.market.tariff import MINUTE_S, tou_at
 from commonwatt_community.hems.agent import HomeAgent, Settlement
 from commonwatt_community.hems.energy import MINUTES_PER_DAY
 
+from commonwatt_loadgen.past_prices import PastPrices
 from commonwatt_loadgen.records import DayRecord, OfferMade, RoundRecord, bills_of
 from commonwatt_loadgen.schedule import day_events, first_round
 
@@ -27,8 +27,7 @@ class InProcessMarket:
 
     rules: Parameters
     midnight_s: int = 0
-    prices: PriceState = field(default_factory=PriceState)
-    pairs: list[tuple[Pair, ...]] = field(default_factory=list)
+    past: PastPrices = field(default_factory=PastPrices)
 
     def run_day(self, agents: list[HomeAgent], day: int) -> DayRecord:
         """Trade one day: each need becomes a round, in the order of market time."""
@@ -54,9 +53,9 @@ class InProcessMarket:
         round_id = own_round_id(self.midnight_s + settled.start_min * MINUTE_S, buyer.home)
         minute = settled.start_min % MINUTES_PER_DAY
         tou = tou_at(rules.tou, minute)
-        suggested = sell_price(rules, self.prices, minute)
+        suggested = sell_price(rules, self.past.prices, minute)
         p_b = (
-            buy_price(rules, self.prices, settled.need_wh, minute)
+            buy_price(rules, self.past.prices, settled.need_wh, minute)
             if buyer.strategy.needs_suggested_bid
             else tou
         )
@@ -74,10 +73,7 @@ class InProcessMarket:
                 offering[seller.home] = seller
         request = Request(request_id(round_id, buyer.home), buyer.home, settled.need_wh, limit)
         award = clear([request], offers, tou)
-        entry = history_entry(rules, award.fills, {request.id: limit}, self.pairs)
-        if entry is not None:
-            self.pairs = [*self.pairs, entry.pairs][-rules.window :]
-        self.prices = prices_after(self.prices, entry, award.totals.redundancy_wh, rules.window)
+        self.past = self.past.after(rules, award.fills, {request.id: limit}, award.totals.redundancy_wh)
         price_of = {offer.home: offer.price_uaud_per_kwh for offer in offers}
         made = tuple(
             OfferMade(ended.home, ended.energy_wh, price_of[ended.home], ended.sold_wh, ended.revenue_naud)

@@ -2,6 +2,7 @@
 """The order of market time: which home's settlement interval ends when."""
 
 from dataclasses import dataclass
+from datetime import UTC, date, datetime
 
 from commonwatt_chaincode.market.parameters import Parameters
 from commonwatt_chaincode.market.tariff import DAY_S, MINUTE_S
@@ -35,3 +36,8 @@ def first_round(midnight_s: int, day: int, rules: Parameters) -> int:
     `midnight_s` is 0:00 of day 0 in epoch seconds.
     """
     return ((midnight_s + rules.utc_offset_min * MINUTE_S) // DAY_S + day) * _ROUNDS_PER_DAY + 1
+
+
+def local_midnight_s(day: date, utc_offset_min: int) -> int:
+    """0:00 local time of a date, in epoch seconds."""
+    return int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()) - utc_offset_min * MINUTE_S

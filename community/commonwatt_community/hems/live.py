@@ -39,37 +39,35 @@ class LiveHome:
     def __init__(self, agent: HomeAgent, calls: HomeCalls) -> None:
         self._agent = agent
         self._calls = calls
-        self._rounds: dict[int, dict[str, Any]] = {}
-        self._offered: set[int] = set()
+        self._offered: set[str] = set()
 
     async def follow(self, events: AsyncIterable[ChaincodeEvent]) -> None:
         """React to events until their stream ends; call it again on a new stream after it was lost."""
         await self._read_account()
         async for event in events:
             payload = json.loads(event.payload) if event.payload else {}
-            if event.event_name == "round_opened":
-                self._rounds[payload["round"]] = payload
-            elif event.event_name == "request_opened":
+            opened = event.event_name == "round_opened" and payload["auction"] == "per_request"
+            if opened or event.event_name == "request_submitted":
                 await self._offer(payload["round"])
             elif event.event_name == "round_cleared":
-                await self._cleared(payload)
+                await self._cleared(payload["round"])
 
-    async def _offer(self, number: int) -> None:
+    async def _offer(self, name: str) -> None:
         agent = self._agent
-        if number in self._offered:
+        if name in self._offered:
             return
-        terms = self._rounds.get(number) or await self._calls.evaluate("get_round", {"round": number})
+        terms = await self._calls.evaluate("get_round", {"round": name})
         if terms["state"] in ("CLEARED", "VOID"):
             return  # an event from before a reconnection
-        ask = agent.ask(terms["tou_uaud_per_kwh"], terms["sell_price_uaud_per_kwh"], number)
+        ask = agent.ask(terms["tou_uaud_per_kwh"], terms["sell_price_uaud_per_kwh"], terms["opened_at"] // 60)
         if ask is None:
             return
-        self._offered.add(number)
+        self._offered.add(name)
         agent.account = reserve(
             agent.battery, agent.account, ask.energy_wh
         )  # before anything else can offer it
         argument = {
-            "round": number,
+            "round": name,
             "home": agent.home,
             "energy_wh": ask.energy_wh,
             "price_uaud_per_kwh": ask.price_uaud_per_kwh,
@@ -77,14 +75,16 @@ class LiveHome:
         if await self._calls.submit("submit_offer", argument) is None:
             await self._read_account()
 
-    async def _cleared(self, result: dict[str, Any]) -> None:
-        self._rounds.pop(result["round"], None)
-        self._offered.discard(result["round"])
-        own = [offer for offer in result["offers"] if offer["home"] == self._agent.home]
-        for offer in own:
-            self._agent.strategy.sold(offer["energy_wh"], offer["sold_wh"])
-        if own:
-            await self._read_account()
+    async def _cleared(self, name: str) -> None:
+        """Ask what became of the own offer: the event names no homes."""
+        if name not in self._offered:
+            return
+        self._offered.discard(name)
+        ended = await self._calls.evaluate("get_round", {"round": name})
+        for offer in ended["result"]["offers"]:
+            if offer["home"] == self._agent.home:
+                self._agent.strategy.sold(offer["energy_wh"], offer["sold_wh"])
+        await self._read_account()
 
     async def _read_account(self) -> None:
         held = await self._calls.evaluate("get_battery", {"home": self._agent.home})

@@ -9,9 +9,9 @@ from commonwatt_chaincode.market.parameters import Parameters
 from commonwatt_community.hems.home import HomeSpec
 
 from commonwatt_loadgen.inprocess import InProcessMarket
+from commonwatt_loadgen.past_prices import PastPrices
 from commonwatt_loadgen.simulate.options import SimulationOptions
 from commonwatt_loadgen.simulate.people import agents_of
-from commonwatt_loadgen.simulate.preparation import PastPrices
 from commonwatt_loadgen.simulate.summary import Tally
 
 
@@ -31,8 +31,7 @@ class MarketAtRest:
         """`homes` are as drawn, before their loads were made to move."""
         accounts = accounts or {}
         self._agents = agents_of(options, homes, rules, accounts, seed)
-        past = past or PastPrices()
-        self._market = InProcessMarket(rules, midnight_s, past.prices, list(past.pairs))
+        self._market = InProcessMarket(rules, midnight_s, past or PastPrices())
         held_wh = {home: account.energy_wh for home, account in accounts.items()}
         self._tally = Tally(homes, rules, held_wh)
 

@@ -14,6 +14,7 @@ from typing import Any
 from commonwatt_chaincode.market.parameters import Parameters, changed
 
 from commonwatt_loadgen.inprocess import InProcessMarket
+from commonwatt_loadgen.schedule import local_midnight_s
 from commonwatt_loadgen.simulate.at_rest import MarketAtRest
 from commonwatt_loadgen.simulate.options import SimulationOptions
 from commonwatt_loadgen.simulate.people import agents_of, as_they_live, draw_homes
@@ -62,11 +63,16 @@ def community_in_process(
         f"home{number:03d}" for number in range(1, (options.homes or DEFAULT_HOMES) + 1)
     ]
     seed = options.seed + place
+    midnight_s = local_midnight_s(traces.first_day, rules.utc_offset_min)
     drawn = draw_homes(options, home_ids, traces, seed, users)
     homes = as_they_live(options, drawn, rules)
-    at_rest = None if options.disutility is None else MarketAtRest(options, drawn, rules, seed)
+    at_rest = (
+        None
+        if options.disutility is None
+        else MarketAtRest(options, drawn, rules, seed, midnight_s=midnight_s)
+    )
     agents = agents_of(options, homes, rules, {}, seed)
-    market, tally = InProcessMarket(rules), Tally(homes, rules)
+    market, tally = InProcessMarket(rules, midnight_s), Tally(homes, rules)
     for day in range(options.days):
         tally.add(market.run_day(agents, day))
         if at_rest is not None:

@@ -10,16 +10,19 @@ overlaps cannot change a result.
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from commonwatt_chaincode.market.billing import Bill
 from commonwatt_chaincode.market.clearing import Fill, RequestResult
 from commonwatt_chaincode.market.parameters import Parameters
+from commonwatt_chaincode.market.prices import buy_price, sell_price
 from commonwatt_chaincode.market.tariff import tou_at
 from commonwatt_client.exit_codes import CommandError
 from commonwatt_community.hems.agent import Ask, HomeAgent, Settlement
 from commonwatt_community.hems.energy import MINUTES_PER_DAY
 
+from commonwatt_loadgen.past_prices import PastPrices
 from commonwatt_loadgen.records import DayRecord, OfferMade, RoundRecord
 from commonwatt_loadgen.schedule import day_events, first_round
 from commonwatt_loadgen.simulate.calls import OPERATOR, MarketCalls, Refused, Result
@@ -36,14 +39,14 @@ class Disagreement(CommandError):
 class OnLedgerMarket:
     """A community's market on its channel; `midnight_s` is 0:00 of the first simulated day in epoch seconds.
 
-    `redundancy_wh` is what the round cleared last left to the suggested prices.
+    `past` is what earlier rounds left to the suggested prices. It is kept beside the ledger's, and must agree with it.
     """
 
     calls: MarketCalls
     rules: Parameters
     midnight_s: int
+    past: PastPrices = field(default_factory=PastPrices)
     overlap: int = 48
-    redundancy_wh: int = 0
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
     async def run_day(
@@ -87,7 +90,7 @@ class _Day:
             if settled.need_wh:
                 await self._round(event.agent, settled)
             else:
-                await self._read(settled.home, self._report(settled, {"bid": False}))
+                await self._read(settled.home, partial(self._report, settled, {"bid": False}))
             self.advance(settled.end_min - self.day * MINUTES_PER_DAY)
         await self._drain(self._quiet)
         await self._drain(set(self._readings.values()))
@@ -100,22 +103,24 @@ class _Day:
 
     async def abandon(self) -> None:
         """Stop what is still in flight after a failure."""
-        left = [task for task in (*self._quiet, *self._readings.values()) if not task.done()]
-        for task in left:
+        started = (*self._quiet, *self._readings.values())
+        for task in started:
             task.cancel()
-        await asyncio.gather(*left, return_exceptions=True)
+        await asyncio.gather(*started, return_exceptions=True)
 
     async def _round(self, buyer: HomeAgent, settled: Settlement) -> None:
         others = [seller for home, seller in self.sellers.items() if home != settled.home]
-        quiet = self.market.redundancy_wh == 0 and not any(seller.offerable_wh() for seller in others)
+        quiet = self.market.past.prices.redundancy_wh == 0 and not any(
+            seller.offerable_wh() for seller in others
+        )
         number, self._number = self._number, self._number + 1
         if quiet:
-            opening = await self._read(settled.home, self._open(buyer, settled, number))
+            opening = await self._read(settled.home, partial(self._open, buyer, settled, number))
             self._quiet.add(await self._start(self._close_quiet(opening, settled, number)))
             self._quiet = {task for task in self._quiet if not task.done() or task.exception()}
             return
         await self._drain(self._quiet)
-        opening = await self._read(settled.home, self._open(buyer, settled, number))
+        opening = await self._read(settled.home, partial(self._open, buyer, settled, number))
         opened, limit = await opening
         asks = {
             seller.home: ask
@@ -133,11 +138,17 @@ class _Day:
 
     async def _open(self, buyer: HomeAgent, settled: Settlement, number: int) -> tuple[Result, int]:
         """Report an interval and bid for its need; returns the open round and the buyer's limit."""
-        limit = await self._limit(buyer, settled, number)
+        limit = self._limit(buyer, settled, number)
         opened = await self._report(settled, {"bid": True, "limit_uaud_per_kwh": limit})
         if opened["round"] is None:
             raise Disagreement(
                 f"{settled.home}, interval ending {_clock(settled.end_min)}: the ledger opened no round for its need"
+            )
+        expected = sell_price(self.market.rules, self.market.past.prices, settled.start_min % MINUTES_PER_DAY)
+        if opened["sell_price_uaud_per_kwh"] != expected:
+            raise Disagreement(
+                f"round {opened['round']}: the ledger suggests {opened['sell_price_uaud_per_kwh']} µAUD per kWh to "
+                f"sellers; by the rounds before it {expected} are due"
             )
         return opened, limit
 
@@ -146,17 +157,23 @@ class _Day:
     ) -> None:
         argument = {"round": opened["round"], "at": opened["closes_at"]}
         cleared = await self.calls.submit(OPERATOR, "close_round", argument)
-        self.market.redundancy_wh = cleared["totals"]["redundancy_wh"]
+        record = _record(number, opened, cleared, limit, settled.end_min, asks)
+        self.market.past = self.market.past.after(
+            self.market.rules,
+            record.fills,
+            {record.request.request: limit},
+            cleared["totals"]["redundancy_wh"],
+        )
         for ended in cleared["offers"]:
             self.sellers[ended["home"]].offer_ended(ended["energy_wh"], ended["sold_wh"])
-        self.rounds[number] = _record(number, opened, cleared, limit, settled.end_min, asks)
+        self.rounds[number] = record
 
-    async def _read(self, home: str, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+    async def _read(self, home: str, work: Callable[[], Coroutine[Any, Any, Any]]) -> asyncio.Task[Any]:
         """Start what reports a home's interval as soon as its last one is committed."""
         before = self._readings.get(home)
         if before is not None:
             await asyncio.shield(before)
-        self._readings[home] = await self._start(work)
+        self._readings[home] = await self._start(work())
         return self._readings[home]
 
     async def _report(self, settled: Settlement, bid: Mapping[str, Any]) -> Result:
@@ -183,13 +200,11 @@ class _Day:
             )
         return result
 
-    async def _limit(self, buyer: HomeAgent, settled: Settlement, number: int) -> int:
-        minute = settled.start_min % MINUTES_PER_DAY
-        suggested = tou = tou_at(self.market.rules.tou, minute)
+    def _limit(self, buyer: HomeAgent, settled: Settlement, number: int) -> int:
+        rules, minute = self.market.rules, settled.start_min % MINUTES_PER_DAY
+        suggested = tou = tou_at(rules.tou, minute)
         if buyer.strategy.needs_suggested_bid:
-            argument = {"minute": minute, "energy_wh": settled.need_wh}
-            prices = await self.calls.evaluate(settled.home, "suggested_price", argument)
-            suggested = prices["buy_price_uaud_per_kwh"]
+            suggested = buy_price(rules, self.market.past.prices, settled.need_wh, minute)
         return buyer.limit(tou, suggested, settled.need_wh, number)
 
     async def _offer(self, round_id: str, home: str, ask: Ask) -> None:

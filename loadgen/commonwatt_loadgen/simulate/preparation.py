@@ -3,42 +3,19 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 from commonwatt_chaincode.market.battery import Account
-from commonwatt_chaincode.market.history import Pair
 from commonwatt_chaincode.market.parameters import Parameters, changed
-from commonwatt_chaincode.market.prices import PriceState
 from commonwatt_chaincode.market.tariff import DAY_S, MINUTE_S
 from commonwatt_client.exit_codes import UsageError
 from commonwatt_community.hems.home import HomeSpec
 
+from commonwatt_loadgen.past_prices import PastPrices, past_prices
+from commonwatt_loadgen.schedule import local_midnight_s
 from commonwatt_loadgen.simulate.calls import OPERATOR, MarketCalls, Refused, Result
-
-
-@dataclass(frozen=True)
-class PastPrices:
-    """The price history of a channel, and the pairs of homes behind each entry."""
-
-    prices: PriceState = field(default_factory=PriceState)
-    pairs: tuple[tuple[Pair, ...], ...] = ()
-
-    def as_json(self) -> dict[str, Any]:
-        """As the contract's `get_prices` answers."""
-        return {
-            "hist_s": list(self.prices.hist_s),
-            "hist_b": list(self.prices.hist_b),
-            "redundancy_wh": self.prices.redundancy_wh,
-            "pairs": [[list(pair) for pair in pairs] for pairs in self.pairs],
-        }
-
-
-def past_prices(answer: Mapping[str, Any]) -> PastPrices:
-    """The history that `get_prices` answered."""
-    prices = PriceState(tuple(answer["hist_s"]), tuple(answer["hist_b"]), answer["redundancy_wh"])
-    return PastPrices(prices, tuple(tuple((one, other) for one, other in pairs) for pairs in answer["pairs"]))
 
 
 @dataclass(frozen=True)
@@ -80,7 +57,7 @@ async def prepare(
     latest_s = max(described["market_time"], *metered, 0)
     midnight_s = -(-(latest_s + offset_s) // DAY_S) * DAY_S - offset_s
     if not metered:
-        midnight_s = max(midnight_s, _midnight_s(first_day, rules.utc_offset_min))
+        midnight_s = max(midnight_s, local_midnight_s(first_day, rules.utc_offset_min))
     if described["market_time"] < midnight_s:
         await calls.submit(OPERATOR, "advance_clock", {"at": midnight_s})
     await _in_turn_of(8, [_register(calls, home) for home in homes])
@@ -93,11 +70,6 @@ async def prepare(
     return Standing(rules, midnight_s, accounts, past)
 
 
-def _midnight_s(day: date, utc_offset_min: int) -> int:
-    """0:00 local time of a date, in epoch seconds."""
-    return int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()) - utc_offset_min * MINUTE_S
-
-
 async def _configured(calls: MarketCalls, first_day: date, changes: Mapping[str, Any]) -> Result:
     try:
         described = await calls.evaluate(OPERATOR, "get_parameters", {})
@@ -105,7 +77,7 @@ async def _configured(calls: MarketCalls, first_day: date, changes: Mapping[str,
         if refusal.code != "not_configured":
             raise
         offset_min = changes.get("utc_offset_min", Parameters().utc_offset_min)
-        at = _midnight_s(first_day, offset_min)
+        at = local_midnight_s(first_day, offset_min)
         await calls.submit(
             OPERATOR, "configure", {"clock": "simulated", "at": at, "parameters": dict(changes)}
         )

@@ -19,8 +19,9 @@ from commonwatt_chaincode.market.orders import own_round_id
 from commonwatt_chaincode.market.parameters import Parameters, changed
 from commonwatt_client.exit_codes import UsageError
 
+from commonwatt_loadgen.past_prices import past_prices
 from commonwatt_loadgen.simulate.calls import OPERATOR, Argument, MarketCalls, Refused, Result
-from commonwatt_loadgen.simulate.preparation import Standing, past_prices
+from commonwatt_loadgen.simulate.preparation import Standing
 
 FILE = "unfinished.json"
 _AT_ONCE = 16
@@ -165,7 +166,12 @@ class ResumedCalls:
             held = self._held.rounds.get(argument.get("round", ""))
             if held is not None and "result" in held:
                 return dict(held["result"]) if transaction == "close_round" else {}
-        return await self._send(user, transaction, argument)
+        try:
+            return await self._send(user, transaction, argument)
+        except Refused as refusal:
+            if refusal.code == "interval_reported":
+                raise _foreign(argument) from refusal
+            raise
 
     async def evaluate(self, user: str, transaction: str, argument: Argument) -> Result:
         """See `MarketCalls`."""
@@ -178,12 +184,16 @@ class ResumedCalls:
         name = own_round_id(argument["interval_start"], argument["home"])
         opened = self._held.rounds.get(name)
         if opened is None or opened["opened_at"] != argument["interval_end"]:
-            raise ForeignTrade(
-                f"{argument['home']} should have a round {name} on the ledger, opened at {argument['interval_end']}: "
-                f"somebody else has traded since this simulation was interrupted"
-            )
+            raise _foreign(argument)
         return opened
 
     async def _send(self, user: str, transaction: str, argument: Argument) -> Result:
         self.catching_up = False
         return await self._calls.submit(user, transaction, argument)
+
+
+def _foreign(argument: Argument) -> ForeignTrade:
+    return ForeignTrade(
+        f"the ledger holds another interval of {argument['home']} than the one from {argument['interval_start']} to "
+        f"{argument['interval_end']}: somebody else has traded since this simulation was interrupted"
+    )

@@ -164,7 +164,7 @@ class _Run:
                 calls,
                 standing.rules,
                 standing.midnight_s,
-                redundancy_wh=standing.past.prices.redundancy_wh,
+                standing.past,
             )
             held_wh = {home: account.energy_wh for home, account in standing.accounts.items()}
             tally = Tally(homes, standing.rules, held_wh)

@@ -13,9 +13,8 @@ from commonwatt_loadgen.traces.sources import HourlyProfile
 
 OPERATOR, SELLER, BUYERS = "operator", "home001", ("home002", "home003")
 HOMES = (SELLER, *BUYERS)
-
-
-SALT = bytes(16)
+HOUR_S = 3600
+NOON = 1 * HOUR_S  # local time is eleven hours ahead
 
 
 @dataclass
@@ -46,29 +45,21 @@ class Market:
 
     async def prepare(self, stored_wh):
         do = self.calls.submit
-        await do(
-            OPERATOR, "configure", {"clock": "simulated", "at": 0, "parameters": {"auction": "fixed_rounds"}}
-        )
+        await do(OPERATOR, "configure", {"clock": "simulated", "at": 0})
         for home in HOMES:
-            kind = {"home_class": "prosumer"} if home == SELLER else {"home_class": "consumer"}
-            await do(
-                OPERATOR,
-                "register_home",
-                {"home": home, "meter_salt": SALT.hex(), "meter_hash": "0" * 64, **kind},
-            )
-        reading = {"home": SELLER, "interval_start": 0, "interval_end": 3600, "use_wh": 0}
+            kind = "prosumer" if home == SELLER else "consumer"
+            await do(OPERATOR, "register_home", {"home": home, "home_class": kind})
+        reading = {"home": SELLER, "interval_start": NOON - HOUR_S, "interval_end": NOON, "use_wh": 0}
         await do(SELLER, "report_reading", {**reading, "generation_wh": stored_wh})
 
     async def open(self, at, buyer):
-        opened = await self.calls.submit(OPERATOR, "open_round", {"at": at})
-        number = opened["round"]
-        request = {"round": number, "home": buyer, "energy_wh": 800, "interval_start": at - 3600}
-        requested = await self.calls.submit(buyer, "submit_request", request)
-        await self.calls.submit(OPERATOR, "advance_clock", {"round": number, "at": opened["offers_from"]})
-        return [_event("round_opened", opened), _event("request_opened", {"round": number, **requested})]
+        """A buyer needs 800 Wh of the ten minutes until `at`."""
+        interval = {"interval_start": at - 600, "interval_end": at, "use_wh": 800, "generation_wh": 0}
+        opened = await self.calls.submit(buyer, "settle_interval", {"home": buyer, "bid": True, **interval})
+        return _event("round_opened", opened)
 
     async def close(self, opened):
-        terms = json.loads(opened[0].payload)
+        terms = json.loads(opened.payload)
         cleared = await self.calls.submit(
             OPERATOR, "close_round", {"round": terms["round"], "at": terms["closes_at"]}
         )
@@ -97,18 +88,17 @@ async def test_it_offers_what_it_has_once_and_goes_on_after_a_lost_stream(memory
     market = Market(memory_calls(HOMES))
     await market.prepare(2000)
     home = seller(market)
-    start = 36_000
-    first = await market.open(start, BUYERS[0])
-    second = await market.open(start + 1, BUYERS[1])
-    await home.follow(stream(*first, *second, *first))  # two rounds at once, one event repeated, then cut off
+    first = await market.open(NOON + 600, BUYERS[0])
+    second = await market.open(NOON + 600, BUYERS[1])
+    await home.follow(stream(first, second, first))  # two rounds at once, one event repeated, then cut off
     assert market.offers == [2000]  # all of it, once
     assert (await held(market))["available_wh"] == 0
 
     await market.close(first)  # nobody tells the home
-    third = await market.open(start + 200, BUYERS[0])
+    third = await market.open(NOON + 1200, BUYERS[0])
 
     async def from_here():
-        for event in (*second, *third):
+        for event in (second, third):
             yield event
         yield await market.close(second)
         yield await market.close(third)
@@ -124,13 +114,13 @@ async def test_it_offers_what_it_has_once_and_goes_on_after_a_lost_stream(memory
 async def test_a_restarted_home_does_not_offer_again_what_is_reserved(memory_calls):
     market = Market(memory_calls(HOMES))
     await market.prepare(1500)
-    opened = await market.open(36_000, BUYERS[0])
-    await seller(market).follow(stream(*opened))
-    await seller(market).follow(stream(*opened))  # another process, which knows of no offer
+    opened = await market.open(NOON + 600, BUYERS[0])
+    await seller(market).follow(stream(opened))
+    await seller(market).follow(stream(opened))  # another process, which knows of no offer
     assert market.offers == [1500]
     assert market.refused == []
     cleared = await market.close(opened)
     late = seller(market)
-    await late.follow(stream(opened[1], cleared))  # the request comes after its round is over
+    await late.follow(stream(opened, cleared))  # the opening comes after its round is over
     assert market.offers == [1500]
     assert (await held(market))["battery_wh"] == 700
