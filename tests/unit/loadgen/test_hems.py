@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from commonwatt_chaincode.market.battery import Battery
 from commonwatt_chaincode.market.parameters import Parameters
+from commonwatt_chaincode.market.tariff import TABLE_2
 from commonwatt_community.hems import strategy as strategies
 from commonwatt_community.hems.agent import HomeAgent
 from commonwatt_community.hems.battery import Holding, Reserve, SellAll
@@ -47,9 +48,14 @@ def test_draws_are_uniform_enough_and_do_not_depend_on_order():
 
 
 def test_intervals_tile_each_day():
-    agent = HomeAgent(community()[0], Parameters(), 1)
+    agent = HomeAgent(community()[0], Parameters(cut_at_bands=False), 1)
+    sound = HomeAgent(community()[0], Parameters(), 1)
+    hours = {band.to_hour for band in TABLE_2}
     for day in range(3):
         intervals = agent.schedule(day)
+        for one in sound.schedule(day):
+            assert one.start_min < one.end_min <= one.start_min + 75
+            assert not any(one.start_min < day * 1440 + 60 * hour < one.end_min for hour in hours)
         assert (intervals[0].start_min, intervals[-1].end_min) == (day * 1440, (day + 1) * 1440)
         assert all(one.end_min == two.start_min for one, two in pairwise(intervals))
         assert all(45 <= one.end_min - one.start_min <= 75 for one in intervals[:-1])
