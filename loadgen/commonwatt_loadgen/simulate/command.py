@@ -15,6 +15,7 @@ from commonwatt_client.network_file import default_path, find_network, read_netw
 from rich.console import Console
 
 from commonwatt_loadgen.report.units import NAUD_PER_AUD
+from commonwatt_loadgen.simulate.exclusive import only_simulation, require_writable
 from commonwatt_loadgen.simulate.progress import ProgressBars
 
 if TYPE_CHECKING:
@@ -93,6 +94,9 @@ def simulate_command(
         typer.Option(envvar="IN_PROCESS", help="by the chaincode's rules in this process, without a network"),
     ] = False,
     communities: Annotated[int, typer.Option(help="communities of --in-process")] = 1,
+    new_day: Annotated[
+        bool, typer.Option("--new-day", help="forget an interrupted simulation and begin with a new day")
+    ] = False,
 ) -> None:
     """Trade days of every community on the network that is up, and report them.
 
@@ -101,6 +105,8 @@ def simulate_command(
     path = default_path() if in_process else find_network(network_file)
     if not in_process:
         read_network_file(path)
+
+    require_writable(out)
 
     from commonwatt_loadgen.simulate.options import SimulationOptions  # numpy is slow to load
     from commonwatt_loadgen.simulate.run import (
@@ -135,9 +141,12 @@ def simulate_command(
         if in_process:
             summary = _with_progress(lambda told: simulate_in_process(options, communities, told), "days")
         else:
-            if other_is_unfinished(options):
-                sys.stderr.write("An interrupted simulation with other options is left as it is.\n")
-            summary = _with_progress(lambda told: asyncio.run(simulate(options, told)), "min")
+            with only_simulation(path):
+                if new_day:
+                    finished(options)
+                elif other_is_unfinished(options):
+                    sys.stderr.write("An interrupted simulation with other options is left as it is.\n")
+                summary = _with_progress(lambda told: asyncio.run(simulate(options, told)), "min")
     except KeyboardInterrupt as interrupt:
         again = "" if in_process else "; the same command goes on from here"
         raise InterruptedByUser(f"interrupted{again}") from interrupt
@@ -161,12 +170,14 @@ def _print(summary: Json, report: Path) -> None:
     speed = summary["performance"]
     for community in summary["communities"]:
         totals = community["totals"]
-        cost, before = totals["amount_naud"] / NAUD_PER_AUD, totals["traditional_naud"] / NAUD_PER_AUD
+        cost, before = totals["amount_naud"] / NAUD_PER_AUD, totals["same_equipment_naud"] / NAUD_PER_AUD
+        worse = community["key_figures"]["worse_off"]["homes"]
         print(
             f"{community['channel']}: {totals['homes']} homes ({totals['prosumers']} with PV), "
             f"{totals['requests']:,} requests, {totals['offers']:,} offers, {totals['fills']:,} fills; "
             f"{totals['p2p_wh'] / 1000:,.1f} kWh traded ({totals['p2p_percent_of_need']} % of need); "
-            f"all homes pay {cost:,.2f} AUD instead of {before:,.2f} AUD ({totals['amount_percent']} %)"
+            f"all homes pay {cost:,.2f} AUD; with the same equipment and no market {before:,.2f} AUD "
+            f"({totals['saved_percent']} % saved, {worse or 'no'} home{'' if worse == 1 else 's'} worse off)"
         )
     if speed:
         latency = speed["commit_latency_ms"]

@@ -49,7 +49,7 @@ class Unfinished:
         except FileNotFoundError:
             pass
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise UsageError(f"{path} is damaged ({error}); delete it to begin with a new day") from error
+            raise UsageError(f"{path} is damaged ({error}); begin with a new day by --new-day") from error
 
     def begun(self, channel: str) -> Mapping[str, Any] | None:
         """Where the simulation of a channel began, if it has."""
@@ -72,9 +72,10 @@ class Unfinished:
             os.fsync(file.fileno())
         draft.replace(self._path)
 
-    def finish(self) -> None:
-        """Forget it: the simulation is done and reported."""
-        self._path.unlink(missing_ok=True)
+    @staticmethod
+    def forget(path: Path) -> None:
+        """Delete the file: the simulation is reported, or a new day is wanted."""
+        path.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ from commonwatt_loadgen.simulate.onledger import MINUTE_S, OnLedgerMarket
 from commonwatt_loadgen.simulate.options import SimulationOptions
 from commonwatt_loadgen.simulate.people import agents_of, as_they_live, draw_homes
 from commonwatt_loadgen.simulate.preparation import Standing, prepare
-from commonwatt_loadgen.simulate.resuming import FILE, ResumedCalls, Unfinished, resume
+from commonwatt_loadgen.simulate.resuming import FILE, ForeignTrade, ResumedCalls, Unfinished, resume
 from commonwatt_loadgen.simulate.summary import Tally
 from commonwatt_loadgen.traces import Problem, TraceSet
 from commonwatt_loadgen.traces.checks import counted
@@ -91,7 +91,7 @@ def other_is_unfinished(options: SimulationOptions) -> bool:
 
 def finished(options: SimulationOptions) -> None:
     """Say that the summary is kept: the next simulation begins with a new day."""
-    _unfinished(options).finish()
+    Unfinished.forget(options.out / FILE)
 
 
 def _unfinished(options: SimulationOptions) -> Unfinished:
@@ -177,6 +177,10 @@ class _Run:
 
                 tally.add(await market.run_day(agents, day, advance))
             at_rest = await self._at_rest(drawn, standing)
+        except ForeignTrade as error:
+            raise UsageError(
+                f"channel {channel}: {error}. Begin with a new day by --new-day, which forgets {options.out / FILE}"
+            ) from error
         finally:
             await self._gateway.close()
         first_day = datetime.fromtimestamp(standing.midnight_s, UTC) + timedelta(
