@@ -10,6 +10,7 @@ from commonwatt_audit.rules import (
     account_record,
     first_instant,
     later,
+    market_time,
     parameters_of,
     require_operator,
     round_key,
@@ -26,19 +27,17 @@ def configure(world: World, recorded: Recorded) -> Writes:
     """A new version of the parameters; the first founds the community."""
     require_operator(world, recorded)
     argument, transaction = recorded.argument, recorded.transaction_id
-    community, clock = world.get(COMMUNITY), world.get(CLOCK)
+    community = world.get(COMMUNITY)
     writes: Writes = {}
-    if community is None or clock is None:
+    if community is None:
         kind = argument.get("clock", "live")
-        start = argument.get("at", 0) if kind == "simulated" else recorded.timestamp_s
         community = {"mspid": recorded.mspid, "clock": kind, "versions": []}
-        clock = {"time": start, "last_round": 0, "transaction": transaction}
-        writes[CLOCK] = clock
-    elif community["clock"] == "live":
-        time_s = later(clock["time"], recorded.timestamp_s)
-        clock = {**clock, "time": time_s, "transaction": transaction}
-        writes[CLOCK] = clock
-    now = clock["time"]
+        now = recorded.timestamp_s
+        if kind == "simulated":
+            now = argument.get("at", 0)
+            writes[CLOCK] = {"time": now, "transaction": transaction}
+    else:
+        now = market_time(world, recorded)
     starts_at = later(now, argument.get("starts_at", now))
     versions = community["versions"]
     basis = parameters_of(version_at(world, starts_at)) if versions else Parameters()
@@ -71,7 +70,8 @@ def register_home(world: World, recorded: Recorded) -> Writes:
     """A registration and, for a new home, its empty account."""
     require_operator(world, recorded)
     argument, transaction = recorded.argument, recorded.transaction_id
-    parameters = parameters_of(world.need(COMMUNITY)["versions"][0])
+    now = market_time(world, recorded)
+    parameters = parameters_of(version_at(world, now))
     prosumer, home = argument["home_class"] == "prosumer", argument["home"]
     known = world.get(f"home/{home}")
     registration: Json = {
@@ -81,6 +81,8 @@ def register_home(world: World, recorded: Recorded) -> Writes:
         "home_class": argument["home_class"],
         "pv_w": argument.get("pv_w", parameters.pv_w if prosumer else 0),
         "storage_wh": argument.get("storage_wh", parameters.storage_wh if prosumer else 0),
+        "connection_w": argument.get("connection_w", parameters.connection_w),
+        "registered_at": known["registered_at"] if known else now,
         "transaction": known["transaction"] if known else transaction,
     }
     writes: Writes = {}
@@ -88,7 +90,8 @@ def register_home(world: World, recorded: Recorded) -> Writes:
         writes[f"home/{home}"] = {**registration, "transaction": transaction}
     if known is None:
         empty_wh = battery_of(parameters, registration["storage_wh"]).e_min_wh
-        writes[f"account/{home}"] = account_record(Account(empty_wh), -1, transaction)
+        nothing_yet = {"metered_until": -1, "day": -1, "generation_wh": 0}
+        writes[f"account/{home}"] = account_record(nothing_yet, Account(empty_wh), transaction)
     return writes
 
 

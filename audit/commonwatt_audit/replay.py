@@ -3,7 +3,7 @@
 
 from collections.abc import Callable
 
-from commonwatt_audit import administration, bids, metering, rounds
+from commonwatt_audit import administration, bids, bills, metering, rounds
 from commonwatt_audit.world import Difference, Recorded, World, Writes, compare
 
 _RULES: dict[str, Callable[[World, Recorded], Writes]] = {
@@ -16,8 +16,10 @@ _RULES: dict[str, Callable[[World, Recorded], Writes]] = {
     "cancel_request": bids.cancel_request,
     "submit_offer": bids.submit_offer,
     "withdraw_offer": bids.withdraw_offer,
+    "settle_interval": metering.settle_interval,
     "report_reading": metering.report_reading,
-    "settle_day": metering.settle_day,
+    "correct_reading": metering.correct_reading,
+    "settle_day": bills.settle_day,
 }
 
 

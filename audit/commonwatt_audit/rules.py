@@ -11,7 +11,7 @@ from commonwatt_chaincode.market.prices import PriceState
 
 from commonwatt_audit.world import Json, Recorded, World, require
 
-COMMUNITY, CLOCK, PRICE = "community", "clock", "price"
+COMMUNITY, CLOCK, NUMBERS, PRICE = "community", "clock", "numbers", "price"
 
 _parsed: dict[tuple[str, int], Parameters] = {}
 
@@ -63,19 +63,35 @@ def first_instant(versions: Sequence[Json], day: int) -> int:
     return around[bisect_left(around, day, key=lambda instant: local_day(versions, instant))]
 
 
-def round_key(number: int) -> str:
+def round_key(round_id: str) -> str:
     """A round."""
-    return f"round/{number:08d}"
+    return f"round/{shelf(round_id)}/{round_id}"
 
 
-def bid_key(number: int, kind: str, home: str) -> str:
+def shelf(round_id: str) -> str:
+    """Rounds that the operator opens have a number of eight digits, rounds of one need the need's own name."""
+    return "fixed" if len(round_id) == 8 else "own"
+
+
+def bid_key(round_id: str, kind: str, home: str) -> str:
     """A home's request (R) or offer (O) in a round."""
-    return f"bid/{number:08d}/{kind}/{home}"
+    return f"bid/{round_id}/{kind}/{home}"
 
 
 def request_key(interval_start: int, home: str) -> str:
     """A home's request for an interval."""
-    return f"request/{interval_start:011d}/{home}"
+    return f"request/{home}/{interval_start:011d}"
+
+
+def of_home(world: World, kind: str, home: str, from_s: int, to_s: int) -> list[Json]:
+    """A home's readings, requests or sales (`kind`) of intervals that began in [from_s, to_s)."""
+    return list(world.between(f"{kind}/{home}/{max(0, from_s):011d}", f"{kind}/{home}/{max(0, to_s):011d}"))
+
+
+def readings_between(world: World, home: str, from_s: int, to_s: int) -> list[Json]:
+    """A home's intervals that began in [from_s, to_s), each as last corrected."""
+    latest = {one["interval_start"]: one for one in of_home(world, "reading", home, from_s, to_s)}
+    return list(latest.values())
 
 
 def account_of(record: Json) -> Account:
@@ -83,12 +99,12 @@ def account_of(record: Json) -> Account:
     return Account(record["energy_wh"], record["reserved_wh"])
 
 
-def account_record(account: Account, metered_until: int, transaction: str) -> Json:
-    """A home's account as the ledger holds it."""
+def account_record(record: Json, account: Account, transaction: str) -> Json:
+    """A home's account with other energy, as the ledger holds it."""
     return {
+        **record,
         "energy_wh": account.energy_wh,
         "reserved_wh": account.reserved_wh,
-        "metered_until": metered_until,
         "transaction": transaction,
     }
 
@@ -110,10 +126,17 @@ def prices_record(prices: PriceState) -> Json:
     }
 
 
-def running_round(world: World, number: int) -> Json:
+def market_time(world: World, recorded: Recorded) -> int:
+    """The channel's clock where it is simulated, else the transaction's timestamp."""
+    if world.need(COMMUNITY)["clock"] == "simulated":
+        return int(world.need(CLOCK)["time"])
+    return recorded.timestamp_s
+
+
+def running_round(world: World, round_id: str) -> Json:
     """A round that is not closed."""
-    record = world.need(round_key(number))
-    require(record["state"] in ("OPEN", "OFFERS"), f"round {number} was closed before")
+    record = world.need(round_key(round_id))
+    require(record["state"] in ("OPEN", "OFFERS"), f"round {round_id} was closed before")
     return record
 
 
@@ -121,8 +144,10 @@ def round_time(record: Json, recorded: Recorded) -> int:
     """The market time of a transaction that concerns a round."""
     if record["clock"] == "simulated":
         return int(record["time"])
-    require(recorded.timestamp_s >= record["opened_at"], "its timestamp lies before its round")
-    return recorded.timestamp_s
+    opened_at = int(record["opened_at"])
+    earliest = opened_at - parameters_of(record).clock_error_s
+    require(recorded.timestamp_s >= earliest, "its timestamp lies before its round")
+    return max(opened_at, recorded.timestamp_s)
 
 
 def require_operator(world: World, recorded: Recorded) -> None:
@@ -138,7 +163,7 @@ def require_home(world: World, recorded: Recorded, home: str, *roles: str) -> Js
     role = recorded.attributes.get("role")
     require(role in roles, f"its caller has role {role}")
     require(recorded.mspid == registration["mspid"], "its caller is of another organisation")
-    require(recorded.attributes.get("home.id") == home, f"its caller is not {home}'s")
+    require(recorded.attributes.get("home.id") == home, f"its caller does not speak for {home}")
     return registration
 
 

@@ -2,10 +2,11 @@
 """The state that a replay has reached, and how a difference from the ledger is put into words."""
 
 import json
-from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from sortedcontainers import SortedDict
 
 Json = dict[str, Any]
 Writes = dict[str, Json | None]
@@ -43,41 +44,39 @@ class Recorded:
 
 
 class World:
-    """Records by key, found again by the leading parts of their keys."""
+    """Records in the order of their keys."""
 
     def __init__(self) -> None:
-        self._records: dict[str, Json] = {}
-        self._keys: defaultdict[str, set[str]] = defaultdict(set)
+        self._records: SortedDict = SortedDict()
 
     def get(self, key: str) -> Json | None:
         """The record of a key."""
-        return self._records.get(key)
+        record: Json | None = self._records.get(key)
+        return record
 
     def need(self, key: str) -> Json:
         """The record of a key. Difference if there is none."""
-        record = self._records.get(key)
+        record = self.get(key)
         if record is None:
             raise Difference(f"it rests on {key}, which the ledger does not hold")
         return record
 
     def under(self, prefix: str) -> Iterator[Json]:
-        """Records by key, of all keys that begin with `prefix`: one part or two, without the last slash."""
-        for key in sorted(self._keys[prefix]):
+        """Records by key, of all keys that begin with `prefix` and a slash."""
+        return self.between(f"{prefix}/", f"{prefix}0")
+
+    def between(self, start: str, end: str) -> Iterator[Json]:
+        """Records by key, from `start` up to but without `end`."""
+        for key in self._records.irange(start, end, (True, False)):
             yield self._records[key]
 
     def apply(self, writes: Writes) -> None:
         """Let writes take effect."""
         for key, record in writes.items():
-            first, _, rest = key.partition("/")
-            groups = (first, f"{first}/{rest.partition('/')[0]}")
             if record is None:
                 self._records.pop(key, None)
-                for group in groups:
-                    self._keys[group].discard(key)
             else:
                 self._records[key] = record
-                for group in groups:
-                    self._keys[group].add(key)
 
 
 def require(holds: bool, sentence: str) -> None:
