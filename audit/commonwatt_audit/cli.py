@@ -96,10 +96,11 @@ def _print(findings: Findings, difference: str, as_json: bool) -> None:
         typer.echo(json.dumps(found, indent=2))
         return
     functions = findings.functions
+    readings = functions["settle_interval"] + functions["report_reading"]
     typer.echo(
         f"{findings.blocks:,} blocks, {findings.transactions:,} transactions ({findings.invalid:,} invalid), "
         f"{findings.transactions_per_s:,.0f} transactions/s: {functions['close_round']:,} awards, "
-        f"{functions['report_reading']:,} readings, {functions['settle_day']:,} settlements recomputed"
+        f"{readings:,} readings, {functions['settle_day']:,} settlements recomputed"
     )
     typer.echo(f"first difference: {difference}" if difference else "all as the rules give it")
 
