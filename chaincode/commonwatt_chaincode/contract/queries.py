@@ -32,7 +32,7 @@ from ..market.ties import round_seed, tie_key
 from ..shim import Stub
 from .arguments import GetParameters, HomeDay, OneHome, OneRound, SuggestedPrice
 from .billing import bill_json
-from .callers import require_member, require_own_or_overseer, view_of
+from .callers import require_member, require_own_or_overseer, sees_all, view_of
 from .clock import market_time
 from .records import account_of, community_of, home_of, price_of, round_of, stored
 from .refusals import Code, refuse
