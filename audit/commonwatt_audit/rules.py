@@ -96,7 +96,7 @@ def readings_between(world: World, home: str, from_s: int, to_s: int) -> list[Js
 
 def account_of(record: Json) -> Account:
     """A home's account."""
-    return Account(record["energy_wh"], record["reserved_wh"])
+    return Account(record["energy_wh"], record["reserved_wh"], record["sold_wh"])
 
 
 def account_record(record: Json, account: Account, transaction: str) -> Json:
@@ -105,6 +105,7 @@ def account_record(record: Json, account: Account, transaction: str) -> Json:
         **record,
         "energy_wh": account.energy_wh,
         "reserved_wh": account.reserved_wh,
+        "sold_wh": account.sold_wh,
         "transaction": transaction,
     }
 

@@ -128,13 +128,14 @@ class Home:
 
 @dataclass(frozen=True, slots=True)
 class HomeAccount:
-    """What a home may still use and sell, until when it is metered, and what it generated on the local day ``day``.
+    """What a home may still use and sell, what it ever sold, until when it is metered, and the day's generation.
 
-    ``metered_until`` and ``day`` are -1 before the first reading.
+    ``metered_until`` and the local day ``day`` are -1 before the first reading.
     """
 
     energy_wh: int
     reserved_wh: int
+    sold_wh: int
     metered_until: int
     day: int
     generation_wh: int

@@ -155,7 +155,7 @@ async def register_home(stub: Stub, arguments: RegisterHome) -> dict[str, Any]:
         await stub.put_state(home_key(home.home), encode(replace(home, transaction=stub.transaction_id)))
     if account_value is None:
         empty_wh = battery_of(parameters, home.storage_wh).e_min_wh
-        account = HomeAccount(empty_wh, 0, -1, -1, 0, stub.transaction_id)
+        account = HomeAccount(empty_wh, 0, 0, -1, -1, 0, stub.transaction_id)
         await stub.put_state(account_key(home.home), encode(account))
     changed_it = home != known
     emit(

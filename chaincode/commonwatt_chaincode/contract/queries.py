@@ -112,6 +112,7 @@ async def get_battery(stub: Stub, arguments: OneHome) -> dict[str, Any]:
         "storage_wh": home.storage_wh,
         "battery_wh": account.energy_wh,
         "reserved_wh": account.reserved_wh,
+        "sold_wh": account.sold_wh,
         "available_wh": sellable_wh(battery_of(parameters, home.storage_wh), stored(account)),
         "metered_until": account.metered_until if account.metered_until >= 0 else None,
         "transaction": account.transaction,

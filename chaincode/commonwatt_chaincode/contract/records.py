@@ -76,13 +76,17 @@ def running_round_of(value: bytes | None, round_id: str) -> Round:
 
 def stored(account: HomeAccount) -> Account:
     """The energy of a home's account as the rules see it."""
-    return Account(account.energy_wh, account.reserved_wh)
+    return Account(account.energy_wh, account.reserved_wh, account.sold_wh)
 
 
 def with_energy(account: HomeAccount, energy: Account, transaction: str) -> HomeAccount:
     """A home's account with other energy; what it knows of the meter stays."""
     return replace(
-        account, energy_wh=energy.energy_wh, reserved_wh=energy.reserved_wh, transaction=transaction
+        account,
+        energy_wh=energy.energy_wh,
+        reserved_wh=energy.reserved_wh,
+        sold_wh=energy.sold_wh,
+        transaction=transaction,
     )
 
 

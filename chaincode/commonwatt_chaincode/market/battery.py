@@ -41,10 +41,15 @@ class Battery:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """Stored energy, and the part of it that open offers hold back, both before the losses of discharging."""
+    """Stored energy, and the part of it that open offers hold back, both before the losses of discharging.
+
+    ``sold_wh`` is all that was ever sold, as delivered: losses are counted on the whole, so that many small sales lose
+    no more than a large one.
+    """
 
     energy_wh: int = 0
     reserved_wh: int = 0
+    sold_wh: int = 0
 
 
 def battery_of(parameters: Parameters, capacity_wh: int) -> Battery:
@@ -106,9 +111,11 @@ def reserve(battery: Battery, account: Account, offered_wh: int) -> Account:
 
 def settle_offer(battery: Battery, account: Account, offered_wh: int, sold_wh: int) -> Account:
     """The account after an offer ended (step 8): its reservation is lifted, what was sold leaves the battery."""
+    total_wh = account.sold_wh + sold_wh
     return Account(
-        energy_wh=account.energy_wh - drawn_wh(battery, sold_wh),
+        energy_wh=account.energy_wh - (drawn_wh(battery, total_wh) - drawn_wh(battery, account.sold_wh)),
         reserved_wh=account.reserved_wh - drawn_wh(battery, offered_wh),
+        sold_wh=total_wh,
     )
 
 

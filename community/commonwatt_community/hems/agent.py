@@ -10,8 +10,8 @@ from commonwatt_chaincode.market.battery import (
     Account,
     Battery,
     battery_of,
-    drawn_wh,
     sellable_wh,
+    settle_offer,
 )
 from commonwatt_chaincode.market.parameters import Parameters
 from commonwatt_chaincode.market.settlement import settle_interval
@@ -176,7 +176,8 @@ class HomeAgent:
 
     def offerable_wh(self) -> int:
         """What the home would offer now: what its account lets it sell, as far as its policy lets it go."""
-        holding = Holding(self.battery, sellable_wh(self.battery, self.account), self._spare_wh)
+        may_sell_wh = sellable_wh(self.battery, self.account)
+        holding = Holding(self.battery, may_sell_wh, self.account.sold_wh, self._spare_wh)
         return max(0, self._policy.offer_wh(holding) - self._needed_wh)
 
     def ask(self, tou: int, suggested: int, decision: int) -> Ask | None:
@@ -218,6 +219,5 @@ class HomeAgent:
     def offer_ended(self, offered_wh: int, sold_wh: int) -> None:
         """Take note of what became of an offer; what was sold leaves the battery."""
         if sold_wh:
-            energy_wh = self.account.energy_wh - drawn_wh(self.battery, sold_wh)
-            self.account = Account(energy_wh, self.account.reserved_wh)
+            self.account = settle_offer(self.battery, self.account, 0, sold_wh)
         self.strategy.sold(offered_wh, sold_wh)

@@ -10,19 +10,21 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from commonwatt_chaincode.market.arithmetic import PPM, ceil_div
-from commonwatt_chaincode.market.battery import Battery
+from commonwatt_chaincode.market.battery import Battery, drawn_wh
 
 
 @dataclass(frozen=True, slots=True)
 class Holding:
     """What a home holds when it may offer.
 
-    `sellable_wh` is what its account lets it sell, delivered. `spare_wh()` gives the stored Wh that may leave the
-    battery without one Wh more from the grid, by the home's own forecast (`reserve`); it takes time to compute.
+    `sellable_wh` is what its account lets it sell, `sold_wh` what it ever sold, both delivered. `spare_wh()` gives
+    the stored Wh that may leave the battery without one Wh more from the grid, by the home's own forecast; it takes
+    time to compute.
     """
 
     battery: Battery
     sellable_wh: int
+    sold_wh: int
     spare_wh: Callable[[], int]
 
 
@@ -57,7 +59,9 @@ class Reserve:
     def offer_wh(self, holding: Holding) -> int:
         if not holding.sellable_wh:
             return 0
-        return min(holding.sellable_wh, holding.spare_wh() * holding.battery.eta_d_ppm // PPM)
+        battery, sold_wh = holding.battery, holding.sold_wh
+        drawn_in_all_wh = drawn_wh(battery, sold_wh) + holding.spare_wh()
+        return min(holding.sellable_wh, drawn_in_all_wh * battery.eta_d_ppm // PPM - sold_wh)
 
     def least_ask_uaud_per_kwh(self, battery: Battery, feed_in_uaud_per_kwh: int) -> int:
         return ceil_div(feed_in_uaud_per_kwh * PPM * PPM, battery.eta_c_ppm * battery.eta_d_ppm)

@@ -88,4 +88,4 @@ class LiveHome:
 
     async def _read_account(self) -> None:
         held = await self._calls.evaluate("get_battery", {"home": self._agent.home})
-        self._agent.account = Account(held["battery_wh"], held["reserved_wh"])
+        self._agent.account = Account(held["battery_wh"], held["reserved_wh"], held["sold_wh"])

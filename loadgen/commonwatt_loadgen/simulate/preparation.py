@@ -65,7 +65,9 @@ async def prepare(
     batteries = await _in_turn_of(
         16, [calls.evaluate(OPERATOR, "get_battery", {"home": one.home}) for one in homes]
     )
-    accounts = {one["home"]: Account(one["battery_wh"], one["reserved_wh"]) for one in batteries}
+    accounts = {
+        one["home"]: Account(one["battery_wh"], one["reserved_wh"], one["sold_wh"]) for one in batteries
+    }
     past = past_prices(await calls.evaluate(OPERATOR, "get_prices", {}))
     return Standing(rules, midnight_s, accounts, past)
 

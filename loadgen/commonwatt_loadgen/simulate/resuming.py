@@ -61,7 +61,8 @@ class Unfinished:
             "midnight_s": standing.midnight_s,
             "prices": standing.past.as_json(),
             "accounts": {
-                home: [account.energy_wh, account.reserved_wh] for home, account in standing.accounts.items()
+                home: [account.energy_wh, account.reserved_wh, account.sold_wh]
+                for home, account in standing.accounts.items()
             },
         }
         self._path.parent.mkdir(parents=True, exist_ok=True)

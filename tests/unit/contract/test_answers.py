@@ -101,7 +101,14 @@ async def test_a_reading_and_its_round(simulated: Any) -> None:
         "reason": "",
         "transaction": transaction,
     }
-    account = {"energy_wh": 0, "reserved_wh": 0, "metered_until": NOON, "day": DAY, "generation_wh": 0}
+    account = {
+        "energy_wh": 0,
+        "reserved_wh": 0,
+        "sold_wh": 0,
+        "metered_until": NOON,
+        "day": DAY,
+        "generation_wh": 0,
+    }
     assert at(simulated, "account/h1") == account | {"transaction": transaction}
 
 
@@ -179,6 +186,7 @@ async def test_an_offer_and_the_award(simulated: Any) -> None:
     account = {
         "energy_wh": 2_400,
         "reserved_wh": 0,
+        "sold_wh": 600,
         "metered_until": NOON,
         "day": DAY,
         "generation_wh": 3_000,
@@ -207,6 +215,7 @@ async def test_what_queries_answer(simulated: Any) -> None:
         "storage_wh": 5_000,
         "battery_wh": 2_400,
         "reserved_wh": 0,
+        "sold_wh": 600,
         "available_wh": 2_400,
         "metered_until": NOON,
         "transaction": made["close_round"],
@@ -330,7 +339,14 @@ async def test_a_registration_in_full(simulated: Any) -> None:
         "registered_at": NOON,
         "transaction": done.transaction_id,
     }
-    account = {"energy_wh": 0, "reserved_wh": 0, "metered_until": -1, "day": -1, "generation_wh": 0}
+    account = {
+        "energy_wh": 0,
+        "reserved_wh": 0,
+        "sold_wh": 0,
+        "metered_until": -1,
+        "day": -1,
+        "generation_wh": 0,
+    }
     assert at(simulated, "account/h9") == account | {"transaction": done.transaction_id}
     again = await simulated.submit(
         "operator", "register_home", {"home": "h9", "home_class": "consumer", **equipment}

@@ -104,7 +104,7 @@ def test_a_home_that_reserves_sells_what_it_can_spare_and_asks_for_its_losses():
     battery = Battery(5000, 900_000, 800_000, 0, 1_000_000, 0, 5000)
 
     def holding(sellable_wh: int, spare_wh: int) -> Holding:
-        return Holding(battery, sellable_wh, lambda: spare_wh)
+        return Holding(battery, sellable_wh, 0, lambda: spare_wh)
 
     assert Reserve().offer_wh(holding(1000, 500)) == 400  # 500 stored Wh deliver 400
     assert Reserve().offer_wh(holding(300, 500)) == 300

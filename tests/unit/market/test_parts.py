@@ -172,7 +172,7 @@ def test_what_a_battery_gives_and_takes() -> None:
     assert drawn_wh(lossy, 401) == 502
     assert discharge(lossy, account, 401) == Account(1_498, 100)
     assert reserve(lossy, account, 401) == Account(2_000, 602)
-    assert settle_offer(lossy, Account(2_000, 602), 401, 200) == Account(1_750, 100)
+    assert settle_offer(lossy, Account(2_000, 602), 401, 200) == Account(1_750, 100, 200)
     assert battery(soc_min_ppm=200_000, soc_dsr_ppm=100_000).e_dsr_wh == 1_000
     assert battery(soc_max_ppm=900_001).e_max_wh == 4_500
     assert battery().throughput_wh(59) == 4_916
@@ -404,3 +404,11 @@ def test_the_defaults_are_the_specifications() -> None:
     paper = changed(Parameters(), PAPER)
     kept = (paper.cut_at_bands, paper.distinct_pairs, paper.history_min_wh, paper.spill_policy)
     assert kept == (False, False, 0, "WASTE")
+
+
+def test_many_small_sales_lose_no_more_than_a_large_one() -> None:
+    lossy = battery(eta_d_ppm=800_000)
+    account = Account(5_000)
+    for _ in range(1_000):
+        account = settle_offer(lossy, reserve(lossy, account, 1), 1, 1)
+    assert account == Account(5_000 - 1_250, 0, 1_000)
