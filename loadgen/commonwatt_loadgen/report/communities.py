@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from commonwatt_loadgen.report.axes import legend, paired_bars, plain
 from commonwatt_loadgen.report.energy import SERVED
 from commonwatt_loadgen.report.figure import Cell, Figure, Table, canvas, svg_of
-from commonwatt_loadgen.report.units import NAUD_PER_AUD, UAUD_PER_CENT, Json, aud
+from commonwatt_loadgen.report.units import NAUD_PER_AUD, UAUD_PER_CENT, Json, aud_of
 
 
 def community_table(names: Sequence[str], communities: Sequence[Json]) -> Table:
@@ -23,7 +23,13 @@ def community_table(names: Sequence[str], communities: Sequence[Json]) -> Table:
         "traded, kWh",
         "traded, % of need",
     ]
-    headers += ["mean price, c/kWh", "without market, AUD", "with market, AUD", "with / without, %"]
+    headers += [
+        "mean price, c/kWh",
+        "same equipment, no market, AUD",
+        "with market, AUD",
+        "saved, %",
+        "worse off",
+    ]
     rows: list[list[Cell]] = []
     for name, community in zip(names, communities, strict=True):
         totals = community["totals"]
@@ -35,9 +41,10 @@ def community_table(names: Sequence[str], communities: Sequence[Json]) -> Table:
                 totals["p2p_wh"] / 1000,
                 totals["p2p_percent_of_need"],
                 None if price is None else price / UAUD_PER_CENT,
-                aud(totals["traditional_naud"]),
-                aud(totals["amount_naud"]),
-                totals["amount_percent"],
+                aud_of(community["homes"], "same_equipment_naud"),
+                aud_of(community["homes"], "amount_naud"),
+                totals["saved_percent"],
+                community["key_figures"]["worse_off"]["homes"],
             ]
         )
     return Table(headers, rows)
@@ -46,11 +53,11 @@ def community_table(names: Sequence[str], communities: Sequence[Json]) -> Table:
 def community_costs(names: Sequence[str], communities: Sequence[Json]) -> Figure:
     """What a home of each community pays without and with the market."""
     totals = [one["totals"] for one in communities]
-    without = [one["traditional_naud"] / one["homes"] / NAUD_PER_AUD for one in totals]
+    without = [one["same_equipment_naud"] / one["homes"] / NAUD_PER_AUD for one in totals]
     with_it = [one["amount_naud"] / one["homes"] / NAUD_PER_AUD for one in totals]
     drawing = canvas()
     axes = drawing.subplots()
-    paired_bars(axes, names, without, with_it, ("without market", "with market"), "AUD per home")
+    paired_bars(axes, names, without, with_it, ("same equipment, no market", "with market"), "AUD per home")
     _turned(axes, names)
     rows: list[list[Cell]] = [
         [name, round(a, 2), round(b, 2)] for name, a, b in zip(names, without, with_it, strict=True)
@@ -58,7 +65,7 @@ def community_costs(names: Sequence[str], communities: Sequence[Json]) -> Figure
     return Figure(
         "communities-costs",
         "Cost per home",
-        "Mean of all homes, with and without PV.",
+        "Mean of all homes, with and without PV; without the market they have the same equipment.",
         svg_of(
             drawing, "communities-costs", "Bars: mean cost per home by community, without and with the market"
         ),

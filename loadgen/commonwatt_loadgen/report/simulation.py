@@ -4,7 +4,7 @@
 from typing import Any
 
 from commonwatt_loadgen.report.communities import community_costs, community_supply, community_table
-from commonwatt_loadgen.report.costs import class_costs, class_table, home_costs
+from commonwatt_loadgen.report.costs import class_costs, class_table, home_costs, saved_aud
 from commonwatt_loadgen.report.energy import flows, generation_by_hour, served_by_hour
 from commonwatt_loadgen.report.figure import Table
 from commonwatt_loadgen.report.households import (
@@ -14,12 +14,13 @@ from commonwatt_loadgen.report.households import (
     stored_table,
     stored_text,
 )
+from commonwatt_loadgen.report.key_figures import import_figures, key_table
 from commonwatt_loadgen.report.page import Chapter, Page, Section, Tile, render
 from commonwatt_loadgen.report.strategies import strategy_figures, strategy_table
 from commonwatt_loadgen.report.through_time import batteries, prices
 from commonwatt_loadgen.report.trades import trades
 from commonwatt_loadgen.report.types import types
-from commonwatt_loadgen.report.units import Json, aud
+from commonwatt_loadgen.report.units import Json, aud_of
 
 
 def simulation_report(summary: Json) -> str:
@@ -28,11 +29,11 @@ def simulation_report(summary: Json) -> str:
     names = [_name(run, place, one) for place, one in enumerate(communities)]
     performance = [_performance(summary)] if summary["performance"] else []
     if len(communities) == 1:
-        sections, chapters = [*_community_sections(communities[0], "c0"), *performance], []
+        sections, chapters = [*_community_sections(communities[0], "c0", run["battery"]), *performance], []
     else:
         sections = [_compared(names, communities), *performance]
         chapters = [
-            Chapter(name, _community_sections(community, f"c{place}"))
+            Chapter(name, _community_sections(community, f"c{place}", run["battery"]))
             for place, (name, community) in enumerate(zip(names, communities, strict=True))
         ]
     days = "A day" if run["days"] == 1 else f"{run['days']} days"
@@ -84,9 +85,15 @@ def _tiles(summary: Json) -> list[Tile]:
     def total(name: str) -> int:
         return sum(int(one[name]) for one in totals)
 
-    paid, traditional = total("amount_naud"), total("traditional_naud")
+    homes = [home for one in summary["communities"] for home in one["homes"]]
+    worse = sum(one["key_figures"]["worse_off"]["homes"] for one in summary["communities"])
     tiles = [
-        Tile(f"{aud(traditional - paid):,.2f} AUD", f"saved by all homes, of {aud(traditional):,.2f} AUD"),
+        Tile(
+            f"{saved_aud(homes):,.2f} AUD",
+            f"saved by all homes, of {aud_of(homes, 'same_equipment_naud'):,.2f} AUD that they pay with the same "
+            "equipment and no market",
+        ),
+        Tile(f"{worse} of {len(homes)}", "homes worse off than with the same equipment and no market"),
         Tile(f"{total('p2p_wh') / 1000:,.1f} kWh", "bought from neighbours"),
         Tile(
             f"{100 * total('p2p_wh') / max(1, total('need_wh')):.1f} %",
@@ -117,12 +124,18 @@ def _compared(names: list[str], communities: list[Json]) -> Section:
     )
 
 
-def _community_sections(community: Json, key: str) -> list[Section]:
+def _community_sections(community: Json, key: str, policy: str) -> list[Section]:
     sections = [
         Section(
             "Who paid what",
             tables=[class_table(community)],
             figures=[class_costs(community, key), home_costs(community, key)],
+        ),
+        Section(
+            "What the market changed",
+            "Beside each figure stands what the same homes and equipment come to without a market.",
+            tables=[key_table(community)],
+            figures=import_figures(community, key),
         ),
         Section(
             "Where the energy went",
@@ -136,7 +149,8 @@ def _community_sections(community: Json, key: str) -> list[Section]:
         Section("Who traded with whom", figures=[trades(community, key)]),
         Section(
             "What each strategy earned",
-            "Sellers' revenue and buyers' cost by the bidding strategy of their HEMS.",
+            "Sellers' revenue and buyers' savings by the bidding strategy of their HEMS; every home here follows the "
+            f"battery policy {policy}. Compare policies with `commonwatt compare` on two runs.",
             tables=[strategy_table(community)],
             figures=strategy_figures(community, key),
         ),

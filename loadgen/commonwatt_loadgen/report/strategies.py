@@ -17,7 +17,7 @@ from commonwatt_loadgen.report.units import NAUD_PER_AUD, UAUD_PER_CENT, Json, a
 
 def strategy_table(community: Json) -> Table:
     """Every strategy's homes by class: cost, sales and purchases."""
-    headers = ["strategy", "class", "homes", "cost with / without, %", "saved per home, AUD", "sold, kWh"]
+    headers = ["strategy", "class", "homes", "saved, %", "saved per home, AUD", "worse off", "sold, kWh"]
     headers += [
         "revenue, AUD",
         "revenue per home, AUD",
@@ -29,8 +29,9 @@ def strategy_table(community: Json) -> Table:
             one["strategy"],
             one["class"],
             one["homes"],
-            one["amount_percent"],
+            one["saved_percent"],
             _saved_aud(one),
+            one["worse_off"],
             one["sold_wh"] / 1000,
             aud(one["revenue_naud"]),
             aud(one["revenue_naud"] // one["homes"]),
@@ -58,7 +59,7 @@ def strategy_figures(community: Json, key: str) -> list[Figure]:
     saved = _bars(
         [one["strategy"] for one in buyers],
         [_saved_aud(one) for one in buyers],
-        [f"of {one['traditional_naud'] / one['homes'] / NAUD_PER_AUD:.2f}" for one in buyers],
+        [f"of {one['same_equipment_naud'] / one['homes'] / NAUD_PER_AUD:.2f}" for one in buyers],
         BATTERY_COLOUR,
         (f"{key}-saved", "Bars: what a consumer saved by bidding strategy"),
     )
@@ -66,7 +67,7 @@ def strategy_figures(community: Json, key: str) -> list[Figure]:
         [one["strategy"], aud(one["revenue_naud"] // one["homes"]), _price(one)] for one in sellers
     ]
     saved_rows: list[list[Cell]] = [
-        [one["strategy"], _saved_aud(one), aud(one["traditional_naud"] // one["homes"])] for one in buyers
+        [one["strategy"], _saved_aud(one), aud(one["same_equipment_naud"] // one["homes"])] for one in buyers
     ]
     return [
         Figure(
@@ -79,7 +80,7 @@ def strategy_figures(community: Json, key: str) -> list[Figure]:
         Figure(
             f"{key}-saved",
             "What a consumer saved",
-            "Per home, of what it would pay without the market.",
+            "Per home, of what it would pay with the same equipment and no market.",
             saved,
             Table(["strategy", "saved per home, AUD", "without the market, AUD"], saved_rows),
         ),
@@ -111,7 +112,7 @@ def _bars(
 
 
 def _saved_aud(group: Json) -> float:
-    return aud((group["traditional_naud"] - group["amount_naud"]) // group["homes"])
+    return aud(group["saved_naud"] // group["homes"])
 
 
 def _price(group: Json) -> float | None:
