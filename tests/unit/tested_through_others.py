@@ -3,9 +3,9 @@
 
 WHY_NOT: dict[str, str] = {
     "Whole audits of recorded and forged ledgers run them: tests/unit/audit, tests/behaviour/test_verify.py": """
-        commonwatt_audit.administration commonwatt_audit.bids commonwatt_audit.cases
+        commonwatt_audit.administration commonwatt_audit.bids commonwatt_audit.bills commonwatt_audit.cases
         commonwatt_audit.envelopes commonwatt_audit.members commonwatt_audit.metering
-        commonwatt_audit.policies commonwatt_audit.rounds commonwatt_audit.signatures
+        commonwatt_audit.policies commonwatt_audit.possible commonwatt_audit.rounds commonwatt_audit.signatures
         commonwatt_audit.state commonwatt_audit.summaries commonwatt_audit.updates
         commonwatt_audit.verdicts
     """,
@@ -38,7 +38,7 @@ WHY_NOT: dict[str, str] = {
         commonwatt_community.hems.noise
     """,
     "The whole paper is repeated: tests/behaviour/test_paper.py": """
-        commonwatt_loadgen.paper.command commonwatt_loadgen.paper.figures
+        commonwatt_loadgen.paper.command commonwatt_loadgen.past_prices commonwatt_loadgen.paper.figures
         commonwatt_loadgen.paper.targets
     """,
     "Whole reports are checked: tests/unit/loadgen/test_reports.py, test_load_summary.py": """
