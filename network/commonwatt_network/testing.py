@@ -115,6 +115,7 @@ class TestNetwork:
             server = servers.server_program(
                 layout,
                 organization,
+                mspid=self.nodes.topology.mspid(organization),
                 name=f"{name}.{organization}",
                 command=list(command),
                 address=address,

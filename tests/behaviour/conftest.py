@@ -109,6 +109,7 @@ class RunningNetwork:
                 program = chaincode.server_program(
                     self.nodes.layout,
                     organization,
+                    mspid=self.nodes.topology.mspid(organization),
                     name=server,
                     command=[sys.executable, str(script)],
                     address=address,

@@ -111,3 +111,13 @@ def refuse_couchdb(topology: Topology) -> None:
     """Raise UsageError where a topology names CouchDB servers to a backend that renders none."""
     if topology.state not in (None, "leveldb"):
         raise UsageError("state: couchdb needs the native or the embedded network")
+
+
+def refuse_programs_outside_images(topology: Topology) -> None:
+    """Raise UsageError for chaincode that the chaincode's image does not hold."""
+    for name, settings in topology.chaincodes.items():
+        if settings.module is None:
+            raise UsageError(
+                f"chaincode {name} is no Python module; in containers the image {topology.images.chaincode} serves "
+                "every chaincode, so run others with NETWORK=embedded or native"
+            )

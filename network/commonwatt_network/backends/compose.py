@@ -12,7 +12,14 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from commonwatt_network.backends.backend import File, Files, Phase, refuse_couchdb, refuse_determinism_guard
+from commonwatt_network.backends.backend import (
+    File,
+    Files,
+    Phase,
+    refuse_couchdb,
+    refuse_determinism_guard,
+    refuse_programs_outside_images,
+)
 from commonwatt_network.backends.configuration import ORDERER_FILE, PEER_FILE, templates
 from commonwatt_network.backends.containers import (
     CONFIGURATION,
@@ -51,6 +58,7 @@ class Compose(InContainers):
         """Raise ComposeNotFoundError where `docker compose` cannot run this network, with the reason and what to do."""
         refuse_determinism_guard(nodes.topology)
         refuse_couchdb(nodes.topology)
+        refuse_programs_outside_images(nodes.topology)
         spread = {host_of(nodes.topology, organization) for organization in _organizations(nodes)} - {None}
         if spread:
             raise UsageError(

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 
-from commonwatt_network.backends.backend import Backend, File, Files
+from commonwatt_network.backends.backend import Backend, File, Files, refuse_programs_outside_images
 from commonwatt_network.backends.configuration import (
     ORDERER_FILE,
     PEER_FILE,
@@ -35,8 +35,9 @@ from commonwatt_network.model.nodes import (
     Peer,
 )
 from commonwatt_network.model.topology import Topology
+from commonwatt_network.model.topology_chaincode import MARKET_MODULE
 from commonwatt_network.programs import readiness
-from commonwatt_network.programs.chaincode_servers import server_programs
+from commonwatt_network.programs.chaincode_servers import IN_BASE64, server_programs
 
 CONFIGURATION = Path("/etc/hyperledger/fabric")
 LEDGER = Path("/var/hyperledger")
@@ -162,6 +163,7 @@ def host_of(topology: Topology, organization: str) -> str | None:
 
 def containers(nodes: Nodes) -> tuple[Container, ...]:
     """Every container of the network, with what it needs: reads keys and certificates of the network's folder."""
+    refuse_programs_outside_images(nodes.topology)
     view = inside(nodes)
     return (
         *(_orderer(view, orderer) for orderer in view.orderers),
@@ -231,14 +233,17 @@ def _chaincode(nodes: Nodes, server: ChaincodeServer) -> Container:
     settings = nodes.topology.chaincodes[server.chaincode]
     program = next(program for program in server_programs(nodes) if program.name == server.name)
     environment = {
-        name: _path_inside(value, nodes.layout, server) for name, value in program.environment.items()
+        name: _path_inside(value, nodes.layout, server)
+        for name, value in program.environment.items()
+        if name not in IN_BASE64
     }
-    environment["CHAINCODE_SERVER_ADDRESS"] = f"{EVERYWHERE}:{server.port}"
+    for name in ("CHAINCODE_SERVER_ADDRESS", "CORE_CHAINCODE_ADDRESS"):
+        environment[name] = f"{EVERYWHERE}:{server.port}"
     return Container(
         server,
         "chaincode",
         nodes.topology.images.chaincode,
-        ("/venv/bin/python", "-m", settings.module),
+        ("/venv/bin/python", "-m", settings.module or MARKET_MODULE),
         MappingProxyType(environment),
         Limits(1.0 * settings.workers, 256 + 256 * settings.workers, 256),
         {

@@ -21,7 +21,14 @@ from typing import Any
 import yaml
 
 from commonwatt_network.backends import cluster as clusters
-from commonwatt_network.backends.backend import File, Files, Phase, refuse_couchdb, refuse_determinism_guard
+from commonwatt_network.backends.backend import (
+    File,
+    Files,
+    Phase,
+    refuse_couchdb,
+    refuse_determinism_guard,
+    refuse_programs_outside_images,
+)
 from commonwatt_network.backends.cluster import COMMAND, Cluster
 from commonwatt_network.backends.configuration import templates
 from commonwatt_network.backends.containers import (
@@ -51,6 +58,7 @@ class Kubernetes(InContainers):
         """Raise KubectlNotFoundError or ForeignNamespaceError where no cluster runs this network, with what to do."""
         refuse_determinism_guard(nodes.topology)
         refuse_couchdb(nodes.topology)
+        refuse_programs_outside_images(nodes.topology)
         clusters.find_cluster(nodes.layout, _organizations(nodes))
 
     @contextmanager

@@ -4,10 +4,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Set
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from commonwatt_client import ClientCertificate
 from commonwatt_client import Peer as Endpoint
@@ -15,6 +15,7 @@ from commonwatt_client.admin import (
     ChaincodeDefinition,
     ChaincodePackage,
     ChannelExistsError,
+    CollectionConfig,
     CommittedDefinition,
     NotFoundError,
     NotReadyError,
@@ -28,13 +29,21 @@ from commonwatt_client.signers import private_key_signer
 from commonwatt_network.errors import NetworkError
 from commonwatt_network.model.nodes import Nodes, Orderer, Peer
 from commonwatt_network.model.roster import ADMIN
-from commonwatt_network.programs.chaincode_servers import server_package
+from commonwatt_network.model.topology_chaincode import Chaincode, Collection
+from commonwatt_network.programs.chaincode_servers import chaincode_package
 
 if TYPE_CHECKING:
     from commonwatt_network.programs.readiness import Host
 
 LEVEL_S = 120.0  # for a peer to fetch a channel's blocks
 POLL_S = 0.05
+KEPT = frozenset(
+    ("endorsement_policy", "collections", "init_required", "endorsement_plugin", "validation_plugin")
+)
+
+
+class DefinitionError(NetworkError):
+    """A channel does not take the chaincode's definition; nothing was installed or approved."""
 
 
 @dataclass(frozen=True)
@@ -105,35 +114,102 @@ async def join_peers(nodes: Nodes, blocks: Mapping[str, bytes]) -> None:
 
 
 async def deploy_topology(nodes: Nodes) -> dict[str, dict[str, Deployed]]:
-    """Deploy every channel's chaincodes; channel -> chaincode -> what is in force."""
+    """Deploy every channel's chaincodes; channel -> chaincode -> what is in force.
+
+    Raises NetworkError before anything is installed where a channel would not take one of the definitions.
+    """
 
     async def deploy_channel(channel: str) -> dict[str, Deployed]:
         settings = nodes.topology.channels[channel]
         deployed = {}
         for chaincode in settings.chaincodes:
             packages = {
-                organization: server_package(nodes, nodes.chaincode_server(chaincode, organization))
+                organization: chaincode_package(nodes, chaincode, organization)
                 for organization in settings.organizations
             }
-            definition = ChaincodeDefinition(chaincode, nodes.topology.chaincodes[chaincode].version)
-            deployed[chaincode] = await deploy(nodes, channel, definition, packages, version_alone=True)
+            wanted = nodes.topology.chaincodes[chaincode]
+            definition, kept = definition_of(chaincode, wanted)
+            deployed[chaincode] = await deploy(nodes, channel, definition, packages, kept=kept)
         return deployed
 
     channels = list(nodes.topology.channels)
+    await asyncio.gather(*(_require_acceptable(nodes, channel) for channel in channels))
     await install_topology(nodes)
     results = await asyncio.gather(*(deploy_channel(channel) for channel in channels))
     return dict(zip(channels, results, strict=True))
 
 
+def definition_of(name: str, settings: Chaincode) -> tuple[ChaincodeDefinition, frozenset[str]]:
+    """What a topology says of a chaincode's definition, and the fields of which it says nothing."""
+    described: dict[str, Any] = {}
+    if settings.endorsement_policy is not None:
+        described["endorsement_policy"] = settings.endorsement_policy
+    if settings.collections is not None:
+        described["collections"] = tuple(_collection(entry) for entry in settings.collections)
+    if settings.init_required is not None:
+        described["init_required"] = settings.init_required
+    kept = frozenset(KEPT - described.keys())
+    return ChaincodeDefinition(name, settings.version, **described), kept
+
+
+def _collection(entry: Collection) -> CollectionConfig:
+    return CollectionConfig(
+        entry.name,
+        entry.policy,
+        required_peer_count=entry.required_peer_count,
+        maximum_peer_count=entry.max_peer_count,
+        blocks_to_live=entry.block_to_live,
+        member_only_read=entry.member_only_read,
+        member_only_write=entry.member_only_write,
+        endorsement_policy=entry.endorsement_policy or "",
+    )
+
+
+async def _require_acceptable(nodes: Nodes, channel: str) -> None:
+    """Raise NetworkError for a definition that `channel` would refuse, as it lacks collections that are in force."""
+    settings = nodes.topology.channels[channel]
+    if not settings.chaincodes:
+        return
+    async with peer_admin(nodes, nodes.gateway_peer(settings.organizations[0])) as admin:
+        await _member(admin, channel)
+        for chaincode in settings.chaincodes:
+            committed = await _committed(admin, channel, chaincode)
+            definition, kept = definition_of(chaincode, nodes.topology.chaincodes[chaincode])
+            _refuse_lost_collections(channel, _next(definition, committed, kept), committed)
+
+
+def _refuse_lost_collections(
+    channel: str, wanted: ChaincodeDefinition, committed: CommittedDefinition | None
+) -> None:
+    after = {collection.name: collection for collection in wanted.collections}
+    for collection in committed.definition.collections if committed else ():
+        where = f"chaincode {wanted.name} on channel {channel}: the collection {collection.name}"
+        if collection.name not in after:
+            raise DefinitionError(
+                f"{where} is in force and cannot be taken away, for Fabric keeps its data; describe it among the "
+                "collections, or leave the collections out to keep them as they are"
+            )
+        if after[collection.name].blocks_to_live != collection.blocks_to_live:
+            raise DefinitionError(
+                f"{where} keeps its data for {collection.blocks_to_live} blocks (block_to_live), which Fabric never "
+                f"changes; {after[collection.name].blocks_to_live} is asked for"
+            )
+
+
 async def install_topology(nodes: Nodes) -> None:
     """Install every organisation's packages on each of its peers."""
+    packages: dict[str, dict[str, ChaincodePackage]] = {}
+    for settings in nodes.topology.channels.values():
+        for organization in settings.organizations:
+            for chaincode in settings.chaincodes:
+                package = chaincode_package(nodes, chaincode, organization)
+                packages.setdefault(organization, {})[package.package_id] = package
 
     async def install(peer: Peer) -> None:
         async with peer_admin(nodes, peer) as admin:
             present = {installed.package_id for installed in await admin.query_installed_chaincodes()}
-            for server in nodes.chaincode_servers:
-                package = server_package(nodes, server)
-                if server.organization == peer.organization and package.package_id not in present:
+            for package_id, package in packages.get(peer.organization, {}).items():
+                if package_id not in present:
                     await admin.install_chaincode(package)
 
     await asyncio.gather(*(install(peer) for peer in nodes.peers))
@@ -145,13 +221,14 @@ async def deploy(
     definition: ChaincodeDefinition,
     packages: Mapping[str, ChaincodePackage],
     *,
-    version_alone: bool = False,
+    kept: Set[str] = frozenset(),
 ) -> Deployed:
     """Bring `definition` into force on `channel`, each organisation with its own package.
 
     The sequence is found: the same definition again changes nothing, another version or policy takes the next one.
-    `version_alone`: the definition is known by its version; what else is in force (policy, collections) stays.
+    `kept`: fields of the definition that stay as they are in force (policy, collections).
     A package that changed (its server has moved) is approved anew at the sequence in force.
+    Raises DefinitionError before anything is done where collections would be taken away.
     """
     members = nodes.topology.channels[channel].organizations
     async with AsyncExitStack() as stack:
@@ -161,7 +238,8 @@ async def deploy(
         first = admins[members[0]][0]
         await asyncio.gather(*(_member(admin, channel) for own in admins.values() for admin in own))
         committed = await _committed(first, channel, definition.name)
-        wanted = _next(definition, committed, version_alone)
+        wanted = _next(definition, committed, kept)
+        _refuse_lost_collections(channel, wanted, committed)
 
         async def approve(organization: str) -> None:
             package = packages[organization]
@@ -230,13 +308,15 @@ async def _until(condition: Callable[[], Awaitable[bool]], what: str) -> None:
 
 
 def _next(
-    definition: ChaincodeDefinition, committed: CommittedDefinition | None, version_alone: bool
+    definition: ChaincodeDefinition, committed: CommittedDefinition | None, kept: Set[str]
 ) -> ChaincodeDefinition:
     if committed is None:
         return replace(definition, sequence=1)
-    wanted = replace(committed.definition, version=definition.version) if version_alone else definition
-    same = replace(wanted, sequence=committed.definition.sequence)
-    return same if same == committed.definition else same.next()
+    in_force = committed.definition
+    wanted = replace(
+        definition, sequence=in_force.sequence, **{name: getattr(in_force, name) for name in kept}
+    )
+    return wanted if wanted == in_force else wanted.next()
 
 
 async def _committed(admin: PeerAdmin, channel: str, name: str) -> CommittedDefinition | None:

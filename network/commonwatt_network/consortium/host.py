@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,7 +20,13 @@ from commonwatt_network.model.nodes import ChaincodeServer, Orderer, Peer
 from commonwatt_network.model.roster import ADMIN, fabric_attributes, home_attributes
 from commonwatt_network.model.state import exclusive
 from commonwatt_network.programs import processes, readiness
-from commonwatt_network.programs.chaincode_servers import CLOCK_VARIABLE, package, server_program
+from commonwatt_network.programs.chaincode_servers import (
+    CLOCK_VARIABLE,
+    command_of,
+    environment_of,
+    package,
+    server_program,
+)
 from commonwatt_network.programs.fabric import FabricPrograms, check_version, find_fabric
 from commonwatt_network.programs.ports import require_free
 from commonwatt_network.programs.processes import Program
@@ -221,14 +226,16 @@ def _programs(host: OwnHost, fabric: FabricPrograms) -> list[Program]:
         server_program(
             host.layout,
             host.name,
+            mspid=host.mspid,
             name=server.name,
-            command=[sys.executable, "-m", chaincode.module],
+            command=command_of(chaincode),
             address=server.address,
             package_id=host.package.package_id,
             environment={
-                "CHAINCODE_WORKERS": str(chaincode.workers),
+                **environment_of(chaincode),
                 CLOCK_VARIABLE: f"*={chaincode.clock_error_s}" if chaincode.clock_error_s else "",
             },
+            folder=chaincode.folder,
         ),
     ]
 

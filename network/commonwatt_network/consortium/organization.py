@@ -11,7 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationIn
 
 from commonwatt_network.model.nodes import EVERYWHERE
 from commonwatt_network.model.topology import SETTLED
-from commonwatt_network.model.topology_parts import DEFAULT_CLOCK_ERROR_S, Chaincode, MspId, Name, User
+from commonwatt_network.model.topology_chaincode import ChaincodeProgram
+from commonwatt_network.model.topology_parts import DEFAULT_CLOCK_ERROR_S, MspId, Name, User
 from commonwatt_network.model.topology_rules import (
     LONGEST_ORGANIZATION,
     chaincode_name_mistakes,
@@ -50,7 +51,7 @@ class PeerSettings(_Model):
     operations_port: Port = 9444
 
 
-class ChaincodeSettings(Chaincode):
+class ChaincodeSettings(ChaincodeProgram):
     """The organisation's chaincode process, reached by its own peers alone."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -124,7 +125,7 @@ def load_description(path: Path) -> OrganizationDescription:
         reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
         raise TopologyError(f"{path}: {reason}") from error
     expected = "an organisation is a mapping with name, orderers, peers, users"
-    return parse_model(OrganizationDescription, text, str(path), expected)
+    return parse_model(OrganizationDescription, text, str(path), expected, path.absolute().parent)
 
 
 def read_settled_description(path: Path) -> OrganizationDescription:

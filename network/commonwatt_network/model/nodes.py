@@ -220,11 +220,15 @@ def _authority_owners(topology: Topology) -> tuple[str, ...]:
 
 
 def _chaincode_owners(topology: Topology) -> list[tuple[str, str]]:
-    """Chaincode and organisation of every chaincode process: once per organisation, whatever its channels."""
+    """Chaincode and organisation of every chaincode process: once per organisation, whatever its channels.
+
+    A server that runs elsewhere is no process of the network.
+    """
     owners = {
         (chaincode, organization): None
         for channel in topology.channels.values()
         for chaincode in channel.chaincodes
         for organization in channel.organizations
+        if not topology.chaincodes[chaincode].runs_elsewhere
     }
     return list(owners)

@@ -81,7 +81,7 @@ def load_topology(source: str | Path) -> Topology:
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
         raise TopologyError(f"{path}: {reason}; samples by name: {', '.join(sample_topologies())}") from error
-    return parse_topology(text, str(path))
+    return parse_topology(text, str(path), path.absolute().parent)
 
 
 def sample_topologies() -> dict[str, str]:
@@ -93,11 +93,13 @@ def sample_topologies() -> dict[str, str]:
     return {entry.name.removesuffix(".yaml"): entry.read_text(encoding="utf-8") for entry in files}
 
 
-def parse_topology(text: str, where: str = "topology") -> Topology:
-    """The topology in `text`. Raises TopologyError with one line per mistake: `where:line: what is wrong`."""
-    return parse_model(
-        Topology, text, where, "a topology is a mapping with organizations, orderers, channels, chaincodes"
-    )
+def parse_topology(text: str, where: str = "topology", folder: Path | None = None) -> Topology:
+    """The topology in `text`. Raises TopologyError with one line per mistake: `where:line: what is wrong`.
+
+    `folder`: where the text's file is, and the files that it names.
+    """
+    expected = "a topology is a mapping with organizations, orderers, channels, chaincodes"
+    return parse_model(Topology, text, where, expected, folder)
 
 
 def json_schema() -> dict[str, Any]:

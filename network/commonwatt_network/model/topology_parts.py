@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from commonwatt_network.model.topology_chaincode import Chaincode as Chaincode
 from commonwatt_network.model.yaml_models import named
 
 Name = Annotated[
@@ -46,7 +47,6 @@ CouchDBAddress = Annotated[
     ),
 ]
 PeerName = Annotated[str, named(r"^peer[0-9]+\.[a-z][a-z0-9-]{0,62}$", "peer0.ORGANISATION")]
-Version = Annotated[str, named(r"^[A-Za-z0-9_.+-]+$", "letters, digits and _ . + -")]
 Role = Literal["operator", "grid", "home", "meter"]
 
 
@@ -138,14 +138,6 @@ class Channel(_Model):
 
 
 DEFAULT_CLOCK_ERROR_S = 30
-
-
-class Chaincode(_Model):
-    """A chaincode served by one process per organisation (chaincode as a service)."""
-
-    version: Version = "1.0"
-    module: str = Field(default="commonwatt_chaincode", description="run as `python -m MODULE`")
-    workers: int = Field(default=1, ge=1, le=64, description="processes behind one address")
 
 
 class Ports(_Model):

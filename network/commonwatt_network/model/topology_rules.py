@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
+from commonwatt_network.model.chaincode_rules import chaincode_mistakes
+
 if TYPE_CHECKING:
     from commonwatt_network.model.topology_parts import Batch, Orderers, TopologyFields, User
     from commonwatt_network.model.yaml_models import Location
@@ -78,6 +80,7 @@ def mistakes(topology: TopologyFields) -> Mistakes:
         for words in chaincode_name_mistakes(name, peers, topology.ca):
             yield words, ("chaincodes", name)
     yield from _state_mistakes(topology)
+    yield from chaincode_mistakes(topology)
     for name, channel in topology.channels.items():
         if channel.clock_error_s is not None and channel.clock != "live":
             yield (

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any, TypeVar, get_args
 
 import yaml
@@ -67,8 +68,11 @@ def refuse(mistakes: Iterable[tuple[str, Location]]) -> None:
         raise MistakesError(found)
 
 
-def parse_model(model: type[M], text: str, where: str, expected: str) -> M:
-    """The `model` in a YAML text; `expected` says what stands there. Raises TopologyError as `parse_topology` does."""
+def parse_model(model: type[M], text: str, where: str, expected: str, folder: Path | None = None) -> M:
+    """The `model` in a YAML text; `expected` says what stands there. Raises TopologyError as `parse_topology` does.
+
+    `folder`: the text's own, in which files that it names are looked for.
+    """
     try:
         content, root = read_yaml(text, unique_keys=True)
     except UnreadableYamlError as error:
@@ -76,7 +80,7 @@ def parse_model(model: type[M], text: str, where: str, expected: str) -> M:
     if not isinstance(content, dict):
         raise TopologyError(f"{where}:1: {expected}")
     try:
-        return model.model_validate(content)
+        return model.model_validate(content, context={"folder": folder} if folder else None)
     except ValidationError as error:
         mistakes = [
             line

@@ -3,13 +3,16 @@
 
 from __future__ import annotations
 
+import base64
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from commonwatt_network.model.layout import Layout
+from commonwatt_network.errors import UsageError
+from commonwatt_network.model.layout import Layout, write_atomically
 from commonwatt_network.model.nodes import HOST, ChaincodeServer, Nodes
+from commonwatt_network.model.topology_chaincode import ChaincodeProgram
 from commonwatt_network.model.topology_parts import DEFAULT_CLOCK_ERROR_S
 from commonwatt_network.programs.processes import Program
 
@@ -19,54 +22,90 @@ if TYPE_CHECKING:
     from commonwatt_network.model.topology import Topology
 
 CLOCK_VARIABLE = "CHAINCODE_CLOCK_ERROR_S"
+# Files that only chaincode in Java and Node reads, as Fabric's peers write them into its containers.
+IN_BASE64 = ("CORE_TLS_CLIENT_KEY_PATH", "CORE_TLS_CLIENT_CERT_PATH")
 
 
 def package(layout: Layout, organization: str, label: str, address: str) -> ChaincodePackage:
-    """The package that `organization`'s peers install to reach the server at `address`. The same every time."""
-    from commonwatt_client.admin import (
-        ChaincodeConnection,
-        package_ccaas,
-    )  # not for every verb: it loads aiohttp
+    """The package that `organization`'s peers install to reach its server at `address`. The same every time."""
+    authority = layout.tls_ca_certificate(organization)
+    return _package(label, address, authority, layout.chaincode_client_tls(organization))
 
-    client = layout.chaincode_client_tls(organization)
-    connection = ChaincodeConnection(
-        address=address,
-        dial_timeout_s=10,
-        tls_required=True,
-        root_cert=layout.tls_ca_certificate(organization).read_text(),
-        client_auth_required=True,
-        client_cert=(client / "server.crt").read_text(),
-        client_key=(client / "server.key").read_text(),
-    )
+
+def chaincode_package(nodes: Nodes, chaincode: str, organization: str) -> ChaincodePackage:
+    """The package of one of the topology's chaincodes, served by the kit or elsewhere. Raises UsageError."""
+    settings, layout = nodes.topology.chaincodes[chaincode], nodes.layout
+    label = f"{chaincode}_{settings.version}"
+    if not settings.runs_elsewhere:
+        return package(layout, organization, label, nodes.chaincode_server(chaincode, organization).address)
+    address = settings.address_of(organization)
+    assert address is not None  # the topology's rules say so, and the same of the authority
+    assert settings.tls_authority is not None
+    client = layout.chaincode_client_tls(organization) if settings.client_authentication else None
+    return _package(label, address, settings.tls_authority, client)
+
+
+def _package(label: str, address: str, authority: Path, client: Path | None) -> ChaincodePackage:
+    """`authority`: the PEM file of the server's CA; `client`: the folder of the pair that peers show."""
+    # Not for every verb: it loads aiohttp.
+    from commonwatt_client.admin import ChaincodeConnection, package_ccaas
+    from commonwatt_client.errors import InvalidInputError
+
+    try:
+        connection = ChaincodeConnection(
+            address=address,
+            dial_timeout_s=10,
+            tls_required=True,
+            root_cert=authority.read_text(),
+            client_auth_required=client is not None,
+            client_cert=(client / "server.crt").read_text() if client else "",
+            client_key=(client / "server.key").read_text() if client else "",
+        )
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not PEM text"
+        raise UsageError(
+            f"{authority}: {reason}; it is to be the CA of the chaincode server {address}"
+        ) from error
+    except InvalidInputError as error:
+        raise UsageError(f"chaincode {label} at {address}: {authority}: {error}") from error
     return package_ccaas(label, connection)
-
-
-def server_package(nodes: Nodes, server: ChaincodeServer) -> ChaincodePackage:
-    """The package for one of the topology's chaincodes."""
-    version = nodes.topology.chaincodes[server.chaincode].version
-    return package(nodes.layout, server.organization, f"{server.chaincode}_{version}", server.address)
 
 
 def server_programs(nodes: Nodes) -> list[Program]:
     """How to run every chaincode process of the topology."""
-    programs = []
-    for server in nodes.chaincode_servers:
-        settings = nodes.topology.chaincodes[server.chaincode]
-        programs.append(
-            server_program(
-                nodes.layout,
-                server.organization,
-                name=server.name,
-                command=[sys.executable, "-m", settings.module],
-                address=server.address,
-                package_id=server_package(nodes, server).package_id,
-                environment={
-                    "CHAINCODE_WORKERS": str(settings.workers),
-                    CLOCK_VARIABLE: clock_errors(nodes.topology, server.organization),
-                },
-            )
-        )
-    return programs
+    return [topology_program(nodes, server) for server in nodes.chaincode_servers]
+
+
+def topology_program(nodes: Nodes, server: ChaincodeServer) -> Program:
+    """How to run one of the topology's chaincode servers."""
+    settings = nodes.topology.chaincodes[server.chaincode]
+    return server_program(
+        nodes.layout,
+        server.organization,
+        mspid=nodes.topology.mspid(server.organization),
+        name=server.name,
+        command=command_of(settings),
+        address=server.address,
+        package_id=chaincode_package(nodes, server.chaincode, server.organization).package_id,
+        environment={
+            **environment_of(settings),
+            CLOCK_VARIABLE: clock_errors(nodes.topology, server.organization),
+        },
+        folder=settings.folder,
+    )
+
+
+def command_of(settings: ChaincodeProgram) -> list[str]:
+    """The command of a chaincode that the kit runs; where it listens is filled in by `server_program`."""
+    if settings.command is not None:
+        return list(settings.command)
+    assert settings.module is not None
+    return [sys.executable, "-m", settings.module]
+
+
+def environment_of(settings: ChaincodeProgram) -> dict[str, str]:
+    """What the topology adds to the variables of its servers."""
+    return {**settings.environment, "CHAINCODE_WORKERS": str(settings.workers)}
 
 
 def clock_errors(topology: Topology, organization: str) -> str:
@@ -82,30 +121,76 @@ def server_program(
     layout: Layout,
     organization: str,
     *,
+    mspid: str,
     name: str,
-    command: list[str],
+    command: Sequence[str],
     address: str,
     package_id: str,
     environment: Mapping[str, str] | None = None,
+    folder: Path | None = None,
 ) -> Program:
-    """How to run `command` as a chaincode server of `organization`, by Fabric's standard variables and the shim's own.
+    """How to run `command` as a chaincode server of `organization`, told all that official libraries read.
 
-    It takes the peers' certificate alone. A server of another language knows only Fabric's variables, and takes every
-    TLS certificate of the organisation.
+    `{address}`, `{port}` and `{package_id}` in the command and the environment are filled in. `folder`: where it runs.
+    Our own shim takes the peers' certificate alone. A server of another library knows only Fabric's variables, and
+    takes every TLS certificate of the organisation.
     """
-    tls: Path = layout.chaincode_tls(organization)
+    filled = {"{address}": address, "{port}": address.rpartition(":")[2], "{package_id}": package_id}
+
+    def fill(text: str) -> str:
+        for mark, value in filled.items():
+            text = text.replace(mark, value)
+        return text
+
     variables = {
+        "PYTHONUNBUFFERED": "1",
+        **{key: fill(value) for key, value in (environment or {}).items()},
+        **_settled_variables(layout, organization, mspid, address, package_id),
+    }
+    write_in_base64(layout, organization)
+    words = [fill(word) for word in command]
+    return Program(name, words, variables, folder or layout.configuration / name, (name,))
+
+
+def _settled_variables(
+    layout: Layout, organization: str, mspid: str, address: str, package_id: str
+) -> dict[str, str]:
+    """By the names of our shim, of Fabric's samples, of Node's command (CORE_CHAINCODE_*) and of Java's shim."""
+    tls = layout.chaincode_tls(organization)
+    key, certificate = str(tls / "server.key"), str(tls / "server.crt")
+    authority = str(layout.tls_ca_certificate(organization))
+    return {
         "CHAINCODE_SERVER_ADDRESS": address,
         "CHAINCODE_ID": package_id,
         "CHAINCODE_TLS_DISABLED": "false",
-        "CHAINCODE_TLS_CERT": str(tls / "server.crt"),
-        "CHAINCODE_TLS_KEY": str(tls / "server.key"),
-        "CHAINCODE_CLIENT_CA_CERT": str(layout.tls_ca_certificate(organization)),
+        "CHAINCODE_TLS_CERT": certificate,
+        "CHAINCODE_TLS_KEY": key,
+        "CHAINCODE_TLS_CLIENT_CACERT": authority,
+        "CHAINCODE_CLIENT_CA_CERT": authority,
         "CHAINCODE_CLIENT_CERTS": str(layout.chaincode_client_tls(organization) / "server.crt"),
-        "PYTHONUNBUFFERED": "1",
-        **(environment or {}),
+        "CORE_CHAINCODE_ID_NAME": package_id,
+        "CORE_CHAINCODE_ID": package_id,
+        "CORE_CHAINCODE_ADDRESS": address,
+        "CORE_CHAINCODE_TLS_CERT_FILE": certificate,
+        "CORE_CHAINCODE_TLS_KEY_FILE": key,
+        "CORE_CHAINCODE_TLS_CLIENT_CACERT_FILE": authority,
+        "CORE_PEER_LOCALMSPID": mspid,
+        "CORE_PEER_TLS_ENABLED": "true",
+        "CORE_PEER_TLS_ROOTCERT_FILE": authority,
+        "CORE_TLS_CLIENT_KEY_FILE": key,
+        "CORE_TLS_CLIENT_CERT_FILE": certificate,
+        "CORE_TLS_CLIENT_KEY_PATH": f"{key}.base64",
+        "CORE_TLS_CLIENT_CERT_PATH": f"{certificate}.base64",
     }
-    return Program(name, command, variables, layout.configuration / name, (name,))
+
+
+def write_in_base64(layout: Layout, organization: str) -> None:
+    """Write the server's TLS pair once more as Java's and Node's libraries read it by CORE_TLS_CLIENT_*_PATH."""
+    for name, mode in (("server.key", 0o600), ("server.crt", 0o644)):
+        path = layout.chaincode_tls(organization) / name
+        encoded, target = base64.b64encode(path.read_bytes()), path.with_name(f"{name}.base64")
+        if not target.exists() or target.read_bytes() != encoded:
+            write_atomically(target, encoded, mode)
 
 
 def local_address(port: int) -> str:

@@ -12,7 +12,11 @@ from pathlib import Path
 
 from commonwatt_network.model.layout import Layout, write_atomically
 from commonwatt_network.model.nodes import ChaincodeServer, Nodes
-from commonwatt_network.programs.chaincode_servers import local_address, server_package, server_programs
+from commonwatt_network.programs.chaincode_servers import (
+    chaincode_package,
+    local_address,
+    topology_program,
+)
 from commonwatt_network.programs.ports import choose_first_port
 from commonwatt_network.programs.processes import Program
 
@@ -37,8 +41,21 @@ def second_program(layout: Layout, program: Program, package_id: str, address: s
         "TZ": "Pacific/Chatham",
         "PYTHONPATH": os.pathsep.join(filter(None, (str(OTHER_CLOCK), path))),
     }
-    name = f"{program.name}.second"
-    return replace(program, name=name, environment={**program.environment, **otherwise}, serves=())
+    first = program.environment["CHAINCODE_SERVER_ADDRESS"]
+    ports = (first.rpartition(":")[2], address.rpartition(":")[2])
+
+    def moved(text: str) -> str:
+        """Where the first server's address, or its port alone, was filled in."""
+        return ports[1] if text == ports[0] else text.replace(first, address)
+
+    environment = {name: moved(value) for name, value in program.environment.items()}
+    return replace(
+        program,
+        name=f"{program.name}.second",
+        command=[moved(word) for word in program.command],
+        environment={**environment, **otherwise},
+        serves=(),
+    )
 
 
 def second_programs(nodes: Nodes) -> list[Program]:
@@ -46,8 +63,11 @@ def second_programs(nodes: Nodes) -> list[Program]:
     firsts: dict[str, ChaincodeServer] = {}
     for server in nodes.chaincode_servers:
         firsts.setdefault(server.chaincode, server)
-    packages = {server.name: server_package(nodes, server).package_id for server in firsts.values()}
-    programs = [program for program in server_programs(nodes) if program.name in packages]
+    programs = [topology_program(nodes, server) for server in firsts.values()]
+    packages = {
+        server.name: chaincode_package(nodes, server.chaincode, server.organization).package_id
+        for server in firsts.values()
+    }
     free = choose_first_port(len(programs), folder(nodes.layout)) if programs else 0
     second = []
     for port, program in enumerate(programs, free):
