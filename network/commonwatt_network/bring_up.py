@@ -6,6 +6,7 @@ What is there and good is kept, what is missing is made or started, and in the e
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
@@ -21,9 +22,12 @@ from commonwatt_network.model.nodes import Nodes
 from commonwatt_network.model.profiles import write_profiles
 from commonwatt_network.model.roster import Roster
 from commonwatt_network.programs import processes, readiness
-from commonwatt_network.programs.chaincode_servers import CLOCK_VARIABLE
+from commonwatt_network.programs.chaincode_code import note_code
+from commonwatt_network.programs.chaincode_servers import CLOCK_VARIABLE, chaincode_package
+from commonwatt_network.programs.chaincode_start import Server, wait_serving
 from commonwatt_network.programs.ports import require_free
 from commonwatt_network.programs.processes import Program
+from commonwatt_network.programs.second_servers import SECOND
 from commonwatt_network.trust import fabric_authorities
 from commonwatt_network.trust.identity import ensure_identities
 
@@ -85,12 +89,39 @@ async def serve(
     started = start(missing) if missing else {}
     pids = {program.name: started.get(program.name) or alive[program.name][0].pid for program in programs}
     behind = {node: pids[program.name] for program in programs for node in program.serves}
-    await backend.wait_ready(nodes, behind)
-    for program in programs:
-        second = program.environment.get("CHAINCODE_SERVER_ADDRESS")
-        if second is not None and not program.serves:  # it stands behind no node
-            await readiness.wait_server(second, nodes.layout, program.name, pids[program.name])
+    servers = [*_servers(nodes, programs, started), *([] if backend.in_containers else _elsewhere(nodes))]
+
+    async def ready() -> None:
+        await asyncio.gather(backend.wait_ready(nodes, behind), wait_serving(nodes.layout, servers))
+
+    await readiness.while_alive(ready(), nodes.layout, pids)
     return tuple(started), pids
+
+
+def _servers(nodes: Nodes, programs: Sequence[Program], started: Mapping[str, int]) -> list[Server]:
+    """The chaincode servers among the programs just started."""
+    known = {server.name: server for server in nodes.chaincode_servers}
+    found = []
+    for program in programs:
+        server = known.get(program.name.removesuffix(SECOND))
+        if server is not None and program.name in started:
+            package = chaincode_package(nodes, server.chaincode, server.organization)
+            address = program.environment["CHAINCODE_SERVER_ADDRESS"]
+            found.append(Server(program.name, package, started[program.name], address))
+    return found
+
+
+def _elsewhere(nodes: Nodes) -> list[Server]:
+    """The chaincode servers that run elsewhere, each once."""
+    topology = nodes.topology
+    found = {}
+    for channel in topology.channels.values():
+        for chaincode in channel.chaincodes:
+            if topology.chaincodes[chaincode].runs_elsewhere:
+                for organization in channel.organizations:
+                    package = chaincode_package(nodes, chaincode, organization)
+                    found[package.package_id] = Server(f"{chaincode}.{organization}", package, None)
+    return list(found.values())
 
 
 async def issue(nodes: Nodes, start: Starter) -> Roster:
@@ -115,6 +146,8 @@ async def deploy_and_tell(backend: Backend, nodes: Nodes, roster: Roster) -> dic
         channel: {name: asdict(entry) for name, entry in chaincodes.items()}
         for channel, chaincodes in deployed.items()
     }
+    if not backend.in_containers:
+        note_code(nodes.layout, nodes.topology)
     write_network_file(nodes, backend.name, roster, described)
     write_profiles(nodes)
     return deployed

@@ -28,10 +28,10 @@ import contextlib
 import os
 import subprocess
 import tempfile
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -88,19 +88,26 @@ class TestNetwork:
         version: str = "1.0",
         endorsement_policy: str = ALL_MEMBERS,
         collections: tuple[CollectionConfig, ...] = (),
+        init_required: bool = False,
+        environment: Mapping[str, str] | None = None,
         guard: bool = True,
     ) -> Deployed:
         """Run `command` as a chaincode server for each member of the channel and bring it into force.
 
-        `command` is told by Fabric's standard environment variables where to serve. `guard`: see the module.
+        `command` may be any program: it is told where to serve by the environment variables that Fabric's official
+        libraries read, and by `{address}` in its words. `guard`: see the module. Raises UsageError for a command that
+        is not there, and NotReadyError at once, with its last lines, for one that ends or does not serve.
         """
         from commonwatt_client.admin import ChaincodeDefinition
 
         from commonwatt_network.channels.deploy import deploy
         from commonwatt_network.programs import chaincode_servers as servers
-        from commonwatt_network.programs import second_servers
+        from commonwatt_network.programs import readiness, second_servers
+        from commonwatt_network.programs.chaincode_code import require_command
+        from commonwatt_network.programs.chaincode_start import Server, wait_serving
         from commonwatt_network.programs.ports import choose_first_port
 
+        require_command(name, command[0], None)
         chosen = channel or next(iter(self.nodes.topology.channels))
         members = self.nodes.topology.channels[chosen].organizations
         layout = self.nodes.layout
@@ -112,7 +119,7 @@ class TestNetwork:
             address = servers.local_address(port)
             package = servers.package(layout, organization, f"{name}_{version}", address)
             packages[organization] = package
-            server = servers.server_program(
+            program = servers.server_program(
                 layout,
                 organization,
                 mspid=self.nodes.topology.mspid(organization),
@@ -120,32 +127,39 @@ class TestNetwork:
                 command=list(command),
                 address=address,
                 package_id=package.package_id,
-                environment={"PYTHONHASHSEED": "0"},
+                environment={"PYTHONHASHSEED": "0", **(environment or {})},
             )
-            started.append(self._start(server, address))
+            started.append(Server(program.name, package, self._start(program)))
             if guard:
                 second = servers.local_address(first_port + len(members))
-                program = second_servers.second_program(layout, server, package.package_id, second)
-                started.append(self._start(program, second))
+                program = second_servers.second_program(layout, program, package.package_id, second)
+                started.append(Server(program.name, package, self._start(program), second))
                 guard = False  # one organisation's second run is enough to tell
-        await asyncio.gather(*started)
         definition = ChaincodeDefinition(
-            name, version, endorsement_policy=endorsement_policy, collections=collections
+            name,
+            version,
+            endorsement_policy=endorsement_policy,
+            collections=collections,
+            init_required=init_required,
         )
-        return await deploy(self.nodes, chosen, definition, packages)
 
-    def _start(self, program: Program, address: str) -> Coroutine[Any, Any, None]:
-        """Start a chaincode server; to be awaited until it listens."""
-        from commonwatt_network.programs import readiness
+        async def serve_and_deploy() -> Deployed:
+            await wait_serving(layout, started)
+            return await deploy(self.nodes, chosen, definition, packages)
 
-        log = self.nodes.layout.logs / f"{program.name}.log"
-        log.parent.mkdir(parents=True, exist_ok=True)
-        with log.open("ab") as output:
+        pids = {server.name: server.pid for server in started if server.pid is not None}
+        return await readiness.while_alive(serve_and_deploy(), layout, pids)
+
+    def _start(self, program: Program) -> int:
+        """Start a chaincode server; its process id."""
+        from commonwatt_network.programs import processes
+
+        with processes.begin_log(self.nodes.layout, program.name) as output:
             process = subprocess.Popen(
                 program.command, env={**os.environ, **program.environment}, stdout=output, stderr=output
             )
         self._processes.append(process)
-        return readiness.wait_server(address, self.nodes.layout, program.name, process.pid)
+        return process.pid
 
     def snapshot(self) -> Snapshot:
         """All state of the network as of now, taken while no transaction is under way."""

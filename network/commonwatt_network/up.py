@@ -18,6 +18,7 @@ from commonwatt_network.model.nodes import Nodes, ports_needed
 from commonwatt_network.model.state import State, exclusive, read_state, write_state
 from commonwatt_network.model.topology import Topology, default_topology
 from commonwatt_network.programs import processes
+from commonwatt_network.programs.chaincode_code import note_code, refuse_changed_code, require_programs
 from commonwatt_network.programs.ports import choose_first_port, require_free
 from commonwatt_network.programs.processes import Program
 from commonwatt_network.programs.starting import started_or_ended
@@ -35,11 +36,19 @@ class Up:
     backend_description: str
 
 
-async def up(directory: Path, topology: Topology | None, backend: str | None, phase: Phase) -> Up:
+async def up(
+    directory: Path,
+    topology: Topology | None,
+    backend: str | None,
+    phase: Phase,
+    *,
+    changed_code: bool = False,
+) -> Up:
     """Bring up the network in `directory`.
 
     Without a topology or backend: those it was made with, or the defaults. Whatever was started by this call is ended
-    again when the call fails; what ran before goes on. Raises UsageError before anything is started, then NetworkError.
+    again when the call fails; what ran before goes on. `changed_code`: run chaincode also where its code is not what
+    was deployed as its version. Raises UsageError before anything is started, then NetworkError.
     """
     layout = Layout(directory)
     with exclusive(layout) as lock, ExitStack() as stack:
@@ -49,6 +58,10 @@ async def up(directory: Path, topology: Topology | None, backend: str | None, ph
         if state.topology.ca == "fabric-ca":
             fabric_authorities.require()
         chosen.require(nodes)
+        if not chosen.in_containers:
+            require_programs(state.topology)
+            if not changed_code:
+                refuse_changed_code(layout, state.topology)
         alive = processes.running(layout)
         processes.refuse_suspended(alive)
         _require_ports(nodes, chosen, alive)
@@ -58,6 +71,8 @@ async def up(directory: Path, topology: Topology | None, backend: str | None, ph
             return stack.enter_context(started_or_ended(layout, programs, lock))
 
         result = await bring_up(chosen, nodes, start, phase)
+        if changed_code:
+            note_code(layout, state.topology, anew=True)
         return Up(nodes, state, result.started, result.deployed, chosen.describe(nodes))
 
 

@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -27,6 +28,7 @@ from commonwatt_network.programs.chaincode_servers import (
     package,
     server_program,
 )
+from commonwatt_network.programs.chaincode_start import Server, wait_serving
 from commonwatt_network.programs.fabric import FabricPrograms, check_version, find_fabric
 from commonwatt_network.programs.ports import require_free
 from commonwatt_network.programs.processes import Program
@@ -181,9 +183,18 @@ async def start_host(host: OwnHost) -> tuple[str, ...]:
         _write_client_file(host)
         with started_or_ended(host.layout, missing, lock) as started:
             running = {name: group[0].pid for name, group in alive.items()} | started
-            await readiness.wait_listening(host, running)
-            await readiness.wait_healthy(host, running)
+            serves = [
+                Server(server.name, host.package, started[server.name])
+                for server in host.chaincode_servers
+                if server.name in started
+            ]
+            await readiness.while_alive(_ready(host, running, serves), host.layout, running)
         return tuple(started)
+
+
+async def _ready(host: OwnHost, pids: Mapping[str, int], servers: Sequence[Server]) -> None:
+    await asyncio.gather(readiness.wait_listening(host, pids), wait_serving(host.layout, servers))
+    await readiness.wait_healthy(host, pids)
 
 
 def lose_logs(host: OwnHost) -> None:

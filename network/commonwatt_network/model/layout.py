@@ -30,6 +30,11 @@ class Layout:
         return self.directory / "state.json"
 
     @property
+    def code_file(self) -> Path:
+        """What code the chaincodes had when their versions were deployed."""
+        return self.configuration / "code.json"
+
+    @property
     def organization_file(self) -> Path:
         """The description of a consortium's organisation, where the folder is one's: others know its identity."""
         return self.directory / ORGANIZATION

@@ -14,6 +14,7 @@ import subprocess
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import BinaryIO
 
 import psutil
 
@@ -47,18 +48,14 @@ def start(program: Program, layout: Layout, start_id: str) -> int:
 
     What it writes is its owner's alone.
     """
-    log = log_file(layout, program.name)
-    make_private(log.parent)
-    if log.exists() and log.stat().st_size > LOG_LIMIT_BYTES:
-        log.replace(log.with_suffix(".log.old"))
-    make_private(program.directory)
+    if layout.directory in program.directory.parents:  # a chaincode's own folder stays as its owner has it
+        make_private(program.directory)
     marks = {
         FOLDER_VARIABLE: str(layout.directory),
         NAME_VARIABLE: program.name,
         START_VARIABLE: start_id,
     }
-    with os.fdopen(os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, PRIVATE_FILE), "ab") as output:
-        _log_begins[log] = output.tell()
+    with begin_log(layout, program.name) as output:
         process = subprocess.Popen(
             program.command,
             env={**_inherited(), **program.environment, **marks},
@@ -71,6 +68,17 @@ def start(program: Program, layout: Layout, start_id: str) -> int:
         )
     _started[process.pid] = process
     return process.pid
+
+
+def begin_log(layout: Layout, name: str) -> BinaryIO:
+    """The program's log, opened for a new run's output; what earlier runs said stays before it."""
+    log = log_file(layout, name)
+    make_private(log.parent)
+    if log.exists() and log.stat().st_size > LOG_LIMIT_BYTES:
+        log.replace(log.with_suffix(".log.old"))
+    output = os.fdopen(os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, PRIVATE_FILE), "ab")
+    _log_begins[log] = output.tell()
+    return output
 
 
 def running(layout: Layout, start_id: str | None = None) -> dict[str, list[psutil.Process]]:
@@ -178,5 +186,5 @@ def _age(process: psutil.Process) -> tuple[float, int]:
 
 def _inherited() -> dict[str, str]:
     """What programs may see of our environment: enough to run, none of Fabric's own settings."""
-    names = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "VIRTUAL_ENV", "SYSTEMROOT")
+    names = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "VIRTUAL_ENV", "SYSTEMROOT", "JAVA_HOME")
     return {name: os.environ[name] for name in names if name in os.environ}

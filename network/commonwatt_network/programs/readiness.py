@@ -48,32 +48,22 @@ class Host(Protocol):
 
 
 async def wait_listening(nodes: Host, pids: Mapping[str, int]) -> None:
-    """Until every node and chaincode server accepts connections, orderers on their admin port too.
+    """Until every node accepts connections, orderers on their admin port too. `pids`: node name -> process behind it.
 
-    `pids`: node name -> process id behind it.
+    Chaincode servers have a wait of their own: `chaincode_start`.
     """
-    servers: list[Node] = [*nodes.fabric_nodes, *nodes.chaincode_servers]
 
-    async def listening(node: Node) -> None:
+    async def listening(node: Orderer | Peer) -> None:
         async def answers() -> bool:
             return await accepts(node) and (
-                not isinstance(node, Orderer) or await _connects(node.admin_address)
+                not isinstance(node, Orderer) or await connects(node.admin_address)
             )
 
         await _until(
             answers, f"{node.name} to listen on {node.address}", nodes.layout, node.name, pids[node.name]
         )
 
-    await asyncio.gather(*(listening(server) for server in servers))
-
-
-async def wait_server(address: str, layout: Layout, name: str, pid: int) -> None:
-    """Until the program `name`, process `pid`, accepts connections at `address`."""
-
-    async def answers() -> bool:
-        return await _connects(address)
-
-    await _until(answers, f"{name} to listen on {address}", layout, name, pid)
+    await asyncio.gather(*(listening(node) for node in nodes.fabric_nodes))
 
 
 async def wait_healthy(nodes: Host, pids: Mapping[str, int]) -> None:
@@ -122,9 +112,9 @@ async def while_alive(work: Coroutine[Any, Any, T], layout: Layout, pids: Mappin
     try:
         while True:
             done, _ = await asyncio.wait([task], timeout=POLL_S)
-            ended = next((name for name, pid in pids.items() if _ended(pid)), None)
+            ended = next((name for name, pid in pids.items() if has_ended(pid)), None)
             if ended is not None:
-                raise NotReadyError(_failure(f"{ended} ended while the network started", layout, ended))
+                raise NotReadyError(failure(f"{ended} ended while the network started", layout, ended))
             if done:
                 return task.result()
     finally:
@@ -172,21 +162,23 @@ async def _until(
 ) -> None:
     deadline = asyncio.get_running_loop().time() + timeout_s
     while not await condition():
-        if pid is not None and _ended(pid):
-            raise NotReadyError(_failure(f"{name} ended while it started", layout, name))
+        if pid is not None and has_ended(pid):
+            raise NotReadyError(failure(f"{name} ended while it started", layout, name))
         if asyncio.get_running_loop().time() > deadline:
-            raise NotReadyError(_failure(f"waited {timeout_s:.0f} s for {what}", layout, name))
+            raise NotReadyError(failure(f"waited {timeout_s:.0f} s for {what}", layout, name))
         await asyncio.sleep(POLL_S)
 
 
-def _ended(pid: int) -> bool:
+def has_ended(pid: int) -> bool:
+    """Whether the process is gone, or waits only to be reaped."""
     try:
         return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
     except psutil.Error:
         return True
 
 
-def _failure(what: str, layout: Layout, name: str) -> str:
+def failure(what: str, layout: Layout, name: str) -> str:
+    """`what` went wrong with the program `name`, then what it said last."""
     lines = processes.last_lines(layout, name)
     said = (
         f"; its last lines ({processes.log_file(layout, name)}):\n{lines}" if lines else "; it said nothing"
@@ -197,10 +189,11 @@ def _failure(what: str, layout: Layout, name: str) -> str:
 async def accepts(node: Node) -> bool:
     """Whether the node takes connections now."""
     listen = HOST if isinstance(node, ChaincodeServer) or node.listen == EVERYWHERE else node.listen
-    return await _connects(f"{listen}:{node.port}")
+    return await connects(f"{listen}:{node.port}")
 
 
-async def _connects(address: str) -> bool:
+async def connects(address: str) -> bool:
+    """Whether somebody takes connections at `address`."""
     host, _, port = address.rpartition(":")
     try:
         _, writer = await asyncio.open_connection(host, int(port))

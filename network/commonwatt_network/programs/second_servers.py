@@ -20,6 +20,7 @@ from commonwatt_network.programs.chaincode_servers import (
 from commonwatt_network.programs.ports import choose_first_port
 from commonwatt_network.programs.processes import Program
 
+SECOND = ".second"  # what a second server's name ends with
 OTHER_CLOCK = Path(__file__).parent.parent / "embedded" / "other_clock"
 
 
@@ -51,7 +52,7 @@ def second_program(layout: Layout, program: Program, package_id: str, address: s
     environment = {name: moved(value) for name, value in program.environment.items()}
     return replace(
         program,
-        name=f"{program.name}.second",
+        name=f"{program.name}{SECOND}",
         command=[moved(word) for word in program.command],
         environment={**environment, **otherwise},
         serves=(),
