@@ -37,6 +37,7 @@ WORK: dict[type[steps.Step], Work] = {
     steps.RemoveOrderer: ordering.remove_orderer,
     steps.ReplaceServers: servers.replace_servers,
     steps.RestartServers: servers.replace_servers,
+    steps.ChangeDefinition: membership.bring,
 }
 
 

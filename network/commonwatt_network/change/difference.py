@@ -20,6 +20,7 @@ from commonwatt_network.change.steps import (
     AddOrganization,
     AddPeer,
     ChangeBatch,
+    ChangeDefinition,
     EnrolUsers,
     Record,
     RemoveOrderer,
@@ -30,7 +31,13 @@ from commonwatt_network.change.steps import (
     Step,
 )
 from commonwatt_network.model.topology import Topology
-from commonwatt_network.model.topology_parts import DEFAULT_CLOCK_ERROR_S, Batch, Channel, Organization
+from commonwatt_network.model.topology_parts import (
+    DEFAULT_CLOCK_ERROR_S,
+    Batch,
+    Chaincode,
+    Channel,
+    Organization,
+)
 
 M = TypeVar("M", bound=BaseModel)
 Part = Callable[[Topology, Topology], Iterator[Step]]
@@ -219,12 +226,67 @@ def _servers(at: Topology, wanted: Topology) -> Iterator[Step]:
             continue
         at = _with(at, chaincodes={**at.chaincodes, name: new})
         channels = [channel for channel, entry in at.channels.items() if name in entry.chaincodes]
+        definition = _definition_changes(old, new)
+        also = f"; {'; '.join(definition)}" if definition else ""
+        served = _server_changes(old, new)
         if new.version != old.version:
-            words = f"upgrade chaincode {name} from {old.version} to {new.version} on {_channels(channels)}"
+            words = (
+                f"upgrade chaincode {name} from {old.version} to {new.version} on {_channels(channels)}{also}"
+            )
             yield ReplaceServers(words, at, name)
+        elif served:
+            how = "restart the servers" if not new.runs_elsewhere else "go over to the servers elsewhere"
+            yield RestartServers(f"{how} of chaincode {name}: {'; '.join(served)}{also}", at, name)
+        elif definition:
+            words = (
+                f"change the definition of chaincode {name} on {_channels(channels)}: {'; '.join(definition)}"
+            )
+            yield ChangeDefinition(words, at, name)
         else:
-            words = f"restart the servers of chaincode {name} with {_count(new.workers, 'worker')} each"
-            yield RestartServers(words, at, name)
+            yield Record(f"settings from now on: chaincode {name} as it is described", at)
+
+
+def _server_changes(old: Chaincode, new: Chaincode) -> list[str]:
+    """What becomes of a chaincode's servers under the same version, in words; values of variables stay unsaid."""
+    words = []
+    if new.workers != old.workers:
+        words.append(f"{_count(new.workers, 'worker')} each")
+    if (new.module, new.command) != (old.module, old.command) and not new.runs_elsewhere:
+        words.append(f"they run {' '.join(new.command) if new.command else f'python -m {new.module}'}")
+    if (new.address, new.addresses) != (old.address, old.addresses) and new.runs_elsewhere:
+        words.append(
+            new.address or ", ".join(f"{place} of {name}" for name, place in (new.addresses or {}).items())
+        )
+    if new.environment != old.environment:
+        names = [
+            name
+            for name in {**old.environment, **new.environment}
+            if old.environment.get(name) != new.environment.get(name)
+        ]
+        words.append(f"with another {_list(names)} in their environment")
+    if new.folder != old.folder:
+        words.append(f"in {new.folder or 'a folder of their own'}")
+    if new.tls_authority != old.tls_authority and new.tls_authority:
+        words.append(f"whose authority is {new.tls_authority}")
+    if new.client_authentication != old.client_authentication:
+        words.append(f"peers show {'their' if new.client_authentication else 'no'} certificate")
+    return words
+
+
+def _definition_changes(old: Chaincode, new: Chaincode) -> list[str]:
+    """What becomes of a chaincode's definition, in words; what is left out of the topology stays as it is."""
+    words = []
+    if new.endorsement_policy not in (None, old.endorsement_policy):
+        words.append(f"endorsement policy {new.endorsement_policy}")
+    before = {entry.name: entry for entry in old.collections or ()}
+    for entry in new.collections or ():
+        if entry.name not in before:
+            words.append(f"collection {entry.name} comes")
+        elif entry != before[entry.name]:
+            words.append(f"collection {entry.name} changes")
+    if new.init_required not in (None, old.init_required):
+        words.append(f"Init is {'' if new.init_required else 'not '}required")
+    return words
 
 
 def _removed_organizations(at: Topology, wanted: Topology) -> Iterator[Step]:

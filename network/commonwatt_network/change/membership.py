@@ -22,6 +22,7 @@ from commonwatt_network.change.steps import (
     AddMember,
     AddOrganization,
     AddPeer,
+    ChangeDefinition,
     EnrolUsers,
     RemoveOrganization,
     RemovePeer,
@@ -30,7 +31,7 @@ from commonwatt_network.change.steps import (
 from commonwatt_network.channels.genesis import member_entry
 
 
-async def bring(site: Site, _: AddOrganization | AddChannel | AddChaincode) -> None:
+async def bring(site: Site, _: AddOrganization | AddChannel | AddChaincode | ChangeDefinition) -> None:
     """What is missing is made, started, joined and deployed."""
     await settle_in(site)
 

@@ -13,6 +13,7 @@ from commonwatt_network.errors import NoNetworkError, UsageError
 from commonwatt_network.model.layout import Layout
 from commonwatt_network.model.state import State, read_state, require_first_start
 from commonwatt_network.model.topology import Topology
+from commonwatt_network.programs.chaincode_code import refuse_changed_code, require_programs
 from commonwatt_network.trust.issued import read_record
 
 
@@ -59,6 +60,8 @@ def make_plan(layout: Layout, state: State, wanted: Topology | None) -> Plan:
     """What leads from `state` to `wanted`, a change that was cut off first. Raises UsageError for what cannot be."""
     require_first_start(layout)
     goal = wanted or (state.change.wanted if state.change else state.topology)
+    require_programs(goal)
+    refuse_changed_code(layout, goal)
     organizations = {**state.topology.organizations, **goal.organizations}
     revoked = {name: read_record(layout, name).revoked for name in organizations}
     begun = difference(state.topology, state.change.topology, revoked) if state.change else []

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator, Mapping
 
 from commonwatt_network.errors import UsageError
 from commonwatt_network.model.topology import Topology
-from commonwatt_network.model.topology_parts import OrdererOrganization, Organization
+from commonwatt_network.model.topology_parts import Chaincode, OrdererOrganization, Organization
 
 Revoked = Mapping[str, Collection[str]]
 NOBODY: Revoked = {}
@@ -160,8 +160,27 @@ def _chaincodes(running: Topology, wanted: Topology) -> Iterator[str]:
             yield f"chaincode {name} is gone, but Fabric has no way to take a chaincode off a channel"
         elif version_key(new.version) < version_key(old.version):
             yield f"chaincode {name}: {old.version} runs, {new.version} would be a downgrade; give it a later version"
-        elif new.version == old.version and new.module != old.module:
+        elif new.version == old.version and new.module != old.module and new.module and old.module:
             yield f"chaincode {name}: module {new.module} under the version {old.version} that runs; give it another"
+        if new is not None:
+            yield from _collections(name, old, new)
+
+
+def _collections(name: str, old: Chaincode, new: Chaincode) -> Iterator[str]:
+    after = {entry.name: entry for entry in new.collections or ()}
+    for entry in old.collections or ():
+        if new.collections is None:
+            continue  # left out, they stay
+        if entry.name not in after:
+            yield (
+                f"chaincode {name}: the collection {entry.name} cannot be taken away, for Fabric keeps its data; "
+                "describe it, or leave the collections out to keep them as they are"
+            )
+        elif after[entry.name].block_to_live != entry.block_to_live:
+            yield (
+                f"chaincode {name}: the collection {entry.name} keeps its data for {entry.block_to_live} blocks "
+                "(block_to_live); Fabric never changes that"
+            )
 
 
 def _first_difference(path: str, a: object, b: object) -> str | None:

@@ -14,6 +14,7 @@ from commonwatt_network.model.nodes import Node, Nodes
 from commonwatt_network.model.roster import Roster
 from commonwatt_network.programs import processes
 from commonwatt_network.programs.processes import Program
+from commonwatt_network.programs.second_servers import SECOND
 
 CHANGE = "change"  # what the processes are marked with that a change started
 
@@ -61,8 +62,13 @@ async def describe(site: Site) -> None:
 
 
 def stop_other_servers(site: Site) -> None:
-    """End chaincode servers of packages that no peer asks any more."""
+    """End chaincode servers of packages that no peer asks any more, and those whose chaincode now runs elsewhere."""
     running = processes.running(site.layout)
+    kept_names = {server.name for server in site.nodes.chaincode_servers}
+    for server in site.before.chaincode_servers:
+        if server.name not in kept_names:
+            processes.stop(running.get(server.name, []))
+            processes.stop(running.get(f"{server.name}{SECOND}", []))
     for program in site.backend.programs(site.nodes):
         if CHAINCODE_ID in program.environment:
             kept = {process.pid for process in serving(running, program)}

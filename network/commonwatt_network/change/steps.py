@@ -113,6 +113,13 @@ class RestartServers(Step):
 
 
 @dataclass(frozen=True)
+class ChangeDefinition(Step):
+    """Another endorsement policy, collections or Init for a chaincode; its servers stay."""
+
+    chaincode: str
+
+
+@dataclass(frozen=True)
 class RemoveOrganization(Step):
     """The peers of an organisation that is on no channel and has no homes."""
 

@@ -48,8 +48,7 @@ def start(program: Program, layout: Layout, start_id: str) -> int:
 
     What it writes is its owner's alone.
     """
-    if layout.directory in program.directory.parents:  # a chaincode's own folder stays as its owner has it
-        make_private(program.directory)
+    make_private(program.directory)
     marks = {
         FOLDER_VARIABLE: str(layout.directory),
         NAME_VARIABLE: program.name,
@@ -112,6 +111,15 @@ def reap() -> None:
     """Let go of programs of ours that have ended."""
     for pid in [pid for pid, process in _started.items() if process.poll() is not None]:
         del _started[pid]
+
+
+def how_ended(pid: int) -> str:
+    """How a program of ours ended: `with exit code 1`, `by SIGKILL`; empty where nobody knows, or it runs."""
+    process = _started.get(pid)
+    code = process.poll() if process is not None else None
+    if code is None:
+        return ""
+    return f"with exit code {code}" if code >= 0 else f"by {signal.Signals(-code).name}"
 
 
 def suspended(process: psutil.Process) -> bool:

@@ -114,7 +114,7 @@ async def while_alive(work: Coroutine[Any, Any, T], layout: Layout, pids: Mappin
             done, _ = await asyncio.wait([task], timeout=POLL_S)
             ended = next((name for name, pid in pids.items() if has_ended(pid)), None)
             if ended is not None:
-                raise NotReadyError(failure(f"{ended} ended while the network started", layout, ended))
+                raise NotReadyError(failure(ended_words(ended, pids[ended], "the network"), layout, ended))
             if done:
                 return task.result()
     finally:
@@ -163,7 +163,7 @@ async def _until(
     deadline = asyncio.get_running_loop().time() + timeout_s
     while not await condition():
         if pid is not None and has_ended(pid):
-            raise NotReadyError(failure(f"{name} ended while it started", layout, name))
+            raise NotReadyError(failure(ended_words(name, pid), layout, name))
         if asyncio.get_running_loop().time() > deadline:
             raise NotReadyError(failure(f"waited {timeout_s:.0f} s for {what}", layout, name))
         await asyncio.sleep(POLL_S)
@@ -175,6 +175,11 @@ def has_ended(pid: int) -> bool:
         return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
     except psutil.Error:
         return True
+
+
+def ended_words(name: str, pid: int, what: str = "it") -> str:
+    """That the program ended while `what` started, and how."""
+    return " ".join(filter(None, (f"{name} ended", processes.how_ended(pid), f"while {what} started")))
 
 
 def failure(what: str, layout: Layout, name: str) -> str:

@@ -86,7 +86,9 @@ class GrpcStream(Connection):
             if isinstance(event, Received):
                 self._take_messages()
             elif isinstance(event, GoingAway):
-                raise StreamError("the server is going away")
+                # Java's chaincode library says so every five seconds, and serves the calls that it has.
+                if self._call.id > event.last_stream_id:
+                    raise StreamError("the server is going away")
             elif isinstance(event, Cancelled):
                 raise StreamError("the server reset the stream")
         except StreamError as error:

@@ -43,9 +43,12 @@ class Cancelled(NamedTuple):
 
 
 class GoingAway(NamedTuple):
-    """The other side takes no more calls."""
+    """The other side takes no more calls; those up to `last_stream_id` it still serves."""
+
+    last_stream_id: int
 
 
+GOAWAY_BYTES = 8  # the last stream, an error code; words may follow
 Event = CallStarted | Received | Cancelled | GoingAway
 Count = Callable[[int], None]
 """Is told how many bytes more or less the unfinished calls of the connection hold."""
@@ -123,7 +126,7 @@ class Http2Protocol:
         if kind == h2.RST_STREAM:
             return self._take_reset(stream_id, payload)
         if kind == h2.GOAWAY:
-            return self._take_goaway(stream_id)
+            return self._take_goaway(stream_id, payload)
         if kind == h2.WINDOW_UPDATE:
             self._take_window(stream_id, payload)
         elif kind == h2.SETTINGS:
@@ -270,10 +273,12 @@ class Http2Protocol:
         self.wants_output = self.wants_output or self.is_done
         return Cancelled(stream)
 
-    def _take_goaway(self, stream_id: int) -> Event | None:
+    def _take_goaway(self, stream_id: int, payload: bytes) -> Event | None:
         if stream_id:
             raise ProtocolViolation(h2.PROTOCOL_ERROR, "a GOAWAY of one stream")
-        return GoingAway()
+        if len(payload) < GOAWAY_BYTES:
+            raise ProtocolViolation(h2.FRAME_SIZE_ERROR, "a GOAWAY that is cut off")
+        return GoingAway(int.from_bytes(payload[:4], "big") & 0x7FFFFFFF)
 
     # Ending
 

@@ -86,7 +86,7 @@ COMMUNITY = {
         ),
         (
             {"chaincodes__market__workers": 2},
-            ["restart the servers of chaincode market with 2 workers each"],
+            ["restart the servers of chaincode market: 2 workers each"],
         ),
         (
             {"channels__newtown__batch": {"timeout_ms": 100, "max_messages": 10}},
