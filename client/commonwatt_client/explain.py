@@ -194,7 +194,8 @@ _BEFORE_A_BLOCK: dict[str, tuple[str, str]] = {
     ),
     "CHAINCODE_UNAVAILABLE": (
         "The peer could not run the chaincode: its process is down, or doesn't answer.",
-        "See that the chaincode process of that peer's organisation runs, and read its log.",
+        "See that the chaincode server of that peer's organisation runs, and read its log; `commonwatt network up` "
+        "starts those of its networks. A refused connection means that nothing listens where the package says.",
     ),
     "CHECKPOINT_OF_ANOTHER_LEDGER": (
         "The checkpoint is at a block or a transaction that the channel's ledger does not hold: the network was reset, "

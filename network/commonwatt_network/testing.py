@@ -158,6 +158,7 @@ class TestNetwork:
             process = subprocess.Popen(
                 program.command, env={**os.environ, **program.environment}, stdout=output, stderr=output
             )
+        processes.remember(process)
         self._processes.append(process)
         return process.pid
 

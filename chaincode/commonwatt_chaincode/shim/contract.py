@@ -31,6 +31,8 @@ Roles = Mapping[str, str | Sequence[str]]
 
 _Method = TypeVar("_Method", bound=Callable[..., Awaitable[Any]])
 _MARK = "__fabric_transaction__"
+METADATA_CONTRACT = "org.hyperledger.fabric"
+LONGEST_SHOWN = 80  # characters of an unknown name
 
 
 @dataclass(frozen=True)
@@ -112,7 +114,37 @@ class Contract:
 
     async def unknown_transaction(self, stub: Stub, name: str) -> object:
         """Runs for a name that no method has; by default a Refusal."""
-        raise Refusal("unknown_transaction", f"contract {self.contract_name()} has no transaction {name}")
+        raise Refusal(
+            "unknown_transaction", f"contract {self.contract_name()} has no transaction {shortened(name)}"
+        )
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        """TypeError for a transaction that callers could not name, or that would replace what every contract has."""
+        super().__init_subclass__(**options)
+        seen: dict[str, str] = {}
+        for attribute in _definition_order(cls):
+            mark = getattr(getattr(cls, attribute, None), _MARK, None)
+            if not isinstance(mark, _Mark):
+                continue
+            where, name = f"{cls.__qualname__}.{attribute}", mark.name or attribute
+            if attribute in RESERVED:
+                raise TypeError(
+                    f"{where} would replace what every contract has by this name; call the method otherwise, for "
+                    f'example with @transaction(name="{attribute}")'
+                )
+            if not name or ":" in name:
+                raise TypeError(
+                    f"{where}: callers cannot name the transaction {name!r}: a colon ends a contract's name"
+                )
+            if name in seen:
+                raise TypeError(
+                    f"{where}: {seen[name]} is the transaction {name} already; give one another name"
+                )
+            seen[name] = attribute
+        if ":" in cls.contract_name() or cls.contract_name() == METADATA_CONTRACT:
+            raise TypeError(
+                f"{cls.__qualname__}: the contract's name {cls.contract_name()!r} is reserved; take another"
+            )
 
     @classmethod
     def contract_name(cls) -> str:
@@ -131,6 +163,14 @@ class Contract:
                 entry = _described(getattr(self, attribute), mark)
                 found[entry.name] = entry
         return found
+
+
+RESERVED = frozenset(name for name in vars(Contract) if not name.startswith("__"))
+
+
+def shortened(name: str) -> str:
+    """A name that a caller gave, for an answer to it: cut where it is long."""
+    return name if len(name) <= LONGEST_SHOWN else f"{name[:LONGEST_SHOWN]}..."
 
 
 def _definition_order(kind: type) -> Iterable[str]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from .arguments import plain
-from .contract import Contract, Handler, Transaction
+from .contract import METADATA_CONTRACT, Contract, Handler, Transaction, shortened
 from .errors import Refusal
 from .metadata import contract_metadata
 from .results import Response
@@ -31,10 +31,10 @@ def chaincode(*contracts: Contract) -> Handler:
 
     async def handle(stub: Stub) -> Response:
         contract_name, _, name = stub.function.rpartition(":")
-        if contract_name == "org.hyperledger.fabric" and name == "GetMetadata":
+        if contract_name == METADATA_CONTRACT and name == "GetMetadata":
             return Response(200, payload=metadata)
         if (contract_name or default) not in known:
-            raise Refusal("unknown_contract", f"this chaincode has no contract {contract_name[:80]}")
+            raise Refusal("unknown_contract", f"this chaincode has no contract {shortened(contract_name)}")
         contract, transactions = known[contract_name or default]
         entry = transactions.get(name)
         if entry is None:

@@ -7,6 +7,7 @@ are then sent together (in one message where the peer takes batches); a refused 
 Whatever the peer refuses is raised as PeerError.
 """
 
+import os
 from collections.abc import Mapping, Sequence
 
 from fabric_protos.peer import chaincode_pb2, chaincode_shim_pb2, proposal_response_pb2
@@ -52,6 +53,19 @@ class Stub:
     def function(self) -> str:
         """The transaction's name: the first argument as text, empty if there is none."""
         return self.arguments[0].decode("utf-8", "replace") if self.arguments else ""
+
+    @property
+    def mspid(self) -> str:
+        """The MSP id of the organisation whose peer runs this: CORE_PEER_LOCALMSPID. InvalidRequest if it is not set.
+
+        It differs between endorsers: use it to choose a collection or to refuse, and write nothing of it.
+        """
+        mspid = os.environ.get("CORE_PEER_LOCALMSPID")
+        if not mspid:
+            raise InvalidRequest(
+                "CORE_PEER_LOCALMSPID is not set: the peer's MSP id is unknown to this server"
+            )
+        return mspid
 
     @property
     def creator(self) -> ClientIdentity:

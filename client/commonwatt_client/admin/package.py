@@ -147,7 +147,7 @@ def read_package(content: bytes) -> tuple[ChaincodePackage, Mapping[str, object]
     label = metadata.get("label")
     if not isinstance(label, str) or not _LABEL.fullmatch(label):
         raise InvalidInputError(f"the package's label {label!r} is not a chaincode label")
-    if metadata.get("type") != "ccaas":
+    if str(metadata.get("type")).lower() != "ccaas":
         return ChaincodePackage(label, content), {}
     code = _unpack(files["code.tar.gz"], "code.tar.gz")
     if "connection.json" not in code:

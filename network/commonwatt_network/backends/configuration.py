@@ -4,11 +4,15 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from functools import partial
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
+from commonwatt_network.embedded.lifecycle.connection_templates import VARIABLE as BUILDER_VARIABLE
+from commonwatt_network.embedded.lifecycle.connection_templates import TemplateError, builder_values
+from commonwatt_network.errors import UsageError
 from commonwatt_network.model.nodes import Orderer, Peer
 
 if TYPE_CHECKING:
@@ -54,6 +58,15 @@ def orderer_configuration(orderer: Orderer, cluster_authorities: Sequence[PurePa
 def fabric_environment(folder: PurePath) -> dict[str, str]:
     """The environment of a peer or orderer whose configuration file lies in `folder`."""
     return {"FABRIC_CFG_PATH": str(folder), **LOGGING}
+
+
+def builder_environment(peer: Peer) -> dict[str, str]:
+    """What the peer's builder for chaincode as a service fills into templates. Raises UsageError."""
+    try:
+        values = builder_values(peer.name, os.environ.get(BUILDER_VARIABLE))
+    except TemplateError as error:
+        raise UsageError(f"{error}; it is to hold the values for templates in chaincode packages") from error
+    return {BUILDER_VARIABLE: json.dumps(values, sort_keys=True)}
 
 
 def templates() -> jinja2.Environment:

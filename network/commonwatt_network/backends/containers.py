@@ -19,6 +19,7 @@ from commonwatt_network.backends.backend import Backend, File, Files, refuse_pro
 from commonwatt_network.backends.configuration import (
     ORDERER_FILE,
     PEER_FILE,
+    builder_environment,
     fabric_environment,
     orderer_configuration,
     peer_configuration,
@@ -222,7 +223,7 @@ def _peer(nodes: Nodes, peer: Peer) -> Container:
         "peer",
         nodes.topology.images.peer,
         ("peer", "node", "start"),
-        MappingProxyType(fabric_environment(CONFIGURATION)),
+        MappingProxyType({**fabric_environment(CONFIGURATION), **builder_environment(peer)}),
         Limits(2.0, 1024, 1024),
         {PEER_FILE: File(text.encode()), **_identity(peer.directory)},
         peer.operations_port,

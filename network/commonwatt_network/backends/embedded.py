@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from commonwatt_network.backends.on_this_machine import OnThisMachine
+from commonwatt_network.embedded.lifecycle.connection_templates import VARIABLE as BUILDER_VARIABLE
 from commonwatt_network.errors import UsageError
 from commonwatt_network.model.layout import Layout, write_atomically
 from commonwatt_network.model.nodes import AuthorityServer, ChaincodeServer, Node, Nodes
@@ -109,4 +111,7 @@ def process_program(nodes: Nodes) -> Program:
     write_atomically(path, json.dumps(configuration, indent=2) + "\n")
     command = [sys.executable, "-m", "commonwatt_network.embedded", str(path)]
     names = tuple(node.name for node in nodes.fabric_nodes)
-    return Program(PROCESS, command, {"PYTHONUNBUFFERED": "1"}, folder, names)
+    environment = {"PYTHONUNBUFFERED": "1"}
+    if setting := os.environ.get(BUILDER_VARIABLE):
+        environment[BUILDER_VARIABLE] = setting
+    return Program(PROCESS, command, environment, folder, names)

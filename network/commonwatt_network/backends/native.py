@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import os
+import shlex
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +14,7 @@ from commonwatt_network.backends.backend import refuse_determinism_guard
 from commonwatt_network.backends.configuration import (
     ORDERER_FILE,
     PEER_FILE,
+    builder_environment,
     fabric_environment,
     orderer_configuration,
     peer_configuration,
@@ -38,7 +41,10 @@ tr -d ' \\t\\r\\n' <"$2/metadata.json" | grep -qi '"type":"ccaas"'
     "build": """#!/bin/sh
 # build SOURCE METADATA OUTPUT
 set -e
-cp "$1/connection.json" "$3/"
+if grep -q '{{' "$1/connection.json"
+then PYTHON -m commonwatt_network.embedded.lifecycle.connection_templates "$1" "$3"
+else cp "$1/connection.json" "$3/"
+fi
 if [ -d "$1/META-INF" ]; then cp -R "$1/META-INF" "$3/"; fi
 """,
     "release": """#!/bin/sh
@@ -103,7 +109,8 @@ def write_builder(layout: Layout) -> Path:
     """Write the external builder that peers need for chaincode as a service; its folder."""
     builder = layout.configuration / "builder"
     for name, script in BUILDER.items():
-        write_atomically(builder / "bin" / name, script, mode=PRIVATE_PROGRAM)
+        text = script.replace("PYTHON", shlex.quote(sys.executable))
+        write_atomically(builder / "bin" / name, text, mode=PRIVATE_PROGRAM)
     return builder
 
 
@@ -128,7 +135,9 @@ def peer_program(
     """Write the peer's configuration and say how to run it. `bootstrap`: a peer of its organisation, or itself."""
     version = fabric.version or OLDEST
     text = peer_configuration(peer, bootstrap, network, builder, version, hosts_apart=hosts_apart)
-    program = _program(layout, peer.name, PEER_FILE, text, [str(fabric.peer), "node", "start"])
+    program = _program(
+        layout, peer.name, PEER_FILE, text, [str(fabric.peer), "node", "start"], builder_environment(peer)
+    )
     if peer.couchdb is None:
         return program
     return replace(program, environment={**program.environment, **couchdb_environment()})
@@ -153,7 +162,14 @@ def couchdb_environment() -> dict[str, str]:
     }
 
 
-def _program(layout: Layout, name: str, file: str, text: str, command: list[str]) -> Program:
+def _program(
+    layout: Layout,
+    name: str,
+    file: str,
+    text: str,
+    command: list[str],
+    environment: Mapping[str, str] | None = None,
+) -> Program:
     folder = layout.configuration / name
     write_atomically(folder / file, text)
-    return Program(name, command, fabric_environment(folder), folder, (name,))
+    return Program(name, command, {**fabric_environment(folder), **(environment or {})}, folder, (name,))

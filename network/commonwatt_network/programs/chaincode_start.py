@@ -28,6 +28,7 @@ LONGEST_S = 300.0  # one that computes is, for this long: Java on a busy machine
 ELSEWHERE_S = 5.0  # after that, a program that listens at other ports alone is not waited for
 LOOK_S = 1.0  # how often its ports and CPU time are looked at
 LITTLE_CPU_S = 0.02
+DIAL_S = 10.0
 REGISTRATION_TIMEOUT_S = 10.0
 
 
@@ -79,9 +80,8 @@ async def _listening(layout: Layout, server: Server, address: str, pid: int) -> 
     elsewhere_since, cpu_s = float("inf"), 0.0
     while not await readiness.connects(address):
         if readiness.has_ended(pid):
-            raise NotReadyError(
-                readiness.failure(f"{server.name} ended while it started", layout, server.name)
-            )
+            words = readiness.ended_words(server.name, pid)
+            raise NotReadyError(readiness.failure(words, layout, server.name))
         if now() - looked > LOOK_S:
             others, used_s = await asyncio.to_thread(_seen, pid)
             looked = now()
@@ -125,7 +125,7 @@ def _connection(server: Server) -> Connection:
     from commonwatt_network.embedded.lifecycle.package_store import Connection
 
     _, fields = read_package(server.package.content)
-    connection = Connection.model_validate(fields)
+    connection = Connection.model_validate({**fields, "dial_timeout": f"{DIAL_S}s"})
     return connection.model_copy(update={"address": server.address}) if server.address else connection
 
 

@@ -65,8 +65,13 @@ def start(program: Program, layout: Layout, start_id: str) -> int:
             start_new_session=True,
             umask=OTHERS,
         )
-    _started[process.pid] = process
+    remember(process)
     return process.pid
+
+
+def remember(process: subprocess.Popen[bytes]) -> None:
+    """Keep a program of ours, so that `how_ended` knows of it."""
+    _started[process.pid] = process
 
 
 def begin_log(layout: Layout, name: str) -> BinaryIO:

@@ -239,3 +239,73 @@ async def test_a_refusal_of_the_hook_ends_the_transaction() -> None:
 
     done = await MemoryLedger(Closed()).submit("go")
     assert (done.message, done.writes) == ("closed: come back tomorrow", {})
+
+
+def test_names_that_every_contract_has_are_refused_when_the_class_is_made() -> None:
+    with pytest.raises(TypeError, match=r"Broken\.transactions would replace what every contract has"):
+
+        class Broken(Contract):
+            @transaction
+            async def transactions(self, stub: Stub) -> None: ...  # type: ignore[override]
+
+    with pytest.raises(TypeError, match=r'Named\.name would replace .*@transaction\(name="name"\)'):
+
+        class Named(Contract):
+            @evaluate
+            async def name(self, stub: Stub) -> None: ...  # type: ignore[override]
+
+    class Fine(Contract):
+        @evaluate(name="name")
+        async def own_name(self, stub: Stub) -> str:
+            return "fine"
+
+    assert list(Fine().transactions()) == ["name"]
+
+
+def test_transactions_that_nobody_could_call_are_refused_when_the_class_is_made() -> None:
+    with pytest.raises(TypeError, match="callers cannot name the transaction 'a:b'"):
+
+        class Colon(Contract):
+            @transaction(name="a:b")
+            async def a(self, stub: Stub) -> None: ...
+
+    with pytest.raises(TypeError, match="a is the transaction twice already"):
+
+        class Twice(Contract):
+            @transaction(name="twice")
+            async def a(self, stub: Stub) -> None: ...
+
+            @transaction(name="twice")
+            async def b(self, stub: Stub) -> None: ...
+
+    with pytest.raises(TypeError, match="'org.hyperledger.fabric' is reserved"):
+
+        class Metadata(Contract):
+            name = "org.hyperledger.fabric"
+
+
+async def test_a_long_unknown_name_is_shortened_in_the_refusal() -> None:
+    class Small(Contract):
+        @transaction
+        async def put(self, stub: Stub) -> None: ...
+
+    ledger = MemoryLedger(Small())
+    refused = await ledger.evaluate("x" * 100_000)
+    assert refused.message == f"unknown_transaction: contract Small has no transaction {'x' * 80}..."
+    refused = await ledger.evaluate(f"{'c' * 100_000}:put")
+    assert refused.message == f"unknown_contract: this chaincode has no contract {'c' * 80}..."
+    assert (await ledger.evaluate("get")).message.endswith("has no transaction get")
+
+
+async def test_the_peers_own_organisation_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Asking(Contract):
+        @evaluate
+        async def whose(self, stub: Stub) -> str:
+            return stub.mspid
+
+    ledger = MemoryLedger(Asking())
+    monkeypatch.setenv("CORE_PEER_LOCALMSPID", "NewtownMSP")
+    assert (await ledger.evaluate("whose")).payload == b"NewtownMSP"
+    monkeypatch.delenv("CORE_PEER_LOCALMSPID")
+    failed = await ledger.evaluate("whose")
+    assert (failed.status, "CORE_PEER_LOCALMSPID is not set" in failed.message) == (500, True)

@@ -9,7 +9,7 @@ import os
 import re
 import tarfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -17,6 +17,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from commonwatt_network.embedded.channels.configuration import ChannelConfigError, parse_duration_s
+from commonwatt_network.embedded.lifecycle.connection_templates import TemplateError, fill_connection
 
 LARGEST_CONTENT = 256 << 20  # bytes of all files of a package, unpacked
 REINSTALL = "delete the file and install the package anew; `commonwatt network up` installs the topology's"
@@ -57,8 +58,8 @@ class ChaincodePackage:
     connection: Connection
 
 
-def parse_package(encoded: bytes) -> ChaincodePackage:
-    """Raises PackageError."""
+def parse_package(encoded: bytes, values: Mapping[str, object] | None = None) -> ChaincodePackage:
+    """The package, its connection's templates filled in with `values`. Raises PackageError."""
     try:
         metadata, code = _members(encoded)
         label, kind = str(metadata.get("label", "")), str(metadata.get("type", ""))
@@ -69,7 +70,7 @@ def parse_package(encoded: bytes) -> ChaincodePackage:
             )
     except PackageError as error:
         raise PackageError(f"could not parse as a chaincode install package: {error}") from error
-    if kind != "ccaas":
+    if kind.lower() != "ccaas":
         raise PackageError(
             "could not build chaincode: docker build failed: docker build is disabled "
             f"(package type '{kind}'; this network runs chaincode as a service, type 'ccaas')"
@@ -79,8 +80,11 @@ def parse_package(encoded: bytes) -> ChaincodePackage:
         raise PackageError("could not build chaincode: external builder failed: connection.json not found")
     try:
         connection = Connection.model_validate_json(files["connection.json"])
+        connection = Connection.model_validate(fill_connection(connection.model_dump(), values or {}))
     except ValidationError as error:
         raise PackageError(f"could not build chaincode: malformed connection.json: {error}") from error
+    except TemplateError as error:
+        raise PackageError(f"could not build chaincode: external builder failed: {error}") from error
     return ChaincodePackage(label, f"{label}:{sha256(encoded).hexdigest()}", connection)
 
 
@@ -119,11 +123,21 @@ def _tar_files(encoded: bytes) -> Iterator[tuple[str, bytes]]:
         raise PackageError(f"error reading as gzip stream: {error}") from error
 
 
+def _without_values(encoded: bytes) -> Connection | None:
+    """The connection as it stands in the package; None where its templates need values."""
+    try:
+        return parse_package(encoded).connection
+    except PackageError:
+        return None
+
+
 class PackageStore:
     """The packages installed on one peer, kept as files."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, values: Callable[[], Mapping[str, object]] = dict) -> None:
+        """`values`: for templates of what is installed from now on; what is installed keeps what it was given."""
         self._directory = directory
+        self._values = values
         self.installed: dict[str, ChaincodePackage] = {}
         self.reload()
 
@@ -133,7 +147,7 @@ class PackageStore:
         self.installed.clear()
         for path in sorted(self._directory.glob("*.tar.gz")):
             try:
-                package = parse_package(path.read_bytes())
+                package = parse_package(path.read_bytes(), self._kept_values(path))
             except PackageError as error:
                 raise PackageError(
                     f"{path}: not the package that was installed ({error}); {REINSTALL}"
@@ -144,7 +158,11 @@ class PackageStore:
 
     def install(self, encoded: bytes) -> ChaincodePackage:
         """Raises PackageError, also for a package that is installed already."""
-        package = parse_package(encoded)
+        try:
+            values = self._values()
+        except TemplateError as error:
+            raise PackageError(f"could not build chaincode: external builder failed: {error}") from error
+        package = parse_package(encoded, values)
         if package.package_id in self.installed:
             raise PackageError(
                 f"chaincode already successfully installed (package ID '{package.package_id}')"
@@ -152,6 +170,10 @@ class PackageStore:
         path = self._path(package.package_id)
         unfinished = path.with_suffix(".unfinished")
         try:
+            if package.connection != _without_values(encoded):
+                descriptor = os.open(self._values_of(path), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+                with os.fdopen(descriptor, "w") as kept:  # they may hold keys
+                    json.dump(dict(values), kept)
             with unfinished.open("wb") as file:
                 file.write(encoded)
                 file.flush()
@@ -161,6 +183,18 @@ class PackageStore:
             raise PackageError(f"could not write {path}: {error.strerror}") from error
         self.installed[package.package_id] = package
         return package
+
+    def _kept_values(self, path: Path) -> dict[str, object]:
+        """What a package's templates were filled in with. Raises PackageError."""
+        kept = self._values_of(path)
+        try:
+            values = json.loads(kept.read_bytes()) if kept.exists() else {}
+        except (OSError, ValueError, RecursionError) as error:
+            raise PackageError(f"{kept.name} cannot be read") from error
+        return values if isinstance(values, dict) else {}
+
+    def _values_of(self, path: Path) -> Path:
+        return path.with_name(f"{path.name}.values.json")
 
     def load(self, package_id: str) -> bytes | None:
         return self._path(package_id).read_bytes() if package_id in self.installed else None

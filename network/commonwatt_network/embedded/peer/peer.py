@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import shutil
 import sqlite3
 import time
@@ -22,6 +23,8 @@ from commonwatt_network.embedded.faults import PeerFaults
 from commonwatt_network.embedded.ledger import Ledger, LedgerDamaged
 from commonwatt_network.embedded.ledger.database import ANEW, explain_failure
 from commonwatt_network.embedded.ledger.snapshot_files import SnapshotDamaged, read_block
+from commonwatt_network.embedded.lifecycle.connection_templates import VARIABLE as BUILDER_VARIABLE
+from commonwatt_network.embedded.lifecycle.connection_templates import builder_values
 from commonwatt_network.embedded.lifecycle.package_store import PackageStore
 from commonwatt_network.embedded.orderer.service import OrderingService
 from commonwatt_network.embedded.peer.chaincode.runtime import ChaincodeRuntime
@@ -55,7 +58,10 @@ class Peer:
         self.ordering = ordering
         self.signer = SigningIdentity.from_directory(config.msp_directory, config.mspid)
         self.local = IdentityRegistry([MSP.from_directory(config.msp_directory, config.mspid)], checks)
-        self.packages = PackageStore(config.data_directory / "chaincodes")
+        self.packages = PackageStore(
+            config.data_directory / "chaincodes",
+            lambda: builder_values(config.name, os.environ.get(BUILDER_VARIABLE)),
+        )
         timeout_s, rich = config.chaincode_execute_timeout_s, config.rich_queries
         self.runtime = ChaincodeRuntime(self, timeout_s, rich_queries=rich)
         self.second_runtime = ChaincodeRuntime(self, timeout_s, self.second_server, rich_queries=rich)

@@ -123,7 +123,7 @@ def test_what_the_other_side_ends_is_an_event() -> None:
     assert pair.server.idle_since_s == 0.0
     pair.server.go_away()
     events, _ = pair.carry()
-    assert events == [GoingAway()]
+    assert events == [GoingAway(last_stream_id=ours.id)]
     assert pair.server.is_done
 
 

@@ -89,6 +89,31 @@ COMMUNITY = {
             ["restart the servers of chaincode market: 2 workers each"],
         ),
         (
+            {
+                "chaincodes__market__environment": {"LEVEL": "debug"},
+                "chaincodes__market__endorsement_policy": "OR('NewtownMSP.peer', 'GridMSP.peer')",
+            },
+            [
+                "restart the servers of chaincode market: with another LEVEL in their environment; endorsement policy "
+                "OR('NewtownMSP.peer', 'GridMSP.peer')"
+            ],
+        ),
+        (
+            {
+                "chaincodes__market__collections": [{"name": "bills", "policy": "OR('NewtownMSP.member')"}],
+                "chaincodes__market__init_required": True,
+            },
+            [
+                "change the definition of chaincode market on channel newtown: collection bills comes; Init is required"
+            ],
+        ),
+        (
+            {"chaincodes__market__version": "1.1", "chaincodes__market__endorsement_policy": "OR('GridMSP.peer')"},
+            [
+                "upgrade chaincode market from 1.0 to 1.1 on channel newtown; endorsement policy OR('GridMSP.peer')"
+            ],
+        ),
+        (
             {"channels__newtown__batch": {"timeout_ms": 100, "max_messages": 10}},
             [
                 "channel newtown: blocks are cut after 100 ms, 10 messages or 2097152 bytes (at most 10485760); until "
@@ -227,3 +252,19 @@ class TestPlacing:
         old = {server.name: server.port for server in before.chaincode_servers}
         assert all(server.port != old[server.name] for server in after.chaincode_servers)
         assert [node.port for node in after.fabric_nodes] == [node.port for node in before.fabric_nodes]
+
+
+def test_collections_stay_or_grow_but_never_go(running: Topology) -> None:
+    bills = {"name": "bills", "policy": "OR('NewtownMSP.member')", "block_to_live": 5}
+    described = edited(running, chaincodes__market__collections=[bills])
+    more = edited(running, chaincodes__market__collections=[bills, {**bills, "name": "meters"}])
+    assert [step.words for step in difference(described, more)] == [
+        "change the definition of chaincode market on channel newtown: collection meters comes"
+    ]
+    with pytest.raises(RefusedChangeError, match="the collection meters cannot be taken away"):
+        difference(more, described)
+    forgetful = edited(running, chaincodes__market__collections=[{**bills, "block_to_live": 6}])
+    with pytest.raises(RefusedChangeError, match="keeps its data for 5 blocks"):
+        difference(described, forgetful)
+    [step] = difference(described, running)  # left out, they stay as they are on the channel
+    assert step.words == "settings from now on: chaincode market as it is described"

@@ -30,7 +30,9 @@ def test_the_first_organisations_server_runs_once_more_where_all_but_the_ledger_
     (second,) = second_servers.second_programs(nodes)
     assert (second.name, second.serves, second.command) == ("market.newtown.second", (), first.command)
     differing = {name for name, value in second.environment.items() if first.environment.get(name) != value}
-    assert differing == {"CHAINCODE_SERVER_ADDRESS", "PYTHONHASHSEED", "TZ", "PYTHONPATH"}
+    assert differing == {
+        "CHAINCODE_SERVER_ADDRESS", "CORE_CHAINCODE_ADDRESS", "PYTHONHASHSEED", "TZ", "PYTHONPATH",
+    }  # fmt: skip
     (note,) = second_servers.folder(nodes.layout).iterdir()
     assert (note.name, note.read_text()) == (
         first.environment["CHAINCODE_ID"],
