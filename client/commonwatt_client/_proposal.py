@@ -29,6 +29,7 @@ class Invocation:
     arguments: tuple[bytes, ...] = ()
     transient: Mapping[str, bytes] | None = None
     endorsing_organizations: tuple[str, ...] = ()
+    is_init: bool = False
 
 
 def as_bytes(value: str | bytes) -> bytes:
@@ -78,7 +79,9 @@ def proposal_bytes(
     spec = chaincode_pb2.ChaincodeSpec(
         type=chaincode_pb2.ChaincodeSpec.NODE,
         chaincode_id=chaincode_pb2.ChaincodeID(name=invocation.chaincode),
-        input=chaincode_pb2.ChaincodeInput(args=(invocation.function.encode(), *invocation.arguments)),
+        input=chaincode_pb2.ChaincodeInput(
+            args=(invocation.function.encode(), *invocation.arguments), is_init=invocation.is_init
+        ),
     )
     payload = proposal_pb2.ChaincodeProposalPayload(
         input=chaincode_pb2.ChaincodeInvocationSpec(chaincode_spec=spec).SerializeToString(),

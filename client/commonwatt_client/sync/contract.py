@@ -110,8 +110,12 @@ class Contract:
         submit_timeout_s: float | None = None,
         commit_timeout_s: float | None = None,
         retry: RetryPolicy | bool | None = None,
+        is_init: bool = False,
     ) -> Outcome:
-        """As `submit_transaction`, with options; the outcome tells the block and how many tries it took."""
+        """As `submit_transaction`, with options; the outcome tells the block and how many tries it took.
+
+        `is_init`: the call is the chaincode's Init, which its definition may require once per version.
+        """
         defaults = self._party.timeouts
         timeouts = replace(
             defaults,
@@ -120,6 +124,8 @@ class Contract:
             commit_status_s=timeout_of(commit_timeout_s, defaults.commit_status_s),
         )
         invocation = self._invocation(name, arguments, transient, endorsing_organizations)
+        if is_init:
+            invocation = replace(invocation, is_init=True)
         return self._connection._run(
             _retrying.transact(self._party, invocation, timeouts, self._policy(retry))
         )
