@@ -4,15 +4,17 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
+import tarfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from commonwatt_client import EndorseError, connect_network_file
-from commonwatt_client.admin import ChaincodeDefinition
+from commonwatt_client import ClientError, EndorseError, connect_network_file
+from commonwatt_client.admin import ChaincodeDefinition, ChaincodePackage, read_package
 from commonwatt_network.backends.registry import nodes_of
 from commonwatt_network.channels.deploy import deploy, peer_admin
 from commonwatt_network.model.layout import Layout
@@ -217,6 +219,52 @@ def test_what_the_topology_does_not_describe_stays_as_the_channel_has_it(shell: 
     assert result.returncode == 1
     assert "the collection others is in force and cannot be taken away" in result.stderr
     assert definition(shell).sequence == 3
+
+
+def test_templates_of_a_package_are_filled_in_where_it_is_installed(shell: Any, backend: str) -> None:
+    """Packages of others name their server by templates, and their type in any case: real peers build them too."""
+    path = written(shell, "1.0", "hello", ("    init_required: true\n", ""))
+    values = {"host": "127.0.0.1"}
+    done(
+        shell.run(
+            "network", "up", "--topology", str(path), NETWORK=backend,
+            CHAINCODE_AS_A_SERVICE_BUILDER_CONFIG=json.dumps(values),
+        )
+    )  # fmt: skip
+    layout = Layout(shell.directory)
+    state = read_state(layout)
+    assert state is not None
+    nodes = nodes_of(layout, state)
+    packages = {
+        name: templated(chaincode_package(nodes, "assets", name).content) for name in ("newtown", "grid")
+    }
+    asyncio.run(deploy(nodes, "trials", definition(shell), packages))
+    # The servers that run register under the former package's id; those of the templated one name the peer's refusal.
+    with pytest.raises(ClientError) as refused:
+        call(shell, "evaluate", "greet")
+    assert packages["newtown"].package_id in str(refused.value)
+    assert "127.0.0.1:1" in str(refused.value)
+    assert "{{" not in str(refused.value)
+
+
+def templated(content: bytes) -> ChaincodePackage:
+    """The package with a template for its host, port 1, and its type in capitals."""
+    package, connection = read_package(content)
+    files = {
+        "connection.json": json.dumps({**connection, "address": "{{.host}}:1", "dial_timeout": "1s"}).encode()
+    }
+    metadata = json.dumps({"type": "CCAAS", "label": package.label}).encode()
+    return ChaincodePackage(package.label, tar_of({"metadata.json": metadata, "code.tar.gz": tar_of(files)}))
+
+
+def tar_of(files: dict[str, bytes]) -> bytes:
+    output = io.BytesIO()
+    with tarfile.open(fileobj=output, mode="w:gz") as archive:
+        for name, content in files.items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(content)
+            archive.addfile(entry, io.BytesIO(content))
+    return output.getvalue()
 
 
 @pytest.mark.parametrize(

@@ -90,6 +90,17 @@ async def test_messages_in_pieces_arrive_whole_and_in_order() -> None:
     assert received == contents
 
 
+@pytest.mark.parametrize("last_stream_id", [1, 2**31 - 1])
+async def test_a_server_that_goes_away_still_serves_the_call_that_it_has(last_stream_id: int) -> None:
+    """As Java's chaincode library does every five seconds."""
+    stream, wire, received = connected()
+    stream.data_received(frame(GOAWAY, 0, 0, struct.pack(">II", last_stream_id, 0) + b"max_age"))
+    stream.data_received(frame(DATA, 0, 1, message(b"after")))
+    assert received == [b"after"]
+    assert not stream.ended.done()
+    assert not wire.closed
+
+
 async def test_sending_keeps_within_the_servers_windows() -> None:
     stream, wire, _ = connected()
     stream.send(b"x" * 100_000)
@@ -130,6 +141,7 @@ async def test_pings_and_settings_are_answered() -> None:
     ("sent", "why"),
     [
         (frame(GOAWAY, 0, 0, b"\x00" * 8), "going away"),
+        (frame(GOAWAY, 0, 0, b"\x00" * 7), "a GOAWAY that is cut off"),
         (frame(HEADERS, 0x5, 1, b"\x88"), "ended the stream"),
         (frame(RST_STREAM, 0, 1, b"\x00" * 4), "reset the stream"),
         (frame(DATA, 0, 1, b"\x01\x00\x00\x00\x01x"), "compressed"),

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 import pytest
+from commonwatt_network.model.chaincode_rules import chaincode_mistakes
 from commonwatt_network.model.topology import SETTLED, Topology, TopologyError, load_topology, parse_topology
 
 NETWORK = """
@@ -84,6 +85,16 @@ def test_collections_take_fabrics_names_ours_or_a_file_of_fabrics(tmp_path: Path
     assert by_file == inline == ours
     assert ours is not None
     assert (ours[1].max_peer_count, ours[1].member_only_read) == (1, False), "Fabric's defaults"
+
+
+def test_a_chaincode_that_no_channel_runs_may_name_members_to_come(tmp_path: Path) -> None:
+    made = topology(tmp_path, "version: '1'")
+    later = made.chaincodes["assets"].model_copy(update={"endorsement_policy": "OR('LaterMSP.peer')"})
+    unused = made.model_copy(update={"chaincodes": {**made.chaincodes, "unused": later}})
+    assert list(chaincode_mistakes(unused)) == []
+    [(words, place)] = chaincode_mistakes(made.model_copy(update={"chaincodes": {"assets": later}}))
+    assert "names LaterMSP, which is nobody's MSP id" in words
+    assert place == ("chaincodes", "assets", "endorsement_policy")
 
 
 def test_what_is_kept_of_a_topology_is_read_again_as_it_was(tmp_path: Path) -> None:
