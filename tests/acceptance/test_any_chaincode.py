@@ -128,7 +128,7 @@ def test_a_contract_of_ones_own_is_deployed_changed_and_upgraded(
     shell: Any, backend: str, refused: Callable[[Any], str]
 ) -> None:
     topology = str(written(shell))
-    done(shell.run("network", "up", "--topology", topology, NETWORK=backend))
+    done(shell.run("network", "up", "--topology", topology, COMMONWATT_BACKEND=backend))
     assert definition(shell).endorsement_policy == "OR('NewtownMSP.peer', 'GridMSP.peer')"
     with pytest.raises(
         EndorseError, match="has not been initialized for this version, must call as init first"
@@ -227,7 +227,7 @@ def test_templates_of_a_package_are_filled_in_where_it_is_installed(shell: Any, 
     values = {"host": "127.0.0.1"}
     done(
         shell.run(
-            "network", "up", "--topology", str(path), NETWORK=backend,
+            "network", "up", "--topology", str(path), COMMONWATT_BACKEND=backend,
             CHAINCODE_AS_A_SERVICE_BUILDER_CONFIG=json.dumps(values),
         )
     )  # fmt: skip
@@ -287,7 +287,7 @@ def test_a_contract_that_cannot_start_is_heard_within_two_seconds(shell: Any, ba
     path = written(shell)
     (shell.folder / "words.py").write_text("GREETING = no_such_name\n")
     began = time.monotonic()
-    result = shell.run("network", "up", "--topology", str(path), NETWORK=backend)
+    result = shell.run("network", "up", "--topology", str(path), COMMONWATT_BACKEND=backend)
     took_s = time.monotonic() - began
     assert result.returncode == 1
     assert "Traceback" not in result.stderr.split("its last lines")[0]

@@ -63,7 +63,6 @@ WHY_NOT: dict[str, str] = {
         commonwatt_loadgen.traces.opening
     """,
     "Networks that start, change and stop run them: tests/unit/network, tests/acceptance": """
-        commonwatt_network.backends.configuration
         commonwatt_network.backends.on_this_machine commonwatt_network.change.membership
         commonwatt_network.change.ordering commonwatt_network.change.servers
         commonwatt_network.change.snapshots commonwatt_network.change.witness

@@ -119,5 +119,5 @@ def refuse_programs_outside_images(topology: Topology) -> None:
         if settings.module is None:
             raise UsageError(
                 f"chaincode {name} is no Python module; in containers the image {topology.images.chaincode} serves "
-                "every chaincode, so run others with NETWORK=embedded or native"
+                "every chaincode, so run others with COMMONWATT_BACKEND=embedded or native"
             )
