@@ -6,6 +6,10 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import os
+import re
+import subprocess
+import sys
 import tarfile
 import time
 from collections.abc import Callable
@@ -13,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from commonwatt_chaincode.shim.testing.certificates import tls_files
 from commonwatt_client import ClientError, EndorseError, connect_network_file
 from commonwatt_client.admin import ChaincodeDefinition, ChaincodePackage, read_package
 from commonwatt_network.backends.registry import nodes_of
@@ -20,6 +25,7 @@ from commonwatt_network.channels.deploy import deploy, peer_admin
 from commonwatt_network.model.layout import Layout
 from commonwatt_network.model.state import read_state
 from commonwatt_network.programs.chaincode_servers import chaincode_package
+from commonwatt_network.programs.ports import choose_first_port
 
 from ..support.fabric import require_backend
 
@@ -196,6 +202,7 @@ def test_a_contract_of_ones_own_is_deployed_changed_and_upgraded(
     assert "upgrade" not in done(shell.run("plan", topology))
 
 
+@pytest.mark.long
 def test_what_the_topology_does_not_describe_stays_as_the_channel_has_it(shell: Any) -> None:
     """An administrator gives the chaincode another policy; `network up` keeps it, whatever it says of the rest."""
     path = written(
@@ -221,6 +228,7 @@ def test_what_the_topology_does_not_describe_stays_as_the_channel_has_it(shell: 
     assert definition(shell).sequence == 3
 
 
+@pytest.mark.long
 def test_templates_of_a_package_are_filled_in_where_it_is_installed(shell: Any, backend: str) -> None:
     """Packages of others name their server by templates, and their type in any case: real peers build them too."""
     path = written(shell, "1.0", "hello", ("    init_required: true\n", ""))
@@ -245,6 +253,41 @@ def test_templates_of_a_package_are_filled_in_where_it_is_installed(shell: Any, 
     assert packages["newtown"].package_id in str(refused.value)
     assert "127.0.0.1:1" in str(refused.value)
     assert "{{" not in str(refused.value)
+
+
+@pytest.mark.long
+def test_a_server_that_runs_elsewhere_is_dialled_by_its_own_authority(shell: Any, backend: str) -> None:
+    """Somebody else starts it, by the package id that the refusal names; another authority's is not trusted."""
+    tls = tls_files(shell.folder)
+    port = choose_first_port(1, shell.folder / "elsewhere")
+    changes = [("module: assets", f"address: 127.0.0.1:{port}\n    tls_authority: ca.pem")]
+    changes += [("    environment: {WHOM: all}\n", ""), ("    init_required: true\n", "")]
+    path = str(written(shell, "1.0", "hello", *changes))
+    result = shell.run("network", "up", "--topology", path, COMMONWATT_BACKEND=backend)
+    assert result.returncode == 1
+    assert f"at 127.0.0.1:{port} cannot be reached" in result.stderr
+    assert not shell.processes()
+    [package_id] = set(re.findall(r"CHAINCODE_ID=(\S+),", result.stderr))
+    variables = {
+        "CHAINCODE_SERVER_ADDRESS": f"127.0.0.1:{port}", "CHAINCODE_ID": package_id, "WHOM": "all",
+        "CHAINCODE_TLS_CERT": str(tls.server_cert), "CHAINCODE_TLS_KEY": str(tls.server_key),
+        "CORE_PEER_LOCALMSPID": "SomebodyMSP",
+    }  # fmt: skip
+    command = [sys.executable, "assets.py"]
+    server = subprocess.Popen(command, cwd=shell.folder, env={**os.environ, **variables})
+    try:
+        deadline = time.monotonic() + 30
+        while (result := shell.run("network", "up")).returncode and time.monotonic() < deadline:
+            assert "cannot be reached" in result.stderr  # it starts yet
+        done(result)
+        for organization in ("newtown", "grid"):
+            assert call(shell, "evaluate", "greet", organization) == b"hello all of SomebodyMSP"
+        tls_files(shell.folder)  # the authority's file is another's now
+        result = shell.run("network", "up")
+        assert "registers as" in result.stderr or "was not issued by the authority given" in result.stderr
+    finally:
+        server.terminate()
+        server.wait()
 
 
 def templated(content: bytes) -> ChaincodePackage:
@@ -306,6 +349,7 @@ def test_a_contract_that_cannot_start_is_heard_within_two_seconds(shell: Any, ba
     }
 
 
+@pytest.mark.long
 def test_apply_says_as_much_of_a_new_version_that_cannot_start(shell: Any) -> None:
     done(shell.run("network", "up", "--topology", str(written(shell))))
     call(shell, "submit", "start", arguments=["now"], is_init=True)
