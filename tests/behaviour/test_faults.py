@@ -275,7 +275,7 @@ async def fill_disk(nodes: Nodes, name: str, disk: Path) -> None:
         status = await network_status(nodes.layout.directory)
         assert (status.state, status.no_quorum) == ("partial", None)
         assert "no space left on device" in processes.last_words(nodes.layout, name)
-        with pytest.raises(NotReadyError, match="(?s)ended while it started.*no space left on device"):
+        with pytest.raises(NotReadyError, match="(?s)ended .*while .* started.*no space left on device"):
             await restore(nodes)
         (disk / "balloon").unlink()
         assert await restore(nodes) == (name,)

@@ -103,7 +103,7 @@ async def test_a_chaincode_server_that_is_down_is_told_at_once(network: Any, rep
                 await halted.submit_transaction("put", "key", "value")
         for error in (refused.value, unendorsed.value):
             assert error.reason == "CHAINCODE_UNAVAILABLE"
-            assert "chaincode process of that peer's organisation runs" in str(error)
+            assert "chaincode server of that peer's organisation runs" in str(error)
         network.deploy(probe, "halted")
         await halted.submit_transaction("put", "key", "value")
 
