@@ -39,7 +39,9 @@ def failed(result: subprocess.CompletedProcess[str], shell: Any, name: str, said
     """The command failed with the lines that the process `name` wrote last, and ended all that it had started."""
     assert result.returncode == 1, result.stdout + result.stderr
     assert "Traceback" not in result.stderr
-    assert re.search(rf"commonwatt: {name} ended .*while (it|the network) started; its last lines", result.stderr)
+    assert re.search(
+        rf"commonwatt: {name} ended .*while (it|the network) started; its last lines", result.stderr
+    )
     lines = [line.strip() for line in result.stderr.splitlines() if line.startswith("    ")]
     assert any(said in line for line in lines), result.stderr
     log = (shell.directory / "logs" / f"{name}.log").read_text()
