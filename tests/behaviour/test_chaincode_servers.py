@@ -31,7 +31,7 @@ SERVES = [sys.executable, str(PROBE)]
 LISTENS = "import os, socket, time; s = socket.create_server(('127.0.0.1', int({port}))); print('here'); time.sleep(60)"
 PLAINTEXT = (
     "import os; os.environ['CHAINCODE_TLS_DISABLED'] = 'true'\n"
-    "for name in ('CHAINCODE_TLS_CERT', 'CHAINCODE_TLS_KEY', 'CHAINCODE_CLIENT_CA_CERT', 'CHAINCODE_CLIENT_CERTS'): del os.environ[name]\n"
+    "for name in ('TLS_CERT', 'TLS_KEY', 'CLIENT_CA_CERT', 'CLIENT_CERTS'): del os.environ[f'CHAINCODE_{name}']\n"
     f"os.execv({sys.executable!r}, {SERVES!r})"
 )
 RENAMED = f"import os; os.environ['CHAINCODE_ID'] = 'another:1'; os.execv({sys.executable!r}, {SERVES!r})"
