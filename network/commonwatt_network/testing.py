@@ -51,6 +51,7 @@ if TYPE_CHECKING:
 
 ALL_MEMBERS = "/Channel/Application/Endorsement"
 STOP_TIMEOUT_S = 5.0
+COMMIT_JITTER_MS = 20  # more than a client needs to ask another peer, less than a person notices
 
 
 @dataclass
@@ -201,11 +202,13 @@ async def run_embedded_network(
     settings: Mapping[str, object] | None = None,
     *,
     cut_when_idle: bool = True,
+    commit_jitter_ms: int | None = None,
 ) -> AsyncIterator[TestNetwork]:
     """A network of `topology` (default: newtown and grid, one channel, nothing deployed) in `directory`.
 
     `settings` go into every peer's configuration, for example `{"gateway_concurrency_limit": 2}`.
     `cut_when_idle=False`: blocks are cut by count, bytes and timeout alone, for tests of a block's composition.
+    `commit_jitter_ms`: each peer commits each block up to so much later; default: as the topology says, or 20.
     """
     from commonwatt_network.backends.embedded import Embedded, process_program
     from commonwatt_network.channels.deploy import join_orderers, join_peers
@@ -220,6 +223,9 @@ async def run_embedded_network(
     from commonwatt_network.trust.identity import ensure_identities
 
     chosen = topology or _bare_topology()
+    if commit_jitter_ms is not None or "commit_jitter_ms" not in chosen.model_fields_set:
+        jitter_ms = COMMIT_JITTER_MS if commit_jitter_ms is None else commit_jitter_ms
+        chosen = chosen.model_copy(update={"commit_jitter_ms": jitter_ms})
     layout = Layout(directory)
     nodes = settle(chosen, layout, choose_first_port(ports_needed(chosen), directory))
     roster = ensure_identities(nodes)

@@ -99,6 +99,8 @@ def process_program(nodes: Nodes) -> Program:
                 "gateway_concurrency_limit": 5000,
                 "client_authentication": peer.client_authentication,
                 "rich_queries": nodes.topology.state != "leveldb",
+                "commit_jitter_ms": nodes.topology.commit_jitter_ms,
+                "commit_jitter_seed": nodes.topology.name,
                 "second_servers": str(second_servers.folder(nodes.layout))
                 if nodes.topology.determinism_guard
                 else None,

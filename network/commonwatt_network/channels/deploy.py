@@ -227,7 +227,8 @@ async def deploy(
 
     The sequence is found: the same definition again changes nothing, another version or policy takes the next one.
     `kept`: fields of the definition that stay as they are in force (policy, collections).
-    A package that changed (its server has moved) is approved anew at the sequence in force.
+    A package that changed (its server has moved) is approved anew at the sequence in force. Every peer of the channel
+    has the definition when this returns.
     Raises DefinitionError before anything is done where collections would be taken away.
     """
     members = nodes.topology.channels[channel].organizations
@@ -259,6 +260,8 @@ async def deploy(
                 )
             )
             await first.commit_chaincode_definition(channel, wanted)
+        after = wanted.next()
+        await asyncio.gather(*(_level(admin, channel, after) for own in admins.values() for admin in own))
         return Deployed(wanted.version, wanted.sequence)
 
 

@@ -56,6 +56,8 @@ class PeerConfig(NodeConfig):
     chaincode_execute_timeout_s: float = Field(default=30.0, gt=0)
     endorsement_timeout_s: float = Field(default=30.0, gt=0)
     rich_queries: bool = Field(default=True, description="false: refused, as by a peer with LevelDB")
+    commit_jitter_ms: int = Field(default=0, ge=0, description="commit each block up to so much later")
+    commit_jitter_seed: str = Field(default="", description="equal seeds, equal delays")
     second_servers: Path | None = Field(
         default=None,
         description="determinism guard: folder with, for each package that has a second server, a file of the "

@@ -27,6 +27,7 @@ def _data_directories(config: EmbeddedConfig) -> list[Path]:
 def take(config: EmbeddedConfig, peers: Sequence[Peer]) -> Snapshot:
     """The state as of now; the caller sees to it that no transaction is under way."""
     for peer in peers:
+        peer.level()
         for channel in peer.channels.values():
             channel.ledger.gather()
     files = {

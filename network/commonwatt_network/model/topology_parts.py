@@ -205,6 +205,14 @@ class TopologyFields(_Model):
         description="the backend embedded: run each proposal once more, in a process with another hash seed and clock",
     )
 
+    commit_jitter_ms: int = Field(
+        default=0,
+        ge=0,
+        le=10_000,
+        description="NETWORK=embedded: each peer commits each block up to so much later, as peers on machines of their "
+        "own do; the delays are the same in every run",
+    )
+
     def couchdb_address(self, peer: str) -> str | None:
         """host:port of the CouchDB that has a peer's state; None where LevelDB has it."""
         if not isinstance(self.state, CouchDB):

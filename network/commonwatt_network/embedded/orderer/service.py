@@ -14,7 +14,7 @@ import json
 import logging
 import os
 import shutil
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -231,7 +231,7 @@ class OrderingService:
             raise Rejection(Status.SERVICE_UNAVAILABLE, "no orderer in this process")
         chosen.broadcast(envelope)
 
-    async def blocks(self, channel_id: str, start: int) -> AsyncIterator[Any]:
+    async def blocks(self, channel_id: str, start: int) -> AsyncGenerator[Any]:
         """Blocks of a channel from number `start` on, forever; first waits until an orderer has joined it.
 
         As OrderedChannel.blocks. After a channel was removed, waits until it is joined anew.

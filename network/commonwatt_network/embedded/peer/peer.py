@@ -9,7 +9,8 @@ import os
 import shutil
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from commonwatt_network.embedded.orderer.service import OrderingService
 from commonwatt_network.embedded.peer.chaincode.runtime import ChaincodeRuntime
 from commonwatt_network.embedded.peer.channel import PeerChannel
 from commonwatt_network.embedded.peer.endorser import Endorser
+from commonwatt_network.embedded.peer.jitter import delay_s, when_due
 from commonwatt_network.embedded.peer.ledger_check import check_at_start
 from commonwatt_network.embedded.peer.ledger_snapshot import collect_private, load_snapshot
 from commonwatt_network.embedded.peer.metrics import PeerMetrics
@@ -235,15 +237,12 @@ class Peer:
     async def _commit_blocks(self, channel: PeerChannel) -> None:
         while True:
             try:
-                async for block in self.ordering.blocks(channel.channel_id, channel.height):
-                    if self.faults.commit_delay_s:
-                        await asyncio.sleep(self.faults.commit_delay_s)
-                    started_s = time.perf_counter()
-                    channel.commit(block, self.faults)
-                    self._failures.pop(channel.channel_id, None)
-                    self.metrics.blocks_committed += 1
-                    self.metrics.transactions_committed += len(block.data.data)
-                    self.metrics.commit_duration_s += time.perf_counter() - started_s
+                async with aclosing(self._blocks(channel)) as blocks:
+                    async for block in blocks:
+                        if self.faults.commit_delay_s:
+                            await asyncio.sleep(self.faults.commit_delay_s)
+                        if block.header.number >= channel.height:  # else `level` was there first
+                            self._commit(channel, block)
             except Exception as error:  # nothing that a block holds may end the follower
                 failure = (
                     f"{self.config.name} cannot commit block {channel.height} of channel {channel.channel_id} to "
@@ -254,6 +253,34 @@ class Peer:
                     log.error("%s; trying again every second", failure, exc_info=None if foreseen else error)
                 self._failures[channel.channel_id] = failure
                 await asyncio.sleep(1)
+
+    def _blocks(self, channel: PeerChannel) -> AsyncGenerator[Any]:
+        """The blocks that the peer lacks, each when it is time to commit it."""
+        blocks = self.ordering.blocks(channel.channel_id, channel.height)
+        config = self.config
+        if not config.commit_jitter_ms:
+            return blocks
+
+        def delay(number: int) -> float:
+            seed, most_ms = config.commit_jitter_seed, config.commit_jitter_ms
+            return delay_s(most_ms, seed, config.name, channel.channel_id, number)
+
+        return when_due(blocks, delay)
+
+    def _commit(self, channel: PeerChannel, block: Any) -> None:
+        started_s = time.perf_counter()
+        channel.commit(block, self.faults)
+        self._failures.pop(channel.channel_id, None)
+        self.metrics.blocks_committed += 1
+        self.metrics.transactions_committed += len(block.data.data)
+        self.metrics.commit_duration_s += time.perf_counter() - started_s
+
+    def level(self) -> None:
+        """Commit every block that the orderer has, jitter or not."""
+        for channel in self.channels.values():
+            ordered = self.ordering.channels.get(channel.channel_id)
+            while ordered is not None and channel.height < ordered.height:
+                self._commit(channel, ordered.block(channel.height))
 
     async def close_channels(self) -> None:
         """Stop following and close every ledger."""
