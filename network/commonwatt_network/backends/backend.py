@@ -32,6 +32,14 @@ class File:
 Files = Mapping[str, File]
 
 
+@dataclass(frozen=True)
+class LogCommand:
+    """The program that prints the log of a container."""
+
+    words: Sequence[str]
+    environment: Mapping[str, str]
+
+
 class Backend(Protocol):
     """Where the orderers, peers and chaincode servers of a network run."""
 
@@ -85,6 +93,11 @@ class Backend(Protocol):
 
     def holding_ports(self, nodes: Nodes, alive: Collection[str]) -> set[str]:
         """The names of the nodes whose ports on this machine are held by the network itself."""
+
+    def log_command(
+        self, nodes: Nodes, node: Node | AuthorityServer, lines: int, *, follow: bool
+    ) -> LogCommand | None:
+        """What prints the last `lines` lines of the node's log; None where the log is a file of this machine."""
 
     def check_ledgers(self, layout: Layout) -> tuple[int, Sequence[str]] | None:
         """How many files hold ledgers, and what is wrong with them; None where the nodes look after their own."""

@@ -15,6 +15,7 @@ from pathlib import Path
 from commonwatt_network.backends.backend import (
     File,
     Files,
+    LogCommand,
     Phase,
     refuse_couchdb,
     refuse_determinism_guard,
@@ -32,7 +33,7 @@ from commonwatt_network.backends.containers import (
 )
 from commonwatt_network.errors import NetworkError, UsageError
 from commonwatt_network.model.layout import Layout
-from commonwatt_network.model.nodes import HOST, Nodes
+from commonwatt_network.model.nodes import HOST, AuthorityServer, Node, Nodes
 from commonwatt_network.programs.processes import Program
 
 HERE = "local"
@@ -140,6 +141,16 @@ class Compose(InContainers):
 
     def holding_ports(self, nodes: Nodes, alive: Collection[str]) -> set[str]:
         return running(nodes.layout) | {node.name for node in nodes.authorities if node.name in alive}
+
+    def log_command(
+        self, nodes: Nodes, node: Node | AuthorityServer, lines: int, *, follow: bool
+    ) -> LogCommand | None:
+        if isinstance(node, AuthorityServer):
+            return None
+        options = ["--no-color", "--no-log-prefix", f"--tail={lines}", *(["--follow"] if follow else [])]
+        folder = directory(nodes.layout) / HERE
+        words = [*COMMAND, "--project-directory", str(folder), "logs", *options, node.name]
+        return LogCommand(words, _environment())
 
     def render(self, nodes: Nodes) -> Files:
         return render(nodes)

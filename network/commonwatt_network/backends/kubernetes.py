@@ -24,6 +24,7 @@ from commonwatt_network.backends import cluster as clusters
 from commonwatt_network.backends.backend import (
     File,
     Files,
+    LogCommand,
     Phase,
     refuse_couchdb,
     refuse_determinism_guard,
@@ -41,7 +42,7 @@ from commonwatt_network.backends.containers import (
     write_files,
 )
 from commonwatt_network.model.layout import Layout
-from commonwatt_network.model.nodes import Nodes, Orderer, Peer
+from commonwatt_network.model.nodes import AuthorityServer, Node, Nodes, Orderer, Peer
 from commonwatt_network.programs import readiness
 from commonwatt_network.programs.processes import Program
 
@@ -127,6 +128,23 @@ class Kubernetes(InContainers):
     def holding_ports(self, nodes: Nodes, alive: Collection[str]) -> set[str]:
         forwarded = (*nodes.fabric_nodes, *nodes.authorities)  # each by a program of its name
         return {node.name for node in forwarded if node.name in alive}
+
+    def log_command(
+        self, nodes: Nodes, node: Node | AuthorityServer, lines: int, *, follow: bool
+    ) -> LogCommand | None:
+        if isinstance(node, AuthorityServer):
+            return None
+        kind = "statefulset" if isinstance(node, Orderer | Peer) else "deployment"
+        workload = f"{kind}/{service_host(node).split('.')[0]}"
+        words = [
+            COMMAND,
+            "--context",
+            clusters.settled(nodes.layout).context,
+            "--namespace",
+            node.organization,
+        ]
+        words += ["logs", f"--tail={lines}", *(["--follow"] if follow else []), workload]
+        return LogCommand(words, {**os.environ})  # KUBECONFIG and what a cloud's login plugin reads
 
     def render(self, nodes: Nodes) -> Files:
         return render(nodes)

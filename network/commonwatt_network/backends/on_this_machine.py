@@ -10,7 +10,7 @@ from pathlib import Path
 from commonwatt_network.backends.backend import Backend, Files, Phase
 from commonwatt_network.errors import UsageError
 from commonwatt_network.model.layout import Layout
-from commonwatt_network.model.nodes import Nodes, Orderer, Peer
+from commonwatt_network.model.nodes import AuthorityServer, Node, Nodes, Orderer, Peer
 
 
 class OnThisMachine(Backend):
@@ -40,6 +40,9 @@ class OnThisMachine(Backend):
 
     def holding_ports(self, nodes: Nodes, alive: Collection[str]) -> set[str]:
         return self.running(nodes, alive)
+
+    def log_command(self, nodes: Nodes, node: Node | AuthorityServer, lines: int, *, follow: bool) -> None:
+        return None
 
     def stop(self, layout: Layout, *, delete: bool) -> tuple[str, ...]:
         return ()

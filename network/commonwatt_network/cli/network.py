@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The verbs `commonwatt network ...`: up, render, down, reset, revoke, renew, status, monitoring."""
+"""The verbs `commonwatt network ...`: up, render, down, reset, revoke, renew, status, logs, monitoring."""
 
 from __future__ import annotations
 
@@ -203,6 +203,34 @@ def network_status(
             out.print(f"{node.name} is suspended; let it go on with `kill -CONT {node.pid}`")
     memory = f", {status.memory_bytes / 1e6:.0f} MB" if status.memory_bytes else ""
     out.print(f"{status.backend} network {status.state}{memory}")
+
+
+@network_app.command("logs")
+def network_logs(
+    node: Annotated[str | None, typer.Argument(help="A node or chaincode server; all without one.")] = None,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Go on with what comes, until Ctrl-C.")
+    ] = False,
+    lines: Annotated[
+        int, typer.Option("--lines", "-n", help="Of each log, so many of its last lines.", min=0, max=100_000)
+    ] = 20,
+    directory: DirectoryOption = None,
+) -> None:
+    """Show what the network's processes said last, also of a network that is stopped."""
+    from commonwatt_network.logs import find_logs, merged
+
+    found = find_logs(directory or default_directory(), node, lines, follow=follow)
+    width = max(map(len, found), default=0)
+
+    async def show() -> None:
+        async for name, line in merged(found, lines, follow=follow):
+            typer.echo(line if len(found) == 1 else f"{name:{width}s} | {line}")
+
+    try:
+        asyncio.run(show())
+    except KeyboardInterrupt:
+        if not follow:
+            raise
 
 
 @network_app.command("monitoring")

@@ -14,6 +14,7 @@ from commonwatt_network.cli.machine import doctor, fabric
 from commonwatt_network.cli.network import network_app
 from commonwatt_network.cli.organization import org_app
 from commonwatt_network.cli.topology import topology_app
+from commonwatt_network.cli.transact import evaluate, submit
 from commonwatt_network.cli.watch import watch
 
 
@@ -27,6 +28,8 @@ def register(app: typer.Typer) -> None:
     app.command("explain")(explain_code)
     app.command("watch")(watch)
     app.command("connect")(connect)
+    app.command("submit")(submit)
+    app.command("evaluate")(evaluate)
     app.add_typer(org_app, name="org")
     app.add_typer(consortium_app, name="consortium")
     for group in (app, network_app):

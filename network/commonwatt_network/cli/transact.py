@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The verbs `commonwatt submit` and `commonwatt evaluate`: any transaction of any chaincode of the network."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from commonwatt_network.cli.options import DirectoryOption, read_file
+from commonwatt_network.errors import UsageError
+from commonwatt_network.model.layout import Layout, default_directory
+
+ChannelArgument = Annotated[str, typer.Argument(help="The channel's name.")]
+ChaincodeArgument = Annotated[str, typer.Argument(help="The chaincode's name.")]
+FunctionArgument = Annotated[
+    str, typer.Argument(help="The transaction function; with its contract's name, CONTRACT:FUNCTION.")
+]
+ArgumentsArgument = Annotated[
+    list[str] | None, typer.Argument(help="Its arguments; put -- before them where one begins with -.")
+]
+UserOption = Annotated[
+    str | None,
+    typer.Option(
+        "--as",
+        metavar="USER",
+        help="A user, or ORGANISATION/USER; default: who speaks for the channel's first organisation.",
+    ),
+]
+TransientOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME=VALUE", help="For the endorsers alone, never on a ledger; NAME=@FILE reads a file."
+    ),
+]
+CollectionOption = Annotated[
+    list[str] | None,
+    typer.Option(metavar="NAME", help="Only organisations of this private data collection endorse."),
+]
+EndorsingOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAMES", help="The organisations, or MSP ids, that endorse; default: as policies ask."
+    ),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Result, status, transaction id as JSON.")]
+VerboseOption = Annotated[
+    bool, typer.Option("--verbose", "-v", help="Say on standard error what became of the transaction.")
+]
+
+
+def network_file(directory: Path | None) -> Path:
+    """The file of the network that is meant."""
+    return Layout(directory or default_directory()).network_file
+
+
+def submit(
+    channel: ChannelArgument,
+    chaincode: ChaincodeArgument,
+    function: FunctionArgument,
+    arguments: ArgumentsArgument = None,
+    user: UserOption = None,
+    transient: TransientOption = None,
+    collection: CollectionOption = None,
+    endorsing_organizations: EndorsingOption = None,
+    as_json: JsonOption = False,
+    verbose: VerboseOption = False,
+    directory: DirectoryOption = None,
+) -> None:
+    """Submit a transaction of a chaincode, and print its result once it is committed."""
+    _transact(
+        network_file(directory),
+        (channel, chaincode, function, *(arguments or ())),
+        user,
+        transient or (),
+        collection or (),
+        endorsing_organizations or (),
+        submit=True,
+        as_json=as_json,
+        verbose=verbose,
+    )
+
+
+def evaluate(
+    channel: ChannelArgument,
+    chaincode: ChaincodeArgument,
+    function: FunctionArgument,
+    arguments: ArgumentsArgument = None,
+    user: UserOption = None,
+    transient: TransientOption = None,
+    collection: CollectionOption = None,
+    endorsing_organizations: EndorsingOption = None,
+    as_json: JsonOption = False,
+    verbose: VerboseOption = False,
+    directory: DirectoryOption = None,
+) -> None:
+    """Ask one peer for a transaction's result, and print it; nothing is written."""
+    _transact(
+        network_file(directory),
+        (channel, chaincode, function, *(arguments or ())),
+        user,
+        transient or (),
+        collection or (),
+        endorsing_organizations or (),
+        submit=False,
+        as_json=as_json,
+        verbose=verbose,
+    )
+
+
+def _transact(
+    path: Path,
+    words: Sequence[str],
+    user: str | None,
+    transient: Sequence[str],
+    collections: Sequence[str],
+    endorsers: Sequence[str],
+    *,
+    submit: bool,
+    as_json: bool,
+    verbose: bool,
+) -> None:
+    from commonwatt_network.transact import Call, laid_out, transact
+
+    if collections and endorsers:
+        raise UsageError("--collection and --endorsing-organizations both say who endorses; give one of them")
+    channel, chaincode, function, *arguments = words
+    private = _transient(transient)
+    call = Call(channel, chaincode, function, arguments, private, collections, endorsers)
+    answer = asyncio.run(transact(path, call, user, submit=submit))
+    if verbose:
+        if answer.transaction_id is not None:
+            became = f"VALID in block {answer.block_number}, transaction {answer.transaction_id}"
+        else:
+            became = "evaluated, nothing was written"
+        typer.echo(f"{became}, as {answer.caller}", err=True)
+    if as_json:
+        typer.echo(json.dumps(answer.to_json(), indent=2))
+        return
+    try:
+        text = answer.result.decode()
+    except UnicodeDecodeError:
+        sys.stdout.buffer.write(answer.result)
+        return
+    if text:
+        typer.echo(laid_out(text) or text)
+
+
+def _transient(given: Sequence[str]) -> dict[str, bytes]:
+    """From `name=value` and `name=@file`. Raises UsageError."""
+    found: dict[str, bytes] = {}
+    for entry in given:
+        name, separator, value = entry.partition("=")
+        if not separator or not name:
+            raise UsageError("--transient takes NAME=VALUE or NAME=@FILE, each with its own --transient")
+        if name in found:
+            raise UsageError(f"--transient {name} is given twice")
+        found[name] = read_file(Path(value[1:])) if value.startswith("@") else value.encode()
+    return found
