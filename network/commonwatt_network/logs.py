@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from commonwatt_network.backends.backend import LogCommand
 from commonwatt_network.backends.registry import backend_called, nodes_of
@@ -91,7 +92,8 @@ async def merged(logs: Mapping[str, Log], lines: int, *, follow: bool) -> AsyncI
     try:
         while True:
             coming = asyncio.ensure_future(queue.get())
-            await asyncio.wait([coming, readers], return_when=asyncio.FIRST_COMPLETED)
+            either: list[asyncio.Future[Any]] = [coming, readers]
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
             if not coming.done():
                 coming.cancel()
                 readers.result()  # raises what ended them

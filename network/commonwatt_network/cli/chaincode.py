@@ -1,12 +1,29 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The verbs `commonwatt chaincode ...`: deploy."""
+"""The verbs `commonwatt chaincode ...`: a new project, and a network that has each save within seconds."""
 
 from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
 
 import typer
 
 from commonwatt_network.cli.deploy import chaincode_deploy
+from commonwatt_network.cli.options import plain as out
 
-chaincode_app = typer.Typer(no_args_is_help=True, help="Deploy chaincode.")
-chaincode_app.callback()(lambda: None)
+chaincode_app = typer.Typer(
+    no_args_is_help=True, help="Write chaincode, follow it with a network, deploy it."
+)
 chaincode_app.command("deploy")(chaincode_deploy)
+
+
+@chaincode_app.command("new")
+def chaincode_new(
+    name: Annotated[str, typer.Argument(help="The chaincode's name, and its folder's.")],
+) -> None:
+    """Write a chaincode project that passes its tests at once: contract, tests, topology, client."""
+    from commonwatt_network.development.new_project import new_project
+
+    folder = new_project(name, Path.cwd())
+    files = ", ".join(sorted(path.name for path in folder.iterdir() if not path.name.startswith(".")))
+    out.print(f"{name}/ has {files}\ngo on with: cd {name} && make test && commonwatt chaincode dev")

@@ -30,6 +30,7 @@ def register(app: typer.Typer) -> None:
     app.command("connect")(connect)
     app.command("submit")(submit)
     app.command("evaluate")(evaluate)
+    app.add_typer(chaincode_app, name="chaincode")
     app.add_typer(org_app, name="org")
     app.add_typer(consortium_app, name="consortium")
     for group in (app, network_app):
