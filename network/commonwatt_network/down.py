@@ -15,7 +15,7 @@ from commonwatt_network.programs import processes
 DOWNLOADS = "fabric"  # Fabric's own programs, which belong to no ledger
 OURS = {
     "network.json", "state.json", "lock", "organizations", "channels", "ledgers", "configuration", "logs", "profiles",
-    "fabric-sdk-py", "compose", "kubernetes", "authorities", DOWNLOADS,
+    "fabric-sdk-py", "compose", "kubernetes", "authorities", "dev.lock", DOWNLOADS,
 }  # fmt: skip
 
 

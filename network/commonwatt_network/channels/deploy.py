@@ -120,23 +120,24 @@ async def deploy_topology(nodes: Nodes) -> dict[str, dict[str, Deployed]]:
     """
 
     async def deploy_channel(channel: str) -> dict[str, Deployed]:
-        settings = nodes.topology.channels[channel]
-        deployed = {}
-        for chaincode in settings.chaincodes:
-            packages = {
-                organization: chaincode_package(nodes, chaincode, organization)
-                for organization in settings.organizations
-            }
-            wanted = nodes.topology.chaincodes[chaincode]
-            definition, kept = definition_of(chaincode, wanted)
-            deployed[chaincode] = await deploy(nodes, channel, definition, packages, kept=kept)
-        return deployed
+        names = nodes.topology.channels[channel].chaincodes
+        return {name: await deploy_chaincode(nodes, channel, name) for name in names}
 
     channels = list(nodes.topology.channels)
     await asyncio.gather(*(_require_acceptable(nodes, channel) for channel in channels))
     await install_topology(nodes)
     results = await asyncio.gather(*(deploy_channel(channel) for channel in channels))
     return dict(zip(channels, results, strict=True))
+
+
+async def deploy_chaincode(nodes: Nodes, channel: str, chaincode: str, *, anew: bool = False) -> Deployed:
+    """Bring one of the topology's chaincodes into force on `channel`; `anew` as of `deploy`."""
+    packages = {
+        organization: chaincode_package(nodes, chaincode, organization)
+        for organization in nodes.topology.channels[channel].organizations
+    }
+    definition, kept = definition_of(chaincode, nodes.topology.chaincodes[chaincode])
+    return await deploy(nodes, channel, definition, packages, kept=kept, anew=anew)
 
 
 def definition_of(name: str, settings: Chaincode) -> tuple[ChaincodeDefinition, frozenset[str]]:
@@ -222,11 +223,13 @@ async def deploy(
     packages: Mapping[str, ChaincodePackage],
     *,
     kept: Set[str] = frozenset(),
+    anew: bool = False,
 ) -> Deployed:
     """Bring `definition` into force on `channel`, each organisation with its own package.
 
     The sequence is found: the same definition again changes nothing, another version or policy takes the next one.
-    `kept`: fields of the definition that stay as they are in force (policy, collections).
+    `kept`: fields of the definition that stay as they are in force (policy, collections). `anew`: the same definition
+    takes the next sequence too, for the code behind it changed.
     A package that changed (its server has moved) is approved anew at the sequence in force. Every peer of the channel
     has the definition when this returns.
     Raises DefinitionError before anything is done where collections would be taken away.
@@ -240,6 +243,8 @@ async def deploy(
         await asyncio.gather(*(_member(admin, channel) for own in admins.values() for admin in own))
         committed = await _committed(first, channel, definition.name)
         wanted = _next(definition, committed, kept)
+        if anew and committed is not None and wanted == committed.definition:
+            wanted = wanted.next()
         _refuse_lost_collections(channel, wanted, committed)
 
         async def approve(organization: str) -> None:

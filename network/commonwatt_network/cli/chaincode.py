@@ -3,13 +3,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from commonwatt_network.cli.deploy import chaincode_deploy
+from commonwatt_network.cli.options import DirectoryOption, TopologyOption, phase
 from commonwatt_network.cli.options import plain as out
+from commonwatt_network.model.layout import default_directory
 
 chaincode_app = typer.Typer(
     no_args_is_help=True, help="Write chaincode, follow it with a network, deploy it."
@@ -27,3 +30,26 @@ def chaincode_new(
     folder = new_project(name, Path.cwd())
     files = ", ".join(sorted(path.name for path in folder.iterdir() if not path.name.startswith(".")))
     out.print(f"{name}/ has {files}\ngo on with: cd {name} && make test && commonwatt chaincode dev")
+
+
+@chaincode_app.command("dev")
+def chaincode_dev(
+    topology: TopologyOption = None,
+    backend: Annotated[
+        str | None, typer.Option(envvar="NETWORK", help="embedded (default) or native.")
+    ] = None,
+    directory: DirectoryOption = None,
+) -> None:
+    """Start the network of topology.yaml, and deploy each change of its chaincodes' code, until Ctrl-C."""
+    from commonwatt_network.development.session import develop
+
+    def say(text: str) -> None:
+        out.print(text)
+
+    try:
+        asyncio.run(develop(directory or default_directory(), topology or None, backend or None, phase, say))
+    except KeyboardInterrupt:
+        out.print(
+            "the network goes on with what is live; `commonwatt network down` stops it, `commonwatt chaincode dev` "
+            "follows it again"
+        )

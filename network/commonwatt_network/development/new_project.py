@@ -10,9 +10,13 @@ import shutil
 import sys
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from commonwatt_network.errors import UsageError
 from commonwatt_network.model.topology_rules import chaincode_name_mistakes
+
+if TYPE_CHECKING:
+    import jinja2
 
 LONGEST = 40  # so that servers, packages and lines of the project stay readable
 TAKEN = ("client", "conftest", "embedded")  # files of the project, a folder of the network
@@ -85,7 +89,7 @@ def _python() -> str:
     return "python3" if found and Path(found).parent == Path(sys.executable).parent else sys.executable
 
 
-def _templates():  # type: ignore[no-untyped-def]
+def _templates() -> jinja2.Environment:
     import jinja2
 
     return jinja2.Environment(

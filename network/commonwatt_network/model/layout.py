@@ -40,6 +40,11 @@ class Layout:
         return self.directory / ORGANIZATION
 
     @property
+    def development_lock_file(self) -> Path:
+        """Locked while `commonwatt chaincode dev` follows the network."""
+        return self.directory / "dev.lock"
+
+    @property
     def lock_file(self) -> Path:
         return self.directory / "lock"
 

@@ -24,6 +24,7 @@ POLL_S = 0.05
 START_TIMEOUT_S = 30.0
 LEDGER_BYTES_PER_S = 10e6  # of a busy machine
 RAFT_LEADER = "consensus_etcdraft_is_leader"
+REPEAT = "put right what it names, then repeat the command"
 BFT_LEADER = "consensus_BFT_is_leader"
 
 
@@ -188,7 +189,7 @@ def failure(what: str, layout: Layout, name: str) -> str:
     said = (
         f"; its last lines ({processes.log_file(layout, name)}):\n{lines}" if lines else "; it said nothing"
     )
-    return f"{what}{said}\nput right what it names, then repeat the command"
+    return f"{what}{said}\n{REPEAT}"
 
 
 async def accepts(node: Node) -> bool:
