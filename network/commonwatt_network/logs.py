@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Mapping
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -59,11 +59,12 @@ def find_logs(directory: Path, node: str | None, lines: int, *, follow: bool) ->
     return {program: logs[program]}
 
 
-async def read(log: Log, lines: int, *, follow: bool) -> AsyncIterator[str]:
+async def read(log: Log, lines: int, *, follow: bool) -> AsyncGenerator[str]:
     """The last `lines` lines of a log and, with `follow`, each line that comes, forever."""
     if isinstance(log, LogCommand):
-        async for line in _printed(log):
-            yield line
+        async with aclosing(_printed(log)) as printed:
+            async for line in printed:
+                yield line
         return
     at = 0
     with suppress(FileNotFoundError):  # it has not started yet
@@ -71,22 +72,25 @@ async def read(log: Log, lines: int, *, follow: bool) -> AsyncIterator[str]:
         for line in kept:
             yield line
     if follow:
-        async for line in _coming(log.path, at):
-            yield line
+        async with aclosing(_coming(log.path, at)) as coming:
+            async for line in coming:
+                yield line
 
 
-async def merged(logs: Mapping[str, Log], lines: int, *, follow: bool) -> AsyncIterator[tuple[str, str]]:
+async def merged(logs: Mapping[str, Log], lines: int, *, follow: bool) -> AsyncGenerator[tuple[str, str]]:
     """(program's name, line) of several logs: one after the other what was said; with `follow`, then as it comes."""
     if not follow:
         for name, log in logs.items():
-            async for line in read(log, lines, follow=False):
-                yield name, line
+            async with aclosing(read(log, lines, follow=False)) as said:
+                async for line in said:
+                    yield name, line
         return
     queue: asyncio.Queue[tuple[str, str]] = asyncio.Queue(maxsize=1000)
 
     async def pass_on(name: str, log: Log) -> None:
-        async for line in read(log, lines, follow=True):
-            await queue.put((name, line))
+        async with aclosing(read(log, lines, follow=True)) as said:
+            async for line in said:
+                await queue.put((name, line))
 
     readers = asyncio.gather(*(pass_on(name, log) for name, log in logs.items()))
     try:
@@ -120,7 +124,7 @@ def last_lines(path: Path, count: int) -> tuple[list[str], int]:
     return [_text(line) for line in lines[-count:] if count], size - len(begun)
 
 
-async def _coming(path: Path, at: int) -> AsyncIterator[str]:
+async def _coming(path: Path, at: int) -> AsyncGenerator[str]:
     """Each line that a program writes from byte `at` on; a log that begins anew is read from its start."""
     known, begun = _identity(path), b""
     while True:
@@ -139,7 +143,7 @@ async def _coming(path: Path, at: int) -> AsyncIterator[str]:
         await asyncio.sleep(POLL_S)
 
 
-async def _printed(log: LogCommand) -> AsyncIterator[str]:
+async def _printed(log: LogCommand) -> AsyncGenerator[str]:
     try:
         process = await asyncio.create_subprocess_exec(
             *log.words,

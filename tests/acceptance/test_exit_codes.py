@@ -50,6 +50,7 @@ TABLE: dict[str, Verb] = {
     "network status": Verb("", NO_NETWORK, DONE),
     "network revoke": Verb("newtown home001", NO_NETWORK, NO_NETWORK),
     "network renew": Verb("newtown home001", NO_NETWORK, NO_NETWORK),
+    "network logs": Verb("", NO_NETWORK, DONE),
     "network monitoring": Verb("--output monitoring", NO_NETWORK, DONE),
     "network plan": Verb("", NO_NETWORK, DONE),
     "network apply": Verb("", NO_NETWORK, DONE),  # nothing is to be done, so nothing is started
@@ -62,6 +63,10 @@ TABLE: dict[str, Verb] = {
     "connect": Verb("nowhere.yaml --identity cert.pem --key key.pem", MISUSED, MISUSED),  # no such file
     "chaincode deploy": Verb("market --address 127.0.0.1:9999", NO_NETWORK, MISUSED),  # it is the kit's own
     "watch": Verb("--port 0", NO_NETWORK, "goes on until Ctrl-C, and shows the network when it is back"),
+    "submit": Verb("newtown market get_parameters {}", NO_NETWORK, NO_NETWORK),
+    "evaluate": Verb("newtown market get_parameters {}", NO_NETWORK, NO_NETWORK),
+    "chaincode new": Verb("assets", DONE, DONE),
+    "chaincode dev": Verb("", MISUSED, MISUSED),  # there is no topology.yaml
     "doctor": Verb("", "says what this machine lacks", "says what this machine lacks"),
     "fabric": Verb("", ELSEWHERE, ELSEWHERE),
     "explain": Verb("MVCC_READ_CONFLICT", DONE, DONE),
@@ -105,6 +110,15 @@ WRONG_USE = (
     "topology check nowhere.yaml",
     "topology samples nowhere",
     "fabric --archive nowhere.tar.gz --sha256 0",
+    "network logs --lines -1",
+    "submit newtown market get --transient nonsense",
+    "submit newtown market get --transient a=@nowhere",
+    "evaluate newtown market get --collection shared --endorsing-organizations grid",
+    "chaincode new Assets",
+    "chaincode new json",
+    "chaincode dev",
+    "chaincode dev --topology nowhere.yaml",
+    "chaincode dev --topology default",
     "clear nowhere.json",
     "prices nowhere.json",
     "verify --blocks nowhere",

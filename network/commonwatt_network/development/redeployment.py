@@ -55,7 +55,7 @@ async def redeploy(layout: Layout, chaincode: str) -> Redeployed:
         ]
         if missing:
             raise NotThereError(
-                f"the network is stopped or not whole ({', '.join(missing)}); start it with `make network-up`"
+                f"the network is not whole ({', '.join(missing)} missing); start it with `make network-up`"
             )
         processes.refuse_suspended(running)
         moving = [server.name for server in before.chaincode_servers if server.chaincode == chaincode]

@@ -21,6 +21,7 @@ from commonwatt_network.backends.kubernetes import Kubernetes
 from commonwatt_network.backends.registry import nodes_of
 from commonwatt_network.down import down, reset
 from commonwatt_network.errors import NetworkError, UsageError
+from commonwatt_network.logs import find_logs, merged
 from commonwatt_network.model.layout import Layout
 from commonwatt_network.model.nodes import Nodes
 from commonwatt_network.model.state import State, write_state
@@ -162,6 +163,33 @@ def test_compose_is_started_asked_stopped_and_deleted(path: Path, tmp_path: Path
     reset(nodes.layout.directory)
     assert docker.asked()[-1].endswith("down --volumes --remove-orphans")
     assert not nodes.layout.directory.exists()
+
+
+async def test_compose_prints_the_logs_of_its_containers(path: Path, tmp_path: Path) -> None:
+    docker = StandIn(path, "docker")
+    docker.answers("echo it began")
+    layout = made("compose", tmp_path).layout
+    logs = find_logs(layout.directory, "peer0.grid", 7, follow=False)
+    assert [line async for line in merged(logs, 7, follow=False)] == [("peer0.grid", "it began")]
+    folder = compose.directory(layout) / "local"
+    words = "logs --no-color --no-log-prefix --tail=7"
+    assert docker.asked() == [f"compose --project-directory {folder} {words} peer0.grid"]
+    assert set(find_logs(layout.directory, None, 7, follow=True)) == set(NAMES)
+    with pytest.raises(UsageError, match=r"no peer9; it has orderer0, peer0\.newtown"):
+        find_logs(layout.directory, "peer9", 7, follow=False)
+
+
+async def test_kubectl_prints_the_logs_of_its_pods(path: Path, tmp_path: Path) -> None:
+    clusters = Clusters(path, kind={})
+    layout = made("kubernetes", tmp_path).layout
+    for node, workload in (
+        ("orderer0", "--namespace orderers logs --tail=7 --follow statefulset/orderer0"),
+        ("peer0.grid", "--namespace grid logs --tail=7 --follow statefulset/peer0"),
+        ("market.newtown", "--namespace newtown logs --tail=7 --follow deployment/market"),
+    ):
+        logs = find_logs(layout.directory, node, 7, follow=True)
+        assert [line async for line in merged(logs, 7, follow=True)] == []
+        assert clusters.asked()[-1] == f"--context kind {workload}"
 
 
 def test_a_compose_start_that_fails_is_told_and_undone(path: Path, tmp_path: Path) -> None:
