@@ -101,3 +101,34 @@ def test_a_part_alone_does_its_smallest_use(part: str, distributions: Path, tmp_
             )
     assert done.returncode == code, done.stdout + done.stderr
     assert said in done.stdout + done.stderr
+
+
+@pytest.mark.long
+@pytest.mark.timeout(600)
+def test_a_chaincode_project_of_the_wheels_passes_its_tests(distributions: Path, tmp_path: Path) -> None:
+    environment = tmp_path / "environment"
+    subprocess.run([UV, "venv", "--quiet", "--python", sys.executable, environment], check=True, timeout=60)
+    (wheel,) = distributions.glob("commonwatt_network-*.whl")
+    subprocess.run(
+        [
+            UV,
+            "pip",
+            "install",
+            "--quiet",
+            "--python",
+            environment / "bin" / "python",
+            "--find-links",
+            distributions,
+        ]
+        + [f"commonwatt-network[testing] @ {wheel.as_uri()}"],
+        check=True,
+        timeout=400,
+    )
+    variables = {"PATH": f"{environment / 'bin'}:/usr/bin:/bin", "HOME": str(tmp_path)}
+    for command, folder, said in (
+        ([environment / "bin" / "commonwatt", "chaincode", "new", "assets"], tmp_path, "test_assets.py"),
+        (["make", "test"], tmp_path / "assets", "3 passed"),
+    ):
+        done = subprocess.run(command, cwd=folder, env=variables, capture_output=True, text=True, timeout=120)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert said in done.stdout

@@ -76,7 +76,11 @@ WHY_NOT: dict[str, str] = {
         commonwatt_network.cli.consortium commonwatt_network.cli.deploy
         commonwatt_network.cli.explain commonwatt_network.cli.machine commonwatt_network.cli.network
         commonwatt_network.cli.options commonwatt_network.cli.organization
-        commonwatt_network.cli.topology commonwatt_network.cli.verbs commonwatt_network.cli.watch
+        commonwatt_network.cli.topology commonwatt_network.cli.transact commonwatt_network.cli.verbs
+        commonwatt_network.cli.watch
+    """,
+    "A developer's first hour runs them: tests/acceptance/test_first_chaincode.py": """
+        commonwatt_network.development.redeployment commonwatt_network.development.session
     """,
     "Proposals, blocks and queries on a running network: tests/behaviour, tests/unit/embedded": """
         commonwatt_network.embedded.__main__ commonwatt_network.embedded.background
