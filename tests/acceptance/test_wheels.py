@@ -119,8 +119,8 @@ def test_a_chaincode_project_of_the_wheels_passes_its_tests(distributions: Path,
             environment / "bin" / "python",
             "--find-links",
             distributions,
-        ]
-        + [f"commonwatt-network[testing] @ {wheel.as_uri()}"],
+            f"commonwatt-network[testing] @ {wheel.as_uri()}",
+        ],
         check=True,
         timeout=400,
     )
