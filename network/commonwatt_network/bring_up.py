@@ -89,7 +89,10 @@ async def serve(
     started = start(missing) if missing else {}
     pids = {program.name: started.get(program.name) or alive[program.name][0].pid for program in programs}
     behind = {node: pids[program.name] for program in programs for node in program.serves}
-    servers = [*_servers(nodes, programs, started), *([] if backend.in_containers else _elsewhere(nodes))]
+    servers = [
+        *servers_among(nodes, programs, started),
+        *([] if backend.in_containers else _elsewhere(nodes)),
+    ]
 
     async def ready() -> None:
         await asyncio.gather(backend.wait_ready(nodes, behind), wait_serving(nodes.layout, servers))
@@ -98,7 +101,7 @@ async def serve(
     return tuple(started), pids
 
 
-def _servers(nodes: Nodes, programs: Sequence[Program], started: Mapping[str, int]) -> list[Server]:
+def servers_among(nodes: Nodes, programs: Sequence[Program], started: Mapping[str, int]) -> list[Server]:
     """The chaincode servers among the programs just started."""
     known = {server.name: server for server in nodes.chaincode_servers}
     found = []

@@ -18,7 +18,7 @@ from commonwatt_network.model.nodes import Nodes, ports_needed
 from commonwatt_network.model.state import State, exclusive, read_state, write_state
 from commonwatt_network.model.topology import Topology, default_topology
 from commonwatt_network.programs import processes
-from commonwatt_network.programs.chaincode_code import note_code, refuse_changed_code, require_programs
+from commonwatt_network.programs.chaincode_code import refuse_changed_code, require_programs
 from commonwatt_network.programs.ports import choose_first_port, require_free
 from commonwatt_network.programs.processes import Program
 from commonwatt_network.programs.starting import started_or_ended
@@ -71,8 +71,6 @@ async def up(
             return stack.enter_context(started_or_ended(layout, programs, lock))
 
         result = await bring_up(chosen, nodes, start, phase)
-        if changed_code:
-            note_code(layout, state.topology, anew=True)
         return Up(nodes, state, result.started, result.deployed, chosen.describe(nodes))
 
 

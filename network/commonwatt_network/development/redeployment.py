@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, replace
 import psutil
 
 from commonwatt_network.backends.registry import backend_called, nodes_of
+from commonwatt_network.bring_up import servers_among
 from commonwatt_network.change.placing import place
 from commonwatt_network.change.plan import find_network
 from commonwatt_network.channels.deploy import Deployed, deploy_chaincode
@@ -20,9 +21,7 @@ from commonwatt_network.model.nodes import Nodes
 from commonwatt_network.model.state import exclusive, write_state
 from commonwatt_network.programs import processes, readiness
 from commonwatt_network.programs.chaincode_code import note_code
-from commonwatt_network.programs.chaincode_servers import chaincode_package
-from commonwatt_network.programs.chaincode_start import Server, wait_serving
-from commonwatt_network.programs.processes import Program
+from commonwatt_network.programs.chaincode_start import wait_serving
 from commonwatt_network.programs.second_servers import SECOND
 from commonwatt_network.programs.starting import started_or_ended
 
@@ -36,11 +35,12 @@ class Redeployed:
     old: Sequence[psutil.Process]
 
 
-async def redeploy(layout: Layout, chaincode: str) -> Redeployed:
+async def redeploy(layout: Layout, chaincode: str, code: Mapping[str, str]) -> Redeployed:
     """Serve the chaincode's present code by new servers, and bring it into force at the next sequence.
 
-    When anything fails, the new servers are ended and the old ones go on. Raises NotReadyError for a server that does
-    not serve, with its last lines; NotThereError where the network does not run; and what deployment raises.
+    `code`: its files as they are now, kept as what is deployed. When anything fails, the new servers are ended and the
+    old ones go on. Raises NotReadyError for a server that does not serve, with its last lines; NotThereError where the
+    network does not run; and what deployment raises.
     """
     with exclusive(layout) as lock:
         state = find_network(layout)
@@ -66,24 +66,12 @@ async def redeploy(layout: Layout, chaincode: str) -> Redeployed:
         programs = [each for each in backend.programs(nodes) if each.name.removesuffix(SECOND) in moving]
         old = [process for program in programs for process in running.get(program.name, [])]
         with started_or_ended(layout, programs, lock) as pids:
-            await wait_serving(layout, _servers(nodes, programs, pids))
+            await wait_serving(layout, servers_among(nodes, programs, pids))
             deployed = await readiness.while_alive(_deploy(nodes, chaincode), layout, pids)
             write_state(layout, after)
-        note_code(layout, state.topology, anew=True)
+        note_code(layout, state.topology, anew={chaincode: code})
         _tell(layout, chaincode, deployed)
         return Redeployed(deployed, pids, old)
-
-
-def _servers(nodes: Nodes, programs: Sequence[Program], pids: Mapping[str, int]) -> list[Server]:
-    """What to wait for."""
-    known = {server.name: server for server in nodes.chaincode_servers}
-    found = []
-    for program in programs:
-        server = known[program.name.removesuffix(SECOND)]
-        package = chaincode_package(nodes, server.chaincode, server.organization)
-        address = program.environment["CHAINCODE_SERVER_ADDRESS"]
-        found.append(Server(program.name, package, pids[program.name], address))
-    return found
 
 
 async def _deploy(nodes: Nodes, chaincode: str) -> dict[str, Deployed]:

@@ -196,7 +196,7 @@ async def _save(layout: Layout, each: Followed, paths: frozenset[Path], noticed_
 
 async def _deploy(layout: Layout, each: Followed, noticed_s: float, say: Say) -> None:
     try:
-        result = await redeploy(layout, each.name)
+        result = await redeploy(layout, each.name, each.tried)
     except NoNetworkError:
         raise
     except (NetworkError, ClientError) as error:

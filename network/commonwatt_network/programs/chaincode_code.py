@@ -101,13 +101,20 @@ def changed_code(layout: Layout, topology: Topology) -> dict[str, tuple[str, lis
     return found
 
 
-def note_code(layout: Layout, topology: Topology, *, anew: bool = False) -> None:
-    """Keep what code the deployed chaincodes have. `anew`: also where the version is the one that is known."""
+def note_code(
+    layout: Layout, topology: Topology, *, anew: Mapping[str, Mapping[str, str]] | None = None
+) -> None:
+    """Keep what code the deployed chaincodes have; what is known of a version stays.
+
+    `anew`: chaincodes whose version was deployed again, with the code that they have now, as of `code_of`.
+    """
     known = {name: code for name, code in read_code(layout).items() if name in topology.chaincodes}
     deployed = {name for channel in topology.channels.values() for name in channel.chaincodes}
     for name in sorted(deployed):
         settings = topology.chaincodes[name]
-        if anew or name not in known or known[name].version != settings.version:
+        if anew and name in anew:
+            known[name] = Code(settings.version, anew[name])
+        elif name not in known or known[name].version != settings.version:
             known[name] = Code(settings.version, code_of(settings))
     content = {name: {"version": code.version, "files": dict(code.files)} for name, code in known.items()}
     text = json.dumps(content, indent=2, sort_keys=True) + "\n"

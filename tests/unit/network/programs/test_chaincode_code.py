@@ -85,8 +85,25 @@ def test_changed_code_is_refused_under_the_version_that_was_deployed(folder: Pat
     ):
         refuse_changed_code(layout, topology)
     refuse_changed_code(layout, with_assets(Chaincode(module="assets", folder=folder, version="1.1")))
-    note_code(layout, topology, anew=True)
+    note_code(layout, topology, anew={name: code_of(entry) for name, entry in topology.chaincodes.items()})
     refuse_changed_code(layout, topology)
+
+
+def test_what_is_deployed_again_says_nothing_of_other_chaincodes(folder: Path, tmp_path: Path) -> None:
+    layout, settings = Layout(tmp_path / "network"), Chaincode(module="assets", folder=folder)
+    base = with_assets(settings)
+    channels = {
+        name: entry.model_copy(update={"chaincodes": ["assets", "other"]})
+        for name, entry in base.channels.items()
+    }
+    topology = base.model_copy(
+        update={"chaincodes": {"assets": settings, "other": settings}, "channels": channels}
+    )
+    note_code(layout, topology)
+    (folder / "rules" / "prices.py").write_text("PRICE = 2\n")
+    note_code(layout, topology, anew={"assets": code_of(settings)})
+    with pytest.raises(UsageError, match="chaincode other: its code changed"):
+        refuse_changed_code(layout, topology)
 
 
 def test_a_damaged_note_is_named(tmp_path: Path) -> None:
