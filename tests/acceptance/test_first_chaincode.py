@@ -82,7 +82,7 @@ def test_each_save_is_live_and_what_cannot_start_leaves_the_old_code_live(
     project: Shell, backend: str
 ) -> None:
     require_backend(backend)
-    with dev(project, NETWORK=backend) as session:
+    with dev(project, COMMONWATT_BACKEND=backend) as session:
         session.says("live: assets 1.0, sequence 1 on shared\n")
         session.says("end with Ctrl-C")
         refused = project.run("submit", "shared", "assets", "create", "a1", "0")
@@ -109,7 +109,7 @@ def test_each_save_is_live_and_what_cannot_start_leaves_the_old_code_live(
         session.save("async deff get", "async def get")
         session.says("assets is again as it is live")
 
-        second = project.run("chaincode", "dev", NETWORK=backend)
+        second = project.run("chaincode", "dev", COMMONWATT_BACKEND=backend)
         assert second.returncode == 2
         assert re.fullmatch(r"commonwatt: another `commonwatt chaincode dev` follows .*\n", second.stderr)
 
@@ -167,5 +167,5 @@ def test_bad_inputs_get_one_line(
     assert "commonwatt chaincode new NAME" in refused(shell.run("chaincode", "dev"))
     assert "whose code is here" in refused(shell.run("chaincode", "dev", "--topology", "default"))
     assert "needs embedded or native" in refused(
-        shell.run("chaincode", "dev", "--topology", "default", NETWORK="compose")
+        shell.run("chaincode", "dev", "--topology", "default", COMMONWATT_BACKEND="compose")
     )

@@ -34,7 +34,7 @@ def test_a_save_is_live_soon(tmp_path: Path, backend: str) -> None:
     text = contract.read_text()
     told, seen = [], []
     try:
-        with dev(shell, NETWORK=backend) as session:
+        with dev(shell, COMMONWATT_BACKEND=backend) as session:
             session.says("end with Ctrl-C")
             with connect_network_file(
                 shell.directory / "network.json", "north", "alice", retry=True

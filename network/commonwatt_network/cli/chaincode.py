@@ -36,7 +36,7 @@ def chaincode_new(
 def chaincode_dev(
     topology: TopologyOption = None,
     backend: Annotated[
-        str | None, typer.Option(envvar="NETWORK", help="embedded (default) or native.")
+        str | None, typer.Option(envvar="COMMONWATT_BACKEND", help="embedded (default) or native.")
     ] = None,
     directory: DirectoryOption = None,
 ) -> None:

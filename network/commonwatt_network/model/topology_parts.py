@@ -209,8 +209,8 @@ class TopologyFields(_Model):
         default=0,
         ge=0,
         le=10_000,
-        description="NETWORK=embedded: each peer commits each block up to so much later, as peers on machines of their "
-        "own do; the delays are the same in every run",
+        description="COMMONWATT_BACKEND=embedded: each peer commits each block up to so much later, as peers on "
+        "machines of their own do; the delays are the same in every run",
     )
 
     def couchdb_address(self, peer: str) -> str | None:
