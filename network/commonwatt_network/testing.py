@@ -163,6 +163,11 @@ class TestNetwork:
         self._processes.append(process)
         return process.pid
 
+    def level(self) -> None:
+        """Let every peer commit now what is ordered, whatever the commit jitter."""
+        for peer in self.network.peers:
+            peer.level()
+
     def snapshot(self) -> Snapshot:
         """All state of the network as of now, taken while no transaction is under way."""
         return self.network.snapshot()

@@ -70,6 +70,7 @@ async def test_a_clash_is_a_conflict_once(ledger: TestNetwork) -> None:
         for expected in ("MVCC_READ_CONFLICT", "VALID"):
             transaction = await kv.new_proposal("put", arguments=["k", "1"]).endorse()
             assert (await (await transaction.submit()).status()).code.name == expected
+    ledger.level()
     peers = [peer.channels["newtown"].ledger.last_hash for peer in ledger.network.peers]
     assert peers[0] == peers[1]
 
