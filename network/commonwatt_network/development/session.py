@@ -20,7 +20,7 @@ from commonwatt_network.channels.deploy import Deployed
 from commonwatt_network.development.redeployment import redeploy
 from commonwatt_network.development.saves import saves_in
 from commonwatt_network.errors import NetworkError, NoNetworkError, UsageError
-from commonwatt_network.model.layout import Layout
+from commonwatt_network.model.layout import PRIVATE_FILE, Layout, make_private
 from commonwatt_network.model.state import read_state
 from commonwatt_network.model.topology import Topology, load_topology
 from commonwatt_network.model.topology_chaincode import Chaincode
@@ -103,8 +103,8 @@ async def develop(directory: Path, source: str | None, backend: str | None, phas
 def alone(layout: Layout) -> Iterator[None]:
     """Keep two of these from one network. Raises UsageError when another one follows it."""
     try:
-        layout.directory.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(layout.development_lock_file, os.O_RDWR | os.O_CREAT, 0o644)
+        make_private(layout.directory)
+        descriptor = os.open(layout.development_lock_file, os.O_RDWR | os.O_CREAT, PRIVATE_FILE)
     except OSError as error:
         raise UsageError(f"{layout.directory} cannot be written: {error.strerror}") from error
     try:

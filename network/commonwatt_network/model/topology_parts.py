@@ -209,7 +209,7 @@ class TopologyFields(_Model):
         default=0,
         ge=0,
         le=10_000,
-        description="COMMONWATT_BACKEND=embedded: each peer commits each block up to so much later, as peers on "
+        description="the backend embedded: each peer commits each block up to so much later, as peers on "
         "machines of their own do; the delays are the same in every run",
     )
 
