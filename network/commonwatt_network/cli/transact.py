@@ -12,9 +12,8 @@ from typing import Annotated
 
 import typer
 
-from commonwatt_network.cli.options import DirectoryOption, read_file
+from commonwatt_network.cli.options import DirectoryOption, NetworkOption, network_file_of, read_file
 from commonwatt_network.errors import UsageError
-from commonwatt_network.model.layout import Layout, default_directory
 
 ChannelArgument = Annotated[str, typer.Argument(help="The channel's name.")]
 ChaincodeArgument = Annotated[str, typer.Argument(help="The chaincode's name.")]
@@ -54,11 +53,6 @@ VerboseOption = Annotated[
 ]
 
 
-def network_file(directory: Path | None) -> Path:
-    """The file of the network that is meant."""
-    return Layout(directory or default_directory()).network_file
-
-
 def submit(
     channel: ChannelArgument,
     chaincode: ChaincodeArgument,
@@ -70,11 +64,12 @@ def submit(
     endorsing_organizations: EndorsingOption = None,
     as_json: JsonOption = False,
     verbose: VerboseOption = False,
+    network: NetworkOption = None,
     directory: DirectoryOption = None,
 ) -> None:
     """Submit a transaction of a chaincode, and print its result once it is committed."""
     _transact(
-        network_file(directory),
+        network_file_of(directory, network),
         (channel, chaincode, function, *(arguments or ())),
         user,
         transient or (),
@@ -97,11 +92,12 @@ def evaluate(
     endorsing_organizations: EndorsingOption = None,
     as_json: JsonOption = False,
     verbose: VerboseOption = False,
+    network: NetworkOption = None,
     directory: DirectoryOption = None,
 ) -> None:
     """Ask one peer for a transaction's result, and print it; nothing is written."""
     _transact(
-        network_file(directory),
+        network_file_of(directory, network),
         (channel, chaincode, function, *(arguments or ())),
         user,
         transient or (),
