@@ -110,7 +110,8 @@ def _difference(old: Topology, new: Topology) -> str:
             for key in [*a, *(key for key in b if key not in a)]:
                 yield from differing(f"{path}.{key}" if path else str(key), a.get(key), b.get(key))
         elif a != b:
-            yield f"{path}: {_short(a)} there, {_short(b)} asked for"
+            secret = path.endswith(".secret")
+            yield f"{path} differs" if secret else f"{path}: {_short(a)} there, {_short(b)} asked for"
 
     return next(differing("", old.model_dump(), new.model_dump()), "no difference")
 

@@ -153,7 +153,8 @@ def inside(nodes: Nodes) -> Nodes:
 
 def service_host(node: Node) -> str:
     """The name by which containers dial the node: `service.organisation`."""
-    return f"{node.name}.{node.organization}" if isinstance(node, Orderer) else node.name
+    named = not isinstance(node, Orderer) or node.name.endswith(f".{node.organization}")
+    return node.name if named else f"{node.name}.{node.organization}"
 
 
 def host_of(topology: Topology, organization: str) -> str | None:

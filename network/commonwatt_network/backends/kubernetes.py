@@ -41,6 +41,7 @@ from commonwatt_network.backends.containers import (
     service_host,
     write_files,
 )
+from commonwatt_network.errors import UsageError
 from commonwatt_network.model.layout import Layout
 from commonwatt_network.model.nodes import AuthorityServer, Node, Nodes, Orderer, Peer
 from commonwatt_network.programs import readiness
@@ -60,6 +61,12 @@ class Kubernetes(InContainers):
         refuse_determinism_guard(nodes.topology)
         refuse_couchdb(nodes.topology)
         refuse_programs_outside_images(nodes.topology)
+        dotted = [name for name in _organizations(nodes) if "." in name]
+        if dotted:
+            raise UsageError(
+                f"a namespace of Kubernetes takes no dots, and each organisation has one: give {', '.join(dotted)} "
+                "another name"
+            )
         clusters.find_cluster(nodes.layout, _organizations(nodes))
 
     @contextmanager

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator
 
 from commonwatt_network.errors import UsageError
 from commonwatt_network.model.layout import Layout
+from commonwatt_network.model.node_names import orderer_name
 from commonwatt_network.model.nodes import Nodes, Orderer, settle
 from commonwatt_network.model.placement import Placement
 from commonwatt_network.model.topology import Topology
@@ -30,7 +31,7 @@ def place(before: Nodes, topology: Topology, layout: Layout, moving: Collection[
     """Where everything of `topology` is. The chaincode servers `moving` get new addresses beside their old ones."""
     old = placement_of(before)
     orderers = {
-        name: _orderer_names(old, name, entry.nodes)
+        name: _orderer_names(topology, old, name, entry.nodes)
         for name, entry in topology.orderers.organizations.items()
     }
     # Counted out only to learn every node's name and how many ports it has.
@@ -39,7 +40,7 @@ def place(before: Nodes, topology: Topology, layout: Layout, moving: Collection[
     names = {name: 3 for listed in orderers.values() for name in listed}
     names |= {name: count for name, count in shape.items() if count < 3}
     taken = {port for ports in old.ports.values() for port in ports}
-    free = _free_ports(max(taken) + 1, taken)
+    free = _free_ports(max(port for port in taken if port < LAST) + 1, taken)
     ports = {
         name: old.ports[name]
         if name in old.ports and name not in moving
@@ -49,8 +50,10 @@ def place(before: Nodes, topology: Topology, layout: Layout, moving: Collection[
     return Placement(orderers, ports)
 
 
-def _orderer_names(old: Placement, organization: str, count: int) -> tuple[str, ...]:
+def _orderer_names(topology: Topology, old: Placement, organization: str, count: int) -> tuple[str, ...]:
     own = old.orderers.get(organization, ())[:count]
+    if topology.orderers.organizations[organization].hostname:
+        return tuple(orderer_name(topology, organization, number, number) for number in range(count))
     used = {name for names in old.orderers.values() for name in names}
     number = len(used)
     while len(own) < count:

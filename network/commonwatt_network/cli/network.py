@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The verbs `commonwatt network ...`: up, render, down, reset, revoke, renew, status, logs, monitoring."""
+"""The verbs `commonwatt network ...`: up, render, down, reset, revoke, renew, status, logs, samples-tree, monitoring."""
 
 from __future__ import annotations
 
@@ -231,6 +231,28 @@ def network_logs(
     except KeyboardInterrupt:
         if not follow:
             raise
+
+
+@network_app.command("samples-tree")
+def network_samples_tree(
+    folder: Annotated[
+        Path, typer.Argument(help="Where `organizations` stands, such as fabric-samples/test-network.")
+    ] = Path(),
+    directory: DirectoryOption = None,
+) -> None:
+    """Write certificates, keys and profiles where fabric-samples and tutorials look for them."""
+    from commonwatt_network.backends.registry import nodes_of
+    from commonwatt_network.model.layout import Layout
+    from commonwatt_network.model.state import read_state, require_first_start
+    from commonwatt_network.samples_tree import write_tree
+
+    layout = Layout(directory or default_directory())
+    state = read_state(layout)
+    if state is None:
+        raise NoNetworkError(layout.directory)
+    require_first_start(layout)
+    written = write_tree(nodes_of(layout, state), folder)
+    out.print(f"wrote {written}; private keys are among them")
 
 
 @network_app.command("monitoring")

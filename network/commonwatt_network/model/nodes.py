@@ -3,12 +3,22 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from commonwatt_network.model.layout import Layout
+from commonwatt_network.model.node_names import (
+    authority_owners,
+    chaincode_owners,
+    fixed_ports,
+    orderer_name,
+    ports_of_nodes,
+)
 from commonwatt_network.model.placement import Placement
 from commonwatt_network.model.topology import Topology
+from commonwatt_network.model.topology_parts import NodePorts
 
 HOST = "127.0.0.1"
 EVERYWHERE = "0.0.0.0"  # noqa: S104  listening on every interface is what a host among others does
@@ -148,10 +158,8 @@ class Nodes:
 
 
 def ports_needed(topology: Topology) -> int:
-    """How many consecutive ports `settle` will use."""
-    orderers = sum(organization.nodes for organization in topology.orderers.organizations.values())
-    peers = sum(organization.peers for organization in topology.organizations.values())
-    return 3 * orderers + 2 * peers + len(_chaincode_owners(topology)) + len(_authority_owners(topology))
+    """How many consecutive ports `settle` will use at most: fixed ports may lie among them."""
+    return sum(map(len, ports_of_nodes(topology).values()))
 
 
 def settle(topology: Topology, layout: Layout, first_port: int, placement: Placement | None = None) -> Nodes:
@@ -159,16 +167,23 @@ def settle(topology: Topology, layout: Layout, first_port: int, placement: Place
 
     A network that was changed while it ran has a `placement`, which knows the names and ports of them all.
     """
-    counted = iter(range(first_port, first_port + ports_needed(topology)))
+    counted = _block(topology, first_port)
 
-    def ports(name: str, count: int) -> tuple[int, ...]:
-        return placement.ports[name] if placement else tuple(next(counted) for _ in range(count))
+    def ports(name: str, *kinds: str) -> tuple[int, ...]:
+        if placement:
+            return placement.ports[name]
+        fixed = topology.ports.nodes.get(name, NodePorts())
+        return tuple(getattr(fixed, kind) or next(counted) for kind in kinds)
 
     orderers: list[Orderer] = []
     for organization, settings in topology.orderers.organizations.items():
         for n in range(settings.nodes):
-            name = placement.orderers[organization][n] if placement else f"orderer{len(orderers)}"
-            port, admin_port, operations_port = ports(name, 3)
+            name = (
+                placement.orderers[organization][n]
+                if placement
+                else orderer_name(topology, organization, n, len(orderers))
+            )
+            port, admin_port, operations_port = ports(name, "port", "admin", "operations")
             orderers.append(
                 Orderer(
                     name=name,
@@ -185,7 +200,7 @@ def settle(topology: Topology, layout: Layout, first_port: int, placement: Place
     for organization, member in topology.organizations.items():
         for n in range(member.peers):
             name = f"peer{n}.{organization}"
-            port, operations_port = ports(name, 2)
+            port, operations_port = ports(name, "port", "operations")
             peers.append(
                 Peer(
                     name=name,
@@ -200,35 +215,20 @@ def settle(topology: Topology, layout: Layout, first_port: int, placement: Place
                 )
             )
     servers: list[ChaincodeServer] = []
-    for chaincode, organization in _chaincode_owners(topology):
+    for chaincode, organization in chaincode_owners(topology):
         name = f"{chaincode}.{organization}"
-        (port,) = ports(name, 1)
+        (port,) = ports(name, "port")
         tls = layout.chaincode_tls(organization)
         servers.append(ChaincodeServer(name, chaincode, organization, port, tls))
     authorities = []
-    for organization in _authority_owners(topology):
+    for organization in authority_owners(topology):
         name = f"ca.{organization}"
-        (port,) = ports(name, 1)
+        (port,) = ports(name, "port")
         authorities.append(AuthorityServer(name, organization, port, layout.authority(organization)))
     return Nodes(topology, layout, tuple(orderers), tuple(peers), tuple(servers), tuple(authorities))
 
 
-def _authority_owners(topology: Topology) -> tuple[str, ...]:
-    """Who runs a Fabric CA server: every organisation, or nobody where the kit issues identities itself."""
-    everyone = (*topology.orderers.organizations, *topology.organizations)
-    return everyone if topology.ca == "fabric-ca" else ()
-
-
-def _chaincode_owners(topology: Topology) -> list[tuple[str, str]]:
-    """Chaincode and organisation of every chaincode process: once per organisation, whatever its channels.
-
-    A server that runs elsewhere is no process of the network.
-    """
-    owners = {
-        (chaincode, organization): None
-        for channel in topology.channels.values()
-        for chaincode in channel.chaincodes
-        for organization in channel.organizations
-        if not topology.chaincodes[chaincode].runs_elsewhere
-    }
-    return list(owners)
+def _block(topology: Topology, first_port: int) -> Iterator[int]:
+    """The ports from `first_port` on, without those that the topology fixes."""
+    fixed = fixed_ports(topology)
+    return (port for port in itertools.count(first_port) if port not in fixed)

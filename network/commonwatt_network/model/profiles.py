@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -48,6 +49,7 @@ def common_profile(nodes: Nodes, organization: str) -> dict[str, Any]:
                         "chaincodeQuery": True,
                         "ledgerQuery": True,
                         "eventSource": True,
+                        "discover": True,
                     }
                     for peer in nodes.peers_of(name)
                 },
@@ -58,7 +60,9 @@ def common_profile(nodes: Nodes, organization: str) -> dict[str, Any]:
             member: {
                 "mspid": topology.mspid(member),
                 "peers": [peer.name for peer in peers if peer.organization == member],
-                "certificateAuthorities": [],
+                "certificateAuthorities": [
+                    server.name for server in nodes.authorities if server.organization == member
+                ],
             }
             for member in topology.organizations
             if member in members
@@ -75,7 +79,32 @@ def common_profile(nodes: Nodes, organization: str) -> dict[str, Any]:
             )
             for peer in peers
         },
+        "certificateAuthorities": {
+            server.name: {
+                "url": f"https://{server.address}",
+                "caName": server.name,
+                "tlsCACerts": {"path": str(layout.tls_ca_certificate(server.organization))},
+                "httpOptions": {"verify": True},
+            }
+            for server in nodes.authorities
+            if server.organization in members
+        },
     }
+
+
+def inline_profile(nodes: Nodes, organization: str) -> dict[str, Any]:
+    """The common connection profile with the certificates themselves in place of their paths, to be copied away."""
+
+    def read(endpoint: dict[str, Any]) -> str:
+        return Path(endpoint["tlsCACerts"]["path"]).read_text()
+
+    profile = common_profile(nodes, organization)
+    for kind in ("orderers", "peers"):
+        for endpoint in profile[kind].values():
+            endpoint["tlsCACerts"] = {"pem": read(endpoint)}
+    for authority in profile["certificateAuthorities"].values():
+        authority["tlsCACerts"] = {"pem": [read(authority)]}  # Fabric CA's clients take a list
+    return profile
 
 
 def fabric_sdk_py_profile(nodes: Nodes, organization: str) -> dict[str, Any]:
@@ -86,6 +115,8 @@ def fabric_sdk_py_profile(nodes: Nodes, organization: str) -> dict[str, Any]:
         "cryptoStore": {"path": str(nodes.layout.directory / "fabric-sdk-py" / organization)},
     }
     profile["certificateAuthorities"] = {}
+    for entry in profile["organizations"].values():
+        entry["certificateAuthorities"] = []
     for kind in ("orderers", "peers"):
         for endpoint in profile[kind].values():
             endpoint["url"] = endpoint["url"].removeprefix("grpcs://")

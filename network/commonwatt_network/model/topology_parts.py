@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from ipaddress import IPv4Address
 from typing import Annotated, Literal
 
@@ -16,6 +17,13 @@ Name = Annotated[
     named(
         r"^[a-z][a-z0-9-]{0,62}$",
         "lower-case letters, digits, hyphens; a letter first; 63 characters at most",
+    ),
+]
+OrganizationName = Annotated[
+    str,
+    named(
+        r"^[a-z][a-z0-9-]*(\.[a-z0-9][a-z0-9-]*)*$",
+        "lower-case letters, digits, hyphens; dots between them; a letter first",
     ),
 ]
 ChannelName = Annotated[
@@ -61,6 +69,13 @@ class User(_Model):
     attributes: dict[str, str] = Field(default_factory=dict, description="further certificate attributes")
 
 
+class Registrar(_Model):
+    """With what name and secret other programs register and enrol at an organisation's Fabric CA server."""
+
+    name: Name
+    secret: Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[!-~]+$")]
+
+
 class Organization(_Model):
     """A member of channels: its peers and the identities its certificate authority vouches for."""
 
@@ -70,6 +85,10 @@ class Organization(_Model):
         default=0, ge=0, le=5000, description="home001, home002, ... each with its own certificate"
     )
     users: dict[Name, User] = Field(default_factory=dict)
+    registrar: Registrar | None = Field(
+        default=None,
+        description="ca: fabric-ca: who may register users, known to other programs; default: the kit alone",
+    )
     days_valid: int = Field(default=3650, ge=1, le=36500, description="of every certificate it issues")
     host: IPv4Address | None = Field(
         default=None,
@@ -90,6 +109,11 @@ class OrdererOrganization(_Model):
 
     mspid: MspId | None = None
     nodes: int = Field(default=1, ge=1, le=5)
+    hostname: Name | None = Field(
+        default=None,
+        description="names its nodes HOSTNAME.ORGANISATION, HOSTNAME2.ORGANISATION, ...; "
+        "default: orderer0, orderer1, ... of the whole network",
+    )
     days_valid: int = Field(default=3650, ge=1, le=36500)
     host: IPv4Address | None = Field(default=None, description="as of an organisation")
 
@@ -98,7 +122,7 @@ class Orderers(_Model):
     """The ordering service, shared by all channels. Raft takes 1, 3 or 5 nodes in all, BFT takes 4 (Fabric 3)."""
 
     consensus: Literal["raft", "bft"] = "raft"
-    organizations: dict[Name, OrdererOrganization] = Field(min_length=1)
+    organizations: dict[OrganizationName, OrdererOrganization] = Field(min_length=1)
 
 
 class Batch(_Model):
@@ -118,7 +142,7 @@ def default_batch(clock: str) -> Batch:
 class Channel(_Model):
     """A ledger and its members. The first organisation is the community; `endorsement` asks its members' peers."""
 
-    organizations: list[Name] = Field(min_length=1)
+    organizations: list[OrganizationName] = Field(min_length=1)
     chaincodes: list[Name] = Field(default_factory=list)
     endorsement: Literal["all", "majority", "any"] = "all"
     clock: Literal["simulated", "live"] = Field(
@@ -140,10 +164,24 @@ class Channel(_Model):
 DEFAULT_CLOCK_ERROR_S = 30
 
 
+Port = Annotated[int, Field(ge=1024, le=65_535)]
+
+
+class NodePorts(_Model):
+    """The fixed ports of one node; those left out are of the network's block."""
+
+    port: Port | None = Field(default=None, description="where it is dialled")
+    admin: Port | None = Field(default=None, description="an orderer's, for channel participation")
+    operations: Port | None = Field(default=None, description="an orderer's or peer's, for health and metrics")
+
+
 class Ports(_Model):
     """Where the network's block of ports begins; default: chosen once per network folder, and kept."""
 
     first: int | None = Field(default=None, ge=1024, le=32_000, description="below the ephemeral range")
+    nodes: dict[str, NodePorts] = Field(
+        default_factory=dict, description="node's name, such as peer0.newtown -> its fixed ports"
+    )
 
 
 class Images(_Model):
@@ -179,7 +217,7 @@ class TopologyFields(_Model):
     """A whole network, whether or not its parts agree: `Topology` is one whose parts do."""
 
     name: Name = "commonwatt"
-    organizations: dict[Name, Organization] = Field(min_length=1)
+    organizations: dict[OrganizationName, Organization] = Field(min_length=1)
     orderers: Orderers
     channels: dict[ChannelName, Channel] = Field(min_length=1)
     chaincodes: dict[Name, Chaincode] = Field(default_factory=dict)
@@ -226,4 +264,5 @@ class TopologyFields(_Model):
         entry = self.organizations.get(organization) or self.orderers.organizations.get(organization)
         if entry is None:
             raise KeyError(organization)
-        return entry.mspid or "".join(part.title() for part in organization.split("-")) + "MSP"
+        words = re.split("[-.]", organization)
+        return entry.mspid or "".join(word.title() for word in words) + "MSP"

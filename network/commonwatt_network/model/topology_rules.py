@@ -8,9 +8,10 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from commonwatt_network.model.chaincode_rules import chaincode_mistakes
+from commonwatt_network.model.node_names import each_fixed_port, ports_of_nodes
 
 if TYPE_CHECKING:
-    from commonwatt_network.model.topology_parts import Batch, Orderers, TopologyFields, User
+    from commonwatt_network.model.topology_parts import Batch, Orderers, Registrar, TopologyFields, User
     from commonwatt_network.model.yaml_models import Location
 
     Mistakes = Iterator[tuple[str, Location]]
@@ -22,6 +23,7 @@ SYSTEM_CHAINCODES = ("cscc", "escc", "lscc", "qscc", "vscc")
 ALWAYS_STATED = ("hf.EnrollmentID", "hf.Type", "hf.Affiliation")
 # The certificates' common names, of 64 characters, are these names with a word such as `chaincode.` before.
 LONGEST_ORGANIZATION = 54
+LONGEST_NODE = 61
 LARGEST_BLOCK_BYTES = 49 << 20  # Fabric's own advice, for its limit of 100 MiB a message
 
 
@@ -67,8 +69,14 @@ def mistakes(topology: TopologyFields) -> Mistakes:
                 words = f"the organisation's name has {len(name)} characters; {LONGEST_ORGANIZATION} at most"
                 yield words, (*section, name)
     for name, organization in topology.organizations.items():
-        for words, location in user_mistakes(organization.users, organization.homes, topology.ca):
+        for words, location in user_mistakes(
+            organization.users, organization.homes, topology.ca, organization.registrar
+        ):
             yield words, ("organizations", name, *location)
+        if organization.registrar and topology.ca != "fabric-ca":
+            words = "the kit's own authority registers nobody; say `ca: fabric-ca`, or leave the registrar out"
+            yield words, ("organizations", name, "registrar")
+    yield from _port_mistakes(topology)
     for name in topology.chaincodes:
         hosts = {
             host
@@ -122,15 +130,20 @@ def _state_mistakes(topology: TopologyFields) -> Mistakes:
             )
 
 
-def user_mistakes(users: Mapping[str, User], homes: int, ca: str = "built-in") -> Mistakes:
+def user_mistakes(
+    users: Mapping[str, User], homes: int, ca: str = "built-in", known: Registrar | None = None
+) -> Mistakes:
     """Users whose names or attributes would silently be replaced by what every organisation has."""
+    registrar = known.name if known else "registrar"
+    if _number(registrar, "home", width=3) in range(1, homes + 1):
+        yield f"{registrar} is one of the organisation's {homes} homes", ("registrar", "name")
     for name, user in users.items():
         place = ("users", name)
         if name == "admin":
             yield "every organisation has a user admin of its own; give this one another name", place
-        if ca == "fabric-ca" and name == "registrar":
+        if ca == "fabric-ca" and name == registrar:
             yield (
-                "registrar is who registers at the organisation's Fabric CA server; give this user another name",
+                f"{registrar} is who registers at the organisation's Fabric CA server; give this user another name",
                 place,
             )
         if _number(name, "home", width=3) in range(1, homes + 1):
@@ -166,7 +179,30 @@ def _number(name: str, word: str, width: int) -> int | None:
     return number if name == f"{word}{number:0{width}d}" else None
 
 
+def _port_mistakes(topology: TopologyFields) -> Mistakes:
+    nodes = ports_of_nodes(topology)
+    taken: dict[int, str] = {}
+    for name in topology.ports.nodes:
+        if name not in nodes:
+            yield f"no node is named {name}; there are: {', '.join(nodes)}", ("ports", "nodes", name)
+    for name, kind, port in each_fixed_port(topology):
+        place = ("ports", "nodes", name, kind)
+        if name in nodes and kind not in nodes[name]:
+            yield f"{name} has no {kind} port", place
+        if port in taken:
+            yield f"{taken[port]} and {name} cannot both listen on port {port}", place
+        taken[port] = name
+
+
 def _orderer_mistakes(orderers: Orderers) -> Mistakes:
+    for name, organization in orderers.organizations.items():
+        if organization.hostname is None:
+            continue
+        place = ("orderers", "organizations", name, "hostname")
+        if organization.hostname == "ca":
+            yield "ca is the name of the organisation's Fabric CA server; choose another", place
+        if len(organization.hostname) + len(name) > LONGEST_NODE:
+            yield f"hostname and organisation have {LONGEST_NODE} characters at most, together", place
     total = sum(organization.nodes for organization in orderers.organizations.values())
     if orderers.consensus == "raft" and total not in RAFT_CONSENTERS:
         yield f"raft takes 1, 3 or 5 orderers in all, not {total}", ("orderers",)

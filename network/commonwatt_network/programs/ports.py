@@ -75,7 +75,7 @@ def require_free(ports: Mapping[int, str]) -> None:
         if not is_free(port):
             raise PortInUseError(
                 f"port {port}, which {wanted_by} listens on, is in use{_holder(port)}; stop that program, or give the "
-                "network other ports (`ports: {first: N}` in the topology, after `make network-reset`)"
+                "network other ports (`ports` in the topology, after `make network-reset`)"
             )
 
 

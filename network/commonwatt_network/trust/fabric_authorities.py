@@ -26,6 +26,8 @@ from commonwatt_network.model.home_ids import ensure_secret
 from commonwatt_network.model.layout import Layout, make_private, write_atomically
 from commonwatt_network.model.nodes import HOST, AuthorityServer, Nodes
 from commonwatt_network.model.roster import ADMIN, user_attributes
+from commonwatt_network.model.topology import Topology
+from commonwatt_network.model.topology_parts import Registrar
 from commonwatt_network.programs.processes import Program, last_lines, log_file, running
 from commonwatt_network.trust.certificates import attributes_of
 from commonwatt_network.trust.identity import ensure_organization, ensure_tls
@@ -41,12 +43,16 @@ NO_SUCH_CERTIFICATE, REVOKED_ALREADY = 8, 66  # Fabric CA's error codes (lib/cae
 
 @dataclass(frozen=True)
 class Holder:
-    """Who holds an enrolment certificate: its name and type at the server, its folder, its certificate's attributes."""
+    """Who holds an enrolment certificate: its name and type, its folder, its certificate's attributes.
+
+    `enrolment_id` is its name at the server, which is another where the registrar has the name.
+    """
 
     name: str
     role: str
     directory: Path
     attributes: Mapping[str, str]
+    enrolment_id: str
 
 
 class AuthorityError(NetworkError):
@@ -67,11 +73,12 @@ def require() -> None:
 
 def programs(nodes: Nodes) -> list[Program]:
     """How to run every organisation's server; makes the authorities' keys and the registrars' secrets."""
-    return [_program(nodes.layout, server) for server in nodes.authorities]
+    return [_program(nodes, server) for server in nodes.authorities]
 
 
-def _program(layout: Layout, server: AuthorityServer) -> Program:
-    make_private(server.directory)
+def _program(nodes: Nodes, server: AuthorityServer) -> Program:
+    layout = nodes.layout
+    make_private(server.directory)  # the server's own files hold the registrar's secret too
     authorities = ensure_organization(layout, server.organization)
     ensure_tls(server.tls_directory, authorities.tls, server.name, 3650)
     authority, tls = layout.organization(server.organization) / "ca", server.tls_directory
@@ -84,7 +91,7 @@ def _program(layout: Layout, server: AuthorityServer) -> Program:
     # The secret goes by the environment: every user of the machine may read a command line.
     environment = {
         "FABRIC_CA_SERVER_HOME": str(server.directory),
-        "FABRIC_CA_SERVER_BOOT": f"{REGISTRAR}:{_secret(server)}",
+        "FABRIC_CA_SERVER_BOOT": ":".join(_registrar(nodes, server)),
         "FABRIC_CA_SERVER_OPERATIONS_LISTENADDRESS": f"{HOST}:0",
     }
     return Program(server.name, command, environment, server.directory, (server.name,))
@@ -118,12 +125,12 @@ async def renewing(nodes: Nodes, organization: str) -> AsyncIterator[Renew]:
     """
     async with registrar(nodes, organization) as (authority, held):
         known = {identity.name: identity for identity in await authority.identities(held)}
-        holders = {holder.name: holder for holder in _holders(nodes, organization)}
+        holders = {holder.enrolment_id: holder for holder in _holders(nodes, organization)}
 
         async def renew(certificate: x509.Certificate, private_key_pem: bytes | None) -> Enrollment:
             [name] = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
             holder = holders[str(name.value)]
-            identity = known.get(holder.name)
+            identity = known.get(holder.enrolment_id)
             return await _enrolled(nodes, organization, authority, held, holder, identity, private_key_pem)
 
         yield renew
@@ -168,7 +175,7 @@ async def registrar(nodes: Nodes, organization: str) -> AsyncIterator[tuple[Fabr
     server = _server(nodes, organization)
     async with _authority(nodes, organization) as authority:
         try:
-            yield authority, await authority.enroll(REGISTRAR, _secret(server))
+            yield authority, await authority.enroll(*_registrar(nodes, server))
         except FabricCAError as error:
             raise AuthorityError(f"{server.name}: {error}") from error
 
@@ -189,7 +196,7 @@ async def _enrol_all(nodes: Nodes, server: AuthorityServer, missing: Iterable[Ho
 
         async def one(holder: Holder) -> None:
             async with gate:
-                identity = known.get(holder.name)
+                identity = known.get(holder.enrolment_id)
                 enrolled = await _enrolled(nodes, server.organization, authority, held, holder, identity)
                 _write(holder, enrolled)
 
@@ -209,17 +216,17 @@ async def _enrolled(
     server = _server(nodes, organization)
     # hf.* attributes are the authority's own to give.
     given = {key: value for key, value in holder.attributes.items() if not key.startswith("hf.")}
-    secret = enrolment_secret(server, holder.name)
+    secret, enrolment_id = enrolment_secret(server, holder.enrolment_id), holder.enrolment_id
     try:
         if known is None:  # else an earlier start may have been cut off between registering and enrolling
-            await authority.register(held, holder.name, type=holder.role, secret=secret, attributes=given)
+            await authority.register(held, enrolment_id, type=holder.role, secret=secret, attributes=given)
         elif given != (
             has := {key: value for key, value in known.attributes.items() if not key.startswith("hf.")}
         ):
-            await authority.modify(held, holder.name, attributes={**dict.fromkeys(has, ""), **given})
+            await authority.modify(held, enrolment_id, attributes={**dict.fromkeys(has, ""), **given})
         # A node's or administrator's certificate carries no attributes, as the kit's own do not.
         enrolled = await authority.enroll(
-            holder.name,
+            enrolment_id,
             secret,
             attributes=None if holder.attributes else (),
             private_key_pem=private_key_pem,
@@ -236,16 +243,34 @@ def _holders(nodes: Nodes, organization: str) -> list[Holder]:
     """Everyone whom the organisation's server gives a certificate."""
     topology, layout = nodes.topology, nodes.layout
     role = "peer" if organization in topology.organizations else "orderer"
-    found = [Holder(ADMIN, ADMIN, layout.user(organization, ADMIN), {})]
+    found = [Holder(ADMIN, ADMIN, layout.user(organization, ADMIN), {}, administrator_id(topology, organization))]
     for node in nodes.fabric_nodes:
         if node.organization == organization:
-            found.append(Holder(node.name, role, node.directory, {}))
+            found.append(Holder(node.name, role, node.directory, {}, node.name))
     if organization in topology.organizations:
         ensure_secret(layout, organization, topology.home_seed)
         for user, attributes in user_attributes(nodes, organization).items():
             if user != ADMIN:
-                found.append(Holder(user, "client", layout.user(organization, user), attributes))
+                found.append(Holder(user, "client", layout.user(organization, user), attributes, user))
     return found
+
+
+def administrator_id(topology: Topology, organization: str) -> str:
+    """The administrator's name at the organisation's server: `admin`, or `org1admin` where the registrar is `admin`."""
+    registrar = _known_registrar(topology, organization)
+    taken = registrar is not None and registrar.name == ADMIN
+    return f"{organization.split('.')[0]}{ADMIN}" if taken else ADMIN
+
+
+def _known_registrar(topology: Topology, organization: str) -> Registrar | None:
+    member = topology.organizations.get(organization)
+    return member.registrar if member else None
+
+
+def _registrar(nodes: Nodes, server: AuthorityServer) -> tuple[str, str]:
+    """The name and secret of who registers: what the topology says, or the kit's own."""
+    known = _known_registrar(nodes.topology, server.organization)
+    return (known.name, known.secret) if known else (REGISTRAR, _secret(server))
 
 
 def _has_certificate(holder: Holder) -> bool:
@@ -264,7 +289,7 @@ def enrolment_secret(server: AuthorityServer, name: str) -> str:
 
 
 def _secret(server: AuthorityServer) -> str:
-    """The registrar's."""
+    """The kit's own for this server: its registrar's, and that from which other secrets are derived."""
     path = server.directory / "secret"
     if not path.exists():
         write_atomically(path, secrets.token_urlsafe(24))
