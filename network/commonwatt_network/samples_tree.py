@@ -13,12 +13,10 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-import yaml
-
 from commonwatt_network.errors import UsageError
 from commonwatt_network.model.layout import write_atomically
 from commonwatt_network.model.nodes import Nodes
-from commonwatt_network.model.profiles import inline_profile
+from commonwatt_network.model.profiles import inline_profile, yaml_of
 from commonwatt_network.model.roster import ADMIN, user_attributes
 
 MEMBERS, ORDERERS, AUTHORITIES = "peerOrganizations", "ordererOrganizations", "fabric-ca"
@@ -59,7 +57,7 @@ def member_files(nodes: Nodes) -> Iterator[Entry]:
             yield from _user_files(nodes, organization, user)
         profile, name = inline_profile(nodes, organization), f"connection-{_label(organization)}"
         yield f"{organization}/{name}.json", json.dumps(profile, indent=4).encode()
-        yield f"{organization}/{name}.yaml", yaml.safe_dump(profile, sort_keys=False).encode()
+        yield f"{organization}/{name}.yaml", yaml_of(profile).encode()
 
 
 def orderer_files(nodes: Nodes) -> Iterator[Entry]:
@@ -92,7 +90,8 @@ def _user_files(nodes: Nodes, organization: str, user: str) -> Iterator[Entry]:
     if not (folder / "certificate.pem").exists():
         return  # revoked
     yield from _public_msp(nodes, organization, f"{place}/msp")
-    yield f"{place}/msp/signcerts/{name}-cert.pem", folder / "certificate.pem"
+    for file in ("cert.pem", f"{name}-cert.pem"):  # as Fabric CA's client and as cryptogen call it
+        yield f"{place}/msp/signcerts/{file}", folder / "certificate.pem"
     yield f"{place}/msp/keystore/priv_sk", folder / "private_key.pem"
     yield f"{place}/tls/ca.crt", layout.tls_ca_certificate(organization)
     pair = folder / "tls" if user == ADMIN else layout.client_tls(organization)

@@ -66,6 +66,10 @@ def _settings(at: Topology, wanted: Topology) -> Iterator[Step]:
         if (old := getattr(at, name, None)) != (new := getattr(wanted, name, None)):
             after = _with(after, **{name: new})
             changed.append(f"{name}: {_brief(old)} becomes {_brief(new)}")
+    if wanted.ports != after.ports:
+        fixed = [name for name, ports in wanted.ports.nodes.items() if after.ports.nodes.get(name) != ports]
+        after = _with(after, ports=wanted.ports)
+        changed.append(f"fixed ports of {_list(fixed)}" if fixed else "fewer fixed ports")
     for section in ("organizations", "orderers"):
         old_group, new_group = _organizations(after, section), _organizations(wanted, section)
         for name in old_group:

@@ -7,11 +7,21 @@ from collections.abc import Collection, Iterator
 
 from commonwatt_network.errors import UsageError
 from commonwatt_network.model.layout import Layout
-from commonwatt_network.model.node_names import orderer_name
+from commonwatt_network.model.node_names import (
+    PORTS_OF_ORDERER,
+    PORTS_OF_PEER,
+    PORTS_OF_SERVER,
+    fixed_ports,
+    orderer_name,
+)
 from commonwatt_network.model.nodes import Nodes, Orderer, settle
 from commonwatt_network.model.placement import Placement
 from commonwatt_network.model.topology import Topology
 from commonwatt_network.programs.ports import LAST, is_free
+
+
+# How many ports a node has -> of what kinds they are.
+KINDS = {len(kinds): kinds for kinds in (PORTS_OF_ORDERER, PORTS_OF_PEER, PORTS_OF_SERVER)}
 
 
 def placement_of(nodes: Nodes) -> Placement:
@@ -40,11 +50,16 @@ def place(before: Nodes, topology: Topology, layout: Layout, moving: Collection[
     names = {name: 3 for listed in orderers.values() for name in listed}
     names |= {name: count for name, count in shape.items() if count < 3}
     taken = {port for ports in old.ports.values() for port in ports}
+    fixed = topology.ports.nodes
+    taken |= fixed_ports(topology).keys()
     free = _free_ports(max(port for port in taken if port < LAST) + 1, taken)
     ports = {
         name: old.ports[name]
         if name in old.ports and name not in moving
-        else tuple(next(free) for _ in range(count))
+        else tuple(
+            (None if name in moving else getattr(fixed.get(name), kind, None)) or next(free)
+            for kind in KINDS[count]
+        )
         for name, count in names.items()
     }
     return Placement(orderers, ports)

@@ -8,6 +8,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 
 from commonwatt_network.errors import UsageError
+from commonwatt_network.model.node_names import ports_of_nodes
 from commonwatt_network.model.topology import Topology
 from commonwatt_network.model.topology_parts import Chaincode, OrdererOrganization, Organization
 
@@ -51,11 +52,14 @@ def version_key(version: str) -> tuple[tuple[int, int, str], ...]:
 def _identity(running: Topology, wanted: Topology) -> Iterator[str]:
     if wanted.name != running.name:
         yield f"name: the network is called {running.name}; another name is another network"
-    if wanted.ports != running.ports:
+    if wanted.ports.first != running.ports.first:
         first = running.ports.first or "chosen at its first start"
         yield f"ports: the running network keeps its own ({first}); nodes that come get free ones"
     if wanted.state != running.state:
         yield "state: peers keep the state database that they began with; on CouchDB no peers come or go"
+    for name in ports_of_nodes(running).keys() & ports_of_nodes(wanted).keys():
+        if wanted.ports.nodes.get(name) != running.ports.nodes.get(name):
+            yield f"ports: {name} runs, and keeps its ports; only nodes that come can be given others"
     if wanted.ca != running.ca:
         yield f"ca: identities of this network are issued by {running.ca}, which alone knows all of them; it stays so"
 

@@ -18,10 +18,26 @@ def write_profiles(nodes: Nodes) -> None:
     """Write `profiles/<organisation>.yaml` and `profiles/<organisation>.fabric-sdk-py.json`."""
     for organization in nodes.topology.organizations:
         folder = nodes.layout.profiles
-        text = yaml.safe_dump(common_profile(nodes, organization), sort_keys=False)
-        write_atomically(folder / f"{organization}.yaml", text)
+        write_atomically(folder / f"{organization}.yaml", yaml_of(common_profile(nodes, organization)))
         dialect = json.dumps(fabric_sdk_py_profile(nodes, organization), indent=2) + "\n"
         write_atomically(folder / f"{organization}.fabric-sdk-py.json", dialect)
+
+
+def yaml_of(profile: dict[str, Any]) -> str:
+    """A profile as YAML; certificates keep their lines."""
+    return yaml.dump(profile, Dumper=_Dumper, sort_keys=False)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes text of several lines as it stands."""
+
+
+def _text(dumper: yaml.SafeDumper, text: str) -> yaml.Node:
+    style = "|" if "\n" in text else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_Dumper.add_representer(str, _text)
 
 
 def common_profile(nodes: Nodes, organization: str) -> dict[str, Any]:
