@@ -64,6 +64,7 @@ def settings_of(network: RunningNetwork) -> dict[str, Any]:
     assert registrar is not None
     return {
         "profile": str(tree / "connection-org1.yaml"),
+        "organization": ORGANIZATION,
         "certificate": str(user / "signcerts" / "cert.pem"),
         "privateKey": str(user / "keystore" / "priv_sk"),
         "tlsCertificate": str(tree / "peers" / peer.name / "tls" / "ca.crt"),

@@ -1,10 +1,10 @@
-// The official Node client on one of our networks: `node client.mjs tour|load SETTINGS.json` prints one JSON object.
-// Settings: profile (a common connection profile), organization, certificate, privateKey, channel, chaincode, and for
-// `load` also transaction, count and inFlight.
+// The official Node client on one of our networks: `node client.mjs tour|load|scenarios SETTINGS.json` prints one JSON
+// object. Settings: profile (a common connection profile), organization, certificate, privateKey, channel, chaincode,
+// for `load` also transaction, count and inFlight, for `scenarios` also others (another member's MSP id).
 import { createPrivateKey } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import * as grpc from '@grpc/grpc-js';
-import { checkpointers, connect, hash, signers } from '@hyperledger/fabric-gateway';
+import { checkpointers, CommitError, connect, hash, signers, StatusCode } from '@hyperledger/fabric-gateway';
 import { load as parseYaml } from 'js-yaml';
 
 const [verb, file] = process.argv.slice(2);
@@ -18,12 +18,9 @@ const grpcClient = new grpc.Client(
     grpc.credentials.createSsl(Buffer.from(tlsCertificate)),
     { 'grpc.ssl_target_name_override': peer.grpcOptions?.['ssl-target-name-override'] },
 );
-const gateway = connect({
-    client: grpcClient,
-    identity: { mspId: organization.mspid, credentials: readFileSync(settings.certificate) },
-    signer: signers.newPrivateKeySigner(createPrivateKey(readFileSync(settings.privateKey))),
-    hash: hash.sha256,
-});
+const identity = { mspId: organization.mspid, credentials: readFileSync(settings.certificate) };
+const signer = signers.newPrivateKeySigner(createPrivateKey(readFileSync(settings.privateKey)));
+const gateway = connect({ client: grpcClient, identity, signer, hash: hash.sha256 });
 const network = gateway.getNetwork(settings.channel);
 const contract = network.getContract(settings.chaincode);
 const text = (bytes) => Buffer.from(bytes).toString();
@@ -90,6 +87,77 @@ async function tour() {
     return answer;
 }
 
+async function scenarios() {
+    const key = `node${Date.now()}`;
+    const alone = { endorsingOrganizations: [organization.mspid] };
+    const hidden = { arguments: ['agreed', key], transientData: { value: 'hidden' } };
+    const answer = {};
+    answer.submitted = text(await contract.submitTransaction('increment', key));
+    answer.evaluated = text(await contract.evaluateTransaction('get', key));
+    answer.offline = await signedElsewhere(key);
+
+    const announced = await contract.submitAsync('announce', { arguments: [key, '12 kWh'] });
+    const { blockNumber } = await announced.getStatus();
+    const event = await first(await network.getChaincodeEvents(settings.chaincode, { startBlock: blockNumber }));
+    answer.event = {
+        name: event.eventName,
+        payload: text(event.payload),
+        sameTransaction: event.transactionId === announced.getTransactionId(),
+    };
+
+    const kept = await contract.submitAsync('put_private', hidden);
+    const privateBlock = (await kept.getStatus()).blockNumber;
+    answer.private = text(await contract.evaluateTransaction('get_private', 'agreed', key));
+    answer.agreedByOne = await verdict(contract.submit('put_private', { ...hidden, ...alone }));
+    await contract.submitTransaction('require_organizations', key, JSON.stringify([organization.mspid, settings.others]));
+    answer.keyByOne = await verdict(contract.submit('increment', { arguments: [key], ...alone }));
+    answer.keyByBoth = text(await contract.submitTransaction('increment', key));
+    answer.refused = await verdict(contract.submitTransaction('refuse', key));
+
+    const options = { startBlock: privateBlock };
+    const block = await first(await network.getBlockAndPrivateDataEvents(options));
+    answer.privateHeard = [];
+    block.getPrivateDataMapMap().forEach((written) => {
+        for (const namespace of written.getNsPvtRwsetList()) {
+            answer.privateHeard.push(...namespace.getCollectionPvtRwsetList().map((entry) => entry.getCollectionName()));
+        }
+    });
+    answer.sameBlock = BigInt(block.getBlock().getHeader().getNumber()) === privateBlock
+        && BigInt((await first(await network.getBlockEvents(options))).getHeader().getNumber()) === privateBlock
+        && BigInt((await first(await network.getFilteredBlockEvents(options))).getNumber()) === privateBlock;
+    return answer;
+}
+
+// A gateway without a key sends what the signer signed: proposal, transaction, question for its commit.
+async function signedElsewhere(key) {
+    const offline = connect({ client: grpcClient, identity, hash: hash.sha256 });
+    try {
+        const unsigned = offline.getNetwork(settings.channel).getContract(settings.chaincode)
+            .newProposal('increment', { arguments: [key] });
+        const proposal = offline.newSignedProposal(unsigned.getBytes(), await signer(unsigned.getDigest()));
+        const endorsed = await proposal.endorse();
+        const transaction = offline.newSignedTransaction(endorsed.getBytes(), await signer(endorsed.getDigest()));
+        const sent = await transaction.submit();
+        const commit = offline.newSignedCommit(sent.getBytes(), await signer(sent.getDigest()));
+        return { result: text(transaction.getResult()), successful: (await commit.getStatus()).successful };
+    } finally {
+        offline.close();
+    }
+}
+
+// The validation code of a transaction that did not commit, or the gRPC status of a call that failed.
+async function verdict(promise) {
+    try {
+        await promise;
+        return null;
+    } catch (error) {
+        if (error instanceof CommitError) {
+            return { code: Object.keys(StatusCode).find((name) => StatusCode[name] === error.code) };
+        }
+        return { code: grpc.status[error.code], details: error.details.map((detail) => `${detail.mspId}: ${detail.message}`) };
+    }
+}
+
 async function load() {
     let left = settings.count;
     let committed = 0;
@@ -114,7 +182,7 @@ async function load() {
 }
 
 try {
-    console.log(JSON.stringify(await { tour, load }[verb]()));
+    console.log(JSON.stringify(await { tour, load, scenarios }[verb]()));
 } finally {
     gateway.close();
     grpcClient.close();
