@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The folders in which tutorials and fabric-samples look for a network's certificates, keys and connection profiles.
 
-They are copies, laid out as Fabric's `cryptogen` and the samples' test network do it. Private keys are among them: those
-of users, and the TLS keys of nodes that tutorials show to `osnadmin`. The keys of authorities and the keys with which
-nodes sign stay where they are.
+They are copies, laid out as Fabric's `cryptogen` and the samples' test network do it. Private keys are among them:
+those of users, and the TLS keys of nodes that tutorials show to `osnadmin`. The keys of authorities and the keys with
+which nodes sign stay where they are.
 """
 
 from __future__ import annotations

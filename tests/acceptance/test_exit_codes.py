@@ -52,6 +52,7 @@ TABLE: dict[str, Verb] = {
     "network renew": Verb("newtown home001", NO_NETWORK, NO_NETWORK),
     "network logs": Verb("", NO_NETWORK, DONE),
     "network monitoring": Verb("--output monitoring", NO_NETWORK, DONE),
+    "network samples-tree": Verb("samples", NO_NETWORK, DONE),
     "network plan": Verb("", NO_NETWORK, DONE),
     "network apply": Verb("", NO_NETWORK, DONE),  # nothing is to be done, so nothing is started
     "plan": Verb("", NO_NETWORK, DONE),

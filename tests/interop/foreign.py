@@ -46,9 +46,7 @@ def foreign_network(backend: str, folder: Path) -> Iterator[RunningNetwork]:
     try:
         result = run_apart(lambda: up(directory, topology, backend, quiet))
         network = RunningNetwork(backend, version, result.nodes)
-        network.deploy(
-            PROBE, CHAINCODE, channel=CHANNEL, endorsement_policy=MEMBERS, collections=COLLECTIONS
-        )
+        network.deploy(PROBE, CHAINCODE, channel=CHANNEL, endorsement_policy=MEMBERS, collections=COLLECTIONS)
         write_tree(network.nodes, folder)
         yield network
     finally:

@@ -15,7 +15,7 @@ COPY = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy-dependencies
 
 @lru_cache(maxsize=8)
 def java_program(folder: Path, main: str) -> tuple[str, ...]:
-    """The command that runs class `main` of the folder; skips the test where Java, Maven or a library is not to be had."""
+    """The command that runs the folder's class `main`; skips the test where Java, Maven or a library is missing."""
     maven = shutil.which("mvn")
     if maven is None or shutil.which("javac") is None:
         pytest.skip("a Java development kit and Maven are not installed")

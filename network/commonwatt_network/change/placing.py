@@ -19,7 +19,6 @@ from commonwatt_network.model.placement import Placement
 from commonwatt_network.model.topology import Topology
 from commonwatt_network.programs.ports import LAST, is_free
 
-
 # How many ports a node has -> of what kinds they are.
 KINDS = {len(kinds): kinds for kinds in (PORTS_OF_ORDERER, PORTS_OF_PEER, PORTS_OF_SERVER)}
 

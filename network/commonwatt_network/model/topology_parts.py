@@ -172,7 +172,9 @@ class NodePorts(_Model):
 
     port: Port | None = Field(default=None, description="where it is dialled")
     admin: Port | None = Field(default=None, description="an orderer's, for channel participation")
-    operations: Port | None = Field(default=None, description="an orderer's or peer's, for health and metrics")
+    operations: Port | None = Field(
+        default=None, description="an orderer's or peer's, for health and metrics"
+    )
 
 
 class Ports(_Model):

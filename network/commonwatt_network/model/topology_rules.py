@@ -74,7 +74,9 @@ def mistakes(topology: TopologyFields) -> Mistakes:
         ):
             yield words, ("organizations", name, *location)
         if organization.registrar and topology.ca != "fabric-ca":
-            words = "the kit's own authority registers nobody; say `ca: fabric-ca`, or leave the registrar out"
+            words = (
+                "the kit's own authority registers nobody; say `ca: fabric-ca`, or leave the registrar out"
+            )
             yield words, ("organizations", name, "registrar")
     yield from _port_mistakes(topology)
     for name in topology.chaincodes:

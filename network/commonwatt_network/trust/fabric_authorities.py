@@ -243,7 +243,9 @@ def _holders(nodes: Nodes, organization: str) -> list[Holder]:
     """Everyone whom the organisation's server gives a certificate."""
     topology, layout = nodes.topology, nodes.layout
     role = "peer" if organization in topology.organizations else "orderer"
-    found = [Holder(ADMIN, ADMIN, layout.user(organization, ADMIN), {}, administrator_id(topology, organization))]
+    found = [
+        Holder(ADMIN, ADMIN, layout.user(organization, ADMIN), {}, administrator_id(topology, organization))
+    ]
     for node in nodes.fabric_nodes:
         if node.organization == organization:
             found.append(Holder(node.name, role, node.directory, {}, node.name))

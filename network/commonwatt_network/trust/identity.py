@@ -56,7 +56,9 @@ def ensure_identities(nodes: Nodes) -> Roster:
         authorities = ensure_organization(layout, organization)
         ensure_admin(layout, organization, authorities, settings.days_valid)
         for orderer in (node for node in nodes.orderers if node.organization == organization):
-            hosts = [] if "." in orderer.name else [f"{orderer.name}.{organization}"]  # its name among containers
+            hosts = (
+                [] if "." in orderer.name else [f"{orderer.name}.{organization}"]
+            )  # its name among containers
             ensure_node(orderer.directory, authorities, "orderer", orderer.name, settings.days_valid, hosts)
     for organization, member in topology.organizations.items():
         authorities = ensure_organization(layout, organization)

@@ -23,6 +23,7 @@ def go_client() -> Path:
     command = [go, "build", "-tags", "pkcs11", "-o", str(program), "."]
     built = subprocess.run(command, cwd=FOLDER, capture_output=True, text=True, timeout=600)
     if built.returncode:
-        assert ".go:" not in built.stderr, built.stderr  # a mistake in the program, not a module that is missing
+        # A mistake in the program is no module that is missing.
+        assert ".go:" not in built.stderr, built.stderr
         pytest.skip(f"go build failed: {built.stderr.strip()[-300:]}")
     return program

@@ -40,7 +40,8 @@ def test_everything_is_where_applications_look(nodes: Nodes, tmp_path: Path) -> 
     pair = read_key_pair(user / "signcerts/cert.pem", user / "keystore/priv_sk")
     assert load(user / "signcerts/User1@org1.example.com-cert.pem") == pair.certificate
     assert "CN=user1" in pair.certificate.subject.rfc4514_string()
-    assert [path.name for path in (user / "keystore").iterdir()] == ["priv_sk"]  # the first that is found is taken
+    # Applications take the first that they find.
+    assert [path.name for path in (user / "keystore").iterdir()] == ["priv_sk"]
     admin = organizations / ORG1 / "users/Admin@org1.example.com/msp"
     assert "OU=admin" in load(admin / "signcerts/cert.pem").subject.rfc4514_string()
     issuer = load(organizations / ORG1 / "ca/ca.org1.example.com-cert.pem")
@@ -94,7 +95,8 @@ def test_written_again_it_has_what_there_is_now(nodes: Nodes, tmp_path: Path) ->
     organizations = write_tree(nodes, tmp_path)
     stale = organizations / ORG1 / "users/Gone@org1.example.com"
     stale.mkdir()
-    (nodes.layout.user("org2.example.com", "user1") / "certificate.pem").unlink()  # as for a user that was revoked
+    # As for a user that was revoked.
+    (nodes.layout.user("org2.example.com", "user1") / "certificate.pem").unlink()
     write_tree(nodes, tmp_path)
     assert not stale.exists()
     assert (organizations / ORG1 / "users/User1@org1.example.com").exists()
