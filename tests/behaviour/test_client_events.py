@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import json
 import secrets
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from typing import Any
 
 import pytest
 from commonwatt_client import (
+    CommitError,
     EventsError,
     FileCheckpointer,
     Gateway,
@@ -173,6 +175,23 @@ async def test_private_data_of_a_block(channel: Network) -> None:
     assert [(write.collection, write.value, write.is_delete) for write in writes] == [
         ("newtown_only", b"hidden", False)
     ]
+
+
+async def test_private_data_of_a_transaction_that_lost_come_with_its_block(channel: Network) -> None:
+    """Peers keep them beside those that were written, though nothing can be read from the state."""
+    contract, key = channel.get_contract("probe"), secrets.token_hex(6)
+    by_one = {"transient": {"value": "hidden"}, "endorsing_organizations": ["NewtownMSP"]}
+    await contract.submit("put_private", arguments=["shared", key], transient={"value": "first"})
+    both = json.dumps(["NewtownMSP", "GridMSP"])
+    await contract.submit("require_private_organizations", arguments=["shared", key, both])
+    with pytest.raises(CommitError) as lost:
+        await contract.submit("put_private", arguments=["shared", key], **by_one)
+    assert lost.value.code == ValidationCode.ENDORSEMENT_POLICY_FAILURE
+    async with channel.block_and_private_data_events(start_block=lost.value.block_number) as blocks:
+        block = await following(blocks)
+    writes = [write for write in block.private_writes if write.key == key]
+    assert [(write.collection, write.value) for write in writes] == [("shared", b"hidden")]
+    assert await contract.evaluate("get_private", arguments=["shared", key]) == b"first"
 
 
 async def test_kill_9_costs_no_event_and_repeats_none(

@@ -46,7 +46,7 @@ from commonwatt_network.embedded.lifecycle.package_store import PackageError, Pa
 from commonwatt_network.embedded.orderer.recovery import demand_all_blocks, demand_same_chain
 from commonwatt_network.embedded.orderer.store import BlockStore, StoreDamaged
 from commonwatt_network.embedded.validation.commit_hash import commit_hash
-from commonwatt_network.embedded.validation.private import is_write_set
+from commonwatt_network.embedded.validation.private import LOST, is_write_set
 from commonwatt_network.embedded.validation.updates import BlockUpdates
 
 COPIED_TABLES = ("private_writes", "private_expiry", "missing_private_writes")
@@ -237,6 +237,8 @@ class _DeepCheck:
             if transaction.transaction_id and code != Codes.DUPLICATE_TXID:
                 found = _check_transaction(ledger, transaction.transaction_id, number, position, code)
                 self._transactions += found
+            if code in LOST:
+                _check_write_sets(transaction, position, private)
             if code != Codes.VALID or transaction.endorsed is None:
                 continue
             updates.apply(transaction.endorsed.namespaces, Version(number, position))

@@ -19,7 +19,7 @@ from commonwatt_network.embedded.trust.policies import Policy, PolicyError
 from commonwatt_network.embedded.validation.commit_hash import commit_hash
 from commonwatt_network.embedded.validation.conflicts import find_conflict
 from commonwatt_network.embedded.validation.endorsement import NamespaceCheck, endorsers, metadata_writes
-from commonwatt_network.embedded.validation.private import Collections, Fetch, PrivateCommit
+from commonwatt_network.embedded.validation.private import LOST, Collections, Fetch, PrivateCommit
 from commonwatt_network.embedded.validation.updates import BlockUpdates
 
 faults = RareLog(logging.getLogger(__name__))
@@ -61,14 +61,16 @@ def validate_block(
     updates = BlockUpdates(ledger.state)
     private = PrivateCommit(number, rules, fetch, updates)
     for position, transaction in enumerate(transactions):
-        if codes[position] != Codes.VALID or transaction.endorsed is None:
+        if transaction.endorsed is None:
             continue
-        namespaces = transaction.endorsed.namespaces
-        codes[position] = _verdict(transaction, find_conflict, namespaces, ledger.state, updates.updates)
+        namespaces, version = transaction.endorsed.namespaces, Version(number, position)
         if codes[position] == Codes.VALID:
-            version = Version(number, position)
+            codes[position] = _verdict(transaction, find_conflict, namespaces, ledger.state, updates.updates)
+        if codes[position] == Codes.VALID:
             updates.apply(namespaces, version)
             private.apply(transaction.transaction_id, namespaces, version)
+        elif codes[position] in LOST:
+            private.keep(transaction.transaction_id, namespaces, version)
     _fill_in(block, TRANSACTIONS_FILTER, bytes(codes))
     hashed = b""
     if number == 1 or ledger.commit_hash:  # a ledger that began without the hashes goes on without them

@@ -11,7 +11,7 @@ from fabric_protos.ledger.rwset import rwset_pb2
 from fabric_protos.ledger.rwset.kvrwset import kv_rwset_pb2 as kv
 from google.protobuf.message import DecodeError
 
-from commonwatt_network.embedded.channels.transactions import CollectionSets, NamespaceSets
+from commonwatt_network.embedded.channels.transactions import Codes, CollectionSets, NamespaceSets
 from commonwatt_network.embedded.ledger import (
     ExpiringKey,
     PrivateUpdates,
@@ -20,6 +20,8 @@ from commonwatt_network.embedded.ledger import (
 )
 from commonwatt_network.embedded.validation.updates import BlockUpdates
 
+# Verdicts on transactions that their creators signed, and whose private data are kept though they are invalid.
+LOST = frozenset((Codes.ENDORSEMENT_POLICY_FAILURE, Codes.MVCC_READ_CONFLICT, Codes.PHANTOM_READ_CONFLICT))
 LAST_BLOCK_NUMBER = 2**63 - 1  # the ledger's numbers are signed; no channel comes as far
 
 Fetch = Callable[[str, Version, str, str, bytes], Iterable[bytes]]
@@ -59,16 +61,44 @@ class PrivateCommit:
         if touched:
             self.result.committed_txids.append(transaction_id)
 
+    def keep(self, transaction_id: str, namespaces: tuple[NamespaceSets, ...], version: Version) -> None:
+        """Keep what an invalid transaction would have written: streams of blocks with private data tell it too.
+
+        As Fabric does from the capability V1_4_2 on. What is not to be had is not looked for later.
+        """
+        for sets in namespaces:
+            for collection in sets.collections:
+                name = collection.collection
+                encoded = self._found(transaction_id, sets.namespace, collection, version)
+                if encoded is not None:
+                    expires_at = self._expires_at(sets.namespace, name)
+                    write = PrivateWrite(
+                        version.transaction_number, sets.namespace, name, encoded, expires_at
+                    )
+                    self.result.writes.append(write)
+                    self.result.committed_txids.append(transaction_id)
+
+    def _expires_at(self, namespace: str, collection: str) -> int | None:
+        block_to_live = self._collections.block_to_live(namespace, collection)
+        expires_at = self._block_number + block_to_live + 1
+        return expires_at if block_to_live and expires_at <= LAST_BLOCK_NUMBER else None
+
+    def _found(
+        self, transaction_id: str, namespace: str, sets: CollectionSets, version: Version
+    ) -> bytes | None:
+        """The write set that was endorsed, where this peer is to hold it and somebody has it."""
+        name = sets.collection
+        if not sets.private_hash or not self._collections.is_member(namespace, name):
+            return None
+        found = self._fetch(transaction_id, version, namespace, name, sets.private_hash)
+        return next((each for each in found if is_write_set(each, sets)), None)
+
     def _apply(self, transaction_id: str, namespace: str, sets: CollectionSets, version: Version) -> None:
         name, position = sets.collection, version.transaction_number
-        block_to_live = self._collections.block_to_live(namespace, name)
-        expires_at = self._block_number + block_to_live + 1 if block_to_live else None
-        if expires_at is not None and expires_at > LAST_BLOCK_NUMBER:
-            expires_at = None
+        expires_at = self._expires_at(namespace, name)
         keys: dict[bytes, bytes] = {}
         if sets.private_hash and self._collections.is_member(namespace, name):
-            found = self._fetch(transaction_id, version, namespace, name, sets.private_hash)
-            encoded = next((each for each in found if is_write_set(each, sets)), None)
+            encoded = self._found(transaction_id, namespace, sets, version)
             if encoded is None:
                 self.result.missing.append((position, namespace, name))
             else:
