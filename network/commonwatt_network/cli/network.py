@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The verbs `commonwatt network ...`: up, render, down, reset, revoke, renew, status, logs, samples-tree, monitoring."""
+"""The verbs `commonwatt network ...`: a network started, stopped, shown, and written out for other programs."""
 
 from __future__ import annotations
 

@@ -20,6 +20,7 @@ from commonwatt_network.model.topology import (
     parse_topology,
     sample_topologies,
 )
+from commonwatt_network.trust.fabric_authorities import administrator_id
 
 SAMPLE = sample_topologies()["test-network-ca"]
 
@@ -128,6 +129,9 @@ def test_a_node_that_comes_takes_its_fixed_port_and_those_that_run_keep_theirs(l
     assert (peer.name, peer.port) == ("peer1.org1.example.com", 18_051)
     assert peer.operations_port not in {*before.ports(), 18_051}
 
+    # A node that goes takes its entry with it.
+    assert difference(wanted, running)[-1].after == running
+
     ports["nodes"]["peer0.org1.example.com"] = {"port": 18_052}
     with pytest.raises(RefusedChangeError, match=r"peer0\.org1\.example\.com runs, and keeps its ports"):
         difference(running, changed(organizations=organizations, ports=ports))
@@ -144,3 +148,9 @@ def test_names_that_certificates_carry_stay(part: str) -> None:
     with pytest.raises(RefusedChangeError) as refused:
         difference(parse_topology(text), parse_topology(other))
     assert "another" not in str(refused.value)
+
+
+def test_the_administrator_has_another_name_at_the_server_where_the_registrar_is_called_admin() -> None:
+    topology = load_topology("test-network-ca")
+    assert administrator_id(topology, "org1.example.com") == "org1admin"
+    assert administrator_id(topology, "example.com") == "admin"
