@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from commonwatt_network.errors import UsageError
-from commonwatt_network.model.layout import write_atomically
+from commonwatt_network.model.layout import PRIVATE_FILE, PRIVATE_FOLDER, PUBLIC_FILE, write_atomically
 from commonwatt_network.model.nodes import Nodes
 from commonwatt_network.model.profiles import inline_profile, yaml_of
 from commonwatt_network.model.roster import ADMIN, user_attributes
@@ -123,12 +123,13 @@ def _replace(place: Path, entries: Iterator[Entry]) -> None:
     for remains in (draft, former):
         shutil.rmtree(remains, ignore_errors=True)
     try:
-        draft.mkdir(parents=True, mode=0o700)
+        draft.parent.mkdir(parents=True, exist_ok=True)
+        draft.mkdir(PRIVATE_FOLDER)
         write_atomically(draft / MARK, "written by `commonwatt network samples-tree`\n")
         for name, content in entries:
             secret = name.endswith((".key", "/priv_sk"))
             data = content if isinstance(content, bytes) else content.read_bytes()
-            write_atomically(draft / name, data, 0o600 if secret else 0o644)
+            write_atomically(draft / name, data, PRIVATE_FILE if secret else PUBLIC_FILE)
         if place.exists():
             place.rename(former)
         draft.rename(place)

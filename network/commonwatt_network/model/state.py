@@ -87,8 +87,7 @@ def write_state(layout: Layout, state: State) -> None:
         "placement": state.placement.to_json() if state.placement else None,
         "change": _describe_change(state.change) if state.change else None,
     }
-    # A topology may hold a registrar's secret.
-    write_atomically(layout.state_file, json.dumps(content, indent=2) + "\n", mode=0o600)
+    write_atomically(layout.state_file, json.dumps(content, indent=2) + "\n")
 
 
 def _describe_change(change: Change) -> dict[str, Any]:
