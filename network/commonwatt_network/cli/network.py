@@ -180,7 +180,7 @@ def network_status(
         return
     table = Table(box=None, pad_edge=False)
     for heading in ("name", "kind", "state", "process", "address", "certificate"):
-        table.add_column(heading, overflow="fold")
+        table.add_column(heading, overflow="fold", no_wrap=heading in ("name", "address"))
     for node in status.processes:
         colour = "green" if node.state == "running" else "red"
         days = "" if node.certificate_days_left is None else f"{node.certificate_days_left} days left"
