@@ -239,14 +239,16 @@ def network_samples_tree(
         Path, typer.Argument(help="Where `organizations` stands, such as fabric-samples/test-network.")
     ] = Path(),
     directory: DirectoryOption = None,
+    network: NetworkOption = None,
 ) -> None:
     """Write certificates, keys and profiles where fabric-samples and tutorials look for them."""
     from commonwatt_network.backends.registry import nodes_of
+    from commonwatt_network.errors import NoNetworkError
     from commonwatt_network.model.layout import Layout
     from commonwatt_network.model.state import read_state, require_first_start
     from commonwatt_network.samples_tree import write_tree
 
-    layout = Layout(directory or default_directory())
+    layout = Layout(own_directory(directory, network, "network samples-tree"))
     state = read_state(layout)
     if state is None:
         raise NoNetworkError(layout.directory)
