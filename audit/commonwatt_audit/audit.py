@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from commonwatt_client.errors import AdminError
-from commonwatt_client.ledger import Block, BlockTransaction, verify_chain
+from commonwatt_client.ledger import Block, BlockTransaction, openings, read_channel_config, verify_chain
 from commonwatt_client.ledger.transaction import decode_transaction
 from commonwatt_client.ledger.validation import ValidationCode
 from cryptography import x509
@@ -37,6 +37,9 @@ class Findings:
     transactions: int = 0
     invalid: int = 0
     functions: Counter[str] = field(default_factory=Counter)
+    openings: dict[str, str] = field(
+        default_factory=dict
+    )  # what lets others read now: path -> words, with the block
     started: float = field(default_factory=time.monotonic)
 
     @property
@@ -64,11 +67,19 @@ class Audit:
                 self._check_transactions(block, signed or look_at(block, self._config))
             if brings_configuration(block):
                 self._config = block.serialized
+                self._note_readers(block)
         except AdminError as error:
             raise FirstDifference(f"block {block.number}: {error}") from error
         self.findings.transactions += len(block.envelopes)
         self._before = block
         self.findings.blocks += 1
+
+    def _note_readers(self, block: Block) -> None:
+        before = self.findings.openings
+        self.findings.openings = {
+            opening.path: before.get(opening.path, f"since block {block.number}: {opening}")
+            for opening in openings(read_channel_config(block))
+        }
 
     def _check_chain(self, block: Block) -> None:
         if self._before is None and block.number != 0:

@@ -92,6 +92,7 @@ def _print(findings: Findings, difference: str, as_json: bool) -> None:
             "functions": dict(sorted(findings.functions.items())),
             "transactions_per_s": round(findings.transactions_per_s),
             "first_difference": difference or None,
+            "openings": list(findings.openings.values()),
         }
         typer.echo(json.dumps(found, indent=2))
         return
@@ -102,6 +103,8 @@ def _print(findings: Findings, difference: str, as_json: bool) -> None:
         f"{findings.transactions_per_s:,.0f} transactions/s: {functions['close_round']:,} awards, "
         f"{readings:,} readings, {functions['settle_day']:,} settlements recomputed"
     )
+    for opening in findings.openings.values():
+        typer.echo(f"others than operators read blocks, {opening}")
     typer.echo(f"first difference: {difference}" if difference else "all as the rules give it")
 
 

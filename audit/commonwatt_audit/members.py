@@ -318,7 +318,30 @@ def _identifier(certificate: x509.Certificate, issuer: x509.Certificate) -> byte
 
 
 def _path_identifier(path: tuple[x509.Certificate, ...]) -> bytes:
-    return sha256(b"".join(map(_der, path))).digest()
+    """SHA-256 over an authority's certificates up to the root, each with the lower signature, as an MSP keeps them."""
+    return sha256(b"".join(map(_lowered, path, (*path[1:], *path[-1:])))).digest()
+
+
+def _lowered(certificate: x509.Certificate, issuer: x509.Certificate) -> bytes:
+    encoded, key = _der(certificate), issuer.public_key()
+    half = _HALF_ORDER.get(key.curve.name) if isinstance(key, ec.EllipticCurvePublicKey) else None
+    r, s = decode_dss_signature(certificate.signature) if half else (0, 0)
+    if half is None or s <= half:
+        return encoded
+    signed = certificate.tbs_certificate_bytes
+    algorithm = encoded[encoded.index(signed) + len(signed) :]
+    algorithm = algorithm[: 2 + algorithm[1]]
+    signature = _element(3, b"\0" + encode_dss_signature(r, 2 * half + 1 - s))
+    return _element(0x30, signed + algorithm + signature)
+
+
+def _element(tag: int, content: bytes) -> bytes:
+    """DER of a tag and its content."""
+    size = len(content)
+    if size < 0x80:
+        return bytes((tag, size)) + content
+    length = size.to_bytes((size.bit_length() + 7) // 8, "big")
+    return bytes((tag, 0x80 | len(length))) + length + content
 
 
 def _same(pem: bytes, der: bytes) -> bool:

@@ -60,6 +60,7 @@ __all__ = [
     "RevokedCertificate",
 ]
 
+AFFILIATION_EXISTS = 409  # HTTP
 REVOCATION_REASONS = (
     "unspecified", "keycompromise", "cacompromise", "affiliationchange", "superseded", "cessationofoperation",
     "certificatehold", "removefromcrl", "privilegewithdrawn", "aacompromise",
@@ -178,12 +179,34 @@ class FabricCA:
         }  # fmt: skip
         return await self._signed(read_secret, "POST", "/register", registrar, body)
 
-    async def modify(self, registrar: Enrollment, name: str, *, attributes: Mapping[str, str]) -> None:
+    async def add_affiliation(self, registrar: Enrollment, name: str) -> None:
+        """Make an affiliation known, of which identities can be: certificates name it as an organisational unit.
+
+        One that is known stays as it is. Raises FabricCAError.
+        """
+        body = {"name": name, "caname": self._ca_name}
+        try:
+            await self._signed(read_nothing, "POST", "/affiliations", registrar, body)
+        except FabricCAError as error:
+            if error.status != AFFILIATION_EXISTS:
+                raise
+
+    async def modify(
+        self,
+        registrar: Enrollment,
+        name: str,
+        *,
+        attributes: Mapping[str, str],
+        affiliation: str | None = None,
+    ) -> None:
         """Change attributes of a registered identity; an empty value takes one away, others stay as they are.
 
-        They go into the certificates that it enrols for from now on. Raises FabricCAError.
+        affiliation: another one, or "" for none; left out, it stays. Certificates that the identity enrols for from
+        now on say so. Raises FabricCAError.
         """
+        moved = {} if affiliation is None else {"affiliation": affiliation or "."}
         body = {
+            **moved,
             "attrs": [{"name": key, "value": value, "ecert": True} for key, value in attributes.items()],
             "caname": self._ca_name,
         }

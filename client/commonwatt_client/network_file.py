@@ -13,6 +13,7 @@ from commonwatt_client.errors import ConfigurationError, NoNetworkError
 MARKET = "market"
 OPERATOR = "operator"
 CONNECTED = "connected"  # what the file of a network that others made says in place of a backend
+READING_ROLES = ("operator", "grid")
 
 
 def default_path() -> Path:
@@ -125,6 +126,24 @@ def read_network_file(path: Path, *, homes: bool = True) -> NetworkFile:
         raise ConfigurationError(
             f"{path} names no channel with the chaincode `market` whose organisation has homes"
             f"{advice if found.backend == CONNECTED else ''}"
+        )
+    return found
+
+
+def reader_of(content: Mapping[str, Any], organization: str) -> str:
+    """The user of an organisation that may read blocks: its operator, else its administrator.
+
+    content: the network file's. Raises ConfigurationError where the file names neither.
+    """
+    own = content.get("identity")
+    if own and own["organization"] == organization:
+        return str(own["user"])  # of a network that others made: as whom this one is connected
+    users = content["organizations"][organization]["users"]
+    operators = [name for name, about in users.items() if about["attributes"].get("role") in READING_ROLES]
+    found: str | None = next(iter([*operators, *(name for name in users if name == "admin")]), None)
+    if found is None:
+        raise ConfigurationError(
+            f"the network file names no operator and no administrator of {organization}: no other user reads blocks"
         )
     return found
 

@@ -9,13 +9,13 @@ import resource
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
-from commonwatt_network.backends.registry import backend_called
+from commonwatt_network.backends.registry import backend_called, nodes_of
 from commonwatt_network.consortium.host import open_host
 from commonwatt_network.consortium.standing import host_standing
 from commonwatt_network.errors import UsageError
@@ -23,7 +23,7 @@ from commonwatt_network.model.layout import Layout
 from commonwatt_network.model.state import read_state
 from commonwatt_network.programs.fabric import OLDEST, FabricNotFoundError, find_fabric
 from commonwatt_network.programs.ports import PortInUseError, choose_first_port
-from commonwatt_network.status import network_status
+from commonwatt_network.status import NetworkStatus, network_status, wide_readers
 
 MEMORY_NEEDED_BYTES = 1 << 30
 DISK_NEEDED_BYTES = 1 << 30
@@ -141,13 +141,31 @@ def _ordering(directory: Path) -> Iterator[Finding]:
             for channel, entry in standing["channels"].items():
                 counted, how = entry["no_quorum"], "answer; see `commonwatt org status`"
                 yield _quorum(f"channel {channel}", counted and f"{counted} {how}")
+                yield _readers(channel, entry["wide_readers"])
         elif read_state(Layout(directory)):
             status = asyncio.run(network_status(directory))
             counted, how = status.no_quorum, "; start them with `commonwatt network up`"
             if status.state != "stopped":
                 yield _quorum("orderers", counted and f"{counted}{how}")
+                for channel, words in asyncio.run(_wide_readers(directory, status)).items():
+                    yield _readers(channel, words)
     except UsageError:
         return  # the finding on the folder, or the organisation's own commands, say what is wrong with it
+
+
+async def _wide_readers(directory: Path, status: NetworkStatus) -> dict[str, tuple[str, ...]]:
+    layout = Layout(directory)
+    state = read_state(layout)
+    running = {process.name for process in status.processes if process.state == "running"}
+    return await wide_readers(nodes_of(layout, state), running) if state else {}
+
+
+def _readers(channel: str, wide: Sequence[str]) -> Finding:
+    """Whether an organisation lets others read a channel's blocks than the channel's founders agreed on."""
+    fix = "its administrator sets it back (docs/consortium.md); what was read meanwhile stays known"
+    return Finding(
+        f"readers {channel}", not wide, f"{'; '.join(wide)}; {fix}" if wide else "as agreed", needed=True
+    )
 
 
 def _quorum(what: str, missing: str | None) -> Finding:

@@ -11,11 +11,13 @@ from typing import Any
 
 import psutil
 from commonwatt_client import ClientError
+from commonwatt_client.admin import openings
 from commonwatt_client.admin.configuration.checks import bft_quorum
 from cryptography import x509
 
 from commonwatt_network.backends.registry import backend_called, nodes_of
 from commonwatt_network.channels.deploy import peer_admin
+from commonwatt_network.channels.readers import readers_mistakes
 from commonwatt_network.errors import NoNetworkError
 from commonwatt_network.model.layout import Layout
 from commonwatt_network.model.nodes import AuthorityServer, ChaincodeServer, Nodes, Orderer, Peer
@@ -137,6 +139,30 @@ async def heights(nodes: Nodes, running: set[str]) -> dict[str, dict[str, int | 
     for (channel, peer), height in zip(pairs, answers, strict=True):
         found[channel][peer.name] = height
     return found
+
+
+async def wide_readers(nodes: Nodes, running: set[str]) -> dict[str, tuple[str, ...]]:
+    """Channel -> who lets others read its blocks than its topology says, in words, as one of its running peers knows.
+
+    Without the channels of which none answers.
+    """
+
+    async def ask(channel: str, readers: str) -> tuple[str, ...] | None:
+        for peer in nodes.peers_of(channel):
+            if peer.name in running:
+                try:
+                    async with peer_admin(nodes, peer) as admin, asyncio.timeout(QUERY_TIMEOUT_S):
+                        config = await admin.fetch_config(channel)
+                except (ClientError, TimeoutError):
+                    continue
+                if readers == "members":
+                    return ()
+                return tuple(map(str, openings(config))) or tuple(readers_mistakes(config))
+        return None
+
+    channels = nodes.topology.channels
+    answers = await asyncio.gather(*(ask(name, entry.readers) for name, entry in channels.items()))
+    return {name: words for name, words in zip(channels, answers, strict=True) if words is not None}
 
 
 def _memory(process: psutil.Process) -> int:

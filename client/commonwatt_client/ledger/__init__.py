@@ -2,9 +2,10 @@
 """What Fabric writes, decoded: one model for event streams, administration, auditors and reports.
 
 Blocks and what is in them (`block`, `transaction`, `read_write_set`), what peers deliver beside them (`delivered`),
-channel configurations (`configuration`), endorsement policies (`policy`), the hashes that hold it together (`hashes`)
-and checks that need nobody's word (`verification`). Nothing here does I/O. Every reader of bytes raises
-`UnexpectedAnswerError`, which is a `MalformedMessageError`, for bytes that are not what they should be.
+channel configurations (`configuration`), who reads blocks by them (`readers`), endorsement policies (`policy`), the
+hashes that hold it together (`hashes`) and checks that need nobody's word (`verification`). Nothing here does I/O.
+Every reader of bytes raises `UnexpectedAnswerError`, which is a `MalformedMessageError`, for bytes that are not what
+they should be.
 """
 
 from commonwatt_client.ledger.block import Block, BlockSignature, decode_block
@@ -24,6 +25,7 @@ from commonwatt_client.ledger.delivered import (
 from commonwatt_client.ledger.hashes import block_data_hash, block_header_hash
 from commonwatt_client.ledger.policy import OutOf, Principal, SignaturePolicy, parse_signature_policy
 from commonwatt_client.ledger.read_write_set import NamespaceReadWriteSet, RangeQuery, Read, Version, Write
+from commonwatt_client.ledger.readers import Opening, openings
 from commonwatt_client.ledger.transaction import (
     BlockTransaction,
     ChaincodeAction,
@@ -60,6 +62,7 @@ __all__ = [
     "FilteredTransaction",
     "Flaw",
     "NamespaceReadWriteSet",
+    "Opening",
     "Organization",
     "OutOf",
     "Principal",
@@ -74,6 +77,7 @@ __all__ = [
     "block_header_hash",
     "decode_block",
     "decode_transaction",
+    "openings",
     "orderers_that_signed",
     "parse_signature_policy",
     "read_channel_config",

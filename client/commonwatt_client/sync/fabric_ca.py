@@ -141,12 +141,27 @@ class FabricCA:
             )
         )
 
-    def modify(self, registrar: Enrollment, name: str, *, attributes: Mapping[str, str]) -> None:
+    def add_affiliation(self, registrar: Enrollment, name: str) -> None:
+        """Make an affiliation known, of which identities can be: certificates name it as an organisational unit.
+
+        One that is known stays as it is. Raises FabricCAError.
+        """
+        run(self._original.add_affiliation(registrar, name))
+
+    def modify(
+        self,
+        registrar: Enrollment,
+        name: str,
+        *,
+        attributes: Mapping[str, str],
+        affiliation: str | None = None,
+    ) -> None:
         """Change attributes of a registered identity; an empty value takes one away, others stay as they are.
 
-        They go into the certificates that it enrols for from now on. Raises FabricCAError.
+        affiliation: another one, or "" for none; left out, it stays. Certificates that the identity enrols for from
+        now on say so. Raises FabricCAError.
         """
-        run(self._original.modify(registrar, name, attributes=attributes))
+        run(self._original.modify(registrar, name, attributes=attributes, affiliation=affiliation))
 
     def revoke(
         self,

@@ -11,6 +11,7 @@ from pathlib import Path
 import psutil
 from commonwatt_client import ClientError, Connection, Contract, Network, Timeouts, ValidationCode, connect
 from commonwatt_client import Transaction as EndorsedTransaction
+from commonwatt_client.network_file import read_network_file, reader_of
 from commonwatt_client.profile import network_file_peers, network_file_user
 
 from commonwatt_loadgen.throughput.measure import (
@@ -64,9 +65,8 @@ async def generate(share: Share, wait_start: Callable[[], float], tell: Callable
     async with AsyncExitStack() as stack:
         contracts, networks = await _connected(share, timeouts, stack)
         notices = {}
-        if not share.ask_status:
-            for channel, network in networks.items():
-                notices[channel] = await stack.enter_async_context(BlockNotices(network))
+        for channel, network in networks.items():
+            notices[channel] = await stack.enter_async_context(BlockNotices(network))
         run = _Run(share, contracts, notices, await asyncio.to_thread(wait_start))
         cpu_before = time.process_time()
         psutil.cpu_percent()  # sets the mark from which the machine's load is measured
@@ -88,7 +88,8 @@ async def generate(share: Share, wait_start: Callable[[], float], tell: Callable
 async def _connected(
     share: Share, timeouts: Timeouts, stack: AsyncExitStack
 ) -> tuple[dict[tuple[str, str], Contract], dict[str, Network]]:
-    """Each channel's contract as each of its users, and each channel as one of them."""
+    """Each channel's contract as each of its users, and each channel as one who may read its blocks."""
+    content = read_network_file(share.network_file).content
     connections: dict[str, Connection] = {}
     contracts, networks = {}, {}
     for workload in share.workloads:
@@ -97,11 +98,17 @@ async def _connected(
             peers = network_file_peers(share.network_file, organization)
             connection = Connection(peers, channel_options=_CHANNEL_OPTIONS)
             connections[organization] = await stack.enter_async_context(connection)
+
+        def network_of(user: str, workload: Workload = workload) -> Network:
+            identity, signer = network_file_user(share.network_file, workload.organization, user)
+            connection = connections[workload.organization]
+            gateway = connect(connection, identity=identity, signer=signer, timeouts=timeouts)
+            return gateway.get_network(workload.channel)
+
         for _, user in workload.users:
-            identity, signer = network_file_user(share.network_file, organization, user)
-            gateway = connect(connections[organization], identity=identity, signer=signer, timeouts=timeouts)
-            networks[workload.channel] = network = gateway.get_network(workload.channel)
-            contracts[workload.channel, user] = network.get_contract("market")
+            contracts[workload.channel, user] = network_of(user).get_contract("market")
+        if not share.ask_status:
+            networks[workload.channel] = network_of(reader_of(content, organization))
     return contracts, networks
 
 

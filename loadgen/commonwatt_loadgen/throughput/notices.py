@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """How a generator hears what became of its transactions: from one stream of filtered blocks per community.
 
+The community's operator reads them: homes may not read blocks, for these hold what others use.
+
 That costs a generator a quarter less than to ask for each transaction's commit status, which also would be one more
 signed request for the peer to answer, and a call kept waiting that counts towards its limit of concurrent calls.
 """

@@ -33,6 +33,7 @@ WORK: dict[type[steps.Step], Work] = {
     steps.RemovePeer: membership.remove,
     steps.RemoveOrganization: membership.remove,
     steps.ChangeBatch: ordering.change_batch,
+    steps.ChangeReaders: membership.change_readers,
     steps.AddOrderer: ordering.add_orderer,
     steps.RemoveOrderer: ordering.remove_orderer,
     steps.ReplaceServers: servers.replace_servers,

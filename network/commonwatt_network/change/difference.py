@@ -21,6 +21,7 @@ from commonwatt_network.change.steps import (
     AddPeer,
     ChangeBatch,
     ChangeDefinition,
+    ChangeReaders,
     EnrolUsers,
     Record,
     RemoveOrderer,
@@ -136,6 +137,18 @@ def _batches(at: Topology, wanted: Topology) -> Iterator[Step]:
                 name,
                 channel.batch,
             )
+
+
+def _readers(at: Topology, wanted: Topology) -> Iterator[Step]:
+    for name, channel in wanted.channels.items():
+        if name in at.channels and at.channels[name].readers != channel.readers:
+            at = _with_channel(at, name, _with(at.channels[name], readers=channel.readers))
+            words = {
+                "operators": "operators, administrators and nodes alone read its blocks from now on; old blocks stay "
+                "readable in copies that any member may have made: begin a new channel where that matters",
+                "members": "every member, each home too, reads all its blocks from now on, the old ones too",
+            }
+            yield ChangeReaders(f"channel {name}: {words[channel.readers]}", at, name)
 
 
 def _peers(at: Topology, wanted: Topology) -> Iterator[Step]:
@@ -306,6 +319,7 @@ PARTS: tuple[Part, ...] = (
     _new_organizations,
     _users,
     _batches,
+    _readers,
     _peers,
     _orderers,
     _new_channels,

@@ -23,12 +23,14 @@ from commonwatt_network.change.steps import (
     AddOrganization,
     AddPeer,
     ChangeDefinition,
+    ChangeReaders,
     EnrolUsers,
     RemoveOrganization,
     RemovePeer,
     Step,
 )
 from commonwatt_network.channels.genesis import member_entry
+from commonwatt_network.channels.readers import with_readers
 
 
 async def bring(site: Site, _: AddOrganization | AddChannel | AddChaincode | ChangeDefinition) -> None:
@@ -55,7 +57,8 @@ async def add_member(site: Site, step: AddMember) -> None:
     """The channel's members take it in by a configuration update; then its peers join, and it approves."""
     await issue_missing(site)
     mspid = site.nodes.topology.mspid(step.organization)
-    entry = member_entry(site.nodes, step.organization).SerializeToString(deterministic=True)
+    readers = site.nodes.topology.channels[step.channel].readers
+    entry = member_entry(site.nodes, step.organization, readers).SerializeToString(deterministic=True)
 
     def with_member(config: ChannelConfig) -> ChannelConfig:
         if mspid in config.application_organizations:
@@ -65,6 +68,17 @@ async def add_member(site: Site, step: AddMember) -> None:
     members = site.before.topology.channels[step.channel].organizations
     await change_configuration(site.nodes, step.channel, with_member, members)
     await settle_in(site)
+
+
+async def change_readers(site: Site, step: ChangeReaders) -> None:
+    """Operators' certificates first; then one configuration update, which every organisation of the channel signs."""
+    await describe(site)
+    topology = site.nodes.topology
+    readers = topology.channels[step.channel].readers
+    signers = [*topology.channels[step.channel].organizations, *topology.orderers.organizations]
+    await change_configuration(
+        site.nodes, step.channel, lambda config: with_readers(config, readers), signers
+    )
 
 
 async def remove(site: Site, _: RemovePeer | RemoveOrganization) -> None:

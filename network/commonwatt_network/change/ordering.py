@@ -53,12 +53,13 @@ async def add_orderer(site: Site, step: AddOrderer) -> None:
     await start(site)
     consenter = consenter_of(orderer)
     mspid = site.nodes.topology.mspid(step.organization)
-    entry = orderer_entry(site.nodes, step.organization).SerializeToString(deterministic=True)
-    for channel in site.nodes.topology.channels:
+    for channel, settings in site.nodes.topology.channels.items():
+        entry = orderer_entry(site.nodes, step.organization, settings.readers)
+        group = entry.SerializeToString(deterministic=True)
 
-        def with_orderer(config: ChannelConfig) -> ChannelConfig:
+        def with_orderer(config: ChannelConfig, group: bytes = group) -> ChannelConfig:
             if mspid not in config.orderer_organizations:
-                config = add_organization(config, ORDERER, mspid, entry)
+                config = add_organization(config, ORDERER, mspid, group)
             known = {each.address for each in config.consenters}
             return config if orderer.address in known else add_consenter(config, consenter)
 

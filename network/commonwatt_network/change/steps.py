@@ -46,6 +46,13 @@ class ChangeBatch(Step):
 
 
 @dataclass(frozen=True)
+class ChangeReaders(Step):
+    """Who reads a channel's blocks from now on."""
+
+    channel: str
+
+
+@dataclass(frozen=True)
 class AddPeer(Step):
     """One more peer of an organisation, on all its channels. `by_snapshot`: from another peer's state, not block 0."""
 

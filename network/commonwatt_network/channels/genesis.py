@@ -25,6 +25,7 @@ from commonwatt_network.channels.groups import (
     raft_consenter,
     raft_group,
 )
+from commonwatt_network.channels.readers import Readers
 from commonwatt_network.errors import UsageError
 from commonwatt_network.model.layout import write_atomically
 from commonwatt_network.model.nodes import Nodes, Orderer
@@ -53,9 +54,11 @@ def genesis_block(nodes: Nodes, channel: str) -> bytes:
     topology = nodes.topology
     settings = topology.channels[channel]
     bft = topology.orderers.consensus == "bft"
-    orderer = _orderer_group(nodes, settings.batch)
-    members = {topology.mspid(name): member_entry(nodes, name) for name in settings.organizations}
-    application = application_group(members, settings.endorsement)
+    orderer = _orderer_group(nodes, settings.batch, settings.readers)
+    members = {
+        topology.mspid(name): member_entry(nodes, name, settings.readers) for name in settings.organizations
+    }
+    application = application_group(members, settings.endorsement, settings.readers)
     return configuration_block(channel, channel_group(orderer, application, "V3_0" if bft else "V2_0"))
 
 
@@ -90,9 +93,11 @@ def hosts_of(certificate: x509.Certificate) -> list[str]:
     return [str(name.value) for name in names]
 
 
-def _orderer_group(nodes: Nodes, batch: Batch) -> Any:
+def _orderer_group(nodes: Nodes, batch: Batch, readers: Readers) -> Any:
     topology = nodes.topology
-    groups = {topology.mspid(name): orderer_entry(nodes, name) for name in topology.orderers.organizations}
+    groups = {
+        topology.mspid(name): orderer_entry(nodes, name, readers) for name in topology.orderers.organizations
+    }
     if topology.orderers.consensus == "raft":
         certificates = ((node.directory / "tls" / "server.crt").read_bytes() for node in nodes.orderers)
         consenters = [
@@ -103,18 +108,18 @@ def _orderer_group(nodes: Nodes, batch: Batch) -> Any:
     return bft_group(_bft_consenters(nodes.orderers), batch, groups)
 
 
-def member_entry(nodes: Nodes, organization: str) -> Any:
+def member_entry(nodes: Nodes, organization: str, readers: Readers) -> Any:
     """A member organisation of the topology as a channel's configuration has it."""
     anchor = nodes.gateway_peer(organization)
     mspid = nodes.topology.mspid(organization)
-    return member_group(mspid, _msp(nodes, organization), [(anchor.host, anchor.port)])
+    return member_group(mspid, _msp(nodes, organization), [(anchor.host, anchor.port)], readers)
 
 
-def orderer_entry(nodes: Nodes, organization: str) -> Any:
+def orderer_entry(nodes: Nodes, organization: str, readers: Readers) -> Any:
     """An orderer organisation of the topology as a channel's configuration has it, with all its orderers."""
     mspid = nodes.topology.mspid(organization)
     endpoints = [orderer.address for orderer in nodes.orderers if orderer.organization == organization]
-    return orderer_organization_group(mspid, _msp(nodes, organization), endpoints)
+    return orderer_organization_group(mspid, _msp(nodes, organization), endpoints, readers)
 
 
 def _bft_consenters(orderers: Sequence[Orderer]) -> list[Any]:

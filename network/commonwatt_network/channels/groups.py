@@ -17,6 +17,7 @@ from fabric_protos.orderer.smartbft import configuration_pb2 as bft_pb2
 from fabric_protos.peer import configuration_pb2 as peer_pb2
 
 from commonwatt_network.channels import policies
+from commonwatt_network.channels.readers import Readers, acls_value, readers_policy
 from commonwatt_network.model.topology_parts import Batch
 
 RAFT_TICK = "50ms"  # with 10 ticks to an election a lost leader costs about a second
@@ -43,32 +44,39 @@ def channel_group(orderer: Any, application: Any, capability: str) -> Any:
     )
 
 
-def application_group(members: Groups, endorsement: str) -> Any:
+def application_group(members: Groups, endorsement: str, readers: Readers) -> Any:
     """The section of the organisations with peers. `endorsement` (all, majority or any) asks their peers."""
+    acls = {"ACLs": acls_value()} if readers == "operators" else {}
     return policies.group(
         {
             **policies.META,
             "LifecycleEndorsement": policies.implicit("MAJORITY", "Endorsement"),
             "Endorsement": policies.implicit(endorsement.upper(), "Endorsement"),
         },
-        {"Capabilities": _capabilities("V2_5")},
+        {"Capabilities": _capabilities("V2_5"), **acls},
         members,
     )
 
 
-def member_group(mspid: str, msp: Any, anchors: Sequence[tuple[str, int]]) -> Any:
+def member_group(mspid: str, msp: Any, anchors: Sequence[tuple[str, int]], readers: Readers) -> Any:
     """An organisation with peers; `anchors` are host and port of those that other organisations' peers meet first."""
     peers = [peer_pb2.AnchorPeer(host=host, port=port) for host, port in anchors]
     return policies.group(
-        {**policies.organization(mspid), "Endorsement": policies.signed_by_role(mspid, "PEER")},
+        {
+            **policies.organization(mspid, readers_policy(msp, readers)),
+            "Endorsement": policies.signed_by_role(mspid, "PEER"),
+        },
         {"MSP": msp, "AnchorPeers": policies.value(peer_pb2.AnchorPeers(anchor_peers=peers))},
     )
 
 
-def orderer_organization_group(mspid: str, msp: Any, endpoints: Sequence[str]) -> Any:
+def orderer_organization_group(mspid: str, msp: Any, endpoints: Sequence[str], readers: Readers) -> Any:
     """An organisation in the ordering section; `endpoints` (host:port) are its orderers."""
     addresses = configuration_pb2.OrdererAddresses(addresses=endpoints)
-    return policies.group(policies.organization(mspid), {"MSP": msp, "Endpoints": policies.value(addresses)})
+    return policies.group(
+        policies.organization(mspid, readers_policy(msp, readers)),
+        {"MSP": msp, "Endpoints": policies.value(addresses)},
+    )
 
 
 def msp_value(mspid: str, root: bytes, tls_root: bytes) -> Any:

@@ -34,24 +34,34 @@ def signed_by(count: int, principals: Sequence[Any]) -> Any:
 
 def signed_by_role(mspid: str, role: str) -> Any:
     """One signature of the organisation's MEMBER, ADMIN, PEER, ORDERER or CLIENT (ConfigPolicy)."""
-    principal = msp_principal_pb2.MSPRole(
+    return signed_by(1, [role_principal(mspid, role)])
+
+
+def role_principal(mspid: str, role: str) -> Any:
+    """Who is MEMBER, ADMIN, PEER, ORDERER or CLIENT of an organisation (MSPPrincipal)."""
+    wanted = msp_principal_pb2.MSPRole(
         msp_identifier=mspid, role=msp_principal_pb2.MSPRole.MSPRoleType.Value(role)
     )
-    return signed_by(
-        1,
-        [
-            msp_principal_pb2.MSPPrincipal(
-                principal_classification=msp_principal_pb2.MSPPrincipal.ROLE,
-                principal=principal.SerializeToString(),
-            )
-        ],
+    return msp_principal_pb2.MSPPrincipal(
+        principal_classification=msp_principal_pb2.MSPPrincipal.ROLE, principal=wanted.SerializeToString()
     )
 
 
-def organization(mspid: str) -> dict[str, Any]:
-    """Any member reads and writes; an administrator changes the organisation's own entry."""
+def unit_principal(mspid: str, unit: str, path: bytes) -> Any:
+    """Who is of an organisational unit, certified along the path of authorities of this identifier (MSPPrincipal)."""
+    wanted = msp_principal_pb2.OrganizationUnit(
+        msp_identifier=mspid, organizational_unit_identifier=unit, certifiers_identifier=path
+    )
+    return msp_principal_pb2.MSPPrincipal(
+        principal_classification=msp_principal_pb2.MSPPrincipal.ORGANIZATION_UNIT,
+        principal=wanted.SerializeToString(),
+    )
+
+
+def organization(mspid: str, readers: Any = None) -> dict[str, Any]:
+    """Any member writes, and reads where `readers` names nobody else; an administrator changes the entry."""
     return {
-        "Readers": signed_by_role(mspid, "MEMBER"),
+        "Readers": readers or signed_by_role(mspid, "MEMBER"),
         "Writers": signed_by_role(mspid, "MEMBER"),
         ADMINS: signed_by_role(mspid, "ADMIN"),
     }

@@ -26,6 +26,12 @@ def consortium_create(
     endorsement: Annotated[
         str, typer.Option(help="Whose peers must endorse a transaction: all, majority, any.")
     ] = "all",
+    readers: Annotated[
+        str,
+        typer.Option(
+            help="Who reads its blocks: operators (and administrators and nodes), or members, all of them."
+        ),
+    ] = "operators",
 ) -> None:
     """Make the channel's first block from the organisations' public bundles."""
     from commonwatt_network.consortium.bundle import read_bundle
@@ -33,7 +39,7 @@ def consortium_create(
     from commonwatt_network.consortium.review import review_block
 
     read = [read_bundle(path) for path in bundles]
-    block = consortium_block(channel, read, endorsement)
+    block = consortium_block(channel, read, endorsement, readers=readers)  # type: ignore[arg-type]  # looked at there
     if output.exists():
         kept = read_file(output)
         review_block(kept)

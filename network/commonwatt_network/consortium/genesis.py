@@ -8,15 +8,22 @@ from collections.abc import Sequence
 from commonwatt_client.admin import decode_block, read_channel_config
 
 from commonwatt_network.channels import groups as building
+from commonwatt_network.channels.readers import Readers
 from commonwatt_network.consortium.bundle import Bundle, BundleError, check_together
 from commonwatt_network.model.topology import TopologyError, valid_channel_name
 from commonwatt_network.model.topology_parts import Batch, default_batch
 
 
 def consortium_block(
-    channel: str, bundles: Sequence[Bundle], endorsement: str = "all", batch: Batch | None = None
+    channel: str,
+    bundles: Sequence[Bundle],
+    endorsement: str = "all",
+    batch: Batch | None = None,
+    readers: Readers = "operators",
 ) -> bytes:
     """Block 0 of `channel` (common.Block). `endorsement`: all, majority or any of the members' peers.
+
+    `readers`: operators (with administrators and nodes) or members, each home too.
 
     The configuration in it depends on the bundles alone, not on their order. Raises BundleError, TopologyError.
     """
@@ -24,6 +31,8 @@ def consortium_block(
         raise TopologyError(f"{channel!r} is no channel name: lower-case letters, digits, dots and hyphens")
     if endorsement not in ("all", "majority", "any"):
         raise TopologyError(f"endorsement {endorsement!r}: all, majority or any")
+    if readers not in ("operators", "members"):
+        raise TopologyError(f"readers {readers!r}: operators or members")
     if not bundles:
         raise BundleError("a consortium needs at least one bundle")
     check_together(bundles)
@@ -38,7 +47,7 @@ def consortium_block(
     }
     application = {
         bundle.mspid: building.member_group(
-            bundle.mspid, msps[bundle.mspid], [(peer.host, peer.port) for peer in bundle.peers[:1]]
+            bundle.mspid, msps[bundle.mspid], [(peer.host, peer.port) for peer in bundle.peers[:1]], readers
         )
         for bundle in members
     }
@@ -47,6 +56,7 @@ def consortium_block(
             bundle.mspid,
             msps[bundle.mspid],
             [orderer.address for orderer in bundle.orderers],
+            readers,
         )
         for bundle in members
         if bundle.orderers
@@ -58,7 +68,7 @@ def consortium_block(
     ]
     root = building.channel_group(
         building.raft_group(consenters, batch or default_batch("live"), ordering),
-        building.application_group(application, endorsement),
+        building.application_group(application, endorsement, readers),
         "V2_0",
     )
     return building.configuration_block(channel, root)

@@ -18,7 +18,7 @@ from commonwatt_network.errors import NotThereError, UsageError
 from commonwatt_network.model.home_ids import ensure_secret, secret_of
 from commonwatt_network.model.layout import Layout, write_atomically
 from commonwatt_network.model.nodes import ChaincodeServer, Orderer, Peer
-from commonwatt_network.model.roster import ADMIN, fabric_attributes, home_attributes
+from commonwatt_network.model.roster import ADMIN, client_attributes, home_attributes
 from commonwatt_network.model.state import exclusive
 from commonwatt_network.programs import processes, readiness
 from commonwatt_network.programs.chaincode_servers import (
@@ -89,8 +89,7 @@ class OwnHost:
         """Every user with the attributes of its certificate."""
         users: dict[str, dict[str, str]] = {ADMIN: {}}
         for name, user in self.description.users.items():
-            role = {"role": user.role} if user.role else {}
-            users[name] = {**fabric_attributes(name), **role, **user.attributes}
+            users[name] = client_attributes(name, user)
         secret = secret_of(self.layout, self.name, seed=None)
         return users | home_attributes(self.name, self.description.homes, secret)
 

@@ -21,11 +21,17 @@ from cryptography.hazmat.primitives import hashes
 from fabric_protos.common import policies_pb2
 
 from commonwatt_network.channels import policies
+from commonwatt_network.channels.readers import Readers, readers_mistakes, readers_of
 from commonwatt_network.consortium.bundle import Bundle
 from commonwatt_network.errors import UsageError
 from commonwatt_network.trust.certificates import days_left
 
 META = policies_pb2.ImplicitMetaPolicy
+READING: Mapping[Readers | None, str] = {
+    "operators": "operators, administrators and nodes read its blocks; homes do not",
+    "members": "every member reads all its blocks, each home too",
+    None: "its organisations do not agree on who reads its blocks",
+}
 
 
 class ReviewError(UsageError):
@@ -102,7 +108,7 @@ def member_lines(config: ChannelConfig) -> Iterator[tuple[str, str]]:
 
 def mistakes_of(config: ChannelConfig) -> tuple[str, ...]:
     """What is wrong with a configuration, one sentence each."""
-    return (*find_mistakes(config), *_foreign(config))
+    return (*find_mistakes(config), *_foreign(config), *readers_mistakes(config))
 
 
 def signers_needed(config: ChannelConfig, section: str) -> tuple[set[str], int]:
@@ -132,6 +138,7 @@ def _rules(config: ChannelConfig) -> Iterator[str]:
     yield f"a chaincode is put into force when {_who(application, 'LifecycleEndorsement', members)} approved it"
     yield f"members change when administrators of {_who(application, 'Admins', members)} sign"
     yield f"ordering changes when administrators of {_who(ordering, 'Admins', orderers)} sign"
+    yield READING[readers_of(config)]
     yield (
         f"{config.consensus_type} orders with {consenters} orderers and goes on with {lost} of them lost; "
         f"a block is cut after {config.batch_timeout_s * 1000:g} ms or {config.batch_size.max_message_count} messages"
@@ -163,7 +170,8 @@ def _foreign(config: ChannelConfig) -> Iterator[str]:
             organizations = {**config.application_organizations, **config.orderer_organizations}
             mspid = organizations[name].mspid
             for policy, expected in policies.organization(mspid).items():
-                if policy not in group.policies or group.policies[policy].policy != expected.policy:
+                present = group.policies[policy].policy if policy in group.policies else None
+                if policy != "Readers" and present != expected.policy:
                     yield f"{mspid}'s {policy} policy in {section} is not decided by {mspid} alone"
     for consenter in config.consenters:
         mspid = organization_of(config, consenter.address)

@@ -12,6 +12,7 @@ from commonwatt_client.admin import ChannelConfig
 from commonwatt_client.admin.configuration.checks import bft_quorum
 
 from commonwatt_network.channels.deploy import peer_admin
+from commonwatt_network.channels.readers import readers_mistakes
 from commonwatt_network.consortium.host import OwnHost
 from commonwatt_network.consortium.membership import (
     committed_definition,
@@ -31,7 +32,8 @@ async def host_standing(host: OwnHost) -> dict[str, Any]:
     while others do, and have run, name -> `log` (file) and `last_words`.
 
     Per channel: `heights` (peer -> blocks, null where it does not answer), `silent_orderers`, `no_quorum` ("1 of 3
-    orderers" when too few answer to order anything, else null), `committed` (chaincode
+    orderers" when too few answer to order anything, else null), `wide_readers` (who lets others read than operators,
+    in words, where not every organisation does), `committed` (chaincode
     version, null before it is in force), `waiting_for` (MSP ids that have yet to approve the version this host runs).
     """
     alive = processes.running(host.layout)
@@ -59,6 +61,7 @@ async def _channel(host: OwnHost, config: ChannelConfig) -> dict[str, Any]:
     channel = config.channel
     heights: dict[str, int | None] = {}
     committed: str | None = None
+    wide: tuple[str, ...] = ()
     missing: list[str] = []
     for peer in host.peers:
         heights[peer.name] = None
@@ -66,6 +69,7 @@ async def _channel(host: OwnHost, config: ChannelConfig) -> dict[str, Any]:
             async with asyncio.timeout(QUERY_TIMEOUT_S), peer_admin(host, peer) as admin:
                 heights[peer.name] = (await admin.get_chain_info(channel)).height
                 config = await admin.fetch_config(channel)  # orderers may have come since the first block
+                wide = tuple(readers_mistakes(config))
                 definition = await committed_definition(admin, channel, host.description.chaincode.name)
                 committed = definition.version if definition else None
                 wanted = await next_definition(host, admin, channel)
@@ -84,6 +88,7 @@ async def _channel(host: OwnHost, config: ChannelConfig) -> dict[str, Any]:
         "heights": heights,
         "silent_orderers": list(silent),
         "no_quorum": f"{answering} of {total} orderers" if answering < needed else None,
+        "wide_readers": list(wide),
         "committed": committed,
         "waiting_for": missing,
     }
@@ -111,6 +116,8 @@ def describe_standing(standing: dict[str, Any]) -> Iterator[str]:
             yield f"channel {channel}: no quorum: {entry['no_quorum']} answer; nothing is ordered until more do"
         for orderer in entry["silent_orderers"]:
             yield f"channel {channel}: waiting for the orderer of {orderer}"
+        for words in entry["wide_readers"]:
+            yield f"channel {channel}: {words}"
         if entry["committed"]:
             yield f"channel {channel}: chaincode {entry['committed']} is in force"
         if entry["waiting_for"]:

@@ -30,6 +30,7 @@ from fabric_protos.common import common_pb2, configtx_pb2
 from google.protobuf.message import DecodeError
 
 from commonwatt_network.channels import groups as building
+from commonwatt_network.channels.readers import readers_of
 from commonwatt_network.consortium.bundle import Bundle, BundleError
 from commonwatt_network.consortium.review import member_lines, mistakes_of, signers_needed
 from commonwatt_network.embedded.channels.configuration import ChannelConfig as CheckedConfig
@@ -70,11 +71,12 @@ def taking_in(config: ChannelConfig, bundle: Bundle) -> bytes:
         )
     msp = building.msp_value(bundle.mspid, bundle.enrolment_authority.encode(), bundle.tls_authority.encode())
     anchors = [(peer.host, peer.port) for peer in bundle.peers[:1]]
-    member = building.member_group(bundle.mspid, msp, anchors).SerializeToString(deterministic=True)
+    readers = readers_of(config) or "operators"
+    member = building.member_group(bundle.mspid, msp, anchors, readers).SerializeToString(deterministic=True)
     try:
         desired = add_organization(config, APPLICATION, bundle.mspid, member)
         for orderer in bundle.orderers:
-            ordering = building.orderer_organization_group(bundle.mspid, msp, [orderer.address])
+            ordering = building.orderer_organization_group(bundle.mspid, msp, [orderer.address], readers)
             group = ordering.SerializeToString(deterministic=True)
             desired = add_organization(desired, ORDERER, bundle.mspid, group)
             certificate = orderer.tls_certificate.encode()

@@ -6,10 +6,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from commonwatt_client.ledger.readers import READER_UNIT
+
 from commonwatt_network.model.home_ids import home_id, secret_of
 from commonwatt_network.model.nodes import Nodes
+from commonwatt_network.model.topology_parts import User
 
 ADMIN = "admin"
+OPERATORS = ("operator", "grid")  # the roles of those who run a community's market and its grid
 
 
 @dataclass(frozen=True)
@@ -24,10 +28,21 @@ def user_attributes(nodes: Nodes, organization: str) -> dict[str, dict[str, str]
     settings = nodes.topology.organizations[organization]
     users: dict[str, dict[str, str]] = {ADMIN: {}}
     for name, user in settings.users.items():
-        role = {"role": user.role} if user.role else {}
-        users[name] = {**fabric_attributes(name), **role, **user.attributes}
+        users[name] = client_attributes(name, user)
     secret = secret_of(nodes.layout, organization, nodes.topology.home_seed)
     return users | home_attributes(organization, settings.homes, secret)
+
+
+def client_attributes(name: str, user: User) -> dict[str, str]:
+    """The attributes of a user's certificate."""
+    role = {"role": user.role} if user.role else {}
+    attributes = {**role, **user.attributes}
+    return {**fabric_attributes(name, unit_of(attributes)), **attributes}
+
+
+def unit_of(attributes: Mapping[str, str]) -> str:
+    """The organisational unit, besides `client`, of a client with these attributes: whom channels let read blocks."""
+    return READER_UNIT if attributes.get("role") in OPERATORS else ""
 
 
 def home_attributes(organization: str, homes: int, secret: str | None) -> dict[str, dict[str, str]]:
@@ -40,6 +55,6 @@ def home_attributes(organization: str, homes: int, secret: str | None) -> dict[s
     return users
 
 
-def fabric_attributes(name: str) -> dict[str, str]:
+def fabric_attributes(name: str, affiliation: str = "") -> dict[str, str]:
     """The attributes that Fabric CA gives every client."""
-    return {"hf.EnrollmentID": name, "hf.Type": "client", "hf.Affiliation": ""}
+    return {"hf.EnrollmentID": name, "hf.Type": "client", "hf.Affiliation": affiliation}

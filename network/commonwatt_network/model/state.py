@@ -59,7 +59,7 @@ def read_state(layout: Layout) -> State | None:
             )
         placement, change = content.get("placement"), content.get("change")
         return State(
-            Topology.model_validate(content["topology"], context=SETTLED),
+            _topology(content["topology"]),
             str(content["backend"]),
             int(content["first_port"]),
             read_placement(placement) if placement else None,
@@ -102,10 +102,17 @@ def _describe_change(change: Change) -> dict[str, Any]:
 def _read_change(content: dict[str, Any]) -> Change:
     return Change(
         str(content["words"]),
-        Topology.model_validate(content["topology"], context=SETTLED),
+        _topology(content["topology"]),
         read_placement(content["placement"]),
-        Topology.model_validate(content["wanted"], context=SETTLED),
+        _topology(content["wanted"]),
     )
+
+
+def _topology(content: dict[str, Any]) -> Topology:
+    """A kept topology. Every member reads the channels of networks that were made before `readers` was said."""
+    for channel in content["channels"].values():
+        channel.setdefault("readers", "members")
+    return Topology.model_validate(content, context=SETTLED)
 
 
 def require_first_start(layout: Layout) -> None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from ipaddress import IPv4Address
 from typing import Annotated, Literal
 
@@ -56,6 +57,7 @@ CouchDBAddress = Annotated[
 ]
 PeerName = Annotated[str, named(r"^peer[0-9]+\.[a-z][a-z0-9-]{0,62}$", "peer0.ORGANISATION")]
 Role = Literal["operator", "grid", "home", "meter"]
+MARKET = "market"
 
 
 class _Model(BaseModel):
@@ -139,6 +141,11 @@ def default_batch(clock: str) -> Batch:
     return Batch() if clock == "live" else Batch(timeout_ms=50)
 
 
+def default_readers(chaincodes: Sequence[str]) -> Literal["operators", "members"]:
+    """Who reads the blocks of a channel that does not say: those of a market tell what homes use."""
+    return "operators" if MARKET in chaincodes else "members"
+
+
 class Channel(_Model):
     """A ledger and its members. The first organisation is the community; `endorsement` asks its members' peers."""
 
@@ -153,6 +160,11 @@ class Channel(_Model):
         ge=1,
         le=900,
         description="clock: live: chaincode servers refuse proposals dated further from their own clock; default 30",
+    )
+    readers: Literal["operators", "members"] = Field(
+        default_factory=lambda known: default_readers(known.get("chaincodes", [])),
+        description="who reads its blocks: operators, administrators and nodes, or every member; "
+        "left out: operators where the chaincode `market` runs, members elsewhere",
     )
     batch: Batch = Field(
         default_factory=lambda known: default_batch(known.get("clock", "simulated")),

@@ -61,9 +61,14 @@ def create_authority(common_name: str, organization: str) -> KeyPair:
 def issue_enrolment(
     authority: KeyPair, name: str, node_role: str, attributes: Mapping[str, str] | None, days: int
 ) -> KeyPair:
-    """An identity. `node_role` is its one organisational unit: client, peer, admin or orderer."""
+    """An identity. `node_role` is its first organisational unit: client, peer, admin or orderer.
+
+    The attribute `hf.Affiliation` names the next one, as Fabric CA's certificates do.
+    """
     key = ec.generate_private_key(ec.SECP256R1())
-    builder = _leaf_builder(authority, _subject(name, unit=node_role), key, days).add_extension(
+    affiliation = (attributes or {}).get("hf.Affiliation")
+    units = (node_role, affiliation) if affiliation else (node_role,)
+    builder = _leaf_builder(authority, _subject(name, *units), key, days).add_extension(
         _key_usage(digital_signature=True), critical=True
     )
     if attributes is not None:
@@ -189,12 +194,11 @@ def _leaf_builder(
     )
 
 
-def _subject(common_name: str, organization: str | None = None, unit: str | None = None) -> x509.Name:
+def _subject(common_name: str, *units: str, organization: str | None = None) -> x509.Name:
     parts = []
     if organization:
         parts.append(x509.NameAttribute(NameOID.ORGANIZATION_NAME, organization))
-    if unit:
-        parts.append(x509.NameAttribute(NameOID.ORGANIZATIONAL_UNIT_NAME, unit))
+    parts += [x509.NameAttribute(NameOID.ORGANIZATIONAL_UNIT_NAME, unit) for unit in units]
     return x509.Name([*parts, x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
 
 

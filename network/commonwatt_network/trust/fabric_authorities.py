@@ -216,14 +216,20 @@ async def _enrolled(
     server = _server(nodes, organization)
     # hf.* attributes are the authority's own to give.
     given = {key: value for key, value in holder.attributes.items() if not key.startswith("hf.")}
+    unit = holder.attributes.get("hf.Affiliation", "")
     secret, enrolment_id = enrolment_secret(server, holder.enrolment_id), holder.enrolment_id
     try:
+        if unit and (known is None or known.affiliation != unit):
+            await authority.add_affiliation(held, unit)
         if known is None:  # else an earlier start may have been cut off between registering and enrolling
-            await authority.register(held, enrolment_id, type=holder.role, secret=secret, attributes=given)
-        elif given != (
-            has := {key: value for key, value in known.attributes.items() if not key.startswith("hf.")}
-        ):
-            await authority.modify(held, enrolment_id, attributes={**dict.fromkeys(has, ""), **given})
+            await authority.register(
+                held, enrolment_id, type=holder.role, secret=secret, affiliation=unit, attributes=given
+            )
+        else:
+            has = {key: value for key, value in known.attributes.items() if not key.startswith("hf.")}
+            if (given, unit) != (has, known.affiliation):
+                attributes = {**dict.fromkeys(has, ""), **given}
+                await authority.modify(held, enrolment_id, attributes=attributes, affiliation=unit)
         # A node's or administrator's certificate carries no attributes, as the kit's own do not.
         enrolled = await authority.enroll(
             enrolment_id,

@@ -9,7 +9,7 @@ certificates age.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from commonwatt_client.pem import first_block
@@ -201,6 +201,7 @@ def unique_chain(
     return found[0]
 
 
-def chain_identifier(chain: Iterable[x509.Certificate]) -> bytes:
-    """SHA-256 over the chain's certificates: how an MSP names a certification path."""
-    return hashlib.sha256(b"".join(der(certificate) for certificate in chain)).digest()
+def chain_identifier(chain: Sequence[x509.Certificate]) -> bytes:
+    """SHA-256 over the certificates up to the root, each with the lower S: how an MSP names a certification path."""
+    issuers = (*chain[1:], *chain[-1:])
+    return hashlib.sha256(b"".join(map(with_low_s, chain, issuers))).digest()
