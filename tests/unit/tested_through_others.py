@@ -28,7 +28,7 @@ WHY_NOT: dict[str, str] = {
         commonwatt_chaincode.shim.writes
     """,
     "The client's public names run them: tests/unit/client": """
-        commonwatt_client.admin.deliver commonwatt_client.admin.signing
+        commonwatt_client.admin.deliver
         commonwatt_client.admin.snapshots
         commonwatt_client.ledger.configuration_json commonwatt_client.ledger.wire
         commonwatt_client.transaction

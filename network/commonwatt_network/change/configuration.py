@@ -22,8 +22,10 @@ from commonwatt_client.admin import (
 from commonwatt_client.identity import Identity, load_identity
 from commonwatt_client.signers import Signer, private_key_signer
 
+from commonwatt_network.channels.deploy import peer_admin
 from commonwatt_network.errors import NetworkError
 from commonwatt_network.model.nodes import Nodes, Orderer
+from commonwatt_network.model.nodes import Peer as NetworkPeer
 from commonwatt_network.model.roster import ADMIN
 
 PATIENCE_S = 30.0
@@ -90,6 +92,34 @@ async def _bring_about(
             return
         await asyncio.sleep(POLL_S)
     raise RefusedError("ordered, but not in force yet", party=client.address)
+
+
+async def known_to_peers(
+    nodes: Nodes, channel: str, edit: Callable[[ChannelConfig], ChannelConfig], done: str
+) -> None:
+    """Comes back when each peer of the channel has the `edit` that orderers have in force; `done` says what it did.
+
+    Raises ConfigurationChangeError.
+    """
+
+    async def known_to(peer: NetworkPeer) -> None:
+        async with peer_admin(nodes, peer) as admin:
+            while True:
+                current = await admin.fetch_config(channel)
+                try:
+                    compute_update(current, edit(current))
+                except AlreadyDoneError:
+                    return
+                await asyncio.sleep(POLL_S)
+
+    try:
+        async with asyncio.timeout(PATIENCE_S):
+            await asyncio.gather(*(known_to(peer) for peer in nodes.peers_of(channel)))
+    except (TimeoutError, AdminError) as error:
+        raise ConfigurationChangeError(
+            f"{done}, but not every peer of channel {channel} has taken it in ({error or 'no answer in time'}); "
+            "start what does not run with `make network-up`: it will"
+        ) from error
 
 
 async def fetch_config_block(nodes: Nodes, channel: str, among: Iterable[Orderer]) -> bytes:

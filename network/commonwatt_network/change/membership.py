@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from commonwatt_client.admin import APPLICATION, ChannelConfig, add_organization
 
-from commonwatt_network.change.configuration import change_configuration
+from commonwatt_network.change.configuration import change_configuration, known_to_peers
 from commonwatt_network.change.revocation import revoke_former
 from commonwatt_network.change.site import (
     Site,
@@ -76,9 +76,12 @@ async def change_readers(site: Site, step: ChangeReaders) -> None:
     topology = site.nodes.topology
     readers = topology.channels[step.channel].readers
     signers = [*topology.channels[step.channel].organizations, *topology.orderers.organizations]
-    await change_configuration(
-        site.nodes, step.channel, lambda config: with_readers(config, readers), signers
-    )
+
+    def changed(config: ChannelConfig) -> ChannelConfig:
+        return with_readers(config, readers)
+
+    await change_configuration(site.nodes, step.channel, changed, signers)
+    await known_to_peers(site.nodes, step.channel, changed, "changed")
 
 
 async def remove(site: Site, _: RemovePeer | RemoveOrganization) -> None:

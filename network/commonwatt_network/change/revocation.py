@@ -3,28 +3,23 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable
 from pathlib import Path
 
 from commonwatt_client.admin import (
     APPLICATION,
     ORDERER,
-    AdminError,
     ChannelConfig,
-    compute_update,
     revoke_certificates,
 )
-from commonwatt_client.admin import AlreadyDoneError as AlreadyInForceError
 from cryptography import x509
 
 from commonwatt_network.backends.registry import backend_called, nodes_of
-from commonwatt_network.change.configuration import change_configuration
-from commonwatt_network.channels.deploy import peer_admin
+from commonwatt_network.change.configuration import change_configuration, known_to_peers
 from commonwatt_network.channels.first_transaction import operator_of
-from commonwatt_network.errors import NetworkError, NoNetworkError, NotThereError, UsageError
+from commonwatt_network.errors import NoNetworkError, NotThereError, UsageError
 from commonwatt_network.model.layout import Layout, write_atomically
-from commonwatt_network.model.nodes import Nodes, Peer
+from commonwatt_network.model.nodes import Nodes
 from commonwatt_network.model.roster import ADMIN, user_attributes
 from commonwatt_network.model.state import State, exclusive, read_state, require_first_start
 from commonwatt_network.programs import processes
@@ -32,9 +27,6 @@ from commonwatt_network.trust import fabric_authorities
 from commonwatt_network.trust.certificates import issue_revocations
 from commonwatt_network.trust.identity import ensure_organization
 from commonwatt_network.trust.issued import note_revoked, read_record
-
-PATIENCE_S = 30.0
-POLL_S = 0.05
 
 
 async def revoke_user(directory: Path, organization: str, user: str) -> tuple[str, ...]:
@@ -138,22 +130,5 @@ async def _bring_into_force(nodes: Nodes, channel: str, organization: str, crl: 
     def revoked(config: ChannelConfig) -> ChannelConfig:
         return revoke_certificates(config, section, mspid, crl)
 
-    async def known_to(peer: Peer) -> None:
-        async with peer_admin(nodes, peer) as admin:
-            while True:
-                current = await admin.fetch_config(channel)
-                try:
-                    compute_update(current, revoked(current))
-                except AlreadyInForceError:
-                    return
-                await asyncio.sleep(POLL_S)
-
     await change_configuration(nodes, channel, revoked, [organization])
-    try:
-        async with asyncio.timeout(PATIENCE_S):
-            await asyncio.gather(*(known_to(peer) for peer in nodes.peers_of(channel)))
-    except (TimeoutError, AdminError) as error:
-        raise NetworkError(
-            f"revoked, but not every peer of channel {channel} has taken it in ({error or 'no answer in time'}); "
-            "start what does not run with `make network-up`: it will"
-        ) from error
+    await known_to_peers(nodes, channel, revoked, "revoked")

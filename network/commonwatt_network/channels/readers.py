@@ -61,7 +61,7 @@ def with_readers(config: ChannelConfig, readers: Readers) -> ChannelConfig:
     for resource, reference in ACLS.items():
         if readers == "operators":
             acls.acls[resource].policy_ref = reference
-        elif acls.acls[resource].policy_ref == reference:
+        elif resource in acls.acls and acls.acls[resource].policy_ref == reference:
             del acls.acls[resource]
     if not acls.acls:
         if "ACLs" in application.values:

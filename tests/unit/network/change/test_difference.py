@@ -55,6 +55,12 @@ COMMUNITY = {
             ],
         ),
         (
+            {"channels__newtown__readers": "members"},
+            [
+                "channel newtown: every member, each home too, reads all its blocks from now on, the old ones too",
+            ],
+        ),
+        (
             {"organizations__newtown__homes": 4, "organizations__newtown__users__auditor": {}},
             ["issue certificates of newtown: homes home003 to home004, user auditor"],
         ),
@@ -268,3 +274,12 @@ def test_collections_stay_or_grow_but_never_go(running: Topology) -> None:
         difference(described, forgetful)
     [step] = difference(described, running)  # left out, they stay as they are on the channel
     assert step.words == "settings from now on: chaincode market as it is described"
+
+
+def test_closing_a_channel_says_what_stays_open(running: Topology) -> None:
+    """Channels that were made before `readers` was said are read by every member."""
+    open_ = edited(running, channels__newtown__readers="members")
+    [step] = difference(open_, running)
+    assert "operators, administrators and nodes alone read its blocks from now on" in step.words
+    assert "old blocks stay readable" in step.words
+    assert "begin a new channel" in step.words

@@ -19,6 +19,8 @@ from commonwatt_client.admin import (
     decode_block,
     read_channel_config,
 )
+from commonwatt_network.channels import policies
+from commonwatt_network.channels.readers import readers_of
 from commonwatt_network.consortium.bundle import Bundle, BundleError, own_bundle, parse_bundle
 from commonwatt_network.consortium.genesis import consortium_block, same_configuration
 from commonwatt_network.consortium.host import OwnHost, init_host, open_host
@@ -35,6 +37,7 @@ from commonwatt_network.errors import UsageError
 from commonwatt_network.model.topology import TopologyError
 from commonwatt_network.trust import certificates
 from commonwatt_network.trust.certificates import read_key_pair
+from fabric_protos.common import common_pb2, configtx_pb2
 
 NAMES = ("newtown", "glebe", "grid")
 
@@ -284,6 +287,41 @@ def test_a_review_names_what_is_foreign(bundles: dict[str, Bundle]) -> None:
     review = review_block(consortium_block("newtown", [mixed, bundles["grid"]]))
     expected = "the TLS certificate of consenter orderer.newtown.example:7050 is foreign: NewtownMSP did not issue it"
     assert review.mistakes == (expected,)
+
+
+@pytest.mark.parametrize(
+    ("readers", "words"),
+    [("operators", "homes do not"), ("members", "every member reads all its blocks, each home too")],
+)
+def test_a_review_says_who_reads(bundles: dict[str, Bundle], readers: Any, words: str) -> None:
+    review = review_block(consortium_block("newtown", list(bundles.values()), readers=readers))
+    assert review.mistakes == ()
+    assert sum(words in rule for rule in review.rules) == 1
+
+
+def test_operators_are_who_reads_unless_the_founders_say_otherwise(bundles: dict[str, Bundle]) -> None:
+    assert readers_of(review_block(consortium_block("newtown", list(bundles.values()))).config) == "operators"
+    with pytest.raises(TopologyError, match="readers 'everybody': operators or members"):
+        consortium_block("newtown", list(bundles.values()), readers="everybody")  # type: ignore[arg-type]
+
+
+async def test_a_block_in_which_an_organisation_widened_its_readers_is_not_joined(
+    bundles: dict[str, Bundle], tmp_path: Path
+) -> None:
+    host = init_host(describe("newtown"), tmp_path)
+    block = common_pb2.Block.FromString(consortium_block("newtown", [own_bundle(host), bundles["grid"]]))
+    envelope = common_pb2.Envelope.FromString(block.data.data[0])
+    payload = common_pb2.Payload.FromString(envelope.payload)
+    config = configtx_pb2.ConfigEnvelope.FromString(payload.data)
+    readers = config.config.channel_group.groups["Application"].groups["GridMSP"].policies["Readers"]
+    readers.CopyFrom(policies.signed_by_role("GridMSP", "MEMBER"))
+    payload.data = config.SerializeToString()
+    envelope.payload = payload.SerializeToString()
+    block.data.data[0] = envelope.SerializeToString()
+    before = _files(tmp_path)
+    with pytest.raises(ReviewError, match="is not joined: GridMSP's policy .*Readers lets others read"):
+        await join(host, block.SerializeToString(), print)
+    assert _files(tmp_path) == before
 
 
 def test_a_block_is_held_against_the_own_bundle(

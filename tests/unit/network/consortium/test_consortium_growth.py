@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from commonwatt_client.admin import (
@@ -18,6 +19,8 @@ from commonwatt_client.admin import (
 )
 from commonwatt_client.identity import Identity, load_identity
 from commonwatt_client.signers import Signer, private_key_signer
+from commonwatt_network.channels import policies
+from commonwatt_network.channels.readers import readers_of
 from commonwatt_network.consortium.bundle import Bundle, BundleError, own_bundle
 from commonwatt_network.consortium.genesis import consortium_block
 from commonwatt_network.consortium.host import OwnHost, init_host
@@ -33,6 +36,7 @@ from commonwatt_network.consortium.update import (
     signed_envelope,
     taking_in,
 )
+from fabric_protos.common import configtx_pb2
 
 MEMBERS = ("newtown", "glebe", "grid")
 
@@ -74,6 +78,25 @@ def test_an_update_is_told_in_words(config: ChannelConfig, update: bytes, ferry:
     )
     assert not in_force(config, update)
     assert in_force(review.desired, update)
+
+
+@pytest.mark.parametrize("readers", ["operators", "members"])
+def test_who_comes_reads_as_the_others_do(hosts: dict[str, OwnHost], ferry: Bundle, readers: Any) -> None:
+    bundles = [own_bundle(hosts[name]) for name in MEMBERS]
+    config = review_block(consortium_block("newtown", bundles, "majority", readers=readers)).config
+    review = review_update(config, taking_in(config, ferry))
+    assert review.mistakes == ()
+    assert readers_of(review.desired) == readers
+
+
+def test_nobody_signs_for_a_newcomer_with_wider_readers(config: ChannelConfig, update: bytes) -> None:
+    message = configtx_pb2.ConfigUpdate.FromString(update)
+    ferry = message.write_set.groups["Application"].groups["FerryMSP"]
+    ferry.policies["Readers"].CopyFrom(policies.signed_by_role("FerryMSP", "MEMBER"))
+    mistakes = review_update(config, message.SerializeToString()).mistakes
+    assert any(
+        "FerryMSP's policy /Channel/Application/FerryMSP/Readers lets others" in each for each in mistakes
+    )
 
 
 async def test_enough_signatures_are_an_update_that_orderers_take(
