@@ -51,6 +51,7 @@ TABLE: dict[str, Verb] = {
     "network revoke": Verb("newtown home001", NO_NETWORK, NO_NETWORK),
     "network renew": Verb("newtown home001", NO_NETWORK, NO_NETWORK),
     "network logs": Verb("", NO_NETWORK, DONE),
+    "network trust": Verb("newtown authorities.pem", NO_NETWORK, NO_NETWORK),
     "network monitoring": Verb("--output monitoring", NO_NETWORK, DONE),
     "network samples-tree": Verb("samples", NO_NETWORK, DONE),
     "network plan": Verb("", NO_NETWORK, DONE),
@@ -108,6 +109,7 @@ WRONG_USE = (
     "network up --backend nowhere",
     "network render --backend native --output rendered",
     "network apply nowhere.yaml",
+    "network trust newtown nowhere.pem",
     "topology check nowhere.yaml",
     "topology samples nowhere",
     "fabric --archive nowhere.tar.gz --sha256 0",
@@ -198,6 +200,8 @@ def place_files(app: typer.Typer, folder: Path, repository: Path) -> None:
         assert not ended(app, f"org export {name}.json --directory org-{name}").exit_code
     assert not ended(app, "consortium create newtown newtown.json --output newtown.block").exit_code
     host = open_host(folder / "org-newtown")
+    authority = host.layout.organization("newtown") / "ca" / "ca.crt"
+    (folder / "authorities.pem").write_bytes(authority.read_bytes())
     write_atomically(host.layout.genesis_block("newtown"), (folder / "newtown.block").read_bytes())
     config = own_config(host, "newtown")
     (folder / "channel.update").write_bytes(compute_update(config, set_batch(config, timeout_s=1.0)))

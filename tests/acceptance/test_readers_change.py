@@ -7,6 +7,7 @@ import asyncio
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +15,23 @@ import pytest
 from commonwatt_client import ClientError, connect_network_file
 from commonwatt_network.backends.registry import nodes_of
 from commonwatt_network.change.apply import apply
+from commonwatt_network.change.authorities import trust_authorities
 from commonwatt_network.change.plan import make_plan
 from commonwatt_network.change.renewals import renew_user
 from commonwatt_network.channels.deploy import peer_admin
 from commonwatt_network.channels.readers import readers_mistakes, readers_of
 from commonwatt_network.down import down
+from commonwatt_network.errors import UsageError
 from commonwatt_network.model.layout import Layout
 from commonwatt_network.model.nodes import Nodes
 from commonwatt_network.model.state import read_state
 from commonwatt_network.model.topology import Topology, default_topology
+from commonwatt_network.trust.certificates import KeyPair, issue_enrolment, read_key_pair
 from commonwatt_network.up import up
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from ..support.fabric import require_backend
 
@@ -147,8 +155,6 @@ async def test_operators_of_the_first_version_get_the_unit_at_the_next_start(tmp
     try:
         await up(directory, default_topology(homes=1), "embedded", silent)
         down(directory)
-        from commonwatt_network.trust.certificates import issue_enrolment, read_key_pair
-
         authority = read_key_pair(
             *(layout.organization("newtown") / "ca" / f"ca.{end}" for end in ("crt", "key"))
         )
@@ -168,5 +174,87 @@ async def test_operators_of_the_first_version_get_the_unit_at_the_next_start(tmp
             key.write_bytes(former.key_pem)
         await up(directory, None, None, silent)
         assert await reads(layout, "operator")
+    finally:
+        down(directory)
+
+
+def authority(
+    name: str, by: KeyPair | None = None, key: Any = None, like: x509.Certificate | None = None
+) -> KeyPair:
+    """A root, one below `by`, or with `key` and `like` the same root renewed."""
+    key = key or ec.generate_private_key(ec.SECP256R1())
+    subject = like.subject if like else x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    signer = by.key if by else key
+    begins = like.not_valid_before_utc if like else datetime.now(UTC) - timedelta(days=1)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(by.certificate.subject if by else subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(begins)
+        .not_valid_after(datetime.now(UTC) + timedelta(days=1000))
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .sign(signer, hashes.SHA256())
+    )
+    return KeyPair(certificate, key)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("backend", ["embedded", "native"])
+async def test_authorities_that_come_and_one_that_is_renewed(tmp_path: Path, backend: str) -> None:
+    """`network trust`: operators read with their first certificate, before and after a restart."""
+    require_backend(backend)
+    directory = tmp_path / ".commonwatt"
+    layout = Layout(directory)
+    root = authority("ca.newtown.second")
+    below = authority("ca.newtown.below", root)
+    try:
+        await up(directory, default_topology(homes=1), backend, silent)
+        own = read_key_pair(*(layout.organization("newtown") / "ca" / f"ca.{end}" for end in ("crt", "key")))
+        wrong = authority("ca.newtown.wrong", own)
+        with pytest.raises(UsageError, match="which issued certificates that Fabric would refuse"):
+            await trust_authorities(directory, "newtown", wrong.certificate_pem)
+        with pytest.raises(UsageError, match="no list of certificates"):
+            await trust_authorities(directory, "newtown", b"junk")
+        with pytest.raises(UsageError, match="no organisation glebe"):
+            await trust_authorities(directory, "glebe", root.certificate_pem)
+        with pytest.raises(UsageError, match="nothing was changed"):  # the one above it is not there
+            await trust_authorities(directory, "newtown", below.certificate_pem)
+        assert await reads(layout, "operator")
+
+        both = root.certificate_pem + below.certificate_pem
+        assert await trust_authorities(directory, "newtown", both) == (CHANNEL,)
+        assert await trust_authorities(directory, "newtown", both) == (CHANNEL,)  # again: nothing to do
+        for name, attributes in (
+            ("operator", {"role": "operator", "hf.Affiliation": "operator"}),
+            ("home001", {"role": "home", "home.id": "home001"}),
+        ):
+            pair = issue_enrolment(below, name, "client", attributes, 100)
+            folder = layout.user("newtown", name)
+            (folder / "certificate.pem").write_bytes(pair.certificate_pem)
+            (folder / "private_key.pem").write_bytes(pair.key_pem)
+        assert await reads(layout, "operator")
+        assert not await reads(layout, "home001")
+
+        renewed = authority("", None, own.key, own.certificate)
+        assert await trust_authorities(directory, "newtown", renewed.certificate_pem) == (CHANNEL,)
+        assert await agreed(running_nodes(layout)) == "operators"
+        down(directory)
+        await up(directory, None, None, silent)
+        assert await reads(layout, "operator")
+        second = edited(
+            default_topology(homes=1),
+            channels__second={"organizations": ["newtown", "grid"], "chaincodes": ["market"]},
+        )
+        await apply(directory, second, silent)
+        async with peer_admin(running_nodes(layout), running_nodes(layout).gateway_peer("newtown")) as admin:
+            config = await admin.fetch_config("second")
+        assert readers_of(config) == "operators"
+        assert not list(readers_mistakes(config))
+        names = config.application_organizations["NewtownMSP"]
+        assert names.root_certificates == (renewed.certificate_pem, root.certificate_pem)
+        assert names.intermediate_certificates == (below.certificate_pem,)
     finally:
         down(directory)

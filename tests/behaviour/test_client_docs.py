@@ -146,7 +146,7 @@ def place_files(folder: Path, network: Any) -> None:
     """What examples of administration read: an organisation's group, an orderer's certificate, a revocation list."""
     layout = network.nodes.layout
     root = create_authority("ca.harbour", "harbour").certificate_pem
-    group = member_group("HarbourMSP", msp_value("HarbourMSP", root, root), [])
+    group = member_group("HarbourMSP", msp_value("HarbourMSP", root, root), [], "members")
     (folder / "harbour.group").write_bytes(group.SerializeToString())
     orderer = network.nodes.orderers[0].directory
     (folder / "orderer1.crt").write_bytes((orderer / "tls" / "server.crt").read_bytes())

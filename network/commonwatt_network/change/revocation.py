@@ -111,15 +111,20 @@ async def _take_out_of_force(
     authority = ensure_organization(nodes.layout, organization).enrolment
     crl = issue_revocations(authority, former, serials)
     write_atomically(path, crl)
+    channels = channels_of(nodes, organization)
+    for channel in channels:
+        await _bring_into_force(nodes, channel, organization, crl)
+    return channels
+
+
+def channels_of(nodes: Nodes, organization: str) -> tuple[str, ...]:
+    """The channels whose configuration names the organisation."""
     orders = organization in nodes.topology.orderers.organizations
-    channels = [
+    return tuple(
         name
         for name, settings in nodes.topology.channels.items()
         if orders or organization in settings.organizations
-    ]
-    for channel in channels:
-        await _bring_into_force(nodes, channel, organization, crl)
-    return tuple(channels)
+    )
 
 
 async def _bring_into_force(nodes: Nodes, channel: str, organization: str, crl: bytes) -> None:

@@ -31,6 +31,7 @@ from commonwatt_network.model.layout import write_atomically
 from commonwatt_network.model.nodes import Nodes, Orderer
 from commonwatt_network.model.topology_parts import Batch
 from commonwatt_network.trust.certificates import days_left
+from commonwatt_network.trust.further import read_further, roots_and_intermediates
 
 
 class ChannelError(UsageError):
@@ -146,4 +147,5 @@ def _msp(nodes: Nodes, organization: str) -> Any:
         nodes.topology.mspid(organization),
         (folder / "cacerts" / "ca.pem").read_bytes(),
         (folder / "tlscacerts" / "tlsca.pem").read_bytes(),
+        roots_and_intermediates(read_further(nodes.layout, organization)),
     )

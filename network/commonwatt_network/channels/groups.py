@@ -79,15 +79,24 @@ def orderer_organization_group(mspid: str, msp: Any, endpoints: Sequence[str], r
     )
 
 
-def msp_value(mspid: str, root: bytes, tls_root: bytes) -> Any:
-    """An organisation's MSP, from its two authorities' certificates (PEM)."""
+def msp_value(
+    mspid: str, root: bytes, tls_root: bytes, further: tuple[Sequence[bytes], Sequence[bytes]] = ((), ())
+) -> Any:
+    """An organisation's MSP, from its two authorities' certificates (PEM).
+
+    `further`: roots and intermediates that issue for it besides the first.
+    """
+    roots, intermediates = further
 
     def role(unit: str) -> Any:
-        return msp_config_pb2.FabricOUIdentifier(certificate=root, organizational_unit_identifier=unit)
+        # With a certificate, the role would be that of one authority alone.
+        certificate = b"" if roots or intermediates else root
+        return msp_config_pb2.FabricOUIdentifier(certificate=certificate, organizational_unit_identifier=unit)
 
     config = msp_config_pb2.FabricMSPConfig(
         name=mspid,
-        root_certs=[root],
+        root_certs=[root, *roots],
+        intermediate_certs=intermediates,
         tls_root_certs=[tls_root],
         crypto_config=msp_config_pb2.FabricCryptoConfig(
             signature_hash_family="SHA2", identity_identifier_hash_function="SHA256"

@@ -38,6 +38,10 @@ class ReadersError(UsageError):
     """An organisation's authorities do not say whom its Readers policy has to name."""
 
 
+class OpenChannelError(UsageError):
+    """A live market would tell every member of the channel what each home uses; nothing was deployed."""
+
+
 def readers_policy(msp: Any, readers: Readers) -> Any:
     """An organisation's Readers policy (ConfigPolicy), from the ConfigValue of its MSP. Raises ReadersError."""
     config = msp_config_pb2.FabricMSPConfig.FromString(msp_config_pb2.MSPConfig.FromString(msp.value).config)
@@ -113,6 +117,25 @@ def readers_mistakes(config: ChannelConfig) -> Iterator[str]:
     for resource, reference in ACLS.items():
         if acls.acls[resource].policy_ref != reference:
             yield f"the ACL of {resource} is not {reference}: homes would not hear of their own transactions"
+
+
+def open_channel_warning(config: ChannelConfig, clock: str, *, allowed: bool = False) -> str:
+    """What to say before a market is deployed on a channel of others'; empty where operators alone read it.
+
+    Raises OpenChannelError for a live market on a channel that others read too, unless that is `allowed`.
+    """
+    found = openings(config)
+    if not found:
+        return ""
+    warning = (
+        f"every member of channel {config.channel} reads everything on it, each home its neighbours' use and bills: "
+        f"{found[0]}{f' (and {len(found) - 1} more)' if len(found) > 1 else ''}"
+    )
+    if clock == "live" and not allowed:
+        raise OpenChannelError(
+            f"{warning}; deploy a live market on a channel that operators read, or say --open-channel"
+        )
+    return warning
 
 
 def with_authorities(

@@ -25,6 +25,7 @@ from commonwatt_network.cli.options import (
     own_directory,
     phase,
     plain,
+    read_file,
     wanted_topology,
 )
 from commonwatt_network.errors import UsageError
@@ -158,6 +159,25 @@ def network_renew(
     channels = asyncio.run(renew_user(folder, organization, user, new_key=new_key))
     refused = f"; its former certificates are refused on {', '.join(channels)}" if channels else ""
     out.print(f"{user} of {organization} has a new {'key and ' if new_key else ''}certificate{refused}")
+
+
+@network_app.command("trust")
+def network_trust(
+    organization: Annotated[str, typer.Argument(help="The organisation for which they issue.")],
+    file: Annotated[
+        Path, typer.Argument(help="The authorities' certificates (PEM): new ones, or one renewed.")
+    ],
+    directory: DirectoryOption = None,
+) -> None:
+    """Let further authorities, or a renewed one, issue for an organisation: before the first certificate is issued."""
+    from commonwatt_network.change.authorities import trust_authorities
+
+    folder = directory or default_directory()
+    channels = asyncio.run(trust_authorities(folder, organization, read_file(file)))
+    out.print(
+        f"channels {', '.join(channels) or 'none'} know the authorities of {organization}; its nodes do from their "
+        "next start on, for their own certificates and administrators'"
+    )
 
 
 @network_app.command("status")

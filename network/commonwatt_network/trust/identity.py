@@ -26,6 +26,7 @@ from commonwatt_network.trust.certificates import (
     issued_by,
     read_key_pair,
 )
+from commonwatt_network.trust.further import read_further, roots_and_intermediates
 from commonwatt_network.trust.issued import note_issued, read_record
 
 NODE_OUS = "NodeOUs:\n  Enable: true\n" + "".join(
@@ -117,6 +118,10 @@ def _write_public_msp(folder: Path, authorities: Authorities) -> None:
     _write_once(folder / "cacerts" / "ca.pem", authorities.enrolment.certificate_pem)
     _write_once(folder / "tlscacerts" / "tlsca.pem", authorities.tls.certificate_pem)
     _write_once(folder / "config.yaml", NODE_OUS.encode())
+    further = roots_and_intermediates(read_further(authorities.layout, authorities.organization))
+    for place, certificates in zip(("cacerts", "intermediatecerts"), further, strict=True):
+        for number, certificate in enumerate(certificates, start=1):
+            _write_once(folder / place / f"trusted{number}.pem", certificate)
 
 
 def ensure_node(

@@ -11,7 +11,9 @@ from commonwatt_client.admin import ChannelConfig, NotFoundError
 from commonwatt_client.ledger.readers import READING, openings
 from commonwatt_network.channels import groups, policies
 from commonwatt_network.channels.readers import (
+    OpenChannelError,
     ReadersError,
+    open_channel_warning,
     readers_mistakes,
     readers_of,
     readers_policy,
@@ -219,6 +221,18 @@ def test_members_channels_stay_open_when_authorities_change() -> None:
     second = create_authority("ca.second", "grid").certificate_pem
     config = with_authorities(channel("members"), "GridMSP", [ROOTS["GridMSP"].certificate_pem, second])
     assert readers_of(config) == "members"
+
+
+def test_a_market_on_an_open_channel_is_told_and_a_live_one_refused() -> None:
+    assert open_channel_warning(channel("operators"), "live") == ""
+    said = open_channel_warning(channel("members"), "simulated")
+    assert said.startswith("every member of channel newtown reads everything on it")
+    with pytest.raises(OpenChannelError, match="--open-channel"):
+        open_channel_warning(channel("members"), "live")
+    assert open_channel_warning(channel("members"), "live", allowed=True) == said
+    one = changed(channel("operators"), readers_as(WIDE["clients"]))
+    with pytest.raises(OpenChannelError, match="NewtownMSP's policy"):
+        open_channel_warning(one, "live")
 
 
 def test_a_policy_has_one_principal_for_each_authority() -> None:
