@@ -7,6 +7,7 @@ shows that the attack itself works.
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
@@ -29,6 +30,7 @@ from commonwatt_network.channels import policies
 from commonwatt_network.channels.deploy import peer_admin
 from commonwatt_network.channels.readers import readers_of, with_readers
 from commonwatt_network.consortium.review import review_block
+from commonwatt_network.doctor import examine
 from commonwatt_network.status import wide_readers
 
 from .callers import Caller, Node, callers
@@ -142,6 +144,11 @@ async def test_an_admin_widens_its_own_readers_and_everybody_sees_it(traded: Any
         assert words.startswith(
             "NewtownMSP's policy /Channel/Application/NewtownMSP/Readers lets others read"
         )
+        findings = await asyncio.to_thread(examine, traded.nodes.layout.directory)
+        [told] = [finding for finding in findings if finding.what == "readers newtown"]
+        assert not told.good
+        assert told.needed
+        assert words in told.says
         auditing = Audit()
         async for block in blocks_of_network(traded.path, "newtown", "newtown", "operator"):
             auditing.check(block)
@@ -154,6 +161,8 @@ async def test_an_admin_widens_its_own_readers_and_everybody_sees_it(traded: Any
         assert any("do not agree" in rule for rule in review.rules)
     async with Node(traded.nodes, "newtown") as node:
         assert await blocks_by_streams(node, people["home"]) == []
+    findings = await asyncio.to_thread(examine, traded.nodes.layout.directory)
+    assert all(finding.good for finding in findings if finding.what.startswith("readers"))
 
 
 def _widened(config: ChannelConfig, mspid: str) -> ChannelConfig:

@@ -8,13 +8,19 @@ from collections.abc import Iterable, Sequence
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from commonwatt_network.errors import UsageError
 from commonwatt_network.model.layout import Layout, write_atomically
 
 
 def read_further(layout: Layout, organization: str) -> list[x509.Certificate]:
-    """The certificates, none where the kit's own authority issues alone."""
+    """The certificates, none where the kit's own authority issues alone. Raises UsageError for a damaged file."""
     path = layout.organization(organization) / "trusted.pem"
-    return x509.load_pem_x509_certificates(path.read_bytes()) if path.exists() else []
+    if not path.exists():
+        return []
+    try:
+        return x509.load_pem_x509_certificates(path.read_bytes())
+    except ValueError as error:
+        raise UsageError(f"{path} cannot be read ({error}); put it back from a backup") from error
 
 
 def keep_further(layout: Layout, organization: str, certificates: Iterable[x509.Certificate]) -> None:
