@@ -209,9 +209,11 @@ _BEFORE_A_BLOCK: dict[str, tuple[str, str]] = {
     ),
     "ACCESS_DENIED": (
         "The peer doesn't accept this identity for this call on this channel: its organisation isn't a member, its "
-        "certificate isn't valid for it, or the signature doesn't fit the certificate.",
+        "certificate isn't valid for it, the signature doesn't fit the certificate, or the channel keeps its blocks to "
+        "operators and administrators.",
         "Check that certificate and key belong together, that its MSP id is right, that it hasn't "
-        "expired, and that the organisation is on the channel.",
+        "expired, and that the organisation is on the channel. For blocks, ask as an operator or administrator; commit "
+        "status and chaincode events need neither.",
     ),
     "NOT_FOUND": (
         "The peer doesn't know the channel, or the transaction.",

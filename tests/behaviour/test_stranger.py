@@ -92,13 +92,17 @@ async def orderer_as(nodes: Nodes, who: Member) -> AsyncIterator[OrderingClient]
 async def attack(nodes: Nodes) -> None:
     """Have every mistake ordered; a home does so with its own certificate and nothing else."""
     home = member(nodes, "newtown", "home001")
-    async with connect_network_file(nodes.layout.network_file, "newtown", "home001") as gateway:
+    file = nodes.layout.network_file
+    async with (
+        connect_network_file(file, "newtown", "home001") as gateway,
+        connect_network_file(file, "newtown", "operator") as reader,
+    ):
         envelopes = [await poisoned(gateway, home, mistake) for mistake in MISTAKES]
         async with orderer_as(nodes, home) as orderer, asyncio.timeout(60):
             for envelope in envelopes:
                 await orderer.broadcast(envelope)
             codes: dict[bytes, str] = {}
-            async for found in gateway.get_network(CHANNEL).block_events(start_block=0):
+            async for found in reader.get_network(CHANNEL).block_events(start_block=0):
                 block = decode_block(found.raw)
                 codes |= {
                     content: code.name

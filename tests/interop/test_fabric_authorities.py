@@ -54,6 +54,11 @@ def load(path: Path) -> x509.Certificate:
     return x509.load_pem_x509_certificate(path.read_bytes())
 
 
+def units(certificate: x509.Certificate) -> list[str]:
+    names = certificate.subject.get_attributes_for_oid(x509.NameOID.ORGANIZATIONAL_UNIT_NAME)
+    return [str(name.value) for name in names]
+
+
 def backend() -> str:
     try:
         find_fabric()
@@ -81,6 +86,9 @@ async def test_a_network_lives_on_certificates_of_fabric_ca(tmp_path: Path) -> N
             "hf.Affiliation": "", "hf.EnrollmentID": "home001", "hf.Type": "client",
             "home.id": home_id("newtown", 1), "role": "home",
         }  # fmt: skip
+        operator = load(layout.user("newtown", "operator") / "certificate.pem")
+        assert units(operator) == ["client", "operator"]
+        assert units(home) == ["client"]
         async with fabric_authorities.registrar(nodes, "newtown") as (authority, held):
             known = {identity.name for identity in await authority.identities(held)}
         assert {"home001", "home002", "operator", "admin", "peer0.newtown"} <= known
@@ -220,7 +228,7 @@ async def test_who_is_demoted_stays_so_and_who_is_revoked_stops_nobody(tmp_path:
         renewed = load(eve)
         assert renewed.serial_number != demoted.serial_number
         assert attributes_of(renewed) == attributes_of(demoted) == {
-            "hf.Affiliation": "", "hf.EnrollmentID": "eve", "hf.Type": "client", "role": "meter",
+            "hf.EnrollmentID": "eve", "hf.Type": "client", "role": "meter",
         }  # fmt: skip
         assert b"market_time" in await ask(layout.network_file, "home003")
         with pytest.raises(GatewayError, match="creator|access denied"):

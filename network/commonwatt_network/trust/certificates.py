@@ -144,6 +144,15 @@ def attributes_of(certificate: x509.Certificate) -> dict[str, str]:
     return attributes
 
 
+def has_attributes(certificate: x509.Certificate, wanted: Mapping[str, str]) -> bool:
+    """Whether the certificate's attributes are these; no affiliation is the same as the empty one.
+
+    Fabric CA leaves the attribute out once an identity has lost its affiliation.
+    """
+    none = {"hf.Affiliation": ""}
+    return none | attributes_of(certificate) == none | {**wanted}
+
+
 def read_key_pair(certificate: Path, key: Path) -> KeyPair:
     """Load both files. Raises OSError, or ValueError when they are damaged or do not belong together."""
     loaded = x509.load_pem_x509_certificate(certificate.read_bytes())

@@ -29,7 +29,7 @@ from commonwatt_network.model.roster import ADMIN, user_attributes
 from commonwatt_network.model.topology import Topology
 from commonwatt_network.model.topology_parts import Registrar
 from commonwatt_network.programs.processes import Program, last_lines, log_file, running
-from commonwatt_network.trust.certificates import attributes_of
+from commonwatt_network.trust.certificates import has_attributes
 from commonwatt_network.trust.identity import ensure_organization, ensure_tls
 from commonwatt_network.trust.issued import note_issued, read_record
 
@@ -288,7 +288,7 @@ def _has_certificate(holder: Holder) -> bool:
         return False
     except ValueError:
         return True  # `ensure_identities` names the damaged file
-    return attributes_of(certificate) == holder.attributes
+    return has_attributes(certificate, holder.attributes)
 
 
 def enrolment_secret(server: AuthorityServer, name: str) -> str:

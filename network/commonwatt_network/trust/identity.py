@@ -18,9 +18,9 @@ from commonwatt_network.model.nodes import HOST, Nodes
 from commonwatt_network.model.roster import ADMIN, Roster, user_attributes
 from commonwatt_network.trust.certificates import (
     KeyPair,
-    attributes_of,
     create_authority,
     days_left,
+    has_attributes,
     issue_enrolment,
     issue_tls,
     issued_by,
@@ -162,7 +162,7 @@ def _ensure_msp(
 ) -> KeyPair:
     certificate, key = folder / "signcerts" / "cert.pem", folder / "keystore" / "key.pem"
     pair = _reusable(certificate, key, authorities.enrolment)
-    if pair is None or attributes_of(pair.certificate) != dict(attributes or {}):
+    if pair is None or not has_attributes(pair.certificate, attributes or {}):
         pair = issue_enrolment(authorities.enrolment, name, role, attributes, days)
         note_issued(authorities.layout, authorities.organization, name, pair.certificate.serial_number)
         certificate.unlink(missing_ok=True)  # cut off here, the next start issues anew
