@@ -33,10 +33,11 @@ from commonwatt_network.consortium.review import review_block
 from commonwatt_network.doctor import examine
 from commonwatt_network.status import wide_readers
 
+from ..support.homes import home_id
 from .callers import Caller, Node, callers
 from .trading import market_of, trade
 
-OTHERS = ("home002", "home003")
+OTHERS = tuple(home_id("newtown", number) for number in (2, 3))
 STREAMS = ("Deliver", "DeliverFiltered", "DeliverWithPrivateData", "orderer")
 
 
