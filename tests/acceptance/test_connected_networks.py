@@ -105,6 +105,12 @@ def test_a_network_is_used_by_its_name_as_one_of_the_kits_own(
         "peer": "running",
     }
 
+    evaluated = invoke(
+        app, ["evaluate", "newtown", "market", "get_parameters", "{}", "--network", "energy", "--json"]
+    )
+    assert evaluated.exit_code == 0, evaluated
+    assert json.loads(evaluated.stdout)["caller"] == "newtown/operator"
+
     verified = invoke(app, ["verify", "--network", "energy", "--json"])
     assert verified.exit_code == 0, verified
     assert json.loads(verified.stdout)["blocks"] == max(heights.values())
@@ -135,8 +141,19 @@ def test_without_a_name_it_is_the_network_of_this_folder(app: typer.Typer, their
     assert sorted(path.name for path in (here / ".commonwatt").iterdir()) == ["network.json", "tls"]
 
 
-OWN_STATE = ("network up", "network down", "network reset", "network revoke newtown home001",
-             "network renew newtown home001", "network plan", "network apply", "plan", "apply")  # fmt: skip
+OWN_STATE = (
+    "network up",
+    "network down",
+    "network reset",
+    "network revoke newtown home001",
+    "network renew newtown home001",
+    "network logs",
+    "network plan",
+    "network apply",
+    "plan",
+    "apply",
+    "chaincode dev",
+)
 
 
 def test_what_needs_the_kits_own_state_says_so(
@@ -306,6 +323,12 @@ def test_deployment_needs_a_network_of_others_and_says_what_is_missing(
     )
     refused(invoke(app, [*deploy, "--address", "h:1", "--peer", "peer9"]), MISUSED, "peer9", "peer0.newtown")
     refused(invoke(app, [*deploy, "--address", "h:1", "--as", "nobody"]), MISUSED, "no user nobody")
+    for words, said in (
+        (("--endorsement-policy", "OR("), "--endorsement-policy"),
+        (("--collections", "nowhere.json"), "--collections: nowhere.json"),
+        (("--version", "1 0"), "--version"),
+    ):
+        refused(invoke(app, [*deploy, "--address", "h:1", *words]), MISUSED, said)
     made = invoke(app, [*deploy, "--address", "cc.example.com:9999", "--package-only"])
     assert made.exit_code == 0, made
     assert "nothing was sent" in made.stdout

@@ -21,6 +21,7 @@ from typing import Any
 
 import pytest
 import yaml
+from commonwatt_client.admin import ChaincodeDefinition
 from commonwatt_client.fabric_ca import FabricCA
 from commonwatt_network.programs.fabric import find_fabric
 from commonwatt_network.programs.ports import choose_first_port, is_free
@@ -188,9 +189,12 @@ def test_two_organisations_deploy_the_market_and_it_is_loaded_and_verified(peopl
             "load", "--network", "energy", "--duration", "2", "--rate", "constant:10", "--p95", "30"
         )
         assert "20 of 20 committed" in loaded.stdout
+        asked = first.run("evaluate", CHANNEL, "market", "get_parameters", "{}", "--network", "energy")
+        assert json.loads(asked.stdout)["clock"] == "simulated"
     verified = json.loads(first.run("verify", "--network", "energy", "--json").stdout)
     assert verified["first_difference"] is None
     assert verified["functions"]["submit_request"] == 20, verified
+    private_data(people, [here, there])
     outside(first)
     status = first.status()
     assert status["state"] == "running"
@@ -199,6 +203,41 @@ def test_two_organisations_deploy_the_market_and_it_is_loaded_and_verified(peopl
         "peer0.org1.example.com",
         "peer0.org2.example.com",
     }
+
+
+def private_data(people: list[Person], served: list[str]) -> None:
+    """Any chaincode, with a definition of its own; the second organisation runs what the first was told."""
+    collections = [{"name": "offers", "policy": "OR('Org1MSP.member')", "memberOnlyRead": True}]
+    told = ""
+    for person, address in zip(people, served, strict=True):
+        (person.folder / "collections.json").write_text(json.dumps(collections))
+        words = (
+            shlex.split(told)
+            if told
+            else [*("commonwatt", "chaincode", "deploy", "papers", "--channel", CHANNEL, "--init-required"),
+                  *("--endorsement-policy", "OR('Org1MSP.peer', 'Org2MSP.peer')", "--collections", "collections.json"),
+                  *("--address", "HOST:PORT")]
+        )  # fmt: skip
+        words = [address if word == "HOST:PORT" else word for word in words[1:]]
+        ended = person.run(*words, "--network", "energy").stdout
+        told = next((line for line in ended.splitlines() if line.startswith("  commonwatt")), "")
+    assert "committed" in ended
+    again = (
+        people[0].run("chaincode", "deploy", "papers", "--network", "energy", "--address", served[0]).stdout
+    )
+    assert "in force already" in again, "what the options leave out stays"
+    definition = asyncio.run(in_force(people[0]))
+    assert (definition.init_required, definition.endorsement_policy) == (
+        True,
+        "OR('Org1MSP.peer', 'Org2MSP.peer')",
+    )
+    assert [(each.name, each.member_only_read) for each in definition.collections] == [("offers", True)]
+
+
+async def in_force(person: Person) -> ChaincodeDefinition:
+    peer = next(iter(person.organization.ports))
+    async with person.network.admin(person.organization, peer) as admin:
+        return (await admin.query_committed_chaincode_definition(CHANNEL, "papers")).definition
 
 
 def outside(person: Person) -> None:

@@ -174,9 +174,9 @@ async def _require_acceptable(nodes: Nodes, channel: str) -> None:
     async with peer_admin(nodes, nodes.gateway_peer(settings.organizations[0])) as admin:
         await _member(admin, channel)
         for chaincode in settings.chaincodes:
-            committed = await _committed(admin, channel, chaincode)
+            committed = await in_force(admin, channel, chaincode)
             definition, kept = definition_of(chaincode, nodes.topology.chaincodes[chaincode])
-            _refuse_lost_collections(channel, _next(definition, committed, kept), committed)
+            _refuse_lost_collections(channel, following(definition, committed, kept), committed)
 
 
 def _refuse_lost_collections(
@@ -241,8 +241,8 @@ async def deploy(
             admins[peer.organization].append(await stack.enter_async_context(peer_admin(nodes, peer)))
         first = admins[members[0]][0]
         await asyncio.gather(*(_member(admin, channel) for own in admins.values() for admin in own))
-        committed = await _committed(first, channel, definition.name)
-        wanted = _next(definition, committed, kept)
+        committed = await in_force(first, channel, definition.name)
+        wanted = following(definition, committed, kept)
         if anew and committed is not None and wanted == committed.definition:
             wanted = wanted.next()
         _refuse_lost_collections(channel, wanted, committed)
@@ -287,7 +287,7 @@ async def _level(admin: PeerAdmin, channel: str, wanted: ChaincodeDefinition) ->
     """Until the peer has the definition that `wanted` follows, which was heard of at another peer."""
 
     async def has_it() -> bool:
-        committed = await _committed(admin, channel, wanted.name)
+        committed = await in_force(admin, channel, wanted.name)
         return committed is not None and committed.definition.sequence >= wanted.sequence - 1
 
     if wanted.sequence > 1:
@@ -315,19 +315,19 @@ async def _until(condition: Callable[[], Awaitable[bool]], what: str) -> None:
         await asyncio.sleep(POLL_S)
 
 
-def _next(
+def following(
     definition: ChaincodeDefinition, committed: CommittedDefinition | None, kept: Set[str]
 ) -> ChaincodeDefinition:
+    """`definition` at the sequence in force where it is the same, else at the next; its fields `kept` stay."""
     if committed is None:
         return replace(definition, sequence=1)
-    in_force = committed.definition
-    wanted = replace(
-        definition, sequence=in_force.sequence, **{name: getattr(in_force, name) for name in kept}
-    )
-    return wanted if wanted == in_force else wanted.next()
+    present = committed.definition
+    wanted = replace(definition, sequence=present.sequence, **{name: getattr(present, name) for name in kept})
+    return wanted if wanted == present else wanted.next()
 
 
-async def _committed(admin: PeerAdmin, channel: str, name: str) -> CommittedDefinition | None:
+async def in_force(admin: PeerAdmin, channel: str, name: str) -> CommittedDefinition | None:
+    """The definition under a name, as the peer has it; None where there is none."""
     try:
         return await admin.query_committed_chaincode_definition(channel, name)
     except NotFoundError:

@@ -10,9 +10,14 @@ from typing import Annotated
 import typer
 
 from commonwatt_network.cli.deploy import chaincode_deploy
-from commonwatt_network.cli.options import DirectoryOption, TopologyOption, phase
+from commonwatt_network.cli.options import (
+    DirectoryOption,
+    NetworkOption,
+    TopologyOption,
+    own_directory,
+    phase,
+)
 from commonwatt_network.cli.options import plain as out
-from commonwatt_network.model.layout import default_directory
 
 chaincode_app = typer.Typer(
     no_args_is_help=True, help="Write chaincode, follow it with a network, deploy it."
@@ -39,6 +44,7 @@ def chaincode_dev(
         str | None, typer.Option(envvar="COMMONWATT_BACKEND", help="embedded (default) or native.")
     ] = None,
     directory: DirectoryOption = None,
+    network: NetworkOption = None,
 ) -> None:
     """Start the network of topology.yaml, and deploy each change of its chaincodes' code, until Ctrl-C."""
     from commonwatt_network.development.session import develop
@@ -47,7 +53,8 @@ def chaincode_dev(
         out.print(text)
 
     try:
-        asyncio.run(develop(directory or default_directory(), topology or None, backend or None, phase, say))
+        folder = own_directory(directory, network, "chaincode dev")
+        asyncio.run(develop(folder, topology or None, backend or None, phase, say))
     except KeyboardInterrupt:
         out.print(
             "the network goes on with what is live; `commonwatt network down` stops it, `commonwatt chaincode dev` "

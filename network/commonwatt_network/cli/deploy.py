@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import asyncio
 import shlex
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -21,7 +20,7 @@ from commonwatt_network.cli.options import (
     printable,
 )
 from commonwatt_network.errors import NoNetworkError, UsageError
-from commonwatt_network.model.topology_parts import Chaincode
+from commonwatt_network.model.topology_chaincode import MARKET_MODULE
 
 if TYPE_CHECKING:
     from commonwatt_client.admin import ChaincodeDefinition
@@ -47,6 +46,13 @@ def chaincode_deploy(
             "--endorsement-policy", help="In Fabric's syntax; default: the channel's, or what is in force."
         ),
     ] = "",
+    collections: Annotated[
+        Path | None, typer.Option(help="Private data: a file of Fabric's JSON; default: what is in force.")
+    ] = None,
+    init_required: Annotated[
+        bool | None,
+        typer.Option("--init-required/--no-init", help="Whether the first call of each version is an Init."),
+    ] = None,
     all_my_peers: Annotated[
         bool,
         typer.Option(
@@ -78,13 +84,19 @@ def chaincode_deploy(
     chosen = _channel(connected, channel)
     if (package is None) == (not address):
         raise UsageError("name --address HOST:PORT of your chaincode server, or --package FILE: one of them")
-    definition = _definition(name, version, endorsement_policy)
-    run = f"python -m {module or (Chaincode().module if name == MARKET else 'YOUR_MODULE')}"
+    definition, kept = _definition(
+        name,
+        version=version,
+        endorsement_policy=endorsement_policy or None,
+        collections=str(collections) if collections else None,
+        init_required=init_required,
+    )
+    run = f"python -m {module or (MARKET_MODULE if name == MARKET else 'YOUR_MODULE')}"
     if package is not None:
         made = package_of(package)
         plain.print(f"package {made.package_id} from {package}")
     else:
-        files = server_files(file.parent / "chaincode" / name, f"{name}_{version}", address)
+        files = server_files(file.parent / "chaincode" / name, f"{name}_{version}", address, connected.mspid)
         made = files.package
         plain.print(f"package {made.package_id} is in {files.package_file}")
         plain.print(f"start the server: set -a; . {shlex.quote(str(files.environment_file))}; set +a; {run}")
@@ -104,12 +116,12 @@ def chaincode_deploy(
             made,
             user=user or connected.administrator(),
             peers=[each for each in own if not peer or each.name in peer],
-            version_alone=not endorsement_policy,
+            kept=kept,
         )
     )
     if done.in_force:
         record(connected, chosen, done.definition)
-    _say(connected, chosen, done, _command(chosen, done.definition, endorsement_policy))
+    _say(connected, chosen, done, _command(chosen, done.definition, kept, collections))
 
 
 def _channel(network: ConnectedNetwork, channel: str) -> str:
@@ -121,18 +133,33 @@ def _channel(network: ConnectedNetwork, channel: str) -> str:
     return channel or next(iter(network.channels))
 
 
-def _definition(name: str, version: str, policy: str) -> ChaincodeDefinition:
-    from commonwatt_client.admin import ChaincodeDefinition
+def _definition(name: str, **described: object) -> tuple[ChaincodeDefinition, frozenset[str]]:
+    """The definition that the options describe, and the fields of which they say nothing. Raises UsageError."""
+    from pydantic import ValidationError
 
-    definition = ChaincodeDefinition(name, version)
-    return replace(definition, endorsement_policy=policy) if policy else definition
+    from commonwatt_network.channels.deploy import definition_of
+    from commonwatt_network.model.topology_chaincode import Chaincode
+    from commonwatt_network.model.yaml_models import words_of
+
+    try:
+        return definition_of(name, Chaincode.model_validate(described, context={"folder": "."}))
+    except ValidationError as error:
+        first = error.errors()[0]
+        option = str(first["loc"][0]).replace("_", "-") if first["loc"] else "the definition"
+        raise UsageError(f"--{option}: {words_of(first)}") from error
 
 
-def _command(channel: str, definition: ChaincodeDefinition, policy: str) -> str:
+def _command(
+    channel: str, definition: ChaincodeDefinition, kept: frozenset[str], collections: Path | None
+) -> str:
     words = ["commonwatt", "chaincode", "deploy", definition.name, "--channel", channel]
     words += ["--version", definition.version, "--address", "HOST:PORT"]
-    if policy:
-        words += ["--endorsement-policy", policy]
+    if "endorsement_policy" not in kept:
+        words += ["--endorsement-policy", definition.endorsement_policy]
+    if collections:
+        words += ["--collections", collections.name]
+    if "init_required" not in kept:
+        words.append("--init-required" if definition.init_required else "--no-init")
     return shlex.join(words)
 
 

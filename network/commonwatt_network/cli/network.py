@@ -235,11 +235,12 @@ def network_logs(
         int, typer.Option("--lines", "-n", help="Of each log, so many of its last lines.", min=0, max=100_000)
     ] = 20,
     directory: DirectoryOption = None,
+    network: NetworkOption = None,
 ) -> None:
     """Show what the network's processes said last, also of a network that is stopped."""
     from commonwatt_network.logs import find_logs, merged
 
-    found = find_logs(directory or default_directory(), node, lines, follow=follow)
+    found = find_logs(own_directory(directory, network, "network logs"), node, lines, follow=follow)
     width = max(map(len, found), default=0)
 
     async def show() -> None:

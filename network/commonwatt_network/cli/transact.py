@@ -66,6 +66,7 @@ def submit(
     verbose: VerboseOption = False,
     network: NetworkOption = None,
     directory: DirectoryOption = None,
+    network: NetworkOption = None,
 ) -> None:
     """Submit a transaction of a chaincode, and print its result once it is committed."""
     _transact(
@@ -94,6 +95,7 @@ def evaluate(
     verbose: VerboseOption = False,
     network: NetworkOption = None,
     directory: DirectoryOption = None,
+    network: NetworkOption = None,
 ) -> None:
     """Ask one peer for a transaction's result, and print it; nothing is written."""
     _transact(

@@ -22,7 +22,6 @@ def register(app: typer.Typer) -> None:
     """Add the network's verbs to `app`."""
     app.add_typer(network_app, name="network")
     app.add_typer(topology_app, name="topology")
-    app.add_typer(chaincode_app, name="chaincode")
     app.command("doctor")(doctor)
     app.command("fabric")(fabric)
     app.command("explain")(explain_code)

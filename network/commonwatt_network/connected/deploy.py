@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from commonwatt_client import ClientError, ValidationCode
@@ -22,13 +22,13 @@ from commonwatt_client.admin import (
     ChannelConfig,
     CommittedDefinition,
     NotAgreedError,
-    NotFoundError,
     PeerAdmin,
     RefusedError,
     SignaturesMissingError,
 )
 from fabric_protos.common import policies_pb2
 
+from commonwatt_network.channels.deploy import following, in_force
 from commonwatt_network.connected.network import ConnectedNetwork, ConnectedNode
 from commonwatt_network.errors import NetworkError
 from commonwatt_network.model.layout import write_atomically
@@ -64,19 +64,19 @@ async def deploy(
     *,
     user: str,
     peers: Sequence[ConnectedNode],
-    version_alone: bool,
+    kept: Set[str],
 ) -> Deployment:
     """Install on `peers`, approve for the organisation, and commit where enough organisations have approved.
 
-    The sequence is found. `version_alone`: what else is in force (policy, collections) stays. Raises NetworkError,
+    The sequence is found. `kept`: fields of the definition that stay as they are in force. Raises NetworkError,
     ClientError.
     """
     async with AsyncExitStack() as stack:
         admins = [await stack.enter_async_context(network.admin(peer, user)) for peer in peers]
         installed = await asyncio.gather(*(_install(admin, package) for admin in admins))
         first = admins[0]
-        committed = await _committed(first, channel, wanted.name)
-        definition = _next(wanted, committed, version_alone)
+        committed = await in_force(first, channel, wanted.name)
+        definition = following(wanted, committed, kept)
         approved = await _approve(first, channel, definition, package.package_id)
         names = tuple(peer.name for peer, new in zip(peers, installed, strict=True) if new)
         if committed is not None and committed.definition.sequence == definition.sequence:
@@ -109,23 +109,6 @@ async def _install(admin: PeerAdmin, package: ChaincodePackage) -> bool:
         return False
     await admin.install_chaincode(package)
     return True
-
-
-async def _committed(admin: PeerAdmin, channel: str, name: str) -> CommittedDefinition | None:
-    try:
-        return await admin.query_committed_chaincode_definition(channel, name)
-    except NotFoundError:
-        return None
-
-
-def _next(
-    wanted: ChaincodeDefinition, committed: CommittedDefinition | None, version_alone: bool
-) -> ChaincodeDefinition:
-    if committed is None:
-        return replace(wanted, sequence=1)
-    described = replace(committed.definition, version=wanted.version) if version_alone else wanted
-    same = replace(described, sequence=committed.definition.sequence)
-    return same if same == committed.definition else same.next()
 
 
 async def _approve(admin: PeerAdmin, channel: str, definition: ChaincodeDefinition, package_id: str) -> bool:
@@ -165,7 +148,7 @@ async def _commit(
     try:
         await admin.commit_chaincode_definition(channel, definition, endorsers=agreed if missing else ())
     except AdminError as error:
-        found = await _committed(admin, channel, definition.name)
+        found = await in_force(admin, channel, definition.name)
         if found is not None and found.definition == definition:
             return True  # another organisation was faster
         if missing and isinstance(error, NotAgreedError | SignaturesMissingError):
@@ -192,7 +175,7 @@ async def _has(admin: PeerAdmin, channel: str, definition: ChaincodeDefinition) 
     deadline = asyncio.get_running_loop().time() + LEVEL_S
     while True:
         try:
-            found = await _committed(admin, channel, definition.name)
+            found = await in_force(admin, channel, definition.name)
         except ClientError:
             found = None
         if found is not None and found.definition.sequence >= definition.sequence:

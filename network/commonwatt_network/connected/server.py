@@ -16,6 +16,7 @@ from commonwatt_client.admin import ChaincodeConnection, ChaincodePackage, packa
 
 from commonwatt_network.errors import UsageError
 from commonwatt_network.model.layout import write_atomically
+from commonwatt_network.programs.chaincode_servers import settled_variables, write_in_base64
 from commonwatt_network.trust.certificates import (
     KeyPair,
     create_authority,
@@ -37,7 +38,7 @@ class ServerFiles:
     environment_file: Path
 
 
-def server_files(folder: Path, label: str, address: str) -> ServerFiles:
+def server_files(folder: Path, label: str, address: str, mspid: str) -> ServerFiles:
     """Write the certificates, once, then the package and the environment. Raises UsageError, InvalidInputError."""
     ChaincodeConnection(address)  # refuses what is no address
     host = address.rpartition(":")[0].strip("[]")
@@ -57,14 +58,10 @@ def server_files(folder: Path, label: str, address: str) -> ServerFiles:
     )
     package_file = folder / f"{label}.tar.gz"
     write_atomically(package_file, package.content, 0o600)  # it holds the key with which peers dial
-    variables = {
-        "CHAINCODE_SERVER_ADDRESS": address,
-        "CHAINCODE_ID": package.package_id,
-        "CHAINCODE_TLS_DISABLED": "false",
-        "CHAINCODE_TLS_CERT": str(tls / "server.crt"),
-        "CHAINCODE_TLS_KEY": str(tls / "server.key"),
-        "CHAINCODE_CLIENT_CA_CERT": str(tls / "ca.crt"),
-    }
+    variables = settled_variables(
+        tls, tls / "ca.crt", mspid=mspid, address=address, package_id=package.package_id
+    )
+    write_in_base64(tls)
     environment_file = folder / f"{label}.env"
     text = "".join(f"{name}={shlex.quote(value)}\n" for name, value in variables.items())
     write_atomically(environment_file, text, 0o600)

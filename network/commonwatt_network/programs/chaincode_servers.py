@@ -145,20 +145,28 @@ def server_program(
     variables = {
         "PYTHONUNBUFFERED": "1",
         **{key: fill(value) for key, value in (environment or {}).items()},
-        **_settled_variables(layout, organization, mspid, address, package_id),
+        **settled_variables(
+            layout.chaincode_tls(organization),
+            layout.tls_ca_certificate(organization),
+            mspid=mspid,
+            address=address,
+            package_id=package_id,
+        ),
     }
-    write_in_base64(layout, organization)
+    write_in_base64(layout.chaincode_tls(organization))
     words = [fill(word) for word in command]
     return Program(name, words, variables, folder or layout.configuration / name, (name,))
 
 
-def _settled_variables(
-    layout: Layout, organization: str, mspid: str, address: str, package_id: str
+def settled_variables(
+    tls: Path, tls_authority: Path, *, mspid: str, address: str, package_id: str
 ) -> dict[str, str]:
-    """By the names of our shim, of Fabric's samples, of Node's command (CORE_CHAINCODE_*) and of Java's shim."""
-    tls = layout.chaincode_tls(organization)
+    """By the names of our shim, of Fabric's samples, of Node's command (CORE_CHAINCODE_*) and of Java's shim.
+
+    `tls`: the folder of the server's pair. `tls_authority`: the file of the CA of what peers show.
+    """
     key, certificate = str(tls / "server.key"), str(tls / "server.crt")
-    authority = str(layout.tls_ca_certificate(organization))
+    authority = str(tls_authority)
     return {
         "CHAINCODE_SERVER_ADDRESS": address,
         "CHAINCODE_ID": package_id,
@@ -184,10 +192,10 @@ def _settled_variables(
     }
 
 
-def write_in_base64(layout: Layout, organization: str) -> None:
+def write_in_base64(tls: Path) -> None:
     """Write the server's TLS pair once more as Java's and Node's libraries read it by CORE_TLS_CLIENT_*_PATH."""
     for name, mode in (("server.key", 0o600), ("server.crt", 0o644)):
-        path = layout.chaincode_tls(organization) / name
+        path = tls / name
         encoded, target = base64.b64encode(path.read_bytes()), path.with_name(f"{name}.base64")
         if not target.exists() or target.read_bytes() != encoded:
             write_atomically(target, encoded, mode)

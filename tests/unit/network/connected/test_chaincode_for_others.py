@@ -17,22 +17,22 @@ from fabric_protos.common import configtx_pb2
 
 
 def test_the_package_is_the_same_every_time_and_keys_are_their_owners_alone(tmp_path: Path) -> None:
-    made = server_files(tmp_path, "market_1.0", "cc.example.com:9999")
-    assert server_files(tmp_path, "market_1.0", "cc.example.com:9999") == made
+    made = server_files(tmp_path, "market_1.0", "cc.example.com:9999", "Org1MSP")
+    assert server_files(tmp_path, "market_1.0", "cc.example.com:9999", "Org1MSP") == made
     package, connection = read_package(made.package_file.read_bytes())
     assert package == made.package
     assert (connection["address"], connection["client_auth_required"]) == ("cc.example.com:9999", True)
     secret = [made.package_file, made.environment_file, *(tmp_path / "tls").glob("*.key")]
-    assert len(secret) == 5
+    assert len(secret) == 5  # three keys, the package, the environment
     assert {stat.S_IMODE(file.stat().st_mode) for file in secret} == {0o600}
     assert f"CHAINCODE_ID={package.package_id}\n" in made.environment_file.read_text()
 
 
 @pytest.mark.parametrize("address", ["10.0.0.7:9999", "[::1]:9999", "moved.example.com:9999"])
 def test_a_server_that_moves_gets_a_certificate_of_its_new_name(tmp_path: Path, address: str) -> None:
-    first = server_files(tmp_path, "market_1.0", "cc.example.com:9999")
+    first = server_files(tmp_path, "market_1.0", "cc.example.com:9999", "Org1MSP")
     authority = (tmp_path / "tls" / "ca.crt").read_bytes()
-    moved = server_files(tmp_path, "market_1.0", address)
+    moved = server_files(tmp_path, "market_1.0", address, "Org1MSP")
     assert moved.package.package_id != first.package.package_id
     assert (tmp_path / "tls" / "ca.crt").read_bytes() == authority
     certificate = x509.load_pem_x509_certificate((tmp_path / "tls" / "server.crt").read_bytes())
@@ -41,20 +41,20 @@ def test_a_server_that_moves_gets_a_certificate_of_its_new_name(tmp_path: Path, 
 
 
 def test_damaged_certificates_are_said(tmp_path: Path) -> None:
-    server_files(tmp_path, "market_1.0", "cc.example.com:9999")
+    server_files(tmp_path, "market_1.0", "cc.example.com:9999", "Org1MSP")
     (tmp_path / "tls" / "ca.key").write_text("damaged")
     with pytest.raises(UsageError, match="delete the folder"):
-        server_files(tmp_path, "market_1.0", "cc.example.com:9999")
+        server_files(tmp_path, "market_1.0", "cc.example.com:9999", "Org1MSP")
 
 
 @pytest.mark.parametrize("address", ["nowhere", "host:0", "host:port"])
 def test_an_address_that_is_none(tmp_path: Path, address: str) -> None:
     with pytest.raises(InvalidInputError, match="is not host:port"):
-        server_files(tmp_path, "market_1.0", address)
+        server_files(tmp_path, "market_1.0", address, "Org1MSP")
 
 
 def test_a_package_of_another_tool(tmp_path: Path) -> None:
-    made = server_files(tmp_path, "market_1.0", "cc.example.com:9999")
+    made = server_files(tmp_path, "market_1.0", "cc.example.com:9999", "Org1MSP")
     assert package_of(made.package_file) == made.package
     with pytest.raises(UsageError, match="No such file"):
         package_of(tmp_path / "nowhere.tar.gz")
