@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.markup import escape
@@ -61,6 +61,16 @@ def chaincode_deploy(
         ),
     ] = True,
     peer: Annotated[list[str] | None, typer.Option(help="Install on these of your peers alone.")] = None,
+    clock: Annotated[
+        Literal["simulated", "live"],
+        typer.Option(
+            help="Of `market`: live for a community's trade, simulated for simulated days and load."
+        ),
+    ] = "simulated",
+    open_channel: Annotated[
+        bool,
+        typer.Option("--open-channel", help="Take a live market on a channel whose members read everything."),
+    ] = False,
     user: Annotated[
         str, typer.Option("--as", help="Your administrator; default: the user with that role.")
     ] = "",
@@ -68,9 +78,12 @@ def chaincode_deploy(
     directory: DirectoryOption = None,
 ) -> None:
     """Deploy chaincode for your organisation: install, approve, and commit once enough organisations have approved."""
-    from commonwatt_network.connected.deploy import deploy, package_of, record
+    from commonwatt_network.channels.readers import open_channel_warning
+    from commonwatt_network.connected.deploy import channel_config, deploy, package_of, record
     from commonwatt_network.connected.network import is_connected, read_connected
     from commonwatt_network.connected.server import server_files
+    from commonwatt_network.model.topology_parts import DEFAULT_CLOCK_ERROR_S
+    from commonwatt_network.programs.chaincode_servers import CLOCK_VARIABLE
 
     file = network_file_of(directory, network)
     if not file.exists():
@@ -96,7 +109,10 @@ def chaincode_deploy(
         made = package_of(package)
         plain.print(f"package {made.package_id} from {package}")
     else:
-        files = server_files(file.parent / "chaincode" / name, f"{name}_{version}", address, connected.mspid)
+        checked = {CLOCK_VARIABLE: f"{chosen}={DEFAULT_CLOCK_ERROR_S}"} if clock == "live" else {}
+        files = server_files(
+            file.parent / "chaincode" / name, f"{name}_{version}", address, connected.mspid, checked
+        )
         made = files.package
         plain.print(f"package {made.package_id} is in {files.package_file}")
         plain.print(f"start the server: set -a; . {shlex.quote(str(files.environment_file))}; set +a; {run}")
@@ -108,13 +124,18 @@ def chaincode_deploy(
     if unknown:
         have = ", ".join(each.name for each in own)
         raise UsageError(f"{', '.join(unknown)}: no peer of {connected.organization}, which has {have}")
+    administrator = user or connected.administrator()
+    if name == MARKET and own:
+        config = asyncio.run(channel_config(connected, chosen, administrator, own[0]))
+        if warning := open_channel_warning(config, clock, allowed=open_channel):
+            plain.print(f"note: {printable(warning)}")
     done = asyncio.run(
         deploy(
             connected,
             chosen,
             definition,
             made,
-            user=user or connected.administrator(),
+            user=administrator,
             peers=[each for each in own if not peer or each.name in peer],
             kept=kept,
         )

@@ -66,7 +66,6 @@ def submit(
     verbose: VerboseOption = False,
     network: NetworkOption = None,
     directory: DirectoryOption = None,
-    network: NetworkOption = None,
 ) -> None:
     """Submit a transaction of a chaincode, and print its result once it is committed."""
     _transact(
@@ -95,7 +94,6 @@ def evaluate(
     verbose: VerboseOption = False,
     network: NetworkOption = None,
     directory: DirectoryOption = None,
-    network: NetworkOption = None,
 ) -> None:
     """Ask one peer for a transaction's result, and print it; nothing is written."""
     _transact(

@@ -94,6 +94,14 @@ async def deploy(
         return Deployment(definition, names, approved, True, True, agreed, (), 0)
 
 
+async def channel_config(
+    network: ConnectedNetwork, channel: str, user: str, peer: ConnectedNode
+) -> ChannelConfig:
+    """The channel's configuration, as the organisation's administrator reads it. Raises NetworkError, ClientError."""
+    async with network.admin(peer, user) as admin:
+        return await admin.fetch_config(channel)
+
+
 def record(network: ConnectedNetwork, channel: str, definition: ChaincodeDefinition) -> None:
     """Write a chaincode that is in force into the network file."""
     content = json.loads(network.file.read_bytes())

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 import shlex
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,7 +39,9 @@ class ServerFiles:
     environment_file: Path
 
 
-def server_files(folder: Path, label: str, address: str, mspid: str) -> ServerFiles:
+def server_files(
+    folder: Path, label: str, address: str, mspid: str, environment: Mapping[str, str] | None = None
+) -> ServerFiles:
     """Write the certificates, once, then the package and the environment. Raises UsageError, InvalidInputError."""
     ChaincodeConnection(address)  # refuses what is no address
     host = address.rpartition(":")[0].strip("[]")
@@ -59,8 +62,9 @@ def server_files(folder: Path, label: str, address: str, mspid: str) -> ServerFi
     package_file = folder / f"{label}.tar.gz"
     write_atomically(package_file, package.content, 0o600)  # it holds the key with which peers dial
     variables = settled_variables(
-        tls, tls / "ca.crt", mspid=mspid, address=address, package_id=package.package_id
+        tls, tls / "ca.crt", tls / "peer.crt", mspid=mspid, address=address, package_id=package.package_id
     )
+    variables |= environment or {}
     write_in_base64(tls)
     environment_file = folder / f"{label}.env"
     text = "".join(f"{name}={shlex.quote(value)}\n" for name, value in variables.items())

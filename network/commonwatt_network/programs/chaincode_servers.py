@@ -148,6 +148,7 @@ def server_program(
         **settled_variables(
             layout.chaincode_tls(organization),
             layout.tls_ca_certificate(organization),
+            layout.chaincode_client_tls(organization) / "server.crt",
             mspid=mspid,
             address=address,
             package_id=package_id,
@@ -159,11 +160,12 @@ def server_program(
 
 
 def settled_variables(
-    tls: Path, tls_authority: Path, *, mspid: str, address: str, package_id: str
+    tls: Path, tls_authority: Path, peers_certificate: Path, *, mspid: str, address: str, package_id: str
 ) -> dict[str, str]:
     """By the names of our shim, of Fabric's samples, of Node's command (CORE_CHAINCODE_*) and of Java's shim.
 
-    `tls`: the folder of the server's pair. `tls_authority`: the file of the CA of what peers show.
+    `tls`: the folder of the server's pair. `tls_authority`: the file of the CA of what peers show,
+    `peers_certificate`, which our shim takes alone.
     """
     key, certificate = str(tls / "server.key"), str(tls / "server.crt")
     authority = str(tls_authority)
@@ -175,7 +177,7 @@ def settled_variables(
         "CHAINCODE_TLS_KEY": key,
         "CHAINCODE_TLS_CLIENT_CACERT": authority,
         "CHAINCODE_CLIENT_CA_CERT": authority,
-        "CHAINCODE_CLIENT_CERTS": str(layout.chaincode_client_tls(organization) / "server.crt"),
+        "CHAINCODE_CLIENT_CERTS": str(peers_certificate),
         "CORE_CHAINCODE_ID_NAME": package_id,
         "CORE_CHAINCODE_ID": package_id,
         "CORE_CHAINCODE_ADDRESS": address,
