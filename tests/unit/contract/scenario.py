@@ -71,6 +71,7 @@ def _steps(community: Community, simulated: bool) -> Iterator[tuple[str, str, di
     for name in ("get_home", "get_battery", "list_readings"):
         yield "p1", name, {"home": "p1"}, now
     yield "p1", "get_bill", {"home": "p1", "day": day}, now
+    yield "grid", "get_prices", {}, now
     for name in ("get_round", "audit"):
         yield "grid", name, {"round": round_id}, now
 

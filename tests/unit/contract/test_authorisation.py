@@ -121,6 +121,12 @@ async def test_members_alone_look_at_the_market(simulated: Any, name: str) -> No
         assert answer.message.partition(":")[0] == ("forbidden" if who == "stranger" else "")
 
 
+async def test_operator_and_grid_alone_see_the_pairs_behind_prices(simulated: Any) -> None:
+    for who in CALLERS:
+        answer = await simulated.ledger.evaluate("get_prices", {}, creator=simulated.callers[who])
+        assert (answer.message.partition(":")[0] == "") == (who in ("operator", "grid")), who
+
+
 async def test_a_registered_owner_is_the_one_identity_that_speaks_for_a_home(simulated: Any) -> None:
     registration = {"home": "h1", "home_class": "consumer"}
     owner = parse_creator(simulated.callers["h1"]).id

@@ -38,6 +38,7 @@ GOOD: dict[str, tuple[str, dict[str, Any]]] = {
     "report_reading": ("h1", READING),
     "settle_day": ("operator", {"day": 1}),
     "suggested_price": ("h1", {}),
+    "get_prices": ("operator", {}),
     "get_round": ("h1", {"round": ROUND}),
     "list_rounds": ("h1", {}),
     "get_home": ("h1", {"home": "h1"}),
