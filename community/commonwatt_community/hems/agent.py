@@ -20,7 +20,7 @@ from commonwatt_chaincode.market.tariff import HOUR_MIN, band_at, lowest_tou
 from commonwatt_community.hems.battery import BATTERY_POLICIES, Holding
 from commonwatt_community.hems.draws import Draws
 from commonwatt_community.hems.energy import MINUTES_PER_DAY
-from commonwatt_community.hems.forecast import FORECASTS, Metered
+from commonwatt_community.hems.forecast import FORECASTS, Metered, Perfect
 from commonwatt_community.hems.grid_charging import expected_need_wh, grid_charge_wh
 from commonwatt_community.hems.home import HomeSpec
 from commonwatt_community.hems.reserve import Ahead, spare_wh
@@ -100,6 +100,7 @@ class HomeAgent:
         self._past: deque[Metered] = deque(maxlen=_REMEMBERED_INTERVALS)
         self._settled_min = 0
         self._days: dict[int, list[Interval]] = {}
+        self._foreseen: dict[int, list[tuple[int, Ahead]]] = {}
 
     @property
     def home(self) -> str:
@@ -206,11 +207,27 @@ class HomeAgent:
             until = min(until, self._last_min)
         days = range(self._settled_min // MINUTES_PER_DAY, -(-until // MINUTES_PER_DAY))
         return [
-            Ahead(one.end_min - one.start_min, self._net_forecast(one.start_min, one.end_min))
+            interval
             for day in days
-            for one in self.schedule(day)
-            if self._settled_min <= one.start_min < until
+            for start_min, interval in self._expected(day)
+            if self._settled_min <= start_min < until
         ]
+
+    def _expected(self, day: int) -> list[tuple[int, Ahead]]:
+        """A day's intervals by their start; what is known for certain is remembered."""
+        if day in self._foreseen:
+            return self._foreseen[day]
+        certain = isinstance(self._forecast, Perfect)
+        expected = [
+            (one.start_min, Ahead(one.end_min - one.start_min, self._net_forecast(one.start_min, one.end_min)))
+            for one in self.schedule(day)
+            if certain or one.start_min >= self._settled_min
+        ]
+        if certain:
+            while len(self._foreseen) >= _PLANNED_DAYS:
+                del self._foreseen[next(iter(self._foreseen))]
+            self._foreseen[day] = expected
+        return expected
 
     def _net_forecast(self, start_min: int, end_min: int) -> int:
         past = [one for one in self._past if one.end_min > start_min - 2 * MINUTES_PER_DAY]

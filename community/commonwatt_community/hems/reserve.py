@@ -10,8 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from commonwatt_chaincode.market.arithmetic import PPM
-from commonwatt_chaincode.market.battery import Account, Battery, charge, chargeable_wh
-from commonwatt_chaincode.market.settlement import settle_interval
+from commonwatt_chaincode.market.battery import Account, Battery, available_wh, chargeable_wh, drawn_wh
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,14 +50,13 @@ def _before(battery: Battery, interval: Ahead, begin_wh: int, end_wh: int, spare
 
 
 def _after(battery: Battery, energy_wh: int, interval: Ahead) -> int:
-    """What the battery holds after an interval without a market."""
+    """What the battery holds after an interval without a market: as `settle_interval` has it, in fewer steps."""
+    account = Account(energy_wh)
     if interval.net_wh < 0:
-        account = Account(energy_wh)
         taken_wh = min(-interval.net_wh, chargeable_wh(battery, account, interval.minutes))
-        return charge(battery, account, taken_wh).energy_wh
-    return settle_interval(
-        battery, Account(energy_wh), interval.minutes, interval.net_wh, 0
-    ).account.energy_wh
+        return energy_wh + taken_wh * battery.eta_c_ppm // PPM
+    own_wh = min(interval.net_wh, available_wh(battery, account, interval.minutes))
+    return energy_wh - drawn_wh(battery, own_wh)
 
 
 def _above_floor(battery: Battery, energy_wh: int) -> int:
