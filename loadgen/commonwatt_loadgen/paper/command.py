@@ -66,5 +66,6 @@ def _print(summary: Json) -> None:
         verdict = "within" if target["nsw_within_one_spread"] else "NOT within"
         print(
             f"{target['label']}: paper {target['paper']}, ours {ours['mean']:.1f} ± {ours['sd']:.1f}, "
-            f"reference {target['reference']['NSW']} ({verdict} one spread)"
+            f"{target['nsw_less_paper']:+.1f} to the paper; our reference {target['reference']['NSW']} "
+            f"({verdict} one spread of it)"
         )

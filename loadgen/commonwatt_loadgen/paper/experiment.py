@@ -14,6 +14,7 @@ from commonwatt_community.hems.energy import MINUTES_PER_DAY
 from commonwatt_loadgen.community import make_community
 from commonwatt_loadgen.inprocess import InProcessMarket
 from commonwatt_loadgen.records import DayRecord
+from commonwatt_loadgen.simulate.hours import by_hour
 from commonwatt_loadgen.traces import default_types
 
 VARIANTS = (
@@ -68,7 +69,7 @@ class Experiment:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What is kept of a run: money in nAUD, energy in Wh, by hour of the day where so named."""
+    """What is kept of a run: money in nAUD, energy in Wh, by the hour of the day in which it flowed where so named."""
 
     experiment: Experiment
     requests: int
@@ -109,10 +110,14 @@ def _kept(experiment: Experiment, rules: Parameters, agents: Sequence[HomeAgent]
     prosumers = [agent for agent in agents if agent.spec.prosumer]
     p2p, grid, paid = [0] * 24, [0] * 24, [0] * 24
     for one in day.rounds:
-        hour = one.minute // 60
-        p2p[hour] += one.request.p2p_energy_wh
-        grid[hour] += one.request.grid_energy_wh
-        paid[hour] += one.request.amount_naud
+        request = one.request
+        for sums, flow in (
+            (p2p, request.p2p_energy_wh),
+            (grid, request.grid_energy_wh),
+            (paid, request.amount_naud),
+        ):
+            for hour, part in by_hour(one.minute, one.opened_min, flow):
+                sums[hour] += part
     by_home: dict[str, list[Settlement]] = {agent.home: [] for agent in prosumers}
     for settled in day.settlements:
         if settled.home in by_home:

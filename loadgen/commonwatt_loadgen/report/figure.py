@@ -19,6 +19,16 @@ BATTERY_COLOUR = "#2a8c82"
 NEIGHBOUR_COLOUR = "#c2415d"
 LOST_COLOUR = "#c9bfa9"
 INK = "#22303c"
+SETTINGS: dict[Any, Any] = {
+    "svg.fonttype": "none",
+    "font.family": "sans-serif",
+    "font.size": 11,
+    "axes.titlesize": 11,
+    "axes.labelsize": 11,
+    "legend.fontsize": 10,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+}
 CYCLE = ("#2a6f97", "#c2415d", "#e8a317", "#2a8c82", "#7b5ea7", "#7b8794", "#8a5a2b", "#4f9d4f")
 
 
@@ -28,6 +38,13 @@ class Table:
 
     headers: Sequence[str]
     rows: Sequence[Sequence[Cell]]
+
+
+class Drawn(str):
+    """A chart as an SVG element, and the canvas that other formats are drawn from."""
+
+    __slots__ = ("drawing",)
+    drawing: Canvas
 
 
 @dataclass(frozen=True)
@@ -48,24 +65,13 @@ def canvas(wide: bool = False) -> Canvas:
     return Canvas(figsize=(9.4, 4.2) if wide else (5.0, 3.6), layout="constrained")
 
 
-def svg_of(drawing: Canvas, key: str, label: str) -> str:
+def svg_of(drawing: Canvas, key: str, label: str) -> Drawn:
     """The drawing as an SVG element with text kept as text and ids that no other figure of the page has.
 
     `label` says in words what is drawn, for those who cannot see it.
     """
-    settings: dict[Any, Any] = {
-        "svg.fonttype": "none",
-        "svg.hashsalt": key,
-        "font.family": "sans-serif",
-        "font.size": 11,
-        "axes.titlesize": 11,
-        "axes.labelsize": 11,
-        "legend.fontsize": 10,
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-    }
     buffer = io.StringIO()
-    with matplotlib.rc_context(settings):
+    with matplotlib.rc_context({**SETTINGS, "svg.hashsalt": key}):
         drawing.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     text = buffer.getvalue()
     text = text[text.index("<svg") :]
@@ -82,4 +88,6 @@ def svg_of(drawing: Canvas, key: str, label: str) -> str:
     head = (
         f'<svg viewBox="{box}" xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"'
     )
-    return f'{head} role="img" aria-label="{escape(label)}"{text[opening:]}'
+    drawn = Drawn(f'{head} role="img" aria-label="{escape(label)}"{text[opening:]}')
+    drawn.drawing = drawing
+    return drawn

@@ -2,6 +2,7 @@
 """What the market changed, in a table, and the community's import from the grid with and without it."""
 
 from commonwatt_loadgen.report.axes import clock, legend, plain
+from commonwatt_loadgen.report.costs import saved_aud
 from commonwatt_loadgen.report.figure import (
     BATTERY_COLOUR,
     GRID_COLOUR,
@@ -11,7 +12,7 @@ from commonwatt_loadgen.report.figure import (
     canvas,
     svg_of,
 )
-from commonwatt_loadgen.report.units import Json, aud
+from commonwatt_loadgen.report.units import Json
 
 
 def key_table(community: Json) -> Table:
@@ -41,7 +42,7 @@ def key_table(community: Json) -> Table:
         ],
         ["traded between neighbours, kWh", figures["shared_wh"] / 1000, 0],
         ["homes worse off", worse["homes"], 0],
-        ["what they lose, AUD", aud(worse["loss_naud"]), 0],
+        ["what they lose, AUD", -saved_aud([one for one in community["homes"] if one["saved_naud"] < 0]), 0],
         ["gains: Jain's index (1: all gain the same)", _ppm(gains["jain_ppm"]), None],
         ["gains: Gini's index (0: all gain the same)", _ppm(gains["gini_ppm"]), None],
     ]

@@ -16,6 +16,7 @@ from commonwatt_loadgen.report.households import (
 )
 from commonwatt_loadgen.report.key_figures import import_figures, key_table
 from commonwatt_loadgen.report.page import Chapter, Page, Section, Tile, render
+from commonwatt_loadgen.report.policies import policy_table, policy_text
 from commonwatt_loadgen.report.strategies import strategy_figures, strategy_table
 from commonwatt_loadgen.report.through_time import batteries, prices
 from commonwatt_loadgen.report.trades import trades
@@ -25,6 +26,11 @@ from commonwatt_loadgen.report.units import Json, aud_of
 
 def simulation_report(summary: Json) -> str:
     """The HTML of `summary.json`'s content."""
+    return render(simulation_page(summary))
+
+
+def simulation_page(summary: Json) -> Page:
+    """The report of `summary.json`'s content."""
     run, communities = summary["run"], summary["communities"]
     names = [_name(run, place, one) for place, one in enumerate(communities)]
     performance = [_performance(summary)] if summary["performance"] else []
@@ -37,15 +43,13 @@ def simulation_report(summary: Json) -> str:
             for place, (name, community) in enumerate(zip(names, communities, strict=True))
         ]
     days = "A day" if run["days"] == 1 else f"{run['days']} days"
-    return render(
-        Page(
-            f"{days} of neighbours trading solar power",
-            _lead(summary),
-            _tiles(summary),
-            sections,
-            _footer(run),
-            chapters,
-        )
+    return Page(
+        f"{days} of neighbours trading solar power",
+        _lead(summary),
+        _tiles(summary),
+        sections,
+        _footer(run),
+        chapters,
     )
 
 
@@ -148,10 +152,12 @@ def _community_sections(community: Json, key: str, policy: str) -> list[Section]
         Section("Prices and batteries", figures=[prices(community, key), batteries(community, key)]),
         Section("Who traded with whom", figures=[trades(community, key)]),
         Section(
-            "What each strategy earned",
-            "Sellers' revenue and buyers' savings by the bidding strategy of their HEMS; every home here follows the "
-            f"battery policy {policy}. Compare policies with `commonwatt compare` on two runs.",
-            tables=[strategy_table(community)],
+            "What each policy and strategy earned",
+            policy_text(community, policy),
+            tables=[
+                *([policy_table(community)] if community["policies"] else []),
+                strategy_table(community),
+            ],
             figures=strategy_figures(community, key),
         ),
     ]
@@ -183,4 +189,17 @@ def _performance(summary: Json) -> Section:
         f"{speed['transactions_per_s']:.1f} per second; {speed['retries']} were tried again. "
         "Latency runs from the proposal to the notice of its commit."
     )
-    return Section("The ledger at work", text, tables=[table])
+    return Section("The ledger at work", text, tables=[table, _mechanism(speed["mechanism"])])
+
+
+def _mechanism(cost: Json) -> Table:
+    rows: list[list[Any]] = [
+        ["transactions", cost["transactions"], cost["transactions_per_kwh"]],
+        [
+            "processor time of the network, s",
+            cost["network_processor_s"],
+            cost["network_processor_s_per_kwh"],
+        ],
+        ["bytes on the ledger", "not measured", None],
+    ]
+    return Table(["what the market costs", "in all", "per kWh traded"], rows)

@@ -2,6 +2,7 @@
 """What each bidding strategy earned its homes."""
 
 from commonwatt_loadgen.report.axes import plain
+from commonwatt_loadgen.report.costs import homes_of, saved_aud
 from commonwatt_loadgen.report.figure import (
     BATTERY_COLOUR,
     INK,
@@ -12,34 +13,46 @@ from commonwatt_loadgen.report.figure import (
     canvas,
     svg_of,
 )
-from commonwatt_loadgen.report.units import NAUD_PER_AUD, UAUD_PER_CENT, Json, aud
+from commonwatt_loadgen.report.units import NAUD_PER_AUD, UAUD_PER_CENT, Json, aud, aud_of
 
 
 def strategy_table(community: Json) -> Table:
     """Every strategy's homes by class: cost, sales and purchases."""
-    headers = ["strategy", "class", "homes", "saved, %", "saved per home, AUD", "worse off", "sold, kWh"]
+    headers = [
+        "strategy",
+        "class",
+        "homes",
+        "saved, %",
+        "saved, AUD",
+        "saved per home, AUD",
+        "worse off",
+        "sold, kWh",
+    ]
     headers += [
         "revenue, AUD",
         "revenue per home, AUD",
         "mean price sold, c/kWh",
         "bought from neighbours, kWh",
     ]
-    rows = [
-        [
-            one["strategy"],
-            one["class"],
-            one["homes"],
-            one["saved_percent"],
-            _saved_aud(one),
-            one["worse_off"],
-            one["sold_wh"] / 1000,
-            aud(one["revenue_naud"]),
-            aud(one["revenue_naud"] // one["homes"]),
-            _price(one),
-            one["bought_p2p_wh"] / 1000,
-        ]
-        for one in community["strategies"]
-    ]
+    rows: list[list[Cell]] = []
+    for one in community["strategies"]:
+        members = [home for home in homes_of(community, one["class"]) if home["strategy"] == one["strategy"]]
+        rows.append(
+            [
+                one["strategy"],
+                one["class"],
+                one["homes"],
+                one["saved_percent"],
+                saved_aud(members),
+                _saved_aud(one),
+                one["worse_off"],
+                one["sold_wh"] / 1000,
+                aud_of(members, "revenue_naud"),
+                aud(one["revenue_naud"] // one["homes"]),
+                _price(one),
+                one["bought_p2p_wh"] / 1000,
+            ]
+        )
     return Table(headers, rows)
 
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +15,7 @@ from commonwatt_client.exit_codes import InterruptedByUser
 from commonwatt_client.network_file import default_path, find_network, read_network_file
 from rich.console import Console
 
-from commonwatt_loadgen.report.units import NAUD_PER_AUD
+from commonwatt_loadgen.report.units import aud_of
 from commonwatt_loadgen.simulate.exclusive import only_simulation, require_writable
 from commonwatt_loadgen.simulate.progress import ProgressBars
 
@@ -94,6 +95,16 @@ def simulate_command(
         typer.Option(envvar="IN_PROCESS", help="by the chaincode's rules in this process, without a network"),
     ] = False,
     communities: Annotated[int, typer.Option(help="communities of --in-process")] = 1,
+    data: Annotated[
+        bool | None,
+        typer.Option(
+            "--data/--no-data",
+            help="homes, trades, rounds and bills as CSV; default: unless homes x days exceed 10,000",
+        ),
+    ] = None,
+    figures: Annotated[
+        bool, typer.Option("--figures/--no-figures", help="the report's figures as SVG and PNG in figures/")
+    ] = True,
     new_day: Annotated[
         bool, typer.Option("--new-day", help="forget an interrupted simulation and begin with a new day")
     ] = False,
@@ -134,6 +145,7 @@ def simulate_command(
         noise_percent=noise,
         disutility=disutility,
         storage_from_grid=storage_from_grid,
+        data=data,
         out=out,
         network_file=path,
     )
@@ -152,10 +164,16 @@ def simulate_command(
         raise InterruptedByUser(f"interrupted{again}") from interrupt
     write_summary(options, summary)
 
-    from commonwatt_loadgen.report.simulation import simulation_report  # matplotlib takes a second to load
+    from commonwatt_loadgen.report.figure_files import write_figures  # matplotlib takes a second to load
+    from commonwatt_loadgen.report.page import render
+    from commonwatt_loadgen.report.simulation import simulation_page
 
+    page = simulation_page(summary)
     report = out / "report.html"
-    report.write_text(simulation_report(summary), "utf-8")
+    report.write_text(render(page), "utf-8")
+    shutil.rmtree(out / "figures", ignore_errors=True)
+    if figures:
+        write_figures(page, out / "figures")
     if not in_process:
         finished(options)
     _print(summary, report)
@@ -170,7 +188,7 @@ def _print(summary: Json, report: Path) -> None:
     speed = summary["performance"]
     for community in summary["communities"]:
         totals = community["totals"]
-        cost, before = totals["amount_naud"] / NAUD_PER_AUD, totals["same_equipment_naud"] / NAUD_PER_AUD
+        cost, before = (aud_of(community["homes"], f"{name}_naud") for name in ("amount", "same_equipment"))
         worse = community["key_figures"]["worse_off"]["homes"]
         print(
             f"{community['channel']}: {totals['homes']} homes ({totals['prosumers']} with PV), "

@@ -26,6 +26,10 @@ DEFINITIONS = {
     "without": "the same homes and equipment without a market",
     "hours": "energy by the hour in which it flowed; an interval's energy is spread over its minutes",
     "load_duration_wh": "the community's import of an hour that 0, 5, ... 100 % of the hours exceed",
+    "policies": "the same homes, days and seed under each battery policy, traded once more in-process; the first is "
+    "the run's own; null where homes x days exceed 2,000, or no home has a battery",
+    "mechanism": "transactions and the network processes' processor time, in all and per kWh that neighbours traded; "
+    "null where the network's processes are not on this machine; bytes on the ledger are not measured",
     "worse_off": "homes that pay more with the market than with the same equipment without it",
     "suggested_uaud_per_kwh": "mean of p_S, the asking price suggested to sellers (equation 5)",
     "traded_uaud_per_kwh": "mean price of the energy traded; null where none was",

@@ -8,6 +8,7 @@ import multiprocessing
 import os
 from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -15,7 +16,8 @@ from commonwatt_chaincode.market.parameters import Parameters, changed
 
 from commonwatt_loadgen.inprocess import InProcessMarket
 from commonwatt_loadgen.schedule import local_midnight_s
-from commonwatt_loadgen.simulate.at_rest import MarketAtRest
+from commonwatt_loadgen.simulate.beside import Beginning, MarketBeside, by_policy
+from commonwatt_loadgen.simulate.data_files import data_files
 from commonwatt_loadgen.simulate.options import SimulationOptions
 from commonwatt_loadgen.simulate.people import agents_of, as_they_live, draw_homes
 from commonwatt_loadgen.simulate.summary import Tally
@@ -31,13 +33,18 @@ def communities_in_process(
     """The communities' summaries, the same whatever the number of processes."""
     total = options.days
     if communities == 1:
-        return [community_in_process(options, traces, 0, lambda done: progress(channel_of(0), done, total))]
+        done = community_in_process(
+            options, traces, 0, lambda done: progress(channel_of(0), done, total), folder=options.out
+        )
+        return [done]
     summaries: dict[int, Json] = {}
     # Spawned: a fork of a process whose gRPC threads run may crash.
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(min(communities, os.cpu_count() or 1), mp_context=spawn) as processes:
         runs = {
-            processes.submit(community_in_process, options, traces, place): place
+            processes.submit(
+                community_in_process, options, traces, place, folder=options.out / channel_of(place)
+            ): place
             for place in range(communities)
         }
         for run in as_completed(runs):
@@ -52,11 +59,13 @@ def community_in_process(
     place: int,
     advance: Callable[[int], None] = lambda _: None,
     users: Mapping[str, str] = MappingProxyType({}),
+    folder: Path | None = None,
 ) -> Json:
     """One community's days; `advance` is told the days that are done.
 
     `users`: the homes' ids on a ledger with their names, in order. Ties between equal prices go by ids, so the day of a
-    ledger is repeated to the nAUD with its ids alone.
+    ledger is repeated to the nAUD with its ids alone. The community's tables go to `folder`, as far as the options
+    want them.
     """
     rules = changed(Parameters(), options.parameter_changes())
     home_ids = list(users) or [
@@ -66,22 +75,25 @@ def community_in_process(
     midnight_s = local_midnight_s(traces.first_day, rules.utc_offset_min)
     drawn = draw_homes(options, home_ids, traces, seed, users)
     homes = as_they_live(options, drawn, rules)
-    at_rest = (
-        None
-        if options.disutility is None
-        else MarketAtRest(options, drawn, rules, seed, midnight_s=midnight_s)
-    )
+    beginning = Beginning(rules, midnight_s=midnight_s)
+    at_rest = None if options.disutility is None else MarketBeside(options, drawn, beginning, seed)
     agents = agents_of(options, homes, rules, {}, seed)
     market, tally = InProcessMarket(rules, midnight_s), Tally(homes, rules)
-    for day in range(options.days):
-        tally.add(market.run_day(agents, day))
-        if at_rest is not None:
-            at_rest.trade(day)
-        advance(day + 1)
+    with data_files(options, folder, homes, rules, midnight_s, traces.first_day) as tables:
+        for day in range(options.days):
+            record = market.run_day(agents, day)
+            tally.add(record)
+            if tables is not None:
+                tables.add(record, tally.without_naud)
+            if at_rest is not None:
+                at_rest.trade(day)
+            advance(day + 1)
+    summary = tally.summary(at_rest.summary() if at_rest is not None else None)
     return {
         "channel": channel_of(place),
         "first_day": traces.first_day.isoformat(),
-        **tally.summary(at_rest.summary() if at_rest is not None else None),
+        **summary,
+        "policies": by_policy(options, homes, beginning, seed, summary),
     }
 
 

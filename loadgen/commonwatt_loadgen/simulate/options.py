@@ -21,7 +21,8 @@ class SimulationOptions:
     """How to simulate; `homes` 0 means every home of the network.
 
     `disutility` is c/kWh of marginal discomfort per kW that a consumer's load is moved; None moves none.
-    `storage_from_grid` None leaves the community's parameter as it is.
+    `storage_from_grid` None leaves the community's parameter as it is. `data`: whether results are written as CSV, too;
+    None: unless the run is long.
     """
 
     seed: int = 1
@@ -41,6 +42,7 @@ class SimulationOptions:
     disutility: float | None = None
     storage_from_grid: bool | None = None
     usage_scale_ppm: int = NSW_USAGE_SCALE_PPM
+    data: bool | None = None
     out: Path = Path("out/simulate")
     network_file: Path = field(default_factory=default_path)
 

@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime
 from typing import Any
 
 from commonwatt_client.exit_codes import UsageError
@@ -15,18 +15,21 @@ from commonwatt_client.network_file import Community, NetworkFile, read_network_
 from commonwatt_community.hems.energy import MINUTES_PER_DAY
 from commonwatt_community.hems.home import HomeSpec
 
-from commonwatt_loadgen.simulate.at_rest import MarketAtRest
+from commonwatt_loadgen.simulate.beside import Beginning, MarketBeside, by_policy
 from commonwatt_loadgen.simulate.calls import MarketCalls
+from commonwatt_loadgen.simulate.data_files import data_files
 from commonwatt_loadgen.simulate.definitions import DEFINITIONS
 from commonwatt_loadgen.simulate.gateway import GatewayCalls
 from commonwatt_loadgen.simulate.inprocess import communities_in_process
 from commonwatt_loadgen.simulate.latency import Latencies
+from commonwatt_loadgen.simulate.mechanism import mechanism_cost, processor_s
 from commonwatt_loadgen.simulate.onledger import MINUTE_S, OnLedgerMarket
 from commonwatt_loadgen.simulate.options import SimulationOptions
 from commonwatt_loadgen.simulate.people import agents_of, as_they_live, draw_homes
 from commonwatt_loadgen.simulate.preparation import Standing, prepare
 from commonwatt_loadgen.simulate.resuming import FILE, ForeignTrade, ResumedCalls, Unfinished, resume
 from commonwatt_loadgen.simulate.summary import Tally
+from commonwatt_loadgen.throughput.resources import network_processes
 from commonwatt_loadgen.traces import Problem, TraceSet
 from commonwatt_loadgen.traces.checks import counted
 
@@ -51,6 +54,8 @@ async def simulate(options: SimulationOptions, progress: Progress) -> Json:
     network = read_network_file(options.network_file)
     unfinished = _unfinished(options)
     latencies = Latencies()
+    processes = await asyncio.to_thread(network_processes, network.path.parent)
+    used_s = processor_s(processes)
     started = time.monotonic()
     runs = [
         asyncio.create_task(
@@ -66,7 +71,14 @@ async def simulate(options: SimulationOptions, progress: Progress) -> Json:
         await asyncio.gather(*runs, return_exceptions=True)
     return {
         **_opening(options, traces, problems, communities, network.name, network.backend),
-        "performance": latencies.summary(time.monotonic() - started),
+        "performance": {
+            **latencies.summary(time.monotonic() - started),
+            "mechanism": mechanism_cost(
+                latencies.count,
+                None if used_s is None else processor_s(processes, since_s=used_s),
+                sum(one["totals"]["p2p_wh"] for one in communities),
+            ),
+        },
     }
 
 
@@ -95,7 +107,7 @@ def finished(options: SimulationOptions) -> None:
 
 
 def _unfinished(options: SimulationOptions) -> Unfinished:
-    about = {name: value for name, value in asdict(options).items() if name != "out"}
+    about = {name: value for name, value in asdict(options).items() if name not in ("out", "data")}
     about = json.loads(json.dumps(about, default=str))
     about["network_file"] = str(options.network_file.absolute())
     return Unfinished(options.out / FILE, about)
@@ -150,6 +162,8 @@ class _Run:
         self._traces = traces
         self._unfinished = unfinished
         self._seed = options.seed + place
+        alone = len(network.communities) == 1
+        self._folder = options.out if alone else options.out / community.channel
         self._gateway = GatewayCalls(network.path, community, latencies)
 
     async def trade(self, progress: Progress) -> Json:
@@ -169,37 +183,37 @@ class _Run:
             held_wh = {home: account.energy_wh for home, account in standing.accounts.items()}
             tally = Tally(homes, standing.rules, held_wh)
             total = options.days * MINUTES_PER_DAY
-            for day in range(options.days):
+            first_day = _first_day(standing)
+            with data_files(
+                options, self._folder, homes, standing.rules, standing.midnight_s, first_day
+            ) as tables:
+                for day in range(options.days):
 
-                def advance(minute: int, before: int = day * MINUTES_PER_DAY) -> None:
-                    if not (isinstance(calls, ResumedCalls) and calls.catching_up):
-                        progress(channel, before + minute, total)
+                    def advance(minute: int, before: int = day * MINUTES_PER_DAY) -> None:
+                        if not (isinstance(calls, ResumedCalls) and calls.catching_up):
+                            progress(channel, before + minute, total)
 
-                tally.add(await market.run_day(agents, day, advance))
-            at_rest = await self._at_rest(drawn, standing)
+                    record = await market.run_day(agents, day, advance)
+                    tally.add(record)
+                    if tables is not None:
+                        tables.add(record, tally.without_naud)
+            beginning = Beginning(standing.rules, standing.accounts, standing.midnight_s, standing.past)
+            summary = tally.summary(await self._at_rest(drawn, beginning))
+            policies = await asyncio.to_thread(by_policy, options, homes, beginning, self._seed, summary)
         except ForeignTrade as error:
             raise UsageError(
                 f"channel {channel}: {error}. Begin with a new day by --new-day, which forgets {options.out / FILE}"
             ) from error
         finally:
             await self._gateway.close()
-        first_day = datetime.fromtimestamp(standing.midnight_s, UTC) + timedelta(
-            seconds=standing.rules.utc_offset_min * MINUTE_S
-        )
-        return {
-            "channel": channel,
-            "first_day": first_day.date().isoformat(),
-            **tally.summary(at_rest),
-        }
+        return {"channel": channel, "first_day": first_day.isoformat(), **summary, "policies": policies}
 
-    async def _at_rest(self, drawn: list[HomeSpec], standing: Standing) -> Json | None:
+    async def _at_rest(self, drawn: list[HomeSpec], beginning: Beginning) -> Json | None:
         """The same days in-process without flexible loads, where consumers' loads moved."""
-        options, rules = self._options, standing.rules
+        options = self._options
         if options.disutility is None:
             return None
-        market = MarketAtRest(
-            options, drawn, rules, self._seed, standing.accounts, standing.midnight_s, standing.past
-        )
+        market = MarketBeside(options, drawn, beginning, self._seed)
         for day in range(options.days):
             await asyncio.to_thread(market.trade, day)  # other communities may still be trading
         return market.summary()
@@ -219,6 +233,11 @@ class _Run:
         )
         self._unfinished.begin(channel, standing)
         return standing, calls
+
+
+def _first_day(standing: Standing) -> date:
+    local_s = standing.midnight_s + standing.rules.utc_offset_min * MINUTE_S
+    return datetime.fromtimestamp(local_s, UTC).date()
 
 
 def homes_of(options: SimulationOptions, community: Community, traces: TraceSet, seed: int) -> list[HomeSpec]:

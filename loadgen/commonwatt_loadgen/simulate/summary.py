@@ -103,6 +103,11 @@ class Tally:
             if isinstance(spec.usage, FlexibleLoad):
                 self._count_moved(spec.usage, day.day)
 
+    @property
+    def without_naud(self) -> dict[str, int]:
+        """What each home would have paid without a market for the days so far."""
+        return {home: sums["amount_naud"] for home, sums in self._without.sums.items()}
+
     def summary(self, at_rest: Json | None = None) -> Json:
         """The figures of the days so far, beside those of a market `at_rest` where loads moved."""
         self._state_savings()
