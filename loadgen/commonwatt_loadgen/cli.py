@@ -5,6 +5,7 @@ import typer
 
 from commonwatt_loadgen.paper.command import paper_command
 from commonwatt_loadgen.simulate.command import simulate_command
+from commonwatt_loadgen.simulate.compare_command import compare_command
 from commonwatt_loadgen.throughput.caliper_command import caliper_command
 from commonwatt_loadgen.throughput.command import load_command, load_max_command
 
@@ -12,6 +13,7 @@ from commonwatt_loadgen.throughput.command import load_command, load_max_command
 def register(app: typer.Typer) -> None:
     """Add the verbs to `app`."""
     app.command("simulate")(simulate_command)
+    app.command("compare")(compare_command)
     app.command("paper")(paper_command)
     app.command("load")(load_command)
     app.command("load-max")(load_max_command)

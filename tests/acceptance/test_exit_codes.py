@@ -95,6 +95,7 @@ TABLE: dict[str, Verb] = {
     "prices": Verb("price.json", DONE, DONE),
     "hems": Verb("home001", NO_NETWORK, NO_NETWORK),
     "simulate": Verb("", NO_NETWORK, NO_NETWORK),
+    "compare": Verb("results results", DONE, DONE),
     "paper": Verb("", ELSEWHERE, ELSEWHERE),
     "load": Verb("--duration 1", NO_NETWORK, NO_NETWORK),
     "load-max": Verb("--duration 1", NO_NETWORK, NO_NETWORK),
@@ -130,6 +131,7 @@ WRONG_USE = (
     "paper --seeds 0",
     "explain NOTHING_LIKE_IT",
     "simulate --in-process --traces nowhere.csv",
+    "compare nowhere nowhere",
     "org init nowhere.yaml",
     "org restore nowhere.backup --passphrase-file nowhere",
     "consortium create newtown nowhere.json --output made.block",
@@ -191,6 +193,7 @@ def place_files(app: typer.Typer, folder: Path, repository: Path) -> None:
     (folder / "round.json").write_text(json.dumps(vectors["rounds"][0]))
     (folder / "price.json").write_text(json.dumps(vectors["prices"][0]))
     (folder / "passphrase").write_text("a passphrase that is long")
+    assert not ended(app, "simulate --in-process --homes 2 --no-figures --out results").exit_code
     for name in ("newtown", "glebe"):
         node = f"{{host: {name}.invalid}}"
         users = "{operator: {role: operator}}"

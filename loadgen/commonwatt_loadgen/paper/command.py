@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 def paper_command(
     seeds: Annotated[int, typer.Option(help="runs of every point", min=1, max=1000)] = 20,
     processes: Annotated[int, typer.Option(help="processes; 0: one per core", min=0, max=256)] = 0,
-    out: Annotated[Path, typer.Option(help="where summary.json and report.html go")] = Path("out/paper"),
+    out: Annotated[Path, typer.Option(help="where summary.json, report.html and figures/ go")] = Path(
+        "out/paper"
+    ),
 ) -> None:
     """Repeat the paper's experiments in-process, by the chaincode's own rules, and report them."""
     from commonwatt_loadgen.paper.sweeps import (
@@ -52,10 +54,13 @@ def paper_command(
     summary = summary_of(outcomes, seeds)
     out.mkdir(parents=True, exist_ok=True)
     (out / "summary.json").write_text(json.dumps(summary, indent=1, ensure_ascii=False) + "\n", "utf-8")
-    from commonwatt_loadgen.paper.report import paper_report  # matplotlib takes a second to load
+    from commonwatt_loadgen.paper.report import paper_page  # matplotlib takes a second to load
+    from commonwatt_loadgen.report.figure_files import write_figures
+    from commonwatt_loadgen.report.page import render
 
-    report = out / "report.html"
-    report.write_text(paper_report(summary), "utf-8")
+    page, report = paper_page(summary), out / "report.html"
+    report.write_text(render(page), "utf-8")
+    write_figures(page, out / "figures")
     _print(summary)
     print(f"{len(wanted):,} days in {time.monotonic() - started:.1f} s; report: {report}")
 

@@ -31,6 +31,11 @@ Json = dict[str, Any]
 
 def paper_report(summary: Json) -> str:
     """The HTML of the summary."""
+    return render(paper_page(summary))
+
+
+def paper_page(summary: Json) -> Page:
+    """The report of the summary."""
     reproduced = sum(one["nsw_within_one_spread"] for one in summary["targets"])
     distances = [one["nsw_less_paper"] for one in summary["targets"]]
     at_50 = at_share(summary, 50)
@@ -88,7 +93,7 @@ def paper_report(summary: Json) -> str:
         "the chaincode executes on every peer."
     )
     footer = [ATTRIBUTION, "Every field of summary.json is explained in its own `definitions`."]
-    return render(Page("The paper's experiments, repeated", lead, tiles, sections, footer))
+    return Page("The paper's experiments, repeated", lead, tiles, sections, footer)
 
 
 def _targets_table(summary: Json) -> Table:

@@ -2,7 +2,6 @@
 """A report's figures as files: SVG as in the report, and PNG for what takes no SVG."""
 
 import re
-import shutil
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +18,7 @@ _DOTS_PER_INCH = 160
 _SVG = "{http://www.w3.org/2000/svg}"
 _UNITS_PER_INCH = 100
 _POINTS = 72
+_SIMULATED = re.compile(r"(c\d+|communities)-[a-z]+\.(svg|png)")
 
 
 def figures_of(page: Page) -> Iterator[Figure]:
@@ -28,14 +28,20 @@ def figures_of(page: Page) -> Iterator[Figure]:
 
 
 def write_figures(page: Page, folder: Path) -> None:
-    """Write each figure of a report as `<key>.svg` and `<key>.png`, in place of an earlier report's."""
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+    """Write each figure of a report as `<key>.svg` and `<key>.png`."""
+    folder.mkdir(parents=True, exist_ok=True)
     for figure in figures_of(page):
         (folder / f"{figure.key}.svg").write_text(f"{figure.svg}\n", "utf-8")
         drawing = figure.svg.drawing if isinstance(figure.svg, Drawn) else drawn_again(figure.svg)
         with matplotlib.rc_context(SETTINGS):
             drawing.savefig(folder / f"{figure.key}.png", dpi=_DOTS_PER_INCH, metadata={"Software": None})
+
+
+def remove_figures(folder: Path) -> None:
+    """Remove the figures of an earlier simulation's report, and nothing else."""
+    for file in folder.glob("*.*"):
+        if _SIMULATED.fullmatch(file.name):
+            file.unlink()
 
 
 def drawn_again(svg: str) -> Canvas:

@@ -47,10 +47,10 @@ def policy_text(community: Json, policy: str) -> str:
     """What the table shows, or why there is none."""
     if community["policies"] is None:
         return (
-            f"The homes follow the battery policy {policy}. Long runs, and homes without batteries, are not repeated under "
-            "the other policies; run twice, and compare by `commonwatt compare`."
+            f"The homes follow the battery policy {policy}. Long runs, and homes without batteries, are not repeated "
+            "under the other policies; run twice, and compare by `commonwatt compare`."
         )
     return (
-        "The same homes, days and seed under each battery policy, and sellers' revenue and buyers' savings by the bidding "
-        "strategy of their HEMS. Savings count against the same equipment without a market."
+        "The same homes, days and seed under each battery policy, and sellers' revenue and buyers' savings by the "
+        "bidding strategy of their HEMS. Savings count against the same equipment without a market."
     )

@@ -72,7 +72,8 @@ def sankey(nodes: Sequence[Node], flows: Sequence[Flow], label: str, narrow: boo
             top[index] = y
             y += max(2.0, size[index] * scale) + sheet.gap
     parts = [
-        f'<svg viewBox="0 0 {sheet.width} {sheet.height}" xmlns="http://www.w3.org/2000/svg" role="img" aria-label="{escape(label)}" class="sankey" '
+        f'<svg viewBox="0 0 {sheet.width} {sheet.height}" xmlns="http://www.w3.org/2000/svg" role="img" '
+        f'aria-label="{escape(label)}" class="sankey" '
         f'font-size="{sheet.font}">'
     ]
     parts += _ribbons(sheet, nodes, flows, left, top, scale)

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -80,7 +79,9 @@ def simulate_command(
         ),
     ] = None,
     strict: Annotated[bool, typer.Option(envvar="STRICT", help="refuse a trace file with any flaw")] = False,
-    out: Annotated[Path, typer.Option(help="where summary.json and report.html go")] = Path("out/simulate"),
+    out: Annotated[Path, typer.Option(help="folder of summary.json, report.html, tables and figures")] = Path(
+        "out/simulate"
+    ),
     network_file: Annotated[
         str | None,
         typer.Option(
@@ -119,7 +120,8 @@ def simulate_command(
 
     require_writable(out)
 
-    from commonwatt_loadgen.simulate.options import SimulationOptions  # numpy is slow to load
+    from commonwatt_loadgen.simulate.data_files import require_own_tables  # numpy is slow to load
+    from commonwatt_loadgen.simulate.options import SimulationOptions
     from commonwatt_loadgen.simulate.run import (
         finished,
         other_is_unfinished,
@@ -128,6 +130,7 @@ def simulate_command(
         write_summary,
     )
 
+    require_own_tables(out)
     options = SimulationOptions(
         seed=seed,
         homes=homes,
@@ -164,14 +167,17 @@ def simulate_command(
         raise InterruptedByUser(f"interrupted{again}") from interrupt
     write_summary(options, summary)
 
-    from commonwatt_loadgen.report.figure_files import write_figures  # matplotlib takes a second to load
+    from commonwatt_loadgen.report.figure_files import (  # matplotlib takes a second to load
+        remove_figures,
+        write_figures,
+    )
     from commonwatt_loadgen.report.page import render
     from commonwatt_loadgen.report.simulation import simulation_page
 
     page = simulation_page(summary)
     report = out / "report.html"
     report.write_text(render(page), "utf-8")
-    shutil.rmtree(out / "figures", ignore_errors=True)
+    remove_figures(out / "figures")
     if figures:
         write_figures(page, out / "figures")
     if not in_process:

@@ -19,6 +19,7 @@ from commonwatt_chaincode.market.billing import Bill
 from commonwatt_chaincode.market.orders import own_round_id
 from commonwatt_chaincode.market.parameters import Parameters
 from commonwatt_chaincode.market.tariff import MINUTE_S, tou_at
+from commonwatt_client.exit_codes import UsageError
 from commonwatt_community.hems.agent import Settlement
 from commonwatt_community.hems.energy import MINUTES_PER_DAY
 from commonwatt_community.hems.home import HomeSpec
@@ -97,10 +98,30 @@ class _Sold:
     revenue_naud: int = 0
 
 
+def require_own_tables(folder: Path) -> None:
+    """Make sure that no file of somebody else's bears the name of a table.
+
+    Raises:
+        UsageError: one does.
+    """
+    for name in COLUMNS:
+        path = folder / f"{name}.csv"
+        if path.exists() and not _is_ours(path, name):
+            raise UsageError(f"{path}: is no table of an earlier simulation; name another folder by --out")
+
+
 def remove_data(folder: Path) -> None:
     """Remove the tables of an earlier simulation, which are not those of the summary to be written."""
     for name in COLUMNS:
-        (folder / f"{name}.csv").unlink(missing_ok=True)
+        path = folder / f"{name}.csv"
+        if path.exists() and _is_ours(path, name):
+            path.unlink()
+
+
+def _is_ours(path: Path, name: str) -> bool:
+    expected = ",".join(COLUMNS[name][:2])
+    with path.open("rb") as file:
+        return file.read(len(expected)) == expected.encode()
 
 
 @dataclass
