@@ -92,6 +92,7 @@ class HomeAgent:
         self._last_min = None if last_day is None else (last_day + 1) * MINUTES_PER_DAY
         self._least_ask = self._policy.least_ask_uaud_per_kwh(self.battery, parameters.feed_in)
         self._spare_from: tuple[int, int] | None = None  # spare Wh, and what was stored then
+        self._offerable: tuple[Account, int] | None = None  # Wh, with this account in this interval
         self._buys_to_store = parameters.storage_from_grid and self.battery.capacity_wh > 0
         self._needed_wh = 0  # of the battery, until grid energy is cheapest again
         self._intervals = Draws(seed, "interval", spec.draws_as)
@@ -150,7 +151,7 @@ class HomeAgent:
             self.battery, self.account, minutes, metered.use_wh, metered.generation_wh, bought_wh
         )
         self.account = outcome.account
-        self._settled_min, self._spare_from = interval.end_min, None
+        self._settled_min, self._spare_from, self._offerable = interval.end_min, None, None
         return Settlement(
             self.home,
             interval.start_min,
@@ -177,6 +178,11 @@ class HomeAgent:
 
     def offerable_wh(self) -> int:
         """What the home would offer now: what its account lets it sell, as far as its policy lets it go."""
+        if self._offerable is None or self._offerable[0] is not self.account:
+            self._offerable = self.account, self._offerable_wh()
+        return self._offerable[1]
+
+    def _offerable_wh(self) -> int:
         may_sell_wh = sellable_wh(self.battery, self.account)
         holding = Holding(self.battery, may_sell_wh, self.account.sold_wh, self._spare_wh)
         return max(0, self._policy.offer_wh(holding) - self._needed_wh)
