@@ -39,19 +39,21 @@ WHY_NOT: dict[str, str] = {
     """,
     "The whole paper is repeated: tests/behaviour/test_paper.py": """
         commonwatt_loadgen.paper.command commonwatt_loadgen.past_prices commonwatt_loadgen.paper.figures
+        commonwatt_loadgen.paper.further_figures commonwatt_loadgen.paper.lines
         commonwatt_loadgen.paper.targets
     """,
     "Whole reports are checked: tests/unit/loadgen/test_reports.py, test_load_summary.py": """
         commonwatt_loadgen.report.axes commonwatt_loadgen.report.communities
-        commonwatt_loadgen.report.costs commonwatt_loadgen.report.energy
-        commonwatt_loadgen.report.figure commonwatt_loadgen.report.households
+        commonwatt_loadgen.report.energy commonwatt_loadgen.report.figure
+        commonwatt_loadgen.report.households commonwatt_loadgen.report.key_figures
         commonwatt_loadgen.report.page commonwatt_loadgen.report.sankey
-        commonwatt_loadgen.report.strategies commonwatt_loadgen.report.through_time
+        commonwatt_loadgen.report.through_time
         commonwatt_loadgen.report.trades commonwatt_loadgen.report.types
         commonwatt_loadgen.report.units
     """,
     "Whole simulations and loads run them: tests/behaviour/test_simulated_day.py, test_load.py": """
-        commonwatt_loadgen.schedule commonwatt_loadgen.simulate.series
+        commonwatt_loadgen.schedule commonwatt_loadgen.simulate.compare_command
+        commonwatt_loadgen.simulate.series
         commonwatt_loadgen.throughput.caliper commonwatt_loadgen.throughput.caliper_command
         commonwatt_loadgen.throughput.command commonwatt_loadgen.throughput.machines
         commonwatt_loadgen.throughput.prepare commonwatt_loadgen.throughput.processes
