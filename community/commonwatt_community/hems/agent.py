@@ -225,7 +225,10 @@ class HomeAgent:
             return self._foreseen[day]
         certain = isinstance(self._forecast, Perfect)
         expected = [
-            (one.start_min, Ahead(one.end_min - one.start_min, self._net_forecast(one.start_min, one.end_min)))
+            (
+                one.start_min,
+                Ahead(one.end_min - one.start_min, self._net_forecast(one.start_min, one.end_min)),
+            )
             for one in self.schedule(day)
             if certain or one.start_min >= self._settled_min
         ]

@@ -70,7 +70,7 @@ def served_by_hour(community: Json, key: str) -> Figure:
         f"{key}-served",
         SERVED,
         "What served the homes, by hour",
-        "Use of all homes, by the hour their settlement interval began.",
+        "Use of all homes, by the hour in which it flowed.",
     )
 
 

@@ -42,7 +42,11 @@ def key_table(community: Json) -> Table:
         ],
         ["traded between neighbours, kWh", figures["shared_wh"] / 1000, 0],
         ["homes worse off", worse["homes"], 0],
-        ["what they lose, AUD", -saved_aud([one for one in community["homes"] if one["saved_naud"] < 0]), 0],
+        [
+            "what they lose, AUD",
+            0.0 - saved_aud([one for one in community["homes"] if one["saved_naud"] < 0]),
+            0,
+        ],
         ["gains: Jain's index (1: all gain the same)", _ppm(gains["jain_ppm"]), None],
         ["gains: Gini's index (0: all gain the same)", _ppm(gains["gini_ppm"]), None],
     ]
