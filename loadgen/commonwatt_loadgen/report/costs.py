@@ -122,7 +122,7 @@ def home_costs(community: Json, key: str) -> Figure:
     axes.set_ylabel("AUD")
     axes.set_xticks([])
     plain(axes)
-    legend(axes)
+    legend(axes, size=9)
     rows: list[list[Cell]] = [
         [
             one["home"],
