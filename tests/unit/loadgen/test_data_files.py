@@ -100,6 +100,19 @@ def test_a_battery_holds_what_its_intervals_leave(traded):
         assert int(row["need_wh"]) == int(row["bought_wh"]) + int(row["grid_wh"])
 
 
+def test_homes_have_their_names_and_only_their_owner_reads_them(tmp_path):
+    options = SimulationOptions(share_percent=50)
+    users = {f"h-{place}f3a{place}": f"home{place:03d}" for place in range(1, 5)}
+    community_in_process(options, default_types(), 0, users=users, folder=tmp_path)
+    for name in COLUMNS:
+        path = tmp_path / f"{name}.csv"
+        assert path.stat().st_mode & 0o777 == 0o600
+        rows = rows_of(path)
+        field = "home" if "home" in rows[0] else "buyer"
+        assert {row[field] for row in rows} <= set(users.values())
+    assert any("h-1f3a1" in row["round"] for row in rows_of(tmp_path / "rounds.csv"))
+
+
 def test_a_failed_simulation_leaves_no_table(tmp_path):
     with pytest.raises(RuntimeError), DataFiles(tmp_path, [], Parameters(), 0, date(2024, 1, 1)):
         raise RuntimeError
