@@ -4,7 +4,6 @@
 from typing import Any
 
 from commonwatt_loadgen.paper.figures import (
-    at_share,
     cost_by_share,
     grid_by_share,
     grid_by_users,
@@ -12,7 +11,6 @@ from commonwatt_loadgen.paper.figures import (
     need_by_hour,
     need_by_share,
     need_by_users,
-    shown,
 )
 from commonwatt_loadgen.paper.further_figures import (
     cost_by_users,
@@ -21,6 +19,7 @@ from commonwatt_loadgen.paper.further_figures import (
     prosumers_by_preset,
     without_market,
 )
+from commonwatt_loadgen.paper.lines import at_share, shown
 from commonwatt_loadgen.paper.targets import DOES_NOT_REPRODUCE
 from commonwatt_loadgen.report.figure import Cell, Table
 from commonwatt_loadgen.report.page import Page, Section, Tile, render

@@ -92,6 +92,24 @@ def test_trades_and_rounds_are_all_there(traded):
     assert {tuple(rows_of(folder / f"{name}.csv")[0]) for name in COLUMNS} == set(COLUMNS.values())
 
 
+def test_a_sale_counts_in_the_interval_that_runs_when_its_round_opens(traded):
+    folder, _, _ = traded
+    intervals = {}
+    for row in rows_of(folder / "homes.csv"):
+        intervals.setdefault(row["home"], []).append(row)
+    expected = Counter()
+    for trade in rows_of(folder / "trades.csv"):
+        midnight = trade["time"].endswith("T00:00")
+        running = next(
+            row
+            for row in intervals[trade["seller"]]
+            if (row["end"] == trade["time"] if midnight else row["start"] <= trade["time"] < row["end"])
+        )
+        expected[trade["seller"], running["start"]] += int(trade["energy_wh"])
+    told = {(home, row["start"]): int(row["sold_wh"]) for home, rows in intervals.items() for row in rows}
+    assert {key: sold_wh for key, sold_wh in told.items() if sold_wh} == expected
+
+
 def test_a_battery_holds_what_its_intervals_leave(traded):
     folder, _, _ = traded
     for row in rows_of(folder / "homes.csv"):
