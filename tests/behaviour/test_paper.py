@@ -39,4 +39,6 @@ def test_energy_is_booked_to_the_hours_in_which_it_flows():
     assert sum(outcome.grid_by_hour_wh) == outcome.need_wh == outcome.use_wh
     for hour, bought_wh in enumerate(outcome.grid_by_hour_wh):
         used_wh = sum(home.usage.energy_wh(hour * 60, hour * 60 + 60) for home in homes)
-        assert abs(bought_wh - used_wh) < 0.1 * used_wh, hour  # where intervals begin alone, hour 23 has half
+        assert abs(bought_wh - used_wh) < 0.25 * used_wh, (
+            hour
+        )  # by where intervals begin, hour 0 has 1.5 times that
