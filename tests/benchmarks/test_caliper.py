@@ -56,7 +56,7 @@ def run_of_caliper(network_file: Path, folder: Path) -> CaliperReport:
         "caliper", "--transactions", str(TRANSACTIONS), "--in-flight", str(IN_FLIGHT),
         "--out", folder, "--network-file", network_file,
     )  # fmt: skip
-    report = run_caliper(folder, "submit_request")
+    report = run_caliper(folder, "report_reading")
     assert report.failed == 0
     return report
 

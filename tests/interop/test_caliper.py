@@ -26,7 +26,7 @@ def test_a_benchmark_from_the_standard_profile(network: Any, tmp_path: Path) -> 
         capture_output=True, text=True, timeout=60,
     )  # fmt: skip
     assert written.returncode == 0, written.stderr
-    report = run_caliper(workspace, "submit_request")
+    report = run_caliper(workspace, "report_reading")
     assert (report.succeeded, report.failed) == (TRANSACTIONS, 0)
     assert report.throughput > 0
     assert report.latency_min_s <= report.latency_mean_s <= report.latency_max_s

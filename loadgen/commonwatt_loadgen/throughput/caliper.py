@@ -2,7 +2,7 @@
 """A Hyperledger Caliper workspace that sends what `commonwatt load` sends, for consortia that measure with Caliper.
 
 Three files: the network (Caliper's network configuration 2.0, which refers to the standard connection profile), the
-benchmark, and the workload module that makes the requests.
+benchmark, and the workload module that makes the readings.
 """
 
 import json
@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from commonwatt_chaincode.market.tariff import DAY_S
 from commonwatt_client.exit_codes import UsageError
 from commonwatt_client.network_file import NetworkFile
 
-from commonwatt_loadgen.throughput.workload import ENERGY_WH, TRANSACTION, Workload
+from commonwatt_loadgen.throughput.workload import DAYS_APART, ENERGY_WH, INTERVAL_S, TRANSACTION, Workload
 
-NETWORK_FILE, BENCHMARK_FILE, WORKLOAD_FILE = "network.yaml", "benchmark.yaml", "requests.js"
+NETWORK_FILE, BENCHMARK_FILE, WORKLOAD_FILE = "network.yaml", "benchmark.yaml", "readings.js"
 
 # Worker w of n sends the transactions w, w + n, w + 2n, ..., so that no two workers ever send the same one.
 _WORKLOAD_MODULE = """\
@@ -24,27 +25,31 @@ _WORKLOAD_MODULE = """\
 
 const { WorkloadModuleBase } = require('@hyperledger/caliper-core');
 
-class Requests extends WorkloadModuleBase {
+class Readings extends WorkloadModuleBase {
     async initializeWorkloadModule(...settings) {
         await super.initializeWorkloadModule(...settings);
         this.number = this.workerIndex;
     }
 
     async submitTransaction() {
-        const { channel, chaincode, mspId, homes, energyWh, firstStart, transaction } = this.roundArguments;
+        const { channel, chaincode, mspId, homes, energyWh, firstStart, days, apart, length, transaction } =
+            this.roundArguments;
         const [home, user] = homes[this.number % homes.length];
-        const request = {
+        const turn = Math.floor(this.number / homes.length);
+        const start = firstStart + (turn % days) * apart + Math.floor(turn / days) * length;
+        const reading = {
             home,
-            energy_wh: energyWh,
-            bid: false,
-            interval_start: firstStart + Math.floor(this.number / homes.length),
+            interval_start: start,
+            interval_end: start + length,
+            use_wh: energyWh,
+            generation_wh: 0,
         };
         this.number += this.totalWorkers;
         await this.sutAdapter.sendRequests({
             channel,
             contractId: chaincode,
             contractFunction: transaction,
-            contractArguments: [JSON.stringify(request)],
+            contractArguments: [JSON.stringify(reading)],
             invokerMspId: mspId,
             invokerIdentity: user,
             readOnly: false,
@@ -52,7 +57,7 @@ class Requests extends WorkloadModuleBase {
     }
 }
 
-module.exports.createWorkloadModule = () => new Requests();
+module.exports.createWorkloadModule = () => new Readings();
 """
 
 
@@ -141,12 +146,15 @@ def _benchmark(network: NetworkFile, workload: Workload, settings: CaliperRound)
         "transaction": TRANSACTION,
         "energyWh": ENERGY_WH,
         "firstStart": workload.first_start_s,
+        "days": workload.days,
+        "apart": DAYS_APART * DAY_S,
+        "length": INTERVAL_S,
         "homes": json.loads(json.dumps(workload.users)),
     }
     return {
         "test": {
-            "name": f"{network.name}-requests",
-            "description": "Homes buying from the grid at once; transactions that never conflict",
+            "name": f"{network.name}-readings",
+            "description": "Readings that homes report late; transactions that never conflict",
             "workers": {"number": settings.workers},
             "rounds": [
                 {

@@ -12,10 +12,15 @@ from commonwatt_loadgen.simulate.calls import OPERATOR, MarketCalls
 from commonwatt_loadgen.simulate.gateway import GatewayCalls
 from commonwatt_loadgen.simulate.latency import Latencies
 from commonwatt_loadgen.simulate.preparation import prepare
-from commonwatt_loadgen.throughput.workload import DAYS_APART, Workload
+from commonwatt_loadgen.throughput.workload import DAYS_APART, INTERVAL_S, Workload
 from commonwatt_loadgen.traces import default_types
 
-_MOST_DAYS = 3_650  # the contract takes readings for ten years at most
+_MOST_DAYS = 3_650 // DAYS_APART - 2  # the contract takes readings for ten years at most
+
+
+def most_transactions(homes: int) -> int:
+    """How many readings so many homes can report late: all half hours of every second day of ten years."""
+    return _MOST_DAYS * (DAY_S // INTERVAL_S) * homes
 
 
 async def prepare_workload(network: NetworkFile, community: Community, transactions: int) -> Workload:
@@ -26,13 +31,14 @@ async def prepare_workload(network: NetworkFile, community: Community, transacti
     """
     traces = default_types()
     homes = make_community(traces, list(community.homes), prosumer_share_ppm=200_000, storage_wh=5000, seed=1)
-    days = DAYS_APART * (transactions // len(homes) + 2)
-    if days > _MOST_DAYS:
-        most = (_MOST_DAYS // DAYS_APART - 2) * len(homes)
+    most = most_transactions(len(homes))
+    if transactions > most:
         raise UsageError(
             f"{transactions:,} transactions do not fit channel {community.channel}: with {len(homes)} homes at most "
             f"{most:,} do. Lower the rate or the duration, or start the network with more homes"
         )
+    reported_days = min(transactions // len(homes) + 1, _MOST_DAYS)
+    days = DAYS_APART * (reported_days + 1)
     calls = GatewayCalls(network.path, community, Latencies())
     try:
         standing = await prepare(calls, community.channel, homes, traces.first_day, {})
@@ -44,7 +50,9 @@ async def prepare_workload(network: NetworkFile, community: Community, transacti
     finally:
         await calls.close()
     users = tuple(community.homes.items())
-    return Workload(community.channel, community.organization, users, standing.midnight_s + DAY_S)
+    return Workload(
+        community.channel, community.organization, users, standing.midnight_s + DAY_S, reported_days
+    )
 
 
 async def _meter_until(calls: MarketCalls, home: str, end_s: int) -> None:

@@ -22,7 +22,7 @@ Json = dict[str, Any]
 
 _PHASES_TO_END = 3  # endorse, order, commit: each may last until its deadline
 _SLACK_S = 30.0
-_CLOSED_LOOP_PER_S = 20_000  # more than any network here takes: a closed loop never runs out of transactions
+_CLOSED_LOOP_PER_S = 20_000  # more than any network here takes
 
 
 class Watcher(Protocol):
@@ -52,9 +52,16 @@ def make_ready(options: LoadOptions, transactions: int) -> Ready:
         Refused, ClientError: the contract or the network failed a transaction.
     """
     network = read_network_file(options.network_file or default_path())
-    from commonwatt_loadgen.throughput.prepare import prepare_workload  # numpy is slow to load
+    from commonwatt_loadgen.throughput.prepare import (  # numpy is slow to load
+        most_transactions,
+        prepare_workload,
+    )
 
     per_community = -(-transactions // len(network.communities))
+    if options.in_flight:
+        smallest = min(len(community.homes) for community in network.communities)
+        per_community = min(per_community, most_transactions(smallest))
+        transactions = per_community * len(network.communities)
 
     async def prepared() -> list[Workload]:
         return await asyncio.gather(

@@ -20,7 +20,7 @@ from commonwatt_loadgen.throughput.summary import summarize
 from commonwatt_loadgen.throughput.workload import Workload
 
 NETWORK = NetworkFile(Path("network.json"), "suburbs", "embedded", (), {})
-WORKLOADS = tuple(Workload(name, name, (("home001", "home001"),), 0) for name in ("newtown", "glebe"))
+WORKLOADS = tuple(Workload(name, name, (("home001", "home001"),), 0, 1) for name in ("newtown", "glebe"))
 
 
 def share(place: int, count: int) -> Share:

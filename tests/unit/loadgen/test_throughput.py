@@ -1,13 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """Arrivals, outcome classes and the knee."""
 
+import json
+
 import grpc
 import pytest
+from commonwatt_chaincode.market.tariff import DAY_S
 from commonwatt_client import CommitError, EndorseError, ErrorCode, ErrorDetail, ValidationCode
 from commonwatt_client.exit_codes import UsageError
+from commonwatt_loadgen.simulate.calls import OPERATOR
 from commonwatt_loadgen.throughput.arrivals import intended_times
 from commonwatt_loadgen.throughput.knee import find_knee
 from commonwatt_loadgen.throughput.outcomes import classify_error
+from commonwatt_loadgen.throughput.workload import TRANSACTION, Workload
 
 
 def test_shapes():
@@ -148,3 +153,24 @@ def test_the_search_ends_where_no_rate_fails():
     found = find_knee(lambda rate: step_summary(rate, 1e9), lambda _: None)
     assert found["limited_by"] == "search"
     assert found["knee_per_s"] > 10_000
+
+
+async def test_homes_report_each_half_hour_of_every_second_day_once(memory_calls):
+    """In the order in which days are used, so that readings of one day are far apart in time."""
+    homes = ["one", "two"]
+    calls = memory_calls(homes)
+    rules = {"clock": "simulated", "at": 9 * DAY_S, "parameters": {"utc_offset_min": 0}}
+    await calls.submit(OPERATOR, "configure", rules)
+    for home in homes:
+        await calls.submit(OPERATOR, "register_home", {"home": home, "home_class": "consumer"})
+    await calls.submit(OPERATOR, "advance_clock", {"at": 20 * DAY_S})
+    workload = Workload("newtown", "newtown", tuple((home, home) for home in homes), 10 * DAY_S, days=3)
+    spans = set()
+    for number in range(3 * 48 * len(homes)):
+        user, text = workload.request(number)
+        argument = json.loads(text)
+        start_s = argument["interval_start"]
+        assert start_s // DAY_S == 10 + 2 * (number // 2 % 3)
+        await calls.submit(user, TRANSACTION, argument)  # the contract refuses what overlaps
+        spans.add((user, start_s))
+    assert len(spans) == 3 * 48 * len(homes)
