@@ -36,7 +36,6 @@ USERS = {
         f"home{number:03d}": {
             "role": "home",
             "home.id": f"home{number:03d}",
-            "meter.id": f"meter{number:03d}",
         }
         for number in range(1, HOMES + 1)
     },
@@ -193,7 +192,7 @@ def test_two_organisations_deploy_the_market_and_it_is_loaded_and_verified(peopl
         assert json.loads(asked.stdout)["clock"] == "simulated"
     verified = json.loads(first.run("verify", "--network", "energy", "--json").stdout)
     assert verified["first_difference"] is None
-    assert verified["functions"]["submit_request"] == 20, verified
+    assert verified["functions"]["report_reading"] == 20 + HOMES, verified
     private_data(people, [here, there])
     outside(first)
     status = first.status()

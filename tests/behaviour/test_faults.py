@@ -78,8 +78,7 @@ class Load:
         count = 0
         while not self.stopped:
             count += 1
-            home = f"w{number}-{count}"
-            argument = f'{{"home":"{home}","home_class":"consumer"}}'
+            argument = f'{{"home":"w{number}-{count}","home_class":"consumer"}}'
             try:
                 outcome = await contract.submit(
                     "register_home",

@@ -54,13 +54,13 @@ async def rounds_reach(network_file: Path, number: int) -> None:
         market = gateway.get_network("newtown").get_contract("market")
         while time.monotonic() < deadline:
             try:
-                answer = json.loads(await market.evaluate_transaction("get_parameters", "{}"))
+                answer = json.loads(await market.evaluate_transaction("list_rounds", '{"from_time": 0}'))
             except Exception:
-                answer = {"last_round": 0}  # not configured yet
-            if answer["last_round"] >= number:
+                answer = {"rounds": []}  # not configured yet
+            if len(answer["rounds"]) >= number:
                 return
             await asyncio.sleep(0.05)
-    pytest.fail(f"the simulation did not reach round {number}")
+    pytest.fail(f"the simulation did not reach {number} rounds")
 
 
 async def test_a_day_killed_and_interrupted_is_the_same_day(tmp_path: Path) -> None:

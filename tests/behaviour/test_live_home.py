@@ -24,7 +24,7 @@ from commonwatt_network.up import up
 from ..support.fabric import require_backend
 from .conftest import BACKENDS
 
-TEN = 36_000  # seconds to ten o'clock
+TO_ONE = 7_200  # seconds from the clock's start, which is at 11 o'clock, to one o'clock
 SLOW_S, SLOW_PIECES = 0.4, 2  # the handshakes of TLS and HTTP/2 last longer than a second
 # As a script's shell starts what it runs in the background.
 IGNORING_SIGINT = ("sh", "-c", 'trap "" INT; exec "$@"', "sh")
@@ -110,13 +110,12 @@ async def test_a_home_sells_on_events_and_goes_on_after_its_line_was_cut(
             do = market.submit
             peer["address"] = line.address
             of_the_home.write_text(json.dumps(content))
-            midnight = (await market.evaluate(OPERATOR, "get_parameters", {}))["market_time"]
+            start = (await market.evaluate(OPERATOR, "get_parameters", {}))["market_time"]
             first, second = community.homes
             for home, kind in ((first, "prosumer"), (second, "consumer")):
-                about = {"home": home, "home_class": kind, "meter_salt": "00" * 16, "meter_hash": "0" * 64}
-                await do(OPERATOR, "register_home", about)
+                await do(OPERATOR, "register_home", {"home": home, "home_class": kind})
             reading = {"home": first, "use_wh": 0}
-            reading |= {"interval_start": midnight, "interval_end": midnight + 3600}
+            reading |= {"interval_start": start + TO_ONE - 3600, "interval_end": start + TO_ONE}
             await do(first, "report_reading", {**reading, "generation_wh": 1500})
 
             hems = await asyncio.create_subprocess_exec(
@@ -133,21 +132,17 @@ async def test_a_home_sells_on_events_and_goes_on_after_its_line_was_cut(
             try:
                 assert b"sells on newtown" in await asyncio.wait_for(hems.stdout.readline(), 60)
                 offered = []
-                for at in (midnight + TEN, midnight + TEN + 600):
+                for at in (start + TO_ONE, start + TO_ONE + 600):
                     if offered:  # the home loses its peer, and a round opens meanwhile
                         line.cut()
-                    opened = await do(OPERATOR, "open_round", {"at": at})
-                    number = opened["round"]
-                    request = {
-                        "round": number,
-                        "home": second,
-                        "energy_wh": 900,
-                        "interval_start": at - 3600,
-                    }
-                    await do(second, "submit_request", request)
+                    interval = {"interval_start": at - 600, "interval_end": at, "generation_wh": 0}
+                    need = {"home": second, "use_wh": 900, "bid": True} | interval
+                    opened = await do(second, "settle_interval", need)
                     line.mend()
                     offered.append((await asyncio.wait_for(hems.stdout.readline(), 60)).decode())
-                    cleared = await do(OPERATOR, "close_round", {"round": number, "at": opened["closes_at"]})
+                    cleared = await do(
+                        OPERATOR, "close_round", {"round": opened["round"], "at": opened["closes_at"]}
+                    )
                     assert cleared["offers"][0]["home"] == first
             finally:
                 if hems.returncode is None:

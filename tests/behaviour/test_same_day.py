@@ -5,18 +5,21 @@ from datetime import date
 
 import pytest
 from commonwatt_chaincode.market.parameters import Parameters
-from commonwatt_chaincode.market.prices import PriceState
 from commonwatt_community.hems.agent import HomeAgent
 from commonwatt_loadgen.community import make_community
 from commonwatt_loadgen.inprocess import InProcessMarket
+from commonwatt_loadgen.past_prices import PastPrices, past_prices
 from commonwatt_loadgen.records import DayRecord
-from commonwatt_loadgen.simulate.at_rest import prices_left
+from commonwatt_loadgen.schedule import local_midnight_s
+from commonwatt_loadgen.simulate.calls import OPERATOR
 from commonwatt_loadgen.simulate.onledger import OnLedgerMarket
 from commonwatt_loadgen.simulate.preparation import prepare
 from commonwatt_loadgen.traces import default_types
 from commonwatt_loadgen.traces.sun import with_equation_one
 
 HOMES = [f"home{number:03d}" for number in range(1, 13)]
+FIRST_DAY = date(2012, 11, 1)
+MIDNIGHT_S = local_midnight_s(FIRST_DAY, Parameters().utc_offset_min)  # which names rounds, and orders equals
 
 
 async def traded(calls, strategies, policy, days, pv="traces", seed=7) -> list[DayRecord]:
@@ -30,12 +33,12 @@ async def traded(calls, strategies, policy, days, pv="traces", seed=7) -> list[D
         strategies=strategies,
     )
     if calls is None:
-        market = InProcessMarket(Parameters())
+        market = InProcessMarket(Parameters(), MIDNIGHT_S)
         agents = [
             HomeAgent(home, market.rules, seed, battery_policy=policy, forecast="yesterday") for home in homes
         ]
         return [market.run_day(agents, day) for day in range(days)]
-    standing = await prepare(calls, "newtown", homes, date(2012, 11, 1), {})
+    standing = await prepare(calls, "newtown", homes, FIRST_DAY, {})
     agents = [
         HomeAgent(home, standing.rules, seed, battery_policy=policy, forecast="yesterday") for home in homes
     ]
@@ -64,11 +67,11 @@ async def test_a_market_at_rest_begins_with_the_prices_that_the_ledger_has(memor
     homes = make_community(
         default_types(1_684_000), HOMES, prosumer_share_ppm=400_000, storage_wh=5000, seed=7
     )
-    market = InProcessMarket(rules)
+    market = InProcessMarket(rules, MIDNIGHT_S)
     market.run_day([HomeAgent(home, rules, 7) for home in homes], 0)
-    assert len(market.prices.hist_s) == rules.window
+    assert len(market.past.prices.hist_s) > 1
     calls = memory_calls(HOMES)
+    await prepare(calls, "newtown", homes, FIRST_DAY, {})
+    assert past_prices(await calls.evaluate(OPERATOR, "get_prices", {})) == PastPrices()
     await traded(calls, ["suggested"], "sell-all", 1)
-    left = await prices_left(calls, market.last_round, market.prices.redundancy_wh, rules.window)
-    assert left == market.prices
-    assert await prices_left(calls, 0, 0, rules.window) == PriceState()
+    assert past_prices(await calls.evaluate(OPERATOR, "get_prices", {})) == market.past

@@ -36,6 +36,7 @@ from commonwatt_network.model.topology import Topology, default_topology
 from commonwatt_network.programs import processes
 from commonwatt_network.up import up
 from commonwatt_network.watch.server import application
+from commonwatt_network.watch.subject import subject_of
 from commonwatt_network.watch.watcher import Watcher
 from fabric_protos.gateway import gateway_pb2
 from fabric_protos.peer import proposal_pb2
@@ -385,7 +386,9 @@ async def test_servers_that_run_learn_of_a_new_live_channel(trusted: Trusted) ->
 @asynccontextmanager
 async def pages(trusted: Trusted) -> AsyncIterator[dict[str, str]]:
     """Every page that the kit serves, by name: its address."""
-    runner = web.AppRunner(application(Watcher(trusted.folder), ["watch.example"]))
+    runner = web.AppRunner(
+        application(Watcher(subject_of(trusted.nodes.layout.network_file)), ["watch.example"])
+    )
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     try:

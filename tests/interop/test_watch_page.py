@@ -22,6 +22,7 @@ from commonwatt_network.watch.server import application
 from commonwatt_network.watch.subject import subject_of
 from commonwatt_network.watch.watcher import Watcher
 
+from ..support.homes import home_id
 from .chromium import browse, find_chromium
 
 HOUR_S = 3_600
@@ -60,15 +61,16 @@ async def trade(network_file: Path) -> None:
             return json.loads(await contract.submit_transaction(name, json.dumps(argument)))
 
     await submit("operator", "advance_clock", at=MIDNIGHT)
-    await submit("operator", "register_home", home="home001", home_class="consumer")
-    await submit("operator", "register_home", home="home002", home_class="prosumer")
+    buyer, seller = home_id("newtown", 1), home_id("newtown", 2)
+    await submit("operator", "register_home", home=buyer, home_class="consumer")
+    await submit("operator", "register_home", home=seller, home_class="prosumer")
     noon = MIDNIGHT + 36 * HOUR_S - 660 * 60  # local time is UTC+11
     interval = {"interval_start": noon, "interval_end": noon + HOUR_S}
-    sunny = {"home": "home002", "use_wh": 0, "generation_wh": 500}
+    sunny = {"home": seller, "use_wh": 0, "generation_wh": 500}
     await submit("home002", "settle_interval", **interval, **sunny, bid=True)
-    dark = {"home": "home001", "use_wh": 700, "generation_wh": 0}
+    dark = {"home": buyer, "use_wh": 700, "generation_wh": 0}
     opened = await submit("home001", "settle_interval", **interval, **dark, bid=True)
-    offer = {"home": "home002", "energy_wh": 500, "price_uaud_per_kwh": 150_000}
+    offer = {"home": seller, "energy_wh": 500, "price_uaud_per_kwh": 150_000}
     await submit("home002", "submit_offer", round=opened["round"], **offer)
     with pytest.raises(EndorseError, match="unknown_round"):
         await submit("home002", "submit_offer", round="99999999", **offer)

@@ -57,7 +57,7 @@ WHY_NOT: dict[str, str] = {
         commonwatt_loadgen.throughput.caliper commonwatt_loadgen.throughput.caliper_command
         commonwatt_loadgen.throughput.command commonwatt_loadgen.throughput.machines
         commonwatt_loadgen.throughput.prepare commonwatt_loadgen.throughput.processes
-        commonwatt_loadgen.throughput.resources
+        commonwatt_loadgen.throughput.resources commonwatt_loadgen.simulate.at_rest
     """,
     "Files of each layout are read through `traces`: tests/unit/loadgen/test_traces.py, test_trace_cases.py": """
         commonwatt_loadgen.traces.assemble commonwatt_loadgen.traces.ausgrid
