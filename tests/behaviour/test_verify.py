@@ -3,17 +3,14 @@
 
 from __future__ import annotations
 
-import asyncio
-import copy
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 from commonwatt_audit.audit import Audit, FirstDifference
 from commonwatt_audit.parallel import ParallelAudit
-from commonwatt_audit.source import blocks_of_network
 from commonwatt_client.admin import (
     APPLICATION,
     Block,
@@ -25,63 +22,22 @@ from commonwatt_client.admin import (
 from fabric_protos.common import common_pb2
 
 from ..support.homes import home_id
+from .audited import VALID, Ledger, audited_until, traded_blocks
 from .forgery import (
-    Forger,
     another_argument,
     endorsed_something_else,
     one_endorsement_less,
     with_flipped_signature,
     with_higher_s,
 )
-from .trading import market_of, trade
 
-VALID, MVCC, PHANTOM, DUPLICATE = bytes([0]), bytes([11]), bytes([12]), bytes([9])
-
-
-class Ledger(NamedTuple):
-    """The blocks before a round was closed, already audited, and the block that closed it."""
-
-    forger: Forger
-    before: list[Block]
-    audited: Audit
-    closing: Block
-
-    @property
-    def close(self) -> bytes:
-        """The transaction that closed the round, as it was sent."""
-        return self.closing.envelopes[0]
-
-    def first_difference(self, *envelopes: bytes, codes: bytes = VALID) -> str:
-        """What an audit says of a block with these transactions in place of the closing one; empty for nothing."""
-        codes = codes * len(envelopes) if len(codes) == 1 else codes
-        return self.difference_in(self.forger.block(self.before[-1], envelopes, codes))
-
-    def difference_in(self, *blocks: Block) -> str:
-        """What an audit says of these blocks in place of the closing one."""
-        audit = copy.deepcopy(self.audited)
-        try:
-            for block in blocks:
-                audit.check(block)
-        except FirstDifference as difference:
-            return str(difference)
-        return ""
+MVCC, PHANTOM, DUPLICATE = bytes([11]), bytes([12]), bytes([9])
 
 
 @pytest.fixture(scope="module")
 def ledger(network: Any) -> Ledger:
-    """A day's trade on a running network."""
-
-    async def day() -> list[Block]:
-        async with market_of(network) as market:
-            await trade(market)
-        return [block async for block in blocks_of_network(network.path, "newtown", "newtown", "operator")]
-
-    blocks = asyncio.run(day())
-    closing = next(b for b in reversed(blocks) if b'"state":"CLEARED"' in b.serialized)
-    audit = Audit()
-    for block in blocks[: closing.number]:
-        audit.check(block)
-    return Ledger(Forger.of(network), blocks[: closing.number], audit, closing)
+    """A day's trade on a running network, up to the round that was closed last."""
+    return audited_until(network, traded_blocks(network), b'"state":"CLEARED"')
 
 
 def test_what_honest_peers_would_sign_is_in_order(ledger: Ledger) -> None:

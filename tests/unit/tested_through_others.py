@@ -38,7 +38,7 @@ WHY_NOT: dict[str, str] = {
         commonwatt_community.hems.noise
     """,
     "The whole paper is repeated: tests/behaviour/test_paper.py": """
-        commonwatt_loadgen.paper.command commonwatt_loadgen.past_prices commonwatt_loadgen.paper.figures
+        commonwatt_loadgen.paper.command commonwatt_loadgen.paper.figures
         commonwatt_loadgen.paper.further_figures commonwatt_loadgen.paper.lines
         commonwatt_loadgen.paper.targets
     """,
@@ -52,12 +52,12 @@ WHY_NOT: dict[str, str] = {
         commonwatt_loadgen.report.units
     """,
     "Whole simulations and loads run them: tests/behaviour/test_simulated_day.py, test_load.py": """
-        commonwatt_loadgen.schedule commonwatt_loadgen.simulate.compare_command
+        commonwatt_loadgen.simulate.compare_command
         commonwatt_loadgen.simulate.series
         commonwatt_loadgen.throughput.caliper commonwatt_loadgen.throughput.caliper_command
         commonwatt_loadgen.throughput.command commonwatt_loadgen.throughput.machines
         commonwatt_loadgen.throughput.prepare commonwatt_loadgen.throughput.processes
-        commonwatt_loadgen.throughput.resources commonwatt_loadgen.simulate.at_rest
+        commonwatt_loadgen.throughput.resources
     """,
     "Files of each layout are read through `traces`: tests/unit/loadgen/test_traces.py, test_trace_cases.py": """
         commonwatt_loadgen.traces.assemble commonwatt_loadgen.traces.ausgrid
