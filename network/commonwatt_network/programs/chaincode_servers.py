@@ -196,11 +196,11 @@ def settled_variables(
 
 def write_in_base64(tls: Path) -> None:
     """Write the server's TLS pair once more as Java's and Node's libraries read it by CORE_TLS_CLIENT_*_PATH."""
-    for name, mode in (("server.key", 0o600), ("server.crt", 0o644)):
+    for name in ("server.key", "server.crt"):
         path = tls / name
         encoded, target = base64.b64encode(path.read_bytes()), path.with_name(f"{name}.base64")
         if not target.exists() or target.read_bytes() != encoded:
-            write_atomically(target, encoded, mode)
+            write_atomically(target, encoded)
 
 
 def local_address(port: int) -> str:
