@@ -665,7 +665,8 @@ class TestEmbedded:
         await up(network.directory, None, None, silent)
 
     def test_after_a_first_start_that_failed_every_command_says_so(self, shell: Shell) -> None:
-        topology = shell.topology(("market: {}", "market: {module: nowhere}"))
+        (shell.folder / "broken.py").write_text("raise SystemExit('out of order')\n")
+        topology = shell.topology(("market: {}", "market: {module: broken}"))
         assert shell.up(TOPOLOGY=str(topology), HOMES="").returncode == 1
         said = shell.run("apply", str(topology))
         assert said.returncode == 2

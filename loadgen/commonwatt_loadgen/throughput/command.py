@@ -148,7 +148,7 @@ def load_max_command(
     )
 
     schedule(options)
-    ready = make_ready(options, _FOR_A_SEARCH)
+    ready = make_ready(options, _FOR_A_SEARCH, or_fewer=True)
     sent = 0
 
     def step(rate: float) -> Json:
@@ -156,6 +156,11 @@ def load_max_command(
         now = replace(options, rate=f"constant:{rate:g}")
         times = schedule(now)
         first, sent = sent, sent + len(times)
+        if sent > ready.transactions:
+            raise UsageError(
+                f"the network's homes can report {ready.transactions:,} readings, and the search needs more; start the "
+                "network with more homes, or lower the duration of a step"
+            )
         return run(now, ready, times, first=first)
 
     found = find_knee(step, lambda line: print(line, flush=True), budget)

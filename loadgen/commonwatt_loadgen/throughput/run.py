@@ -44,8 +44,10 @@ class Ready:
     transactions: int
 
 
-def make_ready(options: LoadOptions, transactions: int) -> Ready:
+def make_ready(options: LoadOptions, transactions: int, *, or_fewer: bool = False) -> Ready:
     """Prepare every community of the network for its part of so many transactions.
+
+    `or_fewer`, and a closed loop: where the homes cannot report so many, for as many as they can.
 
     Raises:
         UsageError: the network file cannot be used, or a channel's clock is not simulated.
@@ -58,7 +60,7 @@ def make_ready(options: LoadOptions, transactions: int) -> Ready:
     )
 
     per_community = -(-transactions // len(network.communities))
-    if options.in_flight:
+    if options.in_flight or or_fewer:
         smallest = min(len(community.homes) for community in network.communities)
         per_community = min(per_community, most_transactions(smallest))
         transactions = per_community * len(network.communities)
