@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: Apache-2.0
+"""All that an author signed, on disk before anybody else sees it: no seq is used twice, also after a crash."""
+
+import fcntl
+import json
+import os
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from commonwatt_chaincode.messages.message import LARGEST_BYTES, Message, read
+from commonwatt_chaincode.messages.refusals import MessageRefused
+from commonwatt_client.errors import ConfigurationError
+
+LONGEST_LINE = LARGEST_BYTES + 100
+
+Numbered = tuple[str, str, str, int, str]  # net, channel, home, period, kind
+
+
+class Journal:
+    """A file of mode 0600 with one JSON line, ``{"message": ...}``, for each message; one process holds it at a time.
+
+    An unfinished last line, which a crash leaves, is cut off: its message was never handed out. ConfigurationError for
+    a file that another process holds, that cannot be written, or that holds anything else.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._highest: dict[Numbered, int] = {}
+        try:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+        except OSError as error:
+            raise ConfigurationError(f"the journal {path} cannot be opened: {error.strerror}") from error
+        try:
+            os.fchmod(self._descriptor, 0o600)
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._end = self._read_all()
+            os.ftruncate(self._descriptor, self._end)
+        except BlockingIOError:
+            os.close(self._descriptor)
+            raise ConfigurationError(f"another process writes the journal {path}; end it first") from None
+        except BaseException:
+            os.close(self._descriptor)
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let another process write the journal."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+    def highest_seq(self, net: str, channel: str, home: str, period: int, kind: str) -> int:
+        """The highest seq that was used for a period and kind; 0 before the first."""
+        return self._highest.get((net, channel, home, period, kind), 0)
+
+    def write(self, compact: bytes) -> None:
+        """Keep a message. It is on disk when this returns; ConfigurationError, and nothing kept, if it cannot be."""
+        if self._descriptor < 0:
+            raise ConfigurationError(f"the journal {self._path} is closed")
+        message = read(compact)
+        line = json.dumps({"message": compact.decode("ascii")}).encode() + b"\n"
+        try:
+            written = os.write(self._descriptor, line)
+            if written != len(line):
+                raise OSError(None, "the disk took a part alone")
+            os.fsync(self._descriptor)
+        except OSError as error:
+            os.ftruncate(self._descriptor, self._end)
+            raise ConfigurationError(
+                f"the journal {self._path} cannot be written: {error.strerror}; the message was not sent"
+            ) from error
+        self._end += len(line)
+        self._count(message)
+
+    def _count(self, message: Message) -> None:
+        if message.kind is not None:
+            place = (message.net, message.channel, message.home, message.period, message.kind)
+            self._highest[place] = max(message.seq, self._highest.get(place, 0))
+
+    def _read_all(self) -> int:
+        end = number = 0
+        with open(self._descriptor, "rb", closefd=False) as file:
+            while line := file.readline(LONGEST_LINE):
+                number += 1
+                if not line.endswith(b"\n") and len(line) < LONGEST_LINE:
+                    break
+                try:
+                    self._count(read(json.loads(line)["message"].encode("ascii")))
+                except (ValueError, LookupError, TypeError, AttributeError, MessageRefused):
+                    raise ConfigurationError(
+                        f"line {number} of the journal {self._path} is no message; restore the file from a backup, "
+                        "or move it away and start with a new key"
+                    ) from None
+                end += len(line)
+        return end
