@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Signed messages, judged a second time: written from ``docs/messages.md``, sharing no code with the chaincode's parser.
+"""Signed messages, judged a second time: written from ``docs/messages.md``, without code of the chaincode's parser.
 
 The signature comes first here and the meaning last, the other way round than in `commonwatt_chaincode.messages`. Both
 accept the same messages; a message with several faults may be refused for another one.
@@ -30,7 +30,7 @@ _SMALL_ORDER = {
     0,
     1,
     _Q - 1,
-    0x7A03AC9277FDC74EC6CC392CFA53202A0F67100D760B3CBA4FD83D3D706A17C7,
+    0x7A03AC9277FDC74EC6CC392CFA53202A0F67100D760B3CBA4FD84D3D706A17C7,
     0x05FC536D880238B13933C6D305ACDFD5F098EFF289F4C345B027B2C28F95E826,
 }
 
@@ -185,12 +185,12 @@ def _is_encoded(text: str) -> bool:
 
 
 def _object_of(content: bytes, code: str) -> dict[str, Value]:
-    """The object that fills `content`: text and integers, and objects of text one level down."""
+    """The object that fills `content`: text and integers, and at most one such object inside it."""
     tokens = _tokens(content, code)
     if next(tokens) != b"{":
         raise Unacceptable(code)
     found = _members(tokens, code, 1)
-    if next(tokens) is not None:
+    if next(tokens) is not None or sum(isinstance(value, dict) for value in found.values()) > 1:
         raise Unacceptable(code)
     return found
 
