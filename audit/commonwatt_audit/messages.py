@@ -52,14 +52,11 @@ class Statement:
     digest: str
 
 
-def statement(
-    compact: bytes, jwk: Mapping[str, object], net: str, channel: str, typs: Collection[str]
-) -> Statement:
-    """The message, if it is signed by the key of `jwk`, for this network and channel, and of one of `typs`.
+def statement(compact: bytes, signer: "Signer", net: str, channel: str, typs: Collection[str]) -> Statement:
+    """The message, if it is signed by this key, for this network and channel, and of one of `typs`.
 
     Unacceptable for everything else.
     """
-    signer = _Signer(jwk)
     if len(compact) > MOST_BYTES:
         raise Unacceptable("too_large")
     pieces = compact.split(b".")
@@ -96,8 +93,8 @@ def statement(
     return Statement(str(typ), said, hashlib.sha256(signed).hexdigest())
 
 
-class _Signer:
-    """A public key and what the header of its messages has to say."""
+class Signer:
+    """A public key from its JWK, and what the header of its messages has to say; Unacceptable for no such key."""
 
     def __init__(self, jwk: Mapping[str, object]) -> None:
         names = sorted(jwk)
@@ -255,7 +252,7 @@ def _random(value: Value) -> bool:
 
 def _key(value: Value) -> bool:
     if isinstance(value, dict):
-        _Signer(value)
+        Signer(value)
         return True
     return False
 

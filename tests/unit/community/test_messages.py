@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from commonwatt_audit.messages import statement
+from commonwatt_audit.messages import Signer, statement
 from commonwatt_chaincode.messages.fields import FIELDS
 from commonwatt_chaincode.messages.message import accepted, read
 from commonwatt_chaincode.messages.refusals import MessageRefused
@@ -56,7 +56,10 @@ def test_all_that_a_home_says_is_accepted_by_both_parsers(key: SigningKey, tmp_p
     assert [one.typ for one in read_back] == list(FIELDS)
     assert [one.seq for one in read_back[:4]] == [1, 2, 3, 1]
     for compact, one in zip(said, read_back, strict=True):
-        assert statement(compact, key.public.jwk, "net1", "newtown", FIELDS.keys()).payload == one.payload
+        assert (
+            statement(compact, Signer(key.public.jwk), "net1", "newtown", FIELDS.keys()).payload
+            == one.payload
+        )
     kept = [json.loads(line)["message"] for line in (tmp_path / "journal").read_text().splitlines()]
     assert kept == [compact.decode() for compact in said[:5]]
     assert len({one.payload["nonce"] for one in read_back}) == 6

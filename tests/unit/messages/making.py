@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from commonwatt_audit.messages import Statement, Unacceptable, statement
+from commonwatt_audit.messages import Signer, Statement, Unacceptable, statement
 from commonwatt_chaincode.messages.fields import FIELDS
 from commonwatt_chaincode.messages.keys import PublicKey, public_key
 from commonwatt_chaincode.messages.message import Message, accepted
@@ -106,7 +106,7 @@ def second(
 ) -> Statement | str:
     """The same of the audit's parser."""
     try:
-        return statement(content, key.jwk, net, channel, typs)
+        return statement(content, Signer(key.jwk), net, channel, typs)
     except Unacceptable as refusal:
         return refusal.code
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from commonwatt_audit.messages import Unacceptable, statement
+from commonwatt_audit.messages import Signer, Unacceptable
 from commonwatt_chaincode.messages.ed25519_points import D, P, is_public_key
 from commonwatt_chaincode.messages.keys import public_key
 from commonwatt_chaincode.messages.refusals import MessageRefused
@@ -26,7 +26,7 @@ def refused_by_both(jwk: dict[str, Any]) -> bool:
     with pytest.raises(MessageRefused) as one:
         public_key(jwk)
     with pytest.raises(Unacceptable) as two:
-        statement(b"..", jwk, "n", "c", ())
+        Signer(jwk)
     # A home that brings such a key gets nowhere either.
     assert both(message("cw-key", {**PAYLOADS["cw-key"], "key": jwk})) in (
         "bad_key",

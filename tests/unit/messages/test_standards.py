@@ -6,6 +6,7 @@ from __future__ import annotations
 import pytest
 from commonwatt_chaincode.messages.base64url import decoded, encoded
 from commonwatt_chaincode.messages.keys import PublicKey, thumbprint
+from commonwatt_chaincode.messages.strict_json import NotStrict, strict_object
 
 from .making import EC_KEY, EC_PRIVATE, OKP_KEY, OKP_PRIVATE, unb64
 
@@ -58,3 +59,18 @@ def test_base64url() -> None:
         "A-z\x00",
     ):
         assert decoded(wrong) is None, wrong
+
+
+def test_objects_of_text_and_integers() -> None:
+    assert strict_object(b' {"a": -5, "b": "x",\n"c": {"d": "y"}}') == {"a": -5, "b": "x", "c": {"d": "y"}}
+    for wrong in (
+        b'{"a":1,"a":1}',
+        b'{"a":{"b":1,"b":1}}',
+        b'{"a":-0}',
+        b'{"a":{"b":{}}}',
+        b"5",
+        b'{"a":NaN}',
+        b"{",
+    ):
+        with pytest.raises(NotStrict):
+            strict_object(wrong)
