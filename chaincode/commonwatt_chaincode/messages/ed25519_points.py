@@ -29,7 +29,7 @@ def _point(encoded: bytes) -> tuple[int, int] | None:
     x = pow(square, (P + 3) // 8, P)
     if x * x % P != square:
         x = x * ROOT_OF_MINUS_1 % P
-    if x * x % P != square or (x == 0 and sign):
+    if x * x % P != square:
         return None
     return (x if x & 1 == sign else P - x), y
 
