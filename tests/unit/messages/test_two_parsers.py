@@ -27,6 +27,7 @@ from .making import (
     first,
     header,
     message,
+    signature,
     signed,
     unb64,
 )
@@ -382,3 +383,10 @@ def test_every_changed_bit_is_noticed() -> None:
 def test_a_message_without_members_of_its_own() -> None:
     assert both(message("cw-withdraw", EVERYWHERE)) == "bad_payload"
     assert both(message("cw-withdraw", {})) == "bad_payload"
+
+
+def test_six_bits_that_make_no_byte_are_refused_also_when_signed() -> None:
+    head = b64(compact(header(OKP_KEY, "cw-request")))
+    (whole,) = (text for n in range(3) if len(text := b64(compact(REQUEST) + b" " * n)) % 4 == 0)
+    signing_input = head + b"." + whole + b"A"
+    assert both(signing_input + b"." + b64(signature(OKP_KEY, signing_input))) == "bad_form"
