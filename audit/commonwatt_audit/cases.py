@@ -9,35 +9,36 @@ from commonwatt_chaincode.market.orders import Offer, Request
 from commonwatt_chaincode.market.parameters import Parameters, changed
 from commonwatt_chaincode.market.prices import PriceState, buy_price, sell_price
 from commonwatt_chaincode.market.tariff import DAY_MIN, tou_at
-from commonwatt_client.exit_codes import UsageError
 
-LARGEST = 2**53
-
-
-class BadCase(UsageError):
-    """The file does not hold a case; the message says where."""
+from commonwatt_audit import forward_cases
+from commonwatt_audit.case_members import LARGEST, BadCase, flag, integer, objects, text
 
 
 def cleared(case: Mapping[str, Any]) -> dict[str, Any]:
     """The result of a round: {"minute", "requests", "offers"} and optionally "params", "feed_in", "tou".
 
-    Members are those of the market's published test vectors; BadCase for anything else.
+    With "market": "forward" it is the clearing of a period. Members are those of the published test vectors;
+    BadCase for anything else.
     """
+    if case.get("market", "ex_post") == "forward":
+        return forward_cases.cleared(case)
+    if case.get("market", "ex_post") != "ex_post":
+        raise BadCase("market must be ex_post or forward")
     parameters = _parameters(case)
-    tou = tou_at(parameters.tou, _integer(case, "minute", 0, DAY_MIN - 1))
+    tou = tou_at(parameters.tou, integer(case, "minute", 0, DAY_MIN - 1))
     requests = [
         Request(
-            _text(one, "id"),
-            _text(one, "user"),
-            _integer(one, "energy", 1),
-            _integer(one, "price", 0),
-            _flag(one, "bid"),
+            text(one, "id"),
+            text(one, "user"),
+            integer(one, "energy", 1),
+            integer(one, "price", 0),
+            flag(one, "bid"),
         )
-        for one in _objects(case, "requests")
+        for one in objects(case, "requests")
     ]
     offers = [
-        Offer(_text(one, "id"), _text(one, "user"), _integer(one, "energy", 1), _integer(one, "price", 0))
-        for one in _objects(case, "offers")
+        Offer(text(one, "id"), text(one, "user"), integer(one, "energy", 1), integer(one, "price", 0))
+        for one in objects(case, "offers")
     ]
     ids = [*(request.id for request in requests), *(offer.id for offer in offers)]
     if len(set(ids)) != len(ids):
@@ -53,7 +54,7 @@ def cleared(case: Mapping[str, Any]) -> dict[str, Any]:
 def prices(case: Mapping[str, Any]) -> dict[str, int]:
     """p_S with `energy` as redundancy and p_B for `energy`, both on the price history `history`."""
     parameters = _parameters(case)
-    minute, energy_wh = _integer(case, "minute", 0, DAY_MIN - 1), _integer(case, "energy", 0)
+    minute, energy_wh = integer(case, "minute", 0, DAY_MIN - 1), integer(case, "energy", 0)
     history = case.get("history")
     if not isinstance(history, list) or not all(type(price) is int for price in history):
         raise BadCase("history must be a list of integers")
@@ -129,39 +130,6 @@ def _parameters(case: Mapping[str, Any]) -> Parameters:
         return changed(Parameters(), {**changes, **heads})
     except ValueError as error:
         raise BadCase(str(error)) from None
-
-
-def _objects(case: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
-    value = case.get(name)
-    if not isinstance(value, list) or not all(isinstance(one, dict) for one in value):
-        raise BadCase(f"{name} must be a list of objects")
-    return value
-
-
-def _integer(members: Mapping[str, Any], name: str, low: int, high: int = LARGEST) -> int:
-    value = members.get(name)
-    if type(value) is not int or not low <= value <= high:
-        raise BadCase(f"{name} must be an integer within {low}..{high}{_where(members)}")
-    return value
-
-
-def _text(members: Mapping[str, Any], name: str) -> str:
-    value = members.get(name)
-    if not isinstance(value, str) or not value:
-        raise BadCase(f"{name} must be a text{_where(members)}")
-    return value
-
-
-def _flag(members: Mapping[str, Any], name: str) -> bool:
-    value = members.get(name, True)
-    if not isinstance(value, bool):
-        raise BadCase(f"{name} must be true or false{_where(members)}")
-    return value
-
-
-def _where(members: Mapping[str, Any]) -> str:
-    order_id = members.get("id")
-    return f" (in {order_id[:80]})" if isinstance(order_id, str) else ""
 
 
 def _check_price(order_id: str, price: int, feed_in: int, tou: int) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The auditor's verbs: `verify` for a whole ledger, `clear` and `prices` for single cases."""
+"""The auditor's verbs: `verify` for a whole ledger, `clear`, `settle` and `prices` for single cases."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ import typer
 from commonwatt_client.exit_codes import UsageError, run
 from commonwatt_client.network_file import find_network, read_network_file
 
-from commonwatt_audit.cases import BadCase, cleared, prices
+from commonwatt_audit import schemas
+from commonwatt_audit.case_members import BadCase
+from commonwatt_audit.cases import cleared, prices
+from commonwatt_audit.forward_cases import settled
 
 if TYPE_CHECKING:
     from commonwatt_client.ledger import Block
@@ -111,9 +114,28 @@ def _print(findings: Findings, difference: str, as_json: bool) -> None:
 File = Annotated[str, typer.Argument(help="A JSON file, or - for standard input")]
 
 
-def clear_command(file: File) -> None:
-    """Clear one round given as JSON and print its result."""
+def _schema_option(schema: Callable[[], Mapping[str, Any]]) -> Any:
+    """`--schema`, which prints and ends before a file is asked for."""
+
+    def show(wanted: bool) -> None:
+        if wanted:
+            typer.echo(json.dumps(schema(), indent=2))
+            raise typer.Exit
+
+    told = "Print the JSON Schema of a forward case, and of the result, and end"
+    return typer.Option("--schema", callback=show, is_eager=True, help=told)
+
+
+def clear_command(file: File, schema: Annotated[bool, _schema_option(schemas.clear_schema)] = False) -> None:
+    """Clear one round, or one period of the forward market, given as JSON, and print its result."""
     _print_outcome(file, cleared)
+
+
+def settle_command(
+    file: File, schema: Annotated[bool, _schema_option(schemas.settle_schema)] = False
+) -> None:
+    """Settle one period of the forward market given as JSON and print its result."""
+    _print_outcome(file, settled)
 
 
 def prices_command(file: File) -> None:
@@ -133,13 +155,14 @@ def _print_outcome(file: str, rule: Callable[[Mapping[str, Any]], Mapping[str, A
             f"{file}: {error.strerror}; give a readable JSON file, or - for standard input"
         ) from error
     except (ValueError, RecursionError, BadCase) as error:
-        raise UsageError(f"{file}: {str(error)[:300]}") from error
+        raise UsageError(f"{file}: {' '.join(str(error)[:300].split())}") from error
 
 
 def register(app: typer.Typer) -> None:
     """Add the verbs to `app`."""
     app.command("verify")(verify_command)
     app.command("clear")(clear_command)
+    app.command("settle")(settle_command)
     app.command("prices")(prices_command)
 
 

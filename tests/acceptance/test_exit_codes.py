@@ -92,6 +92,7 @@ TABLE: dict[str, Verb] = {
     "consortium readmit": Verb("newtown --exchange .", NO_NETWORK, NO_NETWORK),
     "verify": Verb("", NO_NETWORK, NO_NETWORK),
     "clear": Verb("round.json", DONE, DONE),
+    "settle": Verb("period.json", DONE, DONE),
     "prices": Verb("price.json", DONE, DONE),
     "hems": Verb("home001", NO_NETWORK, NO_NETWORK),
     "simulate": Verb("", NO_NETWORK, NO_NETWORK),
@@ -124,6 +125,7 @@ WRONG_USE = (
     "chaincode dev --topology nowhere.yaml",
     "chaincode dev --topology default",
     "clear nowhere.json",
+    "settle nowhere.json",
     "prices nowhere.json",
     "verify --blocks nowhere",
     "load --duration nan",
@@ -192,6 +194,8 @@ def place_files(app: typer.Typer, folder: Path, repository: Path) -> None:
     vectors = json.loads((repository / "tests" / "vectors" / "market_vectors.json").read_text())
     (folder / "round.json").write_text(json.dumps(vectors["rounds"][0]))
     (folder / "price.json").write_text(json.dumps(vectors["prices"][0]))
+    forward = json.loads((repository / "tests" / "vectors" / "forward_vectors.json").read_text())
+    (folder / "period.json").write_text(json.dumps(forward["cases"][0]))
     (folder / "passphrase").write_text("a passphrase that is long")
     assert not ended(app, "simulate --in-process --homes 2 --no-figures --out results").exit_code
     for name in ("newtown", "glebe"):

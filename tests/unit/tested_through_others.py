@@ -3,7 +3,8 @@
 
 WHY_NOT: dict[str, str] = {
     "Whole audits of recorded and forged ledgers run them: tests/unit/audit, tests/behaviour/test_verify.py": """
-        commonwatt_audit.administration commonwatt_audit.bids commonwatt_audit.bills commonwatt_audit.cases
+        commonwatt_audit.administration commonwatt_audit.bids commonwatt_audit.bills commonwatt_audit.case_members
+        commonwatt_audit.cases
         commonwatt_audit.envelopes commonwatt_audit.metering
         commonwatt_audit.policies commonwatt_audit.possible commonwatt_audit.rounds commonwatt_audit.signatures
         commonwatt_audit.state commonwatt_audit.summaries commonwatt_audit.updates

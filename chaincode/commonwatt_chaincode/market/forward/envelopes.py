@@ -29,7 +29,7 @@ def caps(envelopes: Iterable[Envelope], home: str, period: Period, gate_s: int) 
     """The smaller of the home's envelope and of everybody's.
 
     Of several for the same homes the one published last counts, so the grid can widen what it narrowed. What it
-    publishes at the gate or later is for later periods: a promise that was possible when it was made is not made a breach.
+    publishes at the gate or later is for later periods: no promise that was possible when it was made becomes a breach.
     """
     own: dict[bool, Envelope] = {}
     for envelope in sorted(
