@@ -1,18 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """Bills: a home's local day by band, supply, the month's demand charge, and adjustments of days billed before."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import NamedTuple
 
 from ..tariff import local_day
 from .balances import Metered
-from .periods import Offsets, Period, local_minute_at
+from .periods import Offsets, Period, Registration, local_minute_at, registered
 from .prices import Prices
 from .readings import QUALITIES
 from .settlement import Line, difference
-from .tariffs import Demand
+from .tariffs import Demand, Version
 
 
 class Settled(NamedTuple):
@@ -130,22 +130,24 @@ def adjustment(before: Settled, after: Line, reason: str) -> Adjustment:
     )
 
 
+def supply_due_naud(home: str, first: Period, registrations: Sequence[Registration], version: Version) -> int:
+    """The supply charge of a local day: who is registered at its first period pays it, so a connection pays it once."""
+    return version.supply_naud_per_day if home in registered(registrations, first.id) else 0
+
+
 def demand_charge(
-    periods: Iterable[Settled], demand: Demand, offsets: Offsets, days: frozenset[int]
+    periods: Iterable[Settled], demand: Demand, holidays: Container[int], offsets: Offsets
 ) -> DemandCharge:
-    """The charge of a month's periods. ``days`` are the local days of the month on which the window counts.
+    """The charge of a home's periods of a month. ``holidays`` are local days.
 
     Estimated periods count too: silence hides no peak.
     """
-    peak_w = max(
-        (
-            one.period.mean_w(one.metered.import_wh)
-            for one in periods
-            if demand.from_min <= local_minute_at(one.period, offsets) < demand.to_min
-            and local_day(one.period.start_s, offsets) in days
-        ),
-        default=0,
-    )
+    peak_w = 0
+    for one in periods:
+        day = local_day(one.period.start_s, offsets)
+        in_window = demand.from_min <= local_minute_at(one.period, offsets) < demand.to_min
+        if in_window and demand.days.hold(day, day in holidays):
+            peak_w = max(peak_w, one.period.mean_w(one.metered.import_wh))
     return DemandCharge(peak_w, peak_w * demand.price_uaud_per_kw)
 
 
