@@ -21,6 +21,14 @@ def objects(case: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
     return value
 
 
+def object_of(case: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """An object."""
+    value = case.get(name)
+    if not isinstance(value, dict):
+        raise BadCase(f"{name} must be an object")
+    return value
+
+
 def integer(members: Mapping[str, Any], name: str, low: int, high: int = LARGEST) -> int:
     """An integer within bounds."""
     value = members.get(name)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The auditor's verbs: `verify` for a whole ledger, `clear`, `settle` and `prices` for single cases."""
+"""The auditor's verbs: `verify` for a whole ledger, `clear`, `settle`, `bill` and `prices` for single cases."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from commonwatt_client.exit_codes import UsageError, run
 from commonwatt_client.network_file import find_network, read_network_file
 
 from commonwatt_audit import schemas
+from commonwatt_audit.bill_cases import billed
 from commonwatt_audit.case_members import BadCase
 from commonwatt_audit.cases import cleared, prices
 from commonwatt_audit.forward_cases import settled
@@ -138,6 +139,11 @@ def settle_command(
     _print_outcome(file, settled)
 
 
+def bill_command(file: File, schema: Annotated[bool, _schema_option(schemas.bill_schema)] = False) -> None:
+    """Bill one home's day of the forward market given as JSON; print the bill and its statement."""
+    _print_outcome(file, billed)
+
+
 def prices_command(file: File) -> None:
     """Print the suggested selling and buying price of a case given as JSON."""
     _print_outcome(file, prices)
@@ -163,6 +169,7 @@ def register(app: typer.Typer) -> None:
     app.command("verify")(verify_command)
     app.command("clear")(clear_command)
     app.command("settle")(settle_command)
+    app.command("bill")(bill_command)
     app.command("prices")(prices_command)
 
 

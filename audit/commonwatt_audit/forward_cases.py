@@ -11,12 +11,12 @@ from commonwatt_chaincode.market.forward.clearing import MID_MARKET, clear
 from commonwatt_chaincode.market.forward.prices import Prices, check_prices
 from commonwatt_chaincode.market.forward.settlement import Terms, settle
 
-from commonwatt_audit.case_members import LARGEST, BadCase, flag, integer, objects, text
+from commonwatt_audit.case_members import LARGEST, BadCase, flag, integer, object_of, objects, text
 
 
 def cleared(case: Mapping[str, Any]) -> dict[str, Any]:
     """The clearing of {"market", "pricing"?, "tariff", "requests", "offers"}; BadCase for anything else."""
-    prices = _prices(case)
+    prices = prices_of(case)
     pricing = text(case, "pricing") if "pricing" in case else MID_MARKET
     try:
         clearing = clear(
@@ -41,7 +41,7 @@ def settled(case: Mapping[str, Any]) -> dict[str, Any]:
         raise BadCase("market must be forward")
     terms = _terms(case)
     try:
-        settlement = settle([_metered(home) for home in objects(case, "homes")], terms)
+        settlement = settle([metered_of(home) for home in objects(case, "homes")], terms)
     except ValueError as error:
         raise BadCase(str(error)) from None
     return {
@@ -52,18 +52,19 @@ def settled(case: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _terms(case: Mapping[str, Any]) -> Terms:
-    sharing = _object(case, "sharing")
-    clearing = _object(case, "clearing") if "clearing" in case else {}
+    sharing = object_of(case, "sharing")
+    clearing = object_of(case, "clearing") if "clearing" in case else {}
     return Terms(
-        _prices(case),
+        prices_of(case),
         _price_or_none(clearing, "price"),
         text(sharing, "mode"),
         _price_or_none(sharing, "price"),
     )
 
 
-def _prices(case: Mapping[str, Any]) -> Prices:
-    tariff = _object(case, "tariff")
+def prices_of(case: Mapping[str, Any]) -> Prices:
+    """The member "tariff" of a case, its prices in their order."""
+    tariff = object_of(case, "tariff")
     prices = Prices(
         integer(tariff, "tou", -LARGEST),
         integer(tariff, "feed_in", -LARGEST),
@@ -83,7 +84,8 @@ def _orders(case: Mapping[str, Any], side: str, price: str) -> list[Order]:
     ]
 
 
-def _metered(home: Mapping[str, Any]) -> Metered:
+def metered_of(home: Mapping[str, Any]) -> Metered:
+    """A home's contract and registers."""
     cap_wh = home.get("export_cap_wh")
     return Metered(
         text(home, "home"),
@@ -99,10 +101,3 @@ def _metered(home: Mapping[str, Any]) -> Metered:
 
 def _price_or_none(members: Mapping[str, Any], name: str) -> int | None:
     return None if members.get(name) is None else integer(members, name, -LARGEST)
-
-
-def _object(case: Mapping[str, Any], name: str) -> dict[str, Any]:
-    value = case.get(name)
-    if not isinstance(value, dict):
-        raise BadCase(f"{name} must be an object")
-    return value

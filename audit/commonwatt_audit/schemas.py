@@ -1,12 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""JSON Schemas of the forward market's cases, and of what `clear` and `settle` print (under `$defs/result`)."""
+"""JSON Schemas of the forward market's cases, and of what `clear`, `settle` and `bill` print (under `$defs/result`)."""
 
-from typing import Any
+from types import NoneType, UnionType
+from typing import Any, get_args, get_origin, get_type_hints
 
 from commonwatt_chaincode.market.arithmetic import PPM
+from commonwatt_chaincode.market.forward.bills import Bill
 from commonwatt_chaincode.market.forward.clearing import PRICINGS
+from commonwatt_chaincode.market.forward.periods import LENGTHS_MIN
+from commonwatt_chaincode.market.forward.readings import QUALITIES
 from commonwatt_chaincode.market.forward.settlement import Line
 from commonwatt_chaincode.market.forward.sharing import MODES
+from commonwatt_chaincode.market.forward.statements import Statement
 
 from commonwatt_audit.case_members import LARGEST
 
@@ -46,21 +51,83 @@ def settle_schema() -> Schema:
         "sharing": _object({"mode": {"enum": list(MODES)}, "price": PRICE_OR_NONE}, optional=("price",)),
         "homes": {"type": "array", "items": _home()},
     }
-    line = _object({name: MONEY if name.endswith("_naud") else ENERGY_WH for name in Line._fields})
-    lines = {"type": "object", "additionalProperties": line}
+    lines = {"type": "object", "additionalProperties": _line()}
     result = _object({"grid_naud": MONEY, "shared_wh": ENERGY_WH, "lines": lines})
     return _case("A period of the forward market to settle", members, ["sharing", "homes"], result)
 
 
+def bill_schema() -> Schema:
+    """Of what `bill` takes."""
+    period = _object(
+        {
+            "period": {"type": "integer", "minimum": 0, "description": "epoch minute of its start"},
+            "period_min": {"enum": list(LENGTHS_MIN)},
+            "band": TEXT,
+            "tariff": _tariff(),
+            "metered": _home(),
+            "line": _line(),
+            "quality": {"enum": list(QUALITIES)},
+            "final": {"type": "boolean", "default": False},
+        },
+        optional=("final",),
+    )
+    adjusted = _object(
+        {
+            "period": {"type": "integer", "minimum": 0},
+            "tariff": _tariff(),
+            "reason": TEXT,
+            "before": _line(),
+            "after": _line(),
+        }
+    )
+    demand = _object({"peak_w": ENERGY_WH | {"description": "W"}, "price_uaud_per_kw": ENERGY_WH})
+    members = {
+        "home": TEXT,
+        "day": {"type": "integer", "minimum": 0, "description": "local day: days since 1 January 1970"},
+        "periods": {"type": "array", "items": period},
+        "supply_naud": ENERGY_WH | {"default": 0},
+        "adjustments": {"type": "array", "items": adjusted},
+        "demand": demand,
+    }
+    result = _object({"bill": _of_type(Bill), "statement": _of_type(Statement)})
+    return _schema("A home's day of the forward market to bill", members, ["home", "day", "periods"], result)
+
+
+def _of_type(kind: Any) -> Schema:
+    """Of a dataclass or named tuple as JSON, and of what its members may be."""
+    origin, arguments = get_origin(kind), get_args(kind)
+    if origin is UnionType:
+        return {"anyOf": [_of_type(one) for one in arguments]}
+    if origin is tuple and arguments[-1] is Ellipsis:
+        return {"type": "array", "items": _of_type(arguments[0])}
+    if origin is tuple:
+        return {"type": "array", "prefixItems": [_of_type(one) for one in arguments]}
+    simple = {int: "integer", str: "string", bool: "boolean", NoneType: "null"}
+    if kind in simple:
+        return {"type": simple[kind]}
+    return _object({name: _of_type(member) for name, member in get_type_hints(kind).items()})
+
+
+def _line() -> Schema:
+    return _object({name: MONEY if name.endswith("_naud") else ENERGY_WH for name in Line._fields})
+
+
 def _case(title: str, members: Schema, required: list[str], result: Schema) -> Schema:
+    return _schema(title, {"tariff": _tariff()} | members, ["tariff", *required], result)
+
+
+def _tariff() -> Schema:
     fee = PRICE | {"minimum": 0, "default": 0}
-    tariff = _object({"tou": PRICE, "feed_in": PRICE, "local_fee": fee}, optional=("local_fee",))
+    return _object({"tou": PRICE, "feed_in": PRICE, "local_fee": fee}, optional=("local_fee",))
+
+
+def _schema(title: str, members: Schema, required: list[str], result: Schema) -> Schema:
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": title,
         "type": "object",
-        "properties": {"market": {"const": "forward"}, "tariff": tariff} | members,
-        "required": ["market", "tariff", *required],
+        "properties": {"market": {"const": "forward"}} | members,
+        "required": ["market", *required],
         "$defs": {"result": result},
     }
 

@@ -93,6 +93,7 @@ TABLE: dict[str, Verb] = {
     "verify": Verb("", NO_NETWORK, NO_NETWORK),
     "clear": Verb("round.json", DONE, DONE),
     "settle": Verb("period.json", DONE, DONE),
+    "bill": Verb("day.json", DONE, DONE),
     "prices": Verb("price.json", DONE, DONE),
     "hems": Verb("home001", NO_NETWORK, NO_NETWORK),
     "simulate": Verb("", NO_NETWORK, NO_NETWORK),
@@ -126,6 +127,7 @@ WRONG_USE = (
     "chaincode dev --topology default",
     "clear nowhere.json",
     "settle nowhere.json",
+    "bill nowhere.json",
     "prices nowhere.json",
     "verify --blocks nowhere",
     "load --duration nan",
@@ -196,6 +198,8 @@ def place_files(app: typer.Typer, folder: Path, repository: Path) -> None:
     (folder / "price.json").write_text(json.dumps(vectors["prices"][0]))
     forward = json.loads((repository / "tests" / "vectors" / "forward_vectors.json").read_text())
     (folder / "period.json").write_text(json.dumps(forward["cases"][0]))
+    day = {"market": "forward", "home": "home001", "day": 0, "periods": []}
+    (folder / "day.json").write_text(json.dumps(day))
     (folder / "passphrase").write_text("a passphrase that is long")
     assert not ended(app, "simulate --in-process --homes 2 --no-figures --out results").exit_code
     for name in ("newtown", "glebe"):

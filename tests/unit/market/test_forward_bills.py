@@ -79,6 +79,10 @@ def test_bands_by_weekday_holiday_and_minute() -> None:
     assert band(MONDAY + 1, 0, [TARIFF], [holiday], 100) == "night"
 
 
+def test_a_demand_charge_may_span_the_day_and_cost_nothing() -> None:
+    check_version(replace(TARIFF, demand=Demand(Days((1,)), 0, 1_440, 0)), 30)
+
+
 def test_a_tariff_counts_from_its_first_midnight_if_it_was_published_in_time() -> None:
     late = replace(TARIFF, from_day=MONDAY, published_s=100, schedules=(replace_names(WORKDAYS), WEEKEND))
     assert band(MONDAY, 0, [TARIFF, late], [], 100) == "new night"
@@ -192,7 +196,7 @@ def test_an_adjustment_brings_the_bills_to_what_the_reading_says() -> None:
     late = booked.metered._replace(import_wh=50)
     at = Terms(booked.prices, booked.prices.middle)
     after = resettle(late, booked.line, at)
-    made = adjustment(booked, after, "measured late")
+    made = adjustment(booked.period.id, booked.prices, booked.line, after, "measured late")
     assert made.change == Line(0, 0, 20, 0, 0, 0, 0, 20 * 200, 0, 20 * 200)
     assert made.taxable_naud == 20 * 200
     before, later = bill("a", MONDAY, [booked]), bill("a", MONDAY + 9, [], adjustments=[made])

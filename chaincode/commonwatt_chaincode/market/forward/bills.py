@@ -122,12 +122,10 @@ def bill(
     )
 
 
-def adjustment(before: Settled, after: Line, reason: str) -> Adjustment:
+def adjustment(period_id: int, prices: Prices, before: Line, after: Line, reason: str) -> Adjustment:
     """Book another settlement of a period that is billed already."""
-    change = difference(after, before.line)
-    return Adjustment(
-        before.period.id, reason, change, change.grid_in_wh * before.prices.tou + change.fee_naud
-    )
+    change = difference(after, before)
+    return Adjustment(period_id, reason, change, change.grid_in_wh * prices.tou + change.fee_naud)
 
 
 def supply_due_naud(home: str, first: Period, registrations: Sequence[Registration], version: Version) -> int:
