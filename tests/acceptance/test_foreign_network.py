@@ -173,6 +173,7 @@ def test_two_organisations_deploy_the_market_and_it_is_loaded_and_verified(peopl
     here, there = addresses(people)
     for person in people:
         assert "connected" in person.connect().stdout
+    wait_until_all_know_all(people)
     told = first.deploy(here)
     assert "approved for Org1MSP: market 1.0, sequence 1" in told
     assert "the channel asks for 2 organisations. Org2MSP have not approved" in told

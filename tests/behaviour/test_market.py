@@ -64,6 +64,7 @@ MATRIX: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
     "report_reading": (READING, _for_home(meter=ALLOWED)),
     "close_round": (NO_ROUND, _for_members("unknown_round")),
     "suggested_price": ({}, _for_members()),
+    "get_prices": ({}, (ALLOWED, ALLOWED, *["forbidden"] * 4)),
     "get_round": (NO_ROUND, _for_members("unknown_round")),
     "list_rounds": ({}, _for_members()),
     "list_trades": ({}, _for_members()),
