@@ -95,6 +95,7 @@ def test_a_process_that_dies_later_is_named_at_once(shell: Any) -> None:
     assert not shell.processes()
 
 
+@pytest.mark.long
 def test_a_command_killed_at_any_moment_leaves_no_half_network(shell: Any) -> None:
     """Each start goes on where the one before was killed; after the last, everything is there once."""
     for moment in MOMENTS:

@@ -126,6 +126,7 @@ def test_each_save_is_live_and_what_cannot_start_leaves_the_old_code_live(
     assert "has no assets.west; it has orderer0, peer0.north, peer0.south, assets.north" in unknown.stderr
 
 
+@pytest.mark.long
 @pytest.mark.timeout(240)
 def test_a_contract_that_never_started_and_one_that_changed_meanwhile(project: Shell) -> None:
     contract = project.folder / "assets.py"

@@ -105,6 +105,7 @@ def test_each_commit_status_is_asked_for_where_told_to(two_communities: Path) ->
     assert summary["run"]["commits_from"] == "commit status calls"
 
 
+@pytest.mark.long
 @pytest.mark.timeout(180)
 def test_generators_on_workers_of_dask(two_communities: Path) -> None:
     distributed = pytest.importorskip(

@@ -39,6 +39,7 @@ from commonwatt_client.admin.configuration.revocation import revoke_certificates
 from commonwatt_client.admin.configuration.update import assemble_update, sign_update
 from commonwatt_client.admin.ordering import OrderingClient
 from commonwatt_client.admin.peer_connection import PeerConnection
+from commonwatt_client.ledger.readers import openings
 from commonwatt_client.ledger.transaction import decode_processed_transaction
 from fabric_protos.discovery import protocol_pb2
 from hypothesis import example, given, settings
@@ -93,6 +94,7 @@ def read_everything(config: ChannelConfig) -> None:
 @given(damaged(CONFIG.group) | NOISE)
 def test_configurations(group: bytes) -> None:
     read_everything(ChannelConfig("newtown", 0, group))
+    value_or_typed_error(lambda: openings(ChannelConfig("newtown", 0, group)))
 
 
 @settings(max_examples=40, deadline=None)
@@ -260,7 +262,8 @@ FUZZED = {
     "admin.configuration.checks._bft_mistakes admin.configuration.revocation.revoke_certificates "
     "admin.configuration.groups.set_value admin.configuration.consenters._with_consenters "
     "admin.configuration.consenters._check_consenter admin.configuration.revocation._crl_issuer "
-    "ledger.configuration_json._value ledger.configuration_json._policy ledger.configuration_json._principal",
+    "ledger.configuration_json._value ledger.configuration_json._policy ledger.configuration_json._principal "
+    "ledger.readers._acls ledger.readers._of_group ledger.readers._is_closed",
     "test_fuzz_administration.py::test_configuration_blocks": "ledger.configuration.read_channel_config",
     "test_fuzz_administration.py::test_verified_blocks": "ledger.verification.verify_transaction "
     "ledger.verification._certificate ledger.read_write_set.decode_read_write_sets "
