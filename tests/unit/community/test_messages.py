@@ -4,9 +4,9 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
 import os
-import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -200,30 +200,33 @@ def test_a_full_disk_loses_nothing_and_sends_nothing(
         assert read(home.withdraw(PERIOD)).seq == 2
 
 
-def _speak(folder: Path, pipe: Any) -> None:
-    with Journal(folder / "journal") as journal:
-        home = author(load_key(folder / "keys" / "home.pem"), journal)
-        for period in range(1_000):
-            while journal.highest_seq("net1", "newtown", "h-1", period, "bid") < 32:
-                pipe.send_bytes(home.withdraw(period))
+SPEAKER = """
+import sys
+from pathlib import Path
+from commonwatt_community.messages.author import Author
+from commonwatt_community.messages.journal import Journal
+from commonwatt_community.messages.signing_key import load_key
+
+folder = Path(sys.argv[1])
+with Journal(folder / "journal") as journal:
+    home = Author(load_key(folder / "keys" / "home.pem"), journal, "net1", "newtown", "h-1")
+    for period in range(1_000):
+        while journal.highest_seq("net1", "newtown", "h-1", period, "bid") < 32:
+            sys.stdout.buffer.write(home.withdraw(period) + b"\\n")
+            sys.stdout.buffer.flush()
+"""
 
 
 def test_killed_at_any_moment_no_number_is_signed_twice(tmp_path: Path) -> None:
     make_key(tmp_path / "keys" / "home.pem")
     said: dict[tuple[int, int], str] = {}
     for messages in (5, 40):
-        receiver, sender = multiprocessing.Pipe(duplex=False)
-        process = multiprocessing.get_context("spawn").Process(target=_speak, args=(tmp_path, sender))
-        process.start()
-        sender.close()
-        heard = [receiver.recv_bytes() for _ in range(messages)]
-        os.kill(process.pid or 0, signal.SIGKILL)
-        process.join()
-        try:
-            while True:
-                heard.append(receiver.recv_bytes())
-        except EOFError:
-            receiver.close()
-        for one in map(read, heard):
+        command = [sys.executable, "-c", SPEAKER, str(tmp_path)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE) as speaker:
+            assert speaker.stdout is not None
+            heard = [speaker.stdout.readline() for _ in range(messages)]
+            speaker.kill()
+            heard += [line for line in speaker.stdout if line.endswith(b"\n")]
+        for one in (read(line.rstrip(b"\n")) for line in heard):
             assert said.setdefault((one.period, one.seq), one.digest) == one.digest
     assert len(said) >= 45
