@@ -143,9 +143,14 @@ def addresses(people: list[Person], count: int = 1) -> list[str]:
 
 
 def wait_until_all_know_all(people: list[Person]) -> None:
-    """Peers meet by gossip: with the tutorials' intervals it takes a while."""
+    """Peers meet by gossip: with the tutorials' intervals it takes a while, and they meet one by one."""
+    network = people[0].network
+    everyone = {name for each in (network.orderers, *network.members) for name in each.ports}
     deadline = time.monotonic() + 90
-    while "note:" in people[0].connect("--replace").stdout:
+    while True:
+        noted = "note:" in people[0].connect("--replace").stdout
+        if not noted and {node["name"] for node in people[0].status()["processes"]} == everyone:
+            return
         assert time.monotonic() < deadline
         time.sleep(1)
 
