@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Replay of bills: every metered need once, and what nobody metered as an estimate."""
+"""Replay of bills: every metered need once, and time without a reading as an estimate."""
 
 from collections.abc import Iterator
 from itertools import pairwise

@@ -87,7 +87,7 @@ class Community:
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """The market time of a simulated channel. A live one has no such record: its clock is nobody's key."""
+    """The market time of a simulated channel. A live channel has no such record: no key holds its clock."""
 
     time: int
     transaction: str

@@ -33,7 +33,7 @@ async def settle_interval(stub: Stub, arguments: SettleInterval) -> dict[str, An
 
 
 async def _open_own_round(stub: Stub, arguments: SettleInterval, metering: Metering) -> dict[str, Any]:
-    """Open the home's round in its offer phase, with its one request; nobody else can take it."""
+    """Open the home's round in its offer phase, with its one request; no other home can take it."""
     parameters, need_wh = metering.version.parameters, metering.reading.need_wh
     prices = price_of(await stub.get_state(PRICE)).prices
     round_id = own_round_id(arguments.interval_start, arguments.home)

@@ -97,7 +97,7 @@ def discharge(battery: Battery, account: Account, delivered_wh: int) -> Account:
 
 
 def after_gap(battery: Battery, account: Account, minutes: int) -> Account:
-    """The account after minutes that nobody metered: without all that the battery could have delivered meanwhile.
+    """The account after minutes without a reading: without all that the battery could have delivered meanwhile.
 
     Only what is certainly still there may be sold.
     """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a home is billed for the time that nobody metered: never less than it used at that hour lately."""
+"""The bill for time without a reading: never less than the home used at that hour lately."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple

@@ -11,7 +11,7 @@ from .clearing import Fill
 from .parameters import Parameters
 
 Pair = tuple[str, str]
-"""Two homes that traded, in the order of their ids, whoever sold."""
+"""Two homes that traded, in the order of their ids, in either direction."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,7 +41,7 @@ def is_fixed(round_id: str) -> bool:
 
 
 def request_id(round_id: str, home: str) -> str:
-    """The id of a home's request in a round; no client chooses it, so nobody can grind the tie key."""
+    """The id of a home's request in a round; clients do not choose it, and so cannot grind the tie key."""
     return f"{round_id}-R-{home}" if is_fixed(round_id) else f"{round_id}-R"
 
 

@@ -55,7 +55,7 @@ class Judged(NamedTuple):
 
 
 def bid_id(period_id: int, bid: Bid) -> str:
-    """The id of a home's bid; no client chooses it, so nobody can grind the tie key."""
+    """The id of a home's bid; clients do not choose it, and so cannot grind the tie key."""
     return f"{period_id}-{'R' if bid.kind == REQUEST else 'O'}-{bid.home}"
 
 
