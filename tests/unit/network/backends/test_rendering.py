@@ -299,6 +299,20 @@ def test_settings_are_those_of_the_native_backend(backend: str, written: Any, tm
         ]
 
 
+def test_peers_take_blocks_from_orderers_alone(tmp_path: Path) -> None:
+    """A peer of 3.1 that had one from another peer, while it was without an orderer, waited for it for good."""
+    plain = settle(small("three-orderers"), Layout(tmp_path), 16000)
+    for program in native.node_programs(
+        plain, FabricPrograms(Path("/bin/peer"), Path("/bin/orderer"), (3, 1, 5))
+    ):
+        if (file := program.directory / "core.yaml").exists():
+            peer = yaml.safe_load(file.read_text())["peer"]
+            assert peer["deliveryclient"]["blockGossipEnabled"] is False
+            assert peer["gossip"] == {
+                **peer["gossip"], "state": {"enabled": False}, "orgLeader": True, "useLeaderElection": False,
+            }  # fmt: skip
+
+
 @pytest.mark.parametrize("backend", ["compose", "kubernetes"])
 def test_environments_are_those_of_the_native_backend(backend: str, written: Any, tmp_path: Path) -> None:
     topology = small("default")
