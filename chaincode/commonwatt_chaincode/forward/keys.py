@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where things stand: public keys, and keys of the community's private collection.
+
+Numbers have a fixed width, so that the order of keys is the order of numbers. No id of a home holds a slash.
+"""
+
+COLLECTION = "community"
+"""The one private collection of a channel, of the community's organisation and the grid's."""
+
+# Public
+
+CONFIGURATION = "configuration"
+CLOCK = "clock"
+
+
+def registration_key(home: str) -> str:
+    """A home's registration."""
+    return f"home/{home}"
+
+
+HOMES = ("home/", "home0")
+"""The range of all registrations."""
+
+
+def author_key(author: str, home: str) -> str:
+    """The public keys of a home, of its meter, or of the operator (whose ``home`` is the community's MSP id)."""
+    return f"key/{author}/{home}"
+
+
+def index_prefix(kind: str, period: int, version: int | None = None) -> str:
+    """The index of a period's bids, or of the readings that came under one version."""
+    return f"m/{kind}/{period:09d}/" + (f"{version:04d}/" if version is not None else "")
+
+
+def index_key(kind: str, period: int, version: int | None, home: str, author: str, seq: int) -> str:
+    """Says that an author said something: its value is the SHA-256 of the whole message, in hex.
+
+    The message itself stands in the collection, under the same key. Bids have no version.
+    """
+    return f"{index_prefix(kind, period, version)}{home}/{author}/{seq:02d}"
+
+
+def gate_key(period: int) -> str:
+    """Written when the gate closes and when readings are frozen; every batch of bids reads it."""
+    return f"gate/{period:09d}"
+
+
+def meter_key(period: int) -> str:
+    """Which version of readings is frozen; every batch of readings reads it."""
+    return f"meter/{period:09d}"
+
+
+def cleared_key(period: int) -> str:
+    """What a period's clearing came to, in sums."""
+    return f"cleared/{period:09d}"
+
+
+def settled_key(period: int) -> str:
+    """Which version is settled, and whether all parts are."""
+    return f"settled/{period:09d}"
+
+
+def period_key(period: int, version: int) -> str:
+    """What a version of a period's settlement came to, in sums; written once."""
+    return f"period/{period:09d}/{version:04d}"
+
+
+def part_key(period: int, version: int, part: int) -> str:
+    """The sums of one part of a settlement; written once."""
+    return f"part/{period:09d}/{version:04d}/{part:04d}"
+
+
+def envelopes_key(day: int, home: str | None) -> str:
+    """The envelopes of a local day, of a home or (None) of all homes."""
+    return f"envelope/{day:06d}/{home if home is not None else '*'}"
+
+
+def envelopes_range(day: int) -> tuple[str, str]:
+    """All envelopes of a local day."""
+    return f"envelope/{day:06d}/", f"envelope/{day:06d}0"
+
+
+def sharing_key(from_period: int) -> str:
+    """All static sharing keys from a period on."""
+    return f"sharing/{from_period:09d}"
+
+
+SHARING = ("sharing/", "sharing0")
+"""The range of all sets of sharing keys."""
+
+
+def feeder_key(period: int) -> str:
+    """What the feeder's meter counted."""
+    return f"feeder/{period:09d}"
+
+
+def billed_key(day: int, part: int) -> str:
+    """The sums of one part of a day's bills."""
+    return f"billed/{day:06d}/{part:04d}"
+
+
+def pending_key(home: str, period: int, version: int) -> str:
+    """Says that an adjustment of a billed period waits for the home's next bill."""
+    return f"pending/{home}/{period:09d}/{version:04d}"
+
+
+def pending_range(home: str) -> tuple[str, str]:
+    """All adjustments that wait for a home's next bill."""
+    return f"pending/{home}/", f"pending/{home}0"
+
+
+def gap_key(period: int, home: str) -> str:
+    """Says that a gap's energy was spread over this period of a home; the private value stands under the same key."""
+    return f"gap/{period:09d}/{home}"
+
+
+def lost_key(key: str) -> str:
+    """Says that the message under an index key is lost for good and counts as never said."""
+    return f"lost/{key}"
+
+
+# Private
+
+
+def possession_key(author: str, home: str, version: int) -> str:
+    """The ``cw-key`` message that brought a key; its nonce salts what rests on no message of the home."""
+    return f"key/{author}/{home}/{version:06d}"
+
+
+def awards_key(period: int) -> str:
+    """The awards of a period's bids, home by home."""
+    return f"awards/{period:09d}"
+
+
+def lines_key(period: int, version: int, part: int) -> str:
+    """The settlement lines of one part of the homes."""
+    return f"lines/{period:09d}/{version:04d}/{part:04d}"
+
+
+def bills_key(day: int, part: int) -> str:
+    """The bills of one part of the homes."""
+    return f"bills/{day:06d}/{part:04d}"
+
+
+def adjustment_key(home: str, period: int, version: int) -> str:
+    """What an adjustment changes; its public mark stands under ``pending_key``."""
+    return f"adjustment/{home}/{period:09d}/{version:04d}"
+
+
+def range_of(prefix: str) -> tuple[str, str]:
+    """The range of keys that begin with ``prefix``, which ends in a slash: the next character after it is 0."""
+    return prefix, prefix[:-1] + "0"

@@ -1,0 +1,328 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What stands on the ledger of a forward market, public and private, and how records become bytes.
+
+Times are epoch seconds (``_s``); periods are their ids, the epoch minute of their start.
+"""
+
+import json
+from dataclasses import dataclass, fields, is_dataclass
+from functools import cache
+from typing import Any, NamedTuple, TypeVar
+
+from ..market.forward.bids import Connection
+from ..market.forward.clearing import MID_MARKET
+from ..market.forward.gates import Times
+from ..market.forward.prices import Prices
+from ..market.forward.settlement import Line
+from ..market.forward.sharing import DYNAMIC
+from ..market.forward.tariffs import Holiday, Version
+from ..shim.arguments import checker
+
+LIVE, SIMULATED = "live", "simulated"
+CLOSED, FROZEN = "closed", "frozen"
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What may change from a period on; ``from_period`` is later than every period whose window is open by then."""
+
+    from_period: int
+    times: Times
+    pricing: str = MID_MARKET
+    sharing: str = DYNAMIC
+    readings_by: str = "home"
+    estimate_w: int = 1_500
+    key_delay_h: int = 24
+    heal_s: int = 3_600
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """Whose channel it is, its clock, its network's id, and all that was ever in force, by start.
+
+    ``version`` counts the changes; whoever changes it names the version that is replaced.
+    """
+
+    version: int
+    mspid: str
+    clock: str
+    net: str
+    trust_homes: bool
+    lengths: tuple[tuple[int, int], ...]
+    offsets: tuple[tuple[int, int], ...]
+    rules: tuple[Rules, ...]
+    tariffs: tuple[Version, ...]
+    holidays: tuple[Holiday, ...]
+    transaction: str
+
+    def rules_of(self, period: int) -> Rules:
+        """The rules of a period: those that start last by then, of two with one start the later ones."""
+        return next((one for one in reversed(self.rules) if one.from_period <= period), self.rules[0])
+
+
+@dataclass(frozen=True, slots=True)
+class SimulatedClock:
+    """The market time of a simulated channel."""
+
+    time_s: int
+    transaction: str
+
+
+class ConnectionVersion(NamedTuple):
+    """A connection point as it is registered from a period on."""
+
+    from_period: int
+    connection: Connection
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """A registration. ``mspid`` and ``owner`` name the identity that reads for the home, if it has one.
+
+    It counts for nothing before an identity of the grid has confirmed it: ``versions`` holds what is confirmed,
+    ``proposed`` what waits; ``to_period`` is set by ``end_home``, and stands once the grid has confirmed it.
+    """
+
+    home: str
+    home_class: str
+    mspid: str
+    owner: str
+    storage_wh: int
+    versions: tuple[ConnectionVersion, ...]
+    proposed: Connection | None
+    to_period: int | None
+    proposed_end: int | None
+    transaction: str
+
+    def connection_at(self, period: int) -> Connection | None:
+        """The connection in force for a period; None where the home takes no part in it."""
+        if self.to_period is not None and period >= self.to_period:
+            return None
+        return next((one.connection for one in reversed(self.versions) if one.from_period <= period), None)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredKey:
+    """A version of an author's public key, as ``messages.versions.KeyVersion`` has it."""
+
+    jwk: dict[str, str]
+    from_period: int
+    came_by: str
+    made_min: int
+
+
+@dataclass(frozen=True, slots=True)
+class StoredKeys:
+    """All versions of an author's keys, and the key of a recovery that nobody has confirmed yet."""
+
+    home: str
+    author: str
+    versions: tuple[StoredKey, ...]
+    proposed: dict[str, str] | None
+    transaction: str
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """A gate that is closed: by ``close_gate``, or because the period's readings were frozen."""
+
+    period: int
+    state: str
+    at_s: int
+    transaction: str
+
+
+@dataclass(frozen=True, slots=True)
+class Meter:
+    """The version of readings that is frozen, and when; ``final_version`` is the last one frozen before the end."""
+
+    period: int
+    version: int
+    at_s: int
+    final_version: int | None
+    transaction: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cleared:
+    """A clearing in sums. The price is None where nothing trades; ``pivotal`` counts homes that can move the price."""
+
+    period: int
+    pricing: str
+    tou: int
+    feed_in: int
+    local_fee: int
+    price_uaud_per_kwh: int | None
+    traded_wh: int
+    requested_wh: int
+    offered_wh: int
+    requests: int
+    offers: int
+    refused: int
+    transaction: str
+
+
+class Award(NamedTuple):
+    """What a home's bid came to; ``code`` says why it was refused, or is empty. ``salt`` keeps hashes unguessable."""
+
+    home: str
+    id: str
+    bought_wh: int
+    sold_wh: int
+    code: str
+    salt: str
+
+
+@dataclass(frozen=True, slots=True)
+class Awards:
+    """All awards of a period, by home (private)."""
+
+    period: int
+    price_uaud_per_kwh: int | None
+    awards: tuple[Award, ...]
+
+
+class SettledLine(NamedTuple):
+    """A home's settled period. ``version`` is the one in which it last changed; ``seq`` 0: no reading stands behind it.
+
+    ``export_cap_wh`` None: no envelope. ``exceeded`` names what went beyond the envelope: ``import``, ``export``.
+    """
+
+    home: str
+    version: int
+    quality: str
+    author: str
+    seq: int
+    import_wh: int
+    export_wh: int
+    bought_wh: int
+    sold_wh: int
+    export_cap_wh: int | None
+    key_ppm: int
+    exceeded: tuple[str, ...]
+    line: Line
+    salt: str
+
+
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """The lines of one part of the homes, by home (private). ``band`` names the tariff's band."""
+
+    period: int
+    version: int
+    part: int
+    band: str
+    prices: Prices
+    price_uaud_per_kwh: int | None
+    sharing: str
+    sharing_price_uaud_per_kwh: int
+    lines: tuple[SettledLine, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One part of a settlement in sums (public, written once)."""
+
+    period: int
+    version: int
+    part: int
+    homes: int
+    import_wh: int
+    export_wh: int
+    bought_wh: int
+    sold_wh: int
+    shared_in_wh: int
+    shared_out_wh: int
+    grid_in_wh: int
+    grid_out_wh: int
+    breach_wh: int
+    grid_naud: int
+    measured: int
+    substituted: int
+    estimated: int
+    changed: int
+    transaction: str
+
+
+@dataclass(frozen=True, slots=True)
+class SettledPeriod:
+    """A version of a settlement in sums (public, written once): the sums of all parts."""
+
+    period: int
+    version: int
+    parts: int
+    homes: int
+    price_uaud_per_kwh: int | None
+    sharing: str
+    final: bool
+    import_wh: int
+    export_wh: int
+    bought_wh: int
+    sold_wh: int
+    shared_wh: int
+    grid_in_wh: int
+    grid_out_wh: int
+    breach_wh: int
+    grid_naud: int
+    measured: int
+    substituted: int
+    estimated: int
+    changed: int
+    transaction: str
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """Which version of a period is settled by now (public)."""
+
+    period: int
+    version: int
+    parts: int
+    transaction: str
+
+
+class Spread(NamedTuple):
+    """What a gap's period came to by the running totals (private); ``salt`` keeps the hash unguessable."""
+
+    period: int
+    home: str
+    import_wh: int
+    export_wh: int
+    salt: str
+
+
+Record = TypeVar("Record")
+
+
+def encode(record: object) -> bytes:
+    """A record as JSON with sorted keys and no spaces: the same bytes on every peer."""
+    return json.dumps(as_json(record), sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def decode(kind: type[Record], value: bytes) -> Record:
+    """The record of this kind that ``encode`` wrote."""
+    record: Record = _reader(kind)(json.loads(value), kind.__name__)
+    return record
+
+
+def decode_optional(kind: type[Record], value: bytes | None) -> Record | None:
+    """The record, or None where the ledger holds none."""
+    return None if value is None else decode(kind, value)
+
+
+def as_json(value: Any) -> Any:
+    """A record as JSON values: dataclasses and named tuples become objects."""
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        return {name: as_json(getattr(value, name)) for name in value._fields}
+    if is_dataclass(value):
+        return {field.name: as_json(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, (tuple, list)):
+        return [as_json(item) for item in value]
+    if isinstance(value, dict):
+        return {name: as_json(item) for name, item in value.items()}
+    return value
+
+
+@cache
+def _reader(kind: type) -> Any:
+    return checker(kind)
