@@ -4,3 +4,7 @@
 Each transaction is thin: it reads the ledger, lets pure functions of ``market.forward`` and ``messages`` decide, and
 writes what they say. ``docs/forward-contract.md`` describes every transaction and record.
 """
+
+from .contract import ForwardMarket
+
+__all__ = ["ForwardMarket"]

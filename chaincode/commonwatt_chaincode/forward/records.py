@@ -5,18 +5,20 @@ Times are epoch seconds (``_s``); periods are their ids, the epoch minute of the
 """
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, fields, is_dataclass
 from functools import cache
 from typing import Any, NamedTuple, TypeVar
 
 from ..market.forward.bids import Connection
 from ..market.forward.clearing import MID_MARKET
+from ..market.forward.envelopes import Envelope
 from ..market.forward.gates import Times
 from ..market.forward.prices import Prices
 from ..market.forward.settlement import Line
 from ..market.forward.sharing import DYNAMIC
 from ..market.forward.tariffs import Holiday, Version
-from ..shim.arguments import checker
+from ..shim.arguments import Check, checker
 
 LIVE, SIMULATED = "live", "simulated"
 CLOSED, FROZEN = "closed", "frozen"
@@ -281,6 +283,44 @@ class Settled:
     transaction: str
 
 
+@dataclass(frozen=True, slots=True)
+class Envelopes:
+    """The envelopes that touch a local day, of one home or of all (``home`` None), in order of publication."""
+
+    day: int
+    home: str | None
+    envelopes: tuple[Envelope, ...]
+    transaction: str
+
+
+@dataclass(frozen=True, slots=True)
+class SharingKeys:
+    """All static sharing keys from a period on, in ppm by home."""
+
+    from_period: int
+    keys: dict[str, int]
+    transaction: str
+
+
+@dataclass(frozen=True, slots=True)
+class Feeder:
+    """What the feeder's meter counted in a period."""
+
+    period: int
+    import_wh: int
+    export_wh: int
+    transaction: str
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """A message that no peer holds any more; ``digest`` is what its index said."""
+
+    key: str
+    digest: str
+    transaction: str
+
+
 class Spread(NamedTuple):
     """What a gap's period came to by the running totals (private); ``salt`` keeps the hash unguessable."""
 
@@ -323,6 +363,4 @@ def as_json(value: Any) -> Any:
     return value
 
 
-@cache
-def _reader(kind: type) -> Any:
-    return checker(kind)
+_reader: Callable[[type], Check] = cache(checker)
