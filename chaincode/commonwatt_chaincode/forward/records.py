@@ -14,8 +14,8 @@ from ..market.forward.bids import Connection
 from ..market.forward.clearing import MID_MARKET
 from ..market.forward.envelopes import Envelope
 from ..market.forward.gates import Times
+from ..market.forward.period_settlement import SettledLine
 from ..market.forward.prices import Prices
-from ..market.forward.settlement import Line
 from ..market.forward.sharing import DYNAMIC
 from ..market.forward.tariffs import Holiday, Version
 from ..shim.arguments import Check, checker
@@ -182,28 +182,6 @@ class Awards:
     period: int
     price_uaud_per_kwh: int | None
     awards: tuple[Award, ...]
-
-
-class SettledLine(NamedTuple):
-    """A home's settled period. ``version`` is the one in which it last changed; ``seq`` 0: no reading stands behind it.
-
-    ``export_cap_wh`` None: no envelope. ``exceeded`` names what went beyond the envelope: ``import``, ``export``.
-    """
-
-    home: str
-    version: int
-    quality: str
-    author: str
-    seq: int
-    import_wh: int
-    export_wh: int
-    bought_wh: int
-    sold_wh: int
-    export_cap_wh: int | None
-    key_ppm: int
-    exceeded: tuple[str, ...]
-    line: Line
-    salt: str
 
 
 @dataclass(frozen=True, slots=True)
