@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The agent of one home in the forward market: it bids before a period, and says afterwards what its meter counted."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from commonwatt_chaincode.market.arithmetic import PPM, ceil_div
+from commonwatt_chaincode.market.battery import Battery
+from commonwatt_chaincode.market.forward.bids import OFFER, REQUEST, Bid, Connection
+from commonwatt_chaincode.market.forward.envelopes import Caps
+from commonwatt_chaincode.market.forward.prices import Prices
+
+from commonwatt_community.hems.energy import MINUTES_PER_DAY
+from commonwatt_community.hems.forward.connection_point import flow, store_of
+from commonwatt_community.hems.forward.forecast import PERIOD_FORECASTS, Past
+from commonwatt_community.hems.forward.plan import PLANS, Plan
+from commonwatt_community.hems.home import HomeSpec
+
+HORIZON_MIN = 36 * 60
+"""How far ahead a home asks what it will need of its battery."""
+
+NO_CAPS = Caps()
+_KEPT_DAYS = 4
+
+
+class PeriodRead(NamedTuple):
+    """A period as the home lived it. Import and export are what its meter counted, the rest is the home's own."""
+
+    minute: int
+    use_wh: int
+    generation_wh: int
+    import_wh: int
+    export_wh: int
+    energy_wh: int
+    curtailed_wh: int
+
+
+class ForwardAgent:
+    """The home energy management system of one home.
+
+    Periods are named by the local minute of their start, from 0:00 of a first day. For each of them, in their order, it
+    is asked for a bid, told what came of it, and lives it: a period may be bid for while earlier ones still run.
+    """
+
+    def __init__(
+        self,
+        spec: HomeSpec,
+        battery: Battery,
+        period_min: int,
+        *,
+        forecast: str = "perfect",
+        plan: str = "reserve",
+        highest_feed_in: int = 0,
+        connection_w: int = 24_000,
+        curtails: bool = False,
+    ) -> None:
+        """`highest_feed_in`, in µAUD per kWh, is what the energy of its battery earns at most without a market.
+
+        `curtails`: its panels keep exports within the envelope.
+        """
+        self.spec = spec
+        self.home = spec.home
+        self.period_min = period_min
+        self.store = store_of(battery, period_min)
+        self.energy_wh = self.store.floor_wh
+        self.connection = Connection(
+            connection_w, spec.pv_w, battery.p_rate_w if battery.capacity_wh > 0 else 0
+        )
+        self._stores = battery.capacity_wh > 0
+        self._plan = PLANS[plan]
+        self._backs = plan != "none"
+        self._curtails = curtails
+        self._battery_price = ceil_div(highest_feed_in * PPM * PPM, battery.eta_c_ppm * battery.eta_d_ppm)
+        self._forecast = PERIOD_FORECASTS[forecast]()
+        self._past = Past(self._forecast.days)
+        self._sold_wh: dict[int, int] = {}  # by place: cleared, not yet lived
+        self._place = 0  # of the first period that is not yet lived
+        self._metered: dict[int, tuple[list[int], list[int]]] = {}  # by day: use, generation
+
+    def bid(
+        self, place: int, minutes: Sequence[int], prices: Prices, caps: Caps = NO_CAPS, seq: int = 0
+    ) -> Bid | None:
+        """What the home wants to buy or sell in a period, or None.
+
+        `place` counts the periods from the first one. `minutes` are those of the periods from the first that the home
+        has not lived to the horizon.
+        """
+        plan = self._planned(place, minutes, prices)
+        period_min = self.period_min
+        if plan.import_wh:
+            most_wh = self.connection.connection_w * period_min // 60
+            energy_wh = _within(plan.import_wh, most_wh, caps.import_wh)
+            return Bid(self.home, seq, REQUEST, energy_wh, prices.ceiling) if energy_wh else None
+        if not plan.export_wh:
+            return None
+        most_wh = (self.connection.pv_w + self.connection.battery_w) * period_min // 60
+        energy_wh = _within(plan.export_wh, most_wh, caps.export_wh)
+        price = max(prices.feed_in, self._battery_price) if plan.from_battery_wh else prices.feed_in
+        return Bid(self.home, seq, OFFER, energy_wh, price) if energy_wh else None
+
+    def awarded(self, place: int, sold_wh: int) -> None:
+        """Take note of what the home sold in a period that it has not lived yet."""
+        if sold_wh:
+            self._sold_wh[place] = sold_wh
+
+    def live(self, minute: int, caps: Caps = NO_CAPS) -> PeriodRead:
+        """Live the next period: what its meter counts is the home's reading."""
+        use_wh, generation_wh = self._meter(minute)
+        sold_wh = self._sold_wh.pop(self._place, 0)
+        self._place += 1
+        net_wh = use_wh - generation_wh
+        self._past.add(minute, net_wh)
+        import_wh, export_wh, self.energy_wh = flow(self.store, self.energy_wh, net_wh, sold_wh, self._backs)
+        curtailed_wh = 0
+        if self._curtails and caps.export_wh is not None and export_wh > caps.export_wh:
+            curtailed_wh = min(export_wh - caps.export_wh, generation_wh)
+            export_wh -= curtailed_wh
+        return PeriodRead(minute, use_wh, generation_wh, import_wh, export_wh, self.energy_wh, curtailed_wh)
+
+    def _planned(self, place: int, minutes: Sequence[int], prices: Prices) -> Plan:
+        running = place - self._place  # periods before it that are not lived yet
+        if not self._stores:
+            net_wh = self._forecast.expect(minutes[running : running + 1], self._past, self._net)[0]
+            return Plan(max(0, net_wh), max(0, -net_wh), 0)
+        expected_wh = self._forecast.expect(minutes, self._past, self._net)
+        energy_wh = self.energy_wh
+        for ahead in range(running):
+            sold_wh = self._sold_wh.get(self._place + ahead, 0)
+            energy_wh = flow(self.store, energy_wh, expected_wh[ahead], sold_wh, self._backs).energy_wh
+        if running:
+            expected_wh = expected_wh[running:]
+        plan = self._plan(self.store, energy_wh, expected_wh)
+        if plan.from_battery_wh and self._battery_price > prices.middle:
+            return Plan(0, plan.export_wh - plan.from_battery_wh, 0)
+        return plan
+
+    def _net(self, minute: int) -> int:
+        use_wh, generation_wh = self._meter(minute)
+        return use_wh - generation_wh
+
+    def _meter(self, minute: int) -> tuple[int, int]:
+        """What the home uses and generates in a period; days are worked out once."""
+        day, within = divmod(minute, MINUTES_PER_DAY)
+        if day not in self._metered:
+            while len(self._metered) >= _KEPT_DAYS:
+                del self._metered[next(iter(self._metered))]
+            begins = range(day * MINUTES_PER_DAY, (day + 1) * MINUTES_PER_DAY, self.period_min)
+            usage, generation, length = self.spec.usage, self.spec.generation, self.period_min
+            self._metered[day] = (
+                [usage.energy_wh(begin, begin + length) for begin in begins],
+                [generation.energy_wh(begin, begin + length) for begin in begins],
+            )
+        use, generated = self._metered[day]
+        return use[within // self.period_min], generated[within // self.period_min]
+
+
+def _within(energy_wh: int, *bounds_wh: int | None) -> int:
+    return min([energy_wh, *(bound for bound in bounds_wh if bound is not None)])

@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Days of a community in the forward market, in the order of market time.
+
+A home bids for a period while earlier ones still run, so it knows its meter only as far as it has been read by then:
+no forecast but the perfect one sees what is to come.
+"""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from commonwatt_chaincode.market.forward.bids import Bid
+from commonwatt_chaincode.market.forward.bills import Bill, Settled
+from commonwatt_chaincode.market.forward.envelopes import Caps
+from commonwatt_chaincode.market.forward.periods import Period
+from commonwatt_chaincode.market.forward.readings import HOME, MEASURED, Reading
+from commonwatt_chaincode.market.tariff import DAY_MIN
+from commonwatt_community.hems.forward.agent import HORIZON_MIN, NO_CAPS, ForwardAgent, PeriodRead
+
+from commonwatt_loadgen.forward.market import Cleared, ForwardMarket
+from commonwatt_loadgen.forward.rules import ForwardRules
+
+FIRST_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class PeriodRecord:
+    """All that a period came to: bids, awards, the homes' readings and their settlement, by home."""
+
+    period: Period
+    minute: int
+    bids: Sequence[Bid]
+    cleared: Cleared
+    reads: Mapping[str, PeriodRead]
+    settled: Mapping[str, Settled]
+    caps: Mapping[str, Caps] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class DayRecord:
+    """A simulated day, counted from 0: its periods in order, and the bills."""
+
+    day: int
+    periods: Sequence[PeriodRecord]
+    bills: Mapping[str, Bill]
+
+
+async def live(
+    market: ForwardMarket, rules: ForwardRules, agents: Sequence[ForwardAgent], days: int
+) -> AsyncIterator[DayRecord]:
+    """Trade days from the rules' first one on, and yield each once it is billed."""
+    community = _Community(market, rules, agents, days)
+    lengths = [len(rules.periods(day)) for day in range(days)]
+    last, lived, day = sum(lengths), 0, 0
+    records: list[PeriodRecord] = []
+    for place in range(last + 1):
+        while lived < place and (place == last or community.is_over(lived, place)):
+            records.append(await community.settle(lived))
+            lived += 1
+            if len(records) == lengths[day]:
+                yield DayRecord(day, records, await market.bill(rules.first_day + day))
+                records, day = [], day + 1
+        if place < last:
+            await community.bid(place, lived)
+
+
+class _Community:
+    """The homes of a community, with the periods that they bid for and have not lived yet."""
+
+    def __init__(
+        self, market: ForwardMarket, rules: ForwardRules, agents: Sequence[ForwardAgent], days: int
+    ) -> None:
+        self._market = market
+        self._rules = rules
+        self._agents = agents
+        self._ahead = -(-HORIZON_MIN // rules.period_min)
+        days_ahead = -(-HORIZON_MIN // DAY_MIN) + 1
+        self._periods = [one for day in range(days + days_ahead) for one in rules.periods(day)]
+        self._minutes = [rules.minute(period) for period in self._periods]
+        self._open: dict[int, tuple[Sequence[Bid], Cleared, Mapping[str, Caps]]] = {}
+
+    def is_over(self, place: int, when_bidding_for: int) -> bool:
+        """Whether a period's meters are read when homes bid for another one."""
+        return self._periods[place].end_s <= self._rules.bids_s(self._periods[when_bidding_for])
+
+    async def bid(self, place: int, lived: int) -> None:
+        """Let every home bid for a period, and clear it; `lived` periods are read so far."""
+        period = self._periods[place]
+        prices = self._rules.tariff(period).prices
+        minutes = self._minutes[lived : place + 1 + self._ahead]
+        caps: Mapping[str, Caps] = {}
+        if self._rules.envelopes:
+            caps = {agent.home: self._rules.caps(agent.home, period) for agent in self._agents}
+        bids = []
+        for agent in self._agents:
+            bid = agent.bid(place, minutes, prices, caps.get(agent.home, NO_CAPS))
+            if bid is not None:
+                bids.append(bid)
+        cleared = await self._market.period(period, bids)
+        for agent in self._agents:
+            award = cleared.awards.get(agent.home)
+            if award is not None:
+                agent.awarded(place, award.sold_wh)
+        self._open[place] = bids, cleared, caps
+
+    async def settle(self, place: int) -> PeriodRecord:
+        """Let every home live a period and read its meter, and settle it."""
+        period, minute = self._periods[place], self._minutes[place]
+        bids, cleared, caps = self._open.pop(place)
+        reads: dict[str, PeriodRead] = {}
+        readings = []
+        for agent in self._agents:
+            home = agent.home
+            read = agent.live(minute, caps.get(home, NO_CAPS))
+            reads[home] = read
+            readings.append(Reading(home, HOME, MEASURED, 0, FIRST_VERSION, read.import_wh, read.export_wh))
+        settled = await self._market.settle(period, readings)
+        return PeriodRecord(period, minute, bids, cleared, reads, settled, caps)
