@@ -3,9 +3,9 @@
 
 from collections.abc import Mapping, Sequence
 
+from commonwatt_chaincode.market.forward.balances import Metered
 from commonwatt_chaincode.market.forward.bids import Bid, Connection, judge
 from commonwatt_chaincode.market.forward.bills import Bill, Settled, bill, supply_due_naud
-from commonwatt_chaincode.market.forward.balances import Metered
 from commonwatt_chaincode.market.forward.clearing import clear
 from commonwatt_chaincode.market.forward.envelopes import Caps
 from commonwatt_chaincode.market.forward.periods import Period, Registration
