@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Mutation testing of the market's rules or of its contract: does a test fail whenever a line of them is changed?
+"""Mutation testing of the markets' rules, of messages or of the contract: does a test fail whenever a line is changed?
 
-    uv run --group mutation python tests/benchmarks/mutation/run.py [market|contract]
+    uv run --group mutation python tests/benchmarks/mutation/run.py [market|forward|messages|contract] [MODULE ...]
 
 Works on a copy in a temporary folder (mutmut changes files where it runs), takes some minutes (the contract some tens),
-prints the survivors and the score, and exits with 1 below the wanted score.
+prints the survivors, what was changed in them and the score, and exits with 1 below the wanted score. Modules are named
+without ``.py``; without any all modules of the part are changed.
 """
 
 import argparse
@@ -20,10 +21,20 @@ ROOT = Path(__file__).resolve().parents[3]
 PACKAGE = ROOT / "chaincode" / "commonwatt_chaincode"
 WANTED_PERCENT = 90
 
+PARTS = {
+    "market": ("market", "market"),
+    "forward": ("market/forward", "market"),
+    "messages": ("messages", "messages"),
+    "contract": ("contract", "contract"),
+}
+"""Each part's folder of code, and of tests."""
+
 CONFIGURATION = """\
 [mutmut]
-source_paths=commonwatt_chaincode/{part}/
-tests_dir=tests/{part}/
+source_paths=commonwatt_chaincode/{code}/
+only_mutate=
+{modules}
+pytest_add_cli_args_test_selection=tests/{tests}/
 also_copy=
     commonwatt_chaincode
     vectors
@@ -32,6 +43,8 @@ also_copy=
 PYTEST = """\
 [pytest]
 asyncio_mode = auto
+addopts = -m "not long"
+markers = long: not here
 """
 PROFILE = """
 
@@ -44,34 +57,38 @@ LEFT_OUT = ("test_determinism.py", "test_documentation.py", "recording.py")
 """They look at the repository, or run for long without looking at a line of their own."""
 
 
-def lay_out(folder: Path, part: str) -> None:
+def lay_out(folder: Path, part: str, modules: list[str]) -> None:
     """Copy the code and its tests to where mutmut looks, with fewer random examples: thousands of runs follow."""
+    code, tests_of = PARTS[part]
     shutil.copytree(PACKAGE, folder / "commonwatt_chaincode")
-    tests = folder / "tests" / part
-    shutil.copytree(ROOT / "tests" / "unit" / part, tests, ignore=shutil.ignore_patterns(*LEFT_OUT))
+    tests = folder / "tests" / tests_of
+    shutil.copytree(ROOT / "tests" / "unit" / tests_of, tests, ignore=shutil.ignore_patterns(*LEFT_OUT))
     for package in (folder / "tests", tests):
         (package / "__init__.py").touch()
     with (tests / "conftest.py").open("a") as conftest:
         conftest.write(PROFILE)
     shutil.copytree(ROOT / "tests" / "vectors", folder / "vectors")  # where test_vectors.py looks
-    (folder / "setup.cfg").write_text(CONFIGURATION.format(part=part))
+    mutated = "\n".join(f"    commonwatt_chaincode/{code}/{module}.py" for module in modules or ["*"])
+    (folder / "setup.cfg").write_text(CONFIGURATION.format(code=code, modules=mutated, tests=tests_of))
     (folder / "pytest.ini").write_text(PYTEST)
 
 
 def main() -> int:
     """Run mutmut and judge its result."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("part", nargs="?", choices=("market", "contract"), default="market")
-    part = parser.parse_args().part
+    parser.add_argument("part", nargs="?", choices=PARTS, default="market")
+    parser.add_argument("module", nargs="*")
+    parser.add_argument("--processes", type=int, default=os.cpu_count())
+    arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="commonwatt-mutation-") as name:
         folder = Path(name) / "work"
-        lay_out(folder, part)
+        lay_out(folder, arguments.part, arguments.module)
         mutmut = [sys.executable, "-m", "mutmut"]
         log = folder / "log"
         environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
         with log.open("w") as output:
             run = subprocess.run(
-                [*mutmut, "run"],
+                [*mutmut, "run", "--max-children", str(arguments.processes)],
                 cwd=folder,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -84,7 +101,9 @@ def main() -> int:
             print(text[-4000:])
             return 2
         killed, timed_out, survived = map(int, counts[-1])
-        print(subprocess.run([*mutmut, "results"], cwd=folder, capture_output=True, text=True).stdout)
+        results = subprocess.run([*mutmut, "results"], cwd=folder, capture_output=True, text=True).stdout
+        for name in re.findall(r"(\S+): survived", results):
+            print(subprocess.run([*mutmut, "show", name], cwd=folder, capture_output=True, text=True).stdout)
     percent = 100 * (killed + timed_out) / (killed + timed_out + survived)
     print(f"{killed + timed_out + survived} mutants, {survived} survived: {percent:.1f} % found")
     return 0 if percent >= WANTED_PERCENT else 1

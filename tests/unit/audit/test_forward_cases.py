@@ -108,37 +108,3 @@ def test_what_is_no_case(app: typer.Typer, verb: str, case: Any, told: str) -> N
     assert told in result.stderr
     assert len(result.stderr.strip().splitlines()) == 1
     assert result.stderr.startswith("-: ")
-
-
-def test_the_pages_period_is_what_the_rules_give(repository: Path) -> None:
-    """docs/market.md: every figure of its table, from the case that it prints."""
-    page = (repository / "docs" / "market.md").read_text("utf-8")
-    case = json.loads(page.partition("```json")[2].partition("```")[0])
-    rows = {
-        cells[0].strip("* "): [cell.strip("* ") for cell in cells[1:]]
-        for cells in (line.strip("| ").split("|") for line in page.splitlines() if line.startswith("| "))
-    }
-    clearing = cleared(case)
-    assert clearing["price"] == case["clearing"]["price"]
-    bought = {home["home"]: home["bought_wh"] for home in case["homes"] if home["bought_wh"]}
-    assert bought == {one["home"]: clearing["bought"][one["id"]] for one in case["requests"]}
-    result = settled(case)
-    lines = [result["lines"][home] for home in ("ada", "bo", "cy")]
-    for row, members in {
-        "shared_in, shared_out (Wh)": ("shared_in_wh", "shared_out_wh"),
-        "grid_in, grid_out (Wh)": ("grid_in_wh", "grid_out_wh"),
-        "contract (nAUD)": ("contract_naud",),
-        "shared": ("shared_naud",),
-        "grid": ("grid_naud",),
-        "fee": ("fee_naud",),
-        "amount": ("amount_naud",),
-    }.items():
-        homes = [[line[member] for member in members] for line in lines]
-        found = [*homes, [sum(column) for column in zip(*homes, strict=True)]]
-        assert rows[row] == [", ".join(map(str, cell)) for cell in found]
-    assert rows["amount"][3] == str(result["grid_naud"])
-    tariff = case["tariff"]
-    alone = [
-        home["import_wh"] * tariff["tou"] - home["export_wh"] * tariff["feed_in"] for home in case["homes"]
-    ]
-    assert rows["without the market"] == [str(naud) for naud in (*alone, sum(alone))]
