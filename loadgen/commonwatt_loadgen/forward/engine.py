@@ -19,7 +19,7 @@ from commonwatt_community.hems.forward.agent import HORIZON_MIN, NO_CAPS, Forwar
 from commonwatt_loadgen.forward.market import Cleared, ForwardMarket
 from commonwatt_loadgen.forward.rules import ForwardRules
 
-FIRST_VERSION = 1
+FIRST_SEQ = FIRST_VERSION = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +92,7 @@ class _Community:
             caps = {agent.home: self._rules.caps(agent.home, period) for agent in self._agents}
         bids = []
         for agent in self._agents:
-            bid = agent.bid(place, minutes, prices, caps.get(agent.home, NO_CAPS))
+            bid = agent.bid(place, minutes, prices, caps.get(agent.home, NO_CAPS), FIRST_SEQ)
             if bid is not None:
                 bids.append(bid)
         cleared = await self._market.period(period, bids)
@@ -112,6 +112,8 @@ class _Community:
             home = agent.home
             read = agent.live(minute, caps.get(home, NO_CAPS))
             reads[home] = read
-            readings.append(Reading(home, HOME, MEASURED, 0, FIRST_VERSION, read.import_wh, read.export_wh))
+            readings.append(
+                Reading(home, HOME, MEASURED, FIRST_SEQ, FIRST_VERSION, read.import_wh, read.export_wh)
+            )
         settled = await self._market.settle(period, readings)
         return PeriodRecord(period, minute, bids, cleared, reads, settled, caps)

@@ -1,43 +1,44 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A forward market in this process, by the very rules that the chaincode runs."""
+"""A forward market in this process, by the very functions that the chaincode runs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 
-from commonwatt_chaincode.market.forward.balances import Metered
 from commonwatt_chaincode.market.forward.bids import Bid, Connection, judge
-from commonwatt_chaincode.market.forward.bills import Bill, Settled, bill, supply_due_naud
+from commonwatt_chaincode.market.forward.bills import Bill, Settled, month_of
 from commonwatt_chaincode.market.forward.clearing import clear
+from commonwatt_chaincode.market.forward.day_bills import Day, billable, day_bill
 from commonwatt_chaincode.market.forward.envelopes import Caps
+from commonwatt_chaincode.market.forward.gates import gate_s
+from commonwatt_chaincode.market.forward.period_settlement import FrozenPeriod, settle_homes
 from commonwatt_chaincode.market.forward.periods import Period, Registration
-from commonwatt_chaincode.market.forward.readings import Reading
-from commonwatt_chaincode.market.forward.settlement import Terms, settle
+from commonwatt_chaincode.market.forward.readings import HOME, Reading, refusal
+from commonwatt_chaincode.market.forward.settlement import Terms
 from commonwatt_chaincode.market.tariff import local_day
 
 from commonwatt_loadgen.forward.market import Award, Cleared
 from commonwatt_loadgen.forward.rules import ForwardRules
 
-_NOTHING = Award()
-
 
 class InProcessForwardMarket:
-    """One community's market, its homes registered from the first day on; what is billed is forgotten."""
+    """One community's market, whose homes are registered from the start of time on.
+
+    It remembers a day's lines until the day is billed, and a month's where the tariff has a demand charge.
+    """
 
     def __init__(self, rules: ForwardRules, connections: Mapping[str, Connection]) -> None:
         self._rules = rules
         self._connections = connections
         self._cleared: dict[int, Cleared] = {}
-        self._settled: dict[int, list[Mapping[str, Settled]]] = {}
-        self._registrations = [Registration(home, 0) for home in connections]
+        self._days: dict[int, list[Mapping[str, Settled]]] = {}
 
     async def period(self, period: Period, bids: Sequence[Bid]) -> Cleared:
-        rules = self._rules
-        prices = rules.tariff(period).prices
-        envelopes = self._caps(period)
-        judged = judge(bids, period, prices, self._connections, envelopes)
-        clearing = clear(judged.requests, judged.offers, prices, rules.pricing)
-        awards = {order.home: Award(bought_wh=clearing.bought_wh[order.id]) for order in judged.requests}
-        for order in judged.offers:
-            awards[order.home] = Award(sold_wh=clearing.sold_wh[order.id])
+        """Judge and clear a period's bids."""
+        prices = self._rules.tariff(period).prices
+        judged = judge(bids, period, prices, self._connections, self._caps(period))
+        clearing = clear(judged.requests, judged.offers, prices, self._rules.pricing)
+        awards = {one.home: Award(clearing.bought_wh[one.id]) for one in judged.requests}
+        awards |= {one.home: Award(sold_wh=clearing.sold_wh[one.id]) for one in judged.offers}
         for order_id, code in judged.refused.items():
             awards[order_id.split("-", 2)[2]] = Award(code=code)
         cleared = Cleared(clearing.price_uaud_per_kwh, awards)
@@ -45,53 +46,65 @@ class InProcessForwardMarket:
         return cleared
 
     async def settle(self, period: Period, readings: Sequence[Reading]) -> Mapping[str, Settled]:
+        """Settle a period by the readings that the contract would take."""
         rules = self._rules
         cleared = self._cleared.pop(period.id, Cleared())
-        awards, keys, envelopes = cleared.awards, rules.keys_ppm, self._caps(period)
-        metered = []
-        for one in readings:
-            award = awards.get(one.home, _NOTHING)
-            cap_wh = envelopes[one.home].export_wh if envelopes else None
-            metered.append(
-                Metered(
-                    one.home,
-                    award.bought_wh,
-                    award.sold_wh,
-                    one.import_wh,
-                    one.export_wh,
-                    cap_wh,
-                    keys.get(one.home, 0),
-                )
-            )
-        tariff = rules.tariff(period)
-        band, prices, _ = tariff
-        terms = Terms(prices, cleared.price_uaud_per_kwh, rules.sharing, band.sharing_price)
-        lines = settle(metered, terms).lines
-        settled = {
-            one.home: Settled(period, band.name, prices, one, lines[one.home], reading.quality, False)
-            for one, reading in zip(metered, readings, strict=True)
-        }
-        self._settled.setdefault(local_day(period.start_s, rules.offsets), []).append(settled)
+        band, prices, _ = rules.tariff(period)
+        frozen = FrozenPeriod(
+            period,
+            version=1,
+            final_version=None,
+            terms=Terms(prices, cleared.price_uaud_per_kwh, rules.sharing, band.sharing_price),
+            gate_s=gate_s(period, rules.times),
+            offsets=rules.offsets,
+            estimate_w=rules.estimate_w,
+            connections=self._connections,
+            awarded_wh={home: (one.bought_wh, one.sold_wh) for home, one in cleared.awards.items()},
+            readings={
+                one.home: (one,)
+                for one in readings
+                if not refusal(one, period, self._connections[one.home], HOME)
+            },
+            envelopes=rules.envelopes_of(period),
+            keys_ppm=rules.keys_ppm,
+        )
+        missing = self._connections.keys() - frozen.readings.keys()
+        if missing:
+            raise ValueError(f"{min(missing)}: its reading of period {period.id} is impossible")
+        lines = settle_homes(frozen, tuple(self._connections), {}, {}, {})
+        settled = {one.home: billable(period, band.name, prices, one, final=False) for one in lines}
+        self._days.setdefault(local_day(period.start_s, rules.offsets), []).append(settled)
         return settled
 
     async def bill(self, day: int) -> Mapping[str, Bill]:
-        periods = self._settled.pop(day)
+        """Bill every home's day."""
+        periods = self._days[day]
         first = next(iter(periods[0].values())).period
-        version = self._rules.tariff(first).version
-        return {
-            home: bill(
-                home,
-                day,
+        last = next(iter(periods[-1].values())).period
+        tariff = self._rules.tariff(first).version
+        billed = Day(day, first, last.id + last.length_min, tariff, (), self._rules.offsets)
+        month = list(
+            chain.from_iterable(self._days[one] for one in self._days if month_of(one) == month_of(day))
+        )
+        bills = {
+            home: day_bill(
+                Registration(home, 0),
+                billed,
                 [one[home] for one in periods],
-                supply_due_naud(home, first, self._registrations, version)
-                if version.supply_naud_per_day
-                else 0,
+                month=_of(home, month) if tariff.demand else (),
             )
             for home in self._connections
         }
+        for one in [one for one in self._days if not tariff.demand or month_of(one) != month_of(day + 1)]:
+            del self._days[one]
+        return {home: one for home, one in bills.items() if one is not None}
 
     def _caps(self, period: Period) -> dict[str, Caps]:
         """Each home's envelope; empty where the grid published none."""
-        if not self._rules.envelopes:
+        if not self._rules.envelopes_of(period):
             return {}
         return {home: self._rules.caps(home, period) for home in self._connections}
+
+
+def _of(home: str, periods: Iterable[Mapping[str, Settled]]) -> Iterable[Settled]:
+    return (one[home] for one in periods)

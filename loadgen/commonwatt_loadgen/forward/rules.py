@@ -3,6 +3,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from commonwatt_chaincode.market.forward.clearing import MID_MARKET
 from commonwatt_chaincode.market.forward.envelopes import Caps, Envelope, caps
@@ -14,7 +15,7 @@ from commonwatt_chaincode.market.forward.periods import (
 )
 from commonwatt_chaincode.market.forward.sharing import DYNAMIC
 from commonwatt_chaincode.market.forward.tariffs import PeriodTariff, Version, tariff_of
-from commonwatt_chaincode.market.tariff import DAY_MIN, local_day
+from commonwatt_chaincode.market.tariff import DAY_MIN, MINUTE_S, local_day
 
 BID_BEFORE_GATE_S = 60
 """Homes bid so long before the gate: late enough to know most, early enough for clocks that differ."""
@@ -57,7 +58,23 @@ class ForwardRules:
 
     def caps(self, home: str, period: Period) -> Caps:
         """What the envelopes allow a home in a period."""
-        return caps(self.envelopes, home, period, gate_s(period, self.times))
+        return caps(self.envelopes_of(period), home, period, gate_s(period, self.times))
+
+    def envelopes_of(self, period: Period) -> tuple[Envelope, ...]:
+        """The envelopes that touch a period's local day."""
+        if not self.envelopes:
+            return ()
+        return self._by_day.get(local_day(period.start_s, self.offsets), ())
+
+    @cached_property
+    def _by_day(self) -> dict[int, tuple[Envelope, ...]]:
+        found: dict[int, list[Envelope]] = {}
+        for one in self.envelopes:
+            last_s = max(one.from_period, one.to_period - 1) * MINUTE_S
+            first_day = local_day(one.from_period * MINUTE_S, self.offsets)
+            for day in range(first_day, local_day(last_s, self.offsets) + 1):
+                found.setdefault(day, []).append(one)
+        return {day: tuple(envelopes) for day, envelopes in found.items()}
 
     def bids_s(self, period: Period) -> int:
         """When homes bid for a period, in epoch seconds."""

@@ -78,7 +78,7 @@ class ForwardAgent:
         self._metered: dict[int, tuple[list[int], list[int]]] = {}  # by day: use, generation
 
     def bid(
-        self, place: int, minutes: Sequence[int], prices: Prices, caps: Caps = NO_CAPS, seq: int = 0
+        self, place: int, minutes: Sequence[int], prices: Prices, caps: Caps = NO_CAPS, seq: int = 1
     ) -> Bid | None:
         """What the home wants to buy or sell in a period, or None.
 

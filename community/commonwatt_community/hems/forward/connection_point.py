@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a home's meter counts in a period: use and generation behind it, and a battery that serves both and a contract."""
+"""What a home's meter counts in a period: use, generation, and a battery that serves the home and its contract."""
 
 from typing import NamedTuple
 
