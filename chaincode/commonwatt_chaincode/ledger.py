@@ -29,6 +29,9 @@ LIVE = "live"
 SIMULATED = "simulated"
 
 COMMUNITY = "community"
+FORWARD_CONFIGURATION = "configuration"
+"""What stands here instead of ``COMMUNITY`` where the channel's market is the forward one."""
+
 CLOCK = "clock"
 NUMBERS = "numbers"
 PRICE = "price"

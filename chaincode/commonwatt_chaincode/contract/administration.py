@@ -7,6 +7,7 @@ from typing import Any
 from ..ledger import (
     CLOCK,
     COMMUNITY,
+    FORWARD_CONFIGURATION,
     LIVE,
     NUMBERS,
     PRICE,
@@ -49,7 +50,11 @@ async def configure(stub: Stub, arguments: Configure) -> dict[str, Any]:
     Prices and round numbers are read because trade writes them: a version held back while trade goes on is void.
     """
     caller = require_role(stub, OPERATOR)
-    community_value, clock_value, *_ = await stub.get_states([COMMUNITY, CLOCK, PRICE, NUMBERS])
+    community_value, clock_value, forward_value, *_ = await stub.get_states(
+        [COMMUNITY, CLOCK, FORWARD_CONFIGURATION, PRICE, NUMBERS]
+    )
+    if forward_value is not None:
+        raise refuse(Code.OTHER_MARKET, "this channel's market is forward: it was configured so for good")
     community = decode_optional(Community, community_value)
     if community is None:
         community = Community(caller.mspid, arguments.clock or LIVE, (), stub.transaction_id)

@@ -13,6 +13,7 @@ class Code(StrEnum):
     FORBIDDEN = "forbidden"
     NOT_YOUR_METER = "not_your_meter"
     NOT_CONFIGURED = "not_configured"
+    OTHER_MARKET = "other_market"
     CLOCK_NOT_SIMULATED = "clock_not_simulated"
     CLOCK_RUNS_BACK = "clock_runs_back"
     UNKNOWN_HOME = "unknown_home"

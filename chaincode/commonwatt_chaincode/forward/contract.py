@@ -3,9 +3,44 @@
 
 from typing import Any
 
-from ..shim import Contract, Stub, evaluate
-from . import queries
-from .arguments import Nothing
+from ..shim import Contract, Stub, evaluate, transaction
+from . import (
+    batches,
+    clearing,
+    closing,
+    configuring,
+    envelopes,
+    homes,
+    keyring,
+    losses,
+    periods,
+    queries,
+    sharing,
+    standing,
+)
+from .arguments import (
+    AdvanceClock,
+    Batch,
+    Configure,
+    ConfirmKey,
+    EndHome,
+    HomePeriod,
+    HomeSpan,
+    KeysOf,
+    ManyHomes,
+    NewHome,
+    NewHomes,
+    Nothing,
+    OneHome,
+    OneKey,
+    OneMessage,
+    OnePeriod,
+    ReportFeeder,
+    SetEnvelope,
+    SetSharingKeys,
+    SomeMessages,
+    Span,
+)
 
 Json = dict[str, Any]
 
@@ -16,9 +51,143 @@ class ForwardMarket(Contract):
     name = "forward"
     title = "Commonwatt forward market"
 
+    # Set up
+
+    @transaction
+    async def configure(self, stub: Stub, arguments: Configure) -> Json:
+        """Operator: found the community, or change its configuration."""
+        return await configuring.configure(stub, arguments)
+
+    @transaction
+    async def advance_clock(self, stub: Stub, arguments: AdvanceClock) -> Json:
+        """Operator of a simulated channel: move its clock forward."""
+        return await configuring.advance_clock(stub, arguments)
+
+    @transaction
+    async def register_home(self, stub: Stub, arguments: NewHome | NewHomes) -> Json:
+        """Operator: propose registrations, or other connections."""
+        return await homes.register_home(stub, arguments)
+
+    @transaction
+    async def confirm_home(self, stub: Stub, arguments: OneHome | ManyHomes) -> Json:
+        """Grid: confirm what is proposed of homes."""
+        return await homes.confirm_home(stub, arguments)
+
+    @transaction
+    async def end_home(self, stub: Stub, arguments: EndHome) -> Json:
+        """Operator: propose the end of a registration."""
+        return await homes.end_home(stub, arguments)
+
+    @transaction
+    async def set_key(self, stub: Stub, arguments: KeysOf) -> Json:
+        """Operator: set a first key; every role: replace a key by one to which it agrees."""
+        return await keyring.set_key(stub, arguments)
+
+    @transaction
+    async def propose_key(self, stub: Stub, arguments: KeysOf) -> Json:
+        """Operator: propose a key for an author who lost the old one, or drop the proposal."""
+        return await keyring.propose_key(stub, arguments)
+
+    @transaction
+    async def confirm_key(self, stub: Stub, arguments: ConfirmKey) -> Json:
+        """Grid: confirm a proposed key."""
+        return await keyring.confirm_key(stub, arguments)
+
+    @transaction
+    async def set_envelope(self, stub: Stub, arguments: SetEnvelope) -> Json:
+        """Grid: publish the power that is allowed for some periods."""
+        return await envelopes.set_envelope(stub, arguments)
+
+    @transaction
+    async def set_sharing_keys(self, stub: Stub, arguments: SetSharingKeys) -> Json:
+        """Operator: set all static sharing keys from a period on."""
+        return await sharing.set_sharing_keys(stub, arguments)
+
+    @transaction
+    async def report_feeder(self, stub: Stub, arguments: ReportFeeder) -> Json:
+        """Grid: report what the feeder's meter counted."""
+        return await envelopes.report_feeder(stub, arguments)
+
+    # A period, before it begins
+
+    @transaction
+    async def submit_messages(self, stub: Stub, arguments: Batch) -> Json:
+        """Every role: write signed messages of one kind and period."""
+        return await batches.submit_messages(stub, arguments)
+
+    @transaction
+    async def close_gate(self, stub: Stub, arguments: OnePeriod) -> Json:
+        """Operator, members after the grace: close a period's gate."""
+        return await closing.close_gate(stub, arguments)
+
+    @transaction
+    async def clear_period(self, stub: Stub, arguments: OnePeriod) -> Json:
+        """Members: clear a period whose gate is closed."""
+        return await clearing.clear_period(stub, arguments)
+
+    @transaction
+    async def declare_lost(self, stub: Stub, arguments: OneKey) -> Json:
+        """Operator, grid: declare a message lost that no peer holds."""
+        return await losses.declare_lost(stub, arguments)
+
     # Queries
 
     @evaluate
     async def get_configuration(self, stub: Stub, _: Nothing = Nothing()) -> Json:  # noqa: B008
-        """Every role: the configuration, all versions of it that count, and the market time."""
+        """Every role: the configuration, and the market time."""
         return await queries.get_configuration(stub)
+
+    @evaluate
+    async def get_home(self, stub: Stub, arguments: OneHome) -> Json:
+        """The home, operator, grid, carrier: a registration."""
+        return await queries.get_home(stub, arguments)
+
+    @evaluate
+    async def list_homes(self, stub: Stub, _: Nothing = Nothing()) -> Json:  # noqa: B008
+        """Operator, grid, carrier: all registrations."""
+        return await queries.list_homes(stub)
+
+    @evaluate
+    async def get_keys(self, stub: Stub, arguments: KeysOf) -> Json:
+        """Every role: public keys of an author."""
+        return await queries.get_keys(stub, arguments)
+
+    @evaluate
+    async def get_envelopes(self, stub: Stub, arguments: HomePeriod) -> Json:
+        """A home: its own and those for all; operator, grid, carrier: the envelopes of a period."""
+        return await queries.get_envelopes(stub, arguments)
+
+    @evaluate
+    async def get_sharing_keys(self, stub: Stub, arguments: OnePeriod) -> Json:
+        """A home: its own; operator, grid, carrier: all sharing keys of a period."""
+        return await queries.get_sharing_keys(stub, arguments)
+
+    @evaluate
+    async def get_period(self, stub: Stub, arguments: OnePeriod) -> Json:
+        """Every role: a period's times, prices, state and sums."""
+        return await periods.get_period(stub, arguments)
+
+    @evaluate
+    async def list_periods(self, stub: Stub, arguments: Span) -> Json:
+        """Every role: the states of periods."""
+        return await periods.list_periods(stub, arguments)
+
+    @evaluate
+    async def get_prices(self, stub: Stub, arguments: Span) -> Json:
+        """Every role: what periods were cleared at."""
+        return await periods.get_prices(stub, arguments)
+
+    @evaluate
+    async def list_awards(self, stub: Stub, arguments: HomeSpan) -> Json:
+        """A home: its own; operator, grid, carrier: all awards of periods."""
+        return await periods.list_awards(stub, arguments)
+
+    @evaluate
+    async def list_messages(self, stub: Stub, arguments: SomeMessages) -> Json:
+        """A home: its own; operator, grid, carrier: all messages of a period."""
+        return await standing.list_messages(stub, arguments)
+
+    @evaluate
+    async def message_status(self, stub: Stub, arguments: OneMessage) -> Json:
+        """Every role: whether a message stands on the ledger."""
+        return await standing.message_status(stub, arguments)

@@ -147,7 +147,7 @@ class Meter:
 
 @dataclass(frozen=True, slots=True)
 class Cleared:
-    """A clearing in sums. The price is None where nothing trades; ``pivotal`` counts homes that can move the price."""
+    """A clearing in sums. The price is None where nothing trades."""
 
     period: int
     pricing: str

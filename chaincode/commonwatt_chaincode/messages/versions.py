@@ -12,11 +12,15 @@ from .message import A_READING, Message, accepted, read, verify
 from .refusals import MessageCode, MessageRefused
 
 REGISTERED, ROTATED, RECOVERED = "registered", "rotated", "recovered"
+OPERATOR = "operator"
 
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """Whose keys these are: a home's, its meter's, or an operator's, on one channel of one network."""
+    """Whose keys these are: a home's, its meter's, or an operator's, on one channel of one network.
+
+    The ``home`` of an operator is its organisation's MSP id.
+    """
 
     net: str
     channel: str
@@ -119,7 +123,8 @@ def judging_key(record: KeyRecord, message: Message, now_min: int) -> PublicKey:
     number = numbers.get(message.kid)
     if number is None:
         raise MessageRefused(MessageCode.UNKNOWN_KEY, "the key that the header names is not registered")
-    if message.home != record.owner.home:
+    # An operator speaks of homes, and its own record is no home's.
+    if record.owner.author != OPERATOR and message.home != record.owner.home:
         raise MessageRefused(MessageCode.WRONG_HOME, "the key that the header names is another home's")
     first = record.in_force(message.period)
     if first is None or number < first or (number > first and message.kind != A_READING):

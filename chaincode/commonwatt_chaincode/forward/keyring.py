@@ -1,0 +1,195 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Public keys of homes, meters and operators: set, rotated, recovered; ``messages.versions`` has the rules."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from ..market.tariff import MINUTE_S, day_start, local_day
+from ..messages.keys import public_key
+from ..messages.refusals import MessageRefused
+from ..messages.versions import (
+    KeyRecord,
+    KeyVersion,
+    Owner,
+    confirmed,
+    dropped,
+    proposed,
+    register,
+    rotated,
+)
+from ..shim import Refusal, Stub
+from . import keys
+from .access import OPERATOR, require_any_role, require_grid, require_operator
+from .arguments import ConfirmKey, KeysOf
+from .records import StoredKey, StoredKeys, decode, encode
+from .refusals import Code, refuse
+from .state import Situation, home_of, situation, void_once_the_next_gate_closes
+
+FROM_THE_START = 0
+"""A first key judges periods that began before it came: meters have readings from before."""
+
+PROPOSED, CONFIRMED, DROPPED = "proposed", "confirmed", "dropped"
+
+
+async def set_key(stub: Stub, arguments: KeysOf) -> dict[str, Any]:
+    """Set an author's first key, or replace one by the next, to which the old key agrees."""
+    caller = require_any_role(stub)
+    ring = await _ring(stub, arguments)
+    possession = _transient(stub, "possession")
+    now_min = ring.now.now_s // MINUTE_S
+    consent = stub.transient.get("consent")
+    try:
+        if ring.record is None:
+            if caller.attribute("role") != OPERATOR:
+                raise refuse(Code.FORBIDDEN, "the first key is set by the role operator")
+            require_operator(stub, ring.now.configuration)
+            record = register(ring.owner, possession, FROM_THE_START, now_min)
+        elif consent is None:
+            raise refuse(Code.KEY_TAKEN, "a key is set: its replacement needs the old key's consent")
+        else:
+            today, tomorrow = _today_and_next(ring.now)
+            record = rotated(
+                ring.record, possession, consent, now_min=now_min, today_min=today, tomorrow_min=tomorrow
+            )
+    except MessageRefused as refused:
+        raise Refusal(refused.code.value, refused.sentence) from None
+    newest = record.versions[-1]
+    ring.require_free(newest.key.kid)
+    await _write(stub, arguments, record)
+    await _keep_possession(stub, arguments, len(record.versions), possession)
+    return {"kid": newest.key.kid, "version": len(record.versions), "from_period": newest.from_period}
+
+
+async def propose_key(stub: Stub, arguments: KeysOf) -> dict[str, Any]:
+    """Propose a key for an author who lost the old one; without ``possession`` the proposal is dropped."""
+    ring = await _ring(stub, arguments)
+    require_operator(stub, ring.now.configuration)
+    if ring.record is None:
+        raise refuse(Code.NO_KEY, f"no key of {arguments.author} {arguments.home} is set: nothing to recover")
+    try:
+        if "possession" not in stub.transient:
+            await _write(stub, arguments, dropped(ring.record))
+            return _told(stub, arguments, DROPPED)
+        possession = _transient(stub, "possession")
+        record = proposed(ring.record, possession)
+    except MessageRefused as refused:
+        raise Refusal(refused.code.value, refused.sentence) from None
+    assert record.proposed is not None
+    ring.require_free(record.proposed.kid)
+    await _write(stub, arguments, record)
+    await _keep_possession(stub, arguments, len(record.versions) + 1, possession)
+    return _told(stub, arguments, PROPOSED) | {"kid": record.proposed.kid}
+
+
+async def confirm_key(stub: Stub, arguments: ConfirmKey) -> dict[str, Any]:
+    """Confirm a proposed key, which the grid names by its thumbprint."""
+    ring = await _ring(stub, KeysOf(arguments.author, arguments.home))
+    require_grid(stub, ring.now.configuration)
+    if ring.record is None:
+        raise refuse(Code.NO_KEY, f"no key of {arguments.author} {arguments.home} is set: nothing to recover")
+    rules = ring.now.rules(ring.now.running())
+    try:
+        record = confirmed(
+            ring.record, arguments.kid, now_min=ring.now.now_s // MINUTE_S, key_delay_h=rules.key_delay_h
+        )
+    except MessageRefused as refused:
+        raise Refusal(refused.code.value, refused.sentence) from None
+    newest = record.versions[-1]
+    await _write(stub, KeysOf(arguments.author, arguments.home), record)
+    told = _told(stub, KeysOf(arguments.author, arguments.home), CONFIRMED)
+    return told | {"kid": newest.key.kid, "from_period": newest.from_period}
+
+
+@lru_cache(maxsize=8192)
+def key_record(value: bytes, net: str, channel: str) -> KeyRecord:
+    """The keys that stand at an author's key, as ``messages.versions`` takes them."""
+    stored = decode(StoredKeys, value)
+    return KeyRecord(
+        Owner(net, channel, stored.home, stored.author),
+        tuple(
+            KeyVersion(public_key(one.jwk), one.from_period, one.came_by, one.made_min)
+            for one in stored.versions
+        ),
+        None if stored.proposed is None else public_key(stored.proposed),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Ring:
+    """An author's keys, and those of the others who speak of the same home."""
+
+    now: Situation
+    owner: Owner
+    record: KeyRecord | None
+    others: tuple[KeyRecord, ...]
+
+    def require_free(self, kid: str) -> None:
+        """A key says who signs: no two who speak of one home share it."""
+        if any(version.key.kid == kid for record in self.others for version in record.versions):
+            raise refuse(Code.KEY_TAKEN, "another who speaks of this home has this key")
+
+
+async def _ring(stub: Stub, arguments: KeysOf) -> _Ring:
+    now = await situation(stub)
+    configuration = now.configuration
+    await void_once_the_next_gate_closes(stub, now)
+    names: dict[str, str] = {arguments.author: keys.author_key(arguments.author, arguments.home)}
+    if arguments.author == OPERATOR:
+        if arguments.home != configuration.mspid:
+            raise refuse(Code.UNKNOWN_HOME, f"the operator's keys stand under {configuration.mspid}")
+    else:
+        await home_of(stub, arguments.home)
+        for author in ("home", "meter"):
+            names[author] = keys.author_key(author, arguments.home)
+        names[OPERATOR] = keys.author_key(OPERATOR, configuration.mspid)
+    values = await stub.get_states(list(names.values()))
+    records = {
+        author: key_record(value, configuration.net, stub.channel_id)
+        for author, value in zip(names, values, strict=True)
+        if value is not None
+    }
+    own = records.pop(arguments.author, None)
+    owner = Owner(configuration.net, stub.channel_id, arguments.home, arguments.author)
+    return _Ring(now, owner, own, tuple(records.values()))
+
+
+def _today_and_next(now: Situation) -> tuple[int, int]:
+    """The first minute of this local day, and from when a new key counts: tomorrow, where no window is open yet."""
+    offsets = now.configuration.offsets
+    day = local_day(now.now_s, offsets)
+    tomorrow = day_start(day + 1, offsets) // MINUTE_S
+    return day_start(day, offsets) // MINUTE_S, max(tomorrow, now.counts_from())
+
+
+def _transient(stub: Stub, name: str) -> bytes:
+    value = stub.transient.get(name)
+    if value is None:
+        raise refuse(Code.BAD_ARGUMENT, f"the transient field {name} is missing: a cw-key message")
+    return value
+
+
+async def _write(stub: Stub, arguments: KeysOf, record: KeyRecord) -> None:
+    stored = StoredKeys(
+        arguments.home,
+        arguments.author,
+        tuple(
+            StoredKey(dict(one.key.jwk), one.from_period, one.came_by, one.made_min)
+            for one in record.versions
+        ),
+        None if record.proposed is None else dict(record.proposed.jwk),
+        stub.transaction_id,
+    )
+    await stub.put_state(keys.author_key(arguments.author, arguments.home), encode(stored))
+
+
+async def _keep_possession(stub: Stub, arguments: KeysOf, version: int, possession: bytes) -> None:
+    name = keys.possession_key(arguments.author, arguments.home, version)
+    await stub.put_private_data(keys.COLLECTION, name, possession)
+
+
+def _told(stub: Stub, arguments: KeysOf, state: str) -> dict[str, Any]:
+    """Tell the home of a recovery, by an event: a rightful owner must learn of it before it counts."""
+    told = {"home": arguments.home, "author": arguments.author, "state": state}
+    stub.set_event("key_recovery", encode(told))
+    return told
