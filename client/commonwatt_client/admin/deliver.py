@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Fabric's Deliver service, the same from peers and orderers: a channel's blocks, past and to come."""
+"""Fabric's Deliver service, from peers and orderers: a channel's blocks, past and to come, with private data or not."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing
 from typing import Any
 
 import grpc
@@ -22,6 +23,7 @@ from commonwatt_client.errors import (
     UnexpectedAnswerError,
 )
 from commonwatt_client.ledger.block import Block, decode_block
+from commonwatt_client.ledger.delivered import PrivateValues, block_and_private_data
 from commonwatt_client.ledger.wire import serialize
 
 _NEVER = 2**64 - 1
@@ -42,21 +44,58 @@ async def deliver_blocks(
 
     NotFoundError (no such block yet, and `wait` is off), RefusedError (no reader of the channel).
     """
+    envelope = await _request(signatory, channel, start, stop, wait, tls_certificate_hash)
+    async with aclosing(_contents(deliver, party, channel, envelope, "block")) as blocks:
+        async for block in blocks:
+            yield read_answer(party, decode_block, serialize(block))
+
+
+async def deliver_blocks_with_private_data(
+    deliver: Callable[[], Any],
+    party: str,
+    signatory: Signatory,
+    channel: str,
+    start: Position,
+    stop: Position | None,
+    *,
+    tls_certificate_hash: bytes = b"",
+) -> AsyncIterator[tuple[Block, PrivateValues]]:
+    """As `deliver_blocks`, each block with the private values that the caller's organisation may see."""
+    envelope = await _request(signatory, channel, start, stop, True, tls_certificate_hash)
+    async with aclosing(_contents(deliver, party, channel, envelope, "block_and_private_data")) as contents:
+        async for content in contents:
+            both = read_answer(party, block_and_private_data, content)
+            yield both.block, both.private_values
+
+
+async def _request(
+    signatory: Signatory,
+    channel: str,
+    start: Position,
+    stop: Position | None,
+    wait: bool,
+    tls_certificate_hash: bytes,
+) -> Any:
     seek = ab_pb2.SeekInfo(
         start=_seek(start),
         stop=_seek(_NEVER if stop is None else stop),
         behavior=ab_pb2.SeekInfo.BLOCK_UNTIL_READY if wait else ab_pb2.SeekInfo.FAIL_IF_NOT_READY,
     )
-    envelope = await signatory.signed_envelope(
+    return await signatory.signed_envelope(
         common_pb2.DELIVER_SEEK_INFO, channel, serialize(seek), tls_certificate_hash
     )
+
+
+async def _contents(
+    deliver: Callable[[], Any], party: str, channel: str, envelope: Any, content: str
+) -> AsyncGenerator[Any]:
+    """The field `content` of each answer, until the status that ends them."""
     stream = deliver()
     try:
         await stream.write(envelope)
         async for response in stream:
-            kind = response.WhichOneof("Type")
-            if kind == "block":
-                yield read_answer(party, decode_block, serialize(response.block))
+            if response.WhichOneof("Type") == content:
+                yield getattr(response, content)
             elif response.status == common_pb2.SUCCESS:
                 return
             else:

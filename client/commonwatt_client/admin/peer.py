@@ -31,6 +31,7 @@ from commonwatt_client.errors import AlreadyDoneError, InvalidInputError
 from commonwatt_client.identity import Identity
 from commonwatt_client.ledger.block import Block, decode_block, read_config_block
 from commonwatt_client.ledger.configuration import ChannelConfig, read_channel_config
+from commonwatt_client.ledger.delivered import PrivateValues
 from commonwatt_client.ledger.transaction import BlockTransaction, decode_processed_transaction
 from commonwatt_client.ledger.wire import parse, serialize
 from commonwatt_client.signers import Signer
@@ -162,6 +163,15 @@ class PeerAdmin:
     def blocks(self, channel: str, start: Position = 0, stop: Position | None = None) -> AsyncIterator[Block]:
         """The channel's blocks from `start` to `stop`, both included; without `stop`, as they come, for ever."""
         return self._peer.blocks(channel, start, stop)
+
+    def blocks_with_private_data(
+        self, channel: str, start: Position = 0, stop: Position | None = None
+    ) -> AsyncIterator[tuple[Block, PrivateValues]]:
+        """As `blocks`, each with the private values that this peer holds and the caller's organisation may see.
+
+        What transactions wrote that turned out invalid is among them; the block's validation codes tell which.
+        """
+        return self._peer.blocks_with_private_data(channel, start, stop)
 
     async def fetch_config(self, channel: str) -> ChannelConfig:
         """The channel configuration in force, as this peer has it."""

@@ -12,7 +12,7 @@ from fabric_protos.peer import events_pb2_grpc, peer_pb2_grpc, snapshot_pb2_grpc
 
 from commonwatt_client._connection import Peer
 from commonwatt_client.admin import discovery
-from commonwatt_client.admin.deliver import deliver_blocks
+from commonwatt_client.admin.deliver import deliver_blocks, deliver_blocks_with_private_data
 from commonwatt_client.admin.participation import Position
 from commonwatt_client.admin.refusals import refusal
 from commonwatt_client.admin.signing import Signatory
@@ -20,6 +20,7 @@ from commonwatt_client.admin.transport import NodeChannel, gateway_failure, rpc_
 from commonwatt_client.errors import GatewayError, NotReadyError
 from commonwatt_client.gateway import connect
 from commonwatt_client.ledger.block import Block
+from commonwatt_client.ledger.delivered import PrivateValues
 from commonwatt_client.retry import RetryPolicy
 from commonwatt_client.timeouts import Timeouts
 
@@ -75,6 +76,20 @@ class PeerConnection:
         """Blocks of a channel, both ends included; without `stop`, for ever."""
         return deliver_blocks(
             lambda: events_pb2_grpc.DeliverStub(self._channel.open()).Deliver(),
+            self.address,
+            self.signatory,
+            channel,
+            start,
+            stop,
+            tls_certificate_hash=self._channel.tls_certificate_hash,
+        )
+
+    def blocks_with_private_data(
+        self, channel: str, start: Position, stop: Position | None
+    ) -> AsyncIterator[tuple[Block, PrivateValues]]:
+        """As `blocks`, each with the private values that the caller may see."""
+        return deliver_blocks_with_private_data(
+            lambda: events_pb2_grpc.DeliverStub(self._channel.open()).DeliverWithPrivateData(),
             self.address,
             self.signatory,
             channel,

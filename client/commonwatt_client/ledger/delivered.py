@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What peers tell of a block beyond itself: filtered, without contents, or with the private data that go with it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,10 @@ from commonwatt_client.ledger.block import Block, block_of
 from commonwatt_client.ledger.transaction import ChaincodeEvent, chaincode_event, header_kind
 from commonwatt_client.ledger.validation import ValidationCode
 from commonwatt_client.ledger.wire import parse
+
+
+PrivateValues = Mapping[tuple[int, str, str, str], bytes]
+"""(the transaction's place in its block, chaincode, collection, key) -> the private value that it wrote."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +95,15 @@ class BlockAndPrivateData:
     def number(self) -> int:
         """The block's number."""
         return self.block.number
+
+    @property
+    def private_values(self) -> PrivateValues:
+        """The values that were written, by place; deletions are left out."""
+        return {
+            (write.transaction_index, write.chaincode_name, write.collection, write.key): write.value
+            for write in self.private_writes
+            if not write.is_delete
+        }
 
 
 def filtered_block(message: Any) -> FilteredBlock:

@@ -21,6 +21,7 @@ from commonwatt_client.admin.peer import ChainInfo
 from commonwatt_client.identity import Identity
 from commonwatt_client.ledger.block import Block
 from commonwatt_client.ledger.configuration import ChannelConfig
+from commonwatt_client.ledger.delivered import PrivateValues
 from commonwatt_client.ledger.transaction import BlockTransaction
 from commonwatt_client.signers import Signer
 from commonwatt_client.sync._background import iterate, made, run
@@ -105,6 +106,15 @@ class PeerAdmin:
     def blocks(self, channel: str, start: Position = 0, stop: Position | None = None) -> Iterator[Block]:
         """The channel's blocks from `start` to `stop`, both included; without `stop`, as they come, for ever."""
         return iterate(lambda: self._original.blocks(channel, start, stop))
+
+    def blocks_with_private_data(
+        self, channel: str, start: Position = 0, stop: Position | None = None
+    ) -> Iterator[tuple[Block, PrivateValues]]:
+        """As `blocks`, each with the private values that this peer holds and the caller's organisation may see.
+
+        What transactions wrote that turned out invalid is among them; the block's validation codes tell which.
+        """
+        return iterate(lambda: self._original.blocks_with_private_data(channel, start, stop))
 
     def fetch_config(self, channel: str) -> ChannelConfig:
         """The channel configuration in force, as this peer has it."""
