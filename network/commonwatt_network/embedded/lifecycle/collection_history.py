@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The collections that chaincodes have had, block by block, as snapshots hold them.
 
-A peer that joins by a snapshot needs those of old: private data that it asks for go by the collections of their time.
+A peer that joins by a snapshot needs those of old: private data that it asks for go by the collections of their time,
+and so do those that readers of blocks are told.
 """
 
 from __future__ import annotations
@@ -40,12 +41,21 @@ def collection_history(channel: DefiningChannel) -> list[tuple[bytes, bytes]]:
     """
     records = list(collection_records(channel.ledger.base_collections))
     for name in channel.defined_chaincodes():
-        prefix = _prefix(name)
-        earlier = [value for key, value in records if key[:-_BLOCK_BYTES] == prefix]
-        for number, package in _since_the_first_block(channel, name, earlier[0] if earlier else b""):
+        for number, package in _since_the_first_block(channel, name, records):
             if collection_pb2.CollectionConfigPackage.FromString(package).config:
-                records.append((prefix + (_LAST - number).to_bytes(_BLOCK_BYTES, "big"), package))
+                records.append((_prefix(name) + (_LAST - number).to_bytes(_BLOCK_BYTES, "big"), package))
     return sorted(records)
+
+
+def collections_of(channel: DefiningChannel, name: str) -> list[tuple[int, bytes]]:
+    """(block of the definition, serialized CollectionConfigPackage) of one chaincode, oldest first."""
+    records = list(collection_records(channel.ledger.base_collections))
+    before = [
+        (_LAST - int.from_bytes(key[-_BLOCK_BYTES:], "big"), package)
+        for key, package in records
+        if key[:-_BLOCK_BYTES] == _prefix(name)
+    ]
+    return [*reversed(before), *_since_the_first_block(channel, name, records)]
 
 
 def _prefix(name: str) -> bytes:
@@ -53,12 +63,13 @@ def _prefix(name: str) -> bytes:
 
 
 def _since_the_first_block(
-    channel: DefiningChannel, name: str, package: bytes
+    channel: DefiningChannel, name: str, before: list[tuple[bytes, bytes]]
 ) -> Iterator[tuple[int, bytes]]:
-    """Each definition's block and collections; `package` is what was in force before the ledger's first block.
+    """Each definition's block and collections; `before`: the records that the ledger began with.
 
     A definition writes its collections only where they differ from those before.
     """
+    package = next((value for key, value in before if key[:-_BLOCK_BYTES] == _prefix(name)), b"")
     written = {
         number: bytes(db_pb2.StateData.FromString(write.value).Bytes)
         for number, _, write in channel.writes_of(NAMESPACE, field_key(NAMESPACES, name, "Collections"))

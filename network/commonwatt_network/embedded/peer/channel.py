@@ -16,7 +16,7 @@ from typing import Any
 
 from fabric_protos.common import common_pb2
 from fabric_protos.ledger.queryresult import kv_query_result_pb2
-from fabric_protos.peer import policy_pb2
+from fabric_protos.peer import collection_pb2, policy_pb2
 from google.protobuf.message import DecodeError
 
 from commonwatt_network.embedded.channels.blocks import (
@@ -36,6 +36,7 @@ from commonwatt_network.embedded.channels.updates import ConfigUpdateError, vali
 from commonwatt_network.embedded.faults import PeerFaults
 from commonwatt_network.embedded.ledger import CommittedTransaction, Ledger, private_namespace
 from commonwatt_network.embedded.ledger.database import explain_failure
+from commonwatt_network.embedded.lifecycle.collection_history import collections_of
 from commonwatt_network.embedded.lifecycle.collections import (
     CollectionError,
     implicit_collection,
@@ -87,6 +88,7 @@ class PeerChannel:
         self._fetch_private = fetch_private
         self._definitions: dict[str, Definition | None] = {}
         self._packages: dict[str, str | None] = {}
+        self._collections: dict[str, list[tuple[int, Any]]] = {}
         self._memberships: dict[tuple[str, str], bool] = {}
         self._policies: dict[bytes, Policy] = {}
         self.rules_version = next(_rules_versions)
@@ -154,6 +156,7 @@ class PeerChannel:
         if any(namespace.startswith(NAMESPACE) for namespace, _ in commit.updates):
             self._definitions.clear()
             self._packages.clear()
+            self._collections.clear()
             self._memberships.clear()
             self.rules_version = next(_rules_versions)
         number = block.header.number
@@ -305,6 +308,22 @@ class PeerChannel:
         definition = self.definition(namespace)
         return definition.parameters.collection(name) if definition else None
 
+    def collection_before(self, number: int, namespace: str, name: str) -> Any | None:
+        """The StaticCollectionConfig that was in force when block `number` came; implicit ones always are."""
+        mspid = implicit_collection_mspid(name)
+        if mspid is not None:
+            return implicit_collection(mspid)
+        if namespace not in self._collections:
+            self._collections[namespace] = [
+                (since, collection_pb2.CollectionConfigPackage.FromString(package))
+                for since, package in collections_of(self, namespace)
+            ]
+        for since, package in reversed(self._collections[namespace]):
+            if since < number:
+                entries = (entry.static_collection_config for entry in package.config)
+                return next((entry for entry in entries if entry.name == name), None)
+        return None
+
     # Rules for validation
 
     @property
@@ -366,13 +385,19 @@ class PeerChannel:
 
     def identity_is_member(self, creator: bytes, namespace: str, collection: str) -> bool:
         found = self.collection(namespace, collection)
-        if found is None:
-            return False
+        return found is not None and self._is_among_members(creator, found)
+
+    def may_be_told(self, creator: bytes, number: int, namespace: str, collection: str) -> bool:
+        """Whether a reader of block `number` gets its private data too: each one, unless only members read them."""
+        found = self.collection_before(number, namespace, collection)
+        return found is not None and (not found.member_only_read or self._is_among_members(creator, found))
+
+    def _is_among_members(self, creator: bytes, collection: Any) -> bool:
         try:
             identity = self.config.registry.deserialize(creator)
-            members_of(found, self.config).evaluate_identities([identity])
+            members_of(collection, self.config).evaluate_identities([identity])
         except Exception as error:
-            log.debug("%s is no member of %s: %s", creator[:40], collection, error)
+            log.debug("%s is no member of %s: %s", creator[:40], collection.name, error)
             return False
         return True
 

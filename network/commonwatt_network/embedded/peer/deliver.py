@@ -70,12 +70,15 @@ def filtered_block(channel: PeerChannel, block: Any, _: bytes) -> Any:
 
 
 def block_with_private_data(channel: PeerChannel, block: Any, creator: bytes) -> Any:
-    """The block, and of its private data the collections that the reader's organisation belongs to."""
+    """The block, and of its private data the collections that the reader may read, as they were in the block's time.
+
+    As Fabric: a collection without `memberOnlyRead`, implicit ones among them, goes to whoever reads blocks.
+    """
     response = events_pb2.DeliverResponse()
     both = response.block_and_private_data
     both.block.CopyFrom(block)
     for write in channel.ledger.private.writes_of_block(block.header.number):
-        if not channel.identity_is_member(creator, write.namespace, write.collection):
+        if not channel.may_be_told(creator, block.header.number, write.namespace, write.collection):
             continue
         sets = both.private_data_map[write.position]
         sets.data_model = rwset_pb2.TxReadWriteSet.KV
