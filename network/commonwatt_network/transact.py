@@ -19,6 +19,7 @@ from commonwatt_client import (
 )
 
 from commonwatt_network.errors import UsageError
+from commonwatt_network.model.forward_market import FORWARD, MARKET
 from commonwatt_network.model.roster import ADMIN
 
 OPERATES = ("operator", "grid")
@@ -41,7 +42,8 @@ class Call:
     """A transaction function with its arguments. `function` may name its contract: `Assets:create`.
 
     `collections`: only organisations that belong to all of these private data collections endorse.
-    `endorsers`: organisations, or their MSP ids, that endorse; none: the gateway chooses.
+    `endorsers`: organisations, or their MSP ids, that endorse; none: the gateway chooses, but a forward market's
+    transient data go to its two organisations, by name.
     """
 
     channel: str
@@ -179,7 +181,7 @@ async def transact(path: Path, call: Call, named: str | None, *, submit: bool) -
     content = read_networks(path)
     caller = find_caller(content, call.channel, named)
     endorsers = [
-        content["organizations"].get(name, {}).get("mspid", name) for name in _separated(call.endorsers)
+        content["organizations"].get(name, {}).get("mspid", name) for name in endorsers_of(content, call)
     ]
     listed = content["channels"][call.channel].get("chaincodes") or {}
     # What is listed may have yet to be known to peers that were just started; what is not listed is likely a slip.
@@ -192,6 +194,16 @@ async def transact(path: Path, call: Call, named: str | None, *, submit: bool) -
                 f"channel {call.channel} has no chaincode {call.chaincode}; it has {_listed(listed)}"
             ) from error
         raise
+
+
+def endorsers_of(content: Mapping[str, Any], call: Call) -> list[str]:
+    """Those whom the call names; of a forward market's transient data, both organisations that may see them."""
+    channel = content["channels"][call.channel]
+    named = _separated(call.endorsers)
+    if named or call.collections or not call.transient:
+        return named
+    is_forward = call.chaincode == MARKET and channel.get("market") == FORWARD
+    return list(channel["organizations"]) if is_forward else []
 
 
 async def _transact(

@@ -6,23 +6,34 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Collection, Iterator, Mapping
+from types import MappingProxyType
 
 from commonwatt_network.errors import UsageError
 from commonwatt_network.model.node_names import ports_of_nodes
 from commonwatt_network.model.topology import Topology
 from commonwatt_network.model.topology_parts import Chaincode, OrdererOrganization, Organization
+from commonwatt_network.model.yaml_models import Location
 
 Revoked = Mapping[str, Collection[str]]
 NOBODY: Revoked = {}
 
 
 class RefusedChangeError(UsageError):
-    """The running network cannot become what is wanted; one line per reason, and nothing was changed."""
+    """The running network cannot become what is wanted; one line per reason, and nothing was changed.
+
+    places: those of the reasons for which one line of the topology is to blame, each with that line's location.
+    """
+
+    def __init__(self, message: str, places: Mapping[str, Location] = MappingProxyType({})) -> None:
+        super().__init__(message)
+        self.places = places
 
 
 def refuse_impossible(running: Topology, wanted: Topology, revoked: Revoked = NOBODY) -> None:
     """Raise RefusedChangeError naming everything that is wrong with the change. `revoked`: see `difference`."""
+    markets = dict(_markets(running, wanted))
     reasons = [
+        *markets,
         *_identity(running, wanted),
         *_channels(running, wanted),
         *_organizations(running, wanted),
@@ -32,7 +43,8 @@ def refuse_impossible(running: Topology, wanted: Topology, revoked: Revoked = NO
         *_chaincodes(running, wanted),
     ]
     if reasons:
-        raise RefusedChangeError("nothing was changed:\n" + "\n".join(f"  {reason}" for reason in reasons))
+        words = "nothing was changed:\n" + "\n".join(f"  {reason}" for reason in reasons)
+        raise RefusedChangeError(words, markets)
 
 
 def unexplained(reached: Topology, wanted: Topology) -> None:
@@ -87,6 +99,16 @@ def _channels(running: Topology, wanted: Topology) -> Iterator[str]:
             yield f"channel {name}: its clock was founded as {old.clock}; another clock is another channel"
         if new.endorsement != old.endorsement:
             yield f"channel {name}: endorsement {old.endorsement} was agreed by its members; it stays"
+
+
+def _markets(running: Topology, wanted: Topology) -> Iterator[tuple[str, Location]]:
+    for name, old in running.channels.items():
+        new = wanted.channels.get(name)
+        if new is not None and new.market != old.market:
+            yield (
+                f"channel {name}: its market is {old.market} for good; another market is another channel",
+                ("channels", name, "market"),
+            )
 
 
 def _organizations(running: Topology, wanted: Topology) -> Iterator[str]:

@@ -27,6 +27,7 @@ from commonwatt_client.identity import load_identity
 from commonwatt_client.signers import private_key_signer
 
 from commonwatt_network.errors import NetworkError
+from commonwatt_network.model.forward_market import chaincode_on
 from commonwatt_network.model.nodes import Nodes, Orderer, Peer
 from commonwatt_network.model.roster import ADMIN
 from commonwatt_network.model.topology_chaincode import Chaincode, Collection
@@ -136,7 +137,7 @@ async def deploy_chaincode(nodes: Nodes, channel: str, chaincode: str, *, anew: 
         organization: chaincode_package(nodes, chaincode, organization)
         for organization in nodes.topology.channels[channel].organizations
     }
-    definition, kept = definition_of(chaincode, nodes.topology.chaincodes[chaincode])
+    definition, kept = definition_of(chaincode, chaincode_on(nodes.topology, channel, chaincode))
     return await deploy(nodes, channel, definition, packages, kept=kept, anew=anew)
 
 
@@ -175,7 +176,7 @@ async def _require_acceptable(nodes: Nodes, channel: str) -> None:
         await _member(admin, channel)
         for chaincode in settings.chaincodes:
             committed = await in_force(admin, channel, chaincode)
-            definition, kept = definition_of(chaincode, nodes.topology.chaincodes[chaincode])
+            definition, kept = definition_of(chaincode, chaincode_on(nodes.topology, channel, chaincode))
             _refuse_lost_collections(channel, following(definition, committed, kept), committed)
 
 

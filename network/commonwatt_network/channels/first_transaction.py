@@ -11,6 +11,7 @@ from typing import TypeVar
 from commonwatt_client import Contract, GatewayError, connect_network_file
 
 from commonwatt_network.errors import NetworkError
+from commonwatt_network.model.forward_market import FORWARD
 from commonwatt_network.model.nodes import Nodes
 from commonwatt_network.model.roster import ADMIN
 from commonwatt_network.model.topology_parts import Chaincode
@@ -19,6 +20,7 @@ MARKET_MODULE = Chaincode().module
 PATIENCE_S = 30.0
 POLL_S = 0.1
 CALL_TIMEOUT_S = 10.0
+METADATA = "org.hyperledger.fabric:GetMetadata"
 
 T = TypeVar("T")
 
@@ -28,7 +30,10 @@ class FirstTransactionError(NetworkError):
 
 
 async def first_transactions(nodes: Nodes) -> None:
-    """On every channel: the community sets the market's clock, then every member has a transaction committed."""
+    """On every channel: the community sets the market's clock, then every member has a transaction committed.
+
+    A forward market begins with a tariff, which its operator gives later: members have the chaincode describe itself.
+    """
     channels = nodes.topology.channels
     await asyncio.gather(
         *(
@@ -43,11 +48,14 @@ async def first_transactions(nodes: Nodes) -> None:
 async def _first_on_channel(nodes: Nodes, channel: str, chaincode: str) -> None:
     settings = nodes.topology.channels[channel]
     community = settings.organizations[0]
-    await _as_member(
-        nodes, channel, chaincode, community, lambda contract: _configure(contract, settings.clock)
-    )
+    forward = settings.market == FORWARD
+    if not forward:
+        await _as_member(
+            nodes, channel, chaincode, community, lambda contract: _configure(contract, settings.clock)
+        )
+    action = _describe if forward else _transact
     await asyncio.gather(
-        *(_as_member(nodes, channel, chaincode, member, _transact) for member in settings.organizations)
+        *(_as_member(nodes, channel, chaincode, member, action) for member in settings.organizations)
     )
 
 
@@ -63,6 +71,10 @@ async def _configure(contract: Contract, clock: str) -> None:
 
 async def _transact(contract: Contract) -> None:
     await contract.submit("get_parameters", arguments=["{}"], endorse_timeout_s=CALL_TIMEOUT_S)
+
+
+async def _describe(contract: Contract) -> None:
+    await contract.submit(METADATA, endorse_timeout_s=CALL_TIMEOUT_S)
 
 
 async def _as_member(

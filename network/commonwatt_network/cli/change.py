@@ -4,6 +4,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -38,7 +41,8 @@ def plan(
 
     layout = Layout(own_directory(directory, network, "plan"))
     wanted = wanted_topology(topology or None, communities, homes)
-    made = make_plan(layout, find_network(layout), wanted)
+    with _places_named(topology):
+        made = make_plan(layout, find_network(layout), wanted)
     for number, line in enumerate(made.lines, start=1):
         out.print(f"{number:3d}. {line}", markup=False)
     if made.nothing:
@@ -58,7 +62,8 @@ def apply(
     from commonwatt_network.change.apply import apply as do
 
     wanted = wanted_topology(topology or None, communities, homes)
-    applied = asyncio.run(do(own_directory(directory, network, "apply"), wanted, phase))
+    with _places_named(topology):
+        applied = asyncio.run(do(own_directory(directory, network, "apply"), wanted, phase))
     for line in applied.passed_over:
         out.print(f"[yellow]-[/] passed over {escape(line)}")
     if not applied.done:
@@ -66,3 +71,20 @@ def apply(
         return
     seconds = sum(took for _, took in applied.done)
     out.print(f"[bold green]changed[/] in {seconds:.1f} s")
+
+
+@contextmanager
+def _places_named(source: str | None) -> Iterator[None]:
+    """Put file and line before the reasons of a refused change for which one line of the file is to blame."""
+    from commonwatt_network.change.refusals import RefusedChangeError
+    from commonwatt_network.model.yaml_models import line_of
+
+    try:
+        yield
+    except RefusedChangeError as refused:
+        if source is None or not Path(source).is_file():
+            raise
+        text, words = Path(source).read_text(encoding="utf-8"), str(refused)
+        for reason, location in refused.places.items():
+            words = words.replace(reason, f"{source}:{line_of(text, location)}: {reason}")
+        raise RefusedChangeError(words) from refused

@@ -67,6 +67,7 @@ def describe(
         name: {
             "organizations": list(channel.organizations),
             "clock": channel.clock,
+            "market": channel.market,
             "chaincodes": {key: dict(value) for key, value in deployed.get(name, {}).items()},
         }
         for name, channel in topology.channels.items()

@@ -56,7 +56,7 @@ CouchDBAddress = Annotated[
     ),
 ]
 PeerName = Annotated[str, named(r"^peer[0-9]+\.[a-z][a-z0-9-]{0,62}$", "peer0.ORGANISATION")]
-Role = Literal["operator", "grid", "home", "meter"]
+Role = Literal["operator", "grid", "home", "meter", "carrier"]
 MARKET = "market"
 
 
@@ -154,6 +154,11 @@ class Channel(_Model):
     endorsement: Literal["all", "majority", "any"] = "all"
     clock: Literal["simulated", "live"] = Field(
         default="simulated", description="the market's time on this channel"
+    )
+    market: Literal["ex_post", "forward"] = Field(
+        default="ex_post",
+        description="for good: ex_post settles readings by requests and offers afterwards, public on the ledger; "
+        "forward takes signed messages ahead of each period, private to two organisations",
     )
     clock_error_s: int | None = Field(
         default=None,

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from commonwatt_network.model.chaincode_rules import chaincode_mistakes
+from commonwatt_network.model.forward_market import forward_mistakes
 from commonwatt_network.model.node_names import each_fixed_port, ports_of_nodes
 
 if TYPE_CHECKING:
@@ -91,6 +92,7 @@ def mistakes(topology: TopologyFields) -> Mistakes:
             yield words, ("chaincodes", name)
     yield from _state_mistakes(topology)
     yield from chaincode_mistakes(topology)
+    yield from forward_mistakes(topology)
     for name, channel in topology.channels.items():
         if channel.clock_error_s is not None and channel.clock != "live":
             yield (

@@ -91,6 +91,11 @@ def parse_model(model: type[M], text: str, where: str, expected: str, folder: Pa
         raise TopologyError("\n".join(dict.fromkeys(mistakes))) from error
 
 
+def line_of(text: str, location: Location) -> int:
+    """The line of a YAML text where `location` stands, or the innermost part of it that is there."""
+    return _line(read_yaml(text, unique_keys=True)[1], list(location))
+
+
 def words_of(item: Mapping[str, Any]) -> str:
     """One of pydantic's errors (an entry of `ValidationError.errors()`) in words for a person."""
     context = item.get("ctx", {})

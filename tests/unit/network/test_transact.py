@@ -10,7 +10,15 @@ from typing import Any
 import pytest
 from commonwatt_client import ConfigurationError, NoNetworkError
 from commonwatt_network.errors import UsageError
-from commonwatt_network.transact import Answer, Caller, find_caller, laid_out, read_networks
+from commonwatt_network.transact import (
+    Answer,
+    Call,
+    Caller,
+    endorsers_of,
+    find_caller,
+    laid_out,
+    read_networks,
+)
 
 
 def user(role: str | None = None) -> dict[str, Any]:
@@ -66,6 +74,30 @@ def test_a_caller_who_cannot_be_meant_is_refused(channel: str, named: str | None
         find_caller(CONTENT, channel, named)
     assert words in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("market", "call", "endorsers"),
+    [
+        ("forward", Call("shared", "market", "say", transient={"messages": b"m"}), ["north", "south"]),
+        ("forward", Call("shared", "market", "say", transient={"m": b"m"}, endorsers=["south"]), ["south"]),
+        ("forward", Call("shared", "market", "say", transient={"m": b"m"}, collections=["community"]), []),
+        ("forward", Call("shared", "market", "ask"), []),
+        ("forward", Call("shared", "notes", "say", transient={"m": b"m"}), []),
+        ("ex_post", Call("shared", "market", "say", transient={"m": b"m"}), []),
+        (
+            None,
+            Call("shared", "market", "say", transient={"m": b"m"}, endorsers=["a,b", "c"]),
+            ["a", "b", "c"],
+        ),
+    ],
+)
+def test_transient_data_of_a_forward_market_go_to_its_organisations_by_name(
+    market: str | None, call: Call, endorsers: list[str]
+) -> None:
+    said = {"market": market} if market else {}
+    channels = {"shared": {"organizations": ["north", "south"], **said}}
+    assert endorsers_of({**CONTENT, "channels": channels}, call) == endorsers
 
 
 def test_json_is_laid_out_only_where_nothing_is_lost() -> None:

@@ -168,6 +168,7 @@ def test_says_the_difference_in_words(running: Topology, changes: dict[str, Any]
         ({"organizations__newtown__mspid": "OtherMSP"}, "is in every certificate"),
         ({"organizations__newtown__users__operator": None}, "the certificate of operator stays valid"),
         ({"channels__newtown__clock": "live"}, "founded as simulated"),
+        ({"channels__newtown__market": "forward"}, "its market is ex_post for good"),
         ({"channels__newtown__endorsement": "any"}, "endorsement all was agreed"),
         ({"channels__newtown__organizations": ["grid", "newtown"]}, "is newtown for good"),
         ({"channels__newtown__organizations": ["newtown"]}, "channel newtown would be orphaned by grid"),

@@ -55,6 +55,7 @@ def test_operators_of_community_and_grid_are_of_the_unit_that_reads() -> None:
     for role in ("operator", "grid"):
         assert client_attributes("someone", User(role=role))["hf.Affiliation"] == "operator"
         assert client_attributes("someone", User(attributes={"role": role}))["hf.Affiliation"] == "operator"
-    for user in (User(), User(role="meter"), User(role="home"), User(attributes={"role": "auditor"})):
+    others = [User(role=role) for role in ("meter", "home", "carrier")]
+    for user in (User(), *others, User(attributes={"role": "auditor"})):
         assert client_attributes("someone", user)["hf.Affiliation"] == ""
     assert unit_of({}) == ""

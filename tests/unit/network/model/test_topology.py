@@ -94,7 +94,10 @@ def test_the_schema_refuses_unknown_keys_too() -> None:
         (("newtown:\n    homes", "no:\n    homes"), "t.yaml:3: organizations.False: takes text, not false"),
         (("homes: 60", "homes: 6.5"), "t.yaml:4: organizations.newtown.homes: takes a whole number, not 6.5"),
         (("homes: 60", "homes: 5001"), "t.yaml:4: organizations.newtown.homes: is 5000 or less, not 5001"),
-        (("{role: operator}", "{role: king}"), "takes 'operator', 'grid', 'home' or 'meter', not 'king'"),
+        (
+            ("{role: operator}", "{role: king}"),
+            "takes 'operator', 'grid', 'home', 'meter' or 'carrier', not 'king'",
+        ),
         (("homes: 60", "days_valid: 2024-02-30"), "t.yaml:4: '2024-02-30' is no timestamp"),
         (
             ("organizations:", "state: {couchdb: 'http://127.0.0.1:5984'}\norganizations:"),

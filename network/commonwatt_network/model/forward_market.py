@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The forward market in a topology: the definition that its channel gets, and what such a channel must be.
+
+Homes' messages stand in the collection `community`, at the peers of two organisations: the community and the grid.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from commonwatt_network.model.topology_chaincode import Collection
+
+if TYPE_CHECKING:
+    from commonwatt_network.model.topology_chaincode import Chaincode
+    from commonwatt_network.model.topology_parts import Channel, TopologyFields
+    from commonwatt_network.model.yaml_models import Location
+
+    Mistakes = Iterator[tuple[str, Location]]
+
+MARKET = "market"
+FORWARD = "forward"
+COLLECTION = "community"
+# Both organisations endorse, and each endorser keeps what it endorsed: two copies exist before a transaction counts,
+# and further peers fetch theirs with the block. To require a third copy would stop trade with one peer's pause.
+REQUIRED_PEERS = 0
+# One more peer is sent the data beforehand: a second peer of an organisation need not ask for them.
+MAXIMUM_PEERS = 1
+
+
+def forward_policy(community: str, grid: str) -> str:
+    """Who endorses, by the MSP ids of the two organisations: a peer of each."""
+    return f"AND('{community}.peer', '{grid}.peer')"
+
+
+def forward_collection(community: str, grid: str) -> Collection:
+    """The collection of homes' messages, by the MSP ids of the two organisations that hold it."""
+    return Collection(
+        name=COLLECTION,
+        policy=f"OR('{community}.member', '{grid}.member')",
+        required_peer_count=REQUIRED_PEERS,
+        max_peer_count=MAXIMUM_PEERS,
+        block_to_live=0,
+        member_only_read=True,
+        member_only_write=True,
+        endorsement_policy=forward_policy(community, grid),
+    )
+
+
+def chaincode_on(topology: TopologyFields, channel: str, name: str) -> Chaincode:
+    """One of the topology's chaincodes as the channel has it: a forward market's definition is generated."""
+    chaincode, settings = topology.chaincodes[name], topology.channels[channel]
+    if name != MARKET or settings.market != FORWARD:
+        return chaincode
+    community, grid = map(topology.mspid, settings.organizations)
+    generated = {
+        "endorsement_policy": forward_policy(community, grid),
+        "collections": [forward_collection(community, grid)],
+    }
+    return chaincode.model_copy(update=generated)
+
+
+def forward_mistakes(topology: TopologyFields) -> Mistakes:
+    """Channels that cannot be those of a forward market, and a definition of one's own in place of the generated."""
+    forward = [name for name, channel in topology.channels.items() if channel.market == FORWARD]
+    for name in forward:
+        for words, location in _channel_mistakes(topology, topology.channels[name]):
+            yield f"channel {name} has the forward market: {words}", ("channels", name, *location)
+    if forward and MARKET in topology.chaincodes:
+        for field in ("endorsement_policy", "collections"):
+            if getattr(topology.chaincodes[MARKET], field) is not None:
+                yield (
+                    f"chaincode {MARKET}: the kit writes the {field.replace('_', ' ')} of a forward market, as on "
+                    f"channel {forward[0]}; leave {field} out",
+                    ("chaincodes", MARKET, field),
+                )
+
+
+def _channel_mistakes(topology: TopologyFields, channel: Channel) -> Mistakes:
+    if MARKET not in channel.chaincodes:
+        yield f"its chaincode is `{MARKET}`; name it among the chaincodes", ("market",)
+    if channel.readers != "operators":
+        yield (
+            "`readers: members` would let each home read the messages of all others, for its organisation holds them; "
+            "leave `readers` out",
+            ("readers",),
+        )
+    if channel.endorsement != "all":
+        yield (
+            f"`endorsement: {channel.endorsement}` would let one organisation decide alone; leave it out",
+            ("endorsement",),
+        )
+    community, *others = channel.organizations
+    if not others:
+        yield (
+            f"{community} is alone; name its grid organisation after it, which endorses and holds the messages too",
+            ("organizations",),
+        )
+    for number, stranger in enumerate(others[1:], start=2):
+        yield (
+            f"{stranger} is a third organisation; homes' messages go to two, the community and the grid",
+            ("organizations", number),
+        )
+    if _has_grid(topology, community):
+        yield (
+            f"{community}, its first organisation, is the community, and has a user of role grid; the grid is to "
+            "confirm what the community proposes",
+            ("organizations", 0),
+        )
+    if others and not any(_has_grid(topology, name) for name in others):
+        yield (
+            f"{others[0]} has no user of role grid, without whom no home is confirmed; give it one: "
+            "users: {operator: {role: grid}}",
+            ("organizations", 1),
+        )
+
+
+def _has_grid(topology: TopologyFields, organization: str) -> bool:
+    users = topology.organizations[organization].users.values()
+    return any((user.role or user.attributes.get("role")) == "grid" for user in users)
