@@ -14,7 +14,6 @@ from commonwatt_client.ledger.transaction import ChaincodeEvent, chaincode_event
 from commonwatt_client.ledger.validation import ValidationCode
 from commonwatt_client.ledger.wire import parse
 
-
 PrivateValues = Mapping[tuple[int, str, str, str], bytes]
 """(the transaction's place in its block, chaincode, collection, key) -> the private value that it wrote."""
 
