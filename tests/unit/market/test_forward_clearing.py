@@ -154,6 +154,12 @@ def test_a_pivotal_home_moves_the_uniform_price_over_its_range() -> None:
     assert prices == [100, 113, PRICES.ceiling]
 
 
+def test_the_uniform_price_is_an_integer_rounded_down() -> None:
+    clearing = clear(orders("R", [(100, 126)]), orders("O", [(100, 101)]), PRICES, UNIFORM)
+    assert clearing.price_uaud_per_kwh == 113
+    assert type(clearing.price_uaud_per_kwh) is int
+
+
 def test_the_seed_is_over_all_ids_dropped_bids_included() -> None:
     requests = orders("R", [(1, 126), (1, 126)])
     offers = orders("O", [(1, 100)])

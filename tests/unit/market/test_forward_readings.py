@@ -60,6 +60,7 @@ def test_bounds_are_110_percent_of_connection_panels_and_battery() -> None:
     assert (
         refusal(good._replace(import_total_wh=13_200, export_total_wh=2_750), PERIOD, CONNECTION, METER) == ""
     )
+    assert refusal(good._replace(import_wh=0, export_wh=0), PERIOD, CONNECTION, METER) == ""
     for wrong in ({"import_total_wh": 13_199}, {"export_total_wh": 2_749}):
         assert refusal(good._replace(**wrong), PERIOD, CONNECTION, METER) == TOTALS_DIFFER
 

@@ -221,6 +221,34 @@ def test_a_breach_earns_nothing_and_pays_where_feeding_in_costs() -> None:
     assert (line.breach_wh, line.amount_naud) == (6, 10 * 20)
 
 
+def test_static_keys_may_be_the_whole_and_a_price_of_no_sharing_is_no_matter() -> None:
+    needy, giving = Metered("n", 0, 0, 10, 0, key_ppm=1_000_000), Metered("g", 0, 0, 0, 20)
+    assert settle([needy, giving], Terms(Prices(300, 100), None, STATIC)).shared_wh == 10
+    unused = Terms(Prices(300, 100), None, NONE, sharing_price_uaud_per_kwh=301)
+    assert settle([needy, giving], unused).shared_wh == 0
+
+
+def test_a_part_counts_what_its_homes_bought_and_sold() -> None:
+    """The ledger keeps these sums of each part."""
+    homes = [Metered("a", 3, 0, 5, 0), Metered("b", 0, 2, 0, 5)]
+    part = settle_part(homes, plan_sharing(map(balance, homes), DYNAMIC), Terms(Prices(300, 100), 200))
+    assert (part.bought_wh, part.sold_wh) == (3, 2)
+
+
+def test_energy_is_not_negative() -> None:
+    home = Metered("h", 0, 0, 5, 5)
+    for wrong in (
+        home._replace(bought_wh=-1),
+        home._replace(sold_wh=-1),
+        home._replace(import_wh=-1),
+        home._replace(export_wh=-1),
+        home._replace(export_cap_wh=-1),
+    ):
+        with pytest.raises(ValueError, match="^h: energy is negative$"):
+            balance(wrong)
+    assert balance(home._replace(export_cap_wh=0)).long_wh == 0
+
+
 def test_what_does_not_add_up_is_refused() -> None:
     at = Terms(Prices(300, 100), 200)
     home = Metered("h", 0, 0, 5, 5)
@@ -228,17 +256,19 @@ def test_what_does_not_add_up_is_refused() -> None:
     part = settle_part([home], plan, at)
     for wrong, told in [
         (lambda: settle([home, home], at), "settled twice"),
-        (lambda: settle([home._replace(bought_wh=1)], at), "not what they sold"),
-        (lambda: settle([home._replace(import_wh=-1)], at), "negative"),
-        (lambda: settle([home._replace(export_cap_wh=-1)], at), "negative"),
+        (lambda: settle([home._replace(bought_wh=1)], at), "^what the homes bought is not what they sold$"),
         (lambda: settle([home._replace(bought_wh=1)], replace(at, price_uaud_per_kwh=None)), "no price"),
+        (
+            lambda: settle([home._replace(bought_wh=1, sold_wh=1)], replace(at, price_uaud_per_kwh=None)),
+            "no price",
+        ),
         (lambda: settle([home], replace(at, price_uaud_per_kwh=301)), "price: 301"),
         (lambda: settle([home], replace(at, price_uaud_per_kwh=99)), "price: 99"),
         (lambda: settle([home], replace(at, sharing_price_uaud_per_kwh=301)), "sharing_price"),
-        (lambda: settle([home], replace(at, sharing="fair")), "none of none"),
+        (lambda: settle([home], replace(at, sharing="fair")), "none of none, dynamic, static$"),
         (lambda: settle([home._replace(key_ppm=1_000_001)], replace(at, sharing=STATIC)), "together"),
         (lambda: settle([home._replace(key_ppm=-1)], replace(at, sharing=STATIC)), "negative"),
-        (lambda: join([part, part], plan), "two parts"),
+        (lambda: join([part, part], plan), "^a home is settled in two parts$"),
         (lambda: join([], replace(plan, shared_wh=1)), "of the plan"),
         (lambda: proportion([("h", 1)], 2, keys_of("")), "cannot be divided"),
     ]:
