@@ -208,3 +208,19 @@ def test_an_envelope_caps_a_bid_and_closes_it_at_0() -> None:
     assert [one.energy_wh for one in (*judged.requests, *judged.offers)] == [4, 3]
     closed = judge(bids, PERIOD, prices, connections, {"a": Caps(0, 9), "b": Caps(9, 0)})
     assert list(closed.refused.values()) == [ENVELOPE_CLOSED, ENVELOPE_CLOSED]
+
+
+def test_a_refused_bid_stops_no_other_and_each_goes_to_its_side() -> None:
+    prices = Prices(130, 100)
+    connections = {home: Connection(24_000, 4_000) for home in "abcd"}
+    bids = [
+        Bid("a", 1, REQUEST, 10, 131),
+        Bid("b", 1, REQUEST, 10, 110),
+        Bid("c", 1, OFFER, 10, 110),
+        Bid("d", 1, OFFER, 10, 120),
+    ]
+    judged = judge(bids, PERIOD, prices, connections, {"b": Caps(0, None)})
+    assert judged.refused == {f"{PERIOD.id}-R-a": PRICE_OUT_OF_BOUNDS, f"{PERIOD.id}-R-b": ENVELOPE_CLOSED}
+    assert (judged.requests, [one.home for one in judged.offers]) == ((), ["c", "d"])
+    judged = judge(bids[1:], PERIOD, prices, connections, {})
+    assert ([one.home for one in judged.requests], [one.home for one in judged.offers]) == (["b"], ["c", "d"])
