@@ -25,7 +25,7 @@ from .arguments import Batch
 from .keyring import key_record
 from .records import Gate, Home, Meter, decode, decode_optional, encode
 from .refusals import Code, refuse
-from .state import Place, Situation, situation_of
+from .state import Place, Situation, registration, situation_of
 
 MOST_MESSAGES = 1_000
 MOST_BYTES = MOST_MESSAGES * (LARGEST_BYTES + 1)
@@ -194,7 +194,7 @@ async def _senders(stub: Stub, now: Situation, homes: Iterable[str], kind: str, 
         period,
         stub.channel_id,
         {
-            home: decode(Home, value)
+            home: registration(value)
             for home, value in zip(homes, registrations, strict=True)
             if value is not None
         },

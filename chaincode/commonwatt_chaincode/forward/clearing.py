@@ -20,10 +20,20 @@ from ..shim import Stub
 from . import keys
 from .access import require_member
 from .arguments import OnePeriod
-from .records import CLOSED, Award, Awards, Cleared, Gate, Home, as_json, decode, decode_optional, encode
+from .records import CLOSED, Award, Awards, Cleared, Gate, as_json, decode_optional, encode
 from .refusals import Code, refuse
 from .salts import salt
-from .state import Indexed, Place, Situation, connections, envelopes_of, index, messages_at, situation
+from .state import (
+    Indexed,
+    Place,
+    Situation,
+    connections,
+    envelopes_of,
+    index,
+    messages_at,
+    registration,
+    situation,
+)
 
 AWARD = "award"
 """The kind in an award's salt."""
@@ -95,7 +105,7 @@ async def _judged(stub: Stub, now: Situation, period: Period, standing: list[Ind
     homes = [one.place.home for one in standing]
     values = await stub.get_states([keys.registration_key(home) for home in homes]) if homes else []
     registered = {
-        home: decode(Home, value) for home, value in zip(homes, values, strict=True) if value is not None
+        home: registration(value) for home, value in zip(homes, values, strict=True) if value is not None
     }
     envelopes = await envelopes_of(stub, now, period)
     closes_s = gate_s(period, now.rules(period).times)

@@ -138,17 +138,23 @@ async def private(stub: Stub, names: Sequence[str]) -> list[bytes | None]:
         ) from error
 
 
+@lru_cache(maxsize=8_192)
+def registration(value: bytes) -> Home:
+    """The registration that stands at a home's key."""
+    return decode(Home, value)
+
+
 async def home_of(stub: Stub, home: str) -> Home:
     """A registration; ``unknown_home`` where there is none."""
     value = await stub.get_state(keys.registration_key(home))
     if value is None:
         raise refuse(Code.UNKNOWN_HOME, f"home {home} is not registered")
-    return decode(Home, value)
+    return registration(value)
 
 
 async def all_homes(stub: Stub) -> list[Home]:
     """Every registration, by home."""
-    return [decode(Home, row.value) for row in await rows(stub, *keys.HOMES)]
+    return [registration(row.value) for row in await rows(stub, *keys.HOMES)]
 
 
 async def registered_homes(stub: Stub, period: Period) -> dict[str, Home]:

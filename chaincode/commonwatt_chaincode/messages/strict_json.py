@@ -23,13 +23,7 @@ def strict_object(content: bytes) -> dict[str, Any]:
     if b"\\" in content or b"[" in content or content.count(b"{") > MOST_OBJECTS:
         raise NotStrict("it holds escapes, arrays, or objects inside each other")
     try:
-        value = json.loads(
-            content.decode("ascii"),
-            object_pairs_hook=_members,
-            parse_int=_integer,
-            parse_float=_not_a_number,
-            parse_constant=_not_a_number,
-        )
+        value = _DECODER.decode(content.decode("ascii"))
     except json.JSONDecodeError:
         raise NotStrict("it is not JSON") from None
     if not isinstance(value, dict):
@@ -54,3 +48,11 @@ def _integer(digits: str) -> int:
 
 def _not_a_number(text: str) -> Any:
     raise NotStrict("its numbers have to be integers")
+
+
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_members,
+    parse_int=_integer,
+    parse_float=_not_a_number,
+    parse_constant=_not_a_number,
+)

@@ -154,7 +154,7 @@ async def test_a_private_value_that_is_not_here_is_never_no_bid(newtown: Neighbo
     if wrong == "gone":
         del newtown.ledger.state.values[place]
     else:
-        newtown.ledger.state.values[place] = (value[:-1] + b"A", version)
+        newtown.ledger.state.values[place] = (value.replace(b".", b"-", 1), version)
     assert await newtown.refused("operator", "clear_period", ASK) == "data_not_here"
 
 
