@@ -76,6 +76,7 @@ class _Community:
         days_ahead = -(-HORIZON_MIN // DAY_MIN) + 1
         self._periods = [one for day in range(days + days_ahead) for one in rules.periods(day)]
         self._minutes = [rules.minute(period) for period in self._periods]
+        self._middles = [rules.tariff(period).prices.middle for period in self._periods]
         self._open: dict[int, tuple[Sequence[Bid], Cleared, Mapping[str, Caps]]] = {}
 
     def is_over(self, place: int, when_bidding_for: int) -> bool:
@@ -87,12 +88,13 @@ class _Community:
         period = self._periods[place]
         prices = self._rules.tariff(period).prices
         minutes = self._minutes[lived : place + 1 + self._ahead]
+        middles = self._middles[place : place + 1 + self._ahead]
         caps: Mapping[str, Caps] = {}
         if self._rules.envelopes:
             caps = {agent.home: self._rules.caps(agent.home, period) for agent in self._agents}
         bids = []
         for agent in self._agents:
-            bid = agent.bid(place, minutes, prices, caps.get(agent.home, NO_CAPS), FIRST_SEQ)
+            bid = agent.bid(place, minutes, prices, middles, caps.get(agent.home, NO_CAPS), FIRST_SEQ)
             if bid is not None:
                 bids.append(bid)
         cleared = await self._market.period(period, bids)

@@ -65,7 +65,7 @@ def flows(community: Json, key: str) -> Figure:
 
 def served_by_hour(community: Json, key: str) -> Figure:
     """What served the homes' use, by hour (Figure 5)."""
-    return _stacked(
+    return stacked(
         community,
         f"{key}-served",
         SERVED,
@@ -81,7 +81,7 @@ def generation_by_hour(community: Json, key: str) -> Figure:
         ("charged_wh", "stored", BATTERY_COLOUR),
         ("spill_wh", "spilt", LOST_COLOUR),
     )
-    return _stacked(
+    return stacked(
         community,
         f"{key}-generation",
         parts,
@@ -90,9 +90,10 @@ def generation_by_hour(community: Json, key: str) -> Figure:
     )
 
 
-def _stacked(
+def stacked(
     community: Json, key: str, parts: tuple[tuple[str, str, str], ...], title: str, caption: str
 ) -> Figure:
+    """Energy of all homes by hour; `parts` are fields of an hour with their labels and colours."""
     hours = community["hours"]
     days = community["totals"]["days"]
     drawing = canvas()

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the market changed, in a table, and the community's import from the grid with and without it."""
 
+from collections.abc import Sequence
+
 from commonwatt_loadgen.report.axes import clock, legend, plain
 from commonwatt_loadgen.report.costs import saved_aud
 from commonwatt_loadgen.report.figure import (
@@ -17,6 +19,12 @@ from commonwatt_loadgen.report.units import Json
 
 def key_table(community: Json) -> Table:
     """The community's key figures with and without the market."""
+    traded = community["key_figures"]["shared_wh"] / 1000
+    return key_table_of(community, [["traded between neighbours, kWh", traded, 0]])
+
+
+def key_table_of(community: Json, traded: list[list[Cell]]) -> Table:
+    """The figures that every market has, with rows of its own on what neighbours `traded`."""
     figures = community["key_figures"]
 
     def both(name: str, unit: float = 1.0) -> list[Cell]:
@@ -40,7 +48,7 @@ def key_table(community: Json) -> Table:
             "CO2 of imports less exports, kg",
             *(_scaled(emissions["net_g"][which], 1000) for which in ("with", "without")),
         ],
-        ["traded between neighbours, kWh", figures["shared_wh"] / 1000, 0],
+        *traded,
         ["homes worse off", worse["homes"], 0],
         [
             "what they lose, AUD",
@@ -53,15 +61,23 @@ def key_table(community: Json) -> Table:
     return Table(["", "with market", "same equipment, no market"], rows)
 
 
-def import_figures(community: Json, key: str) -> list[Figure]:
-    """Import by hour of day, and in order of size."""
-    return [_by_hour(community, f"{key}-import"), _duration(community, f"{key}-duration")]
-
-
-def _by_hour(community: Json, key: str) -> Figure:
+def import_figures(
+    community: Json,
+    key: str,
+    fields: Sequence[str] = ("grid_wh", "grid_charge_wh"),
+    without: str = "without_grid_wh",
+) -> list[Figure]:
+    """Import by hour of day, and in order of size; `fields` of an hour sum to the import with the market."""
     hours, days = community["hours"], community["totals"]["days"]
-    with_it = [(one["grid_wh"] + one["grid_charge_wh"]) / 1000 / days for one in hours]
-    without = [one["without_grid_wh"] / 1000 / days for one in hours]
+    with_it = [sum(one[name] for name in fields) / 1000 / days for one in hours]
+    without_it = [one[without] / 1000 / days for one in hours]
+    return [
+        _by_hour(with_it, without_it, days, f"{key}-import"),
+        _duration(community, f"{key}-duration"),
+    ]
+
+
+def _by_hour(with_it: list[float], without: list[float], days: int, key: str) -> Figure:
     drawing = canvas()
     axes = drawing.subplots()
     for values, label, colour in (

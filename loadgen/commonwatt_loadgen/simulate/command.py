@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,10 +17,14 @@ from rich.console import Console
 
 from commonwatt_loadgen.report.units import aud_of
 from commonwatt_loadgen.simulate.exclusive import only_simulation, require_writable
+from commonwatt_loadgen.simulate.market_choice import FORWARD as FORWARD_MARKET
+from commonwatt_loadgen.simulate.market_choice import check_market, require_channels_with
 from commonwatt_loadgen.simulate.progress import ProgressBars
 
 if TYPE_CHECKING:
     from commonwatt_loadgen.simulate.run import Json, Progress
+
+FORWARD = "The forward market alone"
 
 
 def simulate_command(
@@ -38,20 +43,105 @@ def simulate_command(
         list[str] | None, typer.Option(help="bidding strategy; several are dealt out in turn")
     ] = None,
     forecast: Annotated[
-        str, typer.Option(envvar="FORECAST", help="perfect, persistence or yesterday")
+        str,
+        typer.Option(
+            envvar="FORECAST",
+            help="what homes plan by: perfect, persistence, yesterday; forward also weekday-mean",
+        ),
     ] = "perfect",
     battery: Annotated[
         str,
         typer.Option(
-            envvar="BATTERY", help="reserve: keep what saves a purchase later; or sell-all, the paper's"
+            envvar="BATTERY",
+            help="reserve: keep what saves a purchase later; sell-all; forward also none: own use alone",
         ),
     ] = "reserve",
     spill: Annotated[
-        str,
+        str | None,
         typer.Option(
-            envvar="SPILL", help="surplus without room: FEED_IN is paid, WASTE (the paper's) is not"
+            envvar="SPILL",
+            help="surplus without room: FEED_IN (default) is paid, WASTE (the paper's) is not",
+            show_default=False,
         ),
-    ] = "FEED_IN",
+    ] = None,
+    market: Annotated[
+        str,
+        typer.Option(envvar="MARKET", help="ex_post: rounds after each interval; forward: periods ahead"),
+    ] = "ex_post",
+    sharing: Annotated[
+        str | None,
+        typer.Option(
+            envvar="SHARING",
+            help="dynamic (default), static or none: how neighbours share what contracts leave",
+            rich_help_panel=FORWARD,
+            show_default=False,
+        ),
+    ] = None,
+    pricing: Annotated[
+        str | None,
+        typer.Option(
+            envvar="PRICING",
+            help="mid_market (default) or uniform",
+            rich_help_panel=FORWARD,
+            show_default=False,
+        ),
+    ] = None,
+    period: Annotated[
+        int | None,
+        typer.Option(
+            envvar="PERIOD",
+            help="minutes of a period: 1, 5, 15, 30 (default) or 60",
+            rich_help_panel=FORWARD,
+            show_default=False,
+        ),
+    ] = None,
+    feed_in: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="c/kWh for exports (default 10), or FROM-TO=c/kWh by the hour, below 0 a charge; may be repeated",
+            rich_help_panel=FORWARD,
+            show_default=False,
+        ),
+    ] = None,
+    local_fee: Annotated[
+        float | None,
+        typer.Option(help="network fee on local energy, c/kWh", rich_help_panel=FORWARD, show_default=False),
+    ] = None,
+    sharing_keys: Annotated[
+        Path | None,
+        typer.Option(
+            help="JSON file of static keys, {home: ppm}; default: equal ones", rich_help_panel=FORWARD
+        ),
+    ] = None,
+    envelopes: Annotated[
+        Path | None,
+        typer.Option(help="CSV file: home,from,to,import_w,export_w", rich_help_panel=FORWARD),
+    ] = None,
+    export_limit_w: Annotated[
+        int | None,
+        typer.Option(help="the most W that each home may export", rich_help_panel=FORWARD),
+    ] = None,
+    curtail: Annotated[
+        bool | None,
+        typer.Option(
+            "--curtail",
+            help="panels keep exports within the envelope",
+            rich_help_panel=FORWARD,
+            show_default=False,
+        ),
+    ] = None,
+    zone: Annotated[
+        str | None,
+        typer.Option(
+            help="time zone whose clock changes count, as Australia/Sydney", rich_help_panel=FORWARD
+        ),
+    ] = None,
+    first_day: Annotated[
+        datetime | None,
+        typer.Option(
+            formats=["%Y-%m-%d"], help="date of the first day; default: the traces'", rich_help_panel=FORWARD
+        ),
+    ] = None,
     traces: Annotated[
         Path | None,
         typer.Option(envvar="TRACES", help="Ausgrid, NEM12 or tidy file; default: 15 + 3 NSW types"),
@@ -112,15 +202,41 @@ def simulate_command(
 ) -> None:
     """Trade days of every community on the network that is up, and report them.
 
+    `--market forward` trades periods ahead instead of rounds after each interval.
+
     An interrupted simulation goes on where it stopped when the same is asked for again.
     """
+    of_forward = {
+        "sharing": sharing,
+        "pricing": pricing,
+        "period": period,
+        "feed_in": tuple(feed_in) if feed_in else None,
+        "local_fee": local_fee,
+        "sharing_keys": sharing_keys,
+        "envelopes": envelopes,
+        "export_limit_w": export_limit_w,
+        "curtail": curtail,
+        "zone": zone,
+        "first_day": first_day.date() if first_day else None,
+    }
+    check_market(
+        market,
+        {
+            "--strategy": strategy,
+            "--spill": spill,
+            "--disutility": disutility,
+            "--storage-from-grid": storage_from_grid,
+            "--new-day": new_day or None,
+        },
+        {f"--{name.replace('_', '-')}": value for name, value in of_forward.items()},
+    )
     path = default_path() if in_process else find_network(network_file)
     if not in_process:
-        read_network_file(path)
+        network = read_network_file(path)
+        require_channels_with(market, network)
 
     require_writable(out)
 
-    from commonwatt_loadgen.simulate.data_files import require_own_tables  # numpy is slow to load
     from commonwatt_loadgen.simulate.options import SimulationOptions
     from commonwatt_loadgen.simulate.run import (
         finished,
@@ -129,6 +245,7 @@ def simulate_command(
         simulate_in_process,
         write_summary,
     )
+    from commonwatt_loadgen.simulate.tables import require_own_tables
 
     require_own_tables(out)
     options = SimulationOptions(
@@ -140,7 +257,7 @@ def simulate_command(
         strategies=tuple(strategy or ["suggested"]),
         forecast=forecast,
         battery=battery,
-        spill=spill,
+        spill=spill or "FEED_IN",
         traces=traces,
         trace_day=trace_day,
         strict=strict,
@@ -152,6 +269,12 @@ def simulate_command(
         out=out,
         network_file=path,
     )
+    if market == FORWARD_MARKET:
+        from commonwatt_loadgen.forward.command import simulate_forward  # matplotlib is slow to load
+
+        given = {name: value for name, value in of_forward.items() if value is not None}
+        simulate_forward(options, given, communities, in_process=in_process, figures=figures)
+        return
     try:
         if in_process:
             summary = _with_progress(lambda told: simulate_in_process(options, communities, told), "days")

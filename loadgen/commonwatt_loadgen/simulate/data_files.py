@@ -1,31 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A simulation's results as tables: homes by interval, trades, rounds and bills, as CSV.
+"""A simulation's results as tables: homes by interval, trades, rounds and bills, as CSV."""
 
-They are written day by day, so that memory does not grow with the days, and take their names once all days are
-written.
-"""
-
-import csv
-import os
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
-from typing import Any, TextIO
+from typing import Any
 
 from commonwatt_chaincode.market.billing import Bill
 from commonwatt_chaincode.market.orders import own_round_id
 from commonwatt_chaincode.market.parameters import Parameters
 from commonwatt_chaincode.market.tariff import MINUTE_S, tou_at
-from commonwatt_client.exit_codes import UsageError
 from commonwatt_community.hems.agent import Settlement
 from commonwatt_community.hems.energy import MINUTES_PER_DAY
 from commonwatt_community.hems.home import HomeSpec
 
 from commonwatt_loadgen.records import DayRecord, RoundRecord
 from commonwatt_loadgen.simulate.options import SimulationOptions
+from commonwatt_loadgen.simulate.tables import Tables, remove_data, wanted
 
 _BILLED = tuple(Bill.__dataclass_fields__)
 COLUMNS = {
@@ -68,8 +62,6 @@ COLUMNS = {
     ),
     "bills": ("home", "day", *_BILLED, "same_equipment_naud", "saved_naud"),
 }
-MOST_HOME_DAYS = 10_000
-"""Home days up to which the tables are written unless asked otherwise: about 30 MB."""
 
 
 def data_files(
@@ -83,50 +75,16 @@ def data_files(
     """The tables to write, or None where the options want none, or the run is too long for them by default."""
     if folder is None:
         return nullcontext()
-    wanted = options.data
-    if wanted is None:
-        wanted = len(homes) * options.days <= MOST_HOME_DAYS
-    if wanted:
+    if wanted(options.data, len(homes), options.days):
         return DataFiles(folder, homes, rules, midnight_s, first_day)
     remove_data(folder)
     return nullcontext()
-
-
-def _for_me_alone(path: str, flags: int) -> int:
-    """Open as `open` would: round ids beside homes' names tell who is who on the ledger."""
-    return os.open(path, flags, 0o600)
 
 
 @dataclass
 class _Sold:
     energy_wh: int = 0
     revenue_naud: int = 0
-
-
-def require_own_tables(folder: Path) -> None:
-    """Make sure that no file of somebody else's bears the name of a table.
-
-    Raises:
-        UsageError: one does.
-    """
-    for name in COLUMNS:
-        path = folder / f"{name}.csv"
-        if path.exists() and not _is_ours(path, name):
-            raise UsageError(f"{path}: is no table of an earlier simulation; name another folder by --out")
-
-
-def remove_data(folder: Path) -> None:
-    """Remove the tables of an earlier simulation, which are not those of the summary to be written."""
-    for name in COLUMNS:
-        path = folder / f"{name}.csv"
-        if path.exists() and _is_ours(path, name):
-            path.unlink()
-
-
-def _is_ours(path: Path, name: str) -> bool:
-    expected = ",".join(COLUMNS[name][:2])
-    with path.open("rb") as file:
-        return file.read(len(expected)) == expected.encode()
 
 
 @dataclass
@@ -138,37 +96,28 @@ class DataFiles:
     rules: Parameters
     midnight_s: int
     first_day: date
-    _files: dict[str, TextIO] = field(default_factory=dict)
     _without_naud: dict[str, int] = field(default_factory=dict)
 
-    def __enter__(self) -> "DataFiles":
-        self.folder.mkdir(parents=True, exist_ok=True)
-        remove_data(self.folder)
-        for name, columns in COLUMNS.items():
-            path = self._unfinished(name)
-            path.unlink(missing_ok=True)
-            self._files[name] = open(path, "x", encoding="utf-8", newline="", opener=_for_me_alone)
-            csv.writer(self._files[name]).writerow(columns)
+    def __post_init__(self) -> None:
+        self._tables = Tables(self.folder, COLUMNS)
         self._names = {home.home: home.draws_as for home in self.homes}
+
+    def __enter__(self) -> "DataFiles":
+        self._tables.__enter__()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for name, file in self._files.items():
-            file.close()
-            if kind is None:
-                os.replace(self._unfinished(name), self.folder / f"{name}.csv")
-            else:
-                self._unfinished(name).unlink(missing_ok=True)
+        self._tables.__exit__(kind, error, trace)
 
     def add(self, day: DayRecord, without_naud: Mapping[str, int]) -> None:
         """Write a day; `without_naud` is what each home would have paid without a market for all days so far."""
         bought = {(one.request.home, one.opened_min): one for one in day.rounds}
         sold = sold_by_interval(day)
-        self._write("homes", [self._home_row(one, bought, sold) for one in day.settlements])
-        self._write("trades", [row for one in day.rounds for row in self._trade_rows(one)])
-        self._write("rounds", [self._round_row(one) for one in day.rounds])
+        self._tables.write("homes", [self._home_row(one, bought, sold) for one in day.settlements])
+        self._tables.write("trades", [row for one in day.rounds for row in self._trade_rows(one)])
+        self._tables.write("rounds", [self._round_row(one) for one in day.rounds])
         date_of_day = (self.first_day + timedelta(days=day.day)).isoformat()
         rows = []
         for home, bill in day.bills.items():
@@ -176,7 +125,7 @@ class DataFiles:
             billed = [getattr(bill, name) for name in _BILLED]
             rows.append([self._names[home], date_of_day, *billed, without, without - bill.amount_naud])
         self._without_naud = dict(without_naud)
-        self._write("bills", rows)
+        self._tables.write("bills", rows)
 
     def _home_row(
         self,
@@ -253,12 +202,6 @@ class DataFiles:
     def _time(self, minute: int) -> str:
         moment = datetime.combine(self.first_day, datetime.min.time()) + timedelta(minutes=minute)
         return moment.isoformat(timespec="minutes")
-
-    def _write(self, name: str, rows: Sequence[Sequence[Any]]) -> None:
-        csv.writer(self._files[name]).writerows(rows)
-
-    def _unfinished(self, name: str) -> Path:
-        return self.folder / f".{name}.csv.unfinished"
 
 
 def sold_by_interval(day: DayRecord) -> dict[tuple[str, int], _Sold]:

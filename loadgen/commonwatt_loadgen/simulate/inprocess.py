@@ -31,25 +31,36 @@ def communities_in_process(
     options: SimulationOptions, traces: TraceSet, communities: int, progress: Callable[[str, int, int], None]
 ) -> list[Json]:
     """The communities' summaries, the same whatever the number of processes."""
-    total = options.days
+    return communities_by(
+        community_in_process, options, traces, communities, options.days, options.out, progress
+    )
+
+
+def communities_by(
+    run: Callable[..., Json],
+    options: object,
+    traces: TraceSet,
+    communities: int,
+    days: int,
+    out: Path,
+    progress: Callable[[str, int, int], None],
+) -> list[Json]:
+    """The summaries of communities, each by `run(options, traces, place, ...)`, several in as many processes."""
     if communities == 1:
-        done = community_in_process(
-            options, traces, 0, lambda done: progress(channel_of(0), done, total), folder=options.out
-        )
-        return [done]
+        return [
+            run(options, traces, 0, lambda done: progress(channel_of(0), done, days), folder=out),
+        ]
     summaries: dict[int, Json] = {}
     # Spawned: a fork of a process whose gRPC threads run may crash.
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(min(communities, os.cpu_count() or 1), mp_context=spawn) as processes:
         runs = {
-            processes.submit(
-                community_in_process, options, traces, place, folder=options.out / channel_of(place)
-            ): place
+            processes.submit(run, options, traces, place, folder=out / channel_of(place)): place
             for place in range(communities)
         }
-        for run in as_completed(runs):
-            summaries[runs[run]] = run.result()
-            progress(channel_of(runs[run]), total, total)
+        for one in as_completed(runs):
+            summaries[runs[one]] = one.result()
+            progress(channel_of(runs[one]), days, days)
     return [summaries[place] for place in range(communities)]
 
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a simulation may be told."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -46,8 +47,10 @@ class SimulationOptions:
     out: Path = Path("out/simulate")
     network_file: Path = field(default_factory=default_path)
 
-    def check(self) -> None:
-        """Raise UsageError for a value that cannot be."""
+    def check(
+        self, forecasts: Collection[str] = FORECASTS, batteries: Collection[str] = BATTERY_POLICIES
+    ) -> None:
+        """Raise UsageError for a value that cannot be; `forecasts` and `batteries` are those of the market."""
         for name, value, low, high in (
             ("--homes", self.homes, 0, 100_000),
             ("--days", self.days, 1, 3660),
@@ -61,8 +64,8 @@ class SimulationOptions:
                 raise UsageError(f"{name} {value:g}: must be within {low}..{high}")
         for option, chosen, known in (
             ("--strategy", self.strategies, STRATEGIES),
-            ("--forecast", (self.forecast,), FORECASTS),
-            ("--battery", (self.battery,), BATTERY_POLICIES),
+            ("--forecast", (self.forecast,), forecasts),
+            ("--battery", (self.battery,), batteries),
             ("--spill", (self.spill,), ("FEED_IN", "WASTE")),
             ("--pv", (self.pv,), ("traces", "equation")),
         ):

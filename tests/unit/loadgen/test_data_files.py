@@ -9,18 +9,12 @@ import pytest
 from commonwatt_chaincode.market.parameters import Parameters
 from commonwatt_client.exit_codes import UsageError
 from commonwatt_loadgen.inprocess import InProcessMarket
-from commonwatt_loadgen.simulate.data_files import (
-    COLUMNS,
-    MOST_HOME_DAYS,
-    DataFiles,
-    data_files,
-    remove_data,
-    require_own_tables,
-)
+from commonwatt_loadgen.simulate.data_files import COLUMNS, DataFiles, data_files
 from commonwatt_loadgen.simulate.inprocess import community_in_process
 from commonwatt_loadgen.simulate.options import SimulationOptions
 from commonwatt_loadgen.simulate.people import agents_of, draw_homes
 from commonwatt_loadgen.simulate.summary import Tally
+from commonwatt_loadgen.simulate.tables import MOST_HOME_DAYS, remove_data, require_own_tables
 from commonwatt_loadgen.traces import default_types
 
 DAYS = 3

@@ -78,14 +78,21 @@ class ForwardAgent:
         self._metered: dict[int, tuple[list[int], list[int]]] = {}  # by day: use, generation
 
     def bid(
-        self, place: int, minutes: Sequence[int], prices: Prices, caps: Caps = NO_CAPS, seq: int = 1
+        self,
+        place: int,
+        minutes: Sequence[int],
+        prices: Prices,
+        middles: Sequence[int],
+        caps: Caps = NO_CAPS,
+        seq: int = 1,
     ) -> Bid | None:
         """What the home wants to buy or sell in a period, or None.
 
         `place` counts the periods from the first one. `minutes` are those of the periods from the first that the home
-        has not lived to the horizon.
+        has not lived to the horizon; `middles` are what energy will probably trade at in this period and those after
+        it, the middle of each one's prices.
         """
-        plan = self._planned(place, minutes, prices)
+        plan = self._planned(place, minutes, middles)
         period_min = self.period_min
         if plan.import_wh:
             most_wh = self.connection.connection_w * period_min // 60
@@ -117,7 +124,7 @@ class ForwardAgent:
             export_wh -= curtailed_wh
         return PeriodRead(minute, use_wh, generation_wh, import_wh, export_wh, self.energy_wh, curtailed_wh)
 
-    def _planned(self, place: int, minutes: Sequence[int], prices: Prices) -> Plan:
+    def _planned(self, place: int, minutes: Sequence[int], middles: Sequence[int]) -> Plan:
         running = place - self._place  # periods before it that are not lived yet
         if not self._stores:
             net_wh = self._forecast.expect(minutes[running : running + 1], self._past, self._net)[0]
@@ -129,8 +136,8 @@ class ForwardAgent:
             energy_wh = flow(self.store, energy_wh, expected_wh[ahead], sold_wh, self._backs).energy_wh
         if running:
             expected_wh = expected_wh[running:]
-        plan = self._plan(self.store, energy_wh, expected_wh)
-        if plan.from_battery_wh and self._battery_price > prices.middle:
+        plan = self._plan(self.store, energy_wh, expected_wh, middles)
+        if plan.from_battery_wh and self._battery_price > middles[0]:
             return Plan(0, plan.export_wh - plan.from_battery_wh, 0)
         return plan
 

@@ -22,17 +22,19 @@ class Plan(NamedTuple):
     from_battery_wh: int
 
 
-Planner = Callable[[Store, int, Sequence[int]], Plan]
-"""From the battery, its content when the period begins, and the net use expected of this and the periods after it."""
+Planner = Callable[[Store, int, Sequence[int], Sequence[int]], Plan]
+"""From the battery, its content when the period begins, and the net use and the market's price expected of this period
+and those after it.
+"""
 
 
-def own_use(store: Store, energy_wh: int, expected_wh: Sequence[int]) -> Plan:
+def own_use(store: Store, energy_wh: int, expected_wh: Sequence[int], prices: Sequence[int]) -> Plan:
     """The battery serves its own home alone; the home sells the surplus that finds no room."""
     expected = flow(store, energy_wh, expected_wh[0])
     return Plan(expected.import_wh, expected.export_wh, 0)
 
 
-def sell_all(store: Store, energy_wh: int, expected_wh: Sequence[int]) -> Plan:
+def sell_all(store: Store, energy_wh: int, expected_wh: Sequence[int], prices: Sequence[int]) -> Plan:
     """The home sells all that it does not use in the period itself, and buys later what it then lacks."""
     expected = flow(store, energy_wh, expected_wh[0])
     if expected.import_wh:
@@ -41,16 +43,17 @@ def sell_all(store: Store, energy_wh: int, expected_wh: Sequence[int]) -> Plan:
     return Plan(0, most_wh, most_wh - expected.export_wh)
 
 
-def reserve(store: Store, energy_wh: int, expected_wh: Sequence[int]) -> Plan:
+def reserve(store: Store, energy_wh: int, expected_wh: Sequence[int], prices: Sequence[int]) -> Plan:
     """The home sells from its battery what a later surplus will replace, so that it buys not one Wh more by that.
 
-    It is poorer after this period by at most what it can spare of the periods after it.
+    It is poorer after this period by at most what it can spare of the periods after it. It keeps what it can sell
+    better when the surplus comes.
     """
     net_wh = expected_wh[0]
     expected = flow(store, energy_wh, net_wh)
     if expected.import_wh:
         return Plan(expected.import_wh, 0, 0)
-    spare = spare_wh(store, expected.energy_wh, expected_wh[1:])
+    spare = spare_wh(store, expected.energy_wh, expected_wh[1:], prices[1:], prices[0])
     charged_wh = expected.energy_wh - energy_wh
     if charged_wh <= 0:
         given_wh = spare * store.eta_d_ppm // PPM
@@ -67,31 +70,42 @@ def reserve(store: Store, energy_wh: int, expected_wh: Sequence[int]) -> Plan:
     return Plan(0, export_wh, export_wh - expected.export_wh)
 
 
-def spare_wh(store: Store, energy_wh: int, expected_wh: Sequence[int]) -> int:
+def spare_wh(
+    store: Store,
+    energy_wh: int,
+    expected_wh: Sequence[int],
+    prices: Sequence[int] = (),
+    price: int = 0,
+) -> int:
     """What the battery can be poorer by without one Wh more from the grid in the periods that are expected.
 
     Without a market the poorer battery buys more exactly where it runs empty, unless a surplus that the other must
-    export has made up for the difference before. A difference that is left at the end counts as spared.
+    export has made up for the difference before. A surplus that is worth more than `price` makes up for nothing;
+    without `prices` every surplus does. A difference that is left at the end counts as spared.
     """
     floor_wh, full_wh, rate_wh, eta_c_ppm, eta_d_ppm = store
     lossless = store.lossless
     spare = energy_wh - floor_wh
     made_up_wh = 0
-    for net_wh in expected_wh:
+    for place, net_wh in enumerate(expected_wh):
         if net_wh < 0:
             possible_wh = min(-net_wh, rate_wh)
             if lossless:
                 taken_wh = min(possible_wh, full_wh - energy_wh)
                 energy_wh += taken_wh
-                made_up_wh += possible_wh - taken_wh
+                left_wh = possible_wh - taken_wh
             else:
                 before_wh = energy_wh
                 taken_wh = min(possible_wh, (full_wh - energy_wh) * PPM // eta_c_ppm)
                 energy_wh += taken_wh * eta_c_ppm // PPM
                 # A battery below the other may round down where that one does not.
-                made_up_wh += max(0, possible_wh * eta_c_ppm // PPM - 1 - (energy_wh - before_wh))
-            if made_up_wh >= spare:
-                return spare
+                left_wh = possible_wh * eta_c_ppm // PPM - 1 - (energy_wh - before_wh)
+            if left_wh > 0:
+                if prices and prices[place] > price:
+                    return min(spare, made_up_wh)
+                made_up_wh += left_wh
+                if made_up_wh >= spare:
+                    return spare
         elif net_wh:
             if lossless:
                 energy_wh -= min(net_wh, rate_wh, energy_wh - floor_wh)

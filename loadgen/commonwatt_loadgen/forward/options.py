@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a simulation of the forward market may be told beyond what every simulation may."""
+
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+
+from commonwatt_chaincode.market.forward.clearing import MID_MARKET, PRICINGS
+from commonwatt_chaincode.market.forward.periods import LENGTHS_MIN
+from commonwatt_chaincode.market.forward.sharing import DYNAMIC, MODES, STATIC
+from commonwatt_client.exit_codes import UsageError
+from commonwatt_community.hems.forward.forecast import PERIOD_FORECASTS
+from commonwatt_community.hems.forward.plan import PLANS
+
+from commonwatt_loadgen.simulate.options import SimulationOptions
+
+
+@dataclass(frozen=True)
+class ForwardOptions:
+    """How to simulate the forward market.
+
+    `feed_in`: c/kWh, or `FROM-TO=c/kWh` for hours of the day; later ones go before earlier ones. `zone`: a time zone
+    whose clock changes count; None: the same offset all the time. `first_day`: where the simulated days begin; None:
+    where the traces do. `export_limit_w` bounds every home at all times, beside what the file `envelopes` says.
+    `curtail`: panels keep exports within the envelope.
+    """
+
+    run: SimulationOptions = field(default_factory=SimulationOptions)
+    sharing: str = DYNAMIC
+    pricing: str = MID_MARKET
+    period: int = 30
+    feed_in: tuple[str, ...] = ("10",)
+    local_fee: float = 0.0
+    sharing_keys: Path | None = None
+    envelopes: Path | None = None
+    export_limit_w: int | None = None
+    curtail: bool = False
+    zone: str | None = None
+    first_day: date | None = None
+
+    def check(self) -> None:
+        """Raise UsageError for a value that cannot be."""
+        self.run.check(forecasts=PERIOD_FORECASTS, batteries=PLANS)
+        for option, chosen, known in (
+            ("--sharing", self.sharing, MODES),
+            ("--pricing", self.pricing, PRICINGS),
+            ("--period", self.period, LENGTHS_MIN),
+        ):
+            if chosen not in known:
+                raise UsageError(f"{option} {chosen}: is none of {', '.join(map(str, known))}")
+        if not 0 <= self.local_fee <= 1_000:
+            raise UsageError(f"--local-fee {self.local_fee:g}: must be within 0..1000")
+        if self.export_limit_w is not None and not 0 <= self.export_limit_w <= 10**9:
+            raise UsageError(f"--export-limit-w {self.export_limit_w}: must be within 0..{10**9}")
+        if self.sharing_keys is not None and self.sharing != STATIC:
+            raise UsageError("--sharing-keys: counts with --sharing static alone")
+        if self.curtail and self.envelopes is None and self.export_limit_w is None:
+            raise UsageError("--curtail: without --envelopes or --export-limit-w there is nothing to keep to")
