@@ -80,8 +80,10 @@ class Signer:
 class Neighbourhood:
     """The channel as its members use it. ``now`` is the timestamp of what they send."""
 
-    def __init__(self, program: Any = both_markets) -> None:
-        self.ledger = MemoryLedger(program, CHANNEL, name="market", collections=[keys.COLLECTION])
+    def __init__(self, ledger: MemoryLedger | None = None) -> None:
+        self.ledger = ledger or MemoryLedger(
+            both_markets, CHANNEL, name="market", collections=[keys.COLLECTION]
+        )
         self.now = MIDNIGHT * 60 - 86_400
         self.net = ""
         self.submitted: list[tuple[str, str, Invocation]] = []
@@ -101,24 +103,23 @@ class Neighbourhood:
         self, who: str, name: str, argument: Any, transient: dict[str, bytes] | None = None
     ) -> Invocation:
         """Submit as someone and return what happened."""
-        done = await self.endorse(who, name, argument, transient)
-        if done.status < 400:
-            assert self.ledger.commit(done) == "VALID"
+        done = await self.ledger.submit(*self._sent(name, argument), **self._by(who, transient))
+        self.submitted.append((who, name, done))
         return done
 
     async def endorse(
         self, who: str, name: str, argument: Any, transient: dict[str, bytes] | None = None
     ) -> Invocation:
         """What a transaction would do, committed by nobody yet."""
-        done = await self.ledger.evaluate(
-            f"forward:{name}",
-            argument,
-            creator=self.callers[who],
-            timestamp=self.now,
-            transient=transient,
-        )
+        done = await self.ledger.evaluate(*self._sent(name, argument), **self._by(who, transient))
         self.submitted.append((who, name, done))
         return done
+
+    def _sent(self, name: str, argument: Any) -> tuple[str, Any]:
+        return f"forward:{name}", argument
+
+    def _by(self, who: str, transient: dict[str, bytes] | None) -> dict[str, Any]:
+        return {"creator": self.callers[who], "timestamp": self.now, "transient": transient}
 
     async def do(self, who: str, name: str, argument: Any, transient: dict[str, bytes] | None = None) -> Any:
         """Submit what must succeed; its result."""
