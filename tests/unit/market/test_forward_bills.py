@@ -8,6 +8,8 @@ import pytest
 from commonwatt_chaincode.market.forward.balances import Metered
 from commonwatt_chaincode.market.forward.bills import (
     Adjustment,
+    BandSum,
+    Bill,
     DemandCharge,
     Settled,
     adjustment,
@@ -19,7 +21,7 @@ from commonwatt_chaincode.market.forward.bills import (
 )
 from commonwatt_chaincode.market.forward.periods import Period, Registration, periods_of_day
 from commonwatt_chaincode.market.forward.prices import Prices
-from commonwatt_chaincode.market.forward.readings import ESTIMATED, MEASURED
+from commonwatt_chaincode.market.forward.readings import ESTIMATED, MEASURED, SUBSTITUTED
 from commonwatt_chaincode.market.forward.settlement import NONE, Line, Terms, resettle, settle
 from commonwatt_chaincode.market.forward.statements import StatementLine, cents, statement
 from commonwatt_chaincode.market.forward.tariffs import (
@@ -38,6 +40,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 OFFSETS = [(0, 600)]
+PERIOD = Period(29_853_360, 30)
 MONDAY = (date(2026, 11, 30) - date(1970, 1, 1)).days
 WORKDAYS = Schedule(
     Days((1, 2, 3, 4, 5)),
@@ -88,6 +91,8 @@ def test_a_tariff_counts_from_its_first_midnight_if_it_was_published_in_time() -
     assert band(MONDAY, 0, [TARIFF, late], [], 100) == "new night"
     assert band(MONDAY, 0, [TARIFF, late], [], 99) == "night"
     assert band(MONDAY - 3, 0, [TARIFF, late], [], 100) == "night"
+    assert tariff_of(PERIOD, [TARIFF], [], OFFSETS, 0).version is TARIFF
+    check_version(replace(TARIFF, supply_naud_per_day=0), 30)
     again = replace(late, published_s=200)
     assert version_of(MONDAY, [again, late], 200) is again
     assert version_of(MONDAY, [again, late], 199) is late
@@ -107,7 +112,7 @@ def replace_names(schedule: Schedule) -> Schedule:
         (replace(TARIFF, schedules=(WORKDAYS, WEEKEND._replace(days=Days((0, 6))))), "holidays have 0"),
         (replace(TARIFF, local_fee=251), "above tou - feed_in"),
         (replace(TARIFF, local_fee=-1), "negative"),
-        (replace(TARIFF, supply_naud_per_day=-1), "supply"),
+        (replace(TARIFF, supply_naud_per_day=-1), "^tariff: the supply charge is negative$"),
         (replace(TARIFF, demand=Demand(Days(()), 60, 60, 1)), "empty window"),
         (replace(TARIFF, demand=Demand(Days(()), 0, 60, -1)), "negative price"),
     ],
@@ -167,6 +172,36 @@ def test_a_bill_sums_its_lines_exactly(metered: list[tuple[int, int, int]], extr
     shown = statement(made)
     assert sum(line.cents for line in shown.lines) + shown.rounding_cents == shown.total_cents
     assert abs(shown.total_cents * 10**7 - made.amount_naud) * 2 <= 10**7
+
+
+def test_a_bill_member_by_member() -> None:
+    prices = Prices(300, 100, 10)
+    home = Metered("a", 10, 0, 30, 40, export_cap_wh=25)
+    line = Line(0, 0, 20, 25, 15, 1_950, 0, 20 * 300 - 25 * 100, 100, 5_550)
+    made = bill(
+        "a", MONDAY, [Settled(PERIOD, "day", prices, home, line, MEASURED, True)], 7, [], DemandCharge(5, 50)
+    )
+    sums = BandSum("day", prices, 30, 40, 10, 0, 0, 0, 20, 25, 15, 1_950, 0, 6_000, -2_500, 0, 100)
+    qualities = ((ESTIMATED, 0), (SUBSTITUTED, 0), (MEASURED, 1))
+    assert made == Bill(
+        "a",
+        MONDAY,
+        (sums,),
+        (),
+        7,
+        DemandCharge(5, 50),
+        qualities,
+        False,
+        6_000 + 100 + 7 + 50,
+        5_550 + 7 + 50,
+    )
+
+
+def test_an_adjustment_taxes_energy_from_the_grid_and_the_fee() -> None:
+    before = Line(0, 0, 20, 0, 0, 0, 0, 6_000, 100, 6_100)
+    after = Line(5, 0, 15, 0, 0, 0, 900, 4_500, 150, 5_550)
+    made = adjustment(7, Prices(300, 100, 10), before, after, "late")
+    assert made == Adjustment(7, "late", Line(5, 0, -5, 0, 0, 0, 900, -1_500, 50, -550), -1_450)
 
 
 def test_gst_is_on_grid_fees_supply_and_demand_alone() -> None:

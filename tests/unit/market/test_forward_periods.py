@@ -34,7 +34,9 @@ from commonwatt_chaincode.market.forward.periods import (
     Period,
     Registration,
     check_lengths,
+    length_of_day,
     local_minute_at,
+    offset_at,
     period_at,
     periods_of_day,
     registered,
@@ -98,6 +100,36 @@ def test_lengths_that_do_not_fit(lengths: object, offsets: object, clock_error_s
         check_lengths(lengths, offsets, clock_error_s)  # type: ignore[arg-type]
 
 
+def test_ids_and_powers_are_integers() -> None:
+    """A float would write other bytes than an integer, though it compares equal."""
+    (first, *_) = periods_of_day(SPRING, LENGTHS, OFFSETS)
+    for whole in (
+        first.id,
+        period_at(first.start_s, LENGTHS, OFFSETS).id,
+        local_minute_at(first, OFFSETS),
+        first.mean_w(5),
+        first.energy_wh(5),
+    ):
+        assert type(whole) is int
+
+
+def test_lengths_and_offsets_count_from_their_start_on_and_the_first_before_it() -> None:
+    lengths = [(5, 60), (7, 30)]
+    check_lengths(lengths, [(0, 600)], 30)
+    assert [length_of_day(day, lengths) for day in (4, 5, 6, 7, 8)] == [60, 60, 60, 30, 30]
+    assert [offset_at(time_s, [(10, 600), (20, 660)]) for time_s in (9, 10, 19, 20)] == [600, 600, 600, 660]
+
+
+def test_hours_of_nepal_begin_at_a_quarter() -> None:
+    """Offsets of 5:45 and 6:45 share hours, which begin at 15 minutes past an hour of UTC."""
+    offsets = [(0, 345), (3_600 + 900, 405)]
+    check_lengths([(0, 60)], offsets, 30)
+    for time_s in range(0, 20_000, 600):
+        period = period_at(time_s, [(0, 60)], offsets)
+        assert period.start_s <= time_s < period.end_s
+        assert period.id % 60 == 15
+
+
 def test_lord_howe_changes_by_half_an_hour() -> None:
     check_lengths([(0, 30)], [(0, 630), (3_600, 660)], 30)
 
@@ -131,6 +163,12 @@ def test_a_registration_counts_from_the_next_window(registered_s: int) -> None:
     first = counts_from(registered_s, TIMES, lengths, offsets)
     assert window_opens_s(Period(first, 30), TIMES) > registered_s
     assert window_opens_s(Period(first - 30, 30), TIMES) <= registered_s
+
+
+def test_a_registration_within_a_second_of_a_window() -> None:
+    opens_s = window_opens_s(PERIOD, TIMES)
+    known = [counts_from(opens_s + late_s, TIMES, [(0, 30)], [(0, 570)]) for late_s in (-1, 0, 1)]
+    assert known == [PERIOD.id, PERIOD.id + 30, PERIOD.id + 30]
 
 
 def test_registrations_end() -> None:

@@ -164,6 +164,13 @@ def test_local_time_moves_with_the_offset() -> None:
     assert estimated_import_wh(PERIOD, past, offsets, 0, 0) == 900
 
 
+def test_an_hour_that_comes_twice_is_an_example_of_the_second() -> None:
+    """When clocks are set back, the hour before has the same local time."""
+    first, second = Period(PERIOD.id - 60, 60), Period(PERIOD.id, 60)
+    offsets = [(0, 660), (second.start_s, 600)]
+    assert estimated_import_wh(second, [(first, 700)], offsets, 0, 0) == 700
+
+
 def test_silence_saves_no_export_charge() -> None:
     assert estimated_export_wh(PERIOD, 5_000, 0) == 0
     assert estimated_export_wh(PERIOD, 5_000, -1) == 2_500
