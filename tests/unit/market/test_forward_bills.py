@@ -258,6 +258,50 @@ def test_demand_is_the_highest_mean_power_in_the_window_of_a_month() -> None:
     assert demand_charge(periods, every, {MONDAY + 1}, OFFSETS).peak_w == 1_800
 
 
+def test_a_statement_line_by_line() -> None:
+    """Two bands, each with every kind of line; energy given and money received are negative."""
+    cent, prices = 10**7, Prices(300, -20, 10)
+    one_band = BandSum(
+        "day", prices, 0, 0, 9, 4, 7, 1, 11, 12, 13, *(cent * n for n in (5, 6, 33, -36, 2, 1))
+    )
+    other = one_band._replace(band="peak", bought_wh=0, shared_out_wh=9, contract_naud=-4 * cent)
+    counts = ((ESTIMATED, 0), (SUBSTITUTED, 1), (MEASURED, 47))
+    made = Bill(
+        "a",
+        MONDAY,
+        (one_band, other),
+        (),
+        110 * cent,
+        DemandCharge(900, 8 * cent),
+        counts,
+        True,
+        11 * cent,
+        cent,
+    )
+    shown = statement(made)
+    assert shown.lines == (
+        StatementLine("day: contracts", 5, 5),
+        StatementLine("day: shared", 6, 6),
+        StatementLine("day: from the grid", 11, 33),
+        StatementLine("day: to the grid", -12, -36),
+        StatementLine("day: export beyond the envelope", -13, 2),
+        StatementLine("day: local network fee", None, 1),
+        StatementLine("peak: contracts", -4, -4),
+        StatementLine("peak: shared", -2, 6),
+        StatementLine("peak: from the grid", 11, 33),
+        StatementLine("peak: to the grid", -12, -36),
+        StatementLine("peak: export beyond the envelope", -13, 2),
+        StatementLine("peak: local network fee", None, 1),
+        StatementLine("supply", None, 110),
+        StatementLine("demand, 900 W", None, 8),
+    )
+    assert shown.rounding_cents == 1 - 131
+    assert (shown.home, shown.day, shown.total_cents, shown.gst_cents) == ("a", MONDAY, 1, 1)
+    assert shown.provisional
+    assert shown.sources == ((SUBSTITUTED, 1), (MEASURED, 47))
+    assert not statement(replace(made, provisional=False)).provisional
+
+
 def test_halves_are_rounded_away_from_zero() -> None:
     assert [cents(naud) for naud in (4_999_999, 5_000_000, -4_999_999, -5_000_000, 15_000_000)] == [
         0,
