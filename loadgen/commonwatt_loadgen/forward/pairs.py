@@ -13,6 +13,8 @@ from commonwatt_chaincode.market.forward.bills import Settled
 Json = dict[str, Any]
 MOST_CELLS = 4_000_000
 """Beyond it, nobody reads a matrix."""
+MOST_PAIRS = 200
+MATRIX_GIVERS, MATRIX_TAKERS = 24, 60
 
 
 class Pairs:
@@ -58,7 +60,7 @@ class Pairs:
         if not self.counts:
             return None
         givers, takers = list(self._givers), list(self._takers)
-        traded, shared = np.rint(self.traded_wh).astype(int), np.rint(self.shared_wh).astype(int)
+        traded, shared = _rounded(self.traded_wh), _rounded(self.shared_wh)
         rows = [
             {
                 "from": names[givers[giver]],
@@ -69,6 +71,31 @@ class Pairs:
             for giver, taker in np.argwhere(traded + shared > 0)
         ]
         return sorted(rows, key=lambda one: (-one["traded_wh"] - one["shared_wh"], one["from"], one["to"]))
+
+    def summary(self, names: Mapping[str, str]) -> Json | None:
+        """The largest pairs, and the matrix of the largest givers and takers; None where there are too many homes."""
+        rows = self.rows(names)
+        if rows is None:
+            return None
+        both = _rounded(self.traded_wh) + _rounded(self.shared_wh)
+        givers, takers = _largest(both.sum(axis=1), MATRIX_GIVERS), _largest(both.sum(axis=0), MATRIX_TAKERS)
+        return {
+            "pairs": len(rows),
+            "largest": rows[:MOST_PAIRS],
+            "givers": [names[list(self._givers)[place]] for place in givers],
+            "takers": [names[list(self._takers)[place]] for place in takers],
+            "matrix_wh": both[np.ix_(givers, takers)].tolist(),
+        }
+
+
+def _rounded(energy_wh: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
+    return np.rint(energy_wh).astype(np.int64)
+
+
+def _largest(sums: npt.NDArray[np.int64], most: int) -> list[int]:
+    """The places of the largest sums above 0, in order."""
+    order = np.argsort(-sums, kind="stable")[:most]
+    return [int(place) for place in order if sums[place] > 0]
 
 
 def _allocate(

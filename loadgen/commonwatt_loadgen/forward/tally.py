@@ -22,7 +22,6 @@ from commonwatt_loadgen.simulate.types import types_by_hour
 
 Json = dict[str, Any]
 DAYS_IN_PERIODS = 14
-MOST_PAIRS = 500
 
 
 class ForwardTally:
@@ -83,7 +82,7 @@ class ForwardTally:
             "homes": self._home_rows(),
             "hours": self._hour_rows(),
             "periods": self._periods if self._counts["days"] <= DAYS_IN_PERIODS else self._by_day,
-            "pairs": self._pair_rows(),
+            "pairs": self._pairs.summary(self._names),
             "envelopes": self._envelopes.summary(self._names),
             "types": types_by_hour(self._specs),
         }
@@ -249,12 +248,6 @@ class ForwardTally:
                 }
             )
         return rows
-
-    def _pair_rows(self) -> Json | None:
-        rows = self.pairs()
-        if rows is None:
-            return None
-        return {"pairs": len(rows), "largest": rows[:MOST_PAIRS]}
 
 
 _WHICH = ("with", "without")

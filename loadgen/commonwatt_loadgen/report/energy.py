@@ -23,6 +23,7 @@ SERVED = (
     ("p2p_wh", "neighbours", NEIGHBOUR_COLOUR),
     ("grid_wh", "grid", GRID_COLOUR),
 )
+_LEGEND_LINE = 30  # letters of labels that fit beside each other above a chart
 
 
 def flows(community: Json, key: str) -> Figure:
@@ -106,7 +107,8 @@ def stacked(
     clock(axes)
     axes.set_ylabel("kWh" if days == 1 else "kWh per day")
     axes.set_ylim(0, 1.05 * max(1e-9, *base))
-    legend(axes, columns=len(parts))
+    crowded = sum(len(label) for _, label, _ in parts) > _LEGEND_LINE
+    legend(axes, columns=3 if crowded else len(parts))
     rows: list[list[Cell]] = [
         [f"{one['hour']}:00", *(round(one[name] / 1000 / days, 2) for name, *_ in parts)] for one in hours
     ]

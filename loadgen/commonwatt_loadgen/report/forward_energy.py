@@ -19,7 +19,7 @@ from commonwatt_loadgen.report.figure import (
 from commonwatt_loadgen.report.units import UAUD_PER_CENT, Json
 
 SHARED_COLOUR = "#7b5ea7"
-_MOST_GIVERS, _MOST_TAKERS = 24, 60
+_MOST_HOMES = 24
 
 
 def prices_by_hour(community: Json, key: str) -> Figure:
@@ -126,13 +126,9 @@ def exports(community: Json, key: str) -> Figure:
 
 def matrix(community: Json, key: str) -> Figure:
     """Who supplied whom, by contract and by sharing."""
-    pairs = community["pairs"]["largest"]
-    sums: dict[tuple[str, str], int] = {
-        (one["from"], one["to"]): one["traded_wh"] + one["shared_wh"] for one in pairs
-    }
-    givers = _largest([(giver, wh) for (giver, _), wh in sums.items()], _MOST_GIVERS)
-    takers = _largest([(taker, wh) for (_, taker), wh in sums.items()], _MOST_TAKERS)
-    cells = [[sums.get((giver, taker), 0) / 1000 for taker in takers] for giver in givers]
+    found = community["pairs"]
+    givers, takers = found["givers"], found["takers"]
+    cells = [[energy_wh / 1000 for energy_wh in row] for row in found["matrix_wh"]]
     drawing = canvas(wide=True)
     axes = drawing.subplots()
     shade = axes.pcolormesh(cells, cmap="Purples", vmin=0, edgecolors="white", linewidth=0.3)
@@ -143,7 +139,7 @@ def matrix(community: Json, key: str) -> Figure:
     axes.spines[:].set_visible(False)
     drawing.colorbar(shade, ax=axes, label="kWh", fraction=0.03, pad=0.01)
     rows: list[list[Cell]] = [
-        [one["from"], one["to"], one["traded_wh"] / 1000, one["shared_wh"] / 1000] for one in pairs
+        [one["from"], one["to"], one["traded_wh"] / 1000, one["shared_wh"] / 1000] for one in found["largest"]
     ]
     return Figure(
         f"{key}-pairs",
@@ -199,16 +195,9 @@ def envelope_table(community: Json) -> Table:
     """The homes that exceeded their envelope."""
     rows: list[list[Cell]] = [
         [one["home"], one["periods"], one["breach_wh"] / 1000]
-        for one in community["envelopes"]["homes"][:_MOST_GIVERS]
+        for one in community["envelopes"]["homes"][:_MOST_HOMES]
     ]
     return Table(["home", "periods beyond the envelope", "export beyond it, kWh"], rows)
-
-
-def _largest(named: list[tuple[str, int]], most: int) -> list[str]:
-    sums: dict[str, int] = {}
-    for name, energy_wh in named:
-        sums[name] = sums.get(name, 0) + energy_wh
-    return sorted(sums, key=lambda name: (-sums[name], name))[:most]
 
 
 def _cents(price: int | None) -> float | None:
