@@ -244,6 +244,11 @@ _BEFORE_A_BLOCK: dict[str, tuple[str, str]] = {
         "The chaincode definition does not follow the one in force: another took its sequence, or one is left out.",
         "Query the committed definition and use its `next()`.",
     ),
+    "PRIVATE_DATA_MISSING": (
+        "The peer lacks a private value that it should hold, as one does whose data were lost.",
+        "Wait until another member's peer has sent it; where it is the organisation's own approval of a chaincode and "
+        "all its peers were lost, approve and commit the definition's next sequence.",
+    ),
     "NOT_READY": (
         "The network is still coming together: no leader yet, or its peers have not found each other.",
         "Ask again in a moment: the same request works once it has.",

@@ -15,6 +15,7 @@ from commonwatt_client.errors import (
     NotAgreedError,
     NotFoundError,
     NotReadyError,
+    PrivateDataMissingError,
     RefusedError,
     SequenceTakenError,
     SignaturesMissingError,
@@ -58,6 +59,12 @@ _MEANINGS: tuple[tuple[str, type[AdminError], str], ...] = (
     ("cannot find ledger for", ChannelNotFoundError, _JOIN_FIRST),
     ("channel '[^']*' not found", ChannelNotFoundError, _JOIN_FIRST),
     ("not found on peer", ChannelNotFoundError, _JOIN_FIRST),
+    (
+        "private data matching public hash version is not available",
+        PrivateDataMissingError,
+        "wait until another member's peer has sent it; approvals that no peer of the organisation holds are made anew, "
+        "for the definition's next sequence",
+    ),
     ("no snapshot request", NotFoundError, "list the pending ones"),
     ("no such block", NotFoundError, ""),
     ("no such transaction", NotFoundError, ""),

@@ -28,6 +28,7 @@
         │   ├── SignaturesMissingError  a policy of the channel asks for more signatures than the update has
         │   ├── NotAgreedError          an organisation has not approved exactly this chaincode definition
         │   ├── SequenceTakenError      another chaincode definition is in force under this sequence, or a later one
+        │   ├── PrivateDataMissingError it lacks a private value that it should hold
         │   └── NotFoundError           it has no such block, transaction, package, definition or snapshot request
         ├── NotReadyError           it cannot yet: no leader, or its peers have not found each other; ask again
         ├── NotAConsenterError      an orderer joined a channel without being one of its consenters
@@ -50,6 +51,7 @@ from commonwatt_client.errors.administration import (
     NotAgreedError,
     NotFoundError,
     NotReadyError,
+    PrivateDataMissingError,
     RefusedError,
     SequenceTakenError,
     SignaturesMissingError,
@@ -107,6 +109,7 @@ __all__ = [
     "NotAgreedError",
     "NotFoundError",
     "NotReadyError",
+    "PrivateDataMissingError",
     "RefusedError",
     "SequenceTakenError",
     "SignaturesMissingError",

@@ -168,6 +168,23 @@ class SequenceTakenError(RefusedError):
     own_code = ErrorCode.SEQUENCE_TAKEN
 
 
+class PrivateDataMissingError(RefusedError):
+    """The peer lacks a private value that it should hold: other members send it, or nobody holds it any more.
+
+    An organisation's approvals are such values, and its own peers alone hold them. One that lost all its peers
+    approves the next sequence of the definition.
+
+    ::
+
+        try:
+            await peer.query_approved_chaincode_definition("newtown", "market", sequence=1)
+        except RefusedError as error:
+            print(isinstance(error, PrivateDataMissingError), error.advice)
+    """
+
+    own_code = ErrorCode.PRIVATE_DATA_MISSING
+
+
 class NotFoundError(RefusedError):
     """The node has nothing under this number, hash, id or name.
 

@@ -4,9 +4,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Set
+from collections.abc import Awaitable, Callable, Mapping, Sequence, Set
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from commonwatt_client import ClientCertificate
@@ -21,6 +22,7 @@ from commonwatt_client.admin import (
     NotReadyError,
     OrdererAdmin,
     PeerAdmin,
+    PrivateDataMissingError,
     RefusedError,
 )
 from commonwatt_client.identity import load_identity
@@ -231,8 +233,9 @@ async def deploy(
     The sequence is found: the same definition again changes nothing, another version or policy takes the next one.
     `kept`: fields of the definition that stay as they are in force (policy, collections). `anew`: the same definition
     takes the next sequence too, for the code behind it changed.
-    A package that changed (its server has moved) is approved anew at the sequence in force. Every peer of the channel
-    has the definition when this returns.
+    A package that changed (its server has moved) is approved anew at the sequence in force. Where an organisation has
+    lost all its peers, and with them its approval, the same definition takes the next sequence. Every peer of the
+    channel has the definition when this returns.
     Raises DefinitionError before anything is done where collections would be taken away.
     """
     members = nodes.topology.channels[channel].organizations
@@ -241,12 +244,17 @@ async def deploy(
         for peer in nodes.peers_of(channel):
             admins[peer.organization].append(await stack.enter_async_context(peer_admin(nodes, peer)))
         first = admins[members[0]][0]
-        await asyncio.gather(*(_member(admin, channel) for own in admins.values() for admin in own))
+        everybody = [admin for own in admins.values() for admin in own]
+        await asyncio.gather(*(_member(admin, channel) for admin in everybody))
+        await _catch_up(everybody, channel)
         committed = await in_force(first, channel, definition.name)
         wanted = following(definition, committed, kept)
         if anew and committed is not None and wanted == committed.definition:
             wanted = wanted.next()
         _refuse_lost_collections(channel, wanted, committed)
+        if committed is not None and wanted == committed.definition:
+            lost = await asyncio.gather(*(_lost_approval(own, channel, wanted) for own in admins.values()))
+            wanted = wanted.next() if any(lost) else wanted
 
         async def approve(organization: str) -> None:
             package = packages[organization]
@@ -282,6 +290,25 @@ async def _member(admin: PeerAdmin, channel: str) -> None:
         return True
 
     await _until(answers, f"{admin.address} to have its organisation's entry into channel {channel}")
+
+
+async def _catch_up(admins: Sequence[PeerAdmin], channel: str) -> None:
+    """Until each peer has the blocks that one of them has: a peer that was made anew knows of no definition yet."""
+
+    async def height_of(admin: PeerAdmin) -> int:
+        return (await admin.get_chain_info(channel)).height
+
+    highest = max(await asyncio.gather(*map(height_of, admins)))
+
+    async def has_all(admin: PeerAdmin) -> None:
+        async def reached() -> bool:
+            return await height_of(admin) >= highest
+
+        await _until(
+            reached, f"{admin.address} to have {highest} blocks of channel {channel}, as another peer has"
+        )
+
+    await asyncio.gather(*map(has_all, admins))
 
 
 async def _level(admin: PeerAdmin, channel: str, wanted: ChaincodeDefinition) -> None:
@@ -333,6 +360,34 @@ async def in_force(admin: PeerAdmin, channel: str, name: str) -> CommittedDefini
         return await admin.query_committed_chaincode_definition(channel, name)
     except NotFoundError:
         return None
+
+
+async def _lost_approval(own: Sequence[PeerAdmin], channel: str, wanted: ChaincodeDefinition) -> bool:
+    """Whether the channel knows that an organisation approved, and none of its peers holds what.
+
+    An approval is private to the organisation's peers, and nobody approves twice what it approved: one peer that was
+    made anew waits for the others.
+    """
+
+    async def lacks(admin: PeerAdmin) -> bool:
+        try:
+            await admin.query_approved_chaincode_definition(channel, wanted.name, wanted.sequence)
+        except PrivateDataMissingError:
+            return True
+        except RefusedError:  # none yet, in words that differ between versions
+            return False
+        return False
+
+    async def has_it(admin: PeerAdmin) -> bool:
+        return not await lacks(admin)
+
+    if all(await asyncio.gather(*map(lacks, own))):
+        return True
+    for admin in own:
+        await _until(
+            partial(has_it, admin), f"{admin.address} to have its organisation's approval of {wanted.name}"
+        )
+    return False
 
 
 async def _approved_package(admin: PeerAdmin, channel: str, wanted: ChaincodeDefinition) -> str | None:

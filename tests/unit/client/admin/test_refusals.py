@@ -7,6 +7,7 @@ from commonwatt_client.admin import (
     ChannelNotFoundError,
     NotAgreedError,
     NotReadyError,
+    PrivateDataMissingError,
     RefusedError,
     SequenceTakenError,
     SignaturesMissingError,
@@ -40,6 +41,11 @@ from commonwatt_client.admin.refusals import refusal
         ),
         ("chaincode definition not agreed to by this org (GlebeMSP)", NotAgreedError),
         ("requested sequence is 1, but new definition must be sequence 2", SequenceTakenError),
+        (
+            "QueryApprovedChaincodeDefinition: private data matching public hash version is not available. Public hash "
+            "version = {BlockNum: 1, TxNum: 1}, Private data version = <nil>",
+            PrivateDataMissingError,
+        ),
         ("words that nobody foresaw", RefusedError),
     ],
     ids=[
@@ -52,6 +58,7 @@ from commonwatt_client.admin.refusals import refusal
         "too few signatures",
         "not approved",
         "another sequence",
+        "lost private data",
         "unknown words",
     ],
 )
