@@ -59,6 +59,8 @@ def counting(readings: Iterable[Reading], version: int) -> Reading | None:
     Of the home's own readings those of the first version count alone: what it said stands once a period was frozen.
     """
     known = [one for one in readings if one.version <= version]
+    if len(known) < 2:
+        return known[0] if known else None
     first = min((one.version for one in known if one.author == HOME), default=0)
     return max(
         (one for one in known if one.author != HOME or one.version == first),
