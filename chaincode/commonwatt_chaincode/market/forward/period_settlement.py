@@ -51,7 +51,7 @@ class FrozenPeriod:
     """All that a version of a period's settlement rests on, but for what single homes had before.
 
     ``connections`` are those of the homes that the period settles, ``awarded_wh`` what they bought and sold,
-    ``readings`` all of versions up to ``version``, by home. ``final_version`` is the last version that was frozen before
+    ``readings`` all of versions up to ``version``, by home. ``final_version`` is the last one that was frozen before
     the period was final, None until then: readings of later versions resettle their home alone.
     """
 
