@@ -209,6 +209,51 @@ class OnePeriod(Bounded):
 
 
 @dataclass(frozen=True)
+class FreezePeriod(OnePeriod):
+    """A period, and the index key of a reading that came since it was frozen last."""
+
+    reading: IndexKey | None = None
+
+
+@dataclass(frozen=True)
+class OnePart(OnePeriod):
+    """A part of a period's settlement; it may be left out where there is one alone."""
+
+    part: Annotated[int, Within(0, 9_999)] | None = None
+
+
+@dataclass(frozen=True)
+class SettleGap(Bounded):
+    """A home's gap: the periods of the readings with totals next to it, and where in it to go on."""
+
+    home: HomeId
+    before: PeriodId
+    after: PeriodId
+    from_period: PeriodId = 0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 < self.after - self.before <= LONGEST_SPAN_MIN:
+            raise ValueError(f"after must be 1 to {LONGEST_SPAN_MIN} minutes later than before")
+
+
+@dataclass(frozen=True)
+class SettleDay(Bounded):
+    """A local day, and a part of its bills; it may be left out where there is one alone."""
+
+    day: Day
+    part: Annotated[int, Within(0, 9_999)] | None = None
+
+
+@dataclass(frozen=True)
+class HomeDay(Bounded):
+    """A home's local day."""
+
+    home: HomeId
+    day: Day
+
+
+@dataclass(frozen=True)
 class SetEnvelope(Bounded):
     """The power allowed in [from_period, to_period), of a home or of all; a power left out is not bounded."""
 

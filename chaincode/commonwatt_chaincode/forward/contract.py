@@ -6,15 +6,20 @@ from typing import Any
 from ..shim import Contract, Stub, evaluate, transaction
 from . import (
     batches,
+    billing,
     clearing,
     closing,
     configuring,
     envelopes,
+    freezing,
+    gap_settling,
     homes,
     keyring,
     losses,
     periods,
     queries,
+    settlement_queries,
+    settling,
     sharing,
     standing,
 )
@@ -24,6 +29,8 @@ from .arguments import (
     Configure,
     ConfirmKey,
     EndHome,
+    FreezePeriod,
+    HomeDay,
     HomePeriod,
     HomeSpan,
     KeysOf,
@@ -34,10 +41,13 @@ from .arguments import (
     OneHome,
     OneKey,
     OneMessage,
+    OnePart,
     OnePeriod,
     ReportFeeder,
     SetEnvelope,
     SetSharingKeys,
+    SettleDay,
+    SettleGap,
     SomeMessages,
     Span,
 )
@@ -130,6 +140,28 @@ class ForwardMarket(Contract):
         """Operator, grid: declare a message lost that no peer holds."""
         return await losses.declare_lost(stub, arguments)
 
+    # A period, once it is over
+
+    @transaction
+    async def freeze_period(self, stub: Stub, arguments: FreezePeriod) -> Json:
+        """Members: freeze the readings of a period so far, from when they are due or all are there."""
+        return await freezing.freeze_period(stub, arguments)
+
+    @transaction
+    async def settle_period(self, stub: Stub, arguments: OnePart) -> Json:
+        """Members: settle a part of the homes by the readings that are frozen."""
+        return await settling.settle_period(stub, arguments)
+
+    @transaction
+    async def settle_gap(self, stub: Stub, arguments: SettleGap) -> Json:
+        """Members: spread what a meter's totals say over the periods in which it was silent."""
+        return await gap_settling.settle_gap(stub, arguments)
+
+    @transaction
+    async def settle_day(self, stub: Stub, arguments: SettleDay) -> Json:
+        """Operator once a local day is over, members a day later: bill a part of the homes."""
+        return await billing.settle_day(stub, arguments)
+
     # Queries
 
     @evaluate
@@ -191,3 +223,13 @@ class ForwardMarket(Contract):
     async def message_status(self, stub: Stub, arguments: OneMessage) -> Json:
         """Every role: whether a message stands on the ledger."""
         return await standing.message_status(stub, arguments)
+
+    @evaluate
+    async def list_lines(self, stub: Stub, arguments: HomeSpan) -> Json:
+        """A home its own, operator, grid and carriers all: settled periods, line by line."""
+        return await settlement_queries.list_lines(stub, arguments)
+
+    @evaluate
+    async def get_bill(self, stub: Stub, arguments: HomeDay) -> Json:
+        """A home its own, operator, grid and carriers all: the bill of a local day."""
+        return await settlement_queries.get_bill(stub, arguments)

@@ -11,6 +11,7 @@ from functools import cache
 from typing import Any, NamedTuple, TypeVar
 
 from ..market.forward.bids import Connection
+from ..market.forward.bills import Adjustment, Bill
 from ..market.forward.clearing import MID_MARKET
 from ..market.forward.envelopes import Envelope
 from ..market.forward.gates import Times
@@ -201,7 +202,7 @@ class Lines:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One part of a settlement in sums (public, written once)."""
+    """One part of a settlement in sums, and the SHA-256 of its private lines in hex (public, written once)."""
 
     period: int
     version: int
@@ -221,6 +222,7 @@ class Part:
     substituted: int
     estimated: int
     changed: int
+    digest: str
     transaction: str
 
 
@@ -258,6 +260,44 @@ class Settled:
     period: int
     version: int
     parts: int
+    transaction: str
+
+
+class StoredAdjustment(NamedTuple):
+    """What a changed line books on the home's next bill (private); its digest stands under ``pending_key``."""
+
+    adjustment: Adjustment
+    salt: str
+
+
+class StoredBill(NamedTuple):
+    """A home's bill (private)."""
+
+    bill: Bill
+    salt: str
+
+
+@dataclass(frozen=True, slots=True)
+class Bills:
+    """The bills of one part of the homes, by home (private)."""
+
+    day: int
+    part: int
+    bills: tuple[StoredBill, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Billed:
+    """One part of a day's bills in sums, and the SHA-256 of the private bills in hex (public, written once)."""
+
+    day: int
+    part: int
+    parts: int
+    homes: int
+    adjustments: int
+    taxable_naud: int
+    amount_naud: int
+    digest: str
     transaction: str
 
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The energy of periods without a reading, once the meter's running total says how much it was."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from .periods import Period
@@ -16,14 +16,20 @@ class Spread(NamedTuple):
     export_wh: int
 
 
-def spread(missing: Sequence[Period], before: Reading, after: Reading) -> tuple[Spread, ...]:
+def spread(
+    missing: Sequence[Period], before: Reading, after: Reading, between: Iterable[Reading] = ()
+) -> tuple[Spread, ...]:
     """Spread the difference of the totals evenly over the gap's minutes; the sum is exact.
 
-    ``before`` and ``after`` are the readings next to the gap, both with totals. ValueError without totals, or where
-    they run backwards: a meter was exchanged, and the operator substitutes readings.
+    ``before`` and ``after`` are the readings next to the gap, both with totals, ``between`` what is known of single
+    periods of it. ValueError without totals, or where they run backwards: a meter was exchanged, and the operator
+    substitutes readings.
     """
-    imports_wh = _between("import", before.import_total_wh, after.import_total_wh, after.import_wh)
-    exports_wh = _between("export", before.export_total_wh, after.export_total_wh, after.export_wh)
+    between = tuple(between)
+    known_import_wh = after.import_wh + sum(one.import_wh for one in between)
+    known_export_wh = after.export_wh + sum(one.export_wh for one in between)
+    imports_wh = _between("import", before.import_total_wh, after.import_total_wh, known_import_wh)
+    exports_wh = _between("export", before.export_total_wh, after.export_total_wh, known_export_wh)
     return tuple(
         Spread(period, import_wh, export_wh)
         for period, import_wh, export_wh in zip(
@@ -32,10 +38,10 @@ def spread(missing: Sequence[Period], before: Reading, after: Reading) -> tuple[
     )
 
 
-def _between(register: str, before_wh: int | None, after_wh: int | None, own_wh: int) -> int:
+def _between(register: str, before_wh: int | None, after_wh: int | None, known_wh: int) -> int:
     if before_wh is None or after_wh is None:
         raise ValueError(f"{register}: a gap cannot be settled without the meter's totals on both sides")
-    energy_wh = after_wh - own_wh - before_wh
+    energy_wh = after_wh - known_wh - before_wh
     if energy_wh < 0:
         raise ValueError(f"{register}: the meter's total ran backwards by {-energy_wh} Wh in the gap")
     return energy_wh

@@ -43,14 +43,19 @@ def refusal(reading: Reading, period: Period, connection: Connection, readings_b
     authors = {MEASURED: measures, SUBSTITUTED: (OPERATOR,)}.get(reading.quality, ())
     if reading.author not in authors:
         return QUALITY_NOT_YOURS
-    most_import_wh = _with_tolerance_wh(period, connection.connection_w)
-    most_export_wh = _with_tolerance_wh(period, connection.pv_w + connection.battery_w)
-    if not (0 <= reading.import_wh <= most_import_wh and 0 <= reading.export_wh <= most_export_wh):
+    if not possible(period, connection, reading.import_wh, reading.export_wh):
         return IMPOSSIBLE_READING
     totals = ((reading.import_total_wh, reading.import_wh), (reading.export_total_wh, reading.export_wh))
     if any(total is not None and total < energy_wh for total, energy_wh in totals):
         return TOTALS_DIFFER
     return ""
+
+
+def possible(period: Period, connection: Connection, import_wh: int, export_wh: int) -> bool:
+    """Whether a connection, its panels and its battery carry so much in a period."""
+    most_import_wh = _with_tolerance_wh(period, connection.connection_w)
+    most_export_wh = _with_tolerance_wh(period, connection.pv_w + connection.battery_w)
+    return 0 <= import_wh <= most_import_wh and 0 <= export_wh <= most_export_wh
 
 
 def counting(readings: Iterable[Reading], version: int) -> Reading | None:

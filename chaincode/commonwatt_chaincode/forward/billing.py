@@ -1,0 +1,199 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Bills of a local day: lines, supply, the month's demand and what changed of days that were billed before."""
+
+from collections.abc import AsyncIterator, Iterable, Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+from ..market.forward.bills import Bill, Settled, ends_month, month_of
+from ..market.forward.day_bills import Day, billable, day_bill
+from ..market.forward.gates import final_from_s, window_opens_s
+from ..market.forward.periods import Period, local_minute_at, periods_of_day
+from ..market.forward.tariffs import version_of
+from ..market.tariff import DAY_S, day_start
+from ..shim import Stub
+from . import keys
+from .access import is_operator, require_member
+from .arguments import SettleDay
+from .lines import Standing, Wanted, checked, digest_of, lines_of, settled_up_to_date, with_gaps
+from .records import Billed, Bills, StoredAdjustment, StoredBill, as_json, decode, encode
+from .refusals import Code, refuse
+from .registry import Registry, registry_of
+from .salts import salt_of_all
+from .settling import chosen_part
+from .state import Situation, private, rows, situation
+
+MOST_ADJUSTMENTS = 1_000
+"""Adjustments that one bill of a home takes; the rest waits for the next one."""
+
+
+class Waiting(NamedTuple):
+    """An adjustment that waits, and the end of its public and private key."""
+
+    home: str
+    period_id: int
+    version: int
+    stored: StoredAdjustment
+
+
+async def settle_day(stub: Stub, arguments: SettleDay) -> dict[str, Any]:
+    """Bill one part of the homes for a local day whose periods are all settled. A bill is written once."""
+    caller = require_member(stub)
+    now = await situation(stub)
+    day = _day(now, arguments.day)
+    over_s = day_start(arguments.day + 1, now.configuration.offsets)
+    due_s = over_s if is_operator(caller, now.configuration) else over_s + DAY_S
+    if now.now_s < due_s:
+        raise refuse(
+            Code.DAY_NOT_OVER,
+            f"the caller bills day {arguments.day} from {due_s}, the market time is {now.now_s}",
+        )
+    registry = await registry_of(stub)
+    parts = registry.day_parts(day.ends)
+    part = chosen_part(arguments.part, len(parts), f"day {arguments.day}")
+    billed_key = keys.billed_key(arguments.day, part)
+    if (known := await stub.get_state(billed_key)) is not None:
+        return dict(as_json(decode(Billed, known)))
+    homes = parts[part]
+    lines: dict[str, list[Standing]] = {}
+    async for one in _lines(stub, now, registry, _periods(now, [arguments.day]), homes):
+        lines.setdefault(one.line.home, []).append(one)
+    month = await _month(stub, now, registry, day, homes)
+    waiting = await _waiting(stub, homes)
+    bills = []
+    for home in homes:
+        adjustments = [one.stored for one in waiting if one.home == home]
+        bill = day_bill(
+            registry.registration(home),
+            day,
+            [_billable(now, one) for one in lines.get(home, ())],
+            [one.adjustment for one in adjustments],
+            month.get(home, ()),
+        )
+        if bill is not None:
+            salts = [one.line.salt for one in lines.get(home, ())] + [one.salt for one in adjustments]
+            bills.append(StoredBill(bill, salt_of_all(salts)))
+    for home, period_id, version, _ in waiting:
+        await stub.delete_state(keys.pending_key(home, period_id, version))
+        await stub.delete_private_data(keys.COLLECTION, keys.adjustment_key(home, period_id, version))
+    value = encode(Bills(arguments.day, part, tuple(bills)))
+    await stub.put_private_data(keys.COLLECTION, keys.bills_key(arguments.day, part), value)
+    record = Billed(
+        arguments.day,
+        part,
+        len(parts),
+        len(bills),
+        len(waiting),
+        sum(one.bill.taxable_naud for one in bills),
+        sum(one.bill.amount_naud for one in bills),
+        digest_of(value),
+        stub.transaction_id,
+    )
+    await stub.put_state(billed_key, encode(record))
+    stub.set_event("billed", encode(record))
+    return dict(as_json(record))
+
+
+async def bill_of(stub: Stub, now: Situation, registry: Registry, home: str, day: int) -> Bill:
+    """A home's bill; ``unknown_bill`` where there is none. It is provisional until its last period is final."""
+    parts = registry.day_parts(_ends(now, day))
+    part = next((number for number, homes in enumerate(parts) if home in homes), None)
+    mark = await stub.get_state(keys.billed_key(day, part)) if part is not None else None
+    if part is not None and mark is not None:
+        name = keys.bills_key(day, part)
+        (value,) = await private(stub, [name])
+        stored = decode(Bills, checked(value, decode(Billed, mark).digest, name))
+        for one in stored.bills:
+            if one.bill.home == home:
+                last = _periods(now, [day])[-1]
+                return replace(one.bill, provisional=one.bill.provisional and not is_final(now, last))
+    raise refuse(Code.UNKNOWN_BILL, f"home {home} has no bill of day {day}")
+
+
+def is_final(now: Situation, period: Period) -> bool:
+    """Whether a period's settlement stands by the market time."""
+    return now.now_s >= final_from_s(period, now.rules(period).times)
+
+
+def _ends(now: Situation, day: int) -> int:
+    return next(periods_of_day(day + 1, now.configuration.lengths, now.configuration.offsets)).id
+
+
+def _day(now: Situation, number: int) -> Day:
+    """A local day with the tariff that was published when its first window opened."""
+    configuration = now.configuration
+    first = next(periods_of_day(number, configuration.lengths, configuration.offsets))
+    known_s = window_opens_s(first, now.rules(first).times)
+    return Day(
+        number,
+        first,
+        _ends(now, number),
+        version_of(number, configuration.tariffs, known_s),
+        frozenset(one.day for one in configuration.holidays if one.published_s <= known_s),
+        configuration.offsets,
+    )
+
+
+def _periods(now: Situation, days: Iterable[int]) -> list[Period]:
+    configuration = now.configuration
+    return [one for day in days for one in periods_of_day(day, configuration.lengths, configuration.offsets)]
+
+
+async def _lines(
+    stub: Stub, now: Situation, registry: Registry, periods: Sequence[Period], homes: Sequence[str]
+) -> AsyncIterator[Standing]:
+    """The lines of some homes, all of whose periods are settled."""
+    taken = [
+        (period, some)
+        for period in periods
+        if (some := [home for home in homes if registry.part_of(period.id, home) is not None])
+    ]
+    versions = await settled_up_to_date(stub, [period for period, _ in taken])
+    wanted = [Wanted(period, versions[period.id], some) for period, some in taken]
+    some_lines: list[Standing] = []
+    async for one in lines_of(stub, registry, wanted):
+        some_lines.append(one)
+    for one in await with_gaps(stub, some_lines):
+        yield one
+
+
+def _billable(now: Situation, one: Standing) -> Settled:
+    return billable(one.period, one.lines.band, one.lines.prices, one.line, is_final(now, one.period))
+
+
+async def _month(
+    stub: Stub, now: Situation, registry: Registry, day: Day, homes: Sequence[str]
+) -> dict[str, list[Settled]]:
+    """The lines of the month that a day ends, in the window of the demand charge."""
+    demand = day.tariff.demand
+    if demand is None or not ends_month(day.day):
+        return {}
+    first = day.day
+    while month_of(first - 1) == month_of(day.day):
+        first -= 1
+    in_window = [
+        period
+        for period in _periods(now, range(first, day.day + 1))
+        if demand.from_min <= local_minute_at(period, day.offsets) < demand.to_min
+    ]
+    found: dict[str, list[Settled]] = {}
+    async for one in _lines(stub, now, registry, in_window, homes):
+        found.setdefault(one.line.home, []).append(_billable(now, one))
+    return found
+
+
+async def _waiting(stub: Stub, homes: Sequence[str]) -> list[Waiting]:
+    """The adjustments that wait for bills of some homes."""
+    places: list[tuple[str, int, int]] = []
+    digests: list[str] = []
+    for home in homes:
+        for row in (await rows(stub, *keys.pending_range(home)))[:MOST_ADJUSTMENTS]:
+            _, _, period_id, version = row.key.split("/")
+            places.append((home, int(period_id), int(version)))
+            digests.append(row.value.decode())
+    names = [keys.adjustment_key(*place) for place in places]
+    values = await private(stub, names)
+    return [
+        Waiting(*place, decode(StoredAdjustment, checked(value, digest, name)))
+        for place, value, digest, name in zip(places, values, digests, names, strict=True)
+    ]
