@@ -7,6 +7,7 @@ A line is stored as an array of its values in order: a day of 200 homes is 10,00
 import hashlib
 import json
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from ..market.forward import gaps
@@ -43,7 +44,8 @@ class Wanted(NamedTuple):
 
 def encode_lines(lines: Lines) -> bytes:
     """The stored form of a part's lines."""
-    return encode({**as_json(lines), "lines": [list(one) for one in lines.lines]})
+    arrays = [[*one[:-2], list(one.line), one.salt] for one in lines.lines]
+    return encode({**as_json(replace(lines, lines=())), "lines": arrays})
 
 
 def decode_lines(value: bytes) -> Lines:
@@ -101,7 +103,7 @@ async def lines_of(stub: Stub, registry: Registry, wanted: Iterable[Wanted]) -> 
     for first in range(0, len(places), AT_ONCE):
         some = places[first : first + AT_ONCE]
         for (one, _, asked), lines in zip(some, await _parts(stub, some), strict=True):
-            bare = Lines(**{name: getattr(lines, name) for name in HEADER}, lines=())
+            bare = replace(lines, lines=())
             for line in lines.lines:
                 if line.home in asked:
                     yield Standing(one.period, bare, line)
@@ -147,9 +149,6 @@ def checked(value: bytes | None, digest: str, name: str) -> bytes:
 def digest_of(value: bytes) -> str:
     """What stands in public of a private value: its SHA-256 in hex."""
     return hashlib.sha256(value).hexdigest()
-
-
-HEADER = tuple(name for name in Lines.__slots__ if name != "lines")
 
 
 async def _parts(stub: Stub, places: Sequence[tuple[Wanted, int, set[str]]]) -> list[Lines]:
