@@ -274,7 +274,14 @@ async def _end(stub: Stub, meter: Meter, terms: Terms, record: Part, sums: Sums,
             )
             return False
         others.append(_sums_of(decode(Part, other)))
-    whole = added([sums, *others])
+    try:
+        whole = added([sums, *others])
+    except ValueError:
+        raise refuse(
+            Code.NOT_SETTLED,
+            f"the parts of period {meter.period} do not join, for a message was lost between two of them: freeze it"
+            " again",
+        ) from None
     settled = SettledPeriod(
         meter.period,
         meter.version,

@@ -11,6 +11,7 @@ from commonwatt_chaincode.market.forward.periods import Period
 from commonwatt_chaincode.messages.base64url import encoded
 from commonwatt_chaincode.messages.keys import public_key
 from commonwatt_chaincode.shim.testing import Invocation, MemoryLedger, caller
+from commonwatt_chaincode.shim.testing.state import Place
 from commonwatt_community.messages.compose import signed_message
 from commonwatt_community.messages.signing_key import SigningKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -167,6 +168,11 @@ class Neighbourhood:
         """The lines of a period, by home."""
         span = {"from_period": period, "to_period": period + 1}
         return {one["home"]: one for one in (await self.ask(who, "list_lines", span))["lines"]}
+
+    def lose(self, key: str) -> None:
+        """The peer's disk fails: it knows a private value's hash and has the value no more."""
+        place = Place("market", "community", key)
+        self.ledger.state.values[place] = (b"", self.ledger.state.values[place][1])
 
     async def submit(
         self, who: str, name: str, arguments: Any, *, transient: Mapping[str, bytes] | None = None

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from commonwatt_chaincode.forward import keys
 from commonwatt_chaincode.forward.lines import decode_lines, encode_lines
-from commonwatt_chaincode.market.forward import day_bills, period_settlement
+from commonwatt_chaincode.market.forward import period_settlement
+from commonwatt_chaincode.shim.testing.state import Place
 
 from .neighbourhood import DAY_S, MIDNIGHT_S, Neighbourhood
 
@@ -301,14 +302,14 @@ async def test_a_value_that_this_peer_lacks_is_no_silence(street: Neighbourhood)
     await three_metered(street, 650, 100, 900)
     await street.do("grid", "freeze_period", {"period": P})
     name = keys.index_key("reading", P, 1, "a", "home", 1)
-    place = street.ledger._place(("community", name))
-    kept = street.ledger.state.values.pop(place)
+    place = Place("market", "community", name)
+    kept = street.ledger.state.values[place]
+    street.lose(name)
     assert await street.refused("grid", "settle_period", {"period": P}) == "data_not_here"
     street.ledger.state.values[place] = (kept[0] + b"x", kept[1])
     assert await street.refused("grid", "settle_period", {"period": P}) == "data_not_here"
     street.ledger.state.values[place] = kept
     await street.do("grid", "settle_period", {"period": P})
-    assert day_bills.BILL_HOMES == 200
 
 
 async def test_envelopes_published_before_the_gate_cap_the_export(street: Neighbourhood) -> None:
