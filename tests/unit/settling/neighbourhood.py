@@ -73,11 +73,12 @@ class Neighbourhood:
             for role, name in (("home", home), ("meter", f"meter of {home}")):
                 attributes = {"role": role, "home.id": home}
                 self.callers[name] = caller(name.replace(" ", "-"), COMMUNITY, attributes)
-            new = {"home": home, "home_class": "prosumer"} | connection
-            await self.do("operator", "register_home", new)
+        new = [{"home": home, "home_class": "prosumer"} | connection for home in homes]
+        await self.do("operator", "register_home", {"homes": new})
+        for home in homes:
             await self.set_key("home", home)
-            if confirm:
-                await self.do("grid", "confirm_home", {"home": home})
+        if confirm:
+            await self.do("grid", "confirm_home", {"homes": list(homes)})
 
     async def set_key(self, author: str, home: str) -> None:
         """Give an author its first key."""
