@@ -3,7 +3,7 @@
 
 from typing import Any
 
-from ..market.forward.day_bills import billable
+from ..market.forward.period_settlement import quality_of
 from ..market.forward.periods import Period, period_at
 from ..market.tariff import MINUTE_S
 from ..shim import Stub
@@ -73,14 +73,13 @@ def _shown(now: Situation, one: Standing) -> dict[str, Any]:
     """A line as callers read it: one object, the line's own sums among its members."""
     lines, line = one.lines, one.line
     final = is_final(now, one.period)
-    quality = billable(one.period, lines.band, lines.prices, line, final).quality
     flat = {name: value for name, value in as_json(line).items() if name not in ("line", "salt")}
     return {
         "period": one.period.id,
         "length_min": one.period.length_min,
         **flat,
         **as_json(line.line),
-        "quality": quality,
+        "quality": quality_of(line, final),
         "final": final,
         "band": lines.band,
         **as_json(lines.prices),

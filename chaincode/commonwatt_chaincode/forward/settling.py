@@ -105,7 +105,7 @@ async def settle_period(stub: Stub, arguments: OnePart) -> dict[str, Any]:
     value = encode_lines(lines)
     await stub.put_private_data(keys.COLLECTION, keys.lines_key(period.id, meter.version, part), value)
     await _adjust(stub, now, registry, frozen, before, settled_lines)
-    sums = sums_of(settled_lines, meter.version)
+    sums = sums_of(settled_lines, meter.version, meter.final_version is not None)
     record = Part(period.id, meter.version, part, *sums, digest_of(value), stub.transaction_id)
     await stub.put_state(part_key, encode(record))
     complete = await _end(stub, meter, terms, record, sums, len(parts))

@@ -6,10 +6,10 @@ from typing import NamedTuple
 
 from .balances import Metered
 from .bills import Adjustment, Bill, Settled, adjustment, bill, demand_charge, ends_month, supply_due_naud
-from .period_settlement import SettledLine
+from .period_settlement import SettledLine, quality_of
 from .periods import Offsets, Period, Registration
 from .prices import Prices
-from .readings import ESTIMATED, SUBSTITUTED
+from .readings import ESTIMATED
 from .tariffs import Version
 
 BILL_HOMES = 200
@@ -40,8 +40,7 @@ def day_parts(registrations: Iterable[Registration], ends: int) -> list[tuple[st
 
 
 def billable(period: Period, band: str, prices: Prices, line: SettledLine, final: bool) -> Settled:
-    """A line as bills take it. An estimate of a period that is final counts as substituted."""
-    quality = SUBSTITUTED if final and line.quality == ESTIMATED else line.quality
+    """A line as bills take it."""
     metered = Metered(
         line.home,
         line.bought_wh,
@@ -52,7 +51,7 @@ def billable(period: Period, band: str, prices: Prices, line: SettledLine, final
         line.key_ppm,
         line.quality == ESTIMATED,
     )
-    return Settled(period, band, prices, metered, line.line, quality, final)
+    return Settled(period, band, prices, metered, line.line, quality_of(line, final), final)
 
 
 def adjusted(period: Period, prices: Prices, before: SettledLine, after: SettledLine) -> Adjustment | None:

@@ -175,8 +175,8 @@ def with_gap(line: SettledLine, gap: Spread, terms: Terms) -> SettledLine:
     )
 
 
-def sums_of(lines: Iterable[SettledLine], version: int) -> Sums:
-    """The sums of lines, and how many of them changed in a version."""
+def sums_of(lines: Iterable[SettledLine], version: int, final: bool = False) -> Sums:
+    """The sums of lines, and how many of them changed in a version. In the end estimates count as substituted."""
     lines = tuple(lines)
     results = [one.line for one in lines]
     return Sums(
@@ -192,10 +192,15 @@ def sums_of(lines: Iterable[SettledLine], version: int) -> Sums:
         sum(line.breach_wh for line in results),
         sum(line.grid_naud + line.fee_naud for line in results),
         sum(one.quality == MEASURED for one in lines),
-        sum(one.quality == SUBSTITUTED for one in lines),
-        sum(one.quality == ESTIMATED for one in lines),
+        sum(quality_of(one, final) == SUBSTITUTED for one in lines),
+        sum(quality_of(one, final) == ESTIMATED for one in lines),
         sum(one.version == version for one in lines),
     )
+
+
+def quality_of(line: SettledLine, final: bool) -> str:
+    """The quality of a line: once its period is final, an estimate counts as substituted."""
+    return SUBSTITUTED if final and line.quality == ESTIMATED else line.quality
 
 
 def added(parts: Iterable[Sums]) -> Sums:
@@ -251,8 +256,7 @@ def _settled(
         # What stands behind a settled line may be lost afterwards; the line says it still.
         reading = _reading_of(before)
     if reading is None:
-        quality = ESTIMATED if frozen.final_version is None else SUBSTITUTED
-        settled = _line(frozen.version, quality, None, shared, (), line)
+        settled = _line(frozen.version, ESTIMATED, None, shared, (), line)
         return settled if gap is None else with_gap(settled, gap, frozen.terms)
     metered = shared._replace(import_wh=reading.import_wh, export_wh=reading.export_wh, estimated=False)
     if metered != shared:
