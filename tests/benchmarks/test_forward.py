@@ -8,11 +8,21 @@ from collections.abc import Callable
 
 import pytest
 from commonwatt_chaincode.market.forward.balances import Metered
-from commonwatt_chaincode.market.forward.bids import Order
+from commonwatt_chaincode.market.forward.bids import Connection, Order
 from commonwatt_chaincode.market.forward.clearing import PRICINGS, clear
+from commonwatt_chaincode.market.forward.period_settlement import (
+    PART_HOMES,
+    FrozenPeriod,
+    settle_homes,
+    sums_of,
+)
+from commonwatt_chaincode.market.forward.periods import Period
 from commonwatt_chaincode.market.forward.prices import Prices
+from commonwatt_chaincode.market.forward.readings import MEASURED, Reading
 from commonwatt_chaincode.market.forward.settlement import Terms, settle
 from commonwatt_chaincode.market.forward.sharing import MODES
+
+from .large_channel import LargeChannel
 
 PRICES = Prices(tou=541_100, feed_in=100_000, local_fee=20_000)
 SIZE = 10_000
@@ -75,3 +85,60 @@ def test_settling(mode: str) -> None:
     terms = Terms(PRICES, 300_000, mode)
     taken_ms = _median_ms(lambda: settle(homes, terms))
     print(f"\nsettling 10,000 homes, sharing {mode}: {taken_ms:.0f} ms (wanted: 300 ms at most)")
+
+
+def _frozen(draw: random.Random) -> FrozenPeriod:
+    """10,000 homes, each with a reading, a third of them with an award."""
+    homes = [f"home{number:05d}" for number in range(SIZE)]
+    awards = {}
+    for buyer, seller in zip(homes[::6], homes[1::6], strict=False):
+        traded_wh = draw.randint(1, 900)
+        awards[buyer], awards[seller] = (traded_wh, 0), (0, traded_wh)
+    readings = {
+        home: [Reading(home, "meter", MEASURED, 1, 1, draw.randint(0, 3_000), draw.randint(0, 2_000))]
+        for home in homes
+    }
+    return FrozenPeriod(
+        Period(PERIOD, 30),
+        1,
+        None,
+        Terms(PRICES, 300_000),
+        PERIOD * 60 - 300,
+        ((0, 600),),
+        1_500,
+        dict.fromkeys(homes, Connection(24_000, 5_000, 0)),
+        awards,
+        readings,
+    )
+
+
+def test_settling_a_frozen_period() -> None:
+    """Which reading counts, caps, contracts, shares and sums, by the functions that the transaction calls."""
+    frozen = _frozen(random.Random(7))
+    homes = list(frozen.connections)
+
+    def whole() -> None:
+        sums_of(settle_homes(frozen, homes, {}, {}, {}), 1)
+
+    def part() -> None:
+        sums_of(settle_homes(frozen, homes[:PART_HOMES], {}, {}, {}), 1)
+
+    print(f"\nsettling a frozen period of 10,000 homes: {_median_ms(whole):.0f} ms (wanted: 300 ms at most)")
+    print(f"one part of it, of {PART_HOMES} homes: {_median_ms(part):.0f} ms")
+
+
+async def test_the_whole_transaction() -> None:
+    """One part of 10,000 homes on a ledger in memory: registrations, index, private messages, lines, sums."""
+    channel = LargeChannel(SIZE)
+    homes = await channel.founded()
+    await channel.do("freeze_period", {"period": channel.period})
+    taken = []
+    for part in range(3):
+        start = time.process_time()
+        answer = await channel.do("settle_period", {"period": channel.period, "part": part})
+        taken.append(time.process_time() - start)
+        assert answer["measured"] == PART_HOMES
+    print(
+        f"\none settle_period of {PART_HOMES} of {homes} homes, the ledger in memory included:"
+        f" {statistics.median(taken) * 1_000:.0f} ms; {homes // PART_HOMES} of them settle the period"
+    )

@@ -32,6 +32,10 @@ MOST_ROWS = 99_999
 """A peer cuts a range at its totalQueryLimit (100,000) and does not say so: a range that reaches it is an error."""
 
 
+KEPT = 16_384
+"""Registrations and messages that this process keeps as they were read: each part of a settlement reads all of them."""
+
+
 @dataclass(frozen=True, slots=True)
 class Situation:
     """The configuration, and the market time of this transaction in epoch seconds."""
@@ -138,7 +142,7 @@ async def private(stub: Stub, names: Sequence[str]) -> list[bytes | None]:
         ) from error
 
 
-@lru_cache(maxsize=8_192)
+@lru_cache(maxsize=KEPT)
 def registration(value: bytes) -> Home:
     """The registration that stands at a home's key."""
     return decode(Home, value)
@@ -236,8 +240,13 @@ async def messages_at(stub: Stub, digests: dict[Place, str]) -> list[Indexed]:
                 Code.DATA_NOT_HERE,
                 f"retry: this peer does not hold the message of {place.key}, or another one",
             )
-        found.append(Indexed(place, read(value), value))
+        found.append(Indexed(place, _message(value), value))
     return found
+
+
+@lru_cache(maxsize=KEPT)
+def _message(compact: bytes) -> Message:
+    return read(compact)
 
 
 async def indexed(

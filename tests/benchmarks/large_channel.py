@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A channel with many homes, their registrations and readings put there directly: signing them would take minutes."""
+
+import hashlib
+import json
+import random
+from typing import Any
+
+from commonwatt_chaincode.forward import ForwardMarket, keys
+from commonwatt_chaincode.forward.records import ConnectionVersion, Home, encode
+from commonwatt_chaincode.market.forward.bids import Connection
+from commonwatt_chaincode.messages.base64url import encoded
+from commonwatt_chaincode.shim.results import EPOCH
+from commonwatt_chaincode.shim.testing import MemoryLedger, caller
+from commonwatt_chaincode.shim.testing.state import Place
+
+BAND = {"name": "all day", "from_min": 0, "to_min": 1_440, "tou": 541_100, "feed_in": 100_000}
+TARIFF = {"schedules": [{"days": {"weekdays": list(range(7)), "holidays": True}, "bands": [BAND]}]}
+
+
+class LargeChannel:
+    """``size`` homes that each have one measured reading of ``period``."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self.period = 29_853_360
+        self.ledger = MemoryLedger(ForwardMarket(), "newtown", name="market", collections=["community"])
+        self._operator = caller("operator", "NewtownMSP", role="operator")
+
+    async def founded(self) -> int:
+        """Configure the channel, and put homes and readings there; their number."""
+        opening = {
+            "replaces": 0,
+            "trust_homes": True,
+            "period_min": 30,
+            "utc_offset_min": 600,
+            "tariff": TARIFF,
+            "times": {"readings_due_s": 0},
+        }
+        await self.do("configure", opening)
+        draw = random.Random(7)
+        for number in range(self.size):
+            home = f"home{number:05d}"
+            connection = ConnectionVersion(0, Connection(24_000, 5_000, 0))
+            record = Home(home, "prosumer", "NewtownMSP", "", 0, (connection,), None, None, None, "")
+            self._put("", keys.registration_key(home), encode(record))
+            message = self._reading(home, draw)
+            place = keys.index_key("reading", self.period, 1, home, "home", 1)
+            self._put("", place, hashlib.sha256(message).hexdigest().encode())
+            self._put("community", place, message)
+        return self.size
+
+    async def do(self, name: str, arguments: Any) -> Any:
+        """Submit as the operator, once the period is over."""
+        done = await self.ledger.submit(
+            name, arguments, creator=self._operator, timestamp=(self.period + 30) * 60
+        )
+        return done.json()
+
+    def _reading(self, home: str, draw: random.Random) -> bytes:
+        header = {"alg": "EdDSA", "kid": encoded(bytes(32)), "typ": "cw-reading"}
+        payload = {
+            "net": "n",
+            "channel": "newtown",
+            "home": home,
+            "nonce": encoded(draw.randbytes(16)),
+            "period": self.period,
+            "seq": 1,
+            "import_wh": draw.randint(0, 3_000),
+            "export_wh": draw.randint(0, 2_000),
+            "quality": "measured",
+        }
+        parts = (json.dumps(part).encode() for part in (header, payload))
+        return ".".join(map(encoded, (*parts, bytes(64)))).encode()
+
+    def _put(self, collection: str, key: str, value: bytes) -> None:
+        self.ledger.state.write(Place("market", collection, key), value, (0, 0), "", EPOCH)
