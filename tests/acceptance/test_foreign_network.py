@@ -210,6 +210,38 @@ def test_two_organisations_deploy_the_market_and_it_is_loaded_and_verified(peopl
     }
 
 
+@pytest.mark.long
+@pytest.mark.parametrize("people", [SMALL], indirect=True, ids=["small"])
+def test_two_organisations_deploy_the_forward_market(people: list[Person]) -> None:
+    first, second = people
+    here, there = addresses(people)
+    for person in people:
+        person.connect()
+    wait_until_all_know_all(people)
+    forward = ("--market", "forward")
+    open_channel = (*forward, "--open-channel")
+    policy = ("--endorsement-policy", "OR('Org1MSP.peer')")
+    for words, said in (
+        (forward, "deploy a forward market on a channel that operators read, or say --open-channel"),
+        ((*open_channel, *policy), "--market forward writes the endorsement policy and the collection"),
+    ):
+        refused = first.run(*deploy_words(here), *words, code=2)
+        assert said in refused.stderr
+    told = first.deploy(here, *open_channel)
+    assert f"deploy market --channel {CHANNEL} --version 1.0 --address HOST:PORT --market forward" in told
+    assert f"committed on {CHANNEL}: market 1.0, sequence 1" in second.deploy(there, *open_channel)
+    assert "in force already" in first.deploy(here, *open_channel)
+    first.connect("--replace")
+    for person in people:
+        assert json.loads(person.file.read_bytes())["channels"][CHANNEL]["market"] == "forward"
+    with server(first), server(second):
+        words = (CHANNEL, "market", "org.hyperledger.fabric:GetMetadata", "--network", "energy")
+        assert "submit_messages" in first.run("submit", *words, "--transient", "messages=none").stdout
+    other = first.run(*deploy_words(here), "--market", "ex_post", "--version", "2.0", code=2)
+    assert f"channel {CHANNEL}: its market is forward for good; nothing was changed" in other.stderr
+    assert "sequence 2" in first.deploy(here, "--version", "2.0", "--open-channel")  # what is in force stays
+
+
 def private_data(people: list[Person], served: list[str]) -> None:
     """Any chaincode, with a definition of its own; the second organisation runs what the first was told."""
     collections = [{"name": "offers", "policy": "OR('Org1MSP.member')", "memberOnlyRead": True}]

@@ -119,10 +119,13 @@ def readers_mistakes(config: ChannelConfig) -> Iterator[str]:
             yield f"the ACL of {resource} is not {reference}: homes would not hear of their own transactions"
 
 
-def open_channel_warning(config: ChannelConfig, clock: str, *, allowed: bool = False) -> str:
+def open_channel_warning(
+    config: ChannelConfig, clock: str, market: str = "ex_post", *, allowed: bool = False
+) -> str:
     """What to say before a market is deployed on a channel of others'; empty where operators alone read it.
 
-    Raises OpenChannelError for a live market on a channel that others read too, unless that is `allowed`.
+    Raises OpenChannelError for a live or a forward market on a channel that others read too, unless that is
+    `allowed`: whoever reads blocks gets the private data that its organisation holds with them.
     """
     found = openings(config)
     if not found:
@@ -131,9 +134,10 @@ def open_channel_warning(config: ChannelConfig, clock: str, *, allowed: bool = F
         f"every member of channel {config.channel} reads everything on it, each home its neighbours' use and bills: "
         f"{found[0]}{f' (and {len(found) - 1} more)' if len(found) > 1 else ''}"
     )
-    if clock == "live" and not allowed:
+    kind = "forward" if market == "forward" else clock
+    if kind in ("live", "forward") and not allowed:
         raise OpenChannelError(
-            f"{warning}; deploy a live market on a channel that operators read, or say --open-channel"
+            f"{warning}; deploy a {kind} market on a channel that operators read, or say --open-channel"
         )
     return warning
 

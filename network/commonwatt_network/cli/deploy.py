@@ -20,6 +20,7 @@ from commonwatt_network.cli.options import (
     printable,
 )
 from commonwatt_network.errors import NoNetworkError, UsageError
+from commonwatt_network.model.forward_market import EX_POST, FORWARD, MARKET
 from commonwatt_network.model.topology_chaincode import MARKET_MODULE
 
 if TYPE_CHECKING:
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
 
     from commonwatt_network.connected.deploy import Deployment
     from commonwatt_network.connected.network import ConnectedNetwork
-
-MARKET = "market"
 
 
 def chaincode_deploy(
@@ -67,9 +66,18 @@ def chaincode_deploy(
             help="Of `market`: live for a community's trade, simulated for simulated days and load."
         ),
     ] = "simulated",
+    market: Annotated[
+        Literal["ex_post", "forward"] | None,
+        typer.Option(
+            help="Of `market`, for good: forward writes its private collection and who endorses; default: as in "
+            "force, else ex_post."
+        ),
+    ] = None,
     open_channel: Annotated[
         bool,
-        typer.Option("--open-channel", help="Take a live market on a channel whose members read everything."),
+        typer.Option(
+            "--open-channel", help="Take a live or forward market on a channel whose members read everything."
+        ),
     ] = False,
     user: Annotated[
         str, typer.Option("--as", help="Your administrator; default: the user with that role.")
@@ -79,7 +87,7 @@ def chaincode_deploy(
 ) -> None:
     """Deploy chaincode for your organisation: install, approve, and commit once enough organisations have approved."""
     from commonwatt_network.channels.readers import open_channel_warning
-    from commonwatt_network.connected.deploy import channel_config, deploy, package_of, record
+    from commonwatt_network.connected.deploy import channel_config, deploy, forward_market, package_of, record
     from commonwatt_network.connected.network import is_connected, read_connected
     from commonwatt_network.connected.server import server_files
     from commonwatt_network.model.topology_parts import DEFAULT_CLOCK_ERROR_S
@@ -97,6 +105,10 @@ def chaincode_deploy(
     chosen = _channel(connected, channel)
     if (package is None) == (not address):
         raise UsageError("name --address HOST:PORT of your chaincode server, or --package FILE: one of them")
+    if market and name != MARKET:
+        raise UsageError(f"--market is for the chaincode {MARKET}, not for {name}")
+    if market == FORWARD and (endorsement_policy or collections):
+        raise UsageError("--market forward writes the endorsement policy and the collection; leave yours out")
     definition, kept = _definition(
         name,
         version=version,
@@ -127,8 +139,12 @@ def chaincode_deploy(
     administrator = user or connected.administrator()
     if name == MARKET and own:
         config = asyncio.run(channel_config(connected, chosen, administrator, own[0]))
-        if warning := open_channel_warning(config, clock, allowed=open_channel):
+        if warning := open_channel_warning(config, clock, market or EX_POST, allowed=open_channel):
             plain.print(f"note: {printable(warning)}")
+        if market == FORWARD:
+            definition, kept = _definition(
+                name, version=version, init_required=init_required, **forward_market(config)
+            )
     done = asyncio.run(
         deploy(
             connected,
@@ -138,11 +154,12 @@ def chaincode_deploy(
             user=administrator,
             peers=[each for each in own if not peer or each.name in peer],
             kept=kept,
+            market=market,
         )
     )
     if done.in_force:
         record(connected, chosen, done.definition)
-    _say(connected, chosen, done, _command(chosen, done.definition, kept, collections))
+    _say(connected, chosen, done, _command(chosen, done.definition, kept, collections, market))
 
 
 def _channel(network: ConnectedNetwork, channel: str) -> str:
@@ -171,11 +188,17 @@ def _definition(name: str, **described: object) -> tuple[ChaincodeDefinition, fr
 
 
 def _command(
-    channel: str, definition: ChaincodeDefinition, kept: frozenset[str], collections: Path | None
+    channel: str,
+    definition: ChaincodeDefinition,
+    kept: frozenset[str],
+    collections: Path | None,
+    market: str | None,
 ) -> str:
     words = ["commonwatt", "chaincode", "deploy", definition.name, "--channel", channel]
     words += ["--version", definition.version, "--address", "HOST:PORT"]
-    if "endorsement_policy" not in kept:
+    if market == FORWARD:
+        words += ["--market", market]
+    elif "endorsement_policy" not in kept:
         words += ["--endorsement-policy", definition.endorsement_policy]
     if collections:
         words += ["--collections", collections.name]

@@ -124,6 +124,7 @@ async def connect_network(
             name: {
                 "organizations": [names[member] for member in channel.organizations],
                 "batch_timeout_s": channel.batch_timeout_s,
+                **({"market": channel.market} if channel.market else {}),
                 "chaincodes": {
                     chaincode: {"version": version, "sequence": sequence}
                     for chaincode, (version, sequence) in channel.chaincodes.items()

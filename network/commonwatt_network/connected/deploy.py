@@ -12,6 +12,7 @@ from collections.abc import Sequence, Set
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from commonwatt_client import ClientError, ValidationCode
 from commonwatt_client.admin import (
@@ -30,7 +31,8 @@ from fabric_protos.common import policies_pb2
 
 from commonwatt_network.channels.deploy import following, in_force
 from commonwatt_network.connected.network import ConnectedNetwork, ConnectedNode
-from commonwatt_network.errors import NetworkError
+from commonwatt_network.errors import NetworkError, UsageError
+from commonwatt_network.model.forward_market import MARKET, forward_definition, market_of
 from commonwatt_network.model.layout import write_atomically
 
 LEVEL_S = 60.0
@@ -65,17 +67,20 @@ async def deploy(
     user: str,
     peers: Sequence[ConnectedNode],
     kept: Set[str],
+    market: str | None = None,
 ) -> Deployment:
     """Install on `peers`, approve for the organisation, and commit where enough organisations have approved.
 
-    The sequence is found. `kept`: fields of the definition that stay as they are in force. Raises NetworkError,
-    ClientError.
+    The sequence is found. `kept`: fields of the definition that stay as they are in force. `market`: which market is
+    meant, where that was said. Raises NetworkError, ClientError; UsageError where another market is in force.
     """
     async with AsyncExitStack() as stack:
         admins = [await stack.enter_async_context(network.admin(peer, user)) for peer in peers]
-        installed = await asyncio.gather(*(_install(admin, package) for admin in admins))
         first = admins[0]
         committed = await in_force(first, channel, wanted.name)
+        if market and committed is not None and (before := market_of(committed.definition)) != market:
+            raise UsageError(f"channel {channel}: its market is {before} for good; nothing was changed")
+        installed = await asyncio.gather(*(_install(admin, package) for admin in admins))
         definition = following(wanted, committed, kept)
         approved = await _approve(first, channel, definition, package.package_id)
         names = tuple(peer.name for peer, new in zip(peers, installed, strict=True) if new)
@@ -102,11 +107,30 @@ async def channel_config(
         return await admin.fetch_config(channel)
 
 
+def forward_market(config: ChannelConfig) -> dict[str, Any]:
+    """The definition of a forward market on the channel: fields of `Chaincode`, the same whoever of the two asks.
+
+    Raises UsageError on a channel of more or fewer than two organisations.
+    """
+    members = sorted(each.mspid for each in config.application_organizations.values())
+    if len(members) != 2:
+        raise UsageError(
+            f"channel {config.channel} has the members {', '.join(members)}; a forward market has two, the community "
+            "and the grid, to whom homes' messages go"
+        )
+    return forward_definition(*members)
+
+
 def record(network: ConnectedNetwork, channel: str, definition: ChaincodeDefinition) -> None:
-    """Write a chaincode that is in force into the network file."""
+    """Write a chaincode that is in force into the network file, and with a market which one it is."""
     content = json.loads(network.file.read_bytes())
-    deployed = content["channels"][channel]["chaincodes"]
-    deployed[definition.name] = {"version": definition.version, "sequence": definition.sequence}
+    described = content["channels"][channel]
+    described["chaincodes"][definition.name] = {
+        "version": definition.version,
+        "sequence": definition.sequence,
+    }
+    if definition.name == MARKET:
+        described["market"] = market_of(definition)
     write_atomically(network.file, json.dumps(content, indent=2) + "\n")
 
 
@@ -203,8 +227,6 @@ def _yes(committed: CommittedDefinition) -> tuple[str, ...]:
 def package_of(file: Path) -> ChaincodePackage:
     """A package that another tool made. Raises NetworkError, InvalidInputError."""
     from commonwatt_client.admin import read_package
-
-    from commonwatt_network.errors import UsageError
 
     largest = 100 << 20
     try:

@@ -18,6 +18,7 @@ from fabric_protos.common import configuration_pb2
 
 from commonwatt_network.connected.trouble import why_silent
 from commonwatt_network.errors import NotThereError, UsageError
+from commonwatt_network.model.forward_market import MARKET, market_of
 
 PATIENCE = Timeouts(evaluate_s=5.0, endorse_s=5.0, submit_s=5.0, commit_status_s=5.0)
 LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
@@ -38,11 +39,15 @@ class FoundNode:
 
 @dataclass(frozen=True)
 class FoundChannel:
-    """A channel: its organisations' MSP ids, and each chaincode's version and sequence."""
+    """A channel: its organisations' MSP ids, and each chaincode's version and sequence.
+
+    market: which one its chaincode `market` is for; empty without it.
+    """
 
     organizations: tuple[str, ...]
     chaincodes: Mapping[str, tuple[str, int]]
     batch_timeout_s: float
+    market: str = ""
 
 
 @dataclass(frozen=True)
@@ -155,12 +160,15 @@ async def _ask_of(channel: str, admins: Sequence[PeerAdmin], finding: _Finding) 
         return
     members = {each.mspid: each for each in config.application_organizations.values()}
     chaincodes = {}
+    market = ""
     try:
         for each in await admin.query_committed_chaincode_definitions(channel):
             chaincodes[each.definition.name] = each.definition.version, each.definition.sequence
+            if each.definition.name == MARKET:
+                market = market_of(each.definition)
     except ClientError as error:
         finding.note(f"channel {channel}: its chaincodes are unknown: {error}")
-    finding.channels[channel] = FoundChannel(tuple(members), chaincodes, config.batch_timeout_s)
+    finding.channels[channel] = FoundChannel(tuple(members), chaincodes, config.batch_timeout_s, market)
     _take_orderers(config, finding)
     try:
         discovered = await admin.discover_peers(channel)

@@ -7,11 +7,13 @@ Homes' messages stand in the collection `community`, at the peers of two organis
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from commonwatt_network.model.topology_chaincode import Collection
 
 if TYPE_CHECKING:
+    from commonwatt_client.admin import ChaincodeDefinition
+
     from commonwatt_network.model.topology_chaincode import Chaincode
     from commonwatt_network.model.topology_parts import Channel, TopologyFields
     from commonwatt_network.model.yaml_models import Location
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
     Mistakes = Iterator[tuple[str, Location]]
 
 MARKET = "market"
-FORWARD = "forward"
+EX_POST, FORWARD = "ex_post", "forward"
 COLLECTION = "community"
 # Both organisations endorse, and each endorser keeps what it endorsed: two copies exist before a transaction counts,
 # and further peers fetch theirs with the block. To require a third copy would stop trade with one peer's pause.
@@ -47,17 +49,26 @@ def forward_collection(community: str, grid: str) -> Collection:
     )
 
 
+def forward_definition(community: str, grid: str) -> dict[str, Any]:
+    """What a forward market's definition says, by the MSP ids of the two organisations: fields of `Chaincode`."""
+    return {
+        "endorsement_policy": forward_policy(community, grid),
+        "collections": [forward_collection(community, grid)],
+    }
+
+
 def chaincode_on(topology: TopologyFields, channel: str, name: str) -> Chaincode:
     """One of the topology's chaincodes as the channel has it: a forward market's definition is generated."""
     chaincode, settings = topology.chaincodes[name], topology.channels[channel]
     if name != MARKET or settings.market != FORWARD:
         return chaincode
     community, grid = map(topology.mspid, settings.organizations)
-    generated = {
-        "endorsement_policy": forward_policy(community, grid),
-        "collections": [forward_collection(community, grid)],
-    }
-    return chaincode.model_copy(update=generated)
+    return chaincode.model_copy(update=forward_definition(community, grid))
+
+
+def market_of(definition: ChaincodeDefinition) -> str:
+    """Which market a definition of `market` is for: one with the collection of homes' messages, the forward one."""
+    return FORWARD if any(entry.name == COLLECTION for entry in definition.collections) else EX_POST
 
 
 def forward_mistakes(topology: TopologyFields) -> Mistakes:

@@ -15,7 +15,7 @@ from commonwatt_network.embedded.ledger.state import Location, hashed_namespace,
 from commonwatt_network.embedded.ledger.values import Version
 
 PRIVATE_TABLES = ("private_writes", "private_expiry", "missing_private_writes", "transient_writes")
-TRANSIENT_RETENTION_BLOCKS = 1000  # as `transientstoreMaxBlockRetention` of a real peer
+TRANSIENT_RETENTION_BLOCKS = 20_000  # as `transientstoreMaxBlockRetention` of a real peer
 
 
 @dataclass(frozen=True)

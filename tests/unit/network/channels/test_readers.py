@@ -230,6 +230,10 @@ def test_a_market_on_an_open_channel_is_told_and_a_live_one_refused() -> None:
     with pytest.raises(OpenChannelError, match="--open-channel"):
         open_channel_warning(channel("members"), "live")
     assert open_channel_warning(channel("members"), "live", allowed=True) == said
+    assert open_channel_warning(channel("operators"), "simulated", "forward") == ""
+    with pytest.raises(OpenChannelError, match="deploy a forward market on a channel that operators read"):
+        open_channel_warning(channel("members"), "simulated", "forward")
+    assert open_channel_warning(channel("members"), "simulated", "forward", allowed=True) == said
     one = changed(channel("operators"), readers_as(WIDE["clients"]))
     with pytest.raises(OpenChannelError, match="NewtownMSP's policy"):
         open_channel_warning(one, "live")

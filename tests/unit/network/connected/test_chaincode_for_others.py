@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 from commonwatt_client.admin import ChannelConfig, InvalidInputError, read_package
+from commonwatt_network.channels.groups import msp_value
 from commonwatt_network.channels.policies import implicit, signed_by_role
-from commonwatt_network.connected.deploy import approvals_needed, package_of
+from commonwatt_network.connected.deploy import approvals_needed, forward_market, package_of
 from commonwatt_network.connected.server import server_files
 from commonwatt_network.errors import UsageError
 from cryptography import x509
@@ -68,7 +69,8 @@ def config(members: int, rule: str) -> ChannelConfig:
     root = configtx_pb2.ConfigGroup()
     application = root.groups["Application"]
     for number in range(members):
-        application.groups[f"Org{number}"].SetInParent()
+        group = application.groups[f"Org{number}"]
+        group.values["MSP"].CopyFrom(msp_value(f"Org{number}MSP", b"authority", b"TLS authority"))
     policy = signed_by_role("Org0", "ADMIN") if rule == "signature" else implicit(rule, "Endorsement")
     if rule != "none":
         application.policies["LifecycleEndorsement"].CopyFrom(policy)
@@ -88,3 +90,14 @@ def config(members: int, rule: str) -> ChannelConfig:
 )
 def test_how_many_organisations_must_approve(members: int, rule: str, needed: int) -> None:
     assert approvals_needed(config(members, rule)) == needed
+
+
+def test_a_forward_market_is_for_two_organisations_and_both_write_the_same() -> None:
+    described = forward_market(config(2, "ALL"))
+    assert described["endorsement_policy"] == "AND('Org0MSP.peer', 'Org1MSP.peer')"
+    assert [collection.name for collection in described["collections"]] == ["community"]
+    for members in (1, 3):
+        with pytest.raises(
+            UsageError, match="channel trades has the members Org0MSP.*; a forward market has two"
+        ):
+            forward_market(config(members, "ALL"))
