@@ -21,11 +21,19 @@ WHY_NOT: dict[str, str] = {
         commonwatt_chaincode.contract.records commonwatt_chaincode.contract.requests
         commonwatt_chaincode.contract.rounds
     """,
+    "Transactions of the whole contract run them: tests/unit/forward": """
+        commonwatt_chaincode.forward.access commonwatt_chaincode.forward.clearing
+        commonwatt_chaincode.forward.closing commonwatt_chaincode.forward.configuring
+        commonwatt_chaincode.forward.envelopes commonwatt_chaincode.forward.homes
+        commonwatt_chaincode.forward.losses commonwatt_chaincode.forward.periods
+        commonwatt_chaincode.forward.queries commonwatt_chaincode.forward.sharing
+        commonwatt_chaincode.forward.standing
+    """,
     "Contracts behind a server or in memory run them: tests/unit/shim": """
         commonwatt_chaincode.shim.metadata commonwatt_chaincode.shim.proposal
         commonwatt_chaincode.shim.queries commonwatt_chaincode.shim.testing.messages
         commonwatt_chaincode.shim.testing.otherwise commonwatt_chaincode.shim.testing.simulation
-        commonwatt_chaincode.shim.testing.state commonwatt_chaincode.shim.workers
+        commonwatt_chaincode.shim.workers
         commonwatt_chaincode.shim.writes
     """,
     "The client's public names run them: tests/unit/client": """

@@ -34,15 +34,13 @@ PROPOSED, CONFIRMED, DROPPED = "proposed", "confirmed", "dropped"
 
 async def set_key(stub: Stub, arguments: KeysOf) -> dict[str, Any]:
     """Set an author's first key, or replace one by the next, to which the old key agrees."""
-    caller = require_any_role(stub)
+    require_any_role(stub)
     ring = await _ring(stub, arguments)
     possession = _transient(stub, "possession")
     now_min = ring.now.now_s // MINUTE_S
     consent = stub.transient.get("consent")
     try:
         if ring.record is None:
-            if caller.attribute("role") != OPERATOR:
-                raise refuse(Code.FORBIDDEN, "the first key is set by the role operator")
             require_operator(stub, ring.now.configuration)
             record = register(ring.owner, possession, FROM_THE_START, now_min)
         elif consent is None:

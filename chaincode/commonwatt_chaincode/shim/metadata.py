@@ -37,9 +37,13 @@ _SCALARS: dict[Any, dict[str, Any]] = {
 }
 
 
+Schemas = dict[type, dict[str, Any]]
+"""The classes that arguments and results are made of, in the order in which they were met."""
+
+
 def contract_metadata(contracts: Sequence[Contract]) -> dict[str, Any]:
     """The metadata of a chaincode that holds these contracts; the first is its default."""
-    schemas: dict[str, Any] = {}
+    schemas: Schemas = {}
     described = {
         contract.contract_name(): _contract(contract, contract is contracts[0], schemas)
         for contract in contracts
@@ -49,11 +53,11 @@ def contract_metadata(contracts: Sequence[Contract]) -> dict[str, Any]:
         "$schema": _SCHEMA,
         "info": {"title": first.title or first.contract_name(), "version": first.version},
         "contracts": described,
-        "components": {"schemas": schemas},
+        "components": {"schemas": {_name(kind, schemas): schema for kind, schema in schemas.items()}},
     }
 
 
-def _contract(contract: Contract, default: bool, schemas: dict[str, Any]) -> dict[str, Any]:
+def _contract(contract: Contract, default: bool, schemas: Schemas) -> dict[str, Any]:
     name = contract.contract_name()
     return {
         "name": name,
@@ -64,7 +68,7 @@ def _contract(contract: Contract, default: bool, schemas: dict[str, Any]) -> dic
     }
 
 
-def _transaction(entry: Transaction, schemas: dict[str, Any]) -> dict[str, Any]:
+def _transaction(entry: Transaction, schemas: Schemas) -> dict[str, Any]:
     described: dict[str, Any] = {
         "name": entry.name,
         "tag": ["submit", "submitTx"] if entry.writes else ["evaluate"],
@@ -81,8 +85,8 @@ def _transaction(entry: Transaction, schemas: dict[str, Any]) -> dict[str, Any]:
     return described
 
 
-def json_schema(annotation: Any, schemas: dict[str, Any]) -> dict[str, Any]:
-    """The JSON Schema of an annotation; classes go into ``schemas`` by name and are referred to."""
+def json_schema(annotation: Any, schemas: Schemas) -> dict[str, Any]:
+    """The JSON Schema of an annotation; classes go into ``schemas`` and are referred to by name."""
     if isinstance(annotation, NewType):
         return json_schema(annotation.__supertype__, schemas)
     origin, parts = get_origin(annotation), get_args(annotation)
@@ -107,21 +111,27 @@ def json_schema(annotation: Any, schemas: dict[str, Any]) -> dict[str, Any]:
     return _class(annotation, schemas)
 
 
-def _class(kind: type, schemas: dict[str, Any]) -> dict[str, Any]:
+def _class(kind: type, schemas: Schemas) -> dict[str, Any]:
     if issubclass(kind, enum.Enum):
         return {"enum": [member.value for member in kind]}
-    name = kind.__name__
-    if name not in schemas:
-        schemas[name] = {}  # a class may refer to itself
+    if kind not in schemas:
+        schemas[kind] = {}  # a class may refer to itself
         hints = get_type_hints(kind, include_extras=True)
-        schemas[name] = {
-            "$id": name,
+        schemas[kind] = {
+            "$id": _name(kind, schemas),
             "type": "object",
             "additionalProperties": False,
             "properties": {key: json_schema(_bare(hint), schemas) for key, hint in hints.items()},
             "required": sorted(_required(kind, hints)),
         }
-    return {"$ref": f"#/components/schemas/{name}"}
+    return {"$ref": f"#/components/schemas/{_name(kind, schemas)}"}
+
+
+def _name(kind: type, schemas: Schemas) -> str:
+    """A class's own name, with a number from the second class of that name on: two contracts may have one each."""
+    same = [other for other in schemas if other.__name__ == kind.__name__]
+    number = same.index(kind) + 1
+    return kind.__name__ if number == 1 else f"{kind.__name__}{number}"
 
 
 def _bare(hint: Any) -> Any:
