@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -50,6 +51,7 @@ PAYLOADS: dict[str, dict[str, Any]] = {
     "cw-login": {**EVERYWHERE, "service": "energy.newtown.example:8443", "challenge": NONCE},
 }
 EVERY_TYP = frozenset(FIELDS)
+SENTENCE = re.compile("[a-z][ -~]{7,250}")
 
 
 def b64(value: bytes) -> bytes:
@@ -91,6 +93,12 @@ def message(typ: str, payload: Mapping[str, Any] | None = None, key: PublicKey =
     return signed(key, compact(header(key, typ)), compact(PAYLOADS[typ] if payload is None else payload))
 
 
+def code_of(refusal: MessageRefused) -> str:
+    """The code of a refusal, whose sentence is for people: one short line, whatever bytes were refused."""
+    assert SENTENCE.fullmatch(refusal.sentence), refusal.sentence
+    return refusal.code.value
+
+
 def first(
     content: bytes, key: PublicKey = OKP_KEY, net: str = NET, channel: str = CHANNEL, typs: Any = EVERY_TYP
 ) -> Message | str:
@@ -98,7 +106,7 @@ def first(
     try:
         return accepted(content, key, net=net, channel=channel, typs=typs)
     except MessageRefused as refusal:
-        return refusal.code.value
+        return code_of(refusal)
 
 
 def second(

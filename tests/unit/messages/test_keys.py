@@ -12,7 +12,7 @@ from commonwatt_chaincode.messages.keys import public_key
 from commonwatt_chaincode.messages.refusals import MessageRefused
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
-from .making import EC_D, EC_JWK, EC_KEY, OKP_JWK, OKP_KEY, PAYLOADS, b64, both, message, unb64
+from .making import EC_D, EC_JWK, EC_KEY, OKP_JWK, OKP_KEY, PAYLOADS, b64, both, code_of, message, unb64
 
 P256 = 2**256 - 2**224 + 2**192 + 2**96 - 1
 IDENTITY = (0, 1)
@@ -33,7 +33,7 @@ def refused_by_both(jwk: dict[str, Any]) -> bool:
         "bad_payload",
         "too_large",
     )
-    return one.value.code == two.value.code == "bad_key"
+    return code_of(one.value) == two.value.code == "bad_key"
 
 
 @pytest.mark.parametrize(

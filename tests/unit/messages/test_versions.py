@@ -22,6 +22,8 @@ from commonwatt_chaincode.messages.versions import (
 from commonwatt_community.messages.compose import new_nonce, signed_message
 from commonwatt_community.messages.signing_key import SigningKey, make_key
 
+from .making import code_of
+
 DAY = 1_440
 TODAY = 20_000 * DAY
 HOME = Owner("net1", "newtown", "h-1", "home")
@@ -74,7 +76,7 @@ def judge(
     try:
         key: PublicKey = judging_key(record, message, now_min)
     except MessageRefused as refusal:
-        return refusal.code.value
+        return code_of(refusal)
     verify(message, key, net="net1", channel="newtown", typs={typ})
     return "judged"
 
@@ -82,7 +84,7 @@ def judge(
 def refused(code: str, call: object, *arguments: object, **named: object) -> None:
     with pytest.raises(MessageRefused) as refusal:
         call(*arguments, **named)  # type: ignore[operator]
-    assert refusal.value.code == code
+    assert code_of(refusal.value) == code
 
 
 def test_the_first_key(keys: list[SigningKey]) -> None:
@@ -95,6 +97,25 @@ def test_the_first_key(keys: list[SigningKey]) -> None:
     login = {"net": "net1", "channel": "newtown", "home": "h-1", "nonce": new_nonce()}
     message = read(signed_message(keys[0], "cw-login", {**login, "service": "a", "challenge": new_nonce()}))
     refused("wrong_typ", judging_key, record, message, TODAY)
+
+
+def test_how_and_when_a_version_came(keys: list[SigningKey]) -> None:
+    """The ledger keeps both; whether a key may rotate again today depends on them."""
+    record = rotate(first_of(keys), keys[0], keys[1], day=0)
+    record = proposed(record, names(keys[3], keys[3], 3))
+    record = confirmed(record, keys[3].public.kid, now_min=TODAY + 700, key_delay_h=24)
+    assert [(one.came_by, one.made_min) for one in record.versions] == [
+        ("registered", TODAY - 60),
+        ("rotated", TODAY + 600),
+        ("recovered", TODAY + 700),
+    ]
+
+
+def test_a_rotation_at_midnight_is_one_of_the_new_day(keys: list[SigningKey]) -> None:
+    at_midnight = {"now_min": TODAY, "today_min": TODAY, "tomorrow_min": TODAY + DAY}
+    agreed = names(keys[1], keys[1], 2), names(keys[0], keys[1], 2)
+    record = rotated(first_of(keys), *agreed, **at_midnight)
+    refused("rotated_today", rotate, record, keys[1], keys[2], 0)
 
 
 def test_a_rotation_counts_from_the_next_day(keys: list[SigningKey]) -> None:
