@@ -8,11 +8,24 @@ from typing import Any
 import pytest
 from commonwatt_audit.messages import Signer, Unacceptable
 from commonwatt_chaincode.messages.ed25519_points import D, P, is_public_key
-from commonwatt_chaincode.messages.keys import public_key
+from commonwatt_chaincode.messages.keys import PublicKey, public_key
 from commonwatt_chaincode.messages.refusals import MessageRefused
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
-from .making import EC_D, EC_JWK, EC_KEY, OKP_JWK, OKP_KEY, PAYLOADS, b64, both, code_of, message, unb64
+from .making import (
+    EC_D,
+    EC_JWK,
+    EC_KEY,
+    OKP_JWK,
+    OKP_KEY,
+    PAYLOADS,
+    b64,
+    both,
+    code_of,
+    message,
+    signature,
+    unb64,
+)
 
 P256 = 2**256 - 2**224 + 2**192 + 2**96 - 1
 IDENTITY = (0, 1)
@@ -150,3 +163,12 @@ def test_real_keys_are_taken() -> None:
         key = public_key({**EC_JWK, "x": text(numbers.x), "y": text(numbers.y)})
         assert key.alg == "ES256"
         assert key != EC_KEY != OKP_KEY
+
+
+@pytest.mark.parametrize("key", [EC_KEY, OKP_KEY])
+def test_a_signature_of_another_length_is_none(key: PublicKey) -> None:
+    signed_words = b"words"
+    true = signature(key, signed_words)
+    assert key.verifies(true, signed_words)
+    for wrong in (b"", true[:-1], true + b"\x00", true + true):
+        assert not key.verifies(wrong, signed_words)
