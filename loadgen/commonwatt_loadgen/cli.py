@@ -8,11 +8,13 @@ from commonwatt_loadgen.simulate.command import simulate_command
 from commonwatt_loadgen.simulate.compare_command import compare_command
 from commonwatt_loadgen.throughput.caliper_command import caliper_command
 from commonwatt_loadgen.throughput.command import load_command, load_max_command
+from commonwatt_loadgen.trace_commands import app as traces_app
 
 
 def register(app: typer.Typer) -> None:
     """Add the verbs to `app`."""
     app.command("simulate")(simulate_command)
+    app.add_typer(traces_app, name="traces")
     app.command("compare")(compare_command)
     app.command("paper")(paper_command)
     app.command("load")(load_command)

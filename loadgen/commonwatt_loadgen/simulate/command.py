@@ -20,6 +20,7 @@ from commonwatt_loadgen.simulate.exclusive import only_simulation, require_writa
 from commonwatt_loadgen.simulate.market_choice import FORWARD as FORWARD_MARKET
 from commonwatt_loadgen.simulate.market_choice import check_market, require_channels_with
 from commonwatt_loadgen.simulate.progress import ProgressBars
+from commonwatt_loadgen.trace_options import ColumnsOption, LayoutOption, MetersOption, ZoneOption
 
 if TYPE_CHECKING:
     from commonwatt_loadgen.simulate.run import Json, Progress
@@ -144,8 +145,14 @@ def simulate_command(
     ] = None,
     traces: Annotated[
         Path | None,
-        typer.Option(envvar="TRACES", help="Ausgrid, NEM12 or tidy file; default: 15 + 3 NSW types"),
+        typer.Option(
+            envvar="TRACES", help="file, zip or folder of metered homes (docs/traces.md); default: 15 + 3 NSW types"
+        ),
     ] = None,
+    layout: LayoutOption = None,
+    columns: ColumnsOption = None,
+    zone: ZoneOption = None,
+    meters: MetersOption = None,
     trace_day: Annotated[
         int, typer.Option(envvar="TRACE_DAY", help="day of the trace file to begin with")
     ] = 1,
@@ -259,6 +266,10 @@ def simulate_command(
         battery=battery,
         spill=spill or "FEED_IN",
         traces=traces,
+        layout=layout,
+        columns=columns,
+        zone=zone,
+        meters=meters,
         trace_day=trace_day,
         strict=strict,
         pv=pv,

@@ -11,7 +11,7 @@ from commonwatt_community.hems.battery import BATTERY_POLICIES
 from commonwatt_community.hems.forecast import FORECASTS
 from commonwatt_community.hems.strategy import STRATEGIES
 
-from commonwatt_loadgen.traces import Problem, TraceError, TraceSet, default_types, load_traces
+from commonwatt_loadgen.traces import Problem, ReadAs, TraceError, TraceSet, default_types, load_traces
 from commonwatt_loadgen.traces.sun import with_equation_one
 
 NSW_USAGE_SCALE_PPM = 1_684_000  # to the Ausgrid sample's mean with controlled load, 17.5 kWh a day
@@ -23,7 +23,7 @@ class SimulationOptions:
 
     `disutility` is c/kWh of marginal discomfort per kW that a consumer's load is moved; None moves none.
     `storage_from_grid` None leaves the community's parameter as it is. `data`: whether results are written as CSV, too;
-    None: unless the run is long.
+    None: unless the run is long. `layout`, `columns`, `zone` and `meters` say how the file `traces` is read, as in `ReadAs`.
     """
 
     seed: int = 1
@@ -36,6 +36,10 @@ class SimulationOptions:
     battery: str = "reserve"
     spill: str = "FEED_IN"
     traces: Path | None = None
+    layout: str | None = None
+    columns: str | None = None
+    zone: str | None = None
+    meters: str | None = None
     trace_day: int = 1
     strict: bool = False
     pv: str = "traces"
@@ -73,6 +77,18 @@ class SimulationOptions:
                 if name not in known:
                     raise UsageError(f"{option} {name}: is none of {', '.join(sorted(known))}")
 
+        try:
+            self.read_as.check()
+        except ValueError as error:
+            raise UsageError(str(error)) from error
+        if self.traces is None and self.read_as != ReadAs():
+            raise UsageError("--layout, --columns, --zone and --meters say how to read a file: name it by --traces")
+
+    @property
+    def read_as(self) -> ReadAs:
+        """How the trace file is to be read."""
+        return ReadAs(self.layout, self.columns, self.zone, self.meters)
+
     def trace_set(self) -> tuple[TraceSet, list[Problem]]:
         """The traces to follow; raises UsageError where the file cannot be used."""
         traces, problems = self._use_traces()
@@ -89,7 +105,7 @@ class SimulationOptions:
         if self.traces is None:
             return default_types(self.usage_scale_ppm), []
         try:
-            traces, problems = load_traces(self.traces, strict=self.strict)
+            traces, problems = load_traces(self.traces, strict=self.strict, read_as=self.read_as)
         except TraceError as error:
             raise UsageError(str(error)) from error
         if self.trace_day > traces.days:

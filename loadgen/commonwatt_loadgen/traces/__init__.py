@@ -8,7 +8,7 @@ November 2012. Both hold `EnergySource` values: ask them for the Wh between two 
 from commonwatt_community.hems.energy import EnergySource, Silent
 
 from commonwatt_loadgen.traces.checks import Problem, TraceError
-from commonwatt_loadgen.traces.files import load_traces
+from commonwatt_loadgen.traces.files import ReadAs, load_traces
 from commonwatt_loadgen.traces.profiles import default_types
 from commonwatt_loadgen.traces.sources import EquationOnePv, HalfHourly, HourlyProfile, TraceSet
 
@@ -18,6 +18,7 @@ __all__ = [
     "HalfHourly",
     "HourlyProfile",
     "Problem",
+    "ReadAs",
     "Silent",
     "TraceError",
     "TraceSet",

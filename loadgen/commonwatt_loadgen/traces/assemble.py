@@ -18,12 +18,12 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import numpy.typing as npt
-from commonwatt_community.hems.energy import SLOT_MINUTES, SLOTS_PER_DAY
+from commonwatt_community.hems.energy import MINUTES_PER_DAY, SLOT_MINUTES, SLOTS_PER_DAY
 
 from commonwatt_loadgen.traces.checks import Problem, TraceError, counted
 from commonwatt_loadgen.traces.sources import HalfHourly, TraceSet
 
-LOCAL_TIME = ZoneInfo("Australia/Sydney")
+_LINES_PER_FILE = 1 << 40
 ABSURD_KWH = 50.0  # in half an hour: 100 kW, far above any household connection
 _MISSING = -1
 _SPANS_TRIED = 1_000  # the most common ones; only as many different ones would need more
@@ -31,24 +31,31 @@ _SPANS_TRIED = 1_000  # the most common ones; only as many different ones would 
 Slots = npt.NDArray[np.float64]
 
 
-@lru_cache(maxsize=4096)
-def skipped_slots(day: date) -> range:
+@lru_cache(maxsize=65536)
+def skipped_slots(day: date, zone: ZoneInfo) -> tuple[int, ...]:
     """The half hours of a local day that daylight saving leaves out, if it begins that day."""
-    return range(4, 4 + max(0, _slots_gained(day)))  # 2:00 to 3:00 in Sydney
+    return tuple(slot for slot, gained in _changes(day, zone) if gained > 0)
 
 
-@lru_cache(maxsize=4096)
-def repeated_slots(day: date) -> range:
+@lru_cache(maxsize=65536)
+def repeated_slots(day: date, zone: ZoneInfo) -> tuple[int, ...]:
     """The half hours of a local day that come twice, if daylight saving ends that day."""
-    return range(4, 4 + max(0, -_slots_gained(day)))  # 2:00 to 3:00 in Sydney
+    return tuple(slot for slot, gained in _changes(day, zone) if gained < 0)
 
 
-def _slots_gained(day: date) -> int:
-    midnight = datetime(day.year, day.month, day.day, tzinfo=LOCAL_TIME)
-    offset, evening = midnight.utcoffset(), midnight.replace(hour=23).utcoffset()
-    if offset is None or evening is None:
-        return 0
-    return (evening - offset) // timedelta(minutes=SLOT_MINUTES)
+def _changes(day: date, zone: ZoneInfo) -> list[tuple[int, int]]:
+    """Half hours whose offset is not one, with the minutes that the clock gains there."""
+    midnight = datetime(day.year, day.month, day.day, tzinfo=zone)
+    offsets = {(midnight + timedelta(minutes=at)).utcoffset() for at in (0, MINUTES_PER_DAY // 2, MINUTES_PER_DAY)}
+    if len(offsets) == 1:
+        return []
+    changes = []
+    for slot in range(SLOTS_PER_DAY):
+        at = midnight + timedelta(minutes=slot * SLOT_MINUTES)
+        first, second = at.utcoffset(), at.replace(fold=1).utcoffset()
+        if first is not None and second is not None and first != second:
+            changes.append((slot, (second - first) // timedelta(minutes=1)))
+    return changes
 
 
 @dataclass
@@ -98,18 +105,48 @@ class Register:
 
 class Assembly:
     """Collects days of half hours of many homes and makes traces of them; a home's use is the sum of its
-    registers of use, its generation likewise.
+    registers of use, its generation likewise. Days are those of a time zone.
+
+    A line is a number by which all files together are counted: `begin_file` says at which a file begins.
     """
 
-    def __init__(self, path: Path, source: str) -> None:
+    def __init__(self, path: Path, source: str, zone: ZoneInfo) -> None:
         self.path = path
         self.source = source
+        self.zone = zone
         self.problems: list[Problem] = []
+        self.lengths_min: Counter[int] = Counter()
+        self._files: list[str] = []
         self._registers: dict[str, dict[str, Register]] = {}
         self._capacity_w: dict[str, int] = {}
 
+    def begin_file(self, label: str) -> int:
+        """Take another file; its first line is the one after the number returned."""
+        self._files.append(label)
+        return (len(self._files) - 1) * _LINES_PER_FILE
+
     def report(self, line: int, code: str, message: str, repair: str) -> None:
-        self.problems.append(Problem(self.path.name, line, code, message, repair))
+        file, own_line = self._place(line)
+        name = Path(file).name if own_line else self.path.name
+        self.problems.append(Problem(name, own_line, code, message, repair))
+
+    def error(self, line: int, message: str) -> TraceError:
+        """Why a file cannot be used, with its name and its own line."""
+        return TraceError(*self._place(line), message)
+
+    def told(self, line: int, beside: int) -> str:
+        """A line in words, with its file where another line stands in another one."""
+        file, own_line = self._place(line)
+        return f"line {own_line}" + (f" of {Path(file).name}" if file != self._place(beside)[0] else "")
+
+    def _place(self, line: int) -> tuple[str, int]:
+        file, own_line = divmod(line, _LINES_PER_FILE)
+        return (self._files[file] if own_line else str(self.path)), own_line
+
+    def registers(self) -> Iterator[Register]:
+        """All registers that hold a day."""
+        for of_home in self._registers.values():
+            yield from (register for register in of_home.values() if register.places)
 
     def register(self, home: str, name: str, *, is_generation: bool = False) -> Register:
         """A home's register of that name, a new one if there is none."""
@@ -136,7 +173,7 @@ class Assembly:
         if place is not None:
             later = updated > register.updates[place]
             repair = "the later update counts" if later else "first kept"
-            message = f"{register} {day} again (first on line {register.lines[place]})"
+            message = f"{register} {day} again (first on {self.told(register.lines[place], line)})"
             self.report(line, "duplicated_day", message, repair)
             if not later:
                 return
@@ -154,7 +191,7 @@ class Assembly:
     def _checked(
         self, register: Register, day: date, kwh: Slots, lines: Sequence[int]
     ) -> npt.NDArray[np.int32]:
-        skipped = [slot for slot in skipped_slots(day) if np.isnan(kwh[slot])]
+        skipped = [slot for slot in skipped_slots(day, self.zone) if np.isnan(kwh[slot])]
         if skipped:
             message = f"{register} {day} lacks the hour left out"
             self.report(lines[skipped[0]], "daylight_saving", message, "taken as 0")
@@ -204,10 +241,14 @@ class Assembly:
         if not usage:
             short = next((one for one in self.problems if one.code == "incomplete_home"), None)
             why = f": {short.message}" if short else ""
-            line = short.line if short else 0
-            raise TraceError(self.path, line, f"holds no home with a complete usage trace{why}")
+            raise TraceError(self._path_of(short), short.line if short else 0, f"holds no home with a complete usage trace{why}")
         days = (last - first).days + 1
         return TraceSet(usage, generation, pv_w, self.source, first, days)
+
+    def _path_of(self, problem: Problem | None) -> str:
+        """The file that a problem was found in, by its whole name."""
+        named = [label for label in self._files if problem and Path(label).name == problem.file]
+        return named[0] if named else str(self.path)
 
     def _usual_days(self) -> tuple[date, date]:
         """First and last day of the home whose days serve most: those of all homes that cover them, summed."""

@@ -2,48 +2,43 @@
 """From rows of any interval length, in any order, to each home's half hours by local time.
 
 The same instant counts once, whatever comes with it again. Two different instants share a half hour only in the hour
-that comes twice when daylight saving ends; there, and only there, rows are added. A row of an hour is spread evenly
-over its half hours.
+that comes twice when daylight saving ends; there, and only there, rows are added. An interval that reaches over the
+edge of a half hour is spread evenly over its minutes; sums are exact, and rounded to mWh once, what is left going on
+into the next half hour.
 """
 
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from commonwatt_community.hems.energy import MINUTES_PER_DAY, SLOT_MINUTES, SLOTS_PER_DAY
 
-from commonwatt_loadgen.traces.assemble import ABSURD_KWH, LOCAL_TIME, Assembly, repeated_slots
-from commonwatt_loadgen.traces.checks import TraceError
+from commonwatt_loadgen.traces.assemble import ABSURD_KWH, Assembly, repeated_slots
+from commonwatt_loadgen.traces.meter_rows import Table
+from commonwatt_loadgen.traces.quantities import (
+    LARGEST,
+    MISSING,
+    NET_METERS,
+    STANDBY_W,
+    Ints,
+    UnknownUse,
+    own_flows,
+)
 
-MISSING, LARGEST = np.iinfo(np.int32).min, np.iinfo(np.int32).max  # mWh; the largest stands for all beyond it
-_LENGTHS_MIN = (1, 2, 3, 5, 6, 10, 15, 30, 60)
+_LONGEST_MIN = 60
+_MINUTES_PER_HOUR = 60
 _FEWEST_OF_A_COUNTER = 24
 _EPOCH = date(1970, 1, 1)
-
-Ints = npt.NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class Table:
-    """Rows of a tidy table: the home's place in `homes` (-1 for a blank row), its start in minutes since 1970, and
-    energy in mWh by register (MISSING where there is none). The first row stands on `first_line`.
-    """
-
-    homes: list[str]
-    codes: npt.NDArray[np.int32]
-    minutes: npt.NDArray[np.int32]
-    milli: dict[str, npt.NDArray[np.int32]]
-    in_utc: bool
-    first_line: int
 
 
 @dataclass(frozen=True)
 class _Home:
-    """The rows of one home that count, by time."""
+    """The rows of one home that count, by time: quantities, later registers, in mWh each (or mW)."""
 
     name: str
     minutes: Ints
@@ -51,25 +46,37 @@ class _Home:
     milli: dict[str, Ints]
 
 
-def add_homes(assembly: Assembly, table: Table) -> None:
-    """Add every home's days.
+@dataclass(frozen=True)
+class _Shares:
+    """Parts of rows that lie within one half hour: the row's place, the local start, and how many minutes it has."""
+
+    rows: Ints
+    starts: Ints
+    minutes: Ints
+
+
+def add_homes(assembly: Assembly, table: Table, meters: str | None) -> None:
+    """Add every home's days; `meters` says what the quantities are taken for, as in `own_flows`.
 
     Raises:
-        TraceError: a home's intervals are of no known length or overlap, or its values are a counter's.
+        TraceError: a home's intervals are of no known length or overlap, its values are a counter's, or what it uses
+            is unknown.
     """
-    lengths: Counter[int] = Counter()
     single: list[_Home] = []
     for name, rows in _rows_of(table):
+        if not len(rows):
+            continue
         home = _once(assembly, table, name, rows)
         length_min = _length_min(home.minutes)
         if length_min:
-            lengths[length_min] += 1
-            _add_home(assembly, home, length_min, table.in_utc)
+            assembly.lengths_min[length_min] += 1
+            _add_home(assembly, home, length_min, table, meters)
         else:
             single.append(home)
-    usual_min = lengths.most_common(1)[0][0] if lengths else SLOT_MINUTES
+    known = assembly.lengths_min
+    usual_min = known.most_common(1)[0][0] if known else SLOT_MINUTES
     for home in single:
-        _add_home(assembly, home, usual_min, table.in_utc)
+        _add_home(assembly, home, usual_min, table, meters)
 
 
 def _rows_of(table: Table) -> Iterator[tuple[str, Ints]]:
@@ -83,6 +90,7 @@ def _rows_of(table: Table) -> Iterator[tuple[str, Ints]]:
 def _once(assembly: Assembly, table: Table, name: str, rows: Ints) -> _Home:
     """Leave out, and report, rows of an instant that an earlier row has."""
     minutes = table.minutes[rows].astype(np.int64)
+    lines = table.lines_of(rows)
     places = np.arange(len(rows))
     again = np.diff(minutes, prepend=minutes[0] - 1) == 0
     before = places - np.maximum.accumulate(
@@ -90,15 +98,15 @@ def _once(assembly: Assembly, table: Table, name: str, rows: Ints) -> _Home:
     )  # rows of the same time before this one
     extra = before > 0
     for place in np.nonzero(extra)[0]:
-        if not table.in_utc and before[place] == 1 and _comes_twice(int(minutes[place])):
+        if not table.in_utc and before[place] == 1 and _comes_twice(int(minutes[place]), assembly.zone):
             extra[place] = False  # without offset: the second of the two instants that have this local time
             continue
-        first = rows[place - before[place]] + table.first_line
-        message = f"{name} at {_told(int(minutes[place]), table.in_utc)} again (first on line {first})"
-        assembly.report(int(rows[place]) + table.first_line, "duplicated_interval", message, "first kept")
+        line, first = int(lines[place]), int(lines[place - before[place]])
+        message = f"{name} at {_told(int(minutes[place]), table.in_utc)} again (first on {assembly.told(first, line)})"
+        assembly.report(line, "duplicated_interval", message, "first kept")
     kept = rows[~extra]
     milli = {register: values[kept].astype(np.int64) for register, values in table.milli.items()}
-    return _Home(name, minutes[~extra], kept + table.first_line, milli)
+    return _Home(name, minutes[~extra], lines[~extra], milli)
 
 
 def _told(minute: int, in_utc: bool) -> str:
@@ -106,9 +114,9 @@ def _told(minute: int, in_utc: bool) -> str:
     return f"{at:%Y-%m-%d %H:%M}" + (" UTC" if in_utc else "")
 
 
-def _comes_twice(local_minute: int) -> bool:
+def _comes_twice(local_minute: int, zone: ZoneInfo) -> bool:
     day, within = divmod(local_minute, MINUTES_PER_DAY)
-    return within // SLOT_MINUTES in repeated_slots(_EPOCH + timedelta(days=day))
+    return within // SLOT_MINUTES in repeated_slots(_EPOCH + timedelta(days=day), zone)
 
 
 def _length_min(minutes: Ints) -> int:
@@ -118,15 +126,17 @@ def _length_min(minutes: Ints) -> int:
     return int(counts.argmax()) if counts.size else 0
 
 
-def _add_home(assembly: Assembly, home: _Home, length_min: int, in_utc: bool) -> None:
+def _add_home(
+    assembly: Assembly, home: _Home, length_min: int, table: Table, meters: str | None
+) -> None:
     _check_grid(assembly, home, length_min)
-    _refuse_counter(assembly, home)
-    if length_min > SLOT_MINUTES:
-        home = _spread(home, length_min // SLOT_MINUTES)
-    expected = max(1, SLOT_MINUTES // length_min)
-    local = _local(home.minutes) if in_utc else home.minutes
-    numbers, places = np.unique(local // MINUTES_PER_DAY, return_inverse=True)
-    places = places * SLOTS_PER_DAY + local % MINUTES_PER_DAY // SLOT_MINUTES
+    if table.is_end:
+        home = _Home(home.name, home.minutes - length_min, home.lines, home.milli)
+    _refuse_counter(assembly, home, table.powers)
+    shares = _shares(home.minutes, length_min, assembly.zone if table.in_utc else None)
+    home, per_min = _with_own_flows(assembly, home, length_min, table, meters)
+    numbers, places = np.unique(shares.starts // MINUTES_PER_DAY, return_inverse=True)
+    places = places * SLOTS_PER_DAY + shares.starts % MINUTES_PER_DAY // SLOT_MINUTES
     days = [_EPOCH + timedelta(days=int(number)) for number in numbers]
     for name, milli in home.milli.items():
         present = milli != MISSING
@@ -135,7 +145,7 @@ def _add_home(assembly: Assembly, home: _Home, length_min: int, in_utc: bool) ->
                 message = f"{home.name} has no values of use"
                 assembly.report(int(home.lines[0]), "incomplete_home", message, "left out")
             continue
-        kwh, lines = _half_hours(assembly, home, name, days, places, expected)
+        kwh, lines = _half_hours(assembly, home, name, days, places, shares, per_min)
         register = assembly.register(home.name, name, is_generation=name == "generation")
         for day, values, slot_lines in zip(days, kwh, lines, strict=True):
             of_day = slot_lines[slot_lines > 0]
@@ -145,72 +155,112 @@ def _add_home(assembly: Assembly, home: _Home, length_min: int, in_utc: bool) ->
 
 
 def _check_grid(assembly: Assembly, home: _Home, length_min: int) -> None:
-    if length_min not in _LENGTHS_MIN:
-        raise TraceError(
-            assembly.path,
+    if length_min > _LONGEST_MIN:
+        raise assembly.error(
             int(home.lines[0]),
-            f"{home.name}: its rows are mostly {length_min} minutes apart; intervals of "
-            f"{', '.join(map(str, _LENGTHS_MIN))} minutes are understood",
+            f"{home.name}: its rows are mostly {length_min} minutes apart; intervals of 1 to {_LONGEST_MIN} minutes "
+            "are understood",
         )
     distances = np.diff(home.minutes, append=home.minutes[-1] + length_min)
-    wrong = home.minutes % min(length_min, SLOT_MINUTES) != 0
-    wrong[1:] |= (distances[:-1] > 0) & (distances[:-1] < length_min)
+    wrong = np.zeros(len(home.minutes), dtype=bool)
+    wrong[1:] = (distances[:-1] > 0) & (distances[:-1] < length_min)
     if wrong.any():
-        line = int(home.lines[int(wrong.argmax())])
-        raise TraceError(
-            assembly.path,
-            line,
+        raise assembly.error(
+            int(home.lines[int(wrong.argmax())]),
             f"{home.name}: begins within another of its intervals of {length_min} minutes",
         )
 
 
-def _spread(home: _Home, parts: int) -> _Home:
-    """Each row as half hours of equal energy; what does not divide goes to the last."""
-    minutes = np.repeat(home.minutes, parts) + np.tile(np.arange(parts) * SLOT_MINUTES, len(home.minutes))
-    milli = {}
-    for name, values in home.milli.items():
-        split = np.repeat(values // parts, parts)
-        split[parts - 1 :: parts] += values % parts
-        split[np.repeat(values == MISSING, parts)] = MISSING
-        milli[name] = split
-    return _Home(home.name, minutes, np.repeat(home.lines, parts), milli)
+def _shares(minutes: Ints, length_min: int, zone: ZoneInfo | None) -> _Shares:
+    """Every interval cut at the edges of half hours; `zone`: times are in UTC, and half hours those of its local time."""
+    edge_min = SLOT_MINUTES
+    if zone is not None and ((_local(minutes, zone) - minutes) % SLOT_MINUTES != 0).any():
+        edge_min = SLOT_MINUTES // 2  # offsets are quarters of an hour
+    rows, starts, lengths = [], [], []
+    for number in range(length_min // edge_min + 2):
+        edges = (minutes // edge_min + number) * edge_min
+        begins, ends = np.maximum(minutes, edges), np.minimum(minutes + length_min, edges + edge_min)
+        inside = np.nonzero(ends > begins)[0]
+        rows.append(inside)
+        starts.append(begins[inside])
+        lengths.append((ends - begins)[inside])
+    place = np.concatenate(rows)
+    order = np.argsort(place, kind="stable")
+    begun = np.concatenate(starts)[order]
+    local = begun if zone is None else _local(begun, zone)
+    return _Shares(place[order], local, np.concatenate(lengths)[order])
 
 
-def _local(utc_minutes: Ints) -> Ints:
+def _local(utc_minutes: Ints, zone: ZoneInfo) -> Ints:
     times = pd.DatetimeIndex(utc_minutes.astype("datetime64[m]").astype("datetime64[s]")).tz_localize("UTC")
-    local = times.tz_convert(LOCAL_TIME).tz_localize(None)
+    local = times.tz_convert(zone).tz_localize(None)
     return local.to_numpy().astype("datetime64[m]").astype(np.int64)
 
 
+def _with_own_flows(
+    assembly: Assembly, home: _Home, length_min: int, table: Table, meters: str | None
+) -> tuple[_Home, int]:
+    """The home with its use and generation, in mWh of `per_min` minutes: those of a row, or an hour of mW."""
+    given = home.milli
+    per_min = _MINUTES_PER_HOUR if set(given) == table.powers else length_min
+    if per_min == length_min:
+        given = {
+            name: _energy(values, length_min) if name in table.powers else values for name, values in given.items()
+        }
+    try:
+        flows = own_flows(given, meters, STANDBY_W * 1000 * per_min // _MINUTES_PER_HOUR)
+    except UnknownUse as error:
+        if any((values != MISSING).any() for values in given.values()) and "use" not in given:
+            raise assembly.error(int(home.lines[0]), f"{home.name}: {error}") from error
+        return _Home(home.name, home.minutes, home.lines, {"general": np.full(len(home.lines), MISSING)}), per_min
+    if flows.at_rest:
+        message = f"{home.name}: {flows.at_rest} values between 0 and -{STANDBY_W} W"
+        assembly.report(int(home.lines[0]), "standby", message, "taken as 0")
+    if flows.is_net and NET_METERS not in assembly.source:
+        assembly.source += f" {NET_METERS}"
+    registers = {"general": flows.use}
+    if flows.generation is not None:
+        registers["generation"] = flows.generation
+    return _Home(home.name, home.minutes, home.lines, registers), per_min
+
+
+def _energy(power: Ints, length_min: int) -> Ints:
+    """mWh of intervals from their mean power in mW."""
+    return np.where(power == MISSING, MISSING, np.rint(power * (length_min / _MINUTES_PER_HOUR)).astype(np.int64))
+
+
 def _half_hours(
-    assembly: Assembly, home: _Home, name: str, days: list[date], places: Ints, expected: int
+    assembly: Assembly, home: _Home, name: str, days: list[date], places: Ints, shares: _Shares, per_min: int
 ) -> tuple[npt.NDArray[np.float64], Ints]:
     """kWh of days x 48 half hours, NaN where a row is missing, and the line that tells of each (0: none does)."""
-    milli, size = home.milli[name], len(days) * SLOTS_PER_DAY
-    present = milli != MISSING
+    milli, size = home.milli[name][shares.rows], len(days) * SLOTS_PER_DAY
+    of_row = home.lines[shares.rows]
+    present, negative = milli != MISSING, (milli < 0) & (milli != MISSING)
     lines = np.zeros(size, dtype=np.int64)
-    lines[places[::-1]] = home.lines[::-1]  # the first of a half hour's rows stays
-    at = places[present]
-    counts = np.bincount(at, minlength=size)
-    kwh = np.bincount(at, weights=milli[present], minlength=size) / 1_000_000
-    kwh[(counts != expected) & (counts != 2 * expected)] = np.nan
-    negative = present & (milli < 0)
+    lines[places[::-1]] = of_row[::-1]  # the first of a half hour's rows stays
+    covered = np.bincount(places[present], weights=shares.minutes[present], minlength=size)
+    whole = (covered == SLOT_MINUTES) | (covered == 2 * SLOT_MINUTES)
+    counting = present & ~negative & whole[places]
+    weighted = np.bincount(places[counting], weights=(milli * shares.minutes)[counting], minlength=size)
+    until = np.cumsum(weighted.astype(np.int64)) // per_min
+    kwh = np.diff(until, prepend=0) / 1_000_000
+    kwh[~whole] = np.nan
     kwh[places[negative]] = milli[negative] / 1_000_000  # shows, however much the rest adds
-    lines[places[negative]] = home.lines[negative]
+    lines[places[negative]] = of_row[negative]
     last_lines = np.zeros(size, dtype=np.int64)
-    last_lines[places] = home.lines
-    for slot in np.nonzero(counts == 2 * expected)[0]:
+    last_lines[places] = of_row
+    for slot in np.nonzero(covered == 2 * SLOT_MINUTES)[0]:
         within = slot % SLOTS_PER_DAY
         place = f"{home.name} {name} {days[slot // SLOTS_PER_DAY]} at {within // 2}:{within % 2 * 30:02d}"
         assembly.report(int(last_lines[slot]), "repeated_half_hour", f"{place} again", "added to the first")
     return kwh.reshape(-1, SLOTS_PER_DAY), lines.reshape(-1, SLOTS_PER_DAY)
 
 
-def _refuse_counter(assembly: Assembly, home: _Home) -> None:
+def _refuse_counter(assembly: Assembly, home: _Home, powers: frozenset[str]) -> None:
     """Energy of intervals falls as often as it rises; the reading of a counter only rises, far beyond a day's use."""
     for name, milli in home.milli.items():
         readings = milli[milli != MISSING]
-        if len(readings) < _FEWEST_OF_A_COUNTER:
+        if len(readings) < _FEWEST_OF_A_COUNTER or name in powers:
             continue
         steps = np.diff(readings)
         rises, falls = int((steps > 0).sum()), int((steps < 0).sum())
@@ -218,8 +268,7 @@ def _refuse_counter(assembly: Assembly, home: _Home) -> None:
         beyond_a_day = home.minutes[-1] - home.minutes[0] >= MINUTES_PER_DAY
         absurd = readings.min() > ABSURD_KWH * 1_000_000
         if (only_rises and (beyond_a_day or absurd)) or np.median(readings) >= LARGEST:
-            raise TraceError(
-                assembly.path,
+            raise assembly.error(
                 int(home.lines[0]),
                 f"{home.name}: {name} only rises, as a counter's readings do; the energy of each interval is wanted",
             )

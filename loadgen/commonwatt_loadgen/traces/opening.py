@@ -1,137 +1,102 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Text of trace files: plain, or packed with zip or gzip; rows with their line numbers; decimal commas."""
+"""Text of trace files: lines that end, rows with their line numbers, decimal commas."""
 
 import csv
-import gzip
-import zipfile
-import zlib
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import contextmanager
 from io import BufferedReader, RawIOBase, TextIOWrapper
-from pathlib import Path
 from typing import IO, TYPE_CHECKING, TextIO
 
 import numpy as np
 import numpy.typing as npt
 
 from commonwatt_loadgen.traces.checks import TraceError
+from commonwatt_loadgen.traces.packed import Part
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
-LONGEST_LINE = 100_000  # a day of one-minute readings is shorter
-_UNPACKED_AT_LEAST = 20_000_000
-_UNPACKED_PER_PACKED = 100  # metered homes pack to a tenth; hardly anything but a bomb grows a hundredfold
-_UNREADABLE = (EOFError, OSError, zlib.error, zipfile.BadZipFile, RuntimeError, NotImplementedError)
+LONGEST_LINE = 1_000_000  # a row of ten thousand homes is shorter
+_HEAD_LINES = 20
 
 
-class TooLarge(Exception):
-    """A packed file holds more than it may."""
+class _Lines(RawIOBase):
+    """A stream of bytes that refuses to give a line without end."""
 
-
-class _Bounded(RawIOBase):
-    """A stream of bytes that refuses to give more than it may."""
-
-    def __init__(self, stream: IO[bytes], bound: int) -> None:
+    def __init__(self, stream: IO[bytes], label: str) -> None:
         self._stream = stream
-        self._left = bound
+        self._label = label
+        self._line = 1
+        self._length = 0
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: "WriteableBuffer") -> int:
         view = memoryview(buffer)
-        data = self._stream.read(min(len(view), self._left + 1))
-        self._left -= len(data)
-        if self._left < 0:
-            raise TooLarge
+        data = self._stream.read(len(view))
+        mark = b"\n" if b"\n" in data else b"\r"
+        last = data.rfind(mark)
+        self._length = len(data) - 1 - last if last >= 0 else self._length + len(data)
+        self._line += data.count(mark)
+        if self._length > LONGEST_LINE:
+            raise TraceError(self._label, self._line, _endless())
         view[: len(data)] = data
         return len(data)
 
 
-@contextmanager
-def open_bytes(path: Path) -> Iterator[IO[bytes]]:
-    """The content of a file, unpacked where it is packed, whatever its name says.
-
-    Raises:
-        TraceError: it cannot be read, holds more or fewer files than one, or grows beyond its bound.
-    """
-    bound = _UNPACKED_AT_LEAST
-    try:
-        bound = max(bound, path.stat().st_size * _UNPACKED_PER_PACKED)
-        with path.open("rb") as file:
-            magic = file.read(4)
-            file.seek(0)
-            if magic.startswith(b"\x1f\x8b"):
-                with gzip.open(file) as unpacked:
-                    yield BufferedReader(_Bounded(unpacked, bound))  # type: ignore[arg-type]
-            elif magic == b"PK\x03\x04":
-                with zipfile.ZipFile(file) as archive, archive.open(_only_file(path, archive)) as unpacked:
-                    yield BufferedReader(_Bounded(unpacked, bound))
-            else:
-                yield file
-    except FileNotFoundError as error:
-        raise TraceError(path, 0, "no such file") from error
-    except TooLarge as error:
-        raise TraceError(path, 0, f"unpacks to more than {bound // 10**6} MB: refused") from error
-    except _UNREADABLE as error:
-        raise TraceError(path, 0, f"cannot be read: {getattr(error, 'strerror', None) or error}") from error
+def _endless() -> str:
+    return f"a line of more than {LONGEST_LINE:,} bytes: not a table"
 
 
-def _only_file(path: Path, archive: zipfile.ZipFile) -> zipfile.ZipInfo:
-    files = [
-        entry
-        for entry in archive.infolist()
-        if not entry.is_dir() and not entry.filename.startswith("__MACOSX/")
-    ]
-    if len(files) != 1:
-        raise TraceError(path, 0, f"holds {len(files)} files; an archive of one is wanted: unpack it")
-    return files[0]
-
-
-def read_opening(path: Path, file: IO[bytes]) -> list[str]:
-    """The first lines of a file, among which its header stands; the file is then read up to there.
+def read_opening(part: Part) -> list[str]:
+    """The first lines of a file, among which its header stands.
 
     Raises:
         TraceError: the file is empty, its lines have no end, or it is not UTF-8 text.
     """
-    data = file.read(LONGEST_LINE)
+    with part.open() as file:
+        data = file.read(LONGEST_LINE)
     whole = data.splitlines()  # at any line ends
     if len(data) == LONGEST_LINE:
         whole.pop()
         if not whole:
-            raise TraceError(path, 1, f"a line of more than {LONGEST_LINE:,} bytes: not a table")
+            raise TraceError(str(part), 1, _endless())
     lines: list[str] = []
-    for number, line in enumerate(whole[:20], 1):
+    for number, line in enumerate(whole[:_HEAD_LINES], 1):
         try:
             lines.append(line.decode("utf-8-sig" if number == 1 else "utf-8"))
         except UnicodeDecodeError as error:
-            raise TraceError(path, number, f"is not UTF-8 text: {error.reason}") from error
+            raise TraceError(str(part), number, f"is not UTF-8 text: {error.reason}") from error
     if not any(map(str.strip, lines)):
-        raise TraceError(path, 1, "the file is empty")
+        raise TraceError(str(part), 1, "the file is empty")
     return lines
 
 
-def rows(path: Path, delimiter: str) -> Generator[tuple[int, list[str]]]:
-    """Every row of a CSV file with the number of its (last) line.
+def text_of(part: Part, file: IO[bytes]) -> TextIO:
+    """A file's text, whose lines are bounded."""
+    return TextIOWrapper(BufferedReader(_Lines(file, str(part))), encoding="utf-8-sig", newline="")
+
+
+def rows(part: Part, delimiter: str, base: int) -> Generator[tuple[int, list[str]]]:
+    """Every row of a CSV file with the number of its (last) line, counted from `base`.
 
     Raises:
         TraceError: the file cannot be read, or holds something that is not UTF-8 text in CSV.
     """
-    with open_bytes(path) as file:
-        text: TextIO = TextIOWrapper(file, encoding="utf-8-sig", newline="")
-        reader = csv.reader(text, delimiter=delimiter)
+    with part.open() as file:
+        reader = csv.reader(text_of(part, file), delimiter=delimiter)
         try:
             for fields in reader:
-                yield reader.line_num, fields
+                yield base + reader.line_num, fields
         except UnicodeDecodeError as error:
-            raise TraceError(path, _first_undecodable(path), f"is not UTF-8 text: {error.reason}") from error
+            line = _first_undecodable(part)
+            raise TraceError(str(part), line, f"is not UTF-8 text: {error.reason}") from error
         except csv.Error as error:
-            raise TraceError(path, reader.line_num + 1, f"is not CSV: {error}") from error
+            raise TraceError(str(part), reader.line_num + 1, f"is not CSV: {error}") from error
 
 
 def up_to_header(
-    path: Path, numbered: Iterator[tuple[int, list[str]]], is_header: Callable[[list[str]], bool]
+    part: Part, numbered: Iterator[tuple[int, list[str]]], is_header: Callable[[list[str]], bool]
 ) -> tuple[int, list[str]]:
     """The header and its line, with every row up to it taken.
 
@@ -141,11 +106,11 @@ def up_to_header(
     for line, fields in numbered:
         if is_header(fields):
             return line, fields
-    raise TraceError(path, 1, "its header stands within quotation marks that never end")
+    raise TraceError(str(part), 1, "its header stands within quotation marks that never end")
 
 
-def _first_undecodable(path: Path) -> int:
-    with open_bytes(path) as file:
+def _first_undecodable(part: Part) -> int:
+    with part.open() as file:
         for number, line in enumerate(file, 1):
             try:
                 line.decode()

@@ -6,17 +6,19 @@ With or without a title row and a `Row Quality` column, columns in any order, an
 same date. GC is general consumption, CL controlled load, GG gross generation, all in kWh.
 """
 
-from collections.abc import Iterator
+from collections.abc import Sequence
+from contextlib import closing
 from datetime import date, datetime
 from functools import lru_cache
-from pathlib import Path
 
 import numpy as np
 from commonwatt_community.hems.energy import SLOTS_PER_DAY
 
 from commonwatt_loadgen.traces.assemble import Assembly
-from commonwatt_loadgen.traces.checks import TraceError
-from commonwatt_loadgen.traces.opening import Decimals, up_to_header
+from commonwatt_loadgen.traces.layouts.layout import Layout, delimiter_of
+from commonwatt_loadgen.traces.meter_rows import MeterRows
+from commonwatt_loadgen.traces.opening import Decimals, rows, up_to_header
+from commonwatt_loadgen.traces.packed import Part
 
 _LEADING = ["customer", "generator capacity", "postcode", "consumption category", "date"]
 _LABELS = [f"{minute // 60 % 24}:{minute % 60:02d}" for minute in range(30, 1441, 30)]
@@ -30,26 +32,31 @@ def is_header(fields: list[str]) -> bool:
     return set(_LEADING) <= {name.strip().lower() for name in fields}
 
 
-def read_ausgrid(path: Path, rows: Iterator[tuple[int, list[str]]], decimals: Decimals) -> Assembly:
-    """Read a whole file from its numbered rows.
+def delimiter(lines: Sequence[str]) -> str | None:
+    """What parts the columns, if a line is the header of this layout."""
+    return delimiter_of(lines, is_header)
+
+
+def read_ausgrid(kept: MeterRows, part: Part, delimiter: str, base: int) -> None:
+    """Read a whole file.
 
     Raises:
         TraceError: the header or a row is not of this layout, or the file ends inside a row.
     """
-    assembly = Assembly(path, f"{path.name}, in the layout of Ausgrid's solar home electricity data")
-    header_line, header = up_to_header(path, rows, is_header)
-    places = _places(assembly, header_line, header)
-    in_order = places == list(range(len(places)))
-    for line, fields in rows:
-        if len(fields) <= max(places):
-            if not any(map(str.strip, fields)):
-                continue
-            raise TraceError(path, line, f"{len(fields)} of {len(header)} fields: the row is cut off")
-        wanted = fields if in_order else [fields[place] for place in places]
-        if not any(map(str.strip, wanted)):
-            continue
-        _add_row(assembly, line, wanted, decimals)
-    return assembly
+    assembly, decimals = kept.assembly, Decimals(delimiter)
+    assembly.lengths_min[30] += 1
+    with closing(rows(part, delimiter, base)) as numbered:
+        header_line, header = up_to_header(part, numbered, is_header)
+        places = _places(assembly, header_line, header)
+        in_order = places == list(range(len(places)))
+        for line, fields in numbered:
+            if len(fields) <= max(places):
+                if not any(map(str.strip, fields)):
+                    continue
+                raise assembly.error(line, f"{len(fields)} of {len(header)} fields: the row is cut off")
+            wanted = fields if in_order else [fields[place] for place in places]
+            if any(map(str.strip, wanted)):
+                _add_row(assembly, line, wanted, decimals)
 
 
 def _places(assembly: Assembly, line: int, header: list[str]) -> list[int]:
@@ -60,8 +67,7 @@ def _places(assembly: Assembly, line: int, header: list[str]) -> list[int]:
     for name in wanted:
         if labels.count(name) != 1:
             many = "is missing" if name not in labels else "comes twice"
-            raise TraceError(
-                assembly.path, line, f"48 half hours from 0:30 to 0:00 are expected; column {name} {many}"
+            raise assembly.error(line, f"48 half hours from 0:30 to 0:00 are expected; column {name} {many}"
             )
     for place, label in enumerate(labels):
         if label and label not in wanted and label != "row quality":
@@ -74,20 +80,18 @@ def _add_row(assembly: Assembly, line: int, fields: list[str], decimals: Decimal
     customer, capacity, _, category, day_text = (text.strip() for text in fields[:5])
     register = _REGISTERS.get(category.upper())
     if register is None:
-        raise TraceError(assembly.path, line, f"consumption category {category!r} is none of CL, GC, GG")
+        raise assembly.error(line, f"consumption category {category!r} is none of CL, GC, GG")
     day = _day(day_text)
     if day is None:
-        raise TraceError(
-            assembly.path, line, f"date {day_text!r} is not day first, as in 1/07/2012 or 1-Jul-12"
+        raise assembly.error(line, f"date {day_text!r} is not day first, as in 1/07/2012 or 1-Jul-12"
         )
     try:
         kwh = decimals.numbers(fields[5 : 5 + SLOTS_PER_DAY])
         capacity_w = _capacity_w(decimals.plain([capacity])[0])
     except ValueError as error:
-        raise TraceError(assembly.path, line, f"not a number: {error}") from error
+        raise assembly.error(line, f"not a number: {error}") from error
     if capacity_w is None:
-        raise TraceError(
-            assembly.path, line, f"generator capacity {capacity!r} is not within 0 to {_LARGEST_KW:,} kW"
+        raise assembly.error(line, f"generator capacity {capacity!r} is not within 0 to {_LARGEST_KW:,} kW"
         )
     kwh[np.isinf(kwh)] = np.nan
     if register == "generation":
@@ -111,3 +115,6 @@ def _day(text: str) -> date | None:
         except ValueError:
             continue
     return None
+
+
+LAYOUT = Layout("ausgrid-solar-home", "Australia/Sydney", "gross", matches=delimiter, read=read_ausgrid)

@@ -8,18 +8,20 @@ its 900 record.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import date, datetime
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 from commonwatt_community.hems.energy import SLOTS_PER_DAY
 
 from commonwatt_loadgen.traces.assemble import Assembly, Register
-from commonwatt_loadgen.traces.checks import TraceError
-from commonwatt_loadgen.traces.opening import Decimals
+from commonwatt_loadgen.traces.layouts.layout import Layout, delimiter_of
+from commonwatt_loadgen.traces.meter_rows import MeterRows
+from commonwatt_loadgen.traces.opening import Decimals, rows
+from commonwatt_loadgen.traces.packed import Part
 
 _KWH_PER_UNIT = {"KWH": 1.0, "WH": 0.001, "MWH": 1000.0}
 _FLAG = re.compile(r"[AEFNSV](\d\d)?")
@@ -48,58 +50,72 @@ class _Day:
 
 def is_header(fields: list[str]) -> bool:
     """Whether a line's fields are the 100 record of this layout."""
-    return [text.strip().upper() for text in fields[:2]] == ["100", "NEM12"]
+    return [text.strip().upper() for text in fields[:2]] in (["100", "NEM12"], ["100", "NEM13"])
 
 
-def read_nem12(path: Path, rows: Iterator[tuple[int, list[str]]], decimals: Decimals) -> Assembly:
+def delimiter(lines: Sequence[str]) -> str | None:
+    """What parts the fields, if a line is the 100 record of this layout."""
+    return delimiter_of(lines, is_header)
+
+
+def read_nem12(kept: MeterRows, part: Part, delimiter: str, base: int) -> None:
     """Read a whole file, record by record.
 
     Raises:
         TraceError: a record is malformed or out of place, or the file ends without its 900 record.
     """
-    assembly = Assembly(path, f"{path.name}, NEM12 meter data")
+    with closing(rows(part, delimiter, base)) as numbered:
+        read_records(kept.assembly, numbered, Decimals(delimiter))
+
+
+def read_records(assembly: Assembly, numbered: Iterable[tuple[int, list[str]]], decimals: Decimals) -> None:
+    """Read numbered records, as those of a file.
+
+    Raises:
+        TraceError: as `read_nem12`.
+    """
     stream: _Stream | None = None
     day: _Day | None = None
     is_open = False
     line = 0
-    for line, fields in rows:
+    for line, fields in numbered:
         kind = fields[0].strip() if fields else ""
         if not kind and not any(map(str.strip, fields)):
             continue
         if kind == "400":
-            _mark(path, line, fields, stream, day)
+            _mark(assembly, line, fields, stream, day)
             continue
         if day is not None:
             _add_day(assembly, day)
             day = None
         if kind == "100" and is_open:
-            raise TraceError(
-                path, line, "a 100 record before the 900 record of the file before: it is cut off"
+            raise assembly.error(line, "a 100 record before the 900 record of the file before: it is cut off"
             )
-        if kind == "100" and not is_header(fields):
-            raise TraceError(path, line, f"a file of version {fields[1:2]}: only NEM12 has intervals")
+        if kind == "100" and [text.strip().upper() for text in fields[1:2]] != ["NEM12"]:
+            raise assembly.error(
+                line, f"a file of version {fields[1:2]}: only NEM12 has intervals; ask for the interval data"
+            )
         if kind != "100" and not is_open:
-            raise TraceError(path, line, f"a record {kind!r} outside the 100 and 900 records")
+            raise assembly.error(line, f"a record {kind!r} outside the 100 and 900 records")
         if kind == "100":
             is_open, stream = True, None
         elif kind == "200":
             stream = _stream(assembly, line, fields)
         elif kind == "300":
             if stream is None:
-                raise TraceError(path, line, "a 300 record before any 200 record")
-            day = _day(path, line, fields, stream, decimals)
+                raise assembly.error(line, "a 300 record before any 200 record")
+            day = _day(assembly, line, fields, stream, decimals)
         elif kind == "900":
             is_open = False
         elif kind != "500":
-            raise TraceError(path, line, f"record indicator {kind!r} is none of 100, 200, 300, 400, 500, 900")
+            raise assembly.error(line, f"record indicator {kind!r} is none of 100, 200, 300, 400, 500, 900")
     if is_open:
-        raise TraceError(path, line, "no 900 record at the end: the file is cut off")
-    return assembly
+        raise assembly.error(line, "no 900 record at the end: the file is cut off")
 
 
 def _stream(assembly: Assembly, line: int, fields: list[str]) -> _Stream:
     if len(fields) < 9:
-        raise TraceError(assembly.path, line, f"a 200 record of {len(fields)} fields; 9 are needed")
+        raise assembly.error(line, f"a 200 record of {len(fields)} fields; 9 are needed")
     home, suffix = fields[1].strip(), fields[4].strip().upper()
     unit, minutes = fields[7].strip().upper(), fields[8].strip()
     if suffix[:1] not in ("E", "B"):
@@ -108,61 +124,61 @@ def _stream(assembly: Assembly, line: int, fields: list[str]) -> _Stream:
         )
         return _Stream(None)
     if not home:
-        raise TraceError(assembly.path, line, "a 200 record without NMI")
+        raise assembly.error(line, "a 200 record without NMI")
     if minutes not in ("5", "15", "30"):
-        raise TraceError(assembly.path, line, f"interval length {minutes!r} is none of 5, 15, 30 minutes")
+        raise assembly.error(line, f"interval length {minutes!r} is none of 5, 15, 30 minutes")
     if unit not in _KWH_PER_UNIT:
-        raise TraceError(assembly.path, line, f"unit {unit!r} is none of Wh, kWh, MWh")
+        raise assembly.error(line, f"unit {unit!r} is none of Wh, kWh, MWh")
+    assembly.lengths_min[int(minutes)] += 1
     register = assembly.register(home, suffix, is_generation=suffix.startswith("B"))
     return _Stream(register, 30 // int(minutes), _KWH_PER_UNIT[unit])
 
 
-def _day(path: Path, line: int, fields: list[str], stream: _Stream, decimals: Decimals) -> _Day | None:
+def _day(assembly: Assembly, line: int, fields: list[str], stream: _Stream, decimals: Decimals) -> _Day | None:
     if stream.register is None:
         return None
     count = SLOTS_PER_DAY * stream.per_half_hour
     if len(fields) < 2 + count + 1:
-        raise TraceError(path, line, f"{max(0, len(fields) - 3)} of {count} intervals: the record is cut off")
+        raise assembly.error(line, f"{max(0, len(fields) - 3)} of {count} intervals: the record is cut off")
     flag = fields[2 + count].strip().upper()
     if not _FLAG.fullmatch(flag):
         length = 30 // stream.per_half_hour
-        raise TraceError(
-            path, line, f"a quality flag is due after {count} values of {length} minutes, not {flag[:20]!r}"
+        raise assembly.error(line, f"a quality flag is due after {count} values of {length} minutes, not {flag[:20]!r}"
         )
     try:
         day = datetime.strptime(fields[1].strip(), "%Y%m%d").date()
         values = decimals.numbers(fields[2 : 2 + count])
     except ValueError as error:
-        raise TraceError(path, line, f"{error}") from error
+        raise assembly.error(line, f"{error}") from error
     if flag.startswith("N"):
         values[:] = np.nan  # no reading
-    updated = _updated(path, line, fields[2 + count + 3 : 2 + count + 4])
+    updated = _updated(assembly, line, fields[2 + count + 3 : 2 + count + 4])
     return _Day(stream.register, day, values, stream.kwh_per_unit, line, updated)
 
 
-def _updated(path: Path, line: int, fields: list[str]) -> int:
+def _updated(assembly: Assembly, line: int, fields: list[str]) -> int:
     """UpdateDateTime as one number, 0 where there is none."""
     text = fields[0].strip() if fields else ""
     if not text:
         return 0
     if not re.fullmatch("[0-9]{8,14}", text):
-        raise TraceError(path, line, f"UpdateDateTime {text[:20]!r} is not as in 20240210090000")
+        raise assembly.error(line, f"UpdateDateTime {text[:20]!r} is not as in 20240210090000")
     return int(text.ljust(14, "0"))
 
 
-def _mark(path: Path, line: int, fields: list[str], stream: _Stream | None, day: _Day | None) -> None:
+def _mark(assembly: Assembly, line: int, fields: list[str], stream: _Stream | None, day: _Day | None) -> None:
     """Take a 400 record: where it says that there are no readings, what the 300 record holds is none."""
     if stream is not None and stream.register is None:
         return
     if day is None:
-        raise TraceError(path, line, "a 400 record that follows no 300 record")
+        raise assembly.error(line, "a 400 record that follows no 300 record")
     first, last, flag = (text.strip() for text in (*fields, "", "", "")[1:4])
     count = len(day.values)
     places = [int(text) if re.fullmatch("[0-9]{1,4}", text) else 0 for text in (first, last)]
     if not 1 <= places[0] <= places[1] <= count:
-        raise TraceError(path, line, f"a 400 record of intervals {first!r} to {last!r} of {count}")
+        raise assembly.error(line, f"a 400 record of intervals {first!r} to {last!r} of {count}")
     if not _FLAG.fullmatch(flag.upper()):
-        raise TraceError(path, line, f"quality flag {flag[:20]!r} is none of A, E, F, N, S, V")
+        raise assembly.error(line, f"quality flag {flag[:20]!r} is none of A, E, F, N, S, V")
     if flag.upper().startswith("N"):
         day.values[places[0] - 1 : places[1]] = np.nan
 
@@ -175,3 +191,6 @@ def _add_day(assembly: Assembly, day: _Day) -> None:
         lowest = table.min(axis=1)
         kwh = np.where(lowest < 0, lowest, kwh)
     assembly.add_day(day.register, day.day, kwh * day.kwh_per_unit, day.line, updated=day.updated)
+
+
+LAYOUT = Layout("nem12", "Australia/Brisbane", matches=delimiter, read=read_nem12)

@@ -1,0 +1,25 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The options that say how a trace file is to be read, alike for every command; apart from pandas, which loads slowly."""
+
+from typing import Annotated
+
+import typer
+
+LayoutOption = Annotated[
+    str | None,
+    typer.Option(envvar="TRACE_LAYOUT", help="layout of the trace file, as low-carbon-london; default: recognised"),
+]
+ColumnsOption = Annotated[
+    str | None,
+    typer.Option(
+        envvar="TRACE_COLUMNS",
+        help="what columns hold, as home=LCLid,time=tstp,use_kwh=energy; a column per home: time=utc,use_kwh=*",
+    ),
+]
+ZoneOption = Annotated[
+    str | None, typer.Option(envvar="TRACE_ZONE", help="time zone of the homes, as Europe/London; default: the layout's")
+]
+MetersOption = Annotated[
+    str | None,
+    typer.Option(envvar="TRACE_METERS", help="net: meters see import and export alone; gross: use and generation"),
+]
