@@ -17,7 +17,7 @@ from ..contract.arguments import (
     Watts,
     Within,
 )
-from ..market.forward.tariffs import Demand, Schedule
+from ..market.forward.tariffs import WEEKDAYS, Demand, Schedule
 from ..messages.fields import HIGHEST_SEQ
 
 LARGEST_PERIOD = 10**10 // 60
@@ -71,6 +71,9 @@ class NewTariff(Bounded):
         super().__post_init__()
         if not 1 <= len(self.schedules) <= MOST_SCHEDULES:
             raise ValueError(f"schedules must be 1 to {MOST_SCHEDULES}")
+        for days in (*(one.days for one in self.schedules), *((self.demand.days,) if self.demand else ())):
+            if len(set(days.weekdays)) != len(days.weekdays) or not set(days.weekdays) <= set(WEEKDAYS):
+                raise ValueError("weekdays must be numbers from 0 (Sunday) to 6, each once")
         for schedule in self.schedules:
             if len(schedule.bands) > MOST_BANDS:
                 raise ValueError(f"a schedule has at most {MOST_BANDS} bands")

@@ -16,7 +16,7 @@ from ..market.forward.periods import Period
 from ..market.forward.readings import Reading, refusal
 from ..messages.fields import BID_TYPS, READING_TYPS
 from ..messages.message import BID, LARGEST_BYTES, Message, read, verify
-from ..messages.refusals import MessageRefused
+from ..messages.refusals import MessageCode, MessageRefused
 from ..messages.versions import KeyRecord, judging_key
 from ..shim import Stub
 from . import keys
@@ -47,7 +47,7 @@ async def submit_messages(stub: Stub, arguments: Batch) -> dict[str, Any]:
         _require_bids(now, period, shut)
     else:
         version = _open_version(now, period, shut)
-    read_ones = [_read(one, arguments, now, stub.channel_id) for one in compact]
+    read_ones = [_read(one, arguments) for one in compact]
     homes = sorted({message.home for message in read_ones if isinstance(message, Message)})
     senders = await _senders(stub, now, homes, arguments.kind, period)
     results = []
@@ -100,18 +100,14 @@ def _open_version(now: Situation, period: Period, meter: bytes | None) -> int:
     return 1 if frozen is None else frozen.version + 1
 
 
-def _read(compact: bytes, batch: Batch, now: Situation, channel: str) -> Message | str:
-    """A message that is for this batch, channel and network, its signature not verified; or the code."""
+def _read(compact: bytes, batch: Batch) -> Message | str:
+    """A message of the batch's kind and period, its signature not verified; or the code."""
     try:
         message = read(compact)
     except MessageRefused as refused:
         return refused.code.value
     if message.kind != batch.kind:
-        return "wrong_typ"
-    if message.net != now.configuration.net:
-        return "wrong_net"
-    if message.channel != channel:
-        return "wrong_channel"
+        return MessageCode.WRONG_TYP.value
     return message if message.period == batch.period else WRONG_PERIOD
 
 
@@ -134,7 +130,7 @@ class _Senders:
             return NOT_REGISTERED
         record = self._record(message)
         if record is None:
-            return "unknown_key"
+            return MessageCode.UNKNOWN_KEY.value
         try:
             key = judging_key(record, message, self.now.now_s // 60)
             verify(

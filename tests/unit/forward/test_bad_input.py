@@ -19,7 +19,7 @@ from commonwatt_chaincode.forward import ForwardMarket
 
 from ..contract.test_bad_input import DEEP, MEGABYTE, NO_FLAGS, NO_INTEGERS, NO_OBJECTS, NO_TEXTS
 from .good import GOOD
-from .neighbourhood import Neighbourhood
+from .neighbourhood import BANDS, TARIFF, Neighbourhood
 
 TRANSACTIONS = ForwardMarket().transactions()
 NO_LISTS = (0, "x", True, {}, [0.5], [{}], [None], MEGABYTE)
@@ -118,6 +118,9 @@ async def test_homes_that_do_not_exist(newtown: Neighbourhood) -> None:
     [
         ("schedules", [{"days": {"weekdays": [1]}, "bands": [{"name": "x" * 41}]}]),
         ("schedules", [{"days": {}, "bands": []}]),
+        ("schedules", [{"days": {"weekdays": [7], "holidays": True}, "bands": BANDS}, *TARIFF["schedules"]]),
+        ("schedules", [{"days": {"weekdays": [1, 1]}, "bands": BANDS}]),
+        ("demand", {"days": {"weekdays": [-1]}, "from_min": 0, "to_min": 5, "price_uaud_per_kw": 1}),
         ("local_fee", -1),
         ("supply_naud_per_day", 10**16),
         ("demand", {"days": {"weekdays": [1]}, "from_min": 5, "to_min": 5, "price_uaud_per_kw": 1}),

@@ -131,6 +131,18 @@ async def test_a_tariff_is_never_of_a_window_that_is_open(newtown: Neighbourhood
     assert prices == [300_000, 700_000]
 
 
+async def test_sharing_keys_count_from_a_window_that_is_not_open(newtown: Neighbourhood) -> None:
+    early = {"from_period": EARLIEST - 5, "keys": {"h1": 10}}
+    assert await newtown.refused("operator", "set_sharing_keys", early) == "too_late"
+    assert await newtown.refused(
+        "operator", "set_sharing_keys", {"from_period": EARLIEST, "keys": {"h9": 1}}
+    ) == ("unknown_home")
+    await newtown.do("operator", "set_sharing_keys", early | {"from_period": EARLIEST})
+    for period, keys_there in ((EARLIEST - 5, {}), (EARLIEST, {"h1": 10}), (EARLIEST + 5, {"h1": 10})):
+        answer = await newtown.ask("grid", "get_sharing_keys", {"period": period})
+        assert answer["keys"] == keys_there
+
+
 async def test_holidays_are_published_once(newtown: Neighbourhood) -> None:
     await newtown.do("operator", "configure", {"replaces": 1, "holidays": [20_447]})
     newtown.now += 60
