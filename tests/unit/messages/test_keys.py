@@ -28,6 +28,7 @@ from .making import (
 )
 
 P256 = 2**256 - 2**224 + 2**192 + 2**96 - 1
+P256_B = 0x5AC635D8AA3A93E7B3EBBD55769886BC651D06B0CC53B0F63BCE3C3E27D2604B
 IDENTITY = (0, 1)
 
 
@@ -55,6 +56,10 @@ def refused_by_both(jwk: dict[str, Any]) -> bool:
         {"x": text(0), "y": text(0)},
         {"y": text(int.from_bytes(unb64(EC_JWK["y"]), "big") ^ 1)},
         {"x": text(P256)},
+        {
+            "x": text(P256),
+            "y": text(pow(P256_B, (P256 + 1) // 4, P256)),
+        },  # (0, root of b) in another spelling
         {"x": text(2**256 - 1)},
         {"x": EC_JWK["x"] + "="},
         {"x": EC_JWK["x"][:-1] + "V"},
