@@ -162,6 +162,8 @@ def _envelopes_in(path: Path, homes: Sequence[str], rules: ForwardRules, days: i
     found = []
     for number, row in enumerate(rows, 2):
         try:
+            if None in row or None in row.values():
+                raise ValueError(f"it has not {len(_COLUMNS)} cells")
             home = row["home"] or None
             if home is not None and home not in homes:
                 raise ValueError(f"{home[:40]} is no home of this community")

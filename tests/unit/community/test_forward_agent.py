@@ -45,15 +45,19 @@ def lived(store, energy_wh, expected, sold_wh=0):
 def test_a_period_loses_no_energy_and_keeps_the_battery_within_its_bounds(store, held, net, sold, backed):
     energy_wh = max(store.floor_wh, min(held, store.full_wh))
     imported, exported, after_wh = flow(store, energy_wh, net, sold, backed)
-    assert store.floor_wh <= after_wh <= store.full_wh and min(imported, exported) == 0
+    assert store.floor_wh <= after_wh <= store.full_wh
+    assert min(imported, exported) == 0
     moved_wh = imported - exported - net  # into the battery, before its losses
     assert -store.rate_wh <= moved_wh <= store.rate_wh
-    expected = moved_wh * store.eta_c_ppm // 10**6 if moved_wh > 0 else -(-moved_wh * 10**6 // store.eta_d_ppm)
+    expected = (
+        moved_wh * store.eta_c_ppm // 10**6 if moved_wh > 0 else -(-moved_wh * 10**6 // store.eta_d_ppm)
+    )
     assert abs(after_wh - energy_wh - expected) <= (moved_wh < 0)
     if moved_wh > 0:
         assert exported >= min(sold, -net), "the contract comes before the battery"
     if not backed and net <= 0:
-        assert exported <= -net and (moved_wh >= 0)
+        assert exported <= -net
+        assert moved_wh >= 0
 
 
 @given(stores, st.integers(0, 900), nets)
@@ -186,7 +190,10 @@ def test_what_was_sold_comes_from_the_battery_unless_the_plan_keeps_it():
 
 def test_panels_that_curtail_keep_the_envelope():
     caps = Caps(export_wh=700)
-    kept, over = home(use_w=0, sun_w=2000, curtails=True).live(0, caps), home(use_w=0, sun_w=2000).live(0, caps)
+    kept, over = (
+        home(use_w=0, sun_w=2000, curtails=True).live(0, caps),
+        home(use_w=0, sun_w=2000).live(0, caps),
+    )
     assert (kept.export_wh, kept.curtailed_wh, over.export_wh) == (700, 300, 1000)
 
 
@@ -201,10 +208,12 @@ def test_a_battery_with_losses_is_not_sold_below_what_its_energy_earns_anyway():
     bid = agent.bid(0, list(range(0, 300, 30)), PRICES, [middle] * 10)
     assert (bid.energy_wh, bid.price_uaud_per_kwh) == (2000, PRICES.feed_in), "the surplus alone"
     bid = agent.bid(0, list(range(0, 300, 30)), PRICES, [ask] * 10)
-    assert bid.energy_wh > 2000 and bid.price_uaud_per_kwh == ask
+    assert bid.energy_wh > 2000
+    assert bid.price_uaud_per_kwh == ask
 
 
 @pytest.mark.parametrize("minutes", [5, 30, 60])
 def test_a_store_moves_what_its_power_carries(minutes):
     store = store_of(Battery(5000, 10**6, 10**6, 100_000, 900_000, 0, 6000), minutes)
-    assert store[:3] == (500, 4500, 100 * minutes) and store.lossless
+    assert store[:3] == (500, 4500, 100 * minutes)
+    assert store.lossless
