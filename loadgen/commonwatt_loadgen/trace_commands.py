@@ -12,7 +12,9 @@ from commonwatt_client.exit_codes import UsageError
 
 from commonwatt_loadgen.trace_options import ColumnsOption, LayoutOption, MetersOption, ZoneOption
 
-app = typer.Typer(no_args_is_help=True, help="Metered homes as files: what they hold, which layouts are known.")
+app = typer.Typer(
+    no_args_is_help=True, help="Metered homes as files: what they hold, which layouts are known."
+)
 
 
 @app.command("check")

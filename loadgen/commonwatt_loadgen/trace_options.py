@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The options that say how a trace file is to be read, alike for every command; apart from pandas, which loads slowly."""
+"""The options that say how a trace file is read, alike for every command; apart from pandas, which loads slowly."""
 
 from typing import Annotated
 
@@ -7,7 +7,9 @@ import typer
 
 LayoutOption = Annotated[
     str | None,
-    typer.Option(envvar="TRACE_LAYOUT", help="layout of the trace file, as low-carbon-london; default: recognised"),
+    typer.Option(
+        envvar="TRACE_LAYOUT", help="layout of the trace file, as low-carbon-london; default: recognised"
+    ),
 ]
 ColumnsOption = Annotated[
     str | None,
@@ -17,9 +19,12 @@ ColumnsOption = Annotated[
     ),
 ]
 ZoneOption = Annotated[
-    str | None, typer.Option(envvar="TRACE_ZONE", help="time zone of the homes, as Europe/London; default: the layout's")
+    str | None,
+    typer.Option(envvar="TRACE_ZONE", help="time zone of the homes, as Europe/London; default: the layout's"),
 ]
 MetersOption = Annotated[
     str | None,
-    typer.Option(envvar="TRACE_METERS", help="net: meters see import and export alone; gross: use and generation"),
+    typer.Option(
+        envvar="TRACE_METERS", help="net: meters see import and export alone; gross: use and generation"
+    ),
 ]

@@ -146,7 +146,8 @@ def simulate_command(
     traces: Annotated[
         Path | None,
         typer.Option(
-            envvar="TRACES", help="file, zip or folder of metered homes (docs/traces.md); default: 15 + 3 NSW types"
+            envvar="TRACES",
+            help="file, zip or folder of metered homes (docs/traces.md); default: 15 + 3 NSW types",
         ),
     ] = None,
     layout: LayoutOption = None,

@@ -23,7 +23,7 @@ class SimulationOptions:
 
     `disutility` is c/kWh of marginal discomfort per kW that a consumer's load is moved; None moves none.
     `storage_from_grid` None leaves the community's parameter as it is. `data`: whether results are written as CSV, too;
-    None: unless the run is long. `layout`, `columns`, `zone` and `meters` say how the file `traces` is read, as in `ReadAs`.
+    None: unless the run is long. `layout`, `columns`, `zone` and `meters` say how `traces` is read, as in `ReadAs`.
     """
 
     seed: int = 1
@@ -82,7 +82,9 @@ class SimulationOptions:
         except ValueError as error:
             raise UsageError(str(error)) from error
         if self.traces is None and self.read_as != ReadAs():
-            raise UsageError("--layout, --columns, --zone and --meters say how to read a file: name it by --traces")
+            raise UsageError(
+                "--layout, --columns, --zone and --meters say how to read a file: name it by --traces"
+            )
 
     @property
     def read_as(self) -> ReadAs:

@@ -46,7 +46,9 @@ def repeated_slots(day: date, zone: ZoneInfo) -> tuple[int, ...]:
 def _changes(day: date, zone: ZoneInfo) -> list[tuple[int, int]]:
     """Half hours whose offset is not one, with the minutes that the clock gains there."""
     midnight = datetime(day.year, day.month, day.day, tzinfo=zone)
-    offsets = {(midnight + timedelta(minutes=at)).utcoffset() for at in (0, MINUTES_PER_DAY // 2, MINUTES_PER_DAY)}
+    offsets = {
+        (midnight + timedelta(minutes=at)).utcoffset() for at in (0, MINUTES_PER_DAY // 2, MINUTES_PER_DAY)
+    }
     if len(offsets) == 1:
         return []
     changes = []
@@ -241,7 +243,11 @@ class Assembly:
         if not usage:
             short = next((one for one in self.problems if one.code == "incomplete_home"), None)
             why = f": {short.message}" if short else ""
-            raise TraceError(self._path_of(short), short.line if short else 0, f"holds no home with a complete usage trace{why}")
+            raise TraceError(
+                self._path_of(short),
+                short.line if short else 0,
+                f"holds no home with a complete usage trace{why}",
+            )
         days = (last - first).days + 1
         return TraceSet(usage, generation, pv_w, self.source, first, days)
 

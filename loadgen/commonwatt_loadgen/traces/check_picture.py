@@ -38,11 +38,15 @@ def _draw_day(axes: Axes, examined: Examined) -> None:
         if not len(table):
             continue
         kilowatts = table * _HALF_HOURS_PER_HOUR
-        axes.step(hours, kilowatts.mean(axis=0), where="post", color=colour, label=f"{name}, mean of {len(table):,}")
+        axes.step(
+            hours, kilowatts.mean(axis=0), where="post", color=colour, label=f"{name}, mean of {len(table):,}"
+        )
         if len(table) > 1:
             low, high = np.percentile(kilowatts, (10, 90), axis=0)
             axes.fill_between(hours, low, high, step="post", color=colour, alpha=0.2, linewidth=0)
-    axes.set(title="Mean day (bands: 10th to 90th percentile of homes)", xlabel="hour, local time", ylabel="kW")
+    axes.set(
+        title="Mean day (bands: 10th to 90th percentile of homes)", xlabel="hour, local time", ylabel="kW"
+    )
     axes.set_xlim(0, 24)
     axes.set_xticks(range(0, 25, 4))
     axes.set_ylim(bottom=0)
@@ -52,11 +56,13 @@ def _draw_day(axes: Axes, examined: Examined) -> None:
 def _draw_coverage(axes: Axes, examined: Examined) -> None:
     homes, days = examined.coverage.shape
     table = _thinned(_thinned(examined.coverage, _MOST_ROWS).T, _MOST_COLUMNS).T
-    last = examined.first_day + timedelta(days=days)
+    last = examined.first_day + timedelta(days=days - 1)
     extent = (0, days, homes, 0)
     axes.imshow(table, aspect="auto", cmap="Greens", vmin=0, vmax=1, interpolation="nearest", extent=extent)
     ticks = np.unique(np.linspace(0, days, min(days, 5) + 1).astype(int))
-    axes.set_xticks(ticks, [f"{examined.first_day + timedelta(days=int(day)):%d %b %Y}" for day in ticks], rotation=20)
+    axes.set_xticks(
+        ticks, [f"{examined.first_day + timedelta(days=int(day)):%d %b %Y}" for day in ticks], rotation=20
+    )
     if homes <= _NAMED_HOMES:
         axes.set_yticks(np.arange(homes) + 0.5, [home.name[:16] for home in examined.homes])
     share = 100 * examined.coverage.mean()
@@ -64,7 +70,9 @@ def _draw_coverage(axes: Axes, examined: Examined) -> None:
     axes.grid(visible=False)
 
 
-def _thinned(table: "np.ndarray[tuple[int, ...], np.dtype[np.float64]]", most: int) -> "np.ndarray[tuple[int, ...], np.dtype[np.float64]]":
+def _thinned(
+    table: "np.ndarray[tuple[int, ...], np.dtype[np.float64]]", most: int
+) -> "np.ndarray[tuple[int, ...], np.dtype[np.float64]]":
     """Rows joined to at most so many, by their means."""
     if len(table) <= most:
         return table

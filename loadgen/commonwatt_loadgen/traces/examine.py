@@ -85,7 +85,9 @@ def examine(path: Path, read_as: ReadAs) -> Examined:
         raise TraceError(path, 0, "holds no readings")
     first = min(start for registers in tables.values() for start, _, _ in registers)
     last = max(
-        start + timedelta(days=len(table) - 1) for registers in tables.values() for start, table, _ in registers
+        start + timedelta(days=len(table) - 1)
+        for registers in tables.values()
+        for start, table, _ in registers
     )
     coverage = np.zeros((len(tables), (last - first).days + 1))
     days: dict[bool, list[npt.NDArray[np.float64]]] = {False: [], True: []}
@@ -118,7 +120,9 @@ def _tables(assembly: Assembly) -> Iterator[tuple[str, list[tuple[date, Table, b
     """Each home's registers as days x 48 from the first day on, -1 where a half hour is missing."""
     homes: dict[str, list[tuple[date, Table, bool]]] = {}
     for register in assembly.registers():
-        homes.setdefault(register.home, []).append((register.first, _all_days(assembly, register), register.is_generation))
+        homes.setdefault(register.home, []).append(
+            (register.first, _all_days(assembly, register), register.is_generation)
+        )
     yield from homes.items()
 
 
@@ -126,7 +130,9 @@ def _all_days(assembly: Assembly, register: Register) -> Table:
     span = (register.last - register.first).days + 1
     if span > _LONGEST_SPAN_DAYS:
         line = register.line_of(register.first)
-        raise assembly.error(line, f"{register}: spans {span:,} days; is its first date, {register.first}, right?")
+        raise assembly.error(
+            line, f"{register}: spans {span:,} days; is its first date, {register.first}, right?"
+        )
     table = np.full((span, SLOTS_PER_DAY), _MISSING, dtype=np.int32)
     packed = register.table()
     for day, place in register.places.items():
@@ -197,13 +203,17 @@ def lines_of(examined: Examined) -> Iterator[str]:
     first, last = min(home.first_day for home in homes), max(home.last_day for home in homes)
     lengths = ", ".join(f"{length} min" for length in sorted(examined.lengths_min)) or "unknown"
     yield examined.source
-    yield f"{len(homes):,} homes, {len(generating):,} with generation; {first} to {last} ({examined.zone}); intervals of {lengths}"
+    yield (
+        f"{len(homes):,} homes, {len(generating):,} with generation; {first} to {last} ({examined.zone}); "
+        f"intervals of {lengths}"
+    )
     days = sum(home.days for home in homes)
     missing = sum(home.missing_half_hours for home in homes)
     use = sum(home.use_kwh for home in homes)
     made = sum(home.generation_kwh for home in homes)
     yield f"use {use:,.1f} kWh ({use / days:,.2f} a home and day); generation {made:,.1f} kWh"
-    yield f"missing: {missing:,} of {days * SLOTS_PER_DAY:,} half hours ({100 * missing / (days * SLOTS_PER_DAY):.2f} %)"
+    wanted = days * SLOTS_PER_DAY
+    yield f"missing: {missing:,} of {wanted:,} half hours ({100 * missing / wanted:.2f} %)"
     yield from _suspicious(homes)
     first_of: dict[str, Problem] = {}
     for problem in examined.problems:

@@ -225,4 +225,6 @@ def _report_unknown_columns(kept: MeterRows, part: Part, found: _Recognised, bas
     line = read_opening(part)[found.header_line - 1]
     _, _, header = next(split_lines([line], found.how))
     for name in tidy.unknown_columns(header):
-        kept.assembly.report(base + found.header_line, "unknown_column", f"column {name!r} is unknown", "ignored")
+        kept.assembly.report(
+            base + found.header_line, "unknown_column", f"column {name!r} is unknown", "ignored"
+        )

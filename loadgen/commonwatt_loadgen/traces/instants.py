@@ -71,7 +71,9 @@ class Instants:
             present = np.array([bool(text) for text in texts])
             return np.array(counts, dtype=np.int64), np.ones(len(texts), dtype=bool), ~present
         else:
-            parsed = pd.to_datetime(pd.Series(texts, dtype=object), errors="coerce", format="ISO8601", utc=True)
+            parsed = pd.to_datetime(
+                pd.Series(texts, dtype=object), errors="coerce", format="ISO8601", utc=True
+            )
             in_utc = np.array([_WITH_OFFSET.fullmatch(text) is not None for text in texts], dtype=bool)
         seconds = parsed.dt.tz_localize(None).to_numpy().astype("datetime64[s]").astype(np.int64)
         return seconds, in_utc, parsed.isna().to_numpy()
@@ -88,8 +90,11 @@ class Instants:
             return 0
         first = datetime.fromtimestamp(int(np.clip(usable.min(), _EARLIEST_S, _LATEST_S)), UTC)
         offsets = {
-            (first + timedelta(days=days)).astimezone(self.always_in).utcoffset() for days in range(0, 365, 30)
+            (first + timedelta(days=days)).astimezone(self.always_in).utcoffset()
+            for days in range(0, 365, 30)
         }
         if len(offsets) > 1:
-            raise TimeError(0, f"{self.always_in} has daylight saving: say --zone {self.always_in} without time_in")
+            raise TimeError(
+                0, f"{self.always_in} has daylight saving: say --zone {self.always_in} without time_in"
+            )
         return int((offsets.pop() or timedelta()).total_seconds())

@@ -7,7 +7,6 @@ edge of a half hour is spread evenly over its minutes; sums are exact, and round
 into the next half hour.
 """
 
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -18,7 +17,7 @@ import numpy.typing as npt
 import pandas as pd
 from commonwatt_community.hems.energy import MINUTES_PER_DAY, SLOT_MINUTES, SLOTS_PER_DAY
 
-from commonwatt_loadgen.traces.assemble import ABSURD_KWH, Assembly, repeated_slots
+from commonwatt_loadgen.traces.assemble import ABSURD_KWH, Assembly, repeated_slots, skipped_slots
 from commonwatt_loadgen.traces.meter_rows import Table
 from commonwatt_loadgen.traces.quantities import (
     LARGEST,
@@ -126,9 +125,7 @@ def _length_min(minutes: Ints) -> int:
     return int(counts.argmax()) if counts.size else 0
 
 
-def _add_home(
-    assembly: Assembly, home: _Home, length_min: int, table: Table, meters: str | None
-) -> None:
+def _add_home(assembly: Assembly, home: _Home, length_min: int, table: Table, meters: str | None) -> None:
     _check_grid(assembly, home, length_min)
     if table.is_end:
         home = _Home(home.name, home.minutes - length_min, home.lines, home.milli)
@@ -138,6 +135,8 @@ def _add_home(
     numbers, places = np.unique(shares.starts // MINUTES_PER_DAY, return_inverse=True)
     places = places * SLOTS_PER_DAY + shares.starts % MINUTES_PER_DAY // SLOT_MINUTES
     days = [_EPOCH + timedelta(days=int(number)) for number in numbers]
+    if not table.in_utc:
+        _report_skipped(assembly, home, days, places, shares)
     for name, milli in home.milli.items():
         present = milli != MISSING
         if not present.any():
@@ -152,6 +151,23 @@ def _add_home(
             first_line = int(of_day.min())
             slot_lines[slot_lines == 0] = first_line
             assembly.add_day(register, day, values, first_line, slot_lines=slot_lines)
+
+
+def _report_skipped(assembly: Assembly, home: _Home, days: list[date], places: Ints, shares: _Shares) -> None:
+    """Report readings in an hour that no local clock shows: their times are not local."""
+    skipped = [
+        number * SLOTS_PER_DAY + slot
+        for number, day in enumerate(days)
+        for slot in skipped_slots(day, assembly.zone)
+    ]
+    used = home.milli["general"][shares.rows]
+    there = np.isin(places, skipped) & (used > 0) if skipped else np.zeros(0, dtype=bool)
+    if there.any():
+        line = int(home.lines[shares.rows[int(there.argmax())]])
+        message = (
+            f"{home.name} has readings in an hour that {assembly.zone} leaves out: its times are not local"
+        )
+        assembly.report(line, "skipped_hour", message, "kept; time_in=UTC in --columns if they are UTC")
 
 
 def _check_grid(assembly: Assembly, home: _Home, length_min: int) -> None:
@@ -172,7 +188,7 @@ def _check_grid(assembly: Assembly, home: _Home, length_min: int) -> None:
 
 
 def _shares(minutes: Ints, length_min: int, zone: ZoneInfo | None) -> _Shares:
-    """Every interval cut at the edges of half hours; `zone`: times are in UTC, and half hours those of its local time."""
+    """Every interval cut at the edges of half hours: local ones of `zone` where times are in UTC, else as they are."""
     edge_min = SLOT_MINUTES
     if zone is not None and ((_local(minutes, zone) - minutes) % SLOT_MINUTES != 0).any():
         edge_min = SLOT_MINUTES // 2  # offsets are quarters of an hour
@@ -205,14 +221,17 @@ def _with_own_flows(
     per_min = _MINUTES_PER_HOUR if set(given) == table.powers else length_min
     if per_min == length_min:
         given = {
-            name: _energy(values, length_min) if name in table.powers else values for name, values in given.items()
+            name: _energy(values, length_min) if name in table.powers else values
+            for name, values in given.items()
         }
     try:
         flows = own_flows(given, meters, STANDBY_W * 1000 * per_min // _MINUTES_PER_HOUR)
     except UnknownUse as error:
         if any((values != MISSING).any() for values in given.values()) and "use" not in given:
             raise assembly.error(int(home.lines[0]), f"{home.name}: {error}") from error
-        return _Home(home.name, home.minutes, home.lines, {"general": np.full(len(home.lines), MISSING)}), per_min
+        return _Home(
+            home.name, home.minutes, home.lines, {"general": np.full(len(home.lines), MISSING)}
+        ), per_min
     if flows.at_rest:
         message = f"{home.name}: {flows.at_rest} values between 0 and -{STANDBY_W} W"
         assembly.report(int(home.lines[0]), "standby", message, "taken as 0")
@@ -226,7 +245,9 @@ def _with_own_flows(
 
 def _energy(power: Ints, length_min: int) -> Ints:
     """mWh of intervals from their mean power in mW."""
-    return np.where(power == MISSING, MISSING, np.rint(power * (length_min / _MINUTES_PER_HOUR)).astype(np.int64))
+    return np.where(
+        power == MISSING, MISSING, np.rint(power * (length_min / _MINUTES_PER_HOUR)).astype(np.int64)
+    )
 
 
 def _half_hours(

@@ -52,7 +52,8 @@ class Table:
         within = rows - firsts[places]
         first_lines = np.array([piece.first_line for piece in self.pieces])
         counts = np.array([max(1, piece.lines) for piece in self.pieces])
-        return first_lines[places] + within % counts[places]
+        lines: npt.NDArray[np.int64] = first_lines[places] + within % counts[places]
+        return lines
 
 
 class MeterRows:
@@ -71,7 +72,12 @@ class MeterRows:
         self._milli: dict[str, list[npt.NDArray[np.int32]]] = {}
 
     def add(
-        self, first_line: int, homes: Sequence[str] | str, times: Sequence[str], values: Values, instants: Instants
+        self,
+        first_line: int,
+        homes: Sequence[str] | str,
+        times: Sequence[str],
+        values: Values,
+        instants: Instants,
     ) -> None:
         """Take rows of texts, one a line from `first_line` on; a blank one keeps its place, so that places tell lines.
 
@@ -168,7 +174,9 @@ class MeterRows:
         self._in_utc = True
         self.keep(piece, codes, minutes.astype(np.int32), values)
 
-    def add_instants(self, first_line: int, home: str, minutes: npt.NDArray[np.int64], values: Values) -> None:
+    def add_instants(
+        self, first_line: int, home: str, minutes: npt.NDArray[np.int64], values: Values
+    ) -> None:
         """Take rows of one home whose times are known in UTC; all are told at `first_line`."""
         codes = np.full(len(minutes), self.code(home), dtype=np.int32)
         self.keep_in_utc(Piece(self._rows, first_line, 1), codes, minutes, values)
@@ -205,7 +213,11 @@ class MeterRows:
         return np.array(known, dtype=np.int32)[places]
 
     def _agree(
-        self, in_utc: npt.NDArray[np.bool_], times: Sequence[str], aside: npt.NDArray[np.bool_], first_line: int
+        self,
+        in_utc: npt.NDArray[np.bool_],
+        times: Sequence[str],
+        aside: npt.NDArray[np.bool_],
+        first_line: int,
     ) -> None:
         """Refuse times with an offset among times without."""
         counting = ~aside

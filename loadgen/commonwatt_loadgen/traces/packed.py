@@ -93,9 +93,9 @@ class Part:
         for name in self.members:
             archive = stack.enter_context(zipfile.ZipFile(_seekable(stack, stream, bound)))
             member = stack.enter_context(archive.open(name))
-            stream = BufferedReader(_Bounded(member, bound))  # type: ignore[arg-type]
+            stream = BufferedReader(_Bounded(member, bound))
         if _magic(stream).startswith(_GZIP):
-            unpacked = stack.enter_context(gzip.open(stream))
+            unpacked = stack.enter_context(gzip.GzipFile(fileobj=stream))
             return BufferedReader(_Bounded(unpacked, bound))  # type: ignore[arg-type]
         return stream
 
@@ -131,9 +131,7 @@ def _within(part: Part) -> Iterator[Part]:
         with ExitStack() as stack:
             archive = stack.enter_context(zipfile.ZipFile(_seekable(stack, stream, _bound(part.path))))
             entries = [entry for entry in archive.infolist() if not entry.is_dir()]
-    names = [
-        entry.filename for entry in entries if not any(map(_left_over, Path(entry.filename).parts))
-    ]
+    names = [entry.filename for entry in entries if not any(map(_left_over, Path(entry.filename).parts))]
     if sum(entry.file_size for entry in entries) > _bound(part.path):
         raise TraceError(str(part), 0, f"unpacks to more than {_bound(part.path) // 10**6} MB: refused")
     if len(names) > MOST_FILES:
@@ -151,7 +149,7 @@ def _seekable(stack: ExitStack, stream: IO[bytes], bound: int) -> IO[bytes]:
     if stream.seekable():
         stream.seek(0)
         return stream
-    copy = stack.enter_context(tempfile.SpooledTemporaryFile(max_size=_UNPACKED_AT_LEAST))
+    copy = stack.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 - the stack closes it
     size = 0
     while piece := stream.read(1 << 20):
         size += len(piece)
@@ -159,7 +157,7 @@ def _seekable(stack: ExitStack, stream: IO[bytes], bound: int) -> IO[bytes]:
             raise TooLarge
         copy.write(piece)
     copy.seek(0)
-    return copy  # type: ignore[return-value]
+    return copy
 
 
 def _magic(stream: IO[bytes]) -> bytes:

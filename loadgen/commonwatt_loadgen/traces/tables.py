@@ -170,7 +170,9 @@ def _even(kept: MeterRows, first_line: int, piece: list[list[str]], count: int) 
             if not any(map(str.strip, fields)):
                 piece[at] = [""] * count
             elif len(fields) < count:
-                raise kept.assembly.error(first_line + at, f"{len(fields)} of {count} fields: the row is cut off")
+                raise kept.assembly.error(
+                    first_line + at, f"{len(fields)} of {count} fields: the row is cut off"
+                )
             elif any(map(str.strip, fields[count:])):
                 raise kept.assembly.error(first_line + at, f"{len(fields)} fields; the header has {count}")
             else:

@@ -90,7 +90,9 @@ def elements(part: Part, wanted: set[str]) -> Iterator[tuple[int, Element]]:
                 collector.done.clear()
             parser.Parse(b"", True)
         except expat.ExpatError as error:
-            raise TraceError(str(part), error.lineno, f"is not XML: {expat.ErrorString(error.code)}") from error
+            raise TraceError(
+                str(part), error.lineno, f"is not XML: {expat.ErrorString(error.code)}"
+            ) from error
         except _Refused as error:
             raise TraceError(str(part), parser.CurrentLineNumber, str(error)) from error
         yield from collector.done

@@ -17,4 +17,6 @@ def zone_of(name: str) -> ZoneInfo:
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        raise ZoneError(f"time zone {name!r} is unknown; a name of the tz database is wanted, as Europe/London") from error
+        raise ZoneError(
+            f"time zone {name!r} is unknown; a name of the tz database is wanted, as Europe/London"
+        ) from error

@@ -30,7 +30,9 @@ def read_message(kept: MeterRows, part: Part, _: str, base: int) -> None:
     assembly, found = kept.assembly, False
     for line, element in elements(part, {"CSVIntervalData", "CSVConsumptionData"}):
         if element.tag == "CSVConsumptionData":
-            message = "holds consumption data (NEM13) alone, which has no intervals; ask for the interval data"
+            message = (
+                "holds consumption data (NEM13) alone, which has no intervals; ask for the interval data"
+            )
             raise assembly.error(base + line, message)
         found = True
         texts = (element.text or "").splitlines()

@@ -67,8 +67,7 @@ def _places(assembly: Assembly, line: int, header: list[str]) -> list[int]:
     for name in wanted:
         if labels.count(name) != 1:
             many = "is missing" if name not in labels else "comes twice"
-            raise assembly.error(line, f"48 half hours from 0:30 to 0:00 are expected; column {name} {many}"
-            )
+            raise assembly.error(line, f"48 half hours from 0:30 to 0:00 are expected; column {name} {many}")
     for place, label in enumerate(labels):
         if label and label not in wanted and label != "row quality":
             name = header[place].strip()
@@ -83,16 +82,14 @@ def _add_row(assembly: Assembly, line: int, fields: list[str], decimals: Decimal
         raise assembly.error(line, f"consumption category {category!r} is none of CL, GC, GG")
     day = _day(day_text)
     if day is None:
-        raise assembly.error(line, f"date {day_text!r} is not day first, as in 1/07/2012 or 1-Jul-12"
-        )
+        raise assembly.error(line, f"date {day_text!r} is not day first, as in 1/07/2012 or 1-Jul-12")
     try:
         kwh = decimals.numbers(fields[5 : 5 + SLOTS_PER_DAY])
         capacity_w = _capacity_w(decimals.plain([capacity])[0])
     except ValueError as error:
         raise assembly.error(line, f"not a number: {error}") from error
     if capacity_w is None:
-        raise assembly.error(line, f"generator capacity {capacity!r} is not within 0 to {_LARGEST_KW:,} kW"
-        )
+        raise assembly.error(line, f"generator capacity {capacity!r} is not within 0 to {_LARGEST_KW:,} kW")
     kwh[np.isinf(kwh)] = np.nan
     if register == "generation":
         assembly.set_capacity(customer, capacity_w)

@@ -36,6 +36,15 @@ class _Feed:
     blocks: list[tuple[int, str, Element]] = field(default_factory=list)
 
 
+@dataclass
+class _Home:
+    """A usage point's intervals by quantity: starts in minutes since 1970, and mWh (or mW)."""
+
+    line: int
+    starts: dict[Quantity, list[int]] = field(default_factory=dict)
+    values: dict[Quantity, list[float]] = field(default_factory=dict)
+
+
 def is_feed(lines: Sequence[str]) -> str | None:
     """Whether first lines are of an ESPI feed."""
     text = " ".join(lines)
@@ -51,8 +60,11 @@ def read_feed(kept: MeterRows, part: Part, _: str, base: int) -> None:
     feed = _Feed()
     for line, entry in elements(part, {"entry"}):
         _take(feed, base + line, entry)
+    homes: dict[str, _Home] = {}
     for line, link, block in feed.blocks:
-        _add(kept, feed, line, link, block, stem_of(part.name))
+        _add(kept, feed, homes, line, link, block, stem_of(part.name))
+    for name, home in homes.items():
+        _join(kept, name, home)
 
 
 def _take(feed: _Feed, line: int, entry: Element) -> None:
@@ -68,7 +80,8 @@ def _take(feed: _Feed, line: int, entry: Element) -> None:
             if thing.tag == "ReadingType":
                 feed.reading_types[own] = (line, thing)
             elif thing.tag == "MeterReading":
-                feed.type_of_reading.update({own: target for target in related if "ReadingType" in target})
+                target = next((target for target in related if "ReadingType" in target), "")
+                feed.type_of_reading[own] = target
             elif thing.tag == "UsagePoint":
                 if _text(thing, "ServiceCategory/kind") not in (_ELECTRICITY, ""):
                     feed.other_services.add(own)
@@ -76,16 +89,26 @@ def _take(feed: _Feed, line: int, entry: Element) -> None:
                 feed.blocks.append((line, own, thing))
 
 
-def _add(kept: MeterRows, feed: _Feed, line: int, link: str, block: Element, name: str) -> None:
+def _add(
+    kept: MeterRows, feed: _Feed, homes: dict[str, _Home], line: int, link: str, block: Element, name: str
+) -> None:
     if any(link == service or link.startswith(f"{service}/") for service in feed.other_services):
         return  # gas, water
     kind = _type_of(kept, feed, line, link)
     unit = _text(kind, "uom")
     direction = _DIRECTIONS.get(_text(kind, "flowDirection"))
     if unit not in (_ENERGY_WH, _POWER_W) or direction is None:
-        kept.assembly.report(line, "unknown_register", f"uom {unit[:9]!r} of the reading is no energy", "ignored")
+        kept.assembly.report(
+            line, "unknown_register", f"uom {unit[:9]!r} of the reading is no energy", "ignored"
+        )
         return
-    starts, values = [], []
+    power = _whole(kept, line, kind, "powerOfTenMultiplier", 0)
+    if not -12 <= power <= 12:
+        raise kept.assembly.error(line, f"powerOfTenMultiplier {power} is not within -12 to 12")
+    found = _USAGE_POINT.search(link)
+    home = homes.setdefault(found[1] if found else name, _Home(line))
+    quantity = Quantity(direction, 1.0, unit == _POWER_W)
+    starts, values = home.starts.setdefault(quantity, []), home.values.setdefault(quantity, [])
     for reading in block.iter("IntervalReading"):
         start, duration = (_whole(kept, line, reading, f"timePeriod/{one}") for one in ("start", "duration"))
         if not 60 <= duration <= _LONGEST_S:
@@ -94,14 +117,25 @@ def _add(kept: MeterRows, feed: _Feed, line: int, link: str, block: Element, nam
         if start % 60 or not -(10**9) < start < 7 * 10**9:
             raise kept.assembly.error(line, f"start {start} is no whole minute of a year from 1938 to 2190")
         starts.append(start // 60)
-        values.append(_whole(kept, line, reading, "value"))
-    power = _whole(kept, line, kind, "powerOfTenMultiplier", 0)
-    if not -12 <= power <= 12:
-        raise kept.assembly.error(line, f"powerOfTenMultiplier {power} is not within -12 to 12")
-    found = _USAGE_POINT.search(link)
-    quantity = Quantity(direction, 1000.0 * 10.0**power, unit == _POWER_W)
-    home = found[1] if found else name
-    kept.add_instants(line, home, np.array(starts, dtype=np.int64), [(quantity, np.array(values, dtype=np.float64))])
+        values.append(_whole(kept, line, reading, "value") * 1000.0 * 10.0**power)
+
+
+def _join(kept: MeterRows, name: str, home: _Home) -> None:
+    """Keep a home's intervals, all quantities of an instant together."""
+    starts = {quantity: np.array(own, dtype=np.int64) for quantity, own in home.starts.items()}
+    instants = np.unique(np.concatenate(list(starts.values())))
+    columns = []
+    for quantity, own in starts.items():
+        places = np.searchsorted(instants, own[::-1])
+        column = np.full(len(instants), np.nan)
+        column[places] = home.values[quantity][::-1]  # of an interval that comes again the first counts
+        columns.append((quantity, column))
+        again = len(own) - len(np.unique(own))
+        if again:
+            message = f"{name} {quantity.name}: {again} intervals again"
+            kept.assembly.report(home.line, "duplicated_interval", message, "first kept")
+    if len(instants):
+        kept.add_instants(home.line, name, instants, columns)
 
 
 def _type_of(kept: MeterRows, feed: _Feed, line: int, link: str) -> Element:

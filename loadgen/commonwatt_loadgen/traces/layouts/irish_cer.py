@@ -82,7 +82,9 @@ def utc_minutes(codes: Ints) -> Ints:
     for number in np.unique(codes // 100):
         day = _BEFORE_DAY_1 + timedelta(days=int(number))
         midnight = datetime(day.year, day.month, day.day, tzinfo=_DUBLIN)
-        begins = (day - _EPOCH) // timedelta(minutes=1) - (midnight.utcoffset() or timedelta()) // timedelta(minutes=1)
+        begins = (day - _EPOCH) // timedelta(minutes=1) - (midnight.utcoffset() or timedelta()) // timedelta(
+            minutes=1
+        )
         of_day = codes // 100 == number
         slots = codes[of_day] % 100 - 1
         skipped = skipped_slots(day, _DUBLIN)

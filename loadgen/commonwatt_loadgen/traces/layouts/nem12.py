@@ -89,8 +89,7 @@ def read_records(assembly: Assembly, numbered: Iterable[tuple[int, list[str]]], 
             _add_day(assembly, day)
             day = None
         if kind == "100" and is_open:
-            raise assembly.error(line, "a 100 record before the 900 record of the file before: it is cut off"
-            )
+            raise assembly.error(line, "a 100 record before the 900 record of the file before: it is cut off")
         if kind == "100" and [text.strip().upper() for text in fields[1:2]] != ["NEM12"]:
             raise assembly.error(
                 line, f"a file of version {fields[1:2]}: only NEM12 has intervals; ask for the interval data"
@@ -134,7 +133,9 @@ def _stream(assembly: Assembly, line: int, fields: list[str]) -> _Stream:
     return _Stream(register, 30 // int(minutes), _KWH_PER_UNIT[unit])
 
 
-def _day(assembly: Assembly, line: int, fields: list[str], stream: _Stream, decimals: Decimals) -> _Day | None:
+def _day(
+    assembly: Assembly, line: int, fields: list[str], stream: _Stream, decimals: Decimals
+) -> _Day | None:
     if stream.register is None:
         return None
     count = SLOTS_PER_DAY * stream.per_half_hour
@@ -143,7 +144,8 @@ def _day(assembly: Assembly, line: int, fields: list[str], stream: _Stream, deci
     flag = fields[2 + count].strip().upper()
     if not _FLAG.fullmatch(flag):
         length = 30 // stream.per_half_hour
-        raise assembly.error(line, f"a quality flag is due after {count} values of {length} minutes, not {flag[:20]!r}"
+        raise assembly.error(
+            line, f"a quality flag is due after {count} values of {length} minutes, not {flag[:20]!r}"
         )
     try:
         day = datetime.strptime(fields[1].strip(), "%Y%m%d").date()

@@ -57,11 +57,15 @@ def read_log(kept: MeterRows, part: Part, _: str, base: int) -> None:
         if not is_right:
             broken += 1
             if broken == 1:
-                kept.assembly.report(line, "broken_telegram", "a telegram whose checksum is another", "left out")
+                kept.assembly.report(
+                    line, "broken_telegram", "a telegram whose checksum is another", "left out"
+                )
             continue
         untimed += not _take(kept, meters, line, telegram, stem_of(part.name))
     if untimed and not meters:
-        message = "no telegram has a time (0-0:1.0.0): meters before DSMR 4 send none; log with a time of your own"
+        message = (
+            "no telegram has a time (0-0:1.0.0): meters before DSMR 4 send none; log with a time of your own"
+        )
         raise kept.assembly.error(base + 1, message)
     for name, meter in meters.items():
         _add(kept, name, meter)
@@ -79,7 +83,9 @@ def _telegrams(kept: MeterRows, part: Part, base: int) -> Iterator[tuple[int, by
                 continue
             telegram += text
             if len(telegram) > _LARGEST_TELEGRAM:
-                raise kept.assembly.error(base + began, f"a telegram of more than {_LARGEST_TELEGRAM:,} bytes")
+                raise kept.assembly.error(
+                    base + began, f"a telegram of more than {_LARGEST_TELEGRAM:,} bytes"
+                )
             if text.startswith(b"!"):
                 yield base + began, telegram, _is_right(telegram, text)
                 began = 0
@@ -186,7 +192,7 @@ def _differences(
 ) -> npt.NDArray[np.float64]:
     """mWh between edges; NaN beside an edge that no telegrams are near to, and where a counter was exchanged."""
     at = np.rint(np.interp(edges, seconds, readings * 1000.0))  # mWh, so that sums of quarters are exact
-    used = np.diff(at)
+    used: npt.NDArray[np.float64] = np.diff(at)
     used[~near[:-1] | ~near[1:] | (used < 0)] = np.nan
     return used
 

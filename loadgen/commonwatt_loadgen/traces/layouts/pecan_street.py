@@ -20,7 +20,9 @@ def columns(header: Sequence[str], _: str) -> Columns | None:
     time = next((name for name in _TIMES if name in names), None)
     if "dataid" not in names or time is None:
         return None
-    made = [name for name in ("solar", "solar2") if name in names] or [name for name in ("gen",) if name in names]
+    made: list[str] = [name for name in ("solar", "solar2") if name in names]
+    if not made and "gen" in names:
+        made = ["gen"]
     quantities = [(Quantity("generation", 1e6, True), name) for name in made]
     if "use" in names:
         quantities.append((Quantity("use", 1e6, True), "use"))
