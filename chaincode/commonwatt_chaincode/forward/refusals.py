@@ -35,15 +35,12 @@ class Code(StrEnum):
     ALREADY_FROZEN = "already_frozen"
     NOT_FROZEN = "not_frozen"
     NOTHING_NEW = "nothing_new"
-    ALREADY_SETTLED = "already_settled"
     NOT_SETTLED = "not_settled"
     DAY_NOT_OVER = "day_not_over"
-    ALREADY_BILLED = "already_billed"
     DATA_NOT_HERE = "data_not_here"
     DATA_HERE = "data_here"
     TOO_MANY = "too_many"
     NO_GAP = "no_gap"
-    UNKNOWN_PERIOD = "unknown_period"
     UNKNOWN_BILL = "unknown_bill"
 
 

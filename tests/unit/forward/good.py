@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .neighbourhood import FIRST, NOON, TARIFF
+from .neighbourhood import DAY, FIRST, NOON, TARIFF
 
 PERIOD = {"period": NOON}
 SPAN = {"from_period": NOON, "to_period": NOON + 60}
@@ -35,6 +35,10 @@ GOOD: dict[str, tuple[str, Any]] = {
     "submit_messages": ("carrier", {**PERIOD, "kind": "bid"}),
     "close_gate": ("operator", PERIOD),
     "clear_period": ("operator", PERIOD),
+    "freeze_period": ("operator", PERIOD),
+    "settle_period": ("operator", PERIOD),
+    "settle_gap": ("operator", {"home": "h1", "before": NOON, "after": NOON + 10}),
+    "settle_day": ("operator", {"day": DAY}),
     "declare_lost": ("operator", {"key": f"m/bid/{NOON:09d}/h1/home/01"}),
     "get_configuration": ("h1", {}),
     "get_home": ("h1", {"home": "h1"}),
@@ -47,5 +51,7 @@ GOOD: dict[str, tuple[str, Any]] = {
     "get_prices": ("h1", SPAN),
     "list_awards": ("h1", {**SPAN, "home": "h1"}),
     "list_messages": ("h1", {**PERIOD, "kind": "bid", "home": "h1"}),
+    "list_lines": ("h1", {**SPAN, "home": "h1"}),
+    "get_bill": ("h1", {"home": "h1", "day": DAY}),
     "message_status": ("h1", {**PERIOD, "kind": "bid", "home": "h1", "seq": 1, "digest": "0" * 64}),
 }

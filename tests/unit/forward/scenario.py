@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
-from .neighbourhood import BANDS, NOON, TARIFF, Neighbourhood, Signer
+from .neighbourhood import BANDS, DAY, MIDNIGHT, NOON, TARIFF, Neighbourhood, Signer
 from .test_batches import digest_of
 
 
 async def play(town: Neighbourhood) -> None:
     """Found a community, register homes, trade a period, ask for everything."""
-    await town.found(clock="simulated", at_s=(NOON - 2_000) * 60, trust_homes=True)
+    await town.found(period_min=60, clock="simulated", at_s=(NOON - 2_000) * 60, trust_homes=True)
     for home in ("h1", "h2"):
         await town.propose(home)
     await town.propose("p1", alg="EdDSA", pv_w=6_000, battery_w=2_000)
@@ -45,11 +45,24 @@ async def play(town: Neighbourhood) -> None:
     await town.do("operator", "close_gate", {"period": NOON})
     await town.do("operator", "close_gate", {"period": NOON})
     await town.do("h2", "clear_period", {"period": NOON})
-    await town.do("operator", "advance_clock", {"to_s": NOON * 60 + 4_000})
-    readings = [town.reading("h1", NOON, 400), town.reading("h1", NOON, 410, by="meter of h1")]
+    await town.do("operator", "advance_clock", {"to_s": NOON * 60 + 11_000})
+    totals = {"export_total_wh": 0}
+    readings = [
+        town.reading("h1", NOON, 400),
+        town.reading("h1", NOON, 410, by="meter of h1", import_total_wh=1_000, **totals),
+    ]
     await town.readings(NOON, *readings, town.reading("p1", NOON, 0, 200))
+    later = NOON + 120  # nothing of h1 between the two: a gap
+    await town.readings(later, town.reading("h1", later, 300, import_total_wh=1_900, **totals))
     await town.do("grid", "report_feeder", {"period": NOON, "import_wh": 200, "export_wh": 0})
     await town.refused("operator", "declare_lost", {"key": f"m/reading/{NOON:09d}/0001/h1/home/01"})
+    await town.do("operator", "advance_clock", {"to_s": (MIDNIGHT + 1_440) * 60 + 172_800})
+    for period in range(MIDNIGHT, MIDNIGHT + 1_440, 60):
+        await town.do("grid", "freeze_period", {"period": period})
+        await town.do("h2", "settle_period", {"period": period})
+    await town.do("h1", "settle_gap", {"home": "h1", "before": NOON, "after": later})
+    await town.refused("h1", "settle_gap", {"home": "h1", "before": NOON, "after": NOON + 60})
+    await town.do("operator", "settle_day", {"day": DAY})
     month = {"from_period": NOON - 60, "to_period": NOON + 60}
     asked = {"kind": "bid", "period": NOON, "home": "h1", "seq": 1, "digest": digest_of(request)}
     for who, name, argument in (
@@ -64,6 +77,9 @@ async def play(town: Neighbourhood) -> None:
         ("h1", "list_periods", month),
         ("h1", "get_prices", month),
         ("operator", "list_awards", month),
+        ("h1", "list_lines", {**month, "home": "h1"}),
+        ("grid", "list_lines", month),
+        ("p1", "get_bill", {"home": "p1", "day": DAY}),
         ("carrier", "list_messages", {"kind": "reading", "period": NOON}),
         ("h1", "message_status", asked),
     ):

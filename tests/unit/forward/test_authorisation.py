@@ -38,6 +38,10 @@ MAY: dict[str, set[str]] = {
     "submit_messages": EVERYBODY,
     "close_gate": MEMBERS,
     "clear_period": MEMBERS,
+    "freeze_period": MEMBERS,
+    "settle_period": MEMBERS,
+    "settle_gap": MEMBERS,
+    "settle_day": MEMBERS,
     "declare_lost": OPERATOR | GRID,
     "get_configuration": EVERYBODY,
     "get_home": OVERSEERS | {"h1", "meter of h1"},
@@ -50,6 +54,8 @@ MAY: dict[str, set[str]] = {
     "get_prices": EVERYBODY,
     "list_awards": OVERSEERS | {"h1", "meter of h1"},
     "list_messages": OVERSEERS | {"h1", "meter of h1"},
+    "list_lines": OVERSEERS | {"h1", "meter of h1"},
+    "get_bill": OVERSEERS | {"h1", "meter of h1"},
     "message_status": EVERYBODY,
 }
 

@@ -65,10 +65,13 @@ async def test_answers_events_and_records_are_told() -> None:
             assert set(done.json()) <= set(told), name
 
 
-def test_every_code_is_documented() -> None:
+def test_every_code_is_documented_and_used() -> None:
     rows = re.findall(r"^\| (`.*?) \|", section("Refusals"), re.MULTILINE)
     listed = [code for row in rows for code in re.findall(r"`(\w+)`", row)]
     assert sorted(listed) == sorted(code.value for code in Code)
+    folder = ROOT / "chaincode" / "commonwatt_chaincode" / "forward"
+    source = "".join(path.read_text() for path in folder.glob("*.py"))
+    assert [code.name for code in Code if f"Code.{code.name}" not in source] == []
 
 
 async def test_the_metadata_of_two_contracts_tell_their_arguments_apart() -> None:
