@@ -88,7 +88,7 @@ def test_a_reserve_buys_no_more_and_sells_no_later_surplus_below_its_price(store
     assert sold[0] == plan.export_wh, "the promise cannot be kept"
     assert plan.export_wh - plan.from_battery_wh == exports[0]
     for price, kept, then in zip(prices[1:], exports[1:], sold[1:], strict=True):
-        assert then >= kept or price <= prices[0], "a surplus is gone that was worth more"
+        assert then >= kept - min(2, rounded) or price <= prices[0], "a surplus is gone that was worth more"
     if store.lossless:
         assert plan.from_battery_wh == sum(exports[1:]) - sum(sold[1:]) + end_wh - sold_end_wh
 
