@@ -134,6 +134,60 @@ async def test_a_long_gap_is_settled_in_steps(street: Neighbourhood, monkeypatch
     assert sum(imports) == 3_601
 
 
+async def test_a_gap_that_is_spread_anew_before_the_next_bill_is_booked_once() -> None:
+    """A reading turns up within a gap that is booked already: what is left for the others is spread anew."""
+    street = await Neighbourhood().found(flat_tariff(TOU, FEED_IN, 20_000), period_min=60)
+    await street.add("a", pv_w=5_000)
+    day = (MIDNIGHT_S + 36_000) // DAY_S
+    hours = [P + 60 * hour for hour in range(48)]
+    gap = {"home": "a", "before": hours[2], "after": hours[6]}
+    for number, period in enumerate(hours):
+        street.now_s = (period + 60) * 60
+        if number not in (3, 4, 5):
+            totals = (1_000 * (number + 1), 0)
+            await street.read(period, [street.reading("a", period, 1_000, totals=totals)])
+        await street.settle(period, 60)
+        if number == 23:
+            await street.do("operator", "settle_day", {"day": day})
+            await street.do("operator", "settle_gap", gap)
+            assert len(street.ledger.keys("pending/", "pending0")) == 3
+            street.now_s += 60
+            await street.read(hours[4], [street.reading("a", hours[4], 2_200)])
+            await street.settle(hours[4], 60)
+            assert (await street.do("operator", "settle_gap", gap))["changed"] == 2
+    spread = [(await street.lines(period))["a"]["import_wh"] for period in hours[3:6]]
+    assert spread == [400, 2_200, 400]
+    await street.do("operator", "settle_day", {"day": day + 1})
+    bills = [await street.ask("a", "get_bill", {"home": "a", "day": day + number}) for number in (0, 1)]
+    assert sum(one["amount_naud"] for one in bills) == 48 * 1_000 * TOU
+
+
+async def test_a_gap_that_is_spread_anew_to_what_was_billed_is_booked_no_more() -> None:
+    """The estimate was right after all: what waited for the next bill is taken back."""
+    street = await Neighbourhood().found(flat_tariff(TOU, FEED_IN, 20_000), period_min=60)
+    await street.add("a", pv_w=5_000)
+    day = (MIDNIGHT_S + 36_000) // DAY_S
+    hours = [P + 60 * hour for hour in range(24)]
+    gap = {"home": "a", "before": hours[2], "after": hours[5]}
+    for number, period in enumerate(hours):
+        street.now_s = (period + 60) * 60
+        if number not in (3, 4):
+            await street.read(
+                period, [street.reading("a", period, 0, totals=(10_000 + 4_000 * (number > 4), 0))]
+            )
+        await street.settle(period, 60)
+    await street.do("operator", "settle_day", {"day": day})
+    await street.do("operator", "settle_gap", gap)
+    waiting = street.ledger.keys("pending/", "pending0")
+    assert len(waiting) == 2
+    street.now_s += 60
+    await street.read(hours[4], [street.reading("a", hours[4], 2_500)])
+    await street.settle(hours[4], 60)
+    await street.do("operator", "settle_gap", gap)
+    assert (await street.lines(hours[3]))["a"]["import_wh"] == 1_500 == 4_000 - 2_500
+    assert [key for key in street.ledger.keys("pending/", "pending0") if f"/{hours[3]:09d}/" in key] == []
+
+
 async def test_a_gap_of_a_billed_day_is_adjusted_on_the_next_bill_once() -> None:
     street = await Neighbourhood().found(flat_tariff(TOU, FEED_IN, 20_000))
     await street.add("a", "b", pv_w=5_000)

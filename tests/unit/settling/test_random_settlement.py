@@ -22,7 +22,7 @@ SPAN = 4
 
 SEEDS = st.integers(0, 2**32 - 1)
 FEW = settings(max_examples=12, deadline=None, database=None)
-MANY = settings(max_examples=400, deadline=None, database=None)
+MANY = settings(max_examples=200, deadline=None, database=None)
 
 
 class Story:
@@ -250,7 +250,7 @@ def test_money_and_energy_of_many_periods_sum_exactly(seed: int, part_homes: int
 
 @pytest.mark.long
 @pytest.mark.timeout(1_800)
-@settings(MANY, max_examples=60)
+@settings(MANY, max_examples=30)
 @given(SEEDS, st.integers(1, 5))
 def test_the_bills_of_many_days_are_what_their_lines_say(seed: int, part_homes: int) -> None:
     run(billed, seed, part_homes, pytest.MonkeyPatch())

@@ -179,6 +179,15 @@ async def test_an_estimate_is_at_least_what_was_bought(street: Neighbourhood) ->
     assert (lines["c"]["export_wh"], lines["c"]["grid_in_wh"]) == (0, 750 + 1_000)  # it delivered nothing
 
 
+async def test_an_estimate_rests_on_no_estimate(street: Neighbourhood) -> None:
+    """Else what a silent home once bought would be its estimate for ever."""
+    await street.trade(P, [street.request("a", P, 1_000), street.offer("c", P, 1_000)])
+    await street.settle(P)
+    await street.settle(P + 1_440)
+    assert (await street.lines(P))["a"]["import_wh"] == 1_000
+    assert (await street.lines(P + 1_440))["a"]["import_wh"] == 750
+
+
 @pytest.mark.parametrize("with_reading", [True, False])
 async def test_a_reading_after_the_end_resettles_its_home_alone(with_reading: bool) -> None:
     street = await Neighbourhood().found(times={"final_after_d": 1})
@@ -310,6 +319,16 @@ async def test_a_value_that_this_peer_lacks_is_no_silence(street: Neighbourhood)
     assert await street.refused("grid", "settle_period", {"period": P}) == "data_not_here"
     street.ledger.state.values[place] = kept
     await street.do("grid", "settle_period", {"period": P})
+
+
+async def test_lines_that_are_not_those_of_the_public_digest_are_not_here(street: Neighbourhood) -> None:
+    await three_metered(street, 650, 100, 900)
+    await street.settle(P)
+    place = Place("market", "community", keys.lines_key(P, 1, 0))
+    value, version = street.ledger.state.values[place]
+    street.ledger.state.values[place] = (value.replace(b"650", b"050"), version)
+    answer = await street.evaluate("grid", "list_lines", {"from_period": P, "to_period": P + 30})
+    assert answer.message.startswith("data_not_here")
 
 
 async def test_envelopes_published_before_the_gate_cap_the_export(street: Neighbourhood) -> None:
