@@ -26,6 +26,7 @@ from commonwatt_loadgen.traces.sources import HalfHourly, TraceSet
 _LINES_PER_FILE = 1 << 40
 ABSURD_KWH = 50.0  # in half an hour: 100 kW, far above any household connection
 _MISSING = -1
+_QUARTER_MIN = 15  # changes begin and end at quarters of an hour
 _SPANS_TRIED = 1_000  # the most common ones; only as many different ones would need more
 
 Slots = npt.NDArray[np.float64]
@@ -43,8 +44,25 @@ def repeated_slots(day: date, zone: ZoneInfo) -> tuple[int, ...]:
     return tuple(slot for slot, gained in _changes(day, zone) if gained < 0)
 
 
-def _changes(day: date, zone: ZoneInfo) -> list[tuple[int, int]]:
-    """Half hours whose offset is not one, with the minutes that the clock gains there."""
+@lru_cache(maxsize=65536)
+def odd_slots(day: date, zone: ZoneInfo) -> dict[int, int]:
+    """The half hours of a local day that do not last 30 minutes, with the minutes that they last."""
+    lasting: dict[int, int] = {}
+    for quarter, gained in _changes(day, zone, _QUARTER_MIN):
+        slot = quarter * _QUARTER_MIN // SLOT_MINUTES
+        change = -_QUARTER_MIN if gained > 0 else _QUARTER_MIN
+        lasting[slot] = lasting.get(slot, SLOT_MINUTES) + change
+    return lasting
+
+
+def comes_twice(at: datetime, zone: ZoneInfo) -> bool:
+    """Whether a local time is one that comes twice, as daylight saving ends."""
+    first, second = (at.replace(tzinfo=zone, fold=fold).utcoffset() for fold in (0, 1))
+    return first is not None and second is not None and first > second
+
+
+def _changes(day: date, zone: ZoneInfo, step_min: int = SLOT_MINUTES) -> list[tuple[int, int]]:
+    """Steps of a day whose offset is not one, with the minutes that the clock gains there."""
     midnight = datetime(day.year, day.month, day.day, tzinfo=zone)
     offsets = {
         (midnight + timedelta(minutes=at)).utcoffset() for at in (0, MINUTES_PER_DAY // 2, MINUTES_PER_DAY)
@@ -52,11 +70,11 @@ def _changes(day: date, zone: ZoneInfo) -> list[tuple[int, int]]:
     if len(offsets) == 1:
         return []
     changes = []
-    for slot in range(SLOTS_PER_DAY):
-        at = midnight + timedelta(minutes=slot * SLOT_MINUTES)
+    for step in range(MINUTES_PER_DAY // step_min):
+        at = midnight + timedelta(minutes=step * step_min)
         first, second = at.utcoffset(), at.replace(fold=1).utcoffset()
         if first is not None and second is not None and first != second:
-            changes.append((slot, (second - first) // timedelta(minutes=1)))
+            changes.append((step, (second - first) // timedelta(minutes=1)))
     return changes
 
 

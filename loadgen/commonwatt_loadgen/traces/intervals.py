@@ -17,7 +17,7 @@ import numpy.typing as npt
 import pandas as pd
 from commonwatt_community.hems.energy import MINUTES_PER_DAY, SLOT_MINUTES, SLOTS_PER_DAY
 
-from commonwatt_loadgen.traces.assemble import ABSURD_KWH, Assembly, repeated_slots, skipped_slots
+from commonwatt_loadgen.traces.assemble import ABSURD_KWH, Assembly, comes_twice, odd_slots, skipped_slots
 from commonwatt_loadgen.traces.meter_rows import Table
 from commonwatt_loadgen.traces.quantities import (
     LARGEST,
@@ -32,7 +32,7 @@ from commonwatt_loadgen.traces.quantities import (
 _LONGEST_MIN = 60
 _MINUTES_PER_HOUR = 60
 _FEWEST_OF_A_COUNTER = 24
-_EPOCH = date(1970, 1, 1)
+_EPOCH, _EPOCH_TIME = date(1970, 1, 1), datetime(1970, 1, 1)
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,11 @@ def _once(assembly: Assembly, table: Table, name: str, rows: Ints) -> _Home:
     )  # rows of the same time before this one
     extra = before > 0
     for place in np.nonzero(extra)[0]:
-        if not table.in_utc and before[place] == 1 and _comes_twice(int(minutes[place]), assembly.zone):
+        if (
+            not table.in_utc
+            and before[place] == 1
+            and comes_twice(_EPOCH_TIME + timedelta(minutes=int(minutes[place])), assembly.zone)
+        ):
             extra[place] = False  # without offset: the second of the two instants that have this local time
             continue
         line, first = int(lines[place]), int(lines[place - before[place]])
@@ -109,13 +113,8 @@ def _once(assembly: Assembly, table: Table, name: str, rows: Ints) -> _Home:
 
 
 def _told(minute: int, in_utc: bool) -> str:
-    at = datetime(1970, 1, 1) + timedelta(minutes=minute)
+    at = _EPOCH_TIME + timedelta(minutes=minute)
     return f"{at:%Y-%m-%d %H:%M}" + (" UTC" if in_utc else "")
-
-
-def _comes_twice(local_minute: int, zone: ZoneInfo) -> bool:
-    day, within = divmod(local_minute, MINUTES_PER_DAY)
-    return within // SLOT_MINUTES in repeated_slots(_EPOCH + timedelta(days=day), zone)
 
 
 def _length_min(minutes: Ints) -> int:
@@ -261,6 +260,10 @@ def _half_hours(
     lines[places[::-1]] = of_row[::-1]  # the first of a half hour's rows stays
     covered = np.bincount(places[present], weights=shares.minutes[present], minlength=size)
     whole = (covered == SLOT_MINUTES) | (covered == 2 * SLOT_MINUTES)
+    for number, day in enumerate(days):
+        for slot, lasts_min in odd_slots(day, assembly.zone).items():
+            at = number * SLOTS_PER_DAY + slot
+            whole[at] |= 0 < covered[at] == lasts_min
     counting = present & ~negative & whole[places]
     weighted = np.bincount(places[counting], weights=(milli * shares.minutes)[counting], minlength=size)
     until = np.cumsum(weighted.astype(np.int64)) // per_min
@@ -270,7 +273,7 @@ def _half_hours(
     lines[places[negative]] = of_row[negative]
     last_lines = np.zeros(size, dtype=np.int64)
     last_lines[places] = of_row
-    for slot in np.nonzero(covered == 2 * SLOT_MINUTES)[0]:
+    for slot in np.nonzero(whole & (covered > SLOT_MINUTES))[0]:
         within = slot % SLOTS_PER_DAY
         place = f"{home.name} {name} {days[slot // SLOTS_PER_DAY]} at {within // 2}:{within % 2 * 30:02d}"
         assembly.report(int(last_lines[slot]), "repeated_half_hour", f"{place} again", "added to the first")
