@@ -15,6 +15,7 @@ from commonwatt_client import Peer as Endpoint
 from commonwatt_client.admin import (
     ChaincodeDefinition,
     ChaincodePackage,
+    ChannelConfig,
     ChannelExistsError,
     CollectionConfig,
     CommittedDefinition,
@@ -28,8 +29,8 @@ from commonwatt_client.admin import (
 from commonwatt_client.identity import load_identity
 from commonwatt_client.signers import private_key_signer
 
-from commonwatt_network.errors import NetworkError
-from commonwatt_network.model.forward_market import chaincode_on
+from commonwatt_network.errors import NetworkError, UsageError
+from commonwatt_network.model.forward_market import chaincode_on, forward_definition
 from commonwatt_network.model.nodes import Nodes, Orderer, Peer
 from commonwatt_network.model.roster import ADMIN
 from commonwatt_network.model.topology_chaincode import Chaincode, Collection
@@ -154,6 +155,20 @@ def definition_of(name: str, settings: Chaincode) -> tuple[ChaincodeDefinition, 
         described["init_required"] = settings.init_required
     kept = frozenset(KEPT - described.keys())
     return ChaincodeDefinition(name, settings.version, **described), kept
+
+
+def forward_market(config: ChannelConfig) -> dict[str, Any]:
+    """The definition of a forward market on the channel: fields of `Chaincode`, the same whoever of the two asks.
+
+    Raises UsageError on a channel of more or fewer than two organisations.
+    """
+    members = sorted(each.mspid for each in config.application_organizations.values())
+    if len(members) != 2:
+        raise UsageError(
+            f"channel {config.channel} has the members {', '.join(members)}; a forward market has two, the community "
+            "and the grid, to whom homes' messages go"
+        )
+    return forward_definition(*members)
 
 
 def _collection(entry: Collection) -> CollectionConfig:

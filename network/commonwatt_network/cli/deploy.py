@@ -86,8 +86,9 @@ def chaincode_deploy(
     directory: DirectoryOption = None,
 ) -> None:
     """Deploy chaincode for your organisation: install, approve, and commit once enough organisations have approved."""
+    from commonwatt_network.channels.deploy import forward_market
     from commonwatt_network.channels.readers import open_channel_warning
-    from commonwatt_network.connected.deploy import channel_config, deploy, forward_market, package_of, record
+    from commonwatt_network.connected.deploy import channel_config, deploy, package_of, record
     from commonwatt_network.connected.network import is_connected, read_connected
     from commonwatt_network.connected.server import server_files
     from commonwatt_network.model.topology_parts import DEFAULT_CLOCK_ERROR_S

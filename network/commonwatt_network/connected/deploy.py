@@ -12,7 +12,6 @@ from collections.abc import Sequence, Set
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from commonwatt_client import ClientError, ValidationCode
 from commonwatt_client.admin import (
@@ -32,7 +31,7 @@ from fabric_protos.common import policies_pb2
 from commonwatt_network.channels.deploy import following, in_force
 from commonwatt_network.connected.network import ConnectedNetwork, ConnectedNode
 from commonwatt_network.errors import NetworkError, UsageError
-from commonwatt_network.model.forward_market import MARKET, forward_definition, market_of
+from commonwatt_network.model.forward_market import MARKET, market_of
 from commonwatt_network.model.layout import write_atomically
 
 LEVEL_S = 60.0
@@ -105,20 +104,6 @@ async def channel_config(
     """The channel's configuration, as the organisation's administrator reads it. Raises NetworkError, ClientError."""
     async with network.admin(peer, user) as admin:
         return await admin.fetch_config(channel)
-
-
-def forward_market(config: ChannelConfig) -> dict[str, Any]:
-    """The definition of a forward market on the channel: fields of `Chaincode`, the same whoever of the two asks.
-
-    Raises UsageError on a channel of more or fewer than two organisations.
-    """
-    members = sorted(each.mspid for each in config.application_organizations.values())
-    if len(members) != 2:
-        raise UsageError(
-            f"channel {config.channel} has the members {', '.join(members)}; a forward market has two, the community "
-            "and the grid, to whom homes' messages go"
-        )
-    return forward_definition(*members)
 
 
 def record(network: ConnectedNetwork, channel: str, definition: ChaincodeDefinition) -> None:

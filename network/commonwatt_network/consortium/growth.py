@@ -24,7 +24,12 @@ from commonwatt_client.signers import Signer, private_key_signer
 from commonwatt_network.channels.deploy import peer_admin
 from commonwatt_network.consortium.bundle import Bundle
 from commonwatt_network.consortium.host import OwnHost, require_running
-from commonwatt_network.consortium.membership import Say, WaitingError, silent_orderers
+from commonwatt_network.consortium.membership import (
+    Say,
+    WaitingError,
+    committed_definition,
+    silent_orderers,
+)
 from commonwatt_network.consortium.review import review_block
 from commonwatt_network.consortium.update import (
     UpdateError,
@@ -38,6 +43,7 @@ from commonwatt_network.consortium.update import (
     taking_in,
 )
 from commonwatt_network.errors import UsageError
+from commonwatt_network.model.forward_market import FORWARD, market_of
 from commonwatt_network.model.layout import PUBLIC_FILE, write_atomically
 from commonwatt_network.model.roster import ADMIN
 
@@ -52,6 +58,8 @@ async def propose(host: OwnHost, channel: str, bundle: Bundle, output: Path, say
     """Write the update that takes the organisation in. Raises UpdateError, BundleError; nothing is changed."""
     async with own_peer(host) as admin:
         config = await admin.fetch_config(channel)
+        if bundle.mspid not in config.application_organizations:
+            await refuse_forward(host, admin, channel)
     if bundle.mspid in config.application_organizations:
         say(f"{bundle.name} ({bundle.mspid}) is a member of channel {channel} already")
         return
@@ -79,6 +87,8 @@ async def sign(host: OwnHost, path: Path, update: bytes, say: Say) -> None:
         say(f"the update {path} is in force")
         return
     refuse_mistakes(reviewed)
+    async with own_peer(host) as admin:
+        await refuse_forward(host, admin, reviewed.current.channel)
     if host.mspid in read_signatures(path):
         say(f"{host.mspid} had signed {path}")
         return
@@ -153,6 +163,16 @@ def refuse_other_content(output: Path, channel: str) -> None:
         raise UpdateError(f"{output} holds something else; nothing was changed: name another file") from error
     if kept.config.channel != channel or kept.number == 0:
         raise UpdateError(f"{output} holds another block; nothing was changed: name another file")
+
+
+async def refuse_forward(host: OwnHost, admin: PeerAdmin, channel: str) -> None:
+    """Raise UpdateError where the channel has a forward market: nobody comes to its two organisations."""
+    definition = await committed_definition(admin, channel, host.description.chaincode.name)
+    if definition is not None and market_of(definition) == FORWARD:
+        raise UpdateError(
+            f"channel {channel} has a forward market, whose messages go to the two organisations that it has; nothing "
+            "was written: let the newcomer have a channel of its own"
+        )
 
 
 def refuse_mistakes(reviewed: UpdateReview) -> None:

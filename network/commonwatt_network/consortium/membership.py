@@ -28,7 +28,8 @@ from commonwatt_client.admin import (
 )
 from commonwatt_client.ledger.validation import ValidationCode
 
-from commonwatt_network.channels.deploy import orderer_admin, peer_admin
+from commonwatt_network.channels.deploy import definition_of, forward_market, orderer_admin, peer_admin
+from commonwatt_network.channels.readers import readers_of
 from commonwatt_network.consortium.bundle import own_bundle
 from commonwatt_network.consortium.host import WAITS, OwnHost, require_running, start_host
 from commonwatt_network.consortium.review import (
@@ -39,7 +40,9 @@ from commonwatt_network.consortium.review import (
     review_block,
 )
 from commonwatt_network.errors import NetworkError, UsageError
+from commonwatt_network.model.forward_market import FORWARD
 from commonwatt_network.model.layout import write_atomically
+from commonwatt_network.model.topology_chaincode import Chaincode
 
 CONNECT_TIMEOUT_S = 2.0
 SLICE_S = 2.0
@@ -191,10 +194,20 @@ async def approve(host: OwnHost, channel: str, wait_s: float, say: Say) -> None:
 async def next_definition(host: OwnHost, admin: PeerAdmin, channel: str) -> ChaincodeDefinition:
     """The definition this organisation wants: that in force, when it has this version, or the one to follow it.
 
-    What else is in force (policy, collections) stays: an organisation's file says nothing of it.
+    What else is in force (policy, collections) stays: an organisation's file says nothing of it, but for which market
+    it wants at first. Raises UsageError for a forward market on a channel that cannot have one.
     """
     settings = host.description.chaincode
     committed = await committed_definition(admin, channel, settings.name)
+    if committed is None and settings.market == FORWARD:
+        config = await admin.fetch_config(channel)
+        if readers_of(config) != "operators":
+            raise UsageError(
+                f"channel {channel} is read by members: each home would read the messages of all others, which its "
+                "organisation holds; a forward market is for a channel made with `--readers operators`"
+            )
+        wanted = Chaincode(version=settings.version, **forward_market(config))
+        return definition_of(settings.name, wanted)[0]
     if committed is None:
         return ChaincodeDefinition(settings.name, settings.version)
     return committed if committed.version == settings.version else committed.next(version=settings.version)

@@ -5,10 +5,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, model_validator
 
+from commonwatt_network.model.forward_market import FORWARD, MARKET
 from commonwatt_network.model.nodes import EVERYWHERE
 from commonwatt_network.model.topology import SETTLED
 from commonwatt_network.model.topology_chaincode import ChaincodeProgram
@@ -57,6 +58,10 @@ class ChaincodeSettings(ChaincodeProgram):
     model_config = ConfigDict(extra="forbid", frozen=True)
     name: Name = "market"
     port: Port = 7052
+    market: Literal["ex_post", "forward"] = Field(
+        default="ex_post",
+        description="of the chaincode `market`, on channels where it is not in force yet; all members say the same",
+    )
     clock_error_s: int | None = Field(
         default=DEFAULT_CLOCK_ERROR_S,
         ge=1,
@@ -101,6 +106,11 @@ class OrganizationDescription(_Model):
 
     def _name_mistakes(self) -> Iterator[tuple[str, Location]]:
         yield from user_mistakes(self.users, self.homes)
+        if self.chaincode.market == FORWARD and self.chaincode.name != MARKET:
+            yield (
+                f"the forward market is the chaincode `{MARKET}`, not {self.chaincode.name}",
+                ("chaincode", "market"),
+            )
         for words in chaincode_name_mistakes(self.chaincode.name, len(self.peers)):
             yield words, ("chaincode", "name")
         if len(self.name) > LONGEST_ORGANIZATION:

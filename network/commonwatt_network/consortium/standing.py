@@ -20,6 +20,7 @@ from commonwatt_network.consortium.membership import (
     own_config,
     silent_orderers,
 )
+from commonwatt_network.errors import UsageError
 from commonwatt_network.programs import processes
 
 QUERY_TIMEOUT_S = 5.0
@@ -34,7 +35,8 @@ async def host_standing(host: OwnHost) -> dict[str, Any]:
     Per channel: `heights` (peer -> blocks, null where it does not answer), `silent_orderers`, `no_quorum` ("1 of 3
     orderers" when too few answer to order anything, else null), `wide_readers` (who lets others read than operators,
     in words, where not every organisation does), `committed` (chaincode
-    version, null before it is in force), `waiting_for` (MSP ids that have yet to approve the version this host runs).
+    version, null before it is in force), `waiting_for` (MSP ids that have yet to approve the version this host runs),
+    `not_possible` (why the channel cannot have the market that this host is for, else null).
     """
     alive = processes.running(host.layout)
     nodes = [node.name for node in (*host.fabric_nodes, *host.chaincode_servers)]
@@ -63,6 +65,7 @@ async def _channel(host: OwnHost, config: ChannelConfig) -> dict[str, Any]:
     committed: str | None = None
     wide: tuple[str, ...] = ()
     missing: list[str] = []
+    not_possible: str | None = None
     for peer in host.peers:
         heights[peer.name] = None
         try:
@@ -72,7 +75,11 @@ async def _channel(host: OwnHost, config: ChannelConfig) -> dict[str, Any]:
                 wide = tuple(readers_mistakes(config))
                 definition = await committed_definition(admin, channel, host.description.chaincode.name)
                 committed = definition.version if definition else None
-                wanted = await next_definition(host, admin, channel)
+                try:
+                    wanted = await next_definition(host, admin, channel)
+                except UsageError as error:
+                    not_possible = str(error)
+                    continue
                 if definition == wanted:
                     found = await admin.query_committed_chaincode_definition(channel, wanted.name)
                     missing = sorted(mspid for mspid, approved in found.approvals.items() if not approved)
@@ -91,6 +98,7 @@ async def _channel(host: OwnHost, config: ChannelConfig) -> dict[str, Any]:
         "wide_readers": list(wide),
         "committed": committed,
         "waiting_for": missing,
+        "not_possible": not_possible,
     }
 
 
@@ -118,6 +126,8 @@ def describe_standing(standing: dict[str, Any]) -> Iterator[str]:
             yield f"channel {channel}: waiting for the orderer of {orderer}"
         for words in entry["wide_readers"]:
             yield f"channel {channel}: {words}"
+        if entry["not_possible"]:
+            yield entry["not_possible"]
         if entry["committed"]:
             yield f"channel {channel}: chaincode {entry['committed']} is in force"
         if entry["waiting_for"]:

@@ -96,11 +96,6 @@ def _channel_mistakes(topology: TopologyFields, channel: Channel) -> Mistakes:
             "leave `readers` out",
             ("readers",),
         )
-    if channel.endorsement != "all":
-        yield (
-            f"`endorsement: {channel.endorsement}` would let one organisation decide alone; leave it out",
-            ("endorsement",),
-        )
     community, *others = channel.organizations
     if not others:
         yield (

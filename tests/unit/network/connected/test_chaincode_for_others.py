@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 from commonwatt_client.admin import ChannelConfig, InvalidInputError, read_package
+from commonwatt_network.channels.deploy import forward_market
 from commonwatt_network.channels.groups import msp_value
 from commonwatt_network.channels.policies import implicit, signed_by_role
-from commonwatt_network.connected.deploy import approvals_needed, forward_market, package_of
+from commonwatt_network.connected.deploy import approvals_needed, package_of
 from commonwatt_network.connected.server import server_files
 from commonwatt_network.errors import UsageError
 from cryptography import x509
