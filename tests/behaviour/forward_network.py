@@ -98,10 +98,10 @@ class ForwardNetwork:
         identity, signer = network_file_user(self.path, mine, user)
         return PeerAdmin(network_file_peers(self.path, organization)[0], identity=identity, signer=signer)
 
-    async def found(self, homes: int) -> None:
+    async def found(self, homes: int, **rules: Any) -> None:
         """Configure the channel, register homes with keys, and let the grid confirm them."""
         self.homes = [home_id("newtown", number) for number in range(1, homes + 1)]
-        configured = await self.submit(OPERATOR, "configure", CONFIGURATION)
+        configured = await self.submit(OPERATOR, "configure", CONFIGURATION | rules)
         self.net = configured["net"]
         proposals = [
             {"home": home, "home_class": "prosumer", "pv_w": 5_000, "battery_w": 0} for home in self.homes
@@ -130,10 +130,18 @@ class ForwardNetwork:
         with self._speaking(home) as author:
             return author.offer(period, energy_wh, 100_000)
 
-    async def carry(self, carrier: str, period: int, messages: Sequence[bytes]) -> list[str]:
-        """Hand signed bids on in one batch; what became of each."""
+    def reading(self, home: str, period: int, import_wh: int, export_wh: int, total_wh: int = 10**6) -> bytes:
+        """A home's signed reading; its running total of imports, that of exports does not run."""
+        with self._speaking(home) as author:
+            totals = {"import_total_wh": total_wh, "export_total_wh": 10**6}
+            return author.reading(period, import_wh, export_wh, **totals)
+
+    async def carry(
+        self, carrier: str, period: int, messages: Sequence[bytes], kind: str = "bid"
+    ) -> list[str]:
+        """Hand signed messages on in one batch; what became of each."""
         batch = {"messages": b"\n".join(messages)}
-        answer = await self.submit(carrier, "submit_messages", {"kind": "bid", "period": period}, batch)
+        answer = await self.submit(carrier, "submit_messages", {"kind": kind, "period": period}, batch)
         return list(answer["results"])
 
     async def trade(self, period: int, requested_wh: int = 200) -> dict[str, bytes]:
