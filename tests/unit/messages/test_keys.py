@@ -177,3 +177,25 @@ def test_a_signature_of_another_length_is_none(key: PublicKey) -> None:
     assert key.verifies(true, signed_words)
     for wrong in (b"", true[:-1], true + b"\x00", true + true):
         assert not key.verifies(wrong, signed_words)
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"d": EC_D}, "a public key of type EC has exactly the members crv, kty, x, y"),
+        ({"x": "AAAA"}, "x is not 32 bytes in base64url without padding"),
+        ({"y": 5}, "y is not 32 bytes in base64url without padding"),
+        ({"y": EC_JWK["x"]}, "the point is not on the curve P-256"),
+        ({"crv": "P-384"}, "a key has kty EC and crv P-256, or kty OKP and crv Ed25519"),
+    ],
+)
+def test_what_is_said_of_a_key_of_p256_that_is_none(change: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(MessageRefused) as refusal:
+        public_key({**EC_JWK, **change})
+    assert refusal.value.sentence == sentence
+
+
+def test_what_is_said_of_a_key_of_small_order() -> None:
+    with pytest.raises(MessageRefused) as refusal:
+        public_key({**OKP_JWK, "x": text(1, "little")})
+    assert refusal.value.sentence == "the point is not on the curve Ed25519, or of small order"
