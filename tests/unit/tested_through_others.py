@@ -56,6 +56,11 @@ WHY_NOT: dict[str, str] = {
         commonwatt_loadgen.paper.further_figures commonwatt_loadgen.paper.lines
         commonwatt_loadgen.paper.targets
     """,
+    "Simulated days run them: tests/unit/loadgen/test_forward_simulation.py, test_forward_report.py": """
+        commonwatt_loadgen.forward.feeder commonwatt_loadgen.forward.flows commonwatt_loadgen.forward.market
+        commonwatt_loadgen.forward.pairs commonwatt_loadgen.forward.rules commonwatt_loadgen.forward.series
+        commonwatt_loadgen.forward.tally commonwatt_loadgen.forward.without_market
+    """,
     "Whole reports are checked: tests/unit/loadgen/test_reports.py, test_load_summary.py": """
         commonwatt_loadgen.report.axes commonwatt_loadgen.report.communities
         commonwatt_loadgen.report.energy commonwatt_loadgen.report.figure

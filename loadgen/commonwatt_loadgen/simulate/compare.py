@@ -9,6 +9,7 @@ from typing import Any
 
 from commonwatt_client.exit_codes import UsageError
 
+from commonwatt_loadgen.forward.definitions import SCHEMA as FORWARD_SCHEMA
 from commonwatt_loadgen.report.units import aud_of
 
 Json = dict[str, Any]
@@ -51,21 +52,26 @@ def read_summary(folder: Path) -> Json:
     except (ValueError, RecursionError) as error:
         raise UsageError(f"{path}: is not JSON") from error
     schema = summary.get("schema") if isinstance(summary, dict) else None
-    if schema != SCHEMA:
-        raise UsageError(f"{path}: is no summary of `commonwatt simulate` (its schema is not {SCHEMA})")
+    if schema not in _FIGURES:
+        known = " or ".join(_FIGURES)
+        raise UsageError(f"{path}: is no summary of `commonwatt simulate` (its schema is not {known})")
     return dict(summary)
 
 
 def compare(first: Json, second: Json) -> tuple[list[Compared], dict[str, tuple[Any, Any]]]:
     """The totals of all communities of both, and the options that differ; money as the reports have it, to the cent.
 
+    Of two markets those figures are compared that both have.
+
     Raises:
         UsageError: a summary lacks what it should have.
     """
     try:
+        others = {(name, unit): figure for name, unit, figure in _FIGURES[second["schema"]]}
         totals = [
-            Compared(name, unit, figure(first["communities"]), figure(second["communities"]))
-            for name, unit, figure in _FIGURES
+            Compared(name, unit, figure(first["communities"]), others[name, unit](second["communities"]))
+            for name, unit, figure in _FIGURES[first["schema"]]
+            if (name, unit) in others
         ]
         return totals, _differing(dict(first["run"]), dict(second["run"]))
     except (KeyError, TypeError, AttributeError, ValueError, IndexError) as error:
@@ -114,7 +120,8 @@ def _homes(communities: list[Json]) -> list[Json]:
 
 
 _KWH = 1000
-_FIGURES: tuple[tuple[str, str, Callable[[list[Json]], float | None]], ...] = (
+_Figures = tuple[tuple[str, str, Callable[[list[Json]], float | None]], ...]
+_OF_ALL: _Figures = (
     ("homes", "", _total("homes")),
     ("prosumers", "", _total("prosumers")),
     ("days", "", lambda communities: communities[0]["totals"]["days"]),
@@ -128,12 +135,27 @@ _FIGURES: tuple[tuple[str, str, Callable[[list[Json]], float | None]], ...] = (
     ("saved by those homes", "AUD", _saved(losers=True)),
     ("use", "kWh", _total("use_wh", _KWH)),
     ("generation", "kWh", _total("generation_wh", _KWH)),
-    ("traded", "kWh", _total("p2p_wh", _KWH)),
-    ("traded, of need", "%", _share("p2p_wh", "need_wh")),
     ("from the grid", "kWh", _key("grid_import_wh", "with", unit=_KWH)),
     ("fed into the grid", "kWh", _key("grid_export_wh", "with", unit=_KWH)),
     ("left in batteries", "kWh", _total("battery_end_wh", _KWH)),
     ("requests", "", _total("requests")),
     ("offers", "", _total("offers")),
-    ("fills", "", _total("fills")),
 )
+_FIGURES: dict[str, _Figures] = {
+    SCHEMA: (
+        *_OF_ALL,
+        ("traded", "kWh", _total("p2p_wh", _KWH)),
+        ("traded, of need", "%", _share("p2p_wh", "need_wh")),
+        ("fills", "", _total("fills")),
+    ),
+    FORWARD_SCHEMA: (
+        *_OF_ALL,
+        ("traded", "kWh", _total("bought_wh", _KWH)),
+        ("shared", "kWh", _total("shared_in_wh", _KWH)),
+        ("bought and not imported", "kWh", _total("over_wh", _KWH)),
+        ("sold and not exported", "kWh", _total("missing_wh", _KWH)),
+        ("beyond the envelope", "kWh", _total("breach_wh", _KWH)),
+        ("paid for forecasts that erred", "AUD", _money("imbalance_naud")),
+        ("periods", "", _total("periods")),
+    ),
+}
