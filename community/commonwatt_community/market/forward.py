@@ -1,0 +1,229 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The contract ``forward`` of one channel, as one identity calls it."""
+
+import asyncio
+import json
+import random
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from commonwatt_client import Contract, EndorseError, EvaluateError, Gateway, RetryPolicy
+from commonwatt_client.errors import ConfigurationError
+from commonwatt_client.network_file import MARKET, NetworkFile
+
+from .refused import DATA_NOT_HERE, refusal_of
+from .results import (
+    Cleared,
+    Configuration,
+    Gate,
+    Home,
+    Meter,
+    StoredKeys,
+    Written,
+    read_result,
+)
+
+FORWARD = "forward"
+"""The contract's name within the chaincode."""
+
+RETRY = RetryPolicy(max_tries=12, first_pause_s=0.02, longest_pause_s=1.0)
+"""A lost race is tried again at once: gates and clocks change between batches all day."""
+
+_DATA_TRIES = 20
+_DATA_PAUSE_S = 0.1
+
+Kind = TypeVar("Kind")
+Json = dict[str, Any]
+
+
+class ForwardMarket:
+    """Transactions and queries of the contract ``forward``, each with plain arguments and a value as result.
+
+    `organizations` are the MSP ids whose peers endorse: the community's and the grid's. Lost races, busy and absent
+    peers, and private data that a peer has yet to fetch are tried again. Refused for what the contract refuses,
+    GatewayError for what the network fails.
+
+    ::
+
+        market = market_of(gateway, read_network_file(path), "newtown")
+        await market.close_gate(29_400_000)
+        print((await market.clear_period(29_400_000)).price_uaud_per_kwh)
+    """
+
+    def __init__(self, contract: Contract, organizations: Sequence[str], retry: RetryPolicy = RETRY) -> None:
+        self._contract = contract
+        self._organizations = tuple(organizations)
+        self._retry = retry
+
+    async def submit(
+        self, name: str, argument: Mapping[str, Any], transient: Mapping[str, bytes] | None = None
+    ) -> bytes:
+        """Have a transaction committed; its result as it came."""
+        for attempt in range(1, _DATA_TRIES + 1):
+            try:
+                outcome = await self._contract.submit(
+                    name,
+                    arguments=(json.dumps(argument),),
+                    transient=transient,
+                    endorsing_organizations=self._organizations,
+                    retry=self._retry,
+                )
+                return outcome.result
+            except EndorseError as error:
+                refused = refusal_of(error, name)
+                if refused is None:
+                    raise
+                if refused.code != DATA_NOT_HERE or attempt == _DATA_TRIES:
+                    raise refused from error
+                await asyncio.sleep(_DATA_PAUSE_S * random.uniform(0.5, 1.5))  # noqa: S311 - jitter, not a secret
+        raise AssertionError("unreachable")
+
+    async def evaluate(self, name: str, argument: Mapping[str, Any]) -> bytes:
+        """Ask without writing; the answer as it came."""
+        try:
+            return await self._contract.evaluate(name, arguments=(json.dumps(argument),), retry=self._retry)
+        except EvaluateError as error:
+            refused = refusal_of(error, name)
+            if refused is None:
+                raise
+            raise refused from error
+
+    # The operator and the grid set up
+
+    async def configure(self, replaces: int, **rules: Any) -> Configuration:
+        """Put a version of the rules into force; `replaces` is the version in force, 0 for the first."""
+        return await self._submit(Configuration, "configure", {"replaces": replaces, **rules})
+
+    async def advance_clock(self, to_s: int) -> None:
+        """Move a simulated channel's market time forwards."""
+        await self.submit("advance_clock", {"to_s": to_s})
+
+    async def register_homes(self, homes: Sequence[Mapping[str, Any]]) -> None:
+        """Propose registrations, or other connections of registered homes, 200 at most."""
+        await self.submit("register_home", {"homes": [dict(home) for home in homes]})
+
+    async def confirm_homes(self, homes: Sequence[str]) -> None:
+        """Confirm, as the grid, what the operator proposed of these homes, 200 at most."""
+        await self.submit("confirm_home", {"homes": list(homes)})
+
+    async def end_home(self, home: str, to_period: int | None = None) -> None:
+        """Propose that a registration ends."""
+        await self.submit("end_home", {"home": home, **_given(to_period=to_period)})
+
+    async def set_key(
+        self, author: str, home: str, possession: bytes, consent: bytes | None = None
+    ) -> StoredKeys:
+        """Bring an author's first key, or, with the old key's consent, its next one."""
+        transient = {"possession": possession, **({"consent": consent} if consent is not None else {})}
+        return read_result(
+            StoredKeys, await self.submit("set_key", {"author": author, "home": home}, transient)
+        )
+
+    async def propose_key(self, author: str, home: str, possession: bytes) -> StoredKeys:
+        """Propose, as the operator, the key of one who lost theirs."""
+        argument = {"author": author, "home": home}
+        return read_result(StoredKeys, await self.submit("propose_key", argument, {"possession": possession}))
+
+    async def confirm_key(self, author: str, home: str, kid: str) -> StoredKeys:
+        """Confirm, as the grid, the key that was proposed, by its thumbprint."""
+        return await self._submit(StoredKeys, "confirm_key", {"author": author, "home": home, "kid": kid})
+
+    async def set_envelope(
+        self,
+        from_period: int,
+        to_period: int,
+        *,
+        home: str | None = None,
+        import_w: int | None = None,
+        export_w: int | None = None,
+    ) -> None:
+        """Publish, as the grid, what a home, or every one, may draw and feed in at most."""
+        bounds = _given(home=home, import_w=import_w, export_w=export_w)
+        await self.submit("set_envelope", {"from_period": from_period, "to_period": to_period, **bounds})
+
+    async def set_sharing_keys(self, from_period: int, keys: Mapping[str, int]) -> None:
+        """Set all static sharing keys, in ppm, from a period on."""
+        await self.submit("set_sharing_keys", {"from_period": from_period, "keys": dict(keys)})
+
+    async def report_feeder(self, period: int, import_wh: int, export_wh: int) -> None:
+        """Say, as the grid, what the feeder's meter counted."""
+        await self.submit("report_feeder", {"period": period, "import_wh": import_wh, "export_wh": export_wh})
+
+    # A period's way
+
+    async def submit_messages(self, kind: str, period: int, messages: Sequence[bytes]) -> Written:
+        """Write signed messages of one kind and period, 1,000 at most; see `Carrier`, which fills batches."""
+        argument = {"kind": kind, "period": period}
+        return read_result(
+            Written, await self.submit("submit_messages", argument, {"messages": b"\n".join(messages)})
+        )
+
+    async def close_gate(self, period: int) -> Gate:
+        """Take no more bids of a period."""
+        return await self._submit(Gate, "close_gate", {"period": period})
+
+    async def clear_period(self, period: int) -> Cleared:
+        """Clear the bids that stand at the gate."""
+        return await self._submit(Cleared, "clear_period", {"period": period})
+
+    async def freeze_period(self, period: int) -> Meter:
+        """Fix the version of a period's readings that is settled next."""
+        return await self._submit(Meter, "freeze_period", {"period": period})
+
+    async def settle_period(self, period: int, part: int | None = None) -> None:
+        """Settle the version that is frozen, or one part of its homes."""
+        await self.submit("settle_period", {"period": period, **_given(part=part)})
+
+    async def settle_gap(self, home: str, before: int, after: int) -> None:
+        """Spread what a meter's running totals say over the periods between two readings."""
+        await self.submit("settle_gap", {"home": home, "before": before, "after": after})
+
+    async def settle_day(self, day: int, part: int | None = None) -> None:
+        """Bill a local day, or one part of its homes."""
+        await self.submit("settle_day", {"day": day, **_given(part=part)})
+
+    async def declare_lost(self, key: str) -> None:
+        """Say of an index key that its message is lost for good."""
+        await self.submit("declare_lost", {"key": key})
+
+    # Questions
+
+    async def get_configuration(self) -> Configuration:
+        """What is in force, and what was."""
+        return await self._evaluate(Configuration, "get_configuration", {})
+
+    async def get_home(self, home: str) -> Home:
+        """A registration."""
+        return await self._evaluate(Home, "get_home", {"home": home})
+
+    async def get_keys(self, author: str, home: str) -> StoredKeys:
+        """The public keys of an author."""
+        return await self._evaluate(StoredKeys, "get_keys", {"author": author, "home": home})
+
+    async def _submit(self, kind: type[Kind], name: str, argument: Mapping[str, Any]) -> Kind:
+        return read_result(kind, await self.submit(name, argument))
+
+    async def _evaluate(self, kind: type[Kind], name: str, argument: Mapping[str, Any]) -> Kind:
+        return read_result(kind, await self.evaluate(name, argument))
+
+
+def market_of(gateway: Gateway, network: NetworkFile, channel: str) -> ForwardMarket:
+    """A channel's market as a gateway's identity calls it; all organisations of the channel endorse.
+
+    ConfigurationError for a channel without the forward market.
+    """
+    contract = gateway.get_network(channel).get_contract(MARKET, FORWARD)
+    return ForwardMarket(contract, organizations_of(network.content, network.path, channel))
+
+
+def organizations_of(content: Mapping[str, Any], path: Path, channel: str) -> tuple[str, ...]:
+    """The MSP ids of a channel's organisations, which keep its private messages."""
+    described = content["channels"].get(channel)
+    if described is None:
+        raise ConfigurationError(f"{path} names no channel {channel}")
+    return tuple(content["organizations"][name]["mspid"] for name in described["organizations"])
+
+
+def _given(**members: Any) -> Json:
+    return {name: value for name, value in members.items() if value is not None}
