@@ -4,7 +4,8 @@
 import asyncio
 import json
 import random
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,6 +20,7 @@ from .results import (
     Gate,
     Home,
     Meter,
+    Standing,
     StoredKeys,
     Written,
     read_result,
@@ -51,15 +53,24 @@ class ForwardMarket:
         print((await market.clear_period(29_400_000)).price_uaud_per_kwh)
     """
 
-    def __init__(self, contract: Contract, organizations: Sequence[str], retry: RetryPolicy = RETRY) -> None:
+    def __init__(
+        self,
+        contract: Contract,
+        organizations: Sequence[str],
+        retry: RetryPolicy = RETRY,
+        told: Callable[[str, float, int], None] | None = None,
+    ) -> None:
+        """`told` hears of each committed transaction: its name, seconds from its proposal on, and tries."""
         self._contract = contract
         self._organizations = tuple(organizations)
         self._retry = retry
+        self._told = told
 
     async def submit(
         self, name: str, argument: Mapping[str, Any], transient: Mapping[str, bytes] | None = None
     ) -> bytes:
         """Have a transaction committed; its result as it came."""
+        started = time.monotonic()
         for attempt in range(1, _DATA_TRIES + 1):
             try:
                 outcome = await self._contract.submit(
@@ -69,7 +80,6 @@ class ForwardMarket:
                     endorsing_organizations=self._organizations,
                     retry=self._retry,
                 )
-                return outcome.result
             except EndorseError as error:
                 refused = refusal_of(error, name)
                 if refused is None:
@@ -77,6 +87,10 @@ class ForwardMarket:
                 if refused.code != DATA_NOT_HERE or attempt == _DATA_TRIES:
                     raise refused from error
                 await asyncio.sleep(_DATA_PAUSE_S * random.uniform(0.5, 1.5))  # noqa: S311 - jitter, not a secret
+                continue
+            if self._told is not None:
+                self._told(name, time.monotonic() - started, outcome.tries + attempt - 1)
+            return outcome.result
         raise AssertionError("unreachable")
 
     async def evaluate(self, name: str, argument: Mapping[str, Any]) -> bytes:
@@ -189,9 +203,9 @@ class ForwardMarket:
 
     # Questions
 
-    async def get_configuration(self) -> Configuration:
-        """What is in force, and what was."""
-        return await self._evaluate(Configuration, "get_configuration", {})
+    async def get_configuration(self) -> Standing:
+        """What is in force, what was, and the market time."""
+        return await self._evaluate(Standing, "get_configuration", {})
 
     async def get_home(self, home: str) -> Home:
         """A registration."""

@@ -75,6 +75,14 @@ class Configuration:
 
 
 @dataclass(frozen=True)
+class Standing:
+    """The configuration, and the market time."""
+
+    configuration: Configuration
+    now_s: int
+
+
+@dataclass(frozen=True)
 class ConnectionVersion:
     """A connection point as it is registered from a period on."""
 

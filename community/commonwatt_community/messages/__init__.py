@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
 """A home's side of signed messages: keys, numbers and a journal. ``docs/messages.md`` describes the format.
 
-No channel reads messages yet.
+The forward market reads them (``commonwatt_community.market``).
 """

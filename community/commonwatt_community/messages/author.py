@@ -2,7 +2,7 @@
 """One who speaks by signed messages: each is numbered, signed and kept in the journal before it can be sent."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from commonwatt_chaincode.messages.fields import (
     HIGHEST_SEQ,
@@ -18,8 +18,19 @@ from commonwatt_chaincode.messages.message import A_READING, BID
 from commonwatt_client.errors import ConfigurationError
 
 from .compose import new_nonce, signed_message
-from .journal import Journal
 from .signing_key import SigningKey
+
+
+class Keeps(Protocol):
+    """Keeps messages before anybody else sees them: a `Journal`, so that a crash leads to no number twice."""
+
+    def highest_seq(self, net: str, channel: str, home: str, period: int, kind: str) -> int:
+        """The highest seq that was used for a period and kind; 0 before the first."""
+        ...
+
+    def write(self, compact: bytes) -> None:
+        """Keep a message; whatever is raised, it is not handed out."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -31,7 +42,7 @@ class Author:
     """
 
     key: SigningKey
-    journal: Journal
+    journal: Keeps
     net: str
     channel: str
     home: str

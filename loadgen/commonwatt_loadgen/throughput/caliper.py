@@ -15,7 +15,7 @@ from commonwatt_chaincode.market.tariff import DAY_S
 from commonwatt_client.exit_codes import UsageError
 from commonwatt_client.network_file import NetworkFile
 
-from commonwatt_loadgen.throughput.workload import DAYS_APART, ENERGY_WH, INTERVAL_S, TRANSACTION, Workload
+from commonwatt_loadgen.throughput.workload import DAYS_APART, ENERGY_WH, INTERVAL_S, TRANSACTION, Readings
 
 NETWORK_FILE, BENCHMARK_FILE, WORKLOAD_FILE = "network.yaml", "benchmark.yaml", "readings.js"
 
@@ -83,7 +83,7 @@ class CaliperRound:
 
 
 def write_caliper_workspace(
-    folder: Path, network: NetworkFile, workload: Workload, settings: CaliperRound
+    folder: Path, network: NetworkFile, workload: Readings, settings: CaliperRound
 ) -> None:
     """Write the workspace into `folder`; keys and certificates stay where they are.
 
@@ -100,7 +100,7 @@ def write_caliper_workspace(
     (folder / WORKLOAD_FILE).write_text(_WORKLOAD_MODULE, "utf-8")
 
 
-def _network(network: NetworkFile, workload: Workload) -> dict[str, Any]:
+def _network(network: NetworkFile, workload: Readings) -> dict[str, Any]:
     directory = network.path.parent.absolute()
     profile = directory / "profiles" / f"{workload.organization}.yaml"
     if not profile.is_file():
@@ -134,7 +134,7 @@ def _network(network: NetworkFile, workload: Workload) -> dict[str, Any]:
     }
 
 
-def _benchmark(network: NetworkFile, workload: Workload, settings: CaliperRound) -> dict[str, Any]:
+def _benchmark(network: NetworkFile, workload: Readings, settings: CaliperRound) -> dict[str, Any]:
     if settings.in_flight:
         control = {"type": "fixed-load", "opts": {"transactionLoad": settings.in_flight}}
     else:

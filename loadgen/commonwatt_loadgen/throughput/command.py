@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 from commonwatt_client.exit_codes import UsageError
 from commonwatt_client.network_file import find_network
+from commonwatt_community.market.carrier import WRITTEN
 
 from commonwatt_loadgen.throughput.knee import find_knee
 from commonwatt_loadgen.throughput.options import LoadOptions
@@ -45,6 +46,17 @@ AskStatus = Annotated[
         help="ask for each transaction's commit status, as applications do, rather than read the blocks",
     ),
 ]
+Scenario = Annotated[
+    str | None,
+    typer.Option(
+        envvar="SCENARIO",
+        help="readings (market ex_post) or messages (forward: signed messages in batches); default: as the market is",
+    ),
+]
+Batch = Annotated[int, typer.Option(envvar="BATCH", help="of messages: how many a transaction carries")]
+Connections = Annotated[
+    int, typer.Option(envvar="CONNECTIONS", help="of each generator, to each organisation's peer")
+]
 Ui = Annotated[bool, typer.Option("--ui", envvar="UI", help="show a live page while the test runs")]
 UiPort = Annotated[int, typer.Option(envvar="UI_PORT", help="where the page is served; 0: any free port")]
 Out = Annotated[Path, typer.Option(help="where summary.json and report.html go")]
@@ -70,6 +82,9 @@ def load_command(
     seed: Seed = 1,
     dask: Dask = None,
     ask_status: AskStatus = False,
+    scenario: Scenario = None,
+    batch: Batch = 500,
+    connections: Connections = 1,
     ui: Ui = False,
     ui_port: UiPort = 0,
     out: Out = Path("out/load"),
@@ -88,6 +103,9 @@ def load_command(
         find_network(network_file),
         dask or None,
         ask_status,
+        scenario,
+        batch,
+        connections,
     )
 
     options.check()
@@ -109,6 +127,7 @@ def load_command(
         f"p95 {total.get('p95', 0):.0f} ms; generator {summary['generator']['cpu_percent_of_a_core']:.0f} % of a core, "
         f"lag p99 {summary['generator']['lag_p99_ms']:.1f} ms"
     )
+    _print_messages(summary)
     if summary["generator"]["was_the_limit"]:
         print("the generator was the limit, not the network: use more WORKERS")
     if summary["generator"]["inconclusive"]:
@@ -131,6 +150,9 @@ def load_max_command(
     timeout: Timeout = 10.0,
     budget: Budget = 240.0,
     ask_status: AskStatus = False,
+    scenario: Scenario = None,
+    batch: Batch = 500,
+    connections: Connections = 1,
     out: Out = Path("out/load-max"),
     network_file: NetworkPath = None,
 ) -> None:
@@ -145,6 +167,9 @@ def load_max_command(
         errors,
         network_file=find_network(network_file),
         ask_status=ask_status,
+        scenario=scenario,
+        batch=batch,
+        connections=connections,
     )
 
     schedule(options)
@@ -158,8 +183,8 @@ def load_max_command(
         first, sent = sent, sent + len(times)
         if sent > ready.transactions:
             raise UsageError(
-                f"the network's homes can report {ready.transactions:,} readings, and the search needs more; start the "
-                "network with more homes, or lower the duration of a step"
+                f"the network's homes can send {ready.transactions:,} transactions, and the search needs more; start "
+                "the network with more homes, or lower the duration of a step"
             )
         return run(now, ready, times, first=first)
 
@@ -180,8 +205,20 @@ def load_max_command(
         f"the knee: {found['knee_per_s']:g} tx/s ({limits[found['limited_by']]}); generator there "
         f"{shown['generator']['cpu_percent_of_a_core']:.0f} % of a core; report of that step: {out / 'report.html'}"
     )
+    _print_messages(shown)
     if best is None:
         raise typer.Exit(1)
+
+
+def _print_messages(summary: Json) -> None:
+    if summary["messages"]:
+        refused = ", ".join(
+            f"{count:,} {code}" for code, count in sorted(summary["messages"].items()) if code != WRITTEN
+        )
+        print(
+            f"{summary['messages'].get(WRITTEN, 0):,} messages written: {summary['messages_per_s']:,.0f} messages/s"
+            + (f"; refused: {refused}" if refused else "")
+        )
 
 
 def _write(out: Path, summary: Json, drawn: Json | None = None) -> None:

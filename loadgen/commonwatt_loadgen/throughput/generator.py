@@ -2,8 +2,9 @@
 """One generator: sends its share of the schedule on time and measures each phase."""
 
 import asyncio
+import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +12,7 @@ from pathlib import Path
 import psutil
 from commonwatt_client import ClientError, Connection, Contract, Network, Timeouts, ValidationCode, connect
 from commonwatt_client import Transaction as EndorsedTransaction
-from commonwatt_client.network_file import read_network_file, reader_of
+from commonwatt_client.network_file import MARKET, read_network_file, reader_of
 from commonwatt_client.profile import network_file_peers, network_file_user
 
 from commonwatt_loadgen.throughput.measure import (
@@ -25,7 +26,7 @@ from commonwatt_loadgen.throughput.measure import (
 )
 from commonwatt_loadgen.throughput.notices import BlockNotices
 from commonwatt_loadgen.throughput.outcomes import COMMITTED, TIMED_OUT, classify_code, classify_error
-from commonwatt_loadgen.throughput.workload import TRANSACTION, Workload
+from commonwatt_loadgen.throughput.workload import Call, Sender, Workload
 
 _TELL_EVERY_S = 1.0
 _CHANNEL_OPTIONS = {
@@ -45,13 +46,15 @@ class Share:
     in_flight: int = 0  # above 0: closed loop, so many at once for `duration_s`
     duration_s: float = 0.0
     ask_status: bool = False  # ask for each transaction's commit status rather than read blocks
+    connections: int = 1  # to each organisation's peer
 
 
 @dataclass
 class _Run:
     share: Share
-    contracts: dict[tuple[str, str], Contract]
-    notices: dict[str, BlockNotices]  # by channel; empty where each commit status is asked for
+    contracts: Mapping[tuple[str, Sender], Sequence[Contract]]  # one over each connection
+    notices: Mapping[str, Sequence[BlockNotices]]  # by channel; empty where each commit status is asked for
+    made: dict[int, Call]  # by number: what takes time to make is made before the start
     start: float  # time.monotonic() of the first intended moment
     measured: Measurements = field(default_factory=Measurements)
 
@@ -65,9 +68,14 @@ async def generate(share: Share, wait_start: Callable[[], float], tell: Callable
     async with AsyncExitStack() as stack:
         contracts, networks = await _connected(share, timeouts, stack)
         notices = {}
-        for channel, network in networks.items():
-            notices[channel] = await stack.enter_async_context(BlockNotices(network))
-        run = _Run(share, contracts, notices, await asyncio.to_thread(wait_start))
+        for channel, peers in networks.items():
+            notices[channel] = [await stack.enter_async_context(BlockNotices(peer)) for peer in peers]
+        made = {
+            number: share.workloads[number % len(share.workloads)].request(number // len(share.workloads))
+            for number in (share.numbers if share.times_s else ())
+            if share.workloads[number % len(share.workloads)].slow
+        }
+        run = _Run(share, contracts, notices, made, await asyncio.to_thread(wait_start))
         cpu_before = time.process_time()
         psutil.cpu_percent()  # sets the mark from which the machine's load is measured
         telling = asyncio.create_task(_tell(run, cpu_before, tell))
@@ -87,28 +95,33 @@ async def generate(share: Share, wait_start: Callable[[], float], tell: Callable
 
 async def _connected(
     share: Share, timeouts: Timeouts, stack: AsyncExitStack
-) -> tuple[dict[tuple[str, str], Contract], dict[str, Network]]:
-    """Each channel's contract as each of its users, and each channel as one who may read its blocks."""
+) -> tuple[Mapping[tuple[str, Sender], Sequence[Contract]], Mapping[str, Sequence[Network]]]:
+    """Each channel's contract as each of its senders, and each channel as those who may read its blocks."""
     content = read_network_file(share.network_file).content
-    connections: dict[str, Connection] = {}
+    connections: dict[str, list[Connection]] = {}
     contracts, networks = {}, {}
     for workload in share.workloads:
-        organization = workload.organization
-        if organization not in connections:
-            peers = network_file_peers(share.network_file, organization)
-            connection = Connection(peers, channel_options=_CHANNEL_OPTIONS)
-            connections[organization] = await stack.enter_async_context(connection)
+        for organization in {*workload.witnesses, *(sender.organization for sender in workload.senders)}:
+            while len(connections.setdefault(organization, [])) < share.connections:
+                peers = network_file_peers(share.network_file, organization)
+                connection = Connection(peers, channel_options=_CHANNEL_OPTIONS)
+                connections[organization].append(await stack.enter_async_context(connection))
 
-        def network_of(user: str, workload: Workload = workload) -> Network:
-            identity, signer = network_file_user(share.network_file, workload.organization, user)
-            connection = connections[workload.organization]
-            gateway = connect(connection, identity=identity, signer=signer, timeouts=timeouts)
-            return gateway.get_network(workload.channel)
+        def networks_of(sender: Sender, channel: str = workload.channel) -> list[Network]:
+            identity, signer = network_file_user(share.network_file, sender.organization, sender.user)
+            return [
+                connect(one, identity=identity, signer=signer, timeouts=timeouts).get_network(channel)
+                for one in connections[sender.organization]
+            ]
 
-        for _, user in workload.users:
-            contracts[workload.channel, user] = network_of(user).get_contract("market")
+        for sender in workload.senders:
+            contracts[workload.channel, sender] = [
+                network.get_contract(MARKET, workload.contract) for network in networks_of(sender)
+            ]
         if not share.ask_status:
-            networks[workload.channel] = network_of(reader_of(content, organization))
+            networks[workload.channel] = [
+                networks_of(Sender(witness, reader_of(content, witness)))[0] for witness in workload.witnesses
+            ]
     return contracts, networks
 
 
@@ -156,13 +169,20 @@ async def _closed_loop(run: _Run) -> None:
 async def _one(run: _Run, number: int, intended: float) -> None:
     measured, workloads = run.measured, run.share.workloads
     workload = workloads[number % len(workloads)]
-    user, argument = workload.request(number // len(workloads))
+    call = run.made.pop(number, None) or workload.request(number // len(workloads))
     started = time.monotonic()
     measured.sent += 1
     measured.seconds[int(intended)][INTENDED] += 1
-    contract = run.contracts[workload.channel, user]
+    contracts = run.contracts[workload.channel, call.sender]
+    contract = contracts[number // len(workloads) // len(workload.senders) % len(contracts)]
     try:
-        transaction = await contract.new_proposal(TRANSACTION, arguments=(argument,)).endorse()
+        proposal = contract.new_proposal(
+            call.transaction,
+            arguments=(call.argument,),
+            transient=call.transient,
+            endorsing_organizations=workload.endorsers,
+        )
+        transaction = await proposal.endorse()
         endorsed = time.monotonic()
         code, ordered = await _committed(run, workload.channel, transaction)
     except ClientError as error:
@@ -178,6 +198,8 @@ async def _one(run: _Run, number: int, intended: float) -> None:
         return
     ended = time.monotonic()
     measured.outcomes[workload.channel][COMMITTED] += 1
+    if call.messages:
+        measured.messages.update(json.loads(transaction.result)["results"])
     total_s = ended - run.start - intended
     measured.record("total", total_s)
     measured.record("endorse", endorsed - started)
@@ -201,14 +223,17 @@ async def _committed(
         commit = await transaction.submit()
         ordered = time.monotonic()
         return (await commit.status()).code, ordered
-    notices = run.notices[channel]
-    noticed = notices.expect(transaction.transaction_id)
+    witnesses = run.notices[channel]
+    noticed = [one.expect(transaction.transaction_id) for one in witnesses]
     try:
         await transaction.submit()
         ordered = time.monotonic()
-        return await notices.heard(noticed, run.share.timeout_s), ordered
+        for witness, notice in zip(witnesses, noticed, strict=True):
+            code = await witness.heard(notice, run.share.timeout_s)
+        return code, ordered
     finally:
-        notices.forget(transaction.transaction_id)
+        for witness in witnesses:
+            witness.forget(transaction.transaction_id)
 
 
 def _failed(run: _Run, channel: str, outcome: str, text: str) -> None:

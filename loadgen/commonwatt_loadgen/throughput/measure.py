@@ -25,6 +25,9 @@ class Report:
     ended_s: float
     unfinished: int  # transactions that had not ended when the time to send was over
     machine_percent: float  # mean load of all processors of the generator's machine, by every process on it
+    messages: Mapping[str, int] = field(
+        default_factory=dict
+    )  # of committed batches, by the contract's answer
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,7 @@ class Measurements:
     recent: dict[str, Any] = field(default_factory=lambda: _recent())
     seconds: dict[int, list[int]] = field(default_factory=lambda: defaultdict(lambda: [0, 0, 0, 0]))
     first_errors: dict[str, str] = field(default_factory=dict)
+    messages: Counter[str] = field(default_factory=Counter)
     sent: int = 0
     unfinished: int = 0
 
@@ -91,6 +95,7 @@ class Measurements:
             ended_s,
             self.unfinished,
             machine_percent,
+            dict(self.messages),
         )
 
 

@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from commonwatt_client.exit_codes import UsageError
+from commonwatt_community.market.carrier import LARGEST_BATCH
+
+from commonwatt_loadgen.throughput.workload import MESSAGES, READINGS
 
 
 @dataclass(frozen=True)
@@ -22,6 +25,9 @@ class LoadOptions:
     network_file: Path | None = None
     dask: str | None = None  # a scheduler's address; None: processes of this machine
     ask_status: bool = False  # of each transaction, as applications do, rather than read blocks
+    scenario: str | None = None  # None: what the network's market takes
+    batch: int = 500  # messages of a transaction
+    connections: int = 1  # of each generator, to each organisation's peer
 
     def check(self) -> None:
         """Raise UsageError for a value that cannot be."""
@@ -32,6 +38,10 @@ class LoadOptions:
             ("--timeout", self.timeout_s, 0.1, 3600),
             ("--p95", self.p95_s, 0, 86_400),
             ("--errors", self.error_percent, 0, 100),
+            ("--batch", self.batch, 1, LARGEST_BATCH),
+            ("--connections", self.connections, 1, 64),
         ):
             if not low <= value <= high:
                 raise UsageError(f"{name} {value:g}: must be within {low}..{high}")
+        if self.scenario not in (None, READINGS, MESSAGES):
+            raise UsageError(f"--scenario {self.scenario}: is neither {READINGS} nor {MESSAGES}")

@@ -12,7 +12,7 @@ from commonwatt_loadgen.simulate.calls import OPERATOR, MarketCalls
 from commonwatt_loadgen.simulate.gateway import GatewayCalls
 from commonwatt_loadgen.simulate.latency import Latencies
 from commonwatt_loadgen.simulate.preparation import prepare
-from commonwatt_loadgen.throughput.workload import DAYS_APART, INTERVAL_S, Workload
+from commonwatt_loadgen.throughput.workload import DAYS_APART, INTERVAL_S, Readings
 from commonwatt_loadgen.traces import default_types
 
 _MOST_DAYS = 3_650 // DAYS_APART - 2  # the contract takes readings for ten years at most
@@ -23,7 +23,7 @@ def most_transactions(homes: int) -> int:
     return _MOST_DAYS * (DAY_S // INTERVAL_S) * homes
 
 
-async def prepare_workload(network: NetworkFile, community: Community, transactions: int) -> Workload:
+async def prepare_workload(network: NetworkFile, community: Community, transactions: int) -> Readings:
     """Register the community's homes where needed, and move the market's clock past days that nobody reported.
 
     Raises:
@@ -50,7 +50,7 @@ async def prepare_workload(network: NetworkFile, community: Community, transacti
     finally:
         await calls.close()
     users = tuple(community.homes.items())
-    return Workload(
+    return Readings(
         community.channel, community.organization, users, standing.midnight_s + DAY_S, reported_days
     )
 

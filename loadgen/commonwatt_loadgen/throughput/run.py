@@ -8,15 +8,18 @@ from typing import Any, Protocol
 
 from commonwatt_client.exit_codes import UsageError
 from commonwatt_client.network_file import NetworkFile, default_path, read_network_file
+from commonwatt_community.market.forward import FORWARD
 
+from commonwatt_loadgen.forward.parties import EX_POST, market_on, require_market
 from commonwatt_loadgen.throughput.arrivals import intended_times
 from commonwatt_loadgen.throughput.generator import Share
 from commonwatt_loadgen.throughput.measure import Progress
+from commonwatt_loadgen.throughput.messages import Messages
 from commonwatt_loadgen.throughput.options import LoadOptions
 from commonwatt_loadgen.throughput.processes import run_in_processes
 from commonwatt_loadgen.throughput.resources import NetworkSampler
 from commonwatt_loadgen.throughput.summary import summarize
-from commonwatt_loadgen.throughput.workload import Workload
+from commonwatt_loadgen.throughput.workload import MESSAGES, READINGS, Readings, Workload
 
 Json = dict[str, Any]
 
@@ -47,13 +50,15 @@ class Ready:
 def make_ready(options: LoadOptions, transactions: int, *, or_fewer: bool = False) -> Ready:
     """Prepare every community of the network for its part of so many transactions.
 
-    `or_fewer`, and a closed loop: where the homes cannot report so many, for as many as they can.
+    `or_fewer`, and a closed loop: where the homes cannot send so many, for as many as they can.
 
     Raises:
-        UsageError: the network file cannot be used, or a channel's clock is not simulated.
+        UsageError: the network file cannot be used, or a channel has another market or clock than the scenario needs.
         Refused, ClientError: the contract or the network failed a transaction.
     """
     network = read_network_file(options.network_file or default_path())
+    if _scenario(options, network) == MESSAGES:
+        return _ready_for_messages(options, network, transactions, or_fewer)
     from commonwatt_loadgen.throughput.prepare import (  # numpy is slow to load
         most_transactions,
         prepare_workload,
@@ -65,12 +70,53 @@ def make_ready(options: LoadOptions, transactions: int, *, or_fewer: bool = Fals
         per_community = min(per_community, most_transactions(smallest))
         transactions = per_community * len(network.communities)
 
-    async def prepared() -> list[Workload]:
+    async def prepared() -> list[Readings]:
         return await asyncio.gather(
             *(prepare_workload(network, community, per_community) for community in network.communities)
         )
 
     return Ready(network, tuple(asyncio.run(prepared())), transactions)
+
+
+def _scenario(options: LoadOptions, network: NetworkFile) -> str:
+    """The scenario that is asked for, or the one that the network's market takes."""
+    markets = {market_on(network, community.channel) for community in network.communities}
+    scenario = options.scenario or (MESSAGES if markets == {FORWARD} else READINGS)
+    for community in network.communities:
+        if scenario == MESSAGES:
+            require_market(
+                network, community, FORWARD, "the scenario `messages`", "use `--scenario readings`"
+            )
+        else:
+            require_market(
+                network, community, EX_POST, "the scenario `readings`", "use `--scenario messages`"
+            )
+    return scenario
+
+
+def _ready_for_messages(
+    options: LoadOptions, network: NetworkFile, transactions: int, or_fewer: bool
+) -> Ready:
+    from commonwatt_loadgen.throughput.prepare_messages import prepare_messages
+
+    per_community = -(-transactions // len(network.communities))
+    fewer = bool(options.in_flight) or or_fewer
+
+    async def prepared() -> list[Messages]:
+        return await asyncio.gather(
+            *(
+                prepare_messages(
+                    network, community, per_community, options.batch, options.duration_s, or_fewer=fewer
+                )
+                for community in network.communities
+            )
+        )
+
+    workloads = asyncio.run(prepared())
+    if fewer:
+        per_community = min(per_community, *(workload.most for workload in workloads))
+        transactions = per_community * len(network.communities)
+    return Ready(network, tuple(workloads), transactions)
 
 
 def load(options: LoadOptions, watcher: Watcher | None = None) -> Json:
@@ -121,6 +167,7 @@ def run(
             -(-options.in_flight // options.workers),
             options.duration_s,
             options.ask_status,
+            options.connections,
         )
         for place in range(options.workers)
     ]

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from commonwatt_client.network_file import NetworkFile
+from commonwatt_community.market.carrier import WRITTEN
 from hdrh.histogram import HdrHistogram
 
 from commonwatt_loadgen.errors import IncompleteRun
@@ -25,8 +26,8 @@ _BUSY_MACHINE_PERCENT = 85.0  # of all processors: then lag tells of the machine
 DEFINITIONS: Json = {
     "schema": "name and version of this layout",
     "definitions": "this list",
-    "run": "how the network was loaded: shape and mode of arrivals, seconds, generator processes, how they heard of "
-    "commits, network",
+    "run": "how the network was loaded: what was sent, shape and mode of arrivals, seconds, generator processes, how "
+    "they heard of commits, network",
     "planned": "transactions of the schedule; in a closed loop, which has none, those that were sent",
     "unfinished": "transactions that had not ended when the time to send was over; they are in `outcomes` all the same",
     "outcomes": MEANINGS,
@@ -34,8 +35,12 @@ DEFINITIONS: Json = {
     "first_errors": "by outcome: the first message that was seen",
     "elapsed_s": "from the first intended moment to the last transaction's end",
     "committed_per_s": "committed transactions divided by elapsed_s; nothing else counts as throughput",
+    "messages": "of committed batches of signed messages: how many were written, or refused by which code; empty where "
+    "transactions carry none",
+    "messages_per_s": "messages written divided by elapsed_s",
     "latency_ms": {
-        "total": "ms from the intended send time to the notice of the commit, of committed transactions",
+        "total": "ms from the intended send time to the notice of the commit, of committed transactions; of a batch of "
+        "messages to the later of both organisations' notices",
         "endorse": "ms from sending the proposal to all endorsements",
         "order": "ms until the orderer had taken the transaction",
         "commit": "ms until the notice of its commit",
@@ -85,16 +90,20 @@ def summarize(
     machine = reports[cpu_s.index(max(cpu_s))].machine_percent
     full, late, busy = busiest > _BUSY_PERCENT, lag_ms > _LAG_LIMIT_MS, machine > _BUSY_MACHINE_PERCENT
     thresholds = _thresholds(options, outcomes, milliseconds(histograms["total"], 95))
+    messages: Counter[str] = Counter()
+    for report in reports:
+        messages.update(report.messages)
     errors: dict[str, str] = {}
     for report in reports:
         errors = {**report.first_errors, **errors}
     return {
-        "schema": "commonwatt-load-3",
+        "schema": "commonwatt-load-4",
         "definitions": DEFINITIONS,
         "run": {
             "rate": "as fast as the network takes them" if options.in_flight else options.rate,
             "mode": f"closed loop, {options.in_flight} in flight" if options.in_flight else "open loop",
             "duration_s": options.duration_s,
+            "scenario": shares[0].workloads[0].scenario,
             "workers": len(shares),
             "commits_from": "commit status calls" if options.ask_status else "blocks",
             "machines": "Dask" if options.dask else "this one",
@@ -114,6 +123,8 @@ def summarize(
         "first_errors": errors,
         "elapsed_s": round(elapsed_s, 3),
         "committed_per_s": round(outcomes[COMMITTED] / elapsed_s, 2),
+        "messages": dict(messages),
+        "messages_per_s": round(messages[WRITTEN] / elapsed_s, 1),
         "latency_ms": {
             name: {f"p{percentile:g}": milliseconds(histogram, percentile) for percentile in _PERCENTILES}
             for name, histogram in histograms.items()

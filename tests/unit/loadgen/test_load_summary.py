@@ -17,10 +17,10 @@ from commonwatt_loadgen.throughput.node_metrics import operations_addresses, par
 from commonwatt_loadgen.throughput.options import LoadOptions
 from commonwatt_loadgen.throughput.report import load_report
 from commonwatt_loadgen.throughput.summary import summarize
-from commonwatt_loadgen.throughput.workload import Workload
+from commonwatt_loadgen.throughput.workload import Readings
 
 NETWORK = NetworkFile(Path("network.json"), "suburbs", "embedded", (), {})
-WORKLOADS = tuple(Workload(name, name, (("home001", "home001"),), 0, 1) for name in ("newtown", "glebe"))
+WORKLOADS = tuple(Readings(name, name, (("home001", "home001"),), 0, 1) for name in ("newtown", "glebe"))
 
 
 def share(place: int, count: int) -> Share:

@@ -12,7 +12,7 @@ from commonwatt_loadgen.simulate.calls import OPERATOR
 from commonwatt_loadgen.throughput.arrivals import intended_times
 from commonwatt_loadgen.throughput.knee import find_knee
 from commonwatt_loadgen.throughput.outcomes import classify_error
-from commonwatt_loadgen.throughput.workload import TRANSACTION, Workload
+from commonwatt_loadgen.throughput.workload import TRANSACTION, Readings
 
 
 def test_shapes():
@@ -164,11 +164,11 @@ async def test_homes_report_each_half_hour_of_every_second_day_once(memory_calls
     for home in homes:
         await calls.submit(OPERATOR, "register_home", {"home": home, "home_class": "consumer"})
     await calls.submit(OPERATOR, "advance_clock", {"at": 20 * DAY_S})
-    workload = Workload("newtown", "newtown", tuple((home, home) for home in homes), 10 * DAY_S, days=3)
+    workload = Readings("newtown", "newtown", tuple((home, home) for home in homes), 10 * DAY_S, days=3)
     spans = set()
     for number in range(3 * 48 * len(homes)):
-        user, text = workload.request(number)
-        argument = json.loads(text)
+        call = workload.request(number)
+        user, argument = call.sender.user, json.loads(call.argument)
         start_s = argument["interval_start"]
         assert start_s // DAY_S == 10 + 2 * (number // 2 % 3)
         await calls.submit(user, TRANSACTION, argument)  # the contract refuses what overlaps
