@@ -15,12 +15,24 @@ from commonwatt_client.network_file import MARKET, NetworkFile
 
 from .refused import DATA_NOT_HERE, refusal_of
 from .results import (
+    AwardsOfPeriods,
     Cleared,
-    Configuration,
+    ClearedPrice,
+    ClearedPrices,
+    Configured,
+    Confirmed,
     Gate,
     Home,
+    Homes,
+    KeyProposal,
+    MessageStatus,
     Meter,
+    NewKey,
+    PeriodAwards,
+    PeriodState,
     Standing,
+    StandingMessage,
+    StandingMessages,
     StoredKeys,
     Written,
     read_result,
@@ -105,9 +117,9 @@ class ForwardMarket:
 
     # The operator and the grid set up
 
-    async def configure(self, replaces: int, **rules: Any) -> Configuration:
+    async def configure(self, replaces: int, **rules: Any) -> Configured:
         """Put a version of the rules into force; `replaces` is the version in force, 0 for the first."""
-        return await self._submit(Configuration, "configure", {"replaces": replaces, **rules})
+        return await self._submit(Configured, "configure", {"replaces": replaces, **rules})
 
     async def advance_clock(self, to_s: int) -> None:
         """Move a simulated channel's market time forwards."""
@@ -117,9 +129,9 @@ class ForwardMarket:
         """Propose registrations, or other connections of registered homes, 200 at most."""
         await self.submit("register_home", {"homes": [dict(home) for home in homes]})
 
-    async def confirm_homes(self, homes: Sequence[str]) -> None:
+    async def confirm_homes(self, homes: Sequence[str]) -> Confirmed:
         """Confirm, as the grid, what the operator proposed of these homes, 200 at most."""
-        await self.submit("confirm_home", {"homes": list(homes)})
+        return await self._submit(Confirmed, "confirm_home", {"homes": list(homes)})
 
     async def end_home(self, home: str, to_period: int | None = None) -> None:
         """Propose that a registration ends."""
@@ -127,21 +139,20 @@ class ForwardMarket:
 
     async def set_key(
         self, author: str, home: str, possession: bytes, consent: bytes | None = None
-    ) -> StoredKeys:
+    ) -> NewKey:
         """Bring an author's first key, or, with the old key's consent, its next one."""
         transient = {"possession": possession, **({"consent": consent} if consent is not None else {})}
-        return read_result(
-            StoredKeys, await self.submit("set_key", {"author": author, "home": home}, transient)
-        )
+        return read_result(NewKey, await self.submit("set_key", {"author": author, "home": home}, transient))
 
-    async def propose_key(self, author: str, home: str, possession: bytes) -> StoredKeys:
-        """Propose, as the operator, the key of one who lost theirs."""
+    async def propose_key(self, author: str, home: str, possession: bytes | None) -> KeyProposal:
+        """Propose, as the operator, the key of one who lost the old one; None drops the proposal."""
         argument = {"author": author, "home": home}
-        return read_result(StoredKeys, await self.submit("propose_key", argument, {"possession": possession}))
+        transient = None if possession is None else {"possession": possession}
+        return read_result(KeyProposal, await self.submit("propose_key", argument, transient))
 
-    async def confirm_key(self, author: str, home: str, kid: str) -> StoredKeys:
+    async def confirm_key(self, author: str, home: str, kid: str) -> KeyProposal:
         """Confirm, as the grid, the key that was proposed, by its thumbprint."""
-        return await self._submit(StoredKeys, "confirm_key", {"author": author, "home": home, "kid": kid})
+        return await self._submit(KeyProposal, "confirm_key", {"author": author, "home": home, "kid": kid})
 
     async def set_envelope(
         self,
@@ -214,6 +225,40 @@ class ForwardMarket:
     async def get_keys(self, author: str, home: str) -> StoredKeys:
         """The public keys of an author."""
         return await self._evaluate(StoredKeys, "get_keys", {"author": author, "home": home})
+
+    async def list_homes(self) -> tuple[Home, ...]:
+        """All registrations, for operator, grid and carriers."""
+        return (await self._evaluate(Homes, "list_homes", {})).homes
+
+    async def get_period(self, period: int) -> PeriodState:
+        """A period as it stands."""
+        return await self._evaluate(PeriodState, "get_period", {"period": period})
+
+    async def get_prices(self, from_period: int, to_period: int) -> tuple[ClearedPrice, ...]:
+        """What the periods from one until before another were cleared at."""
+        span = {"from_period": from_period, "to_period": to_period}
+        return (await self._evaluate(ClearedPrices, "get_prices", span)).prices
+
+    async def list_awards(
+        self, from_period: int, to_period: int, home: str | None = None
+    ) -> tuple[PeriodAwards, ...]:
+        """Awards by period, of one home or of all that the caller may read."""
+        span = {"from_period": from_period, "to_period": to_period, **_given(home=home)}
+        return (await self._evaluate(AwardsOfPeriods, "list_awards", span)).periods
+
+    async def list_messages(
+        self, kind: str, period: int, home: str | None = None
+    ) -> tuple[StandingMessage, ...]:
+        """The messages of a period, of one home or of all that the caller may read."""
+        argument = {"kind": kind, "period": period, **_given(home=home)}
+        return (await self._evaluate(StandingMessages, "list_messages", argument)).messages
+
+    async def message_status(
+        self, kind: str, period: int, home: str, seq: int, digest: str, author: str = "home"
+    ) -> MessageStatus:
+        """Whether a message stands on this peer's ledger."""
+        said = {"kind": kind, "period": period, "home": home, "seq": seq, "digest": digest, "author": author}
+        return await self._evaluate(MessageStatus, "message_status", said)
 
     async def _submit(self, kind: type[Kind], name: str, argument: Mapping[str, Any]) -> Kind:
         return read_result(kind, await self.submit(name, argument))

@@ -223,6 +223,129 @@ class SettledPeriod:
 
 
 @dataclass(frozen=True)
+class Configured:
+    """A configuration that was put into force: its number, the network's id, and from which period on it counts."""
+
+    version: int
+    net: str
+    from_period: int
+
+
+@dataclass(frozen=True)
+class Homes:
+    """Registrations."""
+
+    homes: tuple[Home, ...]
+
+
+@dataclass(frozen=True)
+class Confirmed:
+    """What the grid confirmed counts from this period on."""
+
+    homes: tuple[str, ...]
+    from_period: int
+
+
+@dataclass(frozen=True)
+class NewKey:
+    """A key that was set: its thumbprint, its number, and the first period that it judges."""
+
+    kid: str
+    version: int
+    from_period: int
+
+
+@dataclass(frozen=True)
+class KeyProposal:
+    """What became of a recovery: ``proposed``, ``confirmed`` or ``dropped``."""
+
+    home: str
+    author: str
+    state: str
+
+
+@dataclass(frozen=True)
+class PeriodState:
+    """A period: its times and prices, and what stands of it; ``None`` is what does not stand yet."""
+
+    period: int
+    length_min: int
+    start_s: int
+    end_s: int
+    window_opens_s: int
+    gate_s: int
+    operator_closes_from_s: int
+    members_close_from_s: int
+    final_from_s: int
+    day: int
+    band: str
+    prices: Prices
+    gate: Gate | None
+    meter: Meter | None
+    cleared: Cleared | None
+    sums: SettledPeriod | None
+
+
+@dataclass(frozen=True)
+class ClearedPrice:
+    """What a period was cleared at, and the prices that bound it."""
+
+    period: int
+    price_uaud_per_kwh: int | None
+    traded_wh: int
+    tou: int
+    feed_in: int
+    local_fee: int
+
+
+@dataclass(frozen=True)
+class ClearedPrices:
+    """Prices, by period."""
+
+    prices: tuple[ClearedPrice, ...]
+
+
+@dataclass(frozen=True)
+class PeriodAwards:
+    """A period's price, and the awards that the caller may read."""
+
+    period: int
+    price_uaud_per_kwh: int | None
+    awards: tuple[Award, ...]
+
+
+@dataclass(frozen=True)
+class AwardsOfPeriods:
+    """Awards, by period."""
+
+    periods: tuple[PeriodAwards, ...]
+
+
+@dataclass(frozen=True)
+class StandingMessage:
+    """A message that stands on the ledger, in compact form, under its index key."""
+
+    key: str
+    message: str
+
+
+@dataclass(frozen=True)
+class StandingMessages:
+    """Messages of a period that the caller may read."""
+
+    messages: tuple[StandingMessage, ...]
+
+
+@dataclass(frozen=True)
+class MessageStatus:
+    """Whether a message stands: ``written``, ``replaced`` by another under its seq, ``absent`` or ``lost``."""
+
+    digest: str
+    status: str
+    version: int | None
+
+
+@dataclass(frozen=True)
 class Written:
     """What became of each message of a batch, in its order: ``written``, or the code that refuses it."""
 
