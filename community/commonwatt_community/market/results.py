@@ -10,7 +10,6 @@ from typing import Any, TypeVar
 from commonwatt_chaincode.market.forward.bids import Connection
 from commonwatt_chaincode.market.forward.gates import Times
 from commonwatt_chaincode.market.forward.prices import Prices
-from commonwatt_chaincode.market.forward.settlement import Line
 from commonwatt_chaincode.market.forward.tariffs import Holiday, Version
 from commonwatt_client.errors import MalformedMessageError
 from pydantic import TypeAdapter, ValidationError
@@ -169,9 +168,11 @@ class Award:
 
 
 @dataclass(frozen=True)
-class SettledLine:
-    """A home's settled period; ``seq`` 0: no reading stands behind it."""
+class HomeLine:
+    """A home's settled period, and what it was settled at; ``seq`` 0: no reading stands behind it."""
 
+    period: int
+    length_min: int
     home: str
     version: int
     quality: str
@@ -182,22 +183,33 @@ class SettledLine:
     bought_wh: int
     sold_wh: int
     export_cap_wh: int | None
+    key_ppm: int
     exceeded: tuple[str, ...]
-    line: Line
-
-
-@dataclass(frozen=True)
-class Lines:
-    """Settlement lines of one part of a period's homes, as far as the caller may read them."""
-
-    period: int
-    version: int
+    shared_in_wh: int
+    shared_out_wh: int
+    grid_in_wh: int
+    grid_out_wh: int
+    breach_wh: int
+    contract_naud: int
+    shared_naud: int
+    grid_naud: int
+    fee_naud: int
+    amount_naud: int
+    final: bool
     band: str
-    prices: Prices
+    tou: int
+    feed_in: int
+    local_fee: int
     price_uaud_per_kwh: int | None
     sharing: str
     sharing_price_uaud_per_kwh: int
-    lines: tuple[SettledLine, ...]
+
+
+@dataclass(frozen=True)
+class HomeLines:
+    """Settled lines, by period and home."""
+
+    lines: tuple[HomeLine, ...]
 
 
 @dataclass(frozen=True)

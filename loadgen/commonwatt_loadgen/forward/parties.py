@@ -12,9 +12,26 @@ from commonwatt_client.exit_codes import UsageError
 from commonwatt_client.network_file import MARKET, Community, NetworkFile
 from commonwatt_client.profile import network_file_peers, network_file_user
 from commonwatt_community.market.forward import FORWARD, ForwardMarket, organizations_of
+from commonwatt_community.market.refused import DATA_NOT_HERE
 
 GRID, CARRIER = "grid", "carrier"
 EX_POST = "ex_post"
+
+PASSING = frozenset(
+    {
+        DATA_NOT_HERE,
+        "not_configured",
+        "unknown_home",
+        "no_key",
+        "not_taking_bids",
+        "too_early",
+        "gate_open",
+        "not_frozen",
+        "not_settled",
+        "day_not_over",
+    }
+)
+"""What an organisation's peer answers while it is a block behind the one that reported the commit."""
 
 Told = Callable[[str, float, int], None]
 """Of a committed transaction: its name, seconds from its proposal on, and tries."""
@@ -71,7 +88,7 @@ async def parties_of(
             identity, signer = network_file_user(network.path, organization, user)
             gateway = connect(connection, identity=identity, signer=signer)
             contract = gateway.get_network(community.channel).get_contract(MARKET, FORWARD)
-            return ForwardMarket(contract, organizations, told=told)
+            return ForwardMarket(contract, organizations, told=told, passing=PASSING)
 
         yield Parties(
             await market(community.organization, community.operator),

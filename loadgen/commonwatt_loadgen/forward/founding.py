@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The rules of a simulated community put into force on its channel, before the first simulated day."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from commonwatt_chaincode.market.forward.bids import Connection
+from commonwatt_chaincode.market.forward.tariffs import Version
+from commonwatt_chaincode.market.tariff import MINUTE_S, day_start
+from commonwatt_client.exit_codes import UsageError
+from commonwatt_client.network_file import Community, NetworkFile
+from commonwatt_community.hems.home import HomeSpec
+from commonwatt_community.market.results import Configuration
+
+from commonwatt_loadgen.forward.onledger import OnLedgerForwardMarket
+from commonwatt_loadgen.forward.parties import Parties, key_file
+from commonwatt_loadgen.forward.rules import ForwardRules
+from commonwatt_loadgen.forward.setup import configured, with_homes
+
+Json = dict[str, Any]
+
+
+async def found(
+    parties: Parties,
+    network: NetworkFile,
+    community: Community,
+    homes: Sequence[HomeSpec],
+    connections: Mapping[str, Connection],
+    rules: ForwardRules,
+) -> OnLedgerForwardMarket:
+    """Configure a new channel by `rules`, register its homes from the first simulated day on, and give them keys.
+
+    Raises:
+        UsageError: the channel has a live clock or other rules, or its market time is past the first simulated day.
+    """
+    before_s = day_start(rules.first_day, rules.offsets) - rules.times.opens_before_s - MINUTE_S
+    standing = await configured(parties.operator, first_configuration(rules, before_s))
+    if standing.configuration.clock != "simulated":
+        raise UsageError(
+            f"channel {community.channel} runs on a live clock; `simulate` needs `clock: simulated` in the topology"
+        )
+    if not _agrees(standing.configuration, rules) or standing.now_s > before_s:
+        raise UsageError(
+            f"channel {community.channel} has traded before, or by other rules; begin with a new ledger: "
+            "`make network-reset network-up`"
+        )
+    version = standing.configuration.version
+    for starts_s, offset_min in rules.offsets[len(standing.configuration.offsets) :]:
+        done = await parties.operator.configure(
+            version, from_period=starts_s // MINUTE_S, utc_offset_min=offset_min
+        )
+        version = done.version
+    authors = await with_homes(
+        parties,
+        community.channel,
+        standing.configuration.net,
+        [
+            {
+                "home": home.home,
+                "home_class": "prosumer" if home.prosumer else "consumer",
+                "storage_wh": home.storage_wh,
+                **connections[home.home]._asdict(),
+            }
+            for home in homes
+        ],
+        {home.home: key_file(network, community, home.home) for home in homes},
+    )
+    for one in sorted(rules.envelopes, key=lambda envelope: envelope.published_s):
+        await parties.grid.set_envelope(
+            one.from_period, one.to_period, home=one.home, import_w=one.import_w, export_w=one.export_w
+        )
+    if rules.keys_ppm:
+        await parties.operator.set_sharing_keys(
+            day_start(rules.first_day, rules.offsets) // MINUTE_S, rules.keys_ppm
+        )
+    return OnLedgerForwardMarket(parties.operator, rules, authors, standing.now_s)
+
+
+def first_configuration(rules: ForwardRules, at_s: int) -> Json:
+    """The argument of a channel's first `configure`, with its clock at a time."""
+    return {
+        "clock": "simulated",
+        "at_s": at_s,
+        "period_min": rules.period_min,
+        "utc_offset_min": rules.offsets[0][1],
+        "times": asdict(rules.times),
+        "pricing": rules.pricing,
+        "sharing": rules.sharing,
+        "estimate_w": rules.estimate_w,
+        "tariff": _tariff(rules.tariffs[0]),
+    }
+
+
+def _tariff(version: Version) -> Json:
+    return {
+        "schedules": [
+            {
+                "days": one.days._asdict(),
+                "bands": [band._asdict() for band in one.bands],
+            }
+            for one in version.schedules
+        ],
+        "local_fee": version.local_fee,
+        "supply_naud_per_day": version.supply_naud_per_day,
+        "demand": version.demand and {**version.demand._asdict(), "days": version.demand.days._asdict()},
+    }
+
+
+def _agrees(configuration: Configuration, rules: ForwardRules) -> bool:
+    """Whether a channel's first configuration is the one that these rules make, and no other came since."""
+    in_force = configuration.rules[0]
+    return (
+        configuration.version == 1
+        and configuration.lengths[0][1] == rules.period_min
+        and configuration.offsets[0][1] == rules.offsets[0][1]
+        and in_force.times == rules.times
+        and (in_force.pricing, in_force.sharing) == (rules.pricing, rules.sharing)
+        and in_force.estimate_w == rules.estimate_w
+        and _tariff(configuration.tariffs[0]) == _tariff(rules.tariffs[0])
+    )

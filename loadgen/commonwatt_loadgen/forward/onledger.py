@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A forward market on its channel's ledger: homes' signed messages in batches, gates, clearings, settlements, bills.
+
+Every transaction of a simulated channel reads its clock, so the clock moves only while none is under way; what does not
+depend on one another, as the settlement of one period and the bids for another, is under way together.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+
+from commonwatt_chaincode.market.forward.balances import Metered
+from commonwatt_chaincode.market.forward.bids import REQUEST, Bid
+from commonwatt_chaincode.market.forward.bills import Bill, Settled
+from commonwatt_chaincode.market.forward.gates import closes_from_s, window_opens_s
+from commonwatt_chaincode.market.forward.periods import Period
+from commonwatt_chaincode.market.forward.prices import Prices
+from commonwatt_chaincode.market.forward.readings import Reading
+from commonwatt_chaincode.market.forward.settlement import Line
+from commonwatt_chaincode.market.tariff import day_start
+from commonwatt_chaincode.messages.message import A_READING, BID
+from commonwatt_client.exit_codes import CommandError
+from commonwatt_community.market.carrier import LARGEST_BATCH, WRITTEN
+from commonwatt_community.market.forward import ForwardMarket as Calls
+from commonwatt_community.market.results import HomeLine
+from commonwatt_community.messages.author import Author
+
+from commonwatt_loadgen.forward.market import Award, Cleared
+from commonwatt_loadgen.forward.rules import ForwardRules
+from commonwatt_loadgen.forward.setup import MOST_HOMES, in_turn_of
+
+_BILLS_AT_ONCE = 16
+
+
+class NotTaken(CommandError):
+    """The ledger refuses what a simulated home says."""
+
+
+class OnLedgerForwardMarket:
+    """One community's market on its channel; see `commonwatt_loadgen.forward.market`.
+
+    `calls` are the operator's; `now_s` is the channel's market time.
+    """
+
+    def __init__(self, calls: Calls, rules: ForwardRules, authors: Mapping[str, Author], now_s: int) -> None:
+        self._calls = calls
+        self._rules = rules
+        self._authors = authors
+        self._clock = Clock(calls, now_s)
+
+    async def period(self, period: Period, bids: Sequence[Bid]) -> Cleared:
+        """Have the homes' bids written, close the gate, clear; the awards as the ledger has them."""
+        times = self._rules.times
+        await self._clock.reach(window_opens_s(period, times))
+        await self._say(BID, period, [self._bid(period, bid) for bid in bids])
+        await self._clock.reach(closes_from_s(period, times, operator=True))
+        async with self._clock.still():
+            await self._calls.close_gate(period.id)
+        async with self._clock.still():
+            await self._calls.clear_period(period.id)
+        found = await self._calls.list_awards(period.id, period.id + 1)
+        awards = {one.home: Award(one.bought_wh, one.sold_wh, one.code) for one in found[0].awards}
+        return Cleared(found[0].price_uaud_per_kwh, awards)
+
+    async def settle(self, period: Period, readings: Sequence[Reading]) -> Mapping[str, Settled]:
+        """Have the homes' readings written, freeze them, and settle the period; the lines as the ledger has them."""
+        await self._clock.reach(period.end_s)
+        await self._say(A_READING, period, [self._reading(period, reading) for reading in readings])
+        async with self._clock.still():
+            await self._calls.freeze_period(period.id)
+        parts = -(-len(self._authors) // MOST_HOMES)
+        for part in range(parts):
+            async with self._clock.still():
+                await self._calls.settle_period(period.id, part if parts > 1 else None)
+        lines = await self._calls.list_lines(period.id, period.id + period.length_min)
+        return {line.home: _settled(period, line) for line in lines}
+
+    async def bill(self, day: int) -> Mapping[str, Bill]:
+        """Bill every home's day."""
+        await self._clock.reach(day_start(day + 1, self._rules.offsets))
+        parts = -(-len(self._authors) // MOST_HOMES)
+        for part in range(parts):
+            async with self._clock.still():
+                await self._calls.settle_day(day, part if parts > 1 else None)
+        bills = await in_turn_of(_BILLS_AT_ONCE, [self._calls.get_bill(home, day) for home in self._authors])
+        return {bill.home: bill for bill in bills}
+
+    def _bid(self, period: Period, bid: Bid) -> bytes:
+        author = self._authors[bid.home]
+        if bid.kind == REQUEST:
+            return author.request(period.id, bid.energy_wh, bid.price_uaud_per_kwh)
+        return author.offer(period.id, bid.energy_wh, bid.price_uaud_per_kwh)
+
+    def _reading(self, period: Period, reading: Reading) -> bytes:
+        author = self._authors[reading.home]
+        return author.reading(period.id, reading.import_wh, reading.export_wh, reading.quality)
+
+    async def _say(self, kind: str, period: Period, messages: Sequence[bytes]) -> None:
+        for first in range(0, len(messages), LARGEST_BATCH):
+            async with self._clock.still():
+                batch = messages[first : first + LARGEST_BATCH]
+                results = (await self._calls.submit_messages(kind, period.id, batch)).results
+            refused = [result for result in results if result != WRITTEN]
+            if refused:
+                raise NotTaken(
+                    f"{len(refused)} of {len(results)} messages of kind {kind} for period {period.id} were refused, "
+                    f"the first one with {refused[0]}"
+                )
+
+
+class Clock:
+    """A simulated channel's market time: it moves forward while no transaction that reads it is under way."""
+
+    def __init__(self, calls: Calls, now_s: int) -> None:
+        self._calls = calls
+        self._now_s = now_s
+        self._reading = 0
+        self._moving = asyncio.Lock()
+        self._idle = asyncio.Condition()
+
+    async def reach(self, time_s: int) -> None:
+        """Move the clock to a time, unless it is there."""
+        if self._now_s >= time_s:
+            return
+        async with self._moving:
+            if self._now_s >= time_s:
+                return
+            async with self._idle:
+                await self._idle.wait_for(lambda: self._reading == 0)
+            await self._calls.advance_clock(time_s)
+            self._now_s = time_s
+
+    @asynccontextmanager
+    async def still(self) -> AsyncIterator[None]:
+        """Keep the clock where it is."""
+        async with self._moving:
+            self._reading += 1
+        try:
+            yield
+        finally:
+            async with self._idle:
+                self._reading -= 1
+                self._idle.notify_all()
+
+
+def _settled(period: Period, line: HomeLine) -> Settled:
+    metered = Metered(
+        line.home,
+        line.bought_wh,
+        line.sold_wh,
+        line.import_wh,
+        line.export_wh,
+        line.export_cap_wh,
+        line.key_ppm,
+        line.quality == "estimated",
+    )
+    settlement = Line(*(getattr(line, name) for name in Line._fields))
+    prices = Prices(line.tou, line.feed_in, line.local_fee)
+    return Settled(period, line.band, prices, metered, settlement, line.quality, line.final)
