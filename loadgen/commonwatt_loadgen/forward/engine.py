@@ -5,8 +5,10 @@ A home bids for a period while earlier ones still run, so it knows its meter onl
 no forecast but the perfect one sees what is to come.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from commonwatt_chaincode.market.forward.bids import Bid
 from commonwatt_chaincode.market.forward.bills import Bill, Settled
@@ -47,20 +49,32 @@ class DayRecord:
 async def live(
     market: ForwardMarket, rules: ForwardRules, agents: Sequence[ForwardAgent], days: int
 ) -> AsyncIterator[DayRecord]:
-    """Trade days from the rules' first one on, and yield each once it is billed."""
+    """Trade days from the rules' first one on, and yield each once it is billed.
+
+    Periods are settled while later ones are bid for: on a ledger that takes time.
+    """
     community = _Community(market, rules, agents, days)
     lengths = [len(rules.periods(day)) for day in range(days)]
     last, lived, day = sum(lengths), 0, 0
-    records: list[PeriodRecord] = []
-    for place in range(last + 1):
-        while lived < place and (place == last or community.is_over(lived, place)):
-            records.append(await community.settle(lived))
-            lived += 1
-            if len(records) == lengths[day]:
-                yield DayRecord(day, records, await market.bill(rules.first_day + day))
-                records, day = [], day + 1
-        if place < last:
-            await community.bid(place, lived)
+    settling: list[asyncio.Task[PeriodRecord]] = []
+    try:
+        for place in range(last + 1):
+            while lived < place and (place == last or community.is_over(lived, place)):
+                settling.append(asyncio.create_task(community.settle(community.live(lived))))
+                lived += 1
+                if len(settling) == lengths[day]:
+                    records = await asyncio.gather(*settling)
+                    yield DayRecord(day, records, await market.bill(rules.first_day + day))
+                    settling, day = [], day + 1
+            if place < last:
+                await community.bid(place, lived)
+            for task in settling:
+                if task.done():
+                    task.result()  # what failed ends the simulation now
+    finally:
+        for task in settling:
+            task.cancel()
+        await asyncio.gather(*settling, return_exceptions=True)
 
 
 class _Community:
@@ -104,18 +118,28 @@ class _Community:
                 agent.awarded(place, award.sold_wh)
         self._open[place] = bids, cleared, caps
 
-    async def settle(self, place: int) -> PeriodRecord:
-        """Let every home live a period and read its meter, and settle it."""
+    def live(self, place: int) -> "_Lived":
+        """Let every home live a period and read its meter."""
         period, minute = self._periods[place], self._minutes[place]
         bids, cleared, caps = self._open.pop(place)
-        reads: dict[str, PeriodRead] = {}
-        readings = []
-        for agent in self._agents:
-            home = agent.home
-            read = agent.live(minute, caps.get(home, NO_CAPS))
-            reads[home] = read
-            readings.append(
-                Reading(home, HOME, MEASURED, FIRST_SEQ, FIRST_VERSION, read.import_wh, read.export_wh)
-            )
-        settled = await self._market.settle(period, readings)
+        reads = {agent.home: agent.live(minute, caps.get(agent.home, NO_CAPS)) for agent in self._agents}
+        return _Lived(period, minute, bids, cleared, reads, caps)
+
+    async def settle(self, lived: "_Lived") -> PeriodRecord:
+        """Settle a period by the homes' readings; nothing that homes do later depends on it."""
+        readings = [
+            Reading(home, HOME, MEASURED, FIRST_SEQ, FIRST_VERSION, read.import_wh, read.export_wh)
+            for home, read in lived.reads.items()
+        ]
+        settled = await self._market.settle(lived.period, readings)
+        period, minute, bids, cleared, reads, caps = lived
         return PeriodRecord(period, minute, bids, cleared, reads, settled, caps)
+
+
+class _Lived(NamedTuple):
+    period: Period
+    minute: int
+    bids: Sequence[Bid]
+    cleared: Cleared
+    reads: Mapping[str, PeriodRead]
+    caps: Mapping[str, Caps]
