@@ -1,19 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
 """`commonwatt simulate --market forward`: run, report, and say in a few lines what came of it."""
 
+import asyncio
 from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from commonwatt_client.exit_codes import InterruptedByUser, UsageError
+from commonwatt_client.exit_codes import InterruptedByUser
 from rich.console import Console
 
+from commonwatt_loadgen.forward.ledger_run import simulate_forward_on_ledger
 from commonwatt_loadgen.forward.options import ForwardOptions
 from commonwatt_loadgen.forward.run import simulate_forward_in_process
 from commonwatt_loadgen.report.figure_files import remove_figures, write_figures
 from commonwatt_loadgen.report.forward import forward_page
 from commonwatt_loadgen.report.page import render
 from commonwatt_loadgen.report.units import aud_of
+from commonwatt_loadgen.simulate.exclusive import only_simulation
 from commonwatt_loadgen.simulate.options import SimulationOptions
 from commonwatt_loadgen.simulate.progress import ProgressBars
 from commonwatt_loadgen.simulate.run import write_summary
@@ -35,11 +39,14 @@ def simulate_forward(
     """
     options = ForwardOptions(run=run, **given)
     try:
-        with ProgressBars(Console(stderr=True), "days") as bars:
+        with ExitStack() as stack:
+            if not in_process:
+                stack.enter_context(only_simulation(run.network_file))
+            bars = stack.enter_context(ProgressBars(Console(stderr=True), "days"))
             if in_process:
                 summary = simulate_forward_in_process(options, communities, bars.told)
             else:
-                summary = _on_ledger(options)
+                summary = asyncio.run(simulate_forward_on_ledger(options, bars.told))
     except KeyboardInterrupt as interrupt:
         raise InterruptedByUser("interrupted") from interrupt
     write_summary(run, summary)
@@ -50,11 +57,6 @@ def simulate_forward(
     if figures:
         write_figures(page, run.out / "figures")
     _print(summary, report)
-
-
-def _on_ledger(options: ForwardOptions) -> Json:
-    """Days on the network that is up: its channels run the forward market, each behind `ForwardMarket`."""
-    raise UsageError("--market forward: runs in this process; add --in-process")
 
 
 def _print(summary: Json, report: Path) -> None:
@@ -71,5 +73,13 @@ def _print(summary: Json, report: Path) -> None:
             f"{imbalance:,.2f} AUD of it for forecasts that erred; with the same equipment and no market "
             f"{before:,.2f} AUD ({totals['saved_percent']} % saved, {worse or 'no'} "
             f"home{'' if worse == 1 else 's'} worse off)"
+        )
+    speed = summary["performance"]
+    if speed:
+        latency = speed["commit_latency_ms"]
+        print(
+            f"{speed['transactions']:,} transactions in {speed['elapsed_s']:.1f} s: "
+            f"{speed['transactions_per_s']:.1f} tx/s; commit latency p50 {latency['p50']:.0f} ms, "
+            f"p95 {latency['p95']:.0f} ms; {speed['retries']} tried again"
         )
     print(f"report: {report}")

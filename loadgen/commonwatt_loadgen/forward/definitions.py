@@ -43,5 +43,10 @@ DEFINITIONS = {
     "envelopes": "who kept to the envelopes; null where none was in force",
     "compared": "the same homes, days and seed under each forecast and under each battery plan; the first is the run's "
     "own; null where homes x days exceed 2,000",
+    "performance": "committed transactions, their rate and latency; empty in-process",
+    "commit_latency_ms": "ms from a transaction's proposal to the notice of its commit, in percentiles",
+    "retries": "transactions that lost a race, or met a peer that was a block behind, and were tried again",
+    "mechanism": "transactions and the network processes' processor time, in all and per kWh that contracts and shares "
+    "carry; null where the network's processes are not on this machine; bytes on the ledger are not measured",
     "refused": "bids that the clearing refused, by code",
 }

@@ -3,22 +3,49 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from datetime import date, timedelta
 from typing import Any
 
 from commonwatt_chaincode.market.forward.bids import Connection
+from commonwatt_chaincode.market.forward.periods import offset_at
 from commonwatt_chaincode.market.forward.tariffs import Version
-from commonwatt_chaincode.market.tariff import MINUTE_S, day_start
+from commonwatt_chaincode.market.tariff import MINUTE_S, day_start, local_day
 from commonwatt_client.exit_codes import UsageError
 from commonwatt_client.network_file import Community, NetworkFile
 from commonwatt_community.hems.home import HomeSpec
+from commonwatt_community.market.refused import Refused
 from commonwatt_community.market.results import Configuration
 
+from commonwatt_loadgen.forward.agreement import EPOCH
 from commonwatt_loadgen.forward.onledger import OnLedgerForwardMarket
 from commonwatt_loadgen.forward.parties import Parties, key_file
 from commonwatt_loadgen.forward.rules import ForwardRules
 from commonwatt_loadgen.forward.setup import configured, with_homes
 
 Json = dict[str, Any]
+
+
+async def first_day_on(parties: Parties, wanted: date, asked_for: bool) -> date:
+    """The day with which a simulation begins on a channel: `wanted` on a new one, else one that lies ahead of it.
+
+    Raises:
+        UsageError: the day was asked for, and homes can no longer bid for its first period.
+    """
+    try:
+        standing = await parties.operator.get_configuration()
+    except Refused as refusal:
+        if refusal.code != "not_configured":
+            raise
+        return wanted
+    configuration = standing.configuration
+    opens_before_s = max(one.times.opens_before_s for one in configuration.rules)
+    ahead = local_day(standing.now_s + opens_before_s + MINUTE_S - 1, configuration.offsets) + 1
+    if asked_for and (wanted - EPOCH).days < ahead:
+        raise UsageError(
+            f"--first-day {wanted}: the channel's market time is past it; the first day that lies ahead is "
+            f"{EPOCH + timedelta(days=ahead)}"
+        )
+    return max(wanted, EPOCH + timedelta(days=ahead))
 
 
 async def found(
@@ -31,26 +58,37 @@ async def found(
 ) -> OnLedgerForwardMarket:
     """Configure a new channel by `rules`, register its homes from the first simulated day on, and give them keys.
 
+    A channel that has traded by these rules before goes on.
+
     Raises:
-        UsageError: the channel has a live clock or other rules, or its market time is past the first simulated day.
+        UsageError: the channel has a live clock, or other rules.
     """
-    before_s = day_start(rules.first_day, rules.offsets) - rules.times.opens_before_s - MINUTE_S
-    standing = await configured(parties.operator, first_configuration(rules, before_s))
+    midnight_s = day_start(rules.first_day, rules.offsets)
+    first = first_configuration(rules, midnight_s - rules.times.opens_before_s - MINUTE_S)
+    standing = await configured(parties.operator, first)
     if standing.configuration.clock != "simulated":
         raise UsageError(
             f"channel {community.channel} runs on a live clock; `simulate` needs `clock: simulated` in the topology"
         )
-    if not _agrees(standing.configuration, rules) or standing.now_s > before_s:
+    if not _agrees(standing.configuration, rules, midnight_s):
         raise UsageError(
-            f"channel {community.channel} has traded before, or by other rules; begin with a new ledger: "
+            f"channel {community.channel} has traded by other rules; begin with a new ledger: "
+            "`make network-reset network-up`"
+        )
+    others = {one.home for one in await parties.operator.list_homes()} - connections.keys()
+    if others:
+        raise UsageError(
+            f"channel {community.channel} has {len(others)} registered homes that this simulation leaves out, and no "
+            "period settles without their readings; simulate all homes (--homes 0), or begin with a new ledger: "
             "`make network-reset network-up`"
         )
     version = standing.configuration.version
-    for starts_s, offset_min in rules.offsets[len(standing.configuration.offsets) :]:
-        done = await parties.operator.configure(
-            version, from_period=starts_s // MINUTE_S, utc_offset_min=offset_min
-        )
-        version = done.version
+    for starts_s, offset_min in rules.offsets:
+        if offset_at(starts_s, standing.configuration.offsets) != offset_min and starts_s > midnight_s:
+            done = await parties.operator.configure(
+                version, from_period=starts_s // MINUTE_S, utc_offset_min=offset_min
+            )
+            version = done.version
     authors = await with_homes(
         parties,
         community.channel,
@@ -71,9 +109,7 @@ async def found(
             one.from_period, one.to_period, home=one.home, import_w=one.import_w, export_w=one.export_w
         )
     if rules.keys_ppm:
-        await parties.operator.set_sharing_keys(
-            day_start(rules.first_day, rules.offsets) // MINUTE_S, rules.keys_ppm
-        )
+        await parties.operator.set_sharing_keys(midnight_s // MINUTE_S, rules.keys_ppm)
     return OnLedgerForwardMarket(parties.operator, rules, authors, standing.now_s)
 
 
@@ -107,13 +143,13 @@ def _tariff(version: Version) -> Json:
     }
 
 
-def _agrees(configuration: Configuration, rules: ForwardRules) -> bool:
-    """Whether a channel's first configuration is the one that these rules make, and no other came since."""
+def _agrees(configuration: Configuration, rules: ForwardRules, midnight_s: int) -> bool:
+    """Whether a channel trades by these rules: by its first configuration, with no other rules or tariff since."""
     in_force = configuration.rules[0]
     return (
-        configuration.version == 1
+        len(configuration.rules) == len(configuration.lengths) == len(configuration.tariffs) == 1
         and configuration.lengths[0][1] == rules.period_min
-        and configuration.offsets[0][1] == rules.offsets[0][1]
+        and offset_at(midnight_s, configuration.offsets) == offset_at(midnight_s, rules.offsets)
         and in_force.times == rules.times
         and (in_force.pricing, in_force.sharing) == (rules.pricing, rules.sharing)
         and in_force.estimate_w == rules.estimate_w

@@ -14,8 +14,7 @@ from commonwatt_client.profile import network_file_peers, network_file_user
 from commonwatt_community.market.forward import FORWARD, ForwardMarket, organizations_of
 from commonwatt_community.market.refused import DATA_NOT_HERE
 
-GRID, CARRIER = "grid", "carrier"
-EX_POST = "ex_post"
+GRID = "grid"
 
 PASSING = frozenset(
     {
@@ -43,21 +42,6 @@ class Parties:
 
     operator: ForwardMarket
     grid: ForwardMarket
-
-
-def require_market(network: NetworkFile, community: Community, wanted: str, command: str, other: str) -> None:
-    """UsageError unless a channel has the market that a command trades on; `other` says what to do with it instead."""
-    found = market_on(network, community.channel)
-    if found != wanted:
-        raise UsageError(
-            f"channel {community.channel} has the market `{found}`, {command} needs `{wanted}` (`market` of "
-            f"channels.{community.channel} in {network.path}, set for good in the topology); {other}"
-        )
-
-
-def market_on(network: NetworkFile, channel: str) -> str:
-    """Which market a channel has, by the network file."""
-    return str(network.content["channels"][channel].get("market", EX_POST))
 
 
 def grid_user(network: NetworkFile, community: Community) -> tuple[str, str]:

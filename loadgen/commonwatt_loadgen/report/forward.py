@@ -19,6 +19,7 @@ from commonwatt_loadgen.report.forward_energy import (
 )
 from commonwatt_loadgen.report.key_figures import import_figures, key_table_of
 from commonwatt_loadgen.report.page import Chapter, Page, Section, Tile
+from commonwatt_loadgen.report.simulation import performance_section
 from commonwatt_loadgen.report.through_time import batteries
 from commonwatt_loadgen.report.types import types
 from commonwatt_loadgen.report.units import Json, aud, aud_of
@@ -35,6 +36,8 @@ def forward_page(summary: Json) -> Page:
             Chapter(_name(run, place, one), _sections(one, f"c{place}", run))
             for place, one in enumerate(communities)
         ]
+    if summary["performance"]:
+        sections.append(performance_section(summary))
     days = "A day" if run["days"] == 1 else f"{run['days']} days"
     return Page(
         f"{days} of a forward market among neighbours",

@@ -33,7 +33,7 @@ def simulation_page(summary: Json) -> Page:
     """The report of `summary.json`'s content."""
     run, communities = summary["run"], summary["communities"]
     names = [_name(run, place, one) for place, one in enumerate(communities)]
-    performance = [_performance(summary)] if summary["performance"] else []
+    performance = [performance_section(summary)] if summary["performance"] else []
     if len(communities) == 1:
         sections, chapters = [*_community_sections(communities[0], "c0", run["battery"]), *performance], []
     else:
@@ -177,7 +177,8 @@ def _community_sections(community: Json, key: str, policy: str) -> list[Section]
     return [*sections, Section("The homes' types", figures=types(community, key))]
 
 
-def _performance(summary: Json) -> Section:
+def performance_section(summary: Json) -> Section:
+    """What transactions there were, how long they took, and what they cost."""
     speed = summary["performance"]
     rows: list[list[Any]] = [
         [name, one["count"], one["p50_ms"], one["p95_ms"], one["max_ms"]]

@@ -24,21 +24,30 @@ def check_market(market: str, of_ex_post: Mapping[str, object], of_forward: Mapp
             raise UsageError(f"{option}: counts with --market {other} alone")
 
 
-def require_channels_with(market: str, network: NetworkFile) -> None:
-    """Make sure that every community's channel runs the market.
+def market_on(network: NetworkFile, channel: str) -> str:
+    """The market that a channel runs."""
+    return str(network.content["channels"][channel].get("market", EX_POST))
+
+
+def require_channels_with(market: str, network: NetworkFile, advice: str = "") -> None:
+    """Make sure that every community's channel runs the market; `advice` replaces what `simulate` says to do.
 
     Raises:
         UsageError: one runs another; the line of the network file that says so is named.
     """
     for community in network.communities:
-        running = network.content["channels"][community.channel].get("market", EX_POST)
+        running = market_on(network, community.channel)
         if running != market:
             line = _line_of(network.path.read_text("utf-8"), community.channel)
             raise UsageError(
                 f"{network.path}, line {line}: channel {community.channel} runs the market {running}; "
-                f"`--market {running}` simulates it, and `--in-process` any market without a network. "
+                f"{advice or _advice(running)}. "
                 "A channel's market is fixed by `market` in the topology"
             )
+
+
+def _advice(running: str) -> str:
+    return f"`--market {running}` simulates it, and `--in-process` any market without a network"
 
 
 def _line_of(text: str, channel: str) -> int:

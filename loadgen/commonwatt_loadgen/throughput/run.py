@@ -8,9 +8,8 @@ from typing import Any, Protocol
 
 from commonwatt_client.exit_codes import UsageError
 from commonwatt_client.network_file import NetworkFile, default_path, read_network_file
-from commonwatt_community.market.forward import FORWARD
 
-from commonwatt_loadgen.forward.parties import EX_POST, market_on, require_market
+from commonwatt_loadgen.simulate.market_choice import EX_POST, FORWARD, market_on, require_channels_with
 from commonwatt_loadgen.throughput.arrivals import intended_times
 from commonwatt_loadgen.throughput.generator import Share
 from commonwatt_loadgen.throughput.measure import Progress
@@ -82,15 +81,14 @@ def _scenario(options: LoadOptions, network: NetworkFile) -> str:
     """The scenario that is asked for, or the one that the network's market takes."""
     markets = {market_on(network, community.channel) for community in network.communities}
     scenario = options.scenario or (MESSAGES if markets == {FORWARD} else READINGS)
-    for community in network.communities:
-        if scenario == MESSAGES:
-            require_market(
-                network, community, FORWARD, "the scenario `messages`", "use `--scenario readings`"
-            )
-        else:
-            require_market(
-                network, community, EX_POST, "the scenario `readings`", "use `--scenario messages`"
-            )
+    if scenario == MESSAGES:
+        require_channels_with(
+            FORWARD, network, "the scenario `messages` needs forward, `readings` takes ex_post"
+        )
+    else:
+        require_channels_with(
+            EX_POST, network, "the scenario `readings` needs ex_post, `messages` takes forward"
+        )
     return scenario
 
 

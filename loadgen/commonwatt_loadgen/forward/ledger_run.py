@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A simulation of the forward market on the network that is up: every community on its channel, then the summary."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any
+
+from commonwatt_client.network_file import Community, NetworkFile, read_network_file
+
+from commonwatt_loadgen.forward.agreement import rules_of
+from commonwatt_loadgen.forward.community import agents_of, compared, trade
+from commonwatt_loadgen.forward.founding import first_day_on, found
+from commonwatt_loadgen.forward.options import ForwardOptions
+from commonwatt_loadgen.forward.parties import parties_of
+from commonwatt_loadgen.forward.run import Progress, opening
+from commonwatt_loadgen.simulate.latency import Latencies
+from commonwatt_loadgen.simulate.mechanism import mechanism_cost, processor_s
+from commonwatt_loadgen.simulate.run import homes_of, write_homes
+from commonwatt_loadgen.throughput.resources import network_processes
+from commonwatt_loadgen.traces import TraceSet
+
+Json = dict[str, Any]
+
+
+async def simulate_forward_on_ledger(options: ForwardOptions, progress: Progress) -> Json:
+    """Trade days on every channel at once, each bid and reading a message that its home signed.
+
+    Raises:
+        UsageError: the options, the traces, the network file or a channel cannot be used.
+        Refused, NotTaken, GatewayError: the contract or the network failed a transaction or a message.
+    """
+    options.check()
+    traces, problems = options.run.trace_set()
+    network = read_network_file(options.run.network_file)
+    latencies = Latencies()
+    processes = await asyncio.to_thread(network_processes, network.path.parent)
+    used_s = processor_s(processes)
+    started = time.monotonic()
+    runs = [
+        asyncio.create_task(_community(options, network, place, community, traces, latencies, progress))
+        for place, community in enumerate(network.communities)
+    ]
+    try:
+        communities = await asyncio.gather(*runs)
+    finally:
+        for run in runs:
+            run.cancel()
+        await asyncio.gather(*runs, return_exceptions=True)
+    local_wh = sum(one["totals"]["bought_wh"] + one["totals"]["shared_in_wh"] for one in communities)
+    return {
+        **opening(options, traces, problems, communities, network.name, network.backend),
+        "performance": {
+            **latencies.summary(time.monotonic() - started),
+            "mechanism": mechanism_cost(
+                latencies.count,
+                None if used_s is None else processor_s(processes, since_s=used_s),
+                local_wh,
+            ),
+        },
+    }
+
+
+async def _community(
+    options: ForwardOptions,
+    network: NetworkFile,
+    place: int,
+    community: Community,
+    traces: TraceSet,
+    latencies: Latencies,
+    progress: Progress,
+) -> Json:
+    run, channel = options.run, community.channel
+    homes = homes_of(run, community, traces, run.seed + place)
+    write_homes(run, community, homes)
+    folder = run.out if len(network.communities) == 1 else run.out / channel
+    async with parties_of(network, community, _counting(latencies)) as parties:
+        wanted = options.first_day or traces.first_day
+        first_day = await first_day_on(parties, wanted, asked_for=options.first_day is not None)
+        rules = rules_of(options, [home.home for home in homes], first_day)
+        agents = agents_of(options, homes, rules)
+        connections = {agent.home: agent.connection for agent in agents}
+        market = await found(parties, network, community, homes, connections, rules)
+
+        def advance(days: int) -> None:
+            progress(channel, days, run.days)
+
+        summary = await trade(options, rules, agents, market, first_day, advance, folder)
+    return {
+        "channel": channel,
+        "first_day": first_day.isoformat(),
+        **summary,
+        "compared": await asyncio.to_thread(compared, options, homes, rules, summary),
+    }
+
+
+def _counting(latencies: Latencies) -> Callable[[str, float, int], None]:
+    def told(transaction: str, elapsed_s: float, tries: int) -> None:
+        latencies.record(transaction, elapsed_s)
+        latencies.retries += tries - 1
+
+    return told
