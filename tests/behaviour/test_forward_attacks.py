@@ -42,7 +42,6 @@ HOMES = 4
 USERS = tuple(f"newtown/home{number:03d}" for number in range(1, HOMES + 1))
 PERIOD_MIN = 5
 IMPORTS_WH = (1_371, 1_213, 1_129, 1_093)
-SAME_WH = 777
 DAY = (MIDNIGHT + 660) // 1_440
 
 
@@ -336,31 +335,6 @@ def _as_stored(lines: Any, place: int, import_wh: int) -> bytes:
         return json.dumps(lines, sort_keys=True, separators=(",", ":")).encode()
     finally:
         lines["lines"][place] = before
-
-
-async def test_equal_readings_have_no_equal_hashes(lived: Lived) -> None:
-    """Who compares hashes learns neither which homes are alike nor when one is as it was before."""
-    street = lived.street
-    periods = [street.next_period(), street.next_period()]
-    await street.network.set_clock((periods[-1] + PERIOD_MIN) * 60)
-    async with AsyncExitStack() as stack:
-        carrier = street.market(await street.open(stack, CARRIERS[0]))
-        for period in periods:
-            said = [street.readings(home, period, 1, SAME_WH) for home in street.homes]
-            assert {*(await carrier.submit_messages("reading", period, said)).results} == {"written"}
-            await street.settle(stack, period)
-        peer = await stack.enter_async_context(street.network.peer_of("newtown", OPERATOR))
-        height = (await peer.get_chain_info(CHANNEL)).height
-        hashes: Counter[bytes] = Counter()
-        async for block in peer.blocks(CHANNEL, 0, height - 1):
-            actions = (action for transaction in block.transactions for action in transaction.actions)
-            for names in (
-                one for action in actions for one in action.read_write_sets if one.namespace == "market"
-            ):
-                for collection in names.collections:
-                    hashes.update(write.value_hash for write in collection.writes)
-    assert len(hashes) > 4 * HOMES
-    assert {*hashes.values()} == {1}
 
 
 async def test_one_home_at_two_carriers_a_thousand_times_costs_no_neighbour_a_message(street: Street) -> None:

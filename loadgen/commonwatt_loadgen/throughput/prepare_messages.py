@@ -99,8 +99,8 @@ async def prepare_messages(
     if workload.most < batches and not (or_fewer and workload.most):
         raise UsageError(
             f"{batches:,} batches of {size} messages do not fit channel {channel}: {len(periods)} periods take bids "
-            f"now, so {workload.most:,} do. Lower the rate or the duration, or start the network with more homes"
-            + ("" if standing.configuration.clock == "simulated" else ", or with `clock: simulated`")
+            f"now, so {workload.most:,} do. Lower the rate or the duration, start the network with more homes, or "
+            "begin with a new ledger and `clock: simulated`, whose periods a load lets take bids seven days ahead"
         )
     return workload
 
