@@ -11,10 +11,12 @@ import asyncio
 import hashlib
 import json
 import re
+import shutil
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -114,6 +116,24 @@ def street(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         yield run_apart(begin)
     finally:
         down(directory)
+
+
+def test_the_pages_program_sends_a_message(
+    street: Street, repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    page = (repository / "docs/messages.md").read_text("utf-8")
+    [program] = re.findall(r"```python\n(import asyncio.*?)```", page, re.DOTALL)
+    home, period = street.homes[0], street.next_period()
+    run_apart(lambda: street.bids_open(period))
+    (tmp_path / ".commonwatt").symlink_to(street.network.path.parent)
+    shutil.copy2(street.network.keys / "0.pem", tmp_path / "home.pem")
+    monkeypatch.chdir(tmp_path)
+    exec(program.replace("h-4f2a", home).replace("29_400_000", str(period)), {})
+    assert capsys.readouterr().out.startswith("written ")
+    found = run_apart(
+        lambda: street.network.ask(OPERATOR, "list_messages", {"kind": "bid", "period": period})
+    )
+    assert [entry["key"].split("/")[3] for entry in found["messages"]] == [home]
 
 
 @dataclass(frozen=True)
