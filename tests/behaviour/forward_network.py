@@ -98,10 +98,10 @@ class ForwardNetwork:
         identity, signer = network_file_user(self.path, mine, user)
         return PeerAdmin(network_file_peers(self.path, organization)[0], identity=identity, signer=signer)
 
-    async def found(self, homes: int, **rules: Any) -> None:
-        """Configure the channel, register homes with keys, and let the grid confirm them."""
+    async def found(self, homes: int, configuration: Any = CONFIGURATION) -> int:
+        """Configure the channel, register homes with keys, and let the grid confirm them; from which period on."""
         self.homes = [home_id("newtown", number) for number in range(1, homes + 1)]
-        configured = await self.submit(OPERATOR, "configure", CONFIGURATION | rules)
+        configured = await self.submit(OPERATOR, "configure", configuration)
         self.net = configured["net"]
         proposals = [
             {"home": home, "home_class": "prosumer", "pv_w": 5_000, "battery_w": 0} for home in self.homes
@@ -114,7 +114,7 @@ class ForwardNetwork:
             key_of = {"author": "home", "home": home}
             await self.submit(OPERATOR, "set_key", key_of, {"possession": possession})
         confirmed = await self.submit(GRID, "confirm_home", {"homes": self.homes})
-        assert confirmed["from_period"] <= FIRST_PERIOD
+        return int(confirmed["from_period"])
 
     async def set_clock(self, time_s: int) -> None:
         """Move the channel's clock."""
@@ -130,16 +130,33 @@ class ForwardNetwork:
         with self._speaking(home) as author:
             return author.offer(period, energy_wh, 100_000)
 
-    def reading(self, home: str, period: int, import_wh: int, export_wh: int, total_wh: int = 10**6) -> bytes:
-        """A home's signed reading; its running total of imports, that of exports does not run."""
+    def reading(self, home: str, period: int, import_wh: int) -> bytes:
+        """A home's signed reading of a period without export."""
         with self._speaking(home) as author:
-            totals = {"import_total_wh": total_wh, "export_total_wh": 10**6}
-            return author.reading(period, import_wh, export_wh, **totals)
+            return author.reading(period, import_wh, 0)
 
-    async def carry(
-        self, carrier: str, period: int, messages: Sequence[bytes], kind: str = "bid"
-    ) -> list[str]:
-        """Hand signed messages on in one batch; what became of each."""
+    async def endorsed(
+        self, who: str, name: str, argument: Any, transient: dict[str, bytes] | None = None
+    ) -> bytes:
+        """A transaction that both organisations endorsed, and that somebody keeps to himself."""
+        async with self.gateway(who) as gateway:
+            contract = gateway.get_network(CHANNEL).get_contract("market", "forward")
+            proposal = contract.new_proposal(
+                name,
+                arguments=[json.dumps(argument)],
+                transient=transient,
+                endorsing_organizations=BOTH,
+            )
+            return (await proposal.endorse()).to_bytes()
+
+    async def order(self, who: str, held: bytes) -> str:
+        """Hand a transaction that was kept to the orderer; the peer's verdict on it."""
+        async with self.gateway(who) as gateway:
+            commit = await gateway.new_transaction(held).submit()
+            return (await commit.status()).code.name
+
+    async def carry(self, carrier: str, period: int, messages: Sequence[bytes]) -> list[str]:
+        """Hand signed bids on in one batch; what became of each."""
         batch = {"messages": b"\n".join(messages)}
         answer = await self.submit(carrier, "submit_messages", {"kind": kind, "period": period}, batch)
         return list(answer["results"])
