@@ -18,12 +18,17 @@ BAND = {"name": "all day", "from_min": 0, "to_min": 1_440, "tou": 541_100, "feed
 TARIFF = {"schedules": [{"days": {"weekdays": list(range(7)), "holidays": True}, "bands": [BAND]}]}
 
 
-class LargeChannel:
-    """``size`` homes that each have one measured reading of ``period``."""
+FIRST = 29_853_480
+"""The first half hour of a local day at UTC+10."""
+DAY = (FIRST + 600) // 1_440
 
-    def __init__(self, size: int) -> None:
+
+class LargeChannel:
+    """``size`` homes that each have one measured reading of each of ``periods``, half hours of one local day."""
+
+    def __init__(self, size: int, periods: int = 1) -> None:
         self.size = size
-        self.period = 29_853_360
+        self.periods = [FIRST + 30 * number for number in range(periods)]
         self.ledger = MemoryLedger(ForwardMarket(), "newtown", name="market", collections=["community"])
         self._operator = caller("operator", "NewtownMSP", role="operator")
 
@@ -44,27 +49,28 @@ class LargeChannel:
             connection = ConnectionVersion(0, Connection(24_000, 5_000, 0))
             record = Home(home, "prosumer", "NewtownMSP", "", 0, (connection,), None, None, None, "")
             self._put("", keys.registration_key(home), encode(record))
-            message = self._reading(home, draw)
-            place = keys.index_key("reading", self.period, 1, home, "home", 1)
-            self._put("", place, hashlib.sha256(message).hexdigest().encode())
-            self._put("community", place, message)
+            for period in self.periods:
+                message = self._reading(home, period, draw)
+                place = keys.index_key("reading", period, 1, home, "home", 1)
+                self._put("", place, hashlib.sha256(message).hexdigest().encode())
+                self._put("community", place, message)
         return self.size
 
     async def do(self, name: str, arguments: Any) -> Any:
-        """Submit as the operator, once the period is over."""
+        """Submit as the operator, once the day is over."""
         done = await self.ledger.submit(
-            name, arguments, creator=self._operator, timestamp=(self.period + 30) * 60
+            name, arguments, creator=self._operator, timestamp=(FIRST + 1_440) * 60
         )
         return done.json()
 
-    def _reading(self, home: str, draw: random.Random) -> bytes:
+    def _reading(self, home: str, period: int, draw: random.Random) -> bytes:
         header = {"alg": "EdDSA", "kid": encoded(bytes(32)), "typ": "cw-reading"}
         payload = {
             "net": "n",
             "channel": "newtown",
             "home": home,
             "nonce": encoded(draw.randbytes(16)),
-            "period": self.period,
+            "period": period,
             "seq": 1,
             "import_wh": draw.randint(0, 3_000),
             "export_wh": draw.randint(0, 2_000),

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 
 import pytest
+from commonwatt_chaincode.forward import keys
 from commonwatt_chaincode.market.forward.balances import Metered
 from commonwatt_chaincode.market.forward.bids import Connection, Order
 from commonwatt_chaincode.market.forward.clearing import PRICINGS, clear
@@ -22,7 +23,7 @@ from commonwatt_chaincode.market.forward.readings import MEASURED, Reading
 from commonwatt_chaincode.market.forward.settlement import Terms, settle
 from commonwatt_chaincode.market.forward.sharing import MODES
 
-from .large_channel import LargeChannel
+from .large_channel import DAY, LargeChannel
 
 PRICES = Prices(tou=541_100, feed_in=100_000, local_fee=20_000)
 SIZE = 10_000
@@ -131,14 +132,36 @@ async def test_the_whole_transaction() -> None:
     """One part of 10,000 homes on a ledger in memory: registrations, index, private messages, lines, sums."""
     channel = LargeChannel(SIZE)
     homes = await channel.founded()
-    await channel.do("freeze_period", {"period": channel.period})
+    [period] = channel.periods
+    await channel.do("freeze_period", {"period": period})
     taken = []
     for part in range(3):
         start = time.process_time()
-        answer = await channel.do("settle_period", {"period": channel.period, "part": part})
+        answer = await channel.do("settle_period", {"period": period, "part": part})
         taken.append(time.process_time() - start)
         assert answer["measured"] == PART_HOMES
     print(
         f"\none settle_period of {PART_HOMES} of {homes} homes, the ledger in memory included:"
         f" {statistics.median(taken) * 1_000:.0f} ms; {homes // PART_HOMES} of them settle the period"
+    )
+
+
+async def test_a_days_bills() -> None:
+    """A day of 200 homes and 48 half hours: its periods one by one, then all bills in one transaction."""
+    channel = LargeChannel(PART_HOMES, 48)
+    await channel.founded()
+    taken = []
+    for period in channel.periods:
+        await channel.do("freeze_period", {"period": period})
+        start = time.process_time()
+        await channel.do("settle_period", {"period": period})
+        taken.append(time.process_time() - start)
+    stored = channel.ledger.get(keys.lines_key(channel.periods[0], 1, 0), "community") or b""
+    start = time.process_time()
+    billed = await channel.do("settle_day", {"day": DAY})
+    billing_ms = (time.process_time() - start) * 1_000
+    assert billed["homes"] == PART_HOMES
+    print(
+        f"\none settle_period of {PART_HOMES} homes of as many: {statistics.median(taken) * 1_000:.0f} ms,"
+        f" {len(stored) / PART_HOMES:.0f} private bytes a home; settle_day of 48 such periods: {billing_ms:.0f} ms"
     )

@@ -4,6 +4,7 @@
 from typing import Any
 
 import pytest
+from commonwatt_chaincode.forward import billing
 from commonwatt_chaincode.market.forward import day_bills
 from commonwatt_chaincode.market.forward.bills import DemandCharge
 
@@ -134,13 +135,12 @@ async def test_a_day_is_not_billed_between_two_parts_of_a_version() -> None:
     street.now_s += 60
     await street.do("operator", "freeze_period", {"period": late})
     assert await street.refused("operator", "settle_day", {"day": DAY}) == "not_settled"
-    billing = None
     await street.do("operator", "settle_period", {"period": late})
-    billing = await street.evaluate("operator", "settle_day", {"day": DAY})
+    held = await street.evaluate("operator", "settle_day", {"day": DAY})
     street.now_s += 60
     await street.read(late, [street.reading("b", late, 1, 60, seq=2), street.reading("a", late, 51, seq=2)])
     await street.do("operator", "freeze_period", {"period": late})
-    assert street.ledger.commit(billing) == "MVCC_READ_CONFLICT"
+    assert street.ledger.commit(held) == "MVCC_READ_CONFLICT"
 
 
 async def test_an_adjustment_that_comes_while_its_bill_is_made_makes_the_bill_come_again() -> None:
@@ -148,11 +148,11 @@ async def test_an_adjustment_that_comes_while_its_bill_is_made_makes_the_bill_co
     await settle_hours(street, P, 24, silent=(5,))
     await street.do("operator", "settle_day", {"day": DAY})
     await settle_hours(street, P + 24 * 60, 24)
-    billing = await street.evaluate("operator", "settle_day", {"day": DAY + 1})
+    held = await street.evaluate("operator", "settle_day", {"day": DAY + 1})
     late = P + 5 * 60
     await street.read(late, [street.reading("a", late, 50)])
     await street.settle(late, 60)
-    assert street.ledger.commit(billing) == "PHANTOM_READ_CONFLICT"
+    assert street.ledger.commit(held) == "PHANTOM_READ_CONFLICT"
     await street.do("operator", "settle_day", {"day": DAY + 1})
     assert (await bill(street, "a", DAY + 1))["adjustments"]
 
@@ -188,6 +188,25 @@ async def test_who_moves_out_gets_what_changes_afterwards_and_no_supply() -> Non
     assert last["supply_naud"] == 0
     assert last["bands"] == []
     assert last["amount_naud"] == sum(one["change"]["amount_naud"] for one in last["adjustments"]) != 0
+
+
+async def test_a_bill_takes_so_many_adjustments_and_leaves_the_rest_to_the_next(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(billing, "MOST_ADJUSTMENTS", 2)
+    street = await hourly(times={"resettle_every_s": 60})
+    await settle_hours(street, P, 24, silent=(5, 6, 7))
+    await street.do("operator", "settle_day", {"day": DAY})
+    street.now_s += 60
+    for late in (P + 5 * 60, P + 6 * 60, P + 7 * 60):
+        await street.read(late, [street.reading("a", late, 50)])
+        await street.settle(late, 60)
+    taken = []
+    for day in (1, 2):
+        await settle_hours(street, P + 1_440 * day, 24)
+        await street.do("operator", "settle_day", {"day": DAY + day})
+        taken.append([one["period_id"] for one in (await bill(street, "a", DAY + day))["adjustments"]])
+    assert taken == [[P + 5 * 60, P + 6 * 60], [P + 7 * 60]]
 
 
 async def test_the_demand_of_a_month_is_on_its_last_bill() -> None:

@@ -7,8 +7,11 @@ from typing import Any
 
 import pytest
 from commonwatt_chaincode.forward import keys
-from commonwatt_chaincode.forward.lines import decode_lines, encode_lines
+from commonwatt_chaincode.forward.lines import decode_lines, encode_lines, terms_of
 from commonwatt_chaincode.market.forward import period_settlement
+from commonwatt_chaincode.market.forward.gaps import Spread
+from commonwatt_chaincode.market.forward.period_settlement import with_gap
+from commonwatt_chaincode.market.forward.periods import Period
 from commonwatt_chaincode.shim.testing.state import Place
 
 from .neighbourhood import DAY_S, MIDNIGHT_S, Neighbourhood
@@ -177,6 +180,14 @@ async def test_an_estimate_is_at_least_what_was_bought(street: Neighbourhood) ->
     lines = await street.lines(P)
     assert (lines["a"]["import_wh"], lines["a"]["grid_in_wh"], lines["a"]["grid_out_wh"]) == (1_000, 0, 0)
     assert (lines["c"]["export_wh"], lines["c"]["grid_in_wh"]) == (0, 750 + 1_000)  # it delivered nothing
+
+
+async def test_a_spread_never_replaces_a_reading(street: Neighbourhood) -> None:
+    await three_metered(street, 650, 100, 900)
+    await street.settle(P)
+    lines = stored_lines(street, 1)
+    for line in lines.lines:
+        assert with_gap(line, Spread(Period(P, 30), 1, 1), terms_of(lines)) is line
 
 
 async def test_an_estimate_rests_on_no_estimate(street: Neighbourhood) -> None:
