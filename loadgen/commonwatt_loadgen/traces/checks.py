@@ -27,7 +27,7 @@ class TraceError(ValueError):
 
     def __init__(self, path: Path | str, line: int, message: str) -> None:
         place = f"{path}:{line}" if line else f"{path}"
-        super().__init__(f"{place}: {message}")
+        super().__init__(f"{place}: {' '.join(message.split())}")  # one line, whatever a file holds
 
 
 def counted(problems: list[Problem]) -> dict[str, int]:

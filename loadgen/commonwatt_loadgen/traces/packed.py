@@ -169,4 +169,4 @@ def _bound(path: Path) -> int:
 
 
 def _left_over(name: str) -> bool:
-    return name.startswith(_OF_NO_INTEREST)
+    return name.startswith(_OF_NO_INTEREST) and name != ".."

@@ -214,7 +214,8 @@ FEED = """<?xml version="1.0" encoding="UTF-8"?>
 </feed>
 """
 READING = """
-<entry><link rel="self" href="User/1/UsagePoint/07/MeterReading/{number}"/><link rel="related" href="ReadingType/{number}"/>
+<entry><link rel="self" href="User/1/UsagePoint/07/MeterReading/{number}"/>
+<link rel="related" href="ReadingType/{number}"/>
 <content><espi:MeterReading/></content></entry>
 <entry><link rel="self" href="User/1/UsagePoint/07/MeterReading/{number}/IntervalBlock/1"/>
 <content><espi:IntervalBlock>{intervals}</espi:IntervalBlock></content></entry>

@@ -302,7 +302,7 @@ def test_own_use_follows_from_whatever_says_it(tmp_path: Path, given: tuple[str,
         with pytest.raises(TraceError, match="neither use nor import nor net"):
             read(tmp_path, lines, mapping)
         return
-    own = "use" in given or "generation" in given and ("net" in given or {"import", "export"} <= set(given))
+    own = "use" in given or ("generation" in given and ("net" in given or {"import", "export"} <= set(given)))
     traces, _ = read(tmp_path, lines, mapping)
     if own:
         assert use_wh(traces) == sum(hour["use"] for hour in hours)

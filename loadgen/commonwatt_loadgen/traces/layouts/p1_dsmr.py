@@ -52,16 +52,16 @@ def read_log(kept: MeterRows, part: Part, _: str, base: int) -> None:
         TraceError: a telegram is malformed, or none has a time.
     """
     meters: dict[str, _Meter] = {}
-    broken = untimed = 0
+    broken: list[int] = []
+    untimed = 0
     for line, telegram, is_right in _telegrams(kept, part, base):
         if not is_right:
-            broken += 1
-            if broken == 1:
-                kept.assembly.report(
-                    line, "broken_telegram", "a telegram whose checksum is another", "left out"
-                )
+            broken.append(line)
             continue
         untimed += not _take(kept, meters, line, telegram, stem_of(part.name))
+    if broken:
+        message = f"{len(broken)} telegrams whose checksum is another, the first here"
+        kept.assembly.report(broken[0], "broken_telegram", message, "left out")
     if untimed and not meters:
         message = (
             "no telegram has a time (0-0:1.0.0): meters before DSMR 4 send none; log with a time of your own"
