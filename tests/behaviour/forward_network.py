@@ -130,10 +130,13 @@ class ForwardNetwork:
         with self._speaking(home) as author:
             return author.offer(period, energy_wh, 100_000)
 
-    def reading(self, home: str, period: int, import_wh: int) -> bytes:
-        """A home's signed reading of a period without export."""
+    def reading(
+        self, home: str, period: int, import_wh: int, export_wh: int = 0, total_wh: int | None = None
+    ) -> bytes:
+        """A home's signed reading; with its running total of imports, that of exports does not run."""
+        totals = {} if total_wh is None else {"import_total_wh": total_wh, "export_total_wh": 10**6}
         with self._speaking(home) as author:
-            return author.reading(period, import_wh, 0)
+            return author.reading(period, import_wh, export_wh, **totals)
 
     async def endorsed(
         self, who: str, name: str, argument: Any, transient: dict[str, bytes] | None = None
@@ -155,8 +158,10 @@ class ForwardNetwork:
             commit = await gateway.new_transaction(held).submit()
             return (await commit.status()).code.name
 
-    async def carry(self, carrier: str, period: int, messages: Sequence[bytes]) -> list[str]:
-        """Hand signed bids on in one batch; what became of each."""
+    async def carry(
+        self, carrier: str, period: int, messages: Sequence[bytes], kind: str = "bid"
+    ) -> list[str]:
+        """Hand signed messages on in one batch; what became of each."""
         batch = {"messages": b"\n".join(messages)}
         answer = await self.submit(carrier, "submit_messages", {"kind": kind, "period": period}, batch)
         return list(answer["results"])

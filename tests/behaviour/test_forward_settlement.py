@@ -14,7 +14,7 @@ from commonwatt_network.up import up
 
 from ..support.fabric import require_backend
 from .conftest import quiet, run_apart
-from .forward_network import BOTH, CARRIERS, CHANNEL, GRID, MIDNIGHT, OPERATOR, ForwardNetwork
+from .forward_network import BOTH, CARRIERS, CHANNEL, CONFIGURATION, GRID, MIDNIGHT, OPERATOR, ForwardNetwork
 
 HOURS = [MIDNIGHT + 60 * hour for hour in range(24)]
 DAY = 20_420
@@ -37,7 +37,7 @@ def test_a_day_is_settled_and_billed(tmp_path: Path, backend: str) -> None:
 async def story(directory: Path, backend: str) -> None:
     made = await up(directory, load_topology("forward"), backend, quiet)
     network = ForwardNetwork(made.nodes, directory.parent / "keys")
-    await network.found(homes=4, period_min=60, times={"resettle_every_s": 3_600})
+    await network.found(4, CONFIGURATION | {"period_min": 60, "times": {"resettle_every_s": 3_600}})
     buyer, seller, silent, latecomer = network.homes
     await network.trade(TRADED)
     await network.set_clock((TRADED + 60) * 60)
