@@ -182,6 +182,14 @@ async def test_an_estimate_is_at_least_what_was_bought(street: Neighbourhood) ->
     assert (lines["c"]["export_wh"], lines["c"]["grid_in_wh"]) == (0, 750 + 1_000)  # it delivered nothing
 
 
+async def test_a_spread_never_replaces_a_reading(street: Neighbourhood) -> None:
+    await three_metered(street, 650, 100, 900)
+    await street.settle(P)
+    lines = stored_lines(street, 1)
+    for line in lines.lines:
+        assert with_gap(line, Spread(Period(P, 30), 1, 1), terms_of(lines)) is line
+
+
 async def test_an_estimate_rests_on_no_estimate(street: Neighbourhood) -> None:
     """Else what a silent home once bought would be its estimate for ever."""
     await street.trade(P, [street.request("a", P, 1_000), street.offer("c", P, 1_000)])
