@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The contract `forward` in memory, behind the calls of the client's `Contract`: commits come late, in a drawn order."""
+"""The contract `forward` in memory, called as the client's `Contract` is: commits come late, in a drawn order."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import asyncio
 import random
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from commonwatt_chaincode.contract import Market
 from commonwatt_chaincode.forward import ForwardMarket as Program

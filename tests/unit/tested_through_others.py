@@ -57,14 +57,14 @@ WHY_NOT: dict[str, str] = {
     """,
     "Simulated days run them: tests/unit/loadgen/test_forward_simulation.py, test_forward_report.py": """
         commonwatt_loadgen.forward.feeder commonwatt_loadgen.forward.flows commonwatt_loadgen.forward.market
-        commonwatt_loadgen.forward.pairs commonwatt_loadgen.forward.rules commonwatt_loadgen.forward.series
+        commonwatt_loadgen.forward.pairs commonwatt_loadgen.forward.series
         commonwatt_loadgen.forward.tally commonwatt_loadgen.forward.without_market
     """,
     "Whole reports are checked: tests/unit/loadgen/test_reports.py, test_load_summary.py": """
         commonwatt_loadgen.report.axes commonwatt_loadgen.report.communities
         commonwatt_loadgen.report.energy commonwatt_loadgen.report.figure
         commonwatt_loadgen.report.households commonwatt_loadgen.report.key_figures
-        commonwatt_loadgen.report.page commonwatt_loadgen.report.sankey
+        commonwatt_loadgen.report.sankey
         commonwatt_loadgen.report.through_time
         commonwatt_loadgen.report.trades commonwatt_loadgen.report.types
         commonwatt_loadgen.report.units
@@ -92,7 +92,7 @@ WHY_NOT: dict[str, str] = {
         commonwatt_network.programs.unpacking commonwatt_network.programs.watchdog
     """,
     "Commands run them as a user does: tests/unit/network/cli, tests/acceptance": """
-        commonwatt_network.cli.chaincode commonwatt_network.cli.change commonwatt_network.cli.connect
+        commonwatt_network.cli.chaincode commonwatt_network.cli.connect
         commonwatt_network.cli.consortium commonwatt_network.cli.deploy
         commonwatt_network.cli.explain commonwatt_network.cli.machine commonwatt_network.cli.network
         commonwatt_network.cli.options commonwatt_network.cli.organization

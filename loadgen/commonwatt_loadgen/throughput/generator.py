@@ -54,8 +54,10 @@ class _Run:
     share: Share
     contracts: Mapping[tuple[str, Sender], Sequence[Contract]]  # one over each connection
     notices: Mapping[str, Sequence[BlockNotices]]  # by channel; empty where each commit status is asked for
-    made: dict[int, Call]  # by number: what takes time to make is made before the start
     start: float  # time.monotonic() of the first intended moment
+    made: dict[int, Call] = field(
+        default_factory=dict
+    )  # by number: what takes time to make, made before the start
     measured: Measurements = field(default_factory=Measurements)
 
 
@@ -75,7 +77,7 @@ async def generate(share: Share, wait_start: Callable[[], float], tell: Callable
             for number in (share.numbers if share.times_s else ())
             if share.workloads[number % len(share.workloads)].slow
         }
-        run = _Run(share, contracts, notices, made, await asyncio.to_thread(wait_start))
+        run = _Run(share, contracts, notices, await asyncio.to_thread(wait_start), made)
         cpu_before = time.process_time()
         psutil.cpu_percent()  # sets the mark from which the machine's load is measured
         telling = asyncio.create_task(_tell(run, cpu_before, tell))

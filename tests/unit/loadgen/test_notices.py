@@ -56,7 +56,7 @@ class Endorsed:
 
 
 def running(notices: BlockNotices) -> _Run:
-    return _Run(Share(Path(), (), (), (), timeout_s=0.05), {}, {"newtown": notices}, 0.0)
+    return _Run(Share(Path(), (), (), (), timeout_s=0.05), {}, {"newtown": [notices]}, 0.0)
 
 
 async def test_what_a_block_says_of_a_transaction_is_heard() -> None:
@@ -84,3 +84,22 @@ async def test_a_lost_stream_fails_who_waits_and_who_comes_later() -> None:
         for _ in range(2):
             with pytest.raises(EventsError, match="gone"):
                 await _committed(running(notices), "newtown", transaction)
+
+
+async def test_a_transaction_is_committed_when_the_peers_of_both_organisations_say_so() -> None:
+    one, other = Blocks(), Blocks()
+    first: Any = one
+    second: Any = other
+    async with BlockNotices(first) as own, BlockNotices(second) as theirs:
+        run = _Run(Share(Path(), (), (), (), timeout_s=0.05), {}, {"newtown": [own, theirs]}, 0.0)
+        alone: Any = Endorsed(lambda: one.tell(a=ValidationCode.VALID))
+        with pytest.raises(TimeoutError):
+            await _committed(run, "newtown", alone)
+
+        def both() -> None:
+            one.tell(a=ValidationCode.VALID)
+            other.tell(a=ValidationCode.VALID)
+
+        together: Any = Endorsed(both)
+        code, _ = await _committed(run, "newtown", together)
+    assert code is ValidationCode.VALID
