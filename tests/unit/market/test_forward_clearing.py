@@ -128,6 +128,15 @@ def test_equal_award_is_the_largest_level_that_fits(wanted: list[int], data: Any
     assert sum(awarded.values()) == energy_wh
 
 
+def test_equal_award_gives_the_rest_to_those_alone_who_want_more() -> None:
+    for seed in map(str, range(20)):
+        first, *others = equal_award(orders("R", [(1, 126), (2, 126), (2, 126)]), 4, seed).values()
+        assert (first, sorted(others)) == (1, [1, 2])
+        assert list(equal_award(orders("R", [(2, 126), (2, 126), (5, 126)]), 8, seed).values()) == [2, 2, 4]
+        assert max(equal_award(orders("R", [(1, 126)] * 3 + [(2, 126)]), 4, seed).values()) == 1
+    assert equal_award([], 0, "") == {}
+
+
 def test_equal_award_refuses_more_than_is_wanted() -> None:
     side = orders("R", [(3, 100)])
     for energy_wh in (-1, 4):
