@@ -31,7 +31,7 @@ WHY_NOT: dict[str, str] = {
     """,
     "Transactions of the whole contract run them: tests/unit/settling": """
         commonwatt_chaincode.forward.freezing commonwatt_chaincode.forward.registry
-        commonwatt_chaincode.forward.settlement_queries commonwatt_chaincode.forward.settling
+        commonwatt_chaincode.forward.settling
     """,
     "Contracts behind a server or in memory run them: tests/unit/shim": """
         commonwatt_chaincode.shim.metadata commonwatt_chaincode.shim.proposal

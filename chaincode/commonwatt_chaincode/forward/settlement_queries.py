@@ -18,7 +18,8 @@ from .state import Situation, situation
 from .state import home_of as registration_of
 
 MOST_PERIODS = 400
-"""Periods whose lines one query lists."""
+MOST_LINES = 40_000
+"""Periods and lines that one query lists."""
 
 
 async def list_lines(stub: Stub, arguments: HomeSpan) -> dict[str, Any]:
@@ -35,17 +36,15 @@ async def list_lines(stub: Stub, arguments: HomeSpan) -> dict[str, Any]:
         )
     registry = await registry_of(stub)
     versions = await settled_versions(stub, periods)
-    wanted = [
-        Wanted(
-            period,
-            versions[period.id],
-            [home for part in registry.parts(period.id) for home in part]
-            if arguments.home is None
-            else [arguments.home],
-        )
-        for period in periods
-        if period.id in versions
-    ]
+    wanted = []
+    for period in periods:
+        if period.id in versions:
+            every = [home for part in registry.parts(period.id) for home in part]
+            homes = every if arguments.home is None else [arguments.home]
+            wanted.append(Wanted(period, versions[period.id], homes))
+    count = sum(len(one.homes) for one in wanted)
+    if count > MOST_LINES:
+        raise refuse(Code.TOO_MANY, f"these are {count} lines: ask for {MOST_LINES} at most at once")
     lines = [one async for one in lines_of(stub, registry, wanted)]
     return {"lines": [_shown(now, one) for one in await with_gaps(stub, lines)]}
 

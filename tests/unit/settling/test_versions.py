@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from commonwatt_chaincode.forward import keys
+from commonwatt_chaincode.forward import keys, settlement_queries
 from commonwatt_chaincode.forward.lines import decode_lines, encode_lines, terms_of
 from commonwatt_chaincode.market.forward import period_settlement
 from commonwatt_chaincode.market.forward.gaps import Spread
@@ -403,7 +403,7 @@ async def test_who_is_registered_after_the_window_opened_counts_from_the_next(st
     assert sorted(await street.lines(P + 30)) == ["a", "b", "c", "d"]
 
 
-async def test_a_home_reads_its_own_lines(street: Neighbourhood) -> None:
+async def test_a_home_reads_its_own_lines(street: Neighbourhood, monkeypatch: pytest.MonkeyPatch) -> None:
     await three_metered(street, 650, 100, 900)
     await street.settle(P)
     span = {"from_period": P, "to_period": P + 30}
@@ -416,6 +416,9 @@ async def test_a_home_reads_its_own_lines(street: Neighbourhood) -> None:
         assert answer.status == 400, (who, home)
     many = {"from_period": P, "to_period": P + 30 * 401}
     assert (await street.evaluate("grid", "list_lines", many)).message.startswith("too_many")
+    monkeypatch.setattr(settlement_queries, "MOST_LINES", 2)
+    assert (await street.evaluate("grid", "list_lines", span)).message.startswith("too_many")
+    assert (await street.evaluate("grid", "list_lines", span | {"home": "a"})).status == 200
 
 
 async def test_carriers_and_strangers_settle_nothing(street: Neighbourhood) -> None:
