@@ -10,15 +10,13 @@ from ..shim import Stub
 from . import keys
 from .access import require_member
 from .arguments import FreezePeriod
+from .readings import reading_of, standing_readings
 from .records import FROZEN, Gate, Meter, Settled, as_json, decode_optional, encode
 from .refusals import Code, refuse
 from .state import (
-    Indexed,
     Situation,
-    indexed,
     place_of,
     registered_homes,
-    rows,
     situation,
     void_once_the_next_gate_closes,
 )
@@ -56,22 +54,6 @@ async def freeze_period(stub: Stub, arguments: FreezePeriod) -> dict[str, Any]:
     return dict(as_json(frozen))
 
 
-def reading_of(said: Indexed) -> Reading:
-    """A reading as settlement takes it, of a message and its place."""
-    payload = said.message.payload
-    return Reading(
-        said.place.home,
-        said.place.author,
-        payload["quality"],
-        said.place.seq,
-        said.place.version or 0,
-        payload["import_wh"],
-        payload["export_wh"],
-        payload.get("import_total_wh"),
-        payload.get("export_total_wh"),
-    )
-
-
 async def _check_first(stub: Stub, now: Situation, period: Period, times: Times) -> None:
     """Readings are due, or every home has a measured one; before they are due nobody's silence ends the wait."""
     _check_due(now, period.end_s, "frozen")
@@ -80,7 +62,7 @@ async def _check_first(stub: Stub, now: Situation, period: Period, times: Times)
         return
     homes = await registered_homes(stub, period)
     readings: dict[str, list[Reading]] = {}
-    for said in await indexed(stub, "reading", period, version=1):
+    for said in await standing_readings(stub, period, homes, 1, None):
         readings.setdefault(said.place.home, []).append(reading_of(said))
     chosen = {home: counting(some, 1) for home, some in readings.items()}
     if not all_measured(homes, {home: one for home, one in chosen.items() if one is not None}):
@@ -97,7 +79,8 @@ async def _check_news(stub: Stub, period: Period, version: int, named: str | Non
     freezing invalid.
     """
     if named is None:
-        found = bool(await rows(stub, *keys.range_of(keys.index_prefix("reading", period.id, version))))
+        bounds = keys.range_of(keys.index_prefix("reading", period.id, version))
+        found = bool(await stub.get_state_by_range(*bounds).rows())  # a range that the peer cuts is not empty
     else:
         place = place_of(named)
         fits = place is not None and place[:3] == ("reading", period.id, version)

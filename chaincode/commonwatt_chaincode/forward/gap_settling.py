@@ -13,7 +13,6 @@ from ..shim import Stub
 from . import keys, records
 from .access import require_member
 from .arguments import SettleGap
-from .freezing import reading_of
 from .lines import (
     Standing,
     Wanted,
@@ -24,6 +23,7 @@ from .lines import (
     settled_up_to_date,
     terms_of,
 )
+from .readings import reading_of
 from .records import Home, StoredAdjustment, decode, encode
 from .refusals import Code, refuse
 from .registry import Registry, registry_of

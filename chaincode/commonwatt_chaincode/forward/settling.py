@@ -29,8 +29,8 @@ from ..shim import Stub
 from . import keys
 from .access import require_member
 from .arguments import OnePart
-from .freezing import reading_of
 from .lines import Wanted, digest_of, encode_lines, gaps_of, lines_of, settled_versions, with_gaps
+from .readings import reading_of, standing_readings
 from .records import (
     Awards,
     Cleared,
@@ -47,7 +47,7 @@ from .records import (
 from .refusals import Code, refuse
 from .registry import Registry, registry_of
 from .salts import salt
-from .state import Indexed, Situation, envelopes_of, indexed, private, sharing_keys_of, situation
+from .state import Indexed, Situation, envelopes_of, private, sharing_keys_of, situation
 
 
 async def settle_period(stub: Stub, arguments: OnePart) -> dict[str, Any]:
@@ -69,7 +69,8 @@ async def settle_period(stub: Stub, arguments: OnePart) -> dict[str, Any]:
     if (known := await stub.get_state(part_key)) is not None:
         complete = settled is not None and settled.version == meter.version
         return _answer(decode(Part, known), len(parts), complete)
-    said = await indexed(stub, "reading", period, up_to=meter.version)
+    connections = registry.connections(period.id)
+    said = await standing_readings(stub, period, connections, meter.version, meter.final_version)
     terms, band = _terms(now, period, decode_optional(Cleared, cleared_value))
     frozen = FrozenPeriod(
         period,
@@ -79,7 +80,7 @@ async def settle_period(stub: Stub, arguments: OnePart) -> dict[str, Any]:
         gate_s(period, now.rules(period).times),
         now.configuration.offsets,
         now.rules(period).estimate_w,
-        registry.connections(period.id),
+        connections,
         await _awarded_wh(stub, period, cleared_value),
         _by_home(map(reading_of, said)),
         await envelopes_of(stub, now, period),

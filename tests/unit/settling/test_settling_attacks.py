@@ -2,7 +2,7 @@
 """What homes and members try against the settlement of a period, and what it comes to."""
 
 import pytest
-from commonwatt_chaincode.forward import keys
+from commonwatt_chaincode.forward import keys, readings, state
 from commonwatt_chaincode.market.forward import period_settlement
 
 from .neighbourhood import COMMUNITY, DAY_S, MIDNIGHT_S, Neighbourhood, flat_tariff
@@ -95,6 +95,32 @@ async def test_no_reading_keeps_a_period_from_being_frozen_or_settled(street: Ne
     assert street.ledger.commit(freezing) == "VALID"
     await street.settle_parts(P)
     assert (await street.lines(P))["c"]["import_wh"] == 7
+
+
+async def test_a_flood_of_messages_reaches_no_limit_of_a_range(
+    street: Neighbourhood, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A peer cuts a range at its limit: homes that say all they may in every version must not reach it."""
+    monkeypatch.setattr(state, "MOST_ROWS", 40)
+    monkeypatch.setattr(readings, "SLICE_HOMES", 1)
+    await street.set_key("meter", "a")
+    street.now_s = END_S
+    for version in (1, 2):
+        for author in ("home", "meter"):
+            flood = [
+                street.reading("a", P, 100 * version + seq, author=author, seq=seq) for seq in range(1, 20)
+            ]
+            await street.read(P, flood)
+        await street.read(P, [street.reading("b", P, 1, seq=seq) for seq in range(1, 30)])
+        await street.do("operator", "freeze_period", {"period": P})
+        done = await street.submit("operator", "settle_period", {"period": P})
+        assert done.json()["settled"]
+        read = [key for key in done.reads if not isinstance(key, str) and key[1].startswith("m/reading/")]
+        assert len(read) == 3  # of each author the one that counts
+        street.now_s += 60
+    lines = await street.lines(P)
+    assert (lines["a"]["import_wh"], lines["a"]["author"]) == (219, "meter")
+    assert (lines["b"]["reading_version"], lines["b"]["seq"]) == (1, 29)
 
 
 async def test_what_is_named_as_new_must_be_new(street: Neighbourhood) -> None:
