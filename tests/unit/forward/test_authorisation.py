@@ -9,7 +9,7 @@ import pytest
 from commonwatt_chaincode.forward import ForwardMarket
 from commonwatt_chaincode.shim.identity import parse_creator
 
-from .good import GOOD, H1
+from .good import GOOD
 from .neighbourhood import FIRST, NOON, Neighbourhood
 
 OPERATOR, GRID = {"operator"}, {"grid"}
@@ -147,4 +147,3 @@ async def test_each_market_refuses_a_channel_of_the_other(
     ]
     assert [bare.ledger.commit(second), bare.ledger.commit(first)] == ["VALID", "MVCC_READ_CONFLICT"]
     assert await bare.refused("operator", "configure", FIRST) == "other_market"
-    assert H1

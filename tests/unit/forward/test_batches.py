@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 from commonwatt_chaincode.forward import keys
+from commonwatt_chaincode.forward.records import Meter, encode
 from commonwatt_chaincode.messages.base64url import decoded, encoded
 from commonwatt_chaincode.shim.testing import Invocation
+from commonwatt_chaincode.shim.testing.state import Place
 
 from .neighbourhood import NOON, Neighbourhood, Signer, neighbourhood
 
@@ -272,9 +274,6 @@ async def test_an_author_has_32_places_and_no_more(open_window: Neighbourhood) -
 
 
 async def test_readings_after_a_frozen_version_come_under_the_next(newtown: Neighbourhood) -> None:
-    from commonwatt_chaincode.forward.records import Meter, encode
-    from commonwatt_chaincode.shim.testing.state import Place
-
     newtown.at(NOON, 300)
     first, second = newtown.reading("h1", NOON, 10), newtown.reading("h2", NOON, 10)
     readings = BIDS | {"kind": "reading"}

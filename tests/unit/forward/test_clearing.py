@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from commonwatt_chaincode.forward import keys
 from commonwatt_chaincode.forward.salts import salt
+from commonwatt_chaincode.messages.message import read
 
 from .neighbourhood import CLOCK_ERROR_S, CLOSES_BEFORE_S, GRACE_S, MIDNIGHT, NOON, Neighbourhood
 
@@ -104,8 +105,6 @@ async def test_each_award_has_a_salt_of_its_bids_nonce(newtown: Neighbourhood) -
     await newtown.close(NOON)
     await newtown.do("operator", "clear_period", ASK)
     messages = (await newtown.ask("h1", "list_messages", {"kind": "bid", "period": NOON}))["messages"]
-    from commonwatt_chaincode.messages.message import read
-
     nonce = read(messages[0]["message"].encode()).payload["nonce"]
     span = {"from_period": NOON, "to_period": NOON + 5}
     award = (await newtown.ask("h1", "list_awards", span))["periods"][0]["awards"][0]

@@ -10,6 +10,7 @@ import pytest
 from commonwatt_chaincode.forward import arguments, keyring, records, state
 from commonwatt_chaincode.market.forward.gates import Times
 from commonwatt_chaincode.messages.versions import Owner
+from commonwatt_chaincode.shim import Response
 
 from .neighbourhood import MIDNIGHT, NOON, Neighbourhood, Signer
 
@@ -92,8 +93,6 @@ async def test_registered_homes_and_readings_of_some_versions(newtown: Neighbour
     found: dict[str, Any] = {}
 
     async def look(stub: Any) -> Any:
-        from commonwatt_chaincode.shim import Response
-
         now = await state.situation(stub)
         period = now.period(NOON)
         found["homes"] = list(await state.registered_homes(stub, period))
