@@ -200,6 +200,14 @@ def test_a_lost_key_is_recovered_after_a_delay_and_no_thief_rotates_meanwhile(ke
     refused("wrong_key", rotate, recovered, keys[0], keys[1], 0)
 
 
+def test_an_operator_speaks_of_every_home_and_its_own_key_is_no_homes(keys: list[SigningKey]) -> None:
+    operator = Owner("net1", "newtown", "NewtownMSP", "operator")
+    record = register(operator, names(keys[0], keys[0], 1, operator), TODAY, TODAY)
+    for home in ("h-1", "h-2"):
+        assert judge(record, keys[0], "cw-reading", TODAY, home=home) == "judged"
+    assert judge(record, keys[1], "cw-reading", TODAY) == "unknown_key"
+
+
 def test_a_thief_corrects_no_readings_once_a_recovery_is_in_force(keys: list[SigningKey]) -> None:
     record = proposed(first_of(keys), names(keys[3], keys[3], 2))
     record = confirmed(record, keys[3].public.kid, now_min=TODAY, key_delay_h=24)
