@@ -42,10 +42,13 @@ def rules_of(options: ForwardOptions, homes: Sequence[str], first_day: date) -> 
     times = Times(clock_error_s=CLOCK_ERROR_OF_1_MIN_S) if options.period == 1 else Times()
     try:
         check_lengths(((local_day, options.period),), offsets, times.clock_error_s)
-        tariff = tariff_version(options)
+    except ValueError as error:
+        raise UsageError(f"--period {options.period}: {error}") from error
+    tariff = tariff_version(options)
+    try:
         check_version(tariff, options.period)
     except ValueError as error:
-        raise UsageError(str(error)) from error
+        raise UsageError(f"--feed-in, --local-fee: {error}") from error
     rules = ForwardRules(
         local_day,
         options.period,

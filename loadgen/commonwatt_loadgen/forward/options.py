@@ -14,6 +14,8 @@ from commonwatt_community.hems.forward.plan import PLANS
 
 from commonwatt_loadgen.simulate.options import SimulationOptions
 
+FIRST_DAYS = date(1971, 1, 1), date(2500, 1, 1)
+
 
 @dataclass(frozen=True)
 class ForwardOptions:
@@ -52,6 +54,8 @@ class ForwardOptions:
             raise UsageError(f"--local-fee {self.local_fee:g}: must be within 0..1000")
         if self.export_limit_w is not None and not 0 <= self.export_limit_w <= 10**9:
             raise UsageError(f"--export-limit-w {self.export_limit_w}: must be within 0..{10**9}")
+        if self.first_day is not None and not FIRST_DAYS[0] <= self.first_day <= FIRST_DAYS[1]:
+            raise UsageError(f"--first-day {self.first_day}: must be within {FIRST_DAYS[0]}..{FIRST_DAYS[1]}")
         if self.sharing_keys is not None and self.sharing != STATIC:
             raise UsageError("--sharing-keys: counts with --sharing static alone")
         if self.curtail and self.envelopes is None and self.export_limit_w is None:

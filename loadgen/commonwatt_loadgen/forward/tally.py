@@ -153,7 +153,7 @@ class ForwardTally:
             "amount_naud": billed_naud,
             "same_equipment_naud": without_naud,
             "saved_naud": without_naud - billed_naud,
-            "saved_percent": percent(without_naud - billed_naud, without_naud),
+            "saved_percent": percent(without_naud - billed_naud, abs(without_naud)),
             "money_balances": billed_naud - fixed_naud
             == whole.amount_naud
             == whole.grid_naud + whole.fee_naud,
@@ -207,7 +207,7 @@ class ForwardTally:
             "amount_naud": billed_naud,
             "same_equipment_naud": without_naud,
             "saved_naud": without_naud - billed_naud,
-            "saved_percent": percent(without_naud - billed_naud, without_naud),
+            "saved_percent": percent(without_naud - billed_naud, abs(without_naud)),
             "imbalance_naud": whole.imbalance_naud,
             **_energy(whole),
         }
