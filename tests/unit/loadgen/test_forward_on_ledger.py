@@ -14,7 +14,6 @@ import pytest
 from commonwatt_chaincode.messages.keys import ES256
 from commonwatt_client.exit_codes import UsageError
 from commonwatt_client.network_file import Community, NetworkFile
-from commonwatt_community.market.refused import Refused
 from commonwatt_community.messages.signing_key import make_key
 from commonwatt_loadgen.forward.agreement import rules_of
 from commonwatt_loadgen.forward.community import agents_of, in_process
@@ -162,15 +161,35 @@ async def test_a_message_that_is_refused_ends_the_simulation(tmp_path: Path) -> 
             pass
 
 
-async def test_a_settlement_that_fails_ends_the_simulation(tmp_path: Path) -> None:
+class FailingSettlements:
+    """A market in this process that loses the network when it settles."""
+
+    def __init__(self, market: Any) -> None:
+        self.market = market
+        self.bid_for = 0
+
+    async def period(self, period: Any, bids: Any) -> Any:
+        self.bid_for += 1
+        await asyncio.sleep(0)
+        return await self.market.period(period, bids)
+
+    async def settle(self, period: Any, readings: Any) -> Any:
+        raise NotTaken("the network is gone")
+
+    async def bill(self, day: int) -> Any:
+        raise AssertionError("nothing is settled")
+
+
+async def test_a_settlement_that_fails_ends_the_simulation_at_once(tmp_path: Path) -> None:
+    """Not at the day's end: periods are settled while later ones are bid for."""
     street = Street(tmp_path)
-    market = await street.market(OPTIONS)
     rules = street.rules(OPTIONS)
-    calls = street.parties.operator
-    await calls.advance_clock((market._clock._now_s // 86_400 + 40) * 86_400)
-    with pytest.raises(Refused):
-        async for _ in live(market, rules, street.agents(OPTIONS, rules), 1):
+    agents = street.agents(OPTIONS, rules)
+    market = FailingSettlements(in_process(rules, agents))
+    with pytest.raises(NotTaken, match="the network is gone"):
+        async for _ in live(market, rules, agents, 1):
             pass
+    assert market.bid_for < 5
 
 
 class SlowClock:
