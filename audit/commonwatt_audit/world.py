@@ -3,8 +3,8 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 from sortedcontainers import SortedDict
 
@@ -16,11 +16,21 @@ class Difference(Exception):
     """The ledger holds something that the rules do not give; the message says what."""
 
 
+class PrivateWrite(NamedTuple):
+    """What a block tells of a private write: hashes of the key and of the value, None for a deletion or a purge."""
+
+    collection: str
+    key_hash: bytes
+    value_hash: bytes | None
+    is_purge: bool = False
+
+
 @dataclass(frozen=True)
 class Recorded:
     """A valid transaction of the contract as a block holds it.
 
-    `attributes` are those of the caller's certificate; `writes` maps keys to values, None for a deletion.
+    `attributes` are those of the caller's certificate; `writes` maps keys to values, None for a deletion; `reads` are
+    the public keys that were read; `shown` maps (collection, key) to what the auditor was shown of its private writes.
     """
 
     block: int
@@ -30,6 +40,10 @@ class Recorded:
     timestamp_s: int
     arguments: tuple[bytes, ...]
     writes: Mapping[str, bytes | None]
+    channel: str = ""
+    reads: frozenset[str] = frozenset()
+    hashed: tuple[PrivateWrite, ...] = ()
+    shown: Mapping[tuple[str, str], bytes] = field(default_factory=dict)
 
     @property
     def function(self) -> str:
@@ -94,14 +108,15 @@ def compare(expected: Writes, actual: Mapping[str, bytes | None]) -> None:
             raise Difference(f"{key} is written and should not be")
         wanted, found = expected[key], actual[key]
         if (None if wanted is None else _bytes(wanted)) != found:
-            raise Difference(f"{key}: {_first_member(wanted, found)}")
+            raise Difference(f"{key}: {first_member(wanted, found)}")
 
 
 def _bytes(record: Json) -> bytes:
     return json.dumps(record, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
 
-def _first_member(wanted: Json | None, found: bytes | None) -> str:
+def first_member(wanted: Any, found: bytes | None) -> str:
+    """Where a record (None: deleted) and what the ledger holds part, in words."""
     if wanted is None or found is None:
         return "deleted, the rules write it" if wanted else "written, the rules delete it"
     try:

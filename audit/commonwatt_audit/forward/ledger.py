@@ -1,0 +1,214 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The state that a replay of the forward market has reached: public records, and private ones as far as seen."""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from sortedcontainers import SortedDict
+
+from commonwatt_audit.world import Difference, Json, Recorded, first_member
+
+COLLECTION = "community"
+
+
+class _Unknown:
+    """Stands for what rests on private values that the audit was not shown."""
+
+    def __repr__(self) -> str:
+        return "UNKNOWN"
+
+
+UNKNOWN: Any = _Unknown()
+
+
+class Unseen(Exception):
+    """A rule asks for a private value that the audit was not shown."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(key)
+        self.key = key
+
+
+class Outcome(NamedTuple):
+    """What a transaction writes by the rules: JSON, text or None (deleted) by key.
+
+    UNKNOWN is a private value, or a member of a public record, that rests on private values which were not shown.
+    """
+
+    public: dict[str, Any]
+    private: dict[str, Any]
+
+
+@dataclass(slots=True)
+class Held:
+    """A private value on the ledger: its hash always, itself where it was shown."""
+
+    value_hash: bytes
+    value: bytes | None
+    block: int
+
+
+class Ledger:
+    """Public records in the order of their keys; private ones of the one collection by key."""
+
+    def __init__(self) -> None:
+        self._public: SortedDict = SortedDict()
+        self._private: dict[str, Held] = {}
+        self._decoded: dict[str, Any] = {}
+
+    def get(self, key: str) -> Any:
+        """A record (JSON), the text of a key that holds no JSON, or None."""
+        return self._public.get(key)
+
+    def need(self, key: str) -> Any:
+        """A record. Difference if there is none."""
+        record = self._public.get(key)
+        if record is None:
+            raise Difference(f"it rests on {key}, which the ledger does not hold")
+        return record
+
+    def between(self, start: str, end: str) -> Iterator[tuple[str, Any]]:
+        """Keys and records from `start` up to but without `end`."""
+        for key in self._public.irange(start, end, (True, False)):
+            yield key, self._public[key]
+
+    def under(self, prefix: str) -> Iterator[tuple[str, Any]]:
+        """Keys and records whose keys begin with a prefix that ends in a slash."""
+        return self.between(prefix, prefix[:-1] + "0")
+
+    def private(self, key: str) -> bytes:
+        """A private value. Unseen where it was not shown, Difference where the ledger holds none."""
+        held = self._private.get(key)
+        if held is None:
+            raise Difference(f"it rests on the private {key}, which the ledger does not hold")
+        if held.value is None:
+            raise Unseen(key)
+        return held.value
+
+    def private_record(self, key: str) -> Json:
+        """A private record."""
+        self.private(key)
+        found = self._decoded.get(key)
+        if found is None:
+            found = self._decoded[key] = json.loads(self.private(key))
+        return dict(found)
+
+    def holds_private(self, key: str) -> bool:
+        """Whether the ledger holds a private value, shown or not."""
+        return key in self._private
+
+    def hash_of(self, key: str) -> bytes | None:
+        """The hash of a private value."""
+        held = self._private.get(key)
+        return held.value_hash if held else None
+
+    def unseen(self) -> list[str]:
+        """The private keys whose values stand on the ledger and were not shown."""
+        return [key for key, held in self._private.items() if held.value is None]
+
+    def check(self, recorded: Recorded, outcome: Outcome) -> None:
+        """Compare with what the transaction wrote and let it take effect. Raises Difference."""
+        public = {
+            key: _compared_public(key, outcome.public, recorded.writes)
+            for key in sorted({*outcome.public, *recorded.writes})
+        }
+        private = _compared_private(recorded, outcome.private)
+        for key, value in public.items():
+            if value is None:
+                self._public.pop(key, None)
+            else:
+                self._public[key] = value
+        for key, held in private.items():
+            self._decoded.pop(key, None)
+            if held is None:
+                self._private.pop(key, None)
+            else:
+                self._private[key] = held
+
+
+def encoded(value: Any) -> bytes:
+    """What the ledger holds of a record or a text."""
+    if isinstance(value, bytes):
+        return value
+    if isinstance(value, str):
+        return value.encode()
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def _compared_public(key: str, expected: Mapping[str, Any], actual: Mapping[str, bytes | None]) -> Any:
+    """The record as it stands; Difference where rules and ledger part."""
+    if key not in actual:
+        raise Difference(f"{key} should be written and is not")
+    if key not in expected:
+        raise Difference(f"{key} is written and should not be")
+    wanted, found = expected[key], actual[key]
+    if wanted is not None and found is not None and _holds_unknown(wanted):
+        wanted = _filled(wanted, found)
+    if (None if wanted is None else encoded(wanted)) != found:
+        raise Difference(f"{key}: {_difference(wanted, found)}")
+    return wanted
+
+
+def _compared_private(recorded: Recorded, expected: Mapping[str, Any]) -> dict[str, Held | None]:
+    hashed = {one.key_hash: one for one in recorded.hashed if one.collection == COLLECTION}
+    for one in recorded.hashed:
+        if one.collection != COLLECTION:
+            raise Difference(f"it writes into the collection {one.collection}, and no rule does")
+    found: dict[str, Held | None] = {}
+    for key in sorted(expected):
+        write = hashed.pop(hashlib.sha256(key.encode()).digest(), None)
+        if write is None:
+            raise Difference(f"the private {key} should be written and is not")
+        found[key] = _held(recorded, key, expected[key], write.value_hash)
+    if hashed:
+        names = {hashlib.sha256(key.encode()).digest(): key for _, key in recorded.shown}
+        named = names.get(next(iter(hashed)), f"of hash {next(iter(hashed)).hex()[:16]}")
+        raise Difference(f"a private key ({named}) is written and should not be")
+    return found
+
+
+def _held(recorded: Recorded, key: str, wanted: Any, value_hash: bytes | None) -> Held | None:
+    shown = recorded.shown.get((COLLECTION, key))
+    if value_hash is None or wanted is None:
+        if value_hash is not None or wanted is not None:
+            raise Difference(
+                f"the private {key}: " + ("deleted, the rules write it" if wanted is not None else "written, the rules delete it")
+            )
+        return None
+    if shown is not None and hashlib.sha256(shown).digest() != value_hash:
+        raise Difference(f"the private {key}: whoever showed it shows another value than the block's hash says")
+    if wanted is UNKNOWN:
+        return Held(value_hash, shown, recorded.block)
+    value = encoded(wanted)
+    if hashlib.sha256(value).digest() != value_hash:
+        words = "its hash is not that of what the rules give" if shown is None else _difference(wanted, shown)
+        raise Difference(f"the private {key}: {words}")
+    return Held(value_hash, value, recorded.block)
+
+
+def _difference(wanted: Any, found: bytes | None) -> str:
+    if isinstance(wanted, str) and found is not None:
+        return f"it is {found[:80].decode('utf-8', 'replace')} on the ledger, {wanted[:80]} by the rules"
+    return first_member(wanted, found)
+
+
+def _holds_unknown(wanted: Any) -> bool:
+    if wanted is UNKNOWN:
+        return True
+    return isinstance(wanted, dict) and any(value is UNKNOWN for value in wanted.values())
+
+
+def _filled(wanted: Any, found: bytes) -> Any:
+    """The record with its unknown members as they stand on the ledger."""
+    try:
+        stands = json.loads(found)
+    except ValueError:
+        raise Difference("a record is not JSON") from None
+    if wanted is UNKNOWN:
+        return stands
+    if not isinstance(stands, dict):
+        return wanted
+    return {name: stands.get(name) if value is UNKNOWN else value for name, value in wanted.items()}
