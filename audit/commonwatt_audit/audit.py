@@ -20,7 +20,10 @@ from commonwatt_audit.members import read_certificate
 from commonwatt_audit.replay import Replay
 from commonwatt_audit.signatures import Signed, brings_configuration, look_at, trust
 from commonwatt_audit.verdicts import Verdict, Verdicts
-from commonwatt_audit.world import Difference, Recorded
+from commonwatt_audit.world import Difference, PrivateWrite, Recorded
+
+PrivateValues = Mapping[tuple[int, str, str, str], bytes]
+"""(the transaction's place in its block, chaincode, collection, key) -> the private value that it wrote."""
 
 ATTRIBUTES_OID = x509.ObjectIdentifier("1.2.3.4.5.6.7.8.1")
 
@@ -58,9 +61,14 @@ class Audit:
         self._verdicts = Verdicts()
         self._before: Block | None = None
         self._config = b""
+        self._shown: PrivateValues = {}
 
-    def check(self, block: Block, signed: Signed | None = None) -> None:
-        """Raises FirstDifference. `signed` is what its signatures are like where that was looked at before."""
+    def check(self, block: Block, signed: Signed | None = None, shown: PrivateValues | None = None) -> None:
+        """Raises FirstDifference. `signed` is what its signatures are like where that was looked at before.
+
+        `shown` are the private values of the block that the auditor may see; None where it may see none.
+        """
+        self._shown = {} if shown is None else shown
         try:
             self._check_chain(block)
             if self._config:
@@ -112,21 +120,30 @@ class Audit:
 
     def _check_market(self, block: Block, place: int, where: str, transaction: BlockTransaction) -> None:
         try:
-            self._replay_market(block, transaction)
+            self._replay_market(block, place, transaction)
         except Difference as difference:
             action = transaction.actions[0]
             name = action.arguments[0].decode("utf-8", "replace")[:40] if action.arguments else "?"
             raise FirstDifference(f"{where} ({name}): {difference}") from difference
 
-    def _replay_market(self, block: Block, transaction: BlockTransaction) -> None:
+    def _replay_market(self, block: Block, place: int, transaction: BlockTransaction) -> None:
         for action in transaction.actions:
+            own = [each for each in action.read_write_sets if each.namespace == self.chaincode]
             writes = {
-                write.key: None if write.is_delete else write.value
-                for namespace in action.read_write_sets
-                if namespace.namespace == self.chaincode
-                for write in namespace.writes
+                write.key: None if write.is_delete else write.value for each in own for write in each.writes
             }
-            if action.chaincode != self.chaincode and not writes:
+            hashed = tuple(
+                PrivateWrite(
+                    each.collection,
+                    write.key_hash,
+                    None if write.is_delete or write.is_purge else write.value_hash,
+                    write.is_purge,
+                )
+                for namespace in own
+                for each in namespace.collections
+                for write in each.writes
+            )
+            if action.chaincode != self.chaincode and not writes and not hashed:
                 continue
             recorded = Recorded(
                 block=block.number,
@@ -136,6 +153,14 @@ class Audit:
                 timestamp_s=transaction.timestamp_ns // 1_000_000_000,
                 arguments=action.arguments,
                 writes=writes,
+                channel=transaction.channel,
+                reads=frozenset(read.key for each in own for read in each.reads),
+                hashed=hashed,
+                shown={
+                    (collection, key): value
+                    for (number, chaincode, collection, key), value in self._shown.items()
+                    if number == place and chaincode == self.chaincode
+                },
             )
             self._replay.check(recorded)
             self.findings.functions[recorded.function] += 1

@@ -93,6 +93,21 @@ def statement(compact: bytes, signer: "Signer", net: str, channel: str, typs: Co
     return Statement(str(typ), said, hashlib.sha256(signed).hexdigest())
 
 
+def named_key(compact: bytes) -> str:
+    """The thumbprint that a message's header names; nothing of the message is verified yet."""
+    if len(compact) > MOST_BYTES:
+        raise Unacceptable("too_large")
+    kid = _object_of(_bytes_of(compact.split(b".")[0]), "bad_header").get("kid")
+    if not isinstance(kid, str):
+        raise Unacceptable("bad_header")
+    return kid
+
+
+def nonce_of(compact: bytes) -> str:
+    """The nonce of a message that was verified before."""
+    return str(_object_of(_bytes_of(compact.split(b".")[1]), "bad_payload")["nonce"])
+
+
 class Signer:
     """A public key from its JWK, and what the header of its messages has to say; Unacceptable for no such key."""
 

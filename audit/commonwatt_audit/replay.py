@@ -4,7 +4,8 @@
 from collections.abc import Callable
 
 from commonwatt_audit import administration, bids, bills, metering, rounds
-from commonwatt_audit.world import Difference, Recorded, World, Writes, compare
+from commonwatt_audit.forward.replay import CONTRACT, ForwardReplay
+from commonwatt_audit.world import Difference, Recorded, World, Writes, compare, require
 
 _RULES: dict[str, Callable[[World, Recorded], Writes]] = {
     "configure": administration.configure,
@@ -28,9 +29,16 @@ class Replay:
 
     def __init__(self) -> None:
         self.world = World()
+        self.forward = ForwardReplay()
 
     def check(self, recorded: Recorded) -> None:
         """Compute what a transaction writes and compare. Raises Difference; the state is then undefined."""
+        if recorded.function.startswith(CONTRACT):
+            require(self.world.get("community") is None, "the channel's market is ex_post")
+            self.forward.check(recorded)
+            return
+        require(not (self.forward.begun and recorded.writes), "the channel's market is forward")
+        require(not recorded.hashed, "it writes private values, and no rule of this market does")
         rule = _RULES.get(recorded.function.rpartition(":")[2])
         if rule is None:
             if recorded.writes:

@@ -3,15 +3,18 @@
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from sortedcontainers import SortedDict
 
+from commonwatt_audit.messages import Statement
 from commonwatt_audit.world import Difference, Json, Recorded, first_member
 
 COLLECTION = "community"
+_MESSAGES = "m/"
+_MOST_DECODED = 2_000
 
 
 class _Unknown:
@@ -42,13 +45,24 @@ class Outcome(NamedTuple):
     private: dict[str, Any]
 
 
-@dataclass(slots=True)
-class Held:
-    """A private value on the ledger: its hash always, itself where it was shown."""
+class Held(NamedTuple):
+    """A private value on the ledger: its hash always, itself where it was shown.
+
+    Of messages, which the replay keeps in another form, `shown` alone tells it.
+    """
 
     value_hash: bytes
     value: bytes | None
-    block: int
+    shown: bool
+    purged: bool = False
+
+
+class Counted(NamedTuple):
+    """Private values that stand on the ledger: all, those that were not shown, those that a transaction purged."""
+
+    standing: int
+    missing: int
+    purged: int
 
 
 class Ledger:
@@ -57,7 +71,10 @@ class Ledger:
     def __init__(self) -> None:
         self._public: SortedDict = SortedDict()
         self._private: dict[str, Held] = {}
+        self._by_hash: dict[bytes, str] = {}
         self._decoded: dict[str, Any] = {}
+        self._said: dict[str, Statement] = {}
+        self.unchecked: Counter[str] = Counter()
 
     def get(self, key: str) -> Any:
         """A record (JSON), the text of a key that holds no JSON, or None."""
@@ -93,21 +110,41 @@ class Ledger:
         self.private(key)
         found = self._decoded.get(key)
         if found is None:
+            if len(self._decoded) >= _MOST_DECODED:
+                self._decoded.clear()
             found = self._decoded[key] = json.loads(self.private(key))
         return dict(found)
 
-    def holds_private(self, key: str) -> bool:
-        """Whether the ledger holds a private value, shown or not."""
-        return key in self._private
+    def said(self, key: str) -> Statement:
+        """The message under an index key, verified when it came. Unseen where it was not shown."""
+        if key not in self._said:
+            raise Unseen(key)
+        return self._said[key]
 
-    def hash_of(self, key: str) -> bytes | None:
-        """The hash of a private value."""
-        held = self._private.get(key)
-        return held.value_hash if held else None
+    def remember(self, key: str, said: Statement | None) -> None:
+        """Keep what a message says, which is verified; None where it was not shown."""
+        self._said.pop(key, None)
+        if said is not None:
+            self._said[key] = said
 
-    def unseen(self) -> list[str]:
-        """The private keys whose values stand on the ledger and were not shown."""
-        return [key for key, held in self._private.items() if held.value is None]
+    def purge(self, key_hash: bytes) -> str | None:
+        """Note that a private value is purged; its key, None where no value stood under it."""
+        if key_hash not in self._by_hash:
+            self._by_hash = {hashlib.sha256(key.encode()).digest(): key for key in self._private}
+        key = self._by_hash.get(key_hash)
+        if key is None or key not in self._private:
+            return None
+        self._private[key] = self._private[key]._replace(purged=True)
+        return key
+
+    def private_values(self) -> "Counted":
+        """How many private values stand on the ledger, and how many of them were not shown, and why."""
+        standing = self._private.values()
+        return Counted(
+            len(standing),
+            sum(not held.shown and not held.purged for held in standing),
+            sum(held.purged for held in standing),
+        )
 
     def check(self, recorded: Recorded, outcome: Outcome) -> None:
         """Compare with what the transaction wrote and let it take effect. Raises Difference."""
@@ -119,6 +156,7 @@ class Ledger:
         for key, value in public.items():
             if value is None:
                 self._public.pop(key, None)
+                self._said.pop(key, None)
             else:
                 self._public[key] = value
         for key, held in private.items():
@@ -136,6 +174,24 @@ def encoded(value: Any) -> bytes:
     if isinstance(value, str):
         return value.encode()
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def check_shown(recorded: Recorded) -> None:
+    """Difference where the auditor was shown other private values than those of the block's hashes."""
+    hashes = {(one.collection, one.key_hash): one.value_hash for one in recorded.hashed}
+    for (collection, key), value in recorded.shown.items():
+        value_hash = hashes.get((collection, hashlib.sha256(key.encode()).digest()))
+        if value_hash != hashlib.sha256(value).digest():
+            raise Difference(f"the private {key}: the peer shows another value than the block's hash says")
+
+
+def hash_in(recorded: Recorded, place: str) -> str:
+    """What the block says of a private value that it writes. Difference where it writes none."""
+    name = hashlib.sha256(place.encode()).digest()
+    for one in recorded.hashed:
+        if (one.collection, one.key_hash) == (COLLECTION, name) and one.value_hash is not None:
+            return one.value_hash.hex()
+    raise Difference(f"the private {place} should be written and is not")
 
 
 def _compared_public(key: str, expected: Mapping[str, Any], actual: Mapping[str, bytes | None]) -> Any:
@@ -178,15 +234,13 @@ def _held(recorded: Recorded, key: str, wanted: Any, value_hash: bytes | None) -
                 f"the private {key}: " + ("deleted, the rules write it" if wanted is not None else "written, the rules delete it")
             )
         return None
-    if shown is not None and hashlib.sha256(shown).digest() != value_hash:
-        raise Difference(f"the private {key}: whoever showed it shows another value than the block's hash says")
     if wanted is UNKNOWN:
-        return Held(value_hash, shown, recorded.block)
+        return Held(value_hash, None if key.startswith(_MESSAGES) else shown, shown is not None)
     value = encoded(wanted)
     if hashlib.sha256(value).digest() != value_hash:
         words = "its hash is not that of what the rules give" if shown is None else _difference(wanted, shown)
         raise Difference(f"the private {key}: {words}")
-    return Held(value_hash, value, recorded.block)
+    return Held(value_hash, value, shown is not None)
 
 
 def _difference(wanted: Any, found: bytes | None) -> str:

@@ -55,6 +55,12 @@ class Terms(NamedTuple):
 
 def settled(homes: Sequence[Metered], terms: Terms) -> dict[str, Line]:
     """The line of every home of a period."""
+    shares = shared(homes, terms.sharing)
+    return {one.home: line_of(one, terms, *shares[one.home]) for one in homes}
+
+
+def shared(homes: Sequence[Metered], mode: str) -> dict[str, tuple[int, int]]:
+    """What each home takes from its neighbours and gives them, in Wh."""
     want: dict[str, int] = {}
     give: dict[str, int] = {}
     for one in homes:
@@ -63,13 +69,6 @@ def settled(homes: Sequence[Metered], terms: Terms) -> dict[str, Line]:
         both_wh = min(short_wh, long_wh)
         want[one.home] = 0 if one.assumed else short_wh - both_wh
         give[one.home] = 0 if one.assumed else long_wh - both_wh
-    taken, given = _shared(homes, want, give, terms.sharing)
-    return {one.home: _line(one, terms, taken[one.home], given[one.home]) for one in homes}
-
-
-def _shared(
-    homes: Sequence[Metered], want: dict[str, int], give: dict[str, int], mode: str
-) -> tuple[dict[str, int], dict[str, int]]:
     draw = Draw(want)
     offered_wh = sum(give.values())
     if mode == NONE:
@@ -80,16 +79,20 @@ def _shared(
         taken = {one.home: min(want[one.home], one.key_ppm * offered_wh // WHOLE_PPM) for one in homes}
     else:
         raise ValueError(f"no sharing is called {mode[:40]}")
-    return taken, in_proportion(give, sum(taken.values()), draw)
+    given = in_proportion(give, sum(taken.values()), draw)
+    return {home: (taken[home], given[home]) for home in want}
 
 
 def resettled(one: Metered, before: Line, terms: Terms) -> Line:
     """A home's line by another reading: contract and shares stay, and the grid settles the difference."""
-    return _line(one, terms, before.shared_in_wh, before.shared_out_wh)
+    return line_of(one, terms, before.shared_in_wh, before.shared_out_wh)
 
 
-def _line(one: Metered, terms: Terms, taken_wh: int, given_wh: int) -> Line:
-    """The grid takes the balance of import and of export apart: neither nets the other."""
+def line_of(one: Metered, terms: Terms, taken_wh: int, given_wh: int) -> Line:
+    """A home's line of what its neighbours leave.
+
+    The grid takes the balance of import and of export apart: neither nets the other.
+    """
     prices = terms.prices
     delivered_wh = 0 if one.assumed else one.within_wh
     charged_wh = one.within_wh if one.assumed else 0

@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Replay of bills: every home's local day from its lines, and what changed of days that were billed before."""
+
+import hashlib
+from collections.abc import Iterable
+from typing import Any
+
+from commonwatt_audit.world import Json, Recorded, require
+
+from . import bills, times
+from .calendar import DAY_S, Period
+from .gap_settling import settled_version
+from .homes import connections_at
+from .ledger import UNKNOWN, Ledger, Outcome, Unseen, encoded, hash_in
+from .lines import SettledLine, gap_of, lines_at, parts_of, place_of_lines, terms_of, with_gap
+from .prices import version_on
+from .readings import ESTIMATED, SUBSTITUTED
+from .salts import joined
+from .settling import billed_parts
+from .situation import OPERATOR, Situation, require_member, situation
+
+MOST_ADJUSTMENTS = 1_000
+Found = tuple[bills.Settled, SettledLine]
+
+
+def settle_day(ledger: Ledger, recorded: Recorded) -> Outcome:
+    """The bills of one part of the homes for a day that is over and settled."""
+    role = require_member(recorded)
+    now = situation(ledger, recorded)
+    day = int(recorded.argument["day"])
+    operator = role == OPERATOR and recorded.mspid == now.mspid
+    due_s = now.calendar.first_instant(day + 1) + (0 if operator else DAY_S)
+    require(now.now_s >= due_s, f"it bills day {day} at {now.now_s}, and its caller may from {due_s}")
+    parts = billed_parts(ledger, now, day)
+    part = recorded.argument.get("part", 0)
+    require(0 <= part < len(parts), f"day {day} has {len(parts)} parts, and it bills part {part}")
+    require(len(parts) == 1 or "part" in recorded.argument, "it does not say which part it bills")
+    key, place = f"billed/{day:06d}/{part:04d}", f"bills/{day:06d}/{part:04d}"
+    if ledger.get(key) is not None:
+        return Outcome({}, {})
+    waiting = [mark for home in parts[part] for mark in _waiting(ledger, home)]
+    outcome = Outcome(dict.fromkeys(waiting), dict.fromkeys(map(_place, waiting)))
+    try:
+        made = _bills(ledger, now, day, parts[part])
+    except Unseen:
+        outcome.private[place] = UNKNOWN
+        sums = dict.fromkeys(("homes", "taxable_naud", "amount_naud"), UNKNOWN)
+        sums["digest"] = hash_in(recorded, place)
+    else:
+        value = {"day": day, "part": part, "bills": made}
+        outcome.private[place] = value
+        sums = {name: sum(one["bill"][name] for one in made) for name in ("taxable_naud", "amount_naud")}
+        sums |= {"homes": len(made), "digest": hashlib.sha256(encoded(value)).hexdigest()}
+    outcome.public[key] = {
+        "day": day,
+        "part": part,
+        "parts": len(parts),
+        "adjustments": len(waiting),
+        **sums,
+        "transaction": recorded.transaction_id,
+    }
+    return outcome
+
+
+def _waiting(ledger: Ledger, home: str) -> list[str]:
+    return [key for key, _ in ledger.under(f"pending/{home}/")][:MOST_ADJUSTMENTS]
+
+
+def _place(mark: str) -> str:
+    return "adjustment" + mark.removeprefix("pending")
+
+
+def _bills(ledger: Ledger, now: Situation, day: int, homes: list[str]) -> list[Json]:
+    periods = now.calendar.periods(day)
+    known_s = times.opens_s(periods[0], now.times(periods[0]))
+    tariff = version_on(now.configuration["tariffs"], day, known_s)
+    lines = _lines(ledger, now, periods, homes)
+    month: dict[str, list[Found]] = {}
+    demand = tariff["demand"]
+    if demand is not None and bills.month_of(day) != bills.month_of(day + 1):
+        within = [one for one in _month(now, day) if _counts(now, demand, one)]
+        month = _lines(ledger, now, within, homes)
+    holidays = [
+        one["day"] for one in now.configuration["holidays"] if one["published_s"] <= known_s
+    ]
+    made = []
+    for home in homes:
+        found = lines.get(home, [])
+        adjustments = [ledger.private_record(_place(mark)) for mark in _waiting(ledger, home)]
+        supply_naud = tariff["supply_naud_per_day"] if _registered(ledger, home, periods[0]) else 0
+        charge = None
+        if home in month:
+            peaks = [(one.period, one.metered.import_wh) for one, _ in month[home]]
+            charge = bills.demand_of(now.calendar, peaks, demand, holidays)
+        if not found and not adjustments and not supply_naud and charge is None:
+            continue
+        bill = bills.bill_of(
+            home,
+            day,
+            [one for one, _ in found],
+            supply_naud,
+            [one["adjustment"] for one in adjustments],
+            charge,
+        )
+        salts = [line.salt for _, line in found] + [one["salt"] for one in adjustments]
+        made.append({"bill": bill, "salt": joined(salts)})
+    return made
+
+
+def _registered(ledger: Ledger, home: str, period: Period) -> bool:
+    known = ledger.need(f"home/{home}")
+    first = min(one["from_period"] for one in known["versions"])
+    ended = known["to_period"] is not None and known["to_period"] <= period.start_min
+    return bool(first <= period.start_min and not ended)
+
+
+def _month(now: Situation, day: int) -> Iterable[Period]:
+    for other in range(day - 31, day + 1):
+        if bills.month_of(other) == bills.month_of(day):
+            yield from now.calendar.periods(other)
+
+
+def _counts(now: Situation, demand: Json, period: Period) -> bool:
+    return bool(demand["from_min"] <= now.calendar.local_minute(period.start_s) < demand["to_min"])
+
+
+def _lines(
+    ledger: Ledger, now: Situation, periods: Iterable[Period], homes: list[str]
+) -> dict[str, list[Found]]:
+    """The lines of some homes in some periods, all of which are settled; with gaps that were spread since."""
+    wanted, found = set(homes), dict[str, list[Found]]()
+    for period in periods:
+        number = period.start_min
+        for part, some in enumerate(parts_of(connections_at(ledger, number))):
+            if wanted.isdisjoint(some):
+                continue
+            version = settled_version(ledger, number)
+            prices, terms = terms_of(ledger.private_record(place_of_lines(number, version, part)))
+            final = now.now_s >= times.final_s(period, now.times(period))
+            for home, line in lines_at(ledger, number, version, part).items():
+                if home not in wanted:
+                    continue
+                stands = line if line.seq else with_gap(line, gap_of(ledger, number, home), terms)
+                quality = SUBSTITUTED if final and stands.quality == ESTIMATED else stands.quality
+                one = bills.Settled(period, prices, stands.metered, stands.line, quality, final)
+                found.setdefault(home, []).append((one, stands))
+    return found

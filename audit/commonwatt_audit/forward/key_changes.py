@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Replay of keys that are set, rotated, proposed and confirmed."""
+
+import json
+from typing import Any
+
+from commonwatt_audit.messages import Unacceptable
+from commonwatt_audit.world import Difference, Json, Recorded, require
+
+from . import keys
+from .calendar import MINUTE_S
+from .ledger import COLLECTION, UNKNOWN, Ledger, Outcome
+from .situation import (
+    CARRIER,
+    GRID,
+    HOME,
+    METER,
+    OPERATOR,
+    Situation,
+    require_grid,
+    require_operator,
+    require_role,
+    require_void_once_closed,
+    situation,
+)
+
+_FROM_THE_START = 0
+
+
+def set_key(ledger: Ledger, recorded: Recorded) -> Outcome:
+    """An author's first key, which the operator sets, or the next one, to which the old one agrees."""
+    role = require_role(recorded, OPERATOR, GRID, HOME, METER, CARRIER)
+    now, key, known = _asked(ledger, recorded)
+    written = _written(recorded, key)
+    author, home = _owner(recorded)
+    now_min = now.now_s // MINUTE_S
+    before = known["versions"] if known else []
+    jwk = _newest(written, len(before) + 1)
+    if known is None:
+        require(role == OPERATOR, f"a {role} sets the first key of {author} {home}")
+        require_operator(recorded, now.mspid)
+        version = keys.version_after([], jwk, keys.REGISTERED, _FROM_THE_START, now_min)
+    else:
+        day = now.calendar.day_at(now.now_s)
+        today_min = now.calendar.first_instant(day) // MINUTE_S
+        _accepted(recorded, keys.check_rotation, known, today_min)
+        tomorrow_min = max(now.calendar.first_instant(day + 1) // MINUTE_S, now.counts_from())
+        version = keys.version_after(before, jwk, keys.ROTATED, tomorrow_min, now_min)
+    possession = _possession(ledger, recorded, now, jwk, len(before) + 1)
+    after = _record(recorded, [*before, version], None)
+    return Outcome({key: after}, possession)
+
+
+def propose_key(ledger: Ledger, recorded: Recorded) -> Outcome:
+    """The key by which an author who lost the old one shall be known; or that proposal taken back."""
+    now, key, known = _asked(ledger, recorded)
+    require_operator(recorded, now.mspid)
+    require(known is not None, "it recovers a key that was never set")
+    proposed = _written(recorded, key).get("proposed")
+    if proposed is None:
+        require(known["proposed"] is not None, "it drops a proposal that was not made")
+        return Outcome({key: _record(recorded, known["versions"], None)}, {})
+    possession = _possession(ledger, recorded, now, proposed, len(known["versions"]) + 1)
+    return Outcome({key: _record(recorded, known["versions"], proposed)}, possession)
+
+
+def confirm_key(ledger: Ledger, recorded: Recorded) -> Outcome:
+    """The grid confirms the proposed key, which counts after a delay."""
+    now, key, known = _asked(ledger, recorded)
+    require_grid(recorded, now.mspid)
+    require(known is not None and known["proposed"] is not None, "it confirms a key that nobody proposed")
+    proposed = known["proposed"]
+    require(keys.signer_of(proposed).kid == recorded.argument["kid"], "it confirms another key than is proposed")
+    now_min = now.now_s // MINUTE_S
+    rules = now.rules(now.calendar.period_at(now.now_s).start_min)
+    from_min = now_min + 60 * int(rules["key_delay_h"])
+    version = keys.version_after(known["versions"], proposed, keys.RECOVERED, from_min, now_min)
+    return Outcome({key: _record(recorded, [*known["versions"], version], None)}, {})
+
+
+def _asked(ledger: Ledger, recorded: Recorded) -> tuple[Situation, str, Any]:
+    now = situation(ledger, recorded)
+    require_void_once_closed(recorded, now)
+    author, home = _owner(recorded)
+    if author == OPERATOR:
+        require(home == now.mspid, f"it sets an operator's key under {home}")
+    else:
+        ledger.need(f"home/{home}")
+    key = f"key/{author}/{home}"
+    return now, key, ledger.get(key)
+
+
+def _owner(recorded: Recorded) -> tuple[str, str]:
+    return str(recorded.argument["author"]), str(recorded.argument["home"])
+
+
+def _written(recorded: Recorded, key: str) -> Json:
+    """The record that the transaction writes: which key it brings is not in the argument."""
+    try:
+        written = json.loads(recorded.writes.get(key) or b"")
+    except ValueError:
+        raise Difference(f"{key} should be written and is not") from None
+    return written if isinstance(written, dict) else {}
+
+
+def _newest(written: Json, count: int) -> Json:
+    versions = written.get("versions")
+    require(
+        isinstance(versions, list) and len(versions) == count, f"it does not write {count} versions of a key"
+    )
+    jwk = (versions or [{}])[-1].get("jwk")
+    require(isinstance(jwk, dict), "its newest key is none")
+    return dict(jwk)
+
+
+def _possession(ledger: Ledger, recorded: Recorded, now: Situation, jwk: Json, version: int) -> dict[str, Any]:
+    """The new key is one, is nobody else's who speaks of this home, and said so itself."""
+    author, home = _owner(recorded)
+    net, channel = str(now.configuration["net"]), recorded.channel
+    known = ledger.get(f"key/{author}/{home}")
+    _accepted(recorded, keys.check_new, known["versions"] if known else [], jwk)
+    for other in ("home", "meter", "operator"):
+        owner = now.mspid if other == "operator" else home
+        record = ledger.get(f"key/{other}/{owner}") if other != author and author != OPERATOR else None
+        for one in record["versions"] if record else []:
+            require(one["jwk"] != jwk, f"the key is that of the {other} who speaks of the same home")
+    place = f"key/{author}/{home}/{version:06d}"
+    shown = recorded.shown.get((COLLECTION, place))
+    if shown is not None:
+        owner_of = keys.Owner(net, channel, home, author)
+        _accepted(recorded, keys.possession_of, owner_of, shown, jwk, version)
+    return {place: UNKNOWN}
+
+
+def _accepted(recorded: Recorded, rule: Any, *arguments: Any) -> None:
+    try:
+        rule(*arguments)
+    except Unacceptable as error:
+        raise Difference(f"the key does not count: {error.code}") from error
+
+
+def _record(recorded: Recorded, versions: list[Json], proposed: Json | None) -> Json:
+    author, home = _owner(recorded)
+    return {
+        "home": home,
+        "author": author,
+        "versions": versions,
+        "proposed": proposed,
+        "transaction": recorded.transaction_id,
+    }

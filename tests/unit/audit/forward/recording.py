@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a community of the forward market did on an in-memory channel, as blocks with private data would hold it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import replace
+from typing import Any
+
+from commonwatt_audit.forward.replay import ForwardReplay
+from commonwatt_audit.world import PrivateWrite, Recorded
+from commonwatt_chaincode.shim.identity import parse_creator
+from commonwatt_chaincode.shim.testing import Invocation
+
+from ...forward.neighbourhood import CHANNEL, Neighbourhood
+
+COLLECTION = "community"
+
+
+class Recording(Neighbourhood):
+    """A neighbourhood of which each transaction that was committed is recorded, in order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.recorded: list[Recorded] = []
+
+    async def submit(
+        self, who: str, name: str, argument: Any, transient: dict[str, bytes] | None = None
+    ) -> Invocation:
+        done = await super().submit(who, name, argument, transient)
+        if done.status < 400:
+            self.recorded.append(self._as_block(who, name, argument, done))
+        return done
+
+    def _as_block(self, who: str, name: str, argument: Any, done: Invocation) -> Recorded:
+        identity = parse_creator(self.callers[who])
+        public = {key: value for key, value in done.writes.items() if isinstance(key, str)}
+        private = {key: value for key, value in done.writes.items() if not isinstance(key, str)}
+        return Recorded(
+            block=len(self.recorded),
+            transaction_id=done.transaction_id,
+            mspid=identity.mspid,
+            attributes=dict(identity.attributes),
+            timestamp_s=done.timestamp.seconds,
+            arguments=(f"forward:{name}".encode(), json.dumps(argument).encode()),
+            writes=public,
+            channel=CHANNEL,
+            reads=frozenset(key for key in done.reads if isinstance(key, str)),
+            hashed=tuple(hashed(collection, key, value) for (collection, key), value in private.items()),
+            shown={place: value for place, value in private.items() if value is not None},
+        )
+
+
+def hashed(collection: str, key: str, value: bytes | None) -> PrivateWrite:
+    """A private write as a block tells it."""
+    value_hash = None if value is None else hashlib.sha256(value).digest()
+    return PrivateWrite(collection, hashlib.sha256(key.encode()).digest(), value_hash)
+
+
+def forged(
+    recorded: Recorded,
+    *,
+    public: dict[str, bytes | None] | None = None,
+    private: dict[str, bytes] | None = None,
+    **members: Any,
+) -> Recorded:
+    """The transaction with other records, private ones with the hashes that they have then."""
+    private = private or {}
+    new = {hashed(COLLECTION, key, value).key_hash: hashed(COLLECTION, key, value) for key, value in private.items()}
+    kept = tuple(one for one in recorded.hashed if one.key_hash not in new)
+    return replace(
+        recorded,
+        writes={**recorded.writes, **(public or {})},
+        hashed=(*kept, *new.values()),
+        shown={**recorded.shown, **{(COLLECTION, key): value for key, value in private.items()}},
+        **members,
+    )
+
+
+def unseen(recorded: list[Recorded]) -> list[Recorded]:
+    """The same blocks for an auditor who may not see private data."""
+    return [replace(one, shown={}) for one in recorded]
+
+
+def replayed(recorded: list[Recorded]) -> ForwardReplay:
+    """The replay of honest transactions."""
+    replay = ForwardReplay()
+    for one in recorded:
+        replay.check(one)
+    return replay
