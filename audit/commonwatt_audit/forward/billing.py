@@ -14,9 +14,8 @@ from .homes import connections_at
 from .ledger import UNKNOWN, Ledger, Outcome, Unseen, encoded, hash_in
 from .lines import SettledLine, gap_of, lines_at, parts_of, place_of_lines, terms_of, with_gap
 from .prices import version_on
-from .readings import ESTIMATED, SUBSTITUTED
 from .salts import joined
-from .settling import billed_parts
+from .settling import billed_parts, final_quality
 from .situation import OPERATOR, Situation, require_member, situation
 
 MOST_ADJUSTMENTS = 1_000
@@ -141,7 +140,7 @@ def _lines(
                 if home not in wanted:
                     continue
                 stands = line if line.seq else with_gap(line, gap_of(ledger, number, home), terms)
-                quality = SUBSTITUTED if final and stands.quality == ESTIMATED else stands.quality
+                quality = final_quality(stands.quality, final)
                 one = bills.Settled(period, prices, stands.metered, stands.line, quality, final)
                 found.setdefault(home, []).append((one, stands))
     return found

@@ -57,6 +57,7 @@ class Frozen(NamedTuple):
     period: Period
     version: int
     last_shared: int
+    final: bool
     prices: Prices
     terms: Terms
     estimate_w: int
@@ -153,6 +154,7 @@ def _frozen(ledger: Ledger, now: Situation, period: Period, meter: Json) -> Froz
         period,
         version,
         version if final is None else min(version, int(final)),
+        final is not None,
         prices,
         Terms(prices, cleared["price_uaud_per_kwh"] if cleared else None, rules["sharing"]),
         int(rules["estimate_w"]),
@@ -204,8 +206,7 @@ def _line_of(
     taken_wh, given_wh = _shares(frozen)[home]
     line = line_of(as_shared, frozen.terms, taken_wh, given_wh)
     if reading is None:
-        quality = readings.ESTIMATED if frozen.last_shared == frozen.version else readings.SUBSTITUTED
-        found = _built(frozen, as_shared, quality, None, line)
+        found = _built(frozen, as_shared, readings.ESTIMATED, None, line)
         found = with_gap(found, gap, frozen.terms)
     else:
         read = as_shared._replace(import_wh=reading.import_wh, export_wh=reading.export_wh, assumed=False)
@@ -299,7 +300,8 @@ def _part(recorded: Recorded, frozen: Frozen, part: int, lines: list[SettledLine
     sums = {name: sum(getattr(one, name) for one in lines) for name in SUMS[:4]}
     sums |= {name: sum(getattr(one.line, name) for one in lines) for name in SUMS[4:9]}
     sums["grid_naud"] = sum(one.line.grid_naud + one.line.fee_naud for one in lines)
-    sums |= {name: sum(one.quality == name for one in lines) for name in SUMS[10:13]}
+    qualities = [final_quality(one.quality, frozen.final) for one in lines]
+    sums |= {name: qualities.count(name) for name in SUMS[10:13]}
     sums["changed"] = sum(one.version == frozen.version for one in lines)
     return {
         "period": frozen.period.start_min,
@@ -310,6 +312,11 @@ def _part(recorded: Recorded, frozen: Frozen, part: int, lines: list[SettledLine
         "digest": digest,
         "transaction": recorded.transaction_id,
     }
+
+
+def final_quality(quality: str, final: bool) -> str:
+    """What an estimate is once its period is final: substituted, for nothing will replace it."""
+    return readings.SUBSTITUTED if final and quality == readings.ESTIMATED else quality
 
 
 def _adjust(

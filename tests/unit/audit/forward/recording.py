@@ -11,7 +11,7 @@ from typing import Any
 from commonwatt_audit.forward.replay import ForwardReplay
 from commonwatt_audit.world import PrivateWrite, Recorded
 from commonwatt_chaincode.shim.identity import parse_creator
-from commonwatt_chaincode.shim.testing import Invocation
+from commonwatt_chaincode.shim.testing import Invocation, MemoryLedger
 
 from ...forward.neighbourhood import CHANNEL, Neighbourhood
 
@@ -23,33 +23,48 @@ class Recording(Neighbourhood):
 
     def __init__(self) -> None:
         super().__init__()
-        self.recorded: list[Recorded] = []
+        self.recorded = recording(self.ledger)
 
-    async def submit(
-        self, who: str, name: str, argument: Any, transient: dict[str, bytes] | None = None
-    ) -> Invocation:
-        done = await super().submit(who, name, argument, transient)
-        if done.status < 400:
-            self.recorded.append(self._as_block(who, name, argument, done))
+
+def recording(ledger: MemoryLedger) -> list[Recorded]:
+    """The transactions that a ledger commits from now on, as they come."""
+    recorded: list[Recorded] = []
+    asked: dict[str, tuple[str, Any, bytes]] = {}
+    evaluate, commit = ledger.evaluate, ledger.commit
+
+    async def noting(name: str, *arguments: Any, **more: Any) -> Invocation:
+        done = await evaluate(name, *arguments, **more)
+        asked[done.transaction_id] = name, arguments, more["creator"]
         return done
 
-    def _as_block(self, who: str, name: str, argument: Any, done: Invocation) -> Recorded:
-        identity = parse_creator(self.callers[who])
-        public = {key: value for key, value in done.writes.items() if isinstance(key, str)}
-        private = {key: value for key, value in done.writes.items() if not isinstance(key, str)}
-        return Recorded(
-            block=len(self.recorded),
-            transaction_id=done.transaction_id,
-            mspid=identity.mspid,
-            attributes=dict(identity.attributes),
-            timestamp_s=done.timestamp.seconds,
-            arguments=(f"forward:{name}".encode(), json.dumps(argument).encode()),
-            writes=public,
-            channel=CHANNEL,
-            reads=frozenset(key for key in done.reads if isinstance(key, str)),
-            hashed=tuple(hashed(collection, key, value) for (collection, key), value in private.items()),
-            shown={place: value for place, value in private.items() if value is not None},
-        )
+    def committing(done: Invocation) -> str:
+        code = commit(done)
+        if code == "VALID":
+            recorded.append(_as_block(len(recorded), *asked[done.transaction_id], done))
+        return code
+
+    ledger.evaluate, ledger.commit = noting, committing  # type: ignore[method-assign]
+    return recorded
+
+
+def _as_block(block: int, name: str, arguments: Any, creator: bytes, done: Invocation) -> Recorded:
+    identity = parse_creator(creator)
+    public = {key: value for key, value in done.writes.items() if isinstance(key, str)}
+    private = {key: value for key, value in done.writes.items() if not isinstance(key, str)}
+    function = name if name.startswith("forward:") else f"forward:{name}"
+    return Recorded(
+        block=block,
+        transaction_id=done.transaction_id,
+        mspid=identity.mspid,
+        attributes=dict(identity.attributes),
+        timestamp_s=done.timestamp.seconds,
+        arguments=(function.encode(), *(json.dumps(one).encode() for one in arguments)),
+        writes=public,
+        channel=CHANNEL,
+        reads=frozenset(key for key in done.reads if isinstance(key, str)),
+        hashed=tuple(hashed(collection, key, value) for (collection, key), value in private.items()),
+        shown={place: value for place, value in private.items() if value is not None},
+    )
 
 
 def hashed(collection: str, key: str, value: bytes | None) -> PrivateWrite:
