@@ -10,20 +10,19 @@ from functools import lru_cache
 
 from commonwatt_client.errors import AdminError
 from commonwatt_client.ledger import Block, BlockTransaction, openings, read_channel_config, verify_chain
+from commonwatt_client.ledger.delivered import PrivateValues
 from commonwatt_client.ledger.transaction import decode_transaction
 from commonwatt_client.ledger.validation import ValidationCode
 from cryptography import x509
 from fabric_protos.common import common_pb2
 
 from commonwatt_audit.envelopes import Judged
+from commonwatt_audit.forward.replay import ForwardReplay
 from commonwatt_audit.members import read_certificate
 from commonwatt_audit.replay import Replay
 from commonwatt_audit.signatures import Signed, brings_configuration, look_at, trust
 from commonwatt_audit.verdicts import Verdict, Verdicts
 from commonwatt_audit.world import Difference, PrivateWrite, Recorded
-
-PrivateValues = Mapping[tuple[int, str, str, str], bytes]
-"""(the transaction's place in its block, chaincode, collection, key) -> the private value that it wrote."""
 
 ATTRIBUTES_OID = x509.ObjectIdentifier("1.2.3.4.5.6.7.8.1")
 
@@ -62,6 +61,11 @@ class Audit:
         self._before: Block | None = None
         self._config = b""
         self._shown: PrivateValues = {}
+
+    @property
+    def forward(self) -> ForwardReplay | None:
+        """The replay of the forward market; None where the channel has another."""
+        return self._replay.forward if self._replay.forward.begun else None
 
     def check(self, block: Block, signed: Signed | None = None, shown: PrivateValues | None = None) -> None:
         """Raises FirstDifference. `signed` is what its signatures are like where that was looked at before.

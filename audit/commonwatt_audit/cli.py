@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -21,8 +21,6 @@ from commonwatt_audit.cases import cleared, prices
 from commonwatt_audit.forward_cases import settled
 
 if TYPE_CHECKING:
-    from commonwatt_client.ledger import Block
-
     from commonwatt_audit.audit import Audit, Findings
 
 
@@ -56,38 +54,42 @@ def verify_command(
                 for block in blocks_of_files(blocks):
                     parallel.check(block)
         else:
-            asyncio.run(_check_all(audit, _network(channel, user, find_network(network_file))))
+            asyncio.run(_check_all(audit, channel, user, find_network(network_file)))
     except FirstDifference as error:
         difference = str(error)
     except OSError as error:
         raise UsageError(
             f"{error.filename or blocks}: {error.strerror}; name a folder that can be read"
         ) from error
-    _print(audit.findings, difference, as_json)
+    _print(audit, difference, as_json)
     raise typer.Exit(1 if difference else 0)
 
 
-def _network(channel: str, user: str, network_file: Path) -> AsyncIterator[Block]:
-    from commonwatt_audit.source import blocks_of_network
+async def _check_all(audit: Audit, channel: str, user: str, network_file: Path) -> None:
+    from commonwatt_audit.parallel import ParallelAudit
+    from commonwatt_audit.source import blocks_of_network, shown_blocks_of_network
 
-    readers = read_network_file(network_file, homes=False).readers()
+    network = read_network_file(network_file, homes=False)
+    readers = network.readers()
     chosen = channel or next(iter(readers), "")
     if chosen not in readers:
         where = f"a channel {chosen}; it has {', '.join(readers) or 'none'}" if chosen else "any channel"
         raise UsageError(f"{network_file} has no market on {where}")
     organization, reader = readers[chosen]
-    return blocks_of_network(network_file, chosen, organization, user or reader)
-
-
-async def _check_all(audit: Audit, blocks: AsyncIterator[Block]) -> None:
-    from commonwatt_audit.parallel import ParallelAudit
-
+    source = network_file, chosen, organization, user or reader
     with ParallelAudit(audit) as parallel:
-        async for block in blocks:
-            parallel.check(block)
+        if network.content["channels"].get(chosen, {}).get("market") == "forward":
+            async for block, shown in shown_blocks_of_network(*source):
+                parallel.check(block, shown)
+        else:
+            async for block in blocks_of_network(*source):
+                parallel.check(block)
 
 
-def _print(findings: Findings, difference: str, as_json: bool) -> None:
+def _print(audit: Audit, difference: str, as_json: bool) -> None:
+    from commonwatt_audit.forward import report
+
+    findings, forward = audit.findings, audit.forward
     if as_json:
         found = {
             "blocks": findings.blocks,
@@ -97,19 +99,30 @@ def _print(findings: Findings, difference: str, as_json: bool) -> None:
             "transactions_per_s": round(findings.transactions_per_s),
             "first_difference": difference or None,
             "openings": list(findings.openings.values()),
+            "forward": None if forward is None else report.as_json(forward),
         }
         typer.echo(json.dumps(found, indent=2))
         return
-    functions = findings.functions
-    readings = functions["settle_interval"] + functions["report_reading"]
     typer.echo(
         f"{findings.blocks:,} blocks, {findings.transactions:,} transactions ({findings.invalid:,} invalid), "
-        f"{findings.transactions_per_s:,.0f} transactions/s: {functions['close_round']:,} awards, "
-        f"{readings:,} readings, {functions['settle_day']:,} settlements recomputed"
+        f"{findings.transactions_per_s:,.0f} transactions/s: {_recomputed(findings)} recomputed"
     )
+    for sentence in report.sentences(forward) if forward else ():
+        typer.echo(sentence)
     for opening in findings.openings.values():
         typer.echo(f"others than operators read blocks, {opening}")
     typer.echo(f"first difference: {difference}" if difference else "all as the rules give it")
+
+
+def _recomputed(findings: Findings) -> str:
+    functions = findings.functions
+    if functions["forward:configure"]:
+        cleared, settled = functions["forward:clear_period"], functions["forward:settle_period"]
+        return f"{cleared:,} clearings, {settled:,} settlements, {functions['forward:settle_day']:,} days of bills"
+    readings = functions["settle_interval"] + functions["report_reading"]
+    return (
+        f"{functions['close_round']:,} awards, {readings:,} readings, {functions['settle_day']:,} settlements"
+    )
 
 
 File = Annotated[str, typer.Argument(help="A JSON file, or - for standard input")]

@@ -5,8 +5,10 @@ import multiprocessing
 from collections import deque
 from concurrent.futures import Future, ProcessPoolExecutor
 from types import TracebackType
+from typing import NamedTuple
 
 from commonwatt_client.ledger import Block
+from commonwatt_client.ledger.delivered import PrivateValues
 
 from commonwatt_audit.audit import Audit
 from commonwatt_audit.signatures import Signed, brings_configuration, look_at_several
@@ -16,6 +18,14 @@ CHUNK = 128
 AHEAD = 6
 
 
+class _Waiting(NamedTuple):
+    """A block, the configuration before it, and the private values that the auditor was shown of it."""
+
+    block: Block
+    config: bytes
+    shown: PrivateValues | None
+
+
 class ParallelAudit:
     """Takes blocks in order like `Audit`, some of them later; leaving the context audits the rest."""
 
@@ -23,8 +33,8 @@ class ParallelAudit:
         self._audit = audit
         self._pool: ProcessPoolExecutor | None = None
         self._config = b""
-        self._waiting: list[tuple[Block, bytes]] = []
-        self._ahead: deque[tuple[list[tuple[Block, bytes]], Future[list[Signed]]]] = deque()
+        self._waiting: list[_Waiting] = []
+        self._ahead: deque[tuple[list[_Waiting], Future[list[Signed]]]] = deque()
 
     def __enter__(self) -> "ParallelAudit":
         return self
@@ -36,19 +46,19 @@ class ParallelAudit:
             if error is None:
                 while self._ahead:
                     self._finish()
-                for block, _ in self._waiting:
-                    self._audit.check(block)
+                for block, _, shown in self._waiting:
+                    self._audit.check(block, shown=shown)
         finally:
             if self._pool is not None:
                 self._pool.shutdown(cancel_futures=True)
 
-    def check(self, block: Block) -> None:
-        """Raises FirstDifference, for this block or an earlier one."""
+    def check(self, block: Block, shown: PrivateValues | None = None) -> None:
+        """Raises FirstDifference, for this block or an earlier one. `shown` are its private values, if it has some."""
         if not self._config:
-            self._audit.check(block)  # the first block says whom to trust
+            self._audit.check(block, shown=shown)  # the first block says whom to trust
             self._config = block.serialized
             return
-        self._waiting.append((block, self._config))
+        self._waiting.append(_Waiting(block, self._config, shown))
         if brings_configuration(block):
             self._config = block.serialized
         if len(self._waiting) == CHUNK:
@@ -60,11 +70,11 @@ class ParallelAudit:
         if self._pool is None:
             # A fresh interpreter each: forking would copy open connections.
             self._pool = ProcessPoolExecutor(mp_context=multiprocessing.get_context("spawn"))
-        work = [(block.serialized, config) for block, config in self._waiting]
+        work = [(block.serialized, config) for block, config, _ in self._waiting]
         self._ahead.append((self._waiting, self._pool.submit(look_at_several, work)))
         self._waiting = []
 
     def _finish(self) -> None:
         chunk, signed = self._ahead.popleft()
-        for (block, _), found in zip(chunk, signed.result(), strict=True):
-            self._audit.check(block, found)
+        for (block, _, shown), found in zip(chunk, signed.result(), strict=True):
+            self._audit.check(block, found, shown)

@@ -3,7 +3,6 @@
 
 import hashlib
 from collections.abc import Iterable
-from typing import Any
 
 from commonwatt_audit.world import Json, Recorded, require
 
@@ -42,6 +41,7 @@ def settle_day(ledger: Ledger, recorded: Recorded) -> Outcome:
     try:
         made = _bills(ledger, now, day, parts[part])
     except Unseen:
+        ledger.unchecked["bills of days"] += 1
         outcome.private[place] = UNKNOWN
         sums = dict.fromkeys(("homes", "taxable_naud", "amount_naud"), UNKNOWN)
         sums["digest"] = hash_in(recorded, place)
@@ -79,9 +79,7 @@ def _bills(ledger: Ledger, now: Situation, day: int, homes: list[str]) -> list[J
     if demand is not None and bills.month_of(day) != bills.month_of(day + 1):
         within = [one for one in _month(now, day) if _counts(now, demand, one)]
         month = _lines(ledger, now, within, homes)
-    holidays = [
-        one["day"] for one in now.configuration["holidays"] if one["published_s"] <= known_s
-    ]
+    holidays = [one["day"] for one in now.configuration["holidays"] if one["published_s"] <= known_s]
     made = []
     for home in homes:
         found = lines.get(home, [])

@@ -204,7 +204,9 @@ def _check_rules(configuration: Json, rules: Json) -> None:
     )
     require(3_600 * rules["key_delay_h"] >= times["opens_before_s"], "key_delay_h is shorter than a window")
     trusting = configuration["clock"] != "live" or configuration["trust_homes"]
-    require(trusting or rules["readings_by"] == "meter", "homes measure on a live channel without trust_homes")
+    require(
+        trusting or rules["readings_by"] == "meter", "homes measure on a live channel without trust_homes"
+    )
 
 
 def _check_tariff(tariff: Json, lengths: Iterable[int]) -> None:
@@ -222,9 +224,13 @@ def _check_tariff(tariff: Json, lengths: Iterable[int]) -> None:
             edges.append(band["to_min"])
             most = band["tou"] - fee
             sharing = band["feed_in"] if band["sharing_price"] is None else band["sharing_price"]
-            require(band["feed_in"] <= sharing <= most, f"the prices of band {band['name'][:40]} are not in order")
+            require(
+                band["feed_in"] <= sharing <= most, f"the prices of band {band['name'][:40]} are not in order"
+            )
         require(edges[-1] == DAY_MIN, "bands do not cover the day")
         if any(one >= other for one, other in pairwise(edges)):
             raise Difference("a band of the tariff is empty")
         for length in lengths:
-            require(not any(edge % length for edge in edges), f"a band ends within a period of {length} minutes")
+            require(
+                not any(edge % length for edge in edges), f"a band ends within a period of {length} minutes"
+            )

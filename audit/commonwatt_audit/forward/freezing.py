@@ -57,7 +57,7 @@ def _check_first(ledger: Ledger, now: Situation, period: Period, rules: Json) ->
     try:
         found = readings_of(ledger, number, 1)
     except Unseen:
-        ledger.unchecked["whether every home had a measured reading when its period was frozen"] += 1
+        ledger.unchecked["whether every home was measured when its period was frozen early"] += 1
         return
     for home in connections_at(ledger, number):
         counting = readings.counting(found.get(home, ()), 1)

@@ -2,7 +2,6 @@
 """Replay of gaps: what a meter's running totals say of periods without a reading."""
 
 import hashlib
-from typing import Any
 
 from commonwatt_audit.messages import Statement
 from commonwatt_audit.world import Json, Recorded, require
@@ -40,8 +39,11 @@ def settle_gap(ledger: Ledger, recorded: Recorded, anomalies: Anomalies) -> Outc
         )
     versions = {one.start_min: settled_version(ledger, one.start_min) for one in periods}
     try:
-        return _spread(ledger, now, registration, periods, versions, argument.get("from_period", 0), anomalies)
+        return _spread(
+            ledger, now, registration, periods, versions, argument.get("from_period", 0), anomalies
+        )
     except Unseen:
+        ledger.unchecked["gaps that were spread"] += 1
         return _unseen(recorded, home, {one.start_min for one in periods[1:-1]}, versions)
 
 
@@ -52,9 +54,7 @@ def settled_version(ledger: Ledger, period: int) -> int:
     return int(settled["version"])
 
 
-def _said(
-    ledger: Ledger, home: str, period: int, version: int
-) -> tuple[readings.Reading, Statement] | None:
+def _said(ledger: Ledger, home: str, period: int, version: int) -> tuple[readings.Reading, Statement] | None:
     """The reading by which a period is settled, and its message."""
     said = [
         (reading_of(place, ledger.said(key)), ledger.said(key))
@@ -142,9 +142,7 @@ def _adjust(
     number = period.start_min
     if not is_billed(ledger, now, now.calendar.day_at(period.start_s), home):
         return
-    part = next(
-        part for part, homes in enumerate(parts_of(connections_at(ledger, number))) if home in homes
-    )
+    part = next(part for part, homes in enumerate(parts_of(connections_at(ledger, number))) if home in homes)
     line = lines_at(ledger, number, version, part)[home]
     prices, terms = terms_of(ledger.private_record(place_of_lines(number, version, part)))
     change = adjustment_between(period, prices, with_gap(line, known, terms), with_gap(line, new, terms))

@@ -2,7 +2,6 @@
 """Replay of gates that close and of clearings."""
 
 import json
-from typing import Any
 
 from commonwatt_audit.messages import Statement
 from commonwatt_audit.world import Json, Recorded, require
@@ -67,6 +66,7 @@ def clear_period(ledger: Ledger, recorded: Recorded, anomalies: Anomalies) -> Ou
     try:
         standing = _standing(ledger, number)
     except Unseen:
+        ledger.unchecked["awards of clearings"] += 1
         shown = dict.fromkeys(_SUMS, UNKNOWN)
         _check_sums(recorded, key)
         return Outcome({key: {**record, **shown}}, {place: UNKNOWN})

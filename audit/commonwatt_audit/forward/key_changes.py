@@ -70,7 +70,9 @@ def confirm_key(ledger: Ledger, recorded: Recorded) -> Outcome:
     require_grid(recorded, now.mspid)
     require(known is not None and known["proposed"] is not None, "it confirms a key that nobody proposed")
     proposed = known["proposed"]
-    require(keys.signer_of(proposed).kid == recorded.argument["kid"], "it confirms another key than is proposed")
+    require(
+        keys.signer_of(proposed).kid == recorded.argument["kid"], "it confirms another key than is proposed"
+    )
     now_min = now.now_s // MINUTE_S
     rules = now.rules(now.calendar.period_at(now.now_s).start_min)
     from_min = now_min + 60 * int(rules["key_delay_h"])
@@ -113,7 +115,9 @@ def _newest(written: Json, count: int) -> Json:
     return dict(jwk)
 
 
-def _possession(ledger: Ledger, recorded: Recorded, now: Situation, jwk: Json, version: int) -> dict[str, Any]:
+def _possession(
+    ledger: Ledger, recorded: Recorded, now: Situation, jwk: Json, version: int
+) -> dict[str, Any]:
     """The new key is one, is nobody else's who speaks of this home, and said so itself."""
     author, home = _owner(recorded)
     net, channel = str(now.configuration["net"]), recorded.channel
@@ -126,7 +130,9 @@ def _possession(ledger: Ledger, recorded: Recorded, now: Situation, jwk: Json, v
             require(one["jwk"] != jwk, f"the key is that of the {other} who speaks of the same home")
     place = f"key/{author}/{home}/{version:06d}"
     shown = recorded.shown.get((COLLECTION, place))
-    if shown is not None:
+    if shown is None:
+        ledger.unchecked["messages by which keys came"] += 1
+    else:
         owner_of = keys.Owner(net, channel, home, author)
         _accepted(recorded, keys.possession_of, owner_of, shown, jwk, version)
     return {place: UNKNOWN}

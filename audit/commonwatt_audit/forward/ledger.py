@@ -231,7 +231,8 @@ def _held(recorded: Recorded, key: str, wanted: Any, value_hash: bytes | None) -
     if value_hash is None or wanted is None:
         if value_hash is not None or wanted is not None:
             raise Difference(
-                f"the private {key}: " + ("deleted, the rules write it" if wanted is not None else "written, the rules delete it")
+                f"the private {key}: "
+                + ("deleted, the rules write it" if wanted is not None else "written, the rules delete it")
             )
         return None
     if wanted is UNKNOWN:

@@ -76,7 +76,7 @@ def lines_at(ledger: Ledger, period: int, version: int, part: int) -> dict[str, 
 
 
 def _line(values: list[Any]) -> SettledLine:
-    return SettledLine(*values[:-3], tuple(values[-3]), Line(*values[-2]), values[-1])
+    return SettledLine._make([*values[:-3], tuple(values[-3]), Line(*values[-2]), values[-1]])
 
 
 def with_gap(line: SettledLine, gap: Mapping[str, int] | None, terms: Terms) -> SettledLine:

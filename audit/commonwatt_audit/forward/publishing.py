@@ -70,7 +70,9 @@ def set_sharing_keys(ledger: Ledger, recorded: Recorded) -> Outcome:
     require_void_once_closed(recorded, now)
     period = now.period(recorded.argument["from_period"]).start_min
     earliest = now.counts_from()
-    require(period >= earliest, f"it shares anew from period {period}, and windows before {earliest} are open")
+    require(
+        period >= earliest, f"it shares anew from period {period}, and windows before {earliest} are open"
+    )
     keys: dict[str, int] = recorded.argument["keys"]
     require(
         all(ppm >= 0 for ppm in keys.values()) and sum(keys.values()) <= WHOLE_PPM,

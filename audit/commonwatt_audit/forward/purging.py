@@ -12,7 +12,9 @@ from .situation import require_operator, situation
 
 FORGET = "forget_home"
 KEPT_D = 2_555
-_OF_PERIOD = re.compile(r"(?:m/bid|m/reading|awards|lines|gap)/([0-9]{9})(?:/|\Z)|adjustment/[^/]+/([0-9]{9})/")
+_OF_PERIOD = re.compile(
+    r"(?:m/bid|m/reading|awards|lines|gap)/([0-9]{9})(?:/|\Z)|adjustment/[^/]+/([0-9]{9})/"
+)
 _OF_DAY = re.compile(r"bills/([0-9]{6})/")
 
 
@@ -22,7 +24,9 @@ def forget_home(ledger: Ledger, recorded: Recorded, anomalies: Anomalies) -> Non
     require_operator(recorded, now.mspid)
     require(not recorded.writes, "it writes public keys, and erasure writes none")
     for one in recorded.hashed:
-        require(one.is_purge and one.collection == COLLECTION, "it writes private values, and erasure writes none")
+        require(
+            one.is_purge and one.collection == COLLECTION, "it writes private values, and erasure writes none"
+        )
         key = ledger.purge(one.key_hash)
         ended_s = None if key is None else _ended_s(ledger, recorded, key)
         if ended_s is None or now.now_s < ended_s + KEPT_D * DAY_S:

@@ -2,6 +2,7 @@
 """Which reading settles a home, what a meter can have counted, and what stands in for a reading."""
 
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 from .calendar import DAY_MIN, DAY_S, Calendar, Period
@@ -105,7 +106,7 @@ def spread_wh(periods: Sequence[Period], energy_wh: int) -> list[int]:
     whole_min = sum(one.length_min for one in periods)
     ends = [sum(one.length_min for one in periods[: place + 1]) for place in range(len(periods))]
     reached = [0, *(energy_wh * end // whole_min for end in ends)]
-    return [after - before for before, after in zip(reached, reached[1:], strict=False)]
+    return [after - before for before, after in pairwise(reached)]
 
 
 def between_totals_wh(before_total: int, after_total: int, after_own: int) -> int:

@@ -34,6 +34,7 @@ class ForwardReplay:
         self.anomalies = Anomalies()
         self.speech = submitting.Speech()
         self._last_gate: tuple[int, int] = (0, 0)
+
     def check(self, recorded: Recorded) -> None:
         """Compute what a transaction writes and compare. Raises Difference; the state is then undefined."""
         name = recorded.function.removeprefix(CONTRACT)

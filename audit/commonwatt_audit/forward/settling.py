@@ -87,6 +87,7 @@ def settle_period(ledger: Ledger, recorded: Recorded, anomalies: Anomalies) -> O
     try:
         outcome = _settled(ledger, recorded, now, period, meter, parts[part], part, anomalies)
     except Unseen:
+        ledger.unchecked["lines of settlements"] += 1
         outcome = _unseen(recorded, period, version, parts[part], part)
     _end(ledger, recorded, now, meter, outcome, len(parts), part, anomalies)
     return outcome
@@ -382,9 +383,7 @@ def billed_parts(ledger: Ledger, now: Situation, day: int) -> list[list[str]]:
     )
 
 
-def _unseen(
-    recorded: Recorded, period: Period, version: int, homes: list[str], part: int
-) -> Outcome:
+def _unseen(recorded: Recorded, period: Period, version: int, homes: list[str], part: int) -> Outcome:
     """What a part has to be whoever was metered: which records, for how many homes, with which digests."""
     number = period.start_min
     record: Json = {
@@ -467,7 +466,10 @@ def _standing_part(recorded: Recorded, outcome: Outcome, key: str) -> Json:
 
 def _check_even(number: int, whole: Json) -> None:
     require(whole["bought_wh"] == whole["sold_wh"], f"in period {number} more is bought than sold, or less")
-    require(whole["shared_in_wh"] == whole["shared_out_wh"], f"in period {number} more is taken than given, or less")
+    require(
+        whole["shared_in_wh"] == whole["shared_out_wh"],
+        f"in period {number} more is taken than given, or less",
+    )
     grid_wh = whole["grid_in_wh"] - whole["grid_out_wh"] - whole["breach_wh"]
     require(
         grid_wh == whole["import_wh"] - whole["export_wh"],

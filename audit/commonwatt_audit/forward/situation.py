@@ -62,9 +62,7 @@ class Situation(NamedTuple):
         """The id of the first period whose window no rules, of now or to come, nor this time have opened yet."""
         running = self.rules(self.calendar.period_at(self.now_s).start_min)
         counting = [one for one in self.configuration["rules"] if one["from_period"] > running["from_period"]]
-        widest_s = max(
-            opens_before_s, *(int(one["times"]["opens_before_s"]) for one in (running, *counting))
-        )
+        widest_s = max(opens_before_s, *(int(one["times"]["opens_before_s"]) for one in (running, *counting)))
         return times.first_after(self.calendar, {"opens_before_s": widest_s}, self.now_s)
 
     @property
@@ -137,4 +135,6 @@ def require_grid(recorded: Recorded, mspid: str) -> None:
 def require_void_once_closed(recorded: Recorded, now: Situation) -> None:
     """What operator and grid do reads the next gate: else it could be held back and used after bids are known."""
     key = f"gate/{now.next_gate().start_min:09d}"
-    require(key in recorded.reads, f"it does not read {key}, so that it could be held back until bids are known")
+    require(
+        key in recorded.reads, f"it does not read {key}, so that it could be held back until bids are known"
+    )

@@ -140,6 +140,7 @@ def _judge_reading(
 
 def reading_of(place: Place, said: Statement) -> readings.Reading:
     """A reading as its message says it."""
+
     def number(member: str) -> Any:
         return said.payload.get(member)
 
@@ -165,4 +166,6 @@ def _note_equivocation(
     before = speech.said.setdefault(identity, words)
     if before != words:
         speech.said[identity] = words
-        anomalies.notice(Kind.EQUIVOCATION, place.home, place.period, f"{place.author}, {place.kind}, seq {place.seq}")
+        anomalies.notice(
+            Kind.EQUIVOCATION, place.home, place.period, f"{place.author}, {place.kind}, seq {place.seq}"
+        )

@@ -82,7 +82,10 @@ def forged(
 ) -> Recorded:
     """The transaction with other records, private ones with the hashes that they have then."""
     private = private or {}
-    new = {hashed(COLLECTION, key, value).key_hash: hashed(COLLECTION, key, value) for key, value in private.items()}
+    new = {
+        hashed(COLLECTION, key, value).key_hash: hashed(COLLECTION, key, value)
+        for key, value in private.items()
+    }
     kept = tuple(one for one in recorded.hashed if one.key_hash not in new)
     return replace(
         recorded,

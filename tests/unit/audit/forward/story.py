@@ -24,7 +24,14 @@ async def founded(**configuration: Any) -> Recording:
     town = Recording()
     bands = [
         {"name": "shoulder", "from_min": 0, "to_min": 960, "tou": 300_000, "feed_in": -10_000},
-        {"name": "peak", "from_min": 960, "to_min": 1_440, "tou": 500_000, "feed_in": 60_000, "sharing_price": 90_000},
+        {
+            "name": "peak",
+            "from_min": 960,
+            "to_min": 1_440,
+            "tou": 500_000,
+            "feed_in": 60_000,
+            "sharing_price": 90_000,
+        },
     ]
     every_day = {"weekdays": [0, 1, 2, 3, 4, 5, 6], "holidays": True}
     tariff = {
@@ -76,9 +83,17 @@ async def _publish(town: Recording) -> None:
     await town.do(
         "grid",
         "set_envelope",
-        {"home": "p1", "from_period": first + 600, "to_period": first + 900, "export_w": 880, "import_w": 800},
+        {
+            "home": "p1",
+            "from_period": first + 600,
+            "to_period": first + 900,
+            "export_w": 880,
+            "import_w": 800,
+        },
     )
-    await town.do("grid", "set_envelope", {"from_period": first, "to_period": first + 2_000, "export_w": 3_500})
+    await town.do(
+        "grid", "set_envelope", {"from_period": first, "to_period": first + 2_000, "export_w": 3_500}
+    )
     keys = {"h1": 400_000, "h2": 500_000}
     await town.do("operator", "set_sharing_keys", {"from_period": first + 120, "keys": keys})
     changes = {"pricing": "uniform", "sharing": "static", "from_period": first + 720}
@@ -131,9 +146,7 @@ async def _read(town: Recording, period: int, hour: int) -> None:
     town.at(period + HOUR, 7_300)
     readings = [
         town.reading("h1", period, 600 + 3 * hour, by="meter of h1"),
-        town.says(
-            "p2", "cw-reading", "p2", period, import_wh=0, export_wh=650 + hour, quality="measured"
-        ),
+        town.says("p2", "cw-reading", "p2", period, import_wh=0, export_wh=650 + hour, quality="measured"),
     ]
     if hour not in (7, 8, 9):
         totals = {"import_total_wh": 50_000 + 400 * hour, "export_total_wh": 1_000 * hour + 1_000}

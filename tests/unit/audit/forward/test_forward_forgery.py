@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from commonwatt_audit.forward.anomalies import Kind
 from commonwatt_audit.forward.replay import ForwardReplay
+from commonwatt_audit.replay import Replay
 from commonwatt_audit.world import Difference, PrivateWrite, Recorded
 
 from ...forward.neighbourhood import MIDNIGHT, Signer
@@ -50,7 +51,9 @@ def of_private(prefix: str, change: Callable[[Any], None]) -> Callable[[Recorded
     """Change a private record, and its digest in public and in the block."""
 
     def forge(recorded: Recorded) -> Recorded:
-        (key, value) = next((key, value) for (_, key), value in recorded.shown.items() if key.startswith(prefix))
+        (key, value) = next(
+            (key, value) for (_, key), value in recorded.shown.items() if key.startswith(prefix)
+        )
         new = rewritten(value, change)
         old, digest = hashlib.sha256(value).hexdigest(), hashlib.sha256(new).hexdigest()
         public = {
@@ -78,7 +81,9 @@ def test_another_price_is_found(town: Recording) -> None:
     def dearer(recorded: Recorded) -> Recorded:
         changed = of_private("awards/", lambda record: record.update(price_uaud_per_kwh=90_000))(recorded)
         value = recorded.writes[key] or b""
-        return forged(changed, public={key: rewritten(value, lambda one: one.update(price_uaud_per_kwh=90_000))})
+        return forged(
+            changed, public={key: rewritten(value, lambda one: one.update(price_uaud_per_kwh=90_000))}
+        )
 
     assert "price_uaud_per_kwh is 90000 on the ledger" in attacked(town, place, dearer)
 
@@ -113,7 +118,9 @@ def test_another_bill_is_found(town: Recording) -> None:
 
 def test_another_gap_is_found(town: Recording) -> None:
     said = attacked(
-        town, first(town, "settle_gap"), of_private("gap/", lambda one: one.update(import_wh=one["import_wh"] - 1))
+        town,
+        first(town, "settle_gap"),
+        of_private("gap/", lambda one: one.update(import_wh=one["import_wh"] - 1)),
     )
     assert "gap/" in said
 
@@ -124,7 +131,9 @@ def at(seconds: int) -> Callable[[Recorded], Recorded]:
     def forge(recorded: Recorded) -> Recorded:
         now_s = recorded.timestamp_s - seconds
         public = {
-            key: rewritten(value, lambda one: one.update(at_s=now_s)) if value and b'"at_s"' in value else value
+            key: rewritten(value, lambda one: one.update(at_s=now_s))
+            if value and b'"at_s"' in value
+            else value
             for key, value in recorded.writes.items()
         }
         gates = {f"gate/{MIDNIGHT + place:09d}" for place in range(-DAY_MIN, 3 * DAY_MIN, HOUR)}
@@ -203,7 +212,15 @@ def test_a_message_that_says_something_else_is_found(town: Recording) -> None:
         ({"channel": "enmore"}, "wrong_channel"),
         ({"home": "h2"}, "says home h2"),
     ):
-        said = {"net": town.net, "channel": "newtown", "home": "h1", "period": MIDNIGHT, "seq": 9, **ASK, **other}
+        said = {
+            "net": town.net,
+            "channel": "newtown",
+            "home": "h1",
+            "period": MIDNIGHT,
+            "seq": 9,
+            **ASK,
+            **other,
+        }
         message = town.signers["h1"].says("cw-request", **said)
         assert words in attacked(town, place, lambda one, message=message: batch(one, BID, message))
 
@@ -213,7 +230,9 @@ def test_a_message_whose_words_were_changed_is_found(town: Recording) -> None:
     message = town.request("h1", MIDNIGHT, 100, 200_000, seq=9)
     head, payload, signature = message.split(b".")
     other = town.request("h1", MIDNIGHT, 900, 200_000, seq=9).split(b".")[1]
-    assert "bad_signature" in attacked(town, place, lambda one: batch(one, BID, b".".join((head, other, signature))))
+    assert "bad_signature" in attacked(
+        town, place, lambda one: batch(one, BID, b".".join((head, other, signature)))
+    )
 
 
 def test_an_index_of_another_message_is_found(town: Recording) -> None:
@@ -267,9 +286,7 @@ def test_a_reading_that_cannot_be_is_found(town: Recording) -> None:
 
 def test_a_reading_under_a_frozen_version_is_found(town: Recording) -> None:
     place = first(town, "freeze_period")
-    reading = next(
-        one for one in town.recorded if any(key.startswith("m/reading/") for key in one.writes)
-    )
+    reading = next(one for one in town.recorded if any(key.startswith("m/reading/") for key in one.writes))
     message = town.reading("h1", MIDNIGHT, 10, seq=9, by="meter of h1")
     replay = replayed(town.recorded[: place + 1])
     with pytest.raises(Difference, match="under version 2"):
@@ -301,7 +318,8 @@ def test_keys_that_nobody_agreed_to_are_found(town: Recording) -> None:
     rotation = next(
         n
         for n, one in enumerate(town.recorded)
-        if one.function == "forward:set_key" and any(b'"rotated"' in (value or b"") for value in one.writes.values())
+        if one.function == "forward:set_key"
+        and any(b'"rotated"' in (value or b"") for value in one.writes.values())
     )
     replay = replayed(town.recorded[: rotation + 1])
     with pytest.raises(Difference, match="versions of a key|rotated_today"):
@@ -392,8 +410,6 @@ def test_a_clearing_behind_readings_is_noticed(town: Recording) -> None:
 
 
 def test_the_other_market_is_not_configured_on_this_channel(town: Recording) -> None:
-    from commonwatt_audit.replay import Replay
-
     replay = Replay()
     for recorded in town.recorded[:20]:
         replay.check(recorded)

@@ -47,7 +47,9 @@ def _integers(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...
     """Where integers stand in a record."""
     if type(value) is int:
         yield path
-    members = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    members = (
+        value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    )
     for name, member in members:
         yield from _integers(member, (*path, name))
 
@@ -72,7 +74,10 @@ def _variants(recorded: Recorded) -> Iterator[tuple[str, Recorded]]:
                 changed = json.dumps(
                     _one_higher(record, path), sort_keys=True, separators=(",", ":"), ensure_ascii=False
                 ).encode()
-                yield f"{name} {path}", forged(recorded, **{"private" if place else "public": {name: changed}})
+                yield (
+                    f"{name} {path}",
+                    forged(recorded, **{"private" if place else "public": {name: changed}}),
+                )
 
 
 def test_every_number_that_is_changed_is_found(town: Recording) -> None:
@@ -105,7 +110,7 @@ def test_without_private_data_sums_that_do_not_balance_are_found(town: Recording
                     continue
                 missed.add(path.split("/")[0] + " " + path.split("'")[1])
         replay.check(recorded)
-    sums = "requested_wh offered_wh requests offers refused".split()
+    sums = ["requested_wh", "offered_wh", "requests", "offers", "refused"]
     assert missed == {
         *(f"cleared {name}" for name in sums),
         *(f"billed {name}" for name in ("homes", "taxable_naud", "amount_naud")),

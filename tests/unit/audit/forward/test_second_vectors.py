@@ -17,9 +17,7 @@ CASES = json.loads(VECTORS.read_text())["cases"]
 @pytest.mark.parametrize("case", CASES, ids=lambda case: str(case["id"]))
 def test_a_period_is_cleared_and_settled_as_published(case: Any) -> None:
     tariff, sharing = case["tariff"], case["sharing"]
-    prices = Prices(
-        "", tariff["tou"], tariff["feed_in"], tariff.get("local_fee", 0), sharing.get("price")
-    )
+    prices = Prices("", tariff["tou"], tariff["feed_in"], tariff.get("local_fee", 0), sharing.get("price"))
     clearing = cleared(
         [Order(one["id"], one["home"], one["wh"], one["limit"]) for one in case["requests"]],
         [Order(one["id"], one["home"], one["wh"], one["price"]) for one in case["offers"]],

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The chaincode's pure functions and the audit's own agree on random periods, bids, readings, tariffs and bills."""
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -45,7 +46,7 @@ from commonwatt_chaincode.market.forward.periods import (
     periods_of_day,
 )
 from commonwatt_chaincode.market.forward.prices import Prices
-from commonwatt_chaincode.market.forward.settlement import Terms, resettle, settle
+from commonwatt_chaincode.market.forward.settlement import Line, Terms, resettle, settle
 from commonwatt_chaincode.market.forward.sharing import MODES, keys_of
 from commonwatt_chaincode.market.tariff import day_start, local_day
 from commonwatt_chaincode.market.ties import round_seed
@@ -58,7 +59,11 @@ PRICES = st.tuples(st.integers(-40, 60), st.integers(0, 90), st.integers(0, 20))
     lambda drawn: Prices(tou=drawn[0] + drawn[1] + drawn[2], feed_in=drawn[0], local_fee=drawn[2])
 )
 OFFSETS = st.sampled_from(
-    [((0, 600),), ((0, 600), (19_000 * DAY_S + 57_600, 660)), ((0, 0), (19_001 * DAY_S, -60), (19_003 * DAY_S, 0))]
+    [
+        ((0, 600),),
+        ((0, 600), (19_000 * DAY_S + 57_600, 660)),
+        ((0, 0), (19_001 * DAY_S, -60), (19_003 * DAY_S, 0)),
+    ]
 )
 LENGTHS = st.sampled_from([((0, 30),), ((0, 5), (19_002, 60)), ((0, 60), (19_001, 15), (19_002, 1))])
 CALENDARS = st.tuples(OFFSETS, LENGTHS)
@@ -156,7 +161,11 @@ ENVELOPES = st.lists(
     st.sampled_from(PRICINGS),
 )
 def test_bids_are_judged_and_cleared_alike(
-    bids: list[Bid], prices: Prices, connections: dict[str, Connection], envelopes: list[Envelope], pricing: str
+    bids: list[Bid],
+    prices: Prices,
+    connections: dict[str, Connection],
+    envelopes: list[Envelope],
+    pricing: str,
 ) -> None:
     period, gate = Period(30, 30), 1_500
     other = SecondPeriod(*period)
@@ -256,9 +265,7 @@ def test_periods_are_settled_alike(
     for one in homes:
         read = one._replace(import_wh=data.draw(ENERGY), export_wh=data.draw(ENERGY), estimated=False)
         line = resettle(read, first.lines[one.home], terms)
-        assert tuple(line) == tuple(
-            resettled(SecondMetered(*read), second[one.home], again_terms)
-        )
+        assert tuple(line) == tuple(resettled(SecondMetered(*read), second[one.home], again_terms))
 
 
 READINGS = st.builds(
@@ -309,9 +316,9 @@ def test_estimates_are_alike(
     second, period = Calendar(offsets, lengths), period_at(time_s, lengths, offsets)
     known = [(period_at(time_s + shift, lengths, offsets), energy_wh) for shift, energy_wh in past]
     again = [(SecondPeriod(*one), energy_wh) for one, energy_wh in known]
-    assert estimated_import_wh(period, known, offsets, bought_wh, 1_500) == second_readings.estimated_import_wh(
-        second, SecondPeriod(*period), again, bought_wh, 1_500
-    )
+    assert estimated_import_wh(
+        period, known, offsets, bought_wh, 1_500
+    ) == second_readings.estimated_import_wh(second, SecondPeriod(*period), again, bought_wh, 1_500)
     assert estimated_export_wh(period, 5_000, feed_in) == second_readings.estimated_export_wh(
         SecondPeriod(*period), 5_000, feed_in
     )
@@ -323,9 +330,7 @@ def test_estimates_are_alike(
 def test_gaps_are_spread_alike(lengths: list[int], energy_wh: int, own_wh: int) -> None:
     missing = [Period(place * 100, length) for place, length in enumerate(lengths)]
     before = readings.Reading("h", "meter", "measured", 1, 1, 3, 4, 1_000, 2_000)
-    after = readings.Reading(
-        "h", "meter", "measured", 1, 1, own_wh, 0, 1_000 + energy_wh + own_wh, 2_000 + 7
-    )
+    after = readings.Reading("h", "meter", "measured", 1, 1, own_wh, 0, 1_000 + energy_wh + own_wh, 2_000 + 7)
     found = spread(missing, before, after)
     others = [SecondPeriod(*one) for one in missing]
     between = second_readings.between_totals_wh(1_000, 1_000 + energy_wh + own_wh, own_wh)
@@ -339,7 +344,7 @@ def tariff_versions(draw: st.DrawFn) -> tariffs.Version:
         edges = [0, *sorted(draw(st.sets(st.sampled_from([300, 600, 900]), max_size=2))), 1_440]
         return tuple(
             tariffs.Band(f"b{first}", first, last, draw(st.integers(50, 90)), draw(st.integers(-9, 40)))
-            for first, last in zip(edges, edges[1:], strict=False)
+            for first, last in pairwise(edges)
         )
 
     cut, holidays_first = draw(st.integers(0, 7)), draw(st.booleans())
@@ -404,14 +409,14 @@ LINES = st.lists(st.integers(-90, 90), min_size=10, max_size=10).map(tuple)
     st.none() | st.integers(0, 9),
 )
 def test_bills_are_alike(periods: Any, changes: Any, supply_naud: int, peak_w: int | None) -> None:
-    from commonwatt_chaincode.market.forward.settlement import Line
-
     demand = None if peak_w is None else bills.DemandCharge(peak_w, peak_w * 7)
     first = bills.bill(
         "h-1",
         19_000,
         [
-            bills.Settled(Period(30 * n, 30), band, prices, Metered("h-1", *energy), Line(*line), quality, final)
+            bills.Settled(
+                Period(30 * n, 30), band, prices, Metered("h-1", *energy), Line(*line), quality, final
+            )
             for n, band, prices, energy, line, quality, final in periods
         ],
         supply_naud,
@@ -437,7 +442,9 @@ def test_bills_are_alike(periods: Any, changes: Any, supply_naud: int, peak_w: i
         ],
         supply_naud,
         [
-            second_bills.adjustment_of(n, second_prices(prices), SecondLine(*before), SecondLine(*after), "late")
+            second_bills.adjustment_of(
+                n, second_prices(prices), SecondLine(*before), SecondLine(*after), "late"
+            )
             for n, prices, before, after in changes
         ],
         as_json(demand),
@@ -458,11 +465,7 @@ def test_demand_and_months_are_alike(
     offsets, lengths = calendar
     demand = tariffs.Demand(tariffs.Days(tuple(range(cut)), on_holidays), 400, 1_100, 9)
     known = [(period_at(time_s, lengths, offsets), energy_wh) for time_s, energy_wh in past]
-    line = settle([], Terms(Prices(1, 0))).lines
-    assert not line
     zero = SecondLine(*[0] * 10)
-    from commonwatt_chaincode.market.forward.settlement import Line
-
     first = bills.demand_charge(
         [
             bills.Settled(
