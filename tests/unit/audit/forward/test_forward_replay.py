@@ -94,7 +94,7 @@ def test_every_number_that_is_changed_is_found(town: Recording) -> None:
 
 
 def test_without_private_data_sums_that_do_not_balance_are_found(town: Recording) -> None:
-    """Each public number alone one higher: those alone pass that rest on bids and bills, and stand in no other record."""
+    """Each public number one higher: those pass that rest on bids and bills, and stand in no other record."""
     blind = unseen(town.recorded)
     missed, tried = set[str](), Counter[str]()
     replay = ForwardReplay()
