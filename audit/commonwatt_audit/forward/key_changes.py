@@ -46,9 +46,11 @@ def set_key(ledger: Ledger, recorded: Recorded) -> Outcome:
         _accepted(recorded, keys.check_rotation, known, today_min)
         tomorrow_min = max(now.calendar.first_instant(day + 1) // MINUTE_S, now.counts_from())
         version = keys.version_after(before, jwk, keys.ROTATED, tomorrow_min, now_min)
-    possession = _possession(ledger, recorded, now, jwk, len(before) + 1)
+    private = _possession(ledger, recorded, now, jwk, len(before) + 1)
+    if known is not None:
+        private |= _consent(ledger, recorded, now, before[-1]["jwk"], jwk, len(before) + 1)
     after = _record(recorded, [*before, version], None)
-    return Outcome({key: after}, possession)
+    return Outcome({key: after}, private)
 
 
 def propose_key(ledger: Ledger, recorded: Recorded) -> Outcome:
@@ -135,6 +137,21 @@ def _possession(
     else:
         owner_of = keys.Owner(net, channel, home, author)
         _accepted(recorded, keys.possession_of, owner_of, shown, jwk, version)
+    return {place: UNKNOWN}
+
+
+def _consent(
+    ledger: Ledger, recorded: Recorded, now: Situation, old: Json, jwk: Json, version: int
+) -> dict[str, Any]:
+    """The newest key so far agreed to the new one."""
+    author, home = _owner(recorded)
+    place = f"key/{author}/{home}/{version:06d}/consent"
+    shown = recorded.shown.get((COLLECTION, place))
+    if shown is None:
+        ledger.unchecked["messages by which old keys agreed to new ones"] += 1
+    else:
+        owner = keys.Owner(str(now.configuration["net"]), recorded.channel, home, author)
+        _accepted(recorded, keys.consent_of, owner, shown, old, jwk, version)
     return {place: UNKNOWN}
 
 

@@ -56,6 +56,9 @@ async def set_key(stub: Stub, arguments: KeysOf) -> dict[str, Any]:
     ring.require_free(newest.key.kid)
     await _write(stub, arguments, record)
     await _keep_possession(stub, arguments, len(record.versions), possession)
+    if ring.record is not None and consent is not None:
+        name = keys.consent_key(arguments.author, arguments.home, len(record.versions))
+        await stub.put_private_data(keys.COLLECTION, name, consent)
     return {"kid": newest.key.kid, "version": len(record.versions), "from_period": newest.from_period}
 
 

@@ -127,6 +127,11 @@ def possession_key(author: str, home: str, version: int) -> str:
     return f"key/{author}/{home}/{version:06d}"
 
 
+def consent_key(author: str, home: str, version: int) -> str:
+    """The ``cw-key`` message by which the key before agreed to this one: who audits a rotation reads it here."""
+    return f"{possession_key(author, home, version)}/consent"
+
+
 def awards_key(period: int) -> str:
     """The awards of a period's bids, home by home."""
     return f"awards/{period:09d}"

@@ -336,6 +336,31 @@ def test_keys_that_nobody_agreed_to_are_found(town: Recording) -> None:
     assert "from_period" in attacked(town, confirmed, sooner)
 
 
+def test_a_rotation_to_which_the_old_key_did_not_agree_is_found(town: Recording) -> None:
+    """The operator and the grid give a home a key of their own, which signs for itself."""
+    place = next(
+        n for n, one in enumerate(town.recorded) if any(key.endswith("/consent") for _, key in one.shown)
+    )
+    thief = Signer(666)
+    possession = town.brings_key(thief, "home", "h2", 2)
+
+    def stolen(consent: bytes) -> Callable[[Recorded], Recorded]:
+        def forge(recorded: Recorded) -> Recorded:
+            key = next(iter(recorded.writes))
+            jwk = dict(thief.key.jwk)
+            value = rewritten(recorded.writes[key] or b"", lambda one: one["versions"][-1].update(jwk=jwk))
+            private = {"key/home/h2/000002": possession, "key/home/h2/000002/consent": consent}
+            return forged(recorded, public={key: value}, private=private)
+
+        return forge
+
+    assert "wrong_key" in attacked(town, place, stolen(possession))
+    agreed = town.recorded[place].shown[COLLECTION, "key/home/h2/000002/consent"]
+    assert "wrong_key" in attacked(town, place, stolen(agreed))
+    without = attacked(town, place, lambda one: replace(one, hashed=one.hashed[:1], shown={}))
+    assert "consent should be written and is not" in without
+
+
 def test_a_home_that_counts_at_once_is_found(town: Recording) -> None:
     def at_once(recorded: Recorded) -> Recorded:
         key = next(iter(recorded.writes))
