@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
@@ -62,11 +63,11 @@ def statement(compact: bytes, signer: "Signer", net: str, channel: str, typs: Co
     pieces = compact.split(b".")
     if len(pieces) != 3:
         raise Unacceptable("bad_form")
-    header, payload, signature = (_bytes_of(piece) for piece in pieces)
+    payload, signature = (_bytes_of(piece) for piece in pieces[1:])
     signed = compact[: -len(pieces[2]) - 1] if pieces[2] else compact[:-1]
     genuine = signer.signed(signed, signature)
 
-    named = _object_of(header, "bad_header")
+    named = _header_of(pieces[0])
     if set(named) != {"alg", "kid", "typ"}:
         raise Unacceptable("bad_header")
     typ, kid = named["typ"], named["kid"]
@@ -97,7 +98,7 @@ def named_key(compact: bytes) -> str:
     """The thumbprint that a message's header names; nothing of the message is verified yet."""
     if len(compact) > MOST_BYTES:
         raise Unacceptable("too_large")
-    kid = _object_of(_bytes_of(compact.split(b".")[0]), "bad_header").get("kid")
+    kid = _header_of(compact.split(b".")[0]).get("kid")
     if not isinstance(kid, str):
         raise Unacceptable("bad_header")
     return kid
@@ -149,6 +150,12 @@ class Signer:
         except InvalidSignature:
             return False
         return True
+
+
+@lru_cache(maxsize=16_384)
+def _header_of(piece: bytes) -> Mapping[str, Value]:
+    """The object of a header: all messages of one type under one key have the same."""
+    return _object_of(_bytes_of(piece), "bad_header")
 
 
 def _coordinate(text: object) -> bytes:

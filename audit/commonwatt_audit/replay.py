@@ -4,7 +4,7 @@
 from collections.abc import Callable
 
 from commonwatt_audit import administration, bids, bills, metering, rounds
-from commonwatt_audit.forward.replay import CONTRACT, ForwardReplay
+from commonwatt_audit.forward.replay import CONTRACT, UNREADABLE, ForwardReplay
 from commonwatt_audit.world import Difference, Recorded, World, Writes, compare, require
 
 _RULES: dict[str, Callable[[World, Recorded], Writes]] = {
@@ -48,7 +48,7 @@ class Replay:
             return
         try:
             writes = rule(self.world, recorded)
-        except (KeyError, TypeError, ValueError) as error:
+        except UNREADABLE as error:
             raise Difference(f"the rules refuse it: {error}") from error
         compare(writes, recorded.writes)
         self.world.apply(writes)

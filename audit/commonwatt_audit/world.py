@@ -4,6 +4,7 @@
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, NamedTuple
 
 from sortedcontainers import SortedDict
@@ -12,8 +13,15 @@ Json = dict[str, Any]
 Writes = dict[str, Json | None]
 
 
+_LONGEST = 600
+
+
 class Difference(Exception):
-    """The ledger holds something that the rules do not give; the message says what."""
+    """The ledger holds something that the rules do not give; the message says what, in one printable line."""
+
+    def __init__(self, sentence: str) -> None:
+        line = " ".join(sentence.split())
+        super().__init__("".join(one if one.isprintable() else "?" for one in line[:_LONGEST]))
 
 
 class PrivateWrite(NamedTuple):
@@ -44,6 +52,11 @@ class Recorded:
     reads: frozenset[str] = frozenset()
     hashed: tuple[PrivateWrite, ...] = ()
     shown: Mapping[tuple[str, str], bytes] = field(default_factory=dict)
+
+    @cached_property
+    def private_writes(self) -> Mapping[tuple[str, bytes], PrivateWrite]:
+        """What the block tells of private writes, by collection and the SHA-256 of the key."""
+        return {(one.collection, one.key_hash): one for one in self.hashed}
 
     @property
     def function(self) -> str:

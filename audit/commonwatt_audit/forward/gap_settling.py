@@ -8,7 +8,7 @@ from commonwatt_audit.world import Json, Recorded, require
 
 from . import readings
 from .anomalies import Anomalies, Kind
-from .calendar import Period
+from .calendar import DAY_MIN, Period
 from .homes import connection_at, connections_at
 from .ledger import UNKNOWN, Ledger, Outcome, Unseen, encoded, hash_in
 from .lines import gap_of, lines_at, parts_of, place_of_lines, terms_of, with_gap
@@ -19,6 +19,7 @@ from .situation import Situation, require_member, situation
 from .submitting import reading_of
 
 MOST_PERIODS = 300
+LONGEST_MIN = 31 * DAY_MIN
 
 
 def settle_gap(ledger: Ledger, recorded: Recorded, anomalies: Anomalies) -> Outcome:
@@ -28,6 +29,8 @@ def settle_gap(ledger: Ledger, recorded: Recorded, anomalies: Anomalies) -> Outc
     argument = recorded.argument
     home = str(argument["home"])
     registration = ledger.need(f"home/{home}")
+    length_min = argument["after"] - argument["before"]
+    require(0 < length_min <= LONGEST_MIN, f"a gap of {length_min} minutes is settled")
     periods = [now.period(argument["before"])]
     last = now.period(argument["after"])
     while periods[-1].start_min < last.start_min:

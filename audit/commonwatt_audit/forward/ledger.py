@@ -178,19 +178,17 @@ def encoded(value: Any) -> bytes:
 
 def check_shown(recorded: Recorded) -> None:
     """Difference where the auditor was shown other private values than those of the block's hashes."""
-    hashes = {(one.collection, one.key_hash): one.value_hash for one in recorded.hashed}
     for (collection, key), value in recorded.shown.items():
-        value_hash = hashes.get((collection, hashlib.sha256(key.encode()).digest()))
-        if value_hash != hashlib.sha256(value).digest():
+        write = recorded.private_writes.get((collection, hashlib.sha256(key.encode()).digest()))
+        if write is None or write.value_hash != hashlib.sha256(value).digest():
             raise Difference(f"the private {key}: the peer shows another value than the block's hash says")
 
 
 def hash_in(recorded: Recorded, place: str) -> str:
     """What the block says of a private value that it writes. Difference where it writes none."""
-    name = hashlib.sha256(place.encode()).digest()
-    for one in recorded.hashed:
-        if (one.collection, one.key_hash) == (COLLECTION, name) and one.value_hash is not None:
-            return one.value_hash.hex()
+    write = recorded.private_writes.get((COLLECTION, hashlib.sha256(place.encode()).digest()))
+    if write is not None and write.value_hash is not None:
+        return write.value_hash.hex()
     raise Difference(f"the private {place} should be written and is not")
 
 

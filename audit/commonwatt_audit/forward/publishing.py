@@ -23,6 +23,8 @@ from .situation import (
     situation,
 )
 
+MOST_DAYS = 400
+
 
 def set_envelope(ledger: Ledger, recorded: Recorded) -> Outcome:
     """The envelope, on each local day that it touches; those that it covers in full and that no period needs go."""
@@ -42,6 +44,7 @@ def set_envelope(ledger: Ledger, recorded: Recorded) -> Outcome:
     require(envelope["from_period"] < envelope["to_period"], "the envelope ends before it begins")
     first = now.calendar.day_at(envelope["from_period"] * MINUTE_S)
     last = now.calendar.day_at(envelope["to_period"] * MINUTE_S - 1)
+    require(last - first < MOST_DAYS, f"the envelope spans more than {MOST_DAYS} local days")
     public: dict[str, Any] = {}
     for day in range(first, last + 1):
         key = f"envelope/{day:06d}/{home or '*'}"

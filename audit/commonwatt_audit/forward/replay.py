@@ -24,6 +24,16 @@ from .situation import CONFIGURATION, situation
 from .times import gate_s
 
 CONTRACT = "forward:"
+UNREADABLE = (
+    LookupError,
+    TypeError,
+    ValueError,
+    AttributeError,
+    ArithmeticError,
+    AssertionError,
+    RecursionError,
+)
+"""What rules raise on arguments and records that the contract takes and writes never."""
 
 
 class ForwardReplay:
@@ -48,7 +58,7 @@ class ForwardReplay:
                 self.ledger.check(recorded, rule(self, recorded))
             elif recorded.writes or recorded.hashed:
                 raise Difference(f"it writes, and no rule knows {recorded.function[:80]!r}")
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except UNREADABLE as error:
             raise Difference(f"the rules refuse it: {type(error).__name__} {error}") from error
         if name == "close_gate" and recorded.writes:
             self._remember_gate(recorded)

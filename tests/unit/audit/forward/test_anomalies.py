@@ -45,7 +45,9 @@ def test_pivotal_and_pairs_are_noticed_where_they_are_the_rule(periods: int, of:
     assert found == (expected if noticed else {})
 
 
-@pytest.mark.parametrize(("feeder_wh", "noticed"), [(1_000, False), (1_055, False), (1_060, True), (900, True)])
+@pytest.mark.parametrize(
+    ("feeder_wh", "noticed"), [(1_000, False), (1_055, False), (1_060, True), (900, True)]
+)
 def test_a_feeder_that_counts_more_than_wires_lose_is_noticed(feeder_wh: int, noticed: bool) -> None:
     anomalies = Anomalies()
     whole = {"import_wh": 1_050, "export_wh": 50, "homes": 3}
