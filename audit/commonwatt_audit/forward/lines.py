@@ -13,7 +13,8 @@ from .prices import Prices
 from .readings import ESTIMATED, SUBSTITUTED
 from .settlement import Line, Metered, Terms, resettled
 
-PART_HOMES = 200
+PART_HOMES = BILL_HOMES = 200
+"""The homes of one part of a settlement, and of a day's bills."""
 
 
 class SettledLine(NamedTuple):
@@ -54,9 +55,18 @@ class SettledLine(NamedTuple):
 
 
 def parts_of(homes: Iterable[str]) -> list[list[str]]:
-    """The homes of each part, by name; where there are none, one part of none."""
+    """The homes of each part of a settlement, by name; where there are none, one part of none."""
+    return _sliced(homes, PART_HOMES)
+
+
+def bill_parts_of(homes: Iterable[str]) -> list[list[str]]:
+    """The same of a day's bills."""
+    return _sliced(homes, BILL_HOMES)
+
+
+def _sliced(homes: Iterable[str], size: int) -> list[list[str]]:
     ordered = sorted(homes)
-    return [ordered[at : at + PART_HOMES] for at in range(0, len(ordered), PART_HOMES)] or [[]]
+    return [ordered[at : at + size] for at in range(0, len(ordered), size)] or [[]]
 
 
 def place_of_lines(period: int, version: int, part: int) -> str:

@@ -19,6 +19,7 @@ from .ledger import UNKNOWN, Ledger, Outcome, Unseen, encoded, hash_in
 from .lines import (
     SettledLine,
     alike,
+    bill_parts_of,
     gap_of,
     lines_at,
     parts_of,
@@ -376,7 +377,7 @@ def is_billed(ledger: Ledger, now: Situation, day: int, home: str) -> bool:
 def billed_parts(ledger: Ledger, now: Situation, day: int) -> list[list[str]]:
     """The homes of each part of a day's bills: all that were registered before it ended, also those that left."""
     ends = now.calendar.periods(day + 1)[0].start_min
-    return parts_of(
+    return bill_parts_of(
         str(known["home"])
         for _, known in ledger.under("home/")
         if known["versions"] and min(one["from_period"] for one in known["versions"]) < ends

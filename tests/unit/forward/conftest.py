@@ -3,7 +3,10 @@
 
 import pytest
 
+from ..audit.forward.judging import judged
 from .neighbourhood import Neighbourhood, neighbourhood
+
+__all__ = ["judged"]
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from typing import Any
 from commonwatt_audit.forward.replay import ForwardReplay
 from commonwatt_audit.world import PrivateWrite, Recorded
 from commonwatt_chaincode.shim.identity import parse_creator
-from commonwatt_chaincode.shim.testing import Invocation, MemoryLedger
+from commonwatt_chaincode.shim.testing import Invocation, MemoryLedger, caller
 
 from ...forward.neighbourhood import CHANNEL, Neighbourhood
 
@@ -26,15 +26,19 @@ class Recording(Neighbourhood):
         self.recorded = recording(self.ledger)
 
 
-def recording(ledger: MemoryLedger) -> list[Recorded]:
-    """The transactions that a ledger commits from now on, as they come."""
+def recording(ledger: MemoryLedger, contract: str = "") -> list[Recorded]:
+    """The transactions that a ledger commits from now on, as they come.
+
+    `contract` begins their names where the chaincode has one contract alone, which goes without.
+    """
     recorded: list[Recorded] = []
     asked: dict[str, tuple[str, Any, bytes]] = {}
     evaluate, commit = ledger.evaluate, ledger.commit
 
     async def noting(name: str, *arguments: Any, **more: Any) -> Invocation:
         done = await evaluate(name, *arguments, **more)
-        asked[done.transaction_id] = name, arguments, more["creator"]
+        whole = name if name.startswith(contract) else contract + name
+        asked[done.transaction_id] = whole, arguments, more.get("creator") or caller()
         return done
 
     def committing(done: Invocation) -> str:
@@ -51,14 +55,13 @@ def _as_block(block: int, name: str, arguments: Any, creator: bytes, done: Invoc
     identity = parse_creator(creator)
     public = {key: value for key, value in done.writes.items() if isinstance(key, str)}
     private = {key: value for key, value in done.writes.items() if not isinstance(key, str)}
-    function = name if name.startswith("forward:") else f"forward:{name}"
     return Recorded(
         block=block,
         transaction_id=done.transaction_id,
         mspid=identity.mspid,
         attributes=dict(identity.attributes),
         timestamp_s=done.timestamp.seconds,
-        arguments=(function.encode(), *(json.dumps(one).encode() for one in arguments)),
+        arguments=(name.encode(), *(json.dumps(one).encode() for one in arguments)),
         writes=public,
         channel=CHANNEL,
         reads=frozenset(key for key in done.reads if isinstance(key, str)),

@@ -28,7 +28,7 @@ def recorded(story: Any, seed: int, part_homes: int) -> list[Recorded]:
 
     def street() -> Neighbourhood:
         made = Neighbourhood()
-        ledgers.append(recording(made.ledger))
+        ledgers.append(recording(made.ledger, "forward:"))
         return made
 
     with pytest.MonkeyPatch.context() as patch:
@@ -44,6 +44,7 @@ def check(story: Any, seed: int, part_homes: int) -> None:
     ledger = recorded(story, seed, part_homes)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(lines, "PART_HOMES", part_homes)
+        patch.setattr(lines, "BILL_HOMES", part_homes)
         assert not replayed(ledger).ledger.unchecked
         replayed(unseen(ledger))
 

@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The audit's verdict on each ledger that a test of the contract makes, at the test's end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from commonwatt_audit.forward import gap_settling, lines
+from commonwatt_audit.replay import Replay
+from commonwatt_chaincode.forward import ForwardMarket
+from commonwatt_chaincode.forward import gap_settling as chaincode_gaps
+from commonwatt_chaincode.market.forward import day_bills, period_settlement
+from commonwatt_chaincode.shim.testing import MemoryLedger
+
+from .recording import recording, unseen
+
+_RANDOM = "test_random_replay.py judges such ledgers"
+NOT_JUDGED = {
+    "test_readings_after_a_frozen_version_come_under_the_next": "it writes to the ledger by hand",
+    "test_a_message_that_is_lost_between_two_parts_stops_no_settlement_for_ever": "parts shrink on the way",
+    "test_money_and_energy_of_any_period_sum_exactly": _RANDOM,
+    "test_the_bills_of_any_days_are_what_their_lines_say": _RANDOM,
+    "test_money_and_energy_of_many_periods_sum_exactly": _RANDOM,
+    "test_the_bills_of_many_days_are_what_their_lines_say": _RANDOM,
+    "test_parts_come_in_any_order_and_the_last_one_ends_the_version": "parts shrink on the way",
+}
+
+
+@pytest.fixture(autouse=True)
+def judged(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Every ledger of the forward market is audited, with its private data and without."""
+    made = []
+    init = MemoryLedger.__init__
+
+    def noting(self: MemoryLedger, program: Any, *arguments: Any, **more: Any) -> None:
+        init(self, program, *arguments, **more)
+        made.append(recording(self, "forward:" if isinstance(program, ForwardMarket) else ""))
+
+    monkeypatch.setattr(MemoryLedger, "__init__", noting)
+    yield
+    if getattr(request.node, "originalname", "") in NOT_JUDGED:
+        return
+    monkeypatch.setattr(lines, "PART_HOMES", period_settlement.PART_HOMES)
+    monkeypatch.setattr(lines, "BILL_HOMES", day_bills.BILL_HOMES)
+    monkeypatch.setattr(gap_settling, "MOST_PERIODS", chaincode_gaps.MOST_PERIODS)
+    for ledger in made:
+        for shown in (ledger, unseen(ledger)):
+            replay = Replay()
+            for recorded in shown:
+                replay.check(recorded)
