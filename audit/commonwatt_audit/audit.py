@@ -147,7 +147,16 @@ class Audit:
                 for each in namespace.collections
                 for write in each.writes
             )
-            if action.chaincode != self.chaincode and not writes and not hashed:
+            policies = tuple(
+                [each.key for namespace in own for each in namespace.metadata_writes]
+                + [
+                    each.key_hash.hex()
+                    for namespace in own
+                    for collection in namespace.collections
+                    for each in collection.metadata_writes
+                ]
+            )
+            if action.chaincode != self.chaincode and not writes and not hashed and not policies:
                 continue
             recorded = Recorded(
                 block=block.number,
@@ -160,6 +169,7 @@ class Audit:
                 channel=transaction.channel,
                 reads=frozenset(read.key for each in own for read in each.reads),
                 hashed=hashed,
+                policies=policies,
                 shown={
                     (collection, key): value
                     for (number, chaincode, collection, key), value in self._shown.items()

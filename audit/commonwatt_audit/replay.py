@@ -33,6 +33,10 @@ class Replay:
 
     def check(self, recorded: Recorded) -> None:
         """Compute what a transaction writes and compare. Raises Difference; the state is then undefined."""
+        if recorded.policies:
+            raise Difference(
+                f"it gives {recorded.policies[0]} an endorsement policy of its own, and no rule does"
+            )
         if recorded.function.startswith(CONTRACT):
             require(self.world.get("community") is None, "the channel's market is ex_post")
             self.forward.check(recorded)

@@ -39,6 +39,7 @@ class Recorded:
 
     `attributes` are those of the caller's certificate; `writes` maps keys to values, None for a deletion; `reads` are
     the public keys that were read; `shown` maps (collection, key) to what the auditor was shown of its private writes.
+    `policies` are the keys, private ones by hash, that get an endorsement policy of their own.
     """
 
     block: int
@@ -52,6 +53,7 @@ class Recorded:
     reads: frozenset[str] = frozenset()
     hashed: tuple[PrivateWrite, ...] = ()
     shown: Mapping[tuple[str, str], bytes] = field(default_factory=dict)
+    policies: tuple[str, ...] = ()
 
     @cached_property
     def private_writes(self) -> Mapping[tuple[str, bytes], PrivateWrite]:

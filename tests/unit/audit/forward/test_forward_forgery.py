@@ -444,6 +444,13 @@ def test_the_other_market_is_not_configured_on_this_channel(town: Recording) -> 
         replay.check(other)
 
 
+def test_a_key_with_an_endorsement_policy_of_its_own_is_found(town: Recording) -> None:
+    """Else one organisation alone could change it from then on."""
+    with pytest.raises(Difference, match="gives configuration an endorsement policy"):
+        Replay().check(replace(town.recorded[0], policies=("configuration",)))
+    Replay().check(town.recorded[0])
+
+
 def test_a_transaction_that_no_rule_knows_writes_nothing(town: Recording) -> None:
     unknown = replace(town.recorded[0], arguments=(b"forward:give_me_money", b"{}"))
     with pytest.raises(Difference, match="no rule knows"):
