@@ -16,13 +16,17 @@ from commonwatt_audit.source import shown_blocks_of_network
 from commonwatt_client.admin import Block
 from commonwatt_client.ledger.delivered import PrivateValues
 from commonwatt_network.down import down
+from commonwatt_network.embedded.trust.signing import SigningIdentity
 from commonwatt_network.model.topology import load_topology
 from commonwatt_network.up import up
 
 from ..support.command_line import invoke
 from ..support.fabric import require_backend
+from .audited import VALID, Ledger
 from .conftest import BACKENDS, quiet, run_apart
+from .forgery import Forger, nothing
 from .forward_network import CARRIERS, CHANNEL, FIRST_PERIOD, GRID, OPERATOR, ForwardNetwork
+from .test_planted import planted
 
 LENGTH_MIN = 5
 
@@ -126,3 +130,40 @@ async def test_a_peer_that_shows_other_values_is_found(settled: ForwardNetwork) 
                 tried += 1
         audit.check(block, shown=values)
     assert tried > 5
+
+
+SENDERS = {
+    "close_gate": ("newtown", "NewtownMSP"),
+    "clear_period": ("grid", "GridMSP"),
+    "freeze_period": ("newtown", "NewtownMSP"),
+    "settle_period": ("grid", "GridMSP"),
+}
+
+
+@pytest.mark.parametrize("name", SENDERS)
+async def test_a_record_that_the_rules_do_not_give_is_reported(settled: ForwardNetwork, name: str) -> None:
+    """Both organisations endorse it and the orderer signs it; nothing else of the block is wrong."""
+    organization, mspid = SENDERS[name]
+    shown = await shown_to(settled, "newtown")
+    number = next(block.number for block, _ in shown if f"forward:{name}".encode() in block.serialized)
+    audited = Audit()
+    for block, values in shown[:number]:
+        audited.check(block, shown=values)
+    honest, values = shown[number]
+    step = Ledger(Forger.of(settled), [block for block, _ in shown[:number]], audited, honest)
+    folder = step.forger.layout.user(organization, "operator") / "msp"
+    creator = SigningIdentity.from_directory(folder, mspid)
+
+    def said_of(edit: Any) -> str:
+        envelope = step.forger.transaction(honest.envelopes[0], creator=creator, before=edit)
+        audit, block = copy.deepcopy(audited), step.forger.block(step.before[-1], [envelope], VALID)
+        try:
+            audit.check(block, shown=values)
+        except FirstDifference as difference:
+            return str(difference)
+        return ""
+
+    assert said_of(nothing) == ""
+    edits = list(planted(step))
+    assert len(edits) > 4
+    assert [what for what, edit in edits if f"(forward:{name})" not in said_of(edit)] == []

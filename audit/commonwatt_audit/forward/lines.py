@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 from commonwatt_audit.world import Json
 
 from .calendar import Calendar, Period
-from .homes import connections_at
 from .ledger import Ledger
 from .prices import Prices
 from .readings import ESTIMATED, SUBSTITUTED
@@ -119,17 +118,6 @@ def terms_of(found: Json) -> tuple[Prices, Terms]:
         found["sharing_price_uaud_per_kwh"],
     )
     return prices, Terms(prices, found["price_uaud_per_kwh"], found["sharing"])
-
-
-def settled_line(ledger: Ledger, period: int, home: str) -> SettledLine | None:
-    """A home's line as it was settled last; None where the period is not settled or the home takes no part."""
-    settled = ledger.get(f"settled/{period:09d}")
-    if settled is None:
-        return None
-    for part, homes in enumerate(parts_of(connections_at(ledger, period))):
-        if home in homes:
-            return lines_at(ledger, period, settled["version"], part).get(home)
-    return None
 
 
 def alike(calendar: Calendar, period: Period, looked_back_days: int = 28) -> Iterable[Period]:

@@ -24,7 +24,6 @@ from .lines import (
     lines_at,
     parts_of,
     place_of_lines,
-    settled_line,
     stored,
     with_gap,
 )
@@ -112,7 +111,25 @@ def _settled(
     frozen = _frozen(ledger, now, period, meter)
     gaps = {home: gap_of(ledger, number, home) for home in homes}
     before = _before(ledger, frozen, part, gaps)
-    lines = [_line_of(ledger, now, frozen, home, before.get(home), gaps[home]) for home in homes]
+    silent = {
+        home
+        for home in homes
+        if home not in before and readings.counting(frozen.readings.get(home, []), version) is None
+    }
+    past = _imports_before(ledger, now, frozen, silent)
+    shares = shared([_metered(frozen, home, 0) for home in frozen.connections], frozen.terms.sharing)
+    lines = []
+    for home in homes:
+        old = before.get(home)
+        assumed_wh = old.import_wh if old else 0
+        if home in silent:
+            bought_wh, _ = frozen.awarded.get(home, (0, 0))
+            assumed_wh = readings.estimated_import_wh(
+                now.calendar, period, past[home], bought_wh, frozen.estimate_w
+            )
+        lines.append(
+            _line_of(ledger, frozen, _metered(frozen, home, assumed_wh), shares[home], old, gaps[home])
+        )
     terms = frozen.terms
     header = {
         "period": number,
@@ -181,12 +198,13 @@ def _before(
 
 def _line_of(
     ledger: Ledger,
-    now: Situation,
     frozen: Frozen,
-    home: str,
+    as_shared: Metered,
+    shares: tuple[int, int],
     before: SettledLine | None,
     gap: Json | None,
 ) -> SettledLine:
+    home = as_shared.home
     said = frozen.readings.get(home, [])
     reading = readings.counting(said, frozen.version)
     if reading is None and before is not None and before.seq:
@@ -199,14 +217,7 @@ def _line_of(
             before.import_wh,
             before.export_wh,
         )
-    assumed_wh = 0
-    if before is not None:
-        assumed_wh = before.import_wh
-    elif reading is None:
-        assumed_wh = _estimated_wh(ledger, now, frozen, home)
-    as_shared = _metered(frozen, home, assumed_wh)
-    taken_wh, given_wh = _shares(frozen)[home]
-    line = line_of(as_shared, frozen.terms, taken_wh, given_wh)
+    line = line_of(as_shared, frozen.terms, *shares)
     if reading is None:
         found = _built(frozen, as_shared, readings.ESTIMATED, None, line)
         found = with_gap(found, gap, frozen.terms)
@@ -218,19 +229,6 @@ def _line_of(
     if before is not None and found == before._replace(version=found.version, salt=""):
         return before
     return found._replace(salt=_salt(ledger, frozen, found))
-
-
-def _shares(frozen: Frozen) -> Mapping[str, tuple[int, int]]:
-    """What each home of the period takes and gives; of one that nobody metered, nothing."""
-    key = frozen.period.start_min, frozen.version
-    if _LAST.get("key") != key or _LAST["readings"] is not frozen.readings:
-        homes = [_metered(frozen, home, 0) for home in frozen.connections]
-        _LAST.update(key=key, readings=frozen.readings, shares=shared(homes, frozen.terms.sharing))
-    found: Mapping[str, tuple[int, int]] = _LAST["shares"]
-    return found
-
-
-_LAST: dict[str, Any] = {}
 
 
 def _metered(frozen: Frozen, home: str, assumed_wh: int) -> Metered:
@@ -274,14 +272,22 @@ def _built(
     )
 
 
-def _estimated_wh(ledger: Ledger, now: Situation, frozen: Frozen, home: str) -> int:
-    past = []
-    for earlier in alike(now.calendar, frozen.period):
-        line = settled_line(ledger, earlier.start_min, home)
-        if line is not None and line.seq:
-            past.append((earlier, line.import_wh))
-    bought_wh, _ = frozen.awarded.get(home, (0, 0))
-    return readings.estimated_import_wh(now.calendar, frozen.period, past, bought_wh, frozen.estimate_w)
+def _imports_before(
+    ledger: Ledger, now: Situation, frozen: Frozen, homes: set[str]
+) -> dict[str, list[tuple[Period, int]]]:
+    """What the meters of some homes counted at this local time in the days before, as it is settled by now."""
+    found: dict[str, list[tuple[Period, int]]] = {home: [] for home in homes}
+    for earlier in alike(now.calendar, frozen.period) if homes else ():
+        settled = ledger.get(f"settled/{earlier.start_min:09d}")
+        if settled is None:
+            continue
+        for part, some in enumerate(parts_of(connections_at(ledger, earlier.start_min))):
+            if homes.isdisjoint(some):
+                continue
+            for home, line in lines_at(ledger, earlier.start_min, settled["version"], part).items():
+                if home in homes and line.seq:
+                    found[home].append((earlier, line.import_wh))
+    return found
 
 
 def _salt(ledger: Ledger, frozen: Frozen, line: SettledLine) -> str:

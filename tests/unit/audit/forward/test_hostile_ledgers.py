@@ -54,7 +54,7 @@ def test_arguments_records_and_keys_of_any_kind(
 
 @pytest.mark.long
 @pytest.mark.timeout(1_800)
-@settings(max_examples=10_000)
+@settings(max_examples=4_000)
 @given(data=st.data())
 def test_many_arguments_records_and_keys_of_any_kind(
     town: Recording, states: list[tuple[int, ForwardReplay]], data: st.DataObject

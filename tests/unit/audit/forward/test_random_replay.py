@@ -4,11 +4,12 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from commonwatt_audit.forward import lines
-from commonwatt_audit.world import Recorded
+from commonwatt_audit.world import Difference, Recorded
 from commonwatt_chaincode.market.forward import day_bills, period_settlement
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 from ...forward.scenario import play
 from ...settling import test_random_settlement as random_settlement
 from ...settling.neighbourhood import Neighbourhood
-from .recording import Recording, recording, replayed, unseen
+from .recording import Recording, forged, recording, replayed, unseen
 
 SEEDS, PART_HOMES = st.integers(0, 2**32 - 1), st.integers(1, 5)
 FEW = settings(max_examples=8, deadline=None, database=None)
@@ -82,3 +83,10 @@ async def test_the_story_of_the_contract() -> None:
     await play(town)
     replay = replayed(town.recorded)
     assert replay.speech.verified > 0
+    clock = [one for one in town.recorded if one.function == "forward:advance_clock"][-1]
+    earlier = forged(
+        replace(clock, arguments=(clock.arguments[0], b'{"to_s": 7}')),
+        public={"clock": (clock.writes["clock"] or b"").replace(str(clock.argument["to_s"]).encode(), b"7")},
+    )
+    with pytest.raises(Difference, match="lies before the market time"):
+        replayed(town.recorded[: clock.block]).check(earlier)
