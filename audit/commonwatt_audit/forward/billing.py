@@ -7,14 +7,15 @@ from collections.abc import Iterable
 from commonwatt_audit.world import Json, Recorded, require
 
 from . import bills, times
+from .adjustments import billed_parts
 from .calendar import DAY_S, Period
 from .gap_settling import settled_version
 from .homes import connections_at
 from .ledger import UNKNOWN, Ledger, Outcome, Unseen, encoded, hash_in
 from .lines import SettledLine, gap_of, lines_at, parts_of, place_of_lines, terms_of, with_gap
 from .prices import version_on
+from .readings import final_quality
 from .salts import joined
-from .settling import billed_parts, final_quality
 from .situation import OPERATOR, Situation, require_member, situation
 
 MOST_ADJUSTMENTS = 1_000

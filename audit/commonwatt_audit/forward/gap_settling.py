@@ -7,6 +7,7 @@ from commonwatt_audit.messages import Statement
 from commonwatt_audit.world import Json, Recorded, require
 
 from . import readings
+from .adjustments import adjustment_between, is_billed, leave
 from .anomalies import Anomalies, Kind
 from .calendar import DAY_MIN, Period
 from .homes import connection_at, connections_at
@@ -14,7 +15,6 @@ from .ledger import UNKNOWN, Ledger, Outcome, Unseen, encoded, hash_in
 from .lines import gap_of, lines_at, parts_of, place_of_lines, terms_of, with_gap
 from .places import READING, indexed
 from .salts import salt
-from .settling import adjustment_between, is_billed, leave
 from .situation import Situation, require_member, situation
 from .submitting import reading_of
 

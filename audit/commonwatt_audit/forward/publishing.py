@@ -8,10 +8,10 @@ from commonwatt_audit.world import Json, Recorded, require
 from . import times
 from .anomalies import Anomalies, Kind
 from .calendar import MINUTE_S
+from .feeder import note_feeder
 from .ledger import Ledger, Outcome
 from .places import place_of
 from .settlement import WHOLE_PPM
-from .settling import note_feeder
 from .situation import (
     GRID,
     OPERATOR,

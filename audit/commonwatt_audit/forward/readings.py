@@ -74,6 +74,11 @@ def counting(readings: Iterable[Reading], version: int) -> Reading | None:
     return None
 
 
+def final_quality(quality: str, final: bool) -> str:
+    """What an estimate is once its period is final: substituted, for nothing will replace it."""
+    return SUBSTITUTED if final and quality == ESTIMATED else quality
+
+
 def estimated_import_wh(
     calendar: Calendar, period: Period, past: Iterable[tuple[Period, int]], bought_wh: int, estimate_w: int
 ) -> int:

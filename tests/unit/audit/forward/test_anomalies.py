@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from commonwatt_audit.forward.anomalies import MEANING, Anomalies, Kind
 from commonwatt_audit.forward.clearing import UNIFORM, Order, cleared
+from commonwatt_audit.forward.feeder import note_feeder
 from commonwatt_audit.forward.prices import Prices
 from commonwatt_audit.forward.report import MOST_TOLD, as_json, sentences
-from commonwatt_audit.forward.settling import note_feeder
 
 from ...forward.neighbourhood import MIDNIGHT
 from .recording import Recording, replayed
