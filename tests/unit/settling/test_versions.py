@@ -237,6 +237,23 @@ async def test_a_reading_after_the_end_resettles_its_home_alone(with_reading: bo
     assert (third["b"]["shared_out_wh"], third["b"]["grid_in_wh"]) == (300, 307)
 
 
+async def test_what_a_meter_corrects_after_the_end_moves_no_neighbour() -> None:
+    """The meter's words from before the end settle the community still, though it replaced them."""
+    street = await Neighbourhood().found(times={"final_after_d": 1})
+    await street.add("a", "b", pv_w=5_000)
+    await street.set_key("meter", "a")
+    street.now_s = END_S
+    await street.read(P, [street.reading("a", P, 400, author="meter"), street.reading("b", P, 0, 300)])
+    await street.settle(P)
+    first = await street.lines(P)
+    street.now_s = END_S + DAY_S
+    await street.read(P, [street.reading("a", P, 100, author="meter", seq=2)])
+    await street.settle(P)
+    second = await street.lines(P)
+    assert second["b"] == {**first["b"], "final": True}
+    assert [second["a"][name] for name in ("import_wh", "shared_in_wh", "grid_out_wh")] == [100, 300, 200]
+
+
 async def test_the_better_reading_counts_whoever_sends_it_when(street: Neighbourhood) -> None:
     await street.set_key("operator", "NewtownMSP")
     await street.set_key("meter", "a")
