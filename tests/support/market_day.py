@@ -223,7 +223,7 @@ class Day:
             "adjustments": [
                 {
                     "period": self.periods[hour].id,
-                    "reason": "meter back",
+                    "reason": "gap",
                     "tariff": prices._asdict(),
                     "before": billed._asdict(),
                     "after": corrected._asdict(),
