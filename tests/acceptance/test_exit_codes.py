@@ -97,6 +97,8 @@ TABLE: dict[str, Verb] = {
     "prices": Verb("price.json", DONE, DONE),
     "hems": Verb("home001", NO_NETWORK, NO_NETWORK),
     "simulate": Verb("", NO_NETWORK, NO_NETWORK),
+    "traces check": Verb("homes.csv", DONE, DONE),
+    "traces layouts": Verb("", DONE, DONE),
     "compare": Verb("results results", DONE, DONE),
     "paper": Verb("", ELSEWHERE, ELSEWHERE),
     "load": Verb("--duration 1", NO_NETWORK, NO_NETWORK),
@@ -135,6 +137,9 @@ WRONG_USE = (
     "paper --seeds 0",
     "explain NOTHING_LIKE_IT",
     "simulate --in-process --traces nowhere.csv",
+    "simulate --in-process --zone Europe/London",
+    "traces check nowhere.csv",
+    "traces check homes.csv --layout nowhere",
     "compare nowhere nowhere",
     "org init nowhere.yaml",
     "org restore nowhere.backup --passphrase-file nowhere",
@@ -200,6 +205,7 @@ def place_files(app: typer.Typer, folder: Path, repository: Path) -> None:
     (folder / "period.json").write_text(json.dumps(forward["cases"][0]))
     day = {"market": "forward", "home": "home001", "day": 0, "periods": []}
     (folder / "day.json").write_text(json.dumps(day))
+    (folder / "homes.csv").write_text("home,time,use_kwh\na,2024-01-15T00:00,1\na,2024-01-15T00:30,1\n")
     (folder / "passphrase").write_text("a passphrase that is long")
     assert not ended(app, "simulate --in-process --homes 2 --no-figures --out results").exit_code
     for name in ("newtown", "glebe"):

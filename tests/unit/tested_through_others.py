@@ -86,10 +86,14 @@ WHY_NOT: dict[str, str] = {
         commonwatt_loadgen.throughput.prepare commonwatt_loadgen.throughput.processes
         commonwatt_loadgen.throughput.resources
     """,
-    "Files of each layout are read through `traces`: tests/unit/loadgen/test_traces.py, test_trace_cases.py": """
-        commonwatt_loadgen.traces.assemble commonwatt_loadgen.traces.ausgrid
-        commonwatt_loadgen.traces.intervals commonwatt_loadgen.traces.nem12
-        commonwatt_loadgen.traces.opening
+    "Files of each layout are read through `traces`: tests/unit/loadgen/test_layouts.py, test_trace_cases.py": """
+        commonwatt_loadgen.traces.intervals commonwatt_loadgen.traces.layouts.aemo
+        commonwatt_loadgen.traces.layouts.ausgrid commonwatt_loadgen.traces.layouts.green_button
+        commonwatt_loadgen.traces.layouts.layout
+        commonwatt_loadgen.traces.layouts.low_carbon_london commonwatt_loadgen.traces.layouts.nem12
+        commonwatt_loadgen.traces.layouts.openei_resstock commonwatt_loadgen.traces.layouts.pecan_street
+        commonwatt_loadgen.traces.layouts.tidy commonwatt_loadgen.traces.layouts.umass_smart
+        commonwatt_loadgen.traces.meter_rows
     """,
     "Networks that start, change and stop run them: tests/unit/network, tests/acceptance": """
         commonwatt_network.backends.on_this_machine commonwatt_network.change.membership

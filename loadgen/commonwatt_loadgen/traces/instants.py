@@ -5,6 +5,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -14,6 +15,14 @@ import pandas as pd
 _EARLIEST_S, _LATEST_S = -70 * 365 * 86_400, 230 * 365 * 86_400  # the years 1900 to 2199, about
 _WITH_OFFSET = re.compile(r".*\d[T ]\d\d.*(?:[Zz]|[+-]\d\d(?::?\d\d)?)", re.DOTALL)
 _SINCE_1970 = re.compile(r"\d{9,10}(?:\d{3})?")
+
+
+def distinct_of(texts: Any) -> tuple[npt.NDArray[np.int64], list[str]]:
+    """Texts, in a sequence or a pandas Categorical, as places in a list of the distinct ones: many rows share one."""
+    if isinstance(texts, pd.Categorical):
+        return texts.codes.astype(np.int64), [str(text) for text in texts.categories]
+    places, distinct = pd.factorize(np.array(texts, dtype=object))
+    return places, [str(text) for text in distinct]
 
 
 class TimeError(ValueError):
@@ -49,8 +58,8 @@ class Instants:
 
         Those marked `blank` are left aside, and stand as 0.
         """
-        places, distinct = pd.factorize(np.array(texts, dtype=object))
-        stripped = [str(text).strip() for text in distinct]
+        places, distinct = distinct_of(texts)
+        stripped = [text.strip() for text in distinct]
         seconds, in_utc, broken = self._seconds(stripped)
         if self.always_in is not None:
             seconds = np.where(in_utc, seconds, seconds - self._offset_s(seconds, broken))

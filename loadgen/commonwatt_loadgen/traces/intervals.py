@@ -228,9 +228,9 @@ def _with_own_flows(
     except UnknownUse as error:
         if any((values != MISSING).any() for values in given.values()) and "use" not in given:
             raise assembly.error(int(home.lines[0]), f"{home.name}: {error}") from error
-        return _Home(
-            home.name, home.minutes, home.lines, {"general": np.full(len(home.lines), MISSING)}
-        ), per_min
+        nothing = np.full(len(home.lines), MISSING, dtype=np.int64)
+        registers = {"general": nothing, "generation": given.get("generation", nothing)}
+        return _Home(home.name, home.minutes, home.lines, registers), per_min
     if flows.at_rest:
         message = f"{home.name}: {flows.at_rest} values between 0 and -{STANDBY_W} W"
         assembly.report(int(home.lines[0]), "standby", message, "taken as 0")
@@ -273,7 +273,7 @@ def _half_hours(
     lines[places[negative]] = of_row[negative]
     last_lines = np.zeros(size, dtype=np.int64)
     last_lines[places] = of_row
-    for slot in np.nonzero(whole & (covered > SLOT_MINUTES))[0]:
+    for slot in np.nonzero(whole & (covered > SLOT_MINUTES))[0].tolist():
         within = slot % SLOTS_PER_DAY
         place = f"{home.name} {name} {days[slot // SLOTS_PER_DAY]} at {within // 2}:{within % 2 * 30:02d}"
         assembly.report(int(last_lines[slot]), "repeated_half_hour", f"{place} again", "added to the first")

@@ -8,10 +8,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from commonwatt_loadgen.traces.assemble import Assembly
-from commonwatt_loadgen.traces.instants import Instants, TimeError
+from commonwatt_loadgen.traces.instants import Instants, TimeError, distinct_of
 from commonwatt_loadgen.traces.quantities import LARGEST, MISSING, Quantity
 
 Floats = npt.NDArray[np.float64]
@@ -208,8 +207,8 @@ class MeterRows:
     def _codes_of(self, homes: Sequence[str] | str, count: int) -> npt.NDArray[np.int32]:
         if isinstance(homes, str):
             return np.full(count, self.code(homes), dtype=np.int32)
-        places, names = pd.factorize(np.array(homes, dtype=object))
-        known = [self.code(name) if name else -1 for name in (str(name).strip() for name in names)]
+        places, names = distinct_of(homes)
+        known = [self.code(name) if name else -1 for name in map(str.strip, names)]
         return np.array(known, dtype=np.int32)[places]
 
     def _agree(

@@ -72,9 +72,9 @@ def read_opening(part: Part) -> list[str]:
     return lines
 
 
-def text_of(part: Part, file: IO[bytes]) -> TextIO:
-    """A file's text, whose lines are bounded."""
-    return TextIOWrapper(BufferedReader(_Lines(file, str(part))), encoding="utf-8-sig", newline="")
+def bounded_lines(part: Part, file: IO[bytes]) -> RawIOBase:
+    """A file's bytes, whose lines are bounded."""
+    return _Lines(file, str(part))
 
 
 def rows(part: Part, delimiter: str, base: int) -> Generator[tuple[int, list[str]]]:
@@ -84,7 +84,10 @@ def rows(part: Part, delimiter: str, base: int) -> Generator[tuple[int, list[str
         TraceError: the file cannot be read, or holds something that is not UTF-8 text in CSV.
     """
     with part.open() as file:
-        reader = csv.reader(text_of(part, file), delimiter=delimiter)
+        text: TextIO = TextIOWrapper(
+            BufferedReader(bounded_lines(part, file)), encoding="utf-8-sig", newline=""
+        )
+        reader = csv.reader(text, delimiter=delimiter)
         try:
             for fields in reader:
                 yield base + reader.line_num, fields

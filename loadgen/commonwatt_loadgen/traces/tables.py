@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tables, CSV or Parquet, whose columns are known: a row per home and time, or a row per time and a column per home."""
 
+import csv
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from io import BytesIO
 from itertools import islice
 from typing import Any
@@ -11,6 +13,7 @@ import numpy.typing as npt
 
 from commonwatt_loadgen.traces.checks import TraceError
 from commonwatt_loadgen.traces.columns import Columns, ColumnsError, Places, places_of
+from commonwatt_loadgen.traces.csv_blocks import blocks, parsed
 from commonwatt_loadgen.traces.instants import Instants
 from commonwatt_loadgen.traces.meter_rows import MeterRows
 from commonwatt_loadgen.traces.opening import Decimals, rows
@@ -32,18 +35,35 @@ def read_csv(
         TraceError: a time or a number is malformed, a row is cut off.
     """
     decimals = Decimals(delimiter)
-    numbered = rows(part, delimiter, base)
-    first, header = _header(part, numbered, header_line, base)
+    with closing(rows(part, delimiter, base)) as numbered:
+        header = _header(part, numbered, header_line, base)
     places = _placed(kept, columns, header, base + header_line)
     reading = _Table(kept, places, columns.instants, header, home, decimals)
+    texts = [at for at in (places.time, places.date, places.home) if at is not None]
+    numbers = [at for _, _, at in places.values]
+    if delimiter != ",":  # a decimal comma may be
+        texts, numbers = [*texts, *numbers], []
     first_line = base + header_line + 1
-    at_once = max(1, _ROWS_AT_ONCE // max(1, len(places.values) // 4))
-    while piece := [*first, *(fields for _, fields in islice(numbered, at_once - len(first)))]:
-        _even(kept, first_line, piece, places.count)
-        reading.take(first_line, list(zip(*piece, strict=True)))
-        first_line += len(piece)
-        first = []
+    for block in blocks(part, header_line):
+        if block is None:
+            _read_rows(reading, part, delimiter, base, first_line)
+            break
+        whole = parsed(block, delimiter, places.count, texts, numbers)
+        if whole is not None:
+            reading.take(first_line, whole)
+        else:
+            reading.take_rows(first_line, list(csv.reader(block.decode().splitlines(), delimiter=delimiter)))
+        first_line += block.count(b"\n")
     kept.is_end = columns.is_end
+
+
+def _read_rows(reading: "_Table", part: Part, delimiter: str, base: int, first_line: int) -> None:
+    """Read row by row from a line on."""
+    with closing(rows(part, delimiter, base)) as numbered:
+        below = (fields for line, fields in numbered if line >= first_line)
+        while piece := list(islice(below, _ROWS_AT_ONCE)):
+            reading.take_rows(first_line, piece)
+            first_line += len(piece)
 
 
 def read_parquet(kept: MeterRows, part: Part, columns: Columns, home: str, base: int) -> None:
@@ -108,7 +128,13 @@ class _Table:
         self._home = home
         self._decimals = decimals
 
+    def take_rows(self, first_line: int, piece: list[list[str]]) -> None:
+        """Take rows as they come."""
+        _even(self._kept, first_line, piece, self._places.count)
+        self.take(first_line, list(zip(*piece, strict=True)))
+
     def take(self, first_line: int, columns: Any) -> None:
+        """Take columns by their places."""
         places = self._places
         times = columns[places.time]
         if places.date is not None:
@@ -126,6 +152,7 @@ class _Table:
     def _numbers(self, first_line: int, at: int, texts: Any) -> Floats:
         if isinstance(texts, np.ndarray):
             return texts.astype(np.float64)
+        texts = list(texts)
         try:
             return self._decimals.numbers(texts)
         except ValueError:
@@ -142,15 +169,11 @@ class _Table:
             raise
 
 
-def _header(
-    part: Part, numbered: Iterator[tuple[int, list[str]]], header_line: int, base: int
-) -> tuple[list[list[str]], list[str]]:
-    """The rows already taken that are not the header, and the header, or the first row in its place."""
+def _header(part: Part, numbered: Iterator[tuple[int, list[str]]], header_line: int, base: int) -> list[str]:
+    """The header, or the first row in its place."""
     for line, fields in numbered:
-        if header_line == 0:
-            return [fields], fields
-        if line - base == header_line:
-            return [], fields
+        if line - base == max(1, header_line):
+            return fields
         if line - base > header_line:
             break
     raise TraceError(str(part), 1, "its header stands within quotation marks that never end")

@@ -9,7 +9,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
-from commonwatt_loadgen.traces import Problem, TraceError, TraceSet, load_traces, tables
+from commonwatt_loadgen.traces import Problem, TraceError, TraceSet, csv_blocks, load_traces, tables
 from commonwatt_loadgen.traces.checks import counted
 
 SYDNEY = ZoneInfo("Australia/Sydney")
@@ -21,6 +21,7 @@ HOUR = timedelta(hours=1)
 def rows_at_once(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Tidy tables are read in pieces, at whose edges nothing may differ."""
     monkeypatch.setattr(tables, "_ROWS_AT_ONCE", request.param)
+    monkeypatch.setattr(csv_blocks, "BLOCK_BYTES", request.param * 20)
 
 
 def written(folder: Path, lines: Iterable[str], name: str = "traces.csv") -> Path:

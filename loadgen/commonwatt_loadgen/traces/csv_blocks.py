@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+"""CSV in blocks of whole lines, parsed by pandas where every line has its columns and none is quoted.
+
+That is most of all files, and ten times as fast as row by row. What is not so, a caller reads row by row, which also
+tells what is wrong at which line.
+"""
+
+from collections.abc import Iterator, Sequence
+from io import BufferedReader, BytesIO
+from typing import IO
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from commonwatt_loadgen.traces.opening import bounded_lines
+from commonwatt_loadgen.traces.packed import Part
+
+Column = pd.Categorical | npt.NDArray[np.float64]
+
+BLOCK_BYTES = 4_000_000
+_NEWLINE = 10
+_OF_NO_BLOCK = (b'"', b"\0")
+
+
+def blocks(part: Part, header_line: int) -> Iterator[bytes | None]:
+    """Blocks of whole lines below a header; None, and then no more, where the next one has quotes or is no UTF-8."""
+    with part.open() as file:
+        stream = BufferedReader(bounded_lines(part, file))
+        if not all(_is_plain(stream.readline()) for _ in range(header_line)):
+            yield None
+            return
+        while block := _whole_lines(stream):
+            if not _is_plain(block):
+                yield None
+                return
+            yield block if block.endswith(b"\n") else block + b"\n"
+
+
+def parsed(
+    block: bytes, delimiter: str, count: int, texts: Sequence[int], numbers: Sequence[int]
+) -> dict[int, Column] | None:
+    """The columns at the places wanted, None where a line has more or fewer than `count` or a number is none."""
+    if not _is_even(block, delimiter, count):
+        return None
+    try:
+        table = _table(
+            block, delimiter, count, {**dict.fromkeys(texts, "category"), **dict.fromkeys(numbers, "float64")}
+        )
+        as_numbers = [at for at in texts if not pd.api.types.is_string_dtype(table[at].cat.categories.dtype)]
+        if as_numbers:  # pandas takes 0012 for 12
+            table[as_numbers] = _table(block, delimiter, count, dict.fromkeys(as_numbers, "object"))
+    except ValueError:
+        return None
+    columns: dict[int, Column] = {at: pd.Categorical(table[at]) for at in texts}
+    return columns | {at: table[at].to_numpy() for at in numbers}
+
+
+def _table(block: bytes, delimiter: str, count: int, kinds: dict[int, str]) -> pd.DataFrame:
+    return pd.read_csv(
+        BytesIO(block),
+        sep=delimiter,
+        header=None,
+        names=range(count),
+        index_col=False,
+        usecols=sorted(kinds),
+        dtype=kinds,
+        na_filter=False,
+        skip_blank_lines=False,
+        encoding="utf-8",
+    )
+
+
+def _whole_lines(stream: IO[bytes]) -> bytes:
+    data = stream.read(BLOCK_BYTES)
+    return data if data.endswith(b"\n") or not data else data + stream.readline()
+
+
+def _is_plain(block: bytes) -> bool:
+    if any(mark in block for mark in _OF_NO_BLOCK) or block.count(b"\r") != block.count(b"\r\n"):
+        return False
+    if block.isascii():
+        return True
+    try:
+        block.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _is_even(block: bytes, delimiter: str, count: int) -> bool:
+    letters = np.frombuffer(block, dtype=np.uint8)
+    ends = np.flatnonzero(letters == _NEWLINE)
+    marks = np.flatnonzero(letters == ord(delimiter))
+    return bool((np.diff(np.searchsorted(marks, ends), prepend=0) == count - 1).all())
