@@ -12,8 +12,12 @@ from typing import Any
 
 import pytest
 import yaml
+from commonwatt_community.messages.author import Author
+from commonwatt_community.messages.journal import Journal
+from commonwatt_community.messages.signing_key import make_key
 from commonwatt_network.programs.ports import choose_first_port
 
+from ..behaviour.forward_network import CONFIGURATION
 from ..support.fabric import require_backend
 
 COMMONWATT = str(Path(sys.executable).with_name("commonwatt"))
@@ -81,12 +85,25 @@ def test_two_hosts_have_a_forward_market_and_take_in_no_third(hosts: dict[str, P
     for folder in two.values():
         standing = json.loads(run(folder, "org", "status", "--json"))["channels"]["newtown"]
         assert (standing["committed"], standing["waiting_for"]) == ("1.0", [])
-    answer = run(hosts["newtown"], "org", "submit", "newtown", "org.hyperledger.fabric:GetMetadata")
-    assert "submit_messages" in answer
+    set_key_of_the_operator(hosts["newtown"], tmp_path)
     third, update = str(exchange / "third.json"), exchange / "update"
     refused = run(hosts["grid"], "consortium", "propose", "newtown", third, "--output", str(update), code=2)
     assert "channel newtown has a forward market, whose messages go to the two organisations" in refused
     assert not update.exists()
+
+
+def set_key_of_the_operator(host: Path, folder: Path) -> None:
+    """Configure the market, and write to its collection what comes by `--transient`."""
+    answer = run(host, "org", "submit", "newtown", "forward:configure", json.dumps(CONFIGURATION))
+    net = json.loads(answer)["net"]
+    key = make_key(folder / "operator.pem")
+    with Journal(folder / "journal") as journal:
+        possession = Author(key, journal, net, "newtown", "NewtownMSP").brings_key(key.public, 1, "operator")
+    (folder / "possession").write_bytes(possession)
+    of_the_operator = json.dumps({"author": "operator", "home": "NewtownMSP"})
+    private = ("--transient", f"possession=@{folder / 'possession'}")
+    kept = run(host, "org", "submit", "newtown", "forward:set_key", of_the_operator, *private)
+    assert json.loads(kept)["kid"] == key.public.kid
 
 
 @pytest.mark.long

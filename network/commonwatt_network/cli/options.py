@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -33,6 +33,12 @@ NetworkOption = Annotated[
         help="The network by its name or file, in place of its folder; `commonwatt connect` gives names.",
     ),
 ]
+TransientOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME=VALUE", help="For the endorsers alone, never on a ledger; NAME=@FILE reads a file."
+    ),
+]
 OrganizationDirectoryOption = Annotated[
     Path | None,
     typer.Option(
@@ -52,6 +58,19 @@ HomesOption = Annotated[
 ]
 out = Console(highlight=False, soft_wrap=True)
 plain = Console(highlight=False, soft_wrap=True, markup=False)  # for lines that may hold anything
+
+
+def transient_data(given: Sequence[str]) -> dict[str, bytes]:
+    """From `name=value` and `name=@file`. Raises UsageError."""
+    found: dict[str, bytes] = {}
+    for entry in given:
+        name, separator, value = entry.partition("=")
+        if not separator or not name:
+            raise UsageError("--transient takes NAME=VALUE or NAME=@FILE, each with its own --transient")
+        if name in found:
+            raise UsageError(f"--transient {name} is given twice")
+        found[name] = read_file(Path(value[1:])) if value.startswith("@") else value.encode()
+    return found
 
 
 def wanted_topology(source: str | None, communities: int | None, homes: int | None) -> Topology | None:

@@ -5,12 +5,18 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from commonwatt_network.cli.options import OrganizationDirectoryOption, read_file
+from commonwatt_network.cli.options import (
+    OrganizationDirectoryOption,
+    TransientOption,
+    read_file,
+    transient_data,
+)
 from commonwatt_network.cli.options import plain as out
 from commonwatt_network.model.layout import default_directory
 
@@ -126,10 +132,12 @@ def org_submit(
     transaction: TransactionArgument,
     argument: JsonArgument = "{}",
     user: UserOption = "operator",
+    transient: TransientOption = None,
     directory: OrganizationDirectoryOption = None,
 ) -> None:
     """Submit a transaction as one of the organisation's users, and print its result once it is committed."""
-    _transact(directory, channel, transaction, argument, user, submit=True)
+    private = transient_data(transient or ())
+    _transact(directory, channel, transaction, argument, user, private, submit=True)
 
 
 @org_app.command("evaluate")
@@ -141,7 +149,7 @@ def org_evaluate(
     directory: OrganizationDirectoryOption = None,
 ) -> None:
     """Ask the organisation's own peer, and print the answer; nothing is written."""
-    _transact(directory, channel, transaction, argument, user, submit=False)
+    _transact(directory, channel, transaction, argument, user, {}, submit=False)
 
 
 @org_app.command("status")
@@ -213,19 +221,39 @@ def _passphrase(file: Path | None, *, confirm: bool = False) -> str:
 
 
 def _transact(
-    directory: Path | None, channel: str, transaction: str, argument: str, user: str, *, submit: bool
+    directory: Path | None,
+    channel: str,
+    transaction: str,
+    argument: str,
+    user: str,
+    transient: Mapping[str, bytes],
+    *,
+    submit: bool,
 ) -> None:
     from commonwatt_client import connect_network_file
 
     from commonwatt_network.consortium.host import open_host
+    from commonwatt_network.consortium.membership import own_config
+    from commonwatt_network.model.forward_market import FORWARD
 
     host = open_host(directory or default_directory())
+    by: list[str] = []
+    if transient and host.description.chaincode.market == FORWARD:
+        members = own_config(host, channel).application_organizations.values()
+        by = [member.mspid for member in members]
 
     async def run() -> bytes:
         async with connect_network_file(host.layout.network_file, host.name, user) as gateway:
             contract = gateway.get_network(channel).get_contract(host.description.chaincode.name)
             if submit:
-                return (await contract.submit(transaction, arguments=[argument], retry=True)).result
+                outcome = await contract.submit(
+                    transaction,
+                    arguments=[argument],
+                    transient=transient,
+                    endorsing_organizations=by,
+                    retry=True,
+                )
+                return outcome.result
             return await contract.evaluate(transaction, arguments=[argument], retry=True)
 
     typer.echo(asyncio.run(run()).decode())

@@ -12,7 +12,13 @@ from typing import Annotated
 
 import typer
 
-from commonwatt_network.cli.options import DirectoryOption, NetworkOption, network_file_of, read_file
+from commonwatt_network.cli.options import (
+    DirectoryOption,
+    NetworkOption,
+    TransientOption,
+    network_file_of,
+    transient_data,
+)
 from commonwatt_network.errors import UsageError
 
 ChannelArgument = Annotated[str, typer.Argument(help="The channel's name.")]
@@ -29,12 +35,6 @@ UserOption = Annotated[
         "--as",
         metavar="USER",
         help="A user, or ORGANISATION/USER; default: who speaks for the channel's first organisation.",
-    ),
-]
-TransientOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        metavar="NAME=VALUE", help="For the endorsers alone, never on a ledger; NAME=@FILE reads a file."
     ),
 ]
 CollectionOption = Annotated[
@@ -126,7 +126,7 @@ def _transact(
     if collections and endorsers:
         raise UsageError("--collection and --endorsing-organizations both say who endorses; give one of them")
     channel, chaincode, function, *arguments = words
-    private = _transient(transient)
+    private = transient_data(transient)
     call = Call(channel, chaincode, function, arguments, private, collections, endorsers)
     answer = asyncio.run(transact(path, call, user, submit=submit))
     if verbose:
@@ -145,16 +145,3 @@ def _transact(
         return
     if text:
         typer.echo(laid_out(text) or text)
-
-
-def _transient(given: Sequence[str]) -> dict[str, bytes]:
-    """From `name=value` and `name=@file`. Raises UsageError."""
-    found: dict[str, bytes] = {}
-    for entry in given:
-        name, separator, value = entry.partition("=")
-        if not separator or not name:
-            raise UsageError("--transient takes NAME=VALUE or NAME=@FILE, each with its own --transient")
-        if name in found:
-            raise UsageError(f"--transient {name} is given twice")
-        found[name] = read_file(Path(value[1:])) if value.startswith("@") else value.encode()
-    return found
