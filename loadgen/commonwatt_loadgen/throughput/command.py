@@ -11,12 +11,14 @@ from commonwatt_client.exit_codes import UsageError
 from commonwatt_client.network_file import find_network
 from commonwatt_community.market.carrier import WRITTEN
 
-from commonwatt_loadgen.throughput.knee import find_knee
+from commonwatt_loadgen.throughput.knee import FIRST_RATE, find_knee
 from commonwatt_loadgen.throughput.options import LoadOptions
 from commonwatt_loadgen.throughput.run import load, make_ready, run, schedule
+from commonwatt_loadgen.throughput.workload import MESSAGES
 
 Json = dict[str, Any]
 
+MESSAGES_PER_S = 500.0  # with which a search begins, whatever a batch holds
 _FOR_A_SEARCH = 300_000  # transactions that a search for the knee may send in all
 
 Rate = Annotated[
@@ -188,7 +190,9 @@ def load_max_command(
             )
         return run(now, ready, times, first=first)
 
-    found = find_knee(step, lambda line: print(line, flush=True), budget)
+    messages = ready.workloads[0].scenario == MESSAGES
+    first_rate = min(FIRST_RATE, MESSAGES_PER_S / batch) if messages else FIRST_RATE
+    found = find_knee(step, lambda line: print(line, flush=True), budget, first_rate)
     best = max(
         (step for step in found["steps"] if step["passed"]), key=lambda step: step["rate"], default=None
     )

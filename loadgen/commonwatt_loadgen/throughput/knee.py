@@ -7,7 +7,8 @@ from typing import Any
 
 Json = dict[str, Any]
 
-_FIRST_RATE, _HIGHEST_RATE = 20.0, 20_000.0
+FIRST_RATE = 20.0
+_HIGHEST_RATE = 20_000.0
 _PRECISION = 0.1
 _KEPT_UP = 0.9  # of the intended rate, committed
 
@@ -16,6 +17,7 @@ def find_knee(
     run: Callable[[float], Json],
     tell: Callable[[str], None],
     budget_s: float = 300.0,
+    first_rate: float = FIRST_RATE,
     clock: Callable[[], float] = time.monotonic,
 ) -> Json:
     """Every step, the highest rate that passed its thresholds (0 if none did), and what set the limit.
@@ -49,7 +51,7 @@ def find_knee(
 
     good, bad = 0.0, 0.0
     limited_by = "search"
-    rate = _FIRST_RATE
+    rate = first_rate
     while rate and rate <= _HIGHEST_RATE:
         if clock() - started > budget_s:
             limited_by = "time"
@@ -73,7 +75,7 @@ def _next_rate(good: float, bad: float) -> float:
     """Twice the last good rate until one was bad, then halfway between; 0 where that settles it."""
     if not bad:
         return good * 2
-    middle = float(round((good + bad) / 2))
+    middle = float(round((good + bad) / 2, 0 if bad > FIRST_RATE else 1))
     if not good or (bad - good) / good <= _PRECISION or middle in (good, bad):
         return 0.0
     return middle

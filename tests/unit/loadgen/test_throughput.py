@@ -122,6 +122,12 @@ def test_the_knee_is_found(capacity):
     assert len(found["steps"]) < 16
 
 
+@pytest.mark.parametrize("capacity", [1.4, 3.3, 7.7])
+def test_a_knee_of_few_large_batches_is_found(capacity):
+    found = find_knee(lambda rate: step_summary(rate, capacity), lambda _: None, first_rate=1.0)
+    assert capacity * 0.85 <= found["knee_per_s"] <= capacity
+
+
 def test_a_network_that_takes_nothing_has_no_knee():
     found = find_knee(lambda rate: step_summary(rate, 0), lambda _: None)
     assert found["knee_per_s"] == 0
@@ -144,7 +150,9 @@ def test_a_busy_machine_settles_no_knee():
 
 def test_the_search_ends_when_its_time_is_spent():
     clock = iter(range(0, 10_000, 10))
-    found = find_knee(lambda rate: step_summary(rate, 1e9), lambda _: None, 35, lambda: float(next(clock)))
+    found = find_knee(
+        lambda rate: step_summary(rate, 1e9), lambda _: None, 35, clock=lambda: float(next(clock))
+    )
     assert found["limited_by"] == "time"
     assert len(found["steps"]) == 3
 
