@@ -11,9 +11,9 @@ WHY_NOT: dict[str, str] = {
         commonwatt_audit.verdicts
     """,
     "Whole ledgers of the forward market, honest and forged, run them: tests/unit/audit/forward": """
-        commonwatt_audit.forward.adjustments commonwatt_audit.forward.billing
+        commonwatt_audit.forward.adjustments
         commonwatt_audit.forward.configuring commonwatt_audit.forward.freezing commonwatt_audit.forward.frozen
-        commonwatt_audit.forward.gap_settling commonwatt_audit.forward.gates commonwatt_audit.forward.homes
+        commonwatt_audit.forward.gates commonwatt_audit.forward.homes
         commonwatt_audit.forward.key_changes commonwatt_audit.forward.keys commonwatt_audit.forward.ledger
         commonwatt_audit.forward.places commonwatt_audit.forward.publishing commonwatt_audit.forward.purging
         commonwatt_audit.forward.registering commonwatt_audit.forward.salts commonwatt_audit.forward.situation

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from commonwatt_audit.forward import gap_settling, lines
+from commonwatt_audit.forward import billing, gap_settling, lines
 from commonwatt_audit.replay import Replay
 from commonwatt_chaincode.forward import ForwardMarket
+from commonwatt_chaincode.forward import billing as chaincode_bills
 from commonwatt_chaincode.forward import gap_settling as chaincode_gaps
 from commonwatt_chaincode.market.forward import day_bills, period_settlement
 from commonwatt_chaincode.shim.testing import MemoryLedger
@@ -44,6 +45,7 @@ def judged(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> I
         return
     monkeypatch.setattr(lines, "PART_HOMES", period_settlement.PART_HOMES)
     monkeypatch.setattr(lines, "BILL_HOMES", day_bills.BILL_HOMES)
+    monkeypatch.setattr(billing, "MOST_ADJUSTMENTS", chaincode_bills.MOST_ADJUSTMENTS)
     monkeypatch.setattr(gap_settling, "MOST_PERIODS", chaincode_gaps.MOST_PERIODS)
     for ledger in made:
         for shown in (ledger, unseen(ledger)):
