@@ -13,7 +13,8 @@ from commonwatt_chaincode.market.forward.balances import Metered
 from commonwatt_chaincode.market.forward.bids import OFFER, REQUEST, Bid, Connection
 from commonwatt_chaincode.market.forward.gates import takes_bids
 from commonwatt_chaincode.market.forward.readings import HOME, MEASURED, Reading
-from commonwatt_chaincode.market.forward.settlement import Terms, settle
+from commonwatt_chaincode.market.forward.settlement import Terms, resettle, settle
+from commonwatt_chaincode.market.forward.tariffs import Days, Demand
 from commonwatt_client.exit_codes import UsageError
 from commonwatt_loadgen.forward.agreement import rules_of
 from commonwatt_loadgen.forward.community import agents_of, community_in_process, compared, in_process, trade
@@ -22,6 +23,7 @@ from commonwatt_loadgen.forward.engine import live
 from commonwatt_loadgen.forward.inprocess import InProcessForwardMarket
 from commonwatt_loadgen.forward.options import ForwardOptions
 from commonwatt_loadgen.forward.run import simulate_forward_in_process
+from commonwatt_loadgen.forward.tally import ForwardTally
 from commonwatt_loadgen.simulate.options import SimulationOptions
 from commonwatt_loadgen.simulate.people import draw_homes
 from commonwatt_loadgen.traces import default_types
@@ -129,6 +131,60 @@ def test_settlement_and_bills_are_those_of_the_rules_alone(sharing):
         assert {home: bill.amount_naud for home, bill in day.bills.items()} == dict(amounts)
     assert (shared_wh > 0) == (sharing != "none")
     assert breach_wh > 0
+
+
+def test_the_baseline_and_the_cost_of_errors_are_those_of_the_rules():
+    """Without a market a home settles its meter alone; an error costs what contracts for just its meter would save."""
+    options = options_of(
+        forecast="persistence", sharing="none", export_limit_w=900, feed_in=("8", "11-14=-3")
+    )
+    days, rules, agents = records_of(options)
+    tally = ForwardTally(agents_of(options, [agent.spec for agent in agents], rules), rules)
+    beyond = errors = 0
+    for day in days:
+        for record, flows in zip(day.periods, tally.add(day), strict=True):
+            tariff, price = rules.tariff(record.period), record.cleared.price_uaud_per_kwh
+            terms = Terms(tariff.prices, price, "none")
+            for home, one in flows.items():
+                alone = Metered(home, 0, 0, one.without_import_wh, one.without_export_wh, 450)
+                line = settle([alone], terms).lines[home]
+                assert one.same_equipment_naud == line.amount_naud
+                beyond += line.breach_wh
+                settled = record.settled[home]
+                cut = settled.metered._replace(bought_wh=one.contract_wh, sold_wh=one.delivered_wh)
+                exact = resettle(cut, settled.line, terms).amount_naud
+                assert one.imbalance_naud == settled.line.amount_naud - exact
+                errors += one.imbalance_naud != 0
+    assert beyond > 0
+    assert errors > 50
+
+
+def test_supply_and_demand_are_paid_with_the_market_and_without():
+    """The month ends with the second of three days; its peak is the highest import of both days in the window."""
+    options = options_of(days=3, homes=4, first_day=date(2012, 11, 29))
+    ids = [f"home{number:03d}" for number in range(1, 5)]
+    rules = rules_of(options, ids, options.first_day)
+    demand = Demand(Days(tuple(range(7)), holidays=True), 1020, 1200, 9_000_000)
+    version = replace(rules.tariffs[0], supply_naud_per_day=10**9, demand=demand)
+    rules = replace(rules, tariffs=(version,))
+    agents = agents_of(options, draw_homes(options.run, ids, default_types(), 1), rules)
+    tally = ForwardTally(agents, rules)
+
+    async def days():
+        return [day async for day in live(in_process(rules, agents), rules, agents, 3)]
+
+    peaks = Counter()
+    for day in asyncio.run(days()):
+        for record in day.periods:
+            if day.day < 2 and 1020 <= record.minute % 1440 < 1200:
+                peaks |= {home: read.import_wh * 2 for home, read in record.reads.items()}
+        charged = {home: bill.demand.peak_w for home, bill in day.bills.items() if bill.demand}
+        assert charged == ({home: peaks[home] for home in ids} if day.day == 1 else {})
+        tally.add(day)
+    totals = tally.summary()["totals"]
+    assert totals["fixed_naud"] == 12 * 10**9 + sum(peaks.values()) * 9_000_000
+    assert totals["money_balances"]
+    assert totals["saved_naud"] > 0
 
 
 @pytest.mark.parametrize("period", [1, 5, 30, 60])
