@@ -10,6 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from commonwatt_audit.audit import Audit
+from commonwatt_audit.forward.replay import ForwardReplay
+from commonwatt_audit.source import shown_blocks_of_network
 from commonwatt_client import Gateway, RetryPolicy, connect_network_file
 from commonwatt_client.admin import PeerAdmin
 from commonwatt_client.profile import network_file_peers, network_file_user
@@ -185,6 +188,14 @@ class ForwardNetwork:
         """Let the gate's time pass, and close it."""
         await self.set_clock(period * 60 - 300 + 30)
         await self.submit(OPERATOR, "close_gate", {"period": period})
+
+    async def audited(self) -> ForwardReplay:
+        """What the audit finds in the whole ledger, as the community's operator sees it."""
+        audit = Audit()
+        async for block, shown in shown_blocks_of_network(self.path, CHANNEL, "newtown", "operator"):
+            audit.check(block, shown=shown)
+        assert audit.forward is not None
+        return audit.forward
 
     @contextmanager
     def _speaking(self, home: str) -> Iterator[Author]:

@@ -57,7 +57,9 @@ def forward(
         return network
 
     try:
-        yield run_apart(begin)
+        network = run_apart(begin)
+        yield network
+        assert not run_apart(network.audited).ledger.unchecked
     finally:
         down(directory)
 

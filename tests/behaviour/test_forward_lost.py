@@ -8,6 +8,7 @@ import sqlite3
 from pathlib import Path
 
 import pytest
+from commonwatt_audit.forward.anomalies import Kind
 from commonwatt_client import EndorseError, EvaluateError
 from commonwatt_network.down import down
 from commonwatt_network.model.topology import load_topology
@@ -58,6 +59,9 @@ async def story(directory: Path, backend: str) -> None:
         assert [one["key"] for one in found["messages"]] == [kept]
     with pytest.raises(EndorseError, match="bad_argument"):
         await network.submit(OPERATOR, "declare_lost", {"key": lost})
+    audited = await network.audited()
+    assert (audited.speech.verified, audited.speech.unseen) == (1, 1)
+    assert [(one.kind, one.subject) for one in audited.anomalies.all()] == [(Kind.LOST, network.homes[0])]
 
 
 def lose_transient_data(network: ForwardNetwork, backend: str) -> None:

@@ -73,6 +73,7 @@ async def story(directory: Path, backend: str) -> None:
     await check_bills(network, billed["amount_naud"])
     await adjust_afterwards(network, seller)
     await nothing_private_in_blocks(network)
+    assert not (await network.audited()).ledger.unchecked
 
 
 async def lines_of(network: ForwardNetwork, period: int) -> dict[str, dict[str, int]]:
