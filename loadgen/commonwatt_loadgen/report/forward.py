@@ -22,7 +22,7 @@ from commonwatt_loadgen.report.page import Chapter, Page, Section, Tile
 from commonwatt_loadgen.report.simulation import performance_section
 from commonwatt_loadgen.report.through_time import batteries
 from commonwatt_loadgen.report.types import types
-from commonwatt_loadgen.report.units import Json, aud, aud_of
+from commonwatt_loadgen.report.units import Json, aud_of
 
 
 def forward_page(summary: Json) -> Page:
@@ -90,7 +90,7 @@ def _tiles(communities: list[Json]) -> list[Tile]:
             f"{100 * local_wh / max(1, total('import_wh')):.1f} %",
             "of what meters imported came from neighbours",
         ),
-        Tile(f"{aud(total('imbalance_naud')):,.2f} AUD", "paid for forecasts that erred"),
+        Tile(f"{aud_of(homes, 'imbalance_naud'):,.2f} AUD", "paid for forecasts that erred"),
     ]
 
 
@@ -144,7 +144,7 @@ def _sections(community: Json, key: str, run: Json) -> list[Section]:
 
 
 def _market_rows(community: Json) -> list[list[Cell]]:
-    totals, feeder = community["totals"], community["key_figures"]["feeder"]
+    totals, feeder, homes = community["totals"], community["key_figures"]["feeder"], community["homes"]
     price = totals["traded_uaud_per_kwh"]
     return [
         ["by contract, kWh", totals["bought_wh"] / 1000, 0],
@@ -152,8 +152,8 @@ def _market_rows(community: Json) -> list[list[Cell]]:
         ["shared, kWh", totals["shared_in_wh"] / 1000, 0],
         ["bought and not imported, kWh", totals["over_wh"] / 1000, 0],
         ["sold and not exported, kWh", totals["missing_wh"] / 1000, 0],
-        ["paid for forecasts that erred, AUD", aud(totals["imbalance_naud"]), 0],
-        ["local network fees, AUD", aud(totals["fee_naud"]), 0],
+        ["paid for forecasts that erred, AUD", aud_of(homes, "imbalance_naud"), 0],
+        ["local network fees, AUD", aud_of(homes, "fee_naud"), 0],
         ["highest import at the feeder, kW", *_kilowatts(feeder, "highest_import_w")],
         ["highest export at the feeder, kW", *_kilowatts(feeder, "highest_export_w")],
         ["left in batteries, kWh", *(totals[f"battery_end_{one}wh"] / 1000 for one in ("", "without_"))],

@@ -144,7 +144,9 @@ def compared_table(community: Json) -> Table:
     rows: list[list[Cell]] = []
     for place, one in enumerate(community["compared"]):
         prosumers, consumers = aud(one["prosumers_saved_naud"]), aud(one["consumers_saved_naud"])
+        errors = aud(one["imbalance_naud"])
         if not place:  # as the tables of classes and homes have it
+            errors = aud_of(community["homes"], "imbalance_naud")
             prosumers, consumers = (
                 saved_aud(homes_of(community, name)) for name in ("prosumers", "consumers")
             )
@@ -158,7 +160,7 @@ def compared_table(community: Json) -> Table:
                 consumers,
                 one["worse_off"],
                 aud(one["loss_naud"]),
-                aud(one["imbalance_naud"]),
+                errors,
                 *(one[name] / 1000 for name in ("over_wh", "missing_wh", "traded_wh", "shared_wh")),
             ]
         )

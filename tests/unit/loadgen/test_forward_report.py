@@ -89,6 +89,10 @@ def test_tables_say_what_the_summary_does(summary):
     community = summary["communities"][0]
     assert class_table(community).rows[-1][4] == saved_aud(community["homes"])
     first = compared_table(community).rows[0]
+    errors = class_table(community).rows[-1][7]
+    assert first[8] == errors
+    assert f"{errors:,.2f} AUD" in [tile.value for tile in forward_page(summary).tiles]
+    assert class_table(community).rows[-1][4] == first[3]
     assert first[0] == "yesterday (this run)"
     assert first[3] == saved_aud(community["homes"])
     saved = [row[4] for row in gains(community, "c0").table.rows]
