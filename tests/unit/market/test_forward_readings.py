@@ -5,9 +5,9 @@ from itertools import permutations
 
 import pytest
 from commonwatt_chaincode.market.forward.bids import Connection
-from commonwatt_chaincode.market.forward.estimates import estimated_export_wh, estimated_import_wh
+from commonwatt_chaincode.market.forward.estimates import alike, estimated_export_wh, estimated_import_wh
 from commonwatt_chaincode.market.forward.gaps import Spread, spread
-from commonwatt_chaincode.market.forward.periods import Period
+from commonwatt_chaincode.market.forward.periods import Period, period_at, periods_of_day
 from commonwatt_chaincode.market.forward.readings import (
     ESTIMATED,
     HOME,
@@ -169,6 +169,20 @@ def test_an_hour_that_comes_twice_is_an_example_of_the_second() -> None:
     first, second = Period(PERIOD.id - 60, 60), Period(PERIOD.id, 60)
     offsets = [(0, 660), (second.start_s, 600)]
     assert estimated_import_wh(second, [(first, 700)], offsets, 0, 0) == 700
+    assert alike(second, [(0, 60)], offsets)[-1] == first
+
+
+@pytest.mark.parametrize("hour", [0, 2, 3, 23])
+def test_an_estimate_looks_at_the_same_time_of_28_days_and_at_nothing_else(hour: int) -> None:
+    """Through a change of the offset and of the periods' length."""
+    day = PERIOD.start_s // 86_400
+    lengths = [(0, 60), (day - 9, 30)]
+    offsets = [(0, 660), ((day - 5) * 86_400 - 660 * 60 + 3 * 3_600, 600)]
+    period = period_at(day * 86_400 - 600 * 60 + hour * 3_600, lengths, offsets)
+    before = [one for past in range(day - 31, day + 2) for one in periods_of_day(past, lengths, offsets)]
+    looked_at = [one for one in before if estimated_import_wh(period, [(one, 600)], offsets, 0, 0)]
+    assert alike(period, lengths, offsets) == looked_at
+    assert len(looked_at) >= 27  # 28 local days ago began an hour more than 28 days ago
 
 
 def test_silence_saves_no_export_charge() -> None:

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import base64
+
 import pytest
 from commonwatt_chaincode.messages.base64url import decoded, encoded
 from commonwatt_chaincode.messages.keys import PublicKey, thumbprint
@@ -74,3 +76,9 @@ def test_objects_of_text_and_integers() -> None:
     ):
         with pytest.raises(NotStrict):
             strict_object(wrong)
+
+
+def test_every_ending_has_one_spelling() -> None:
+    for value in (b"", b"\x00", b"\x00\x00", b"\x00\x00\x17", b"\x00\x00\x3d", b"\xff\xff\xff"):
+        assert encoded(value) == base64.urlsafe_b64encode(value).decode().replace("=", "")
+        assert decoded(encoded(value)) == value
