@@ -95,7 +95,7 @@ def test_a_day_on_a_network_is_the_day_in_process(new_network_file: Path, tmp_pa
 
 def test_batches_of_signed_messages_load_the_channel(network_file: Path) -> None:
     options = LoadOptions(
-        "constant:4", 2, p95_s=60, error_percent=1, network_file=network_file, batch=50, connections=2
+        "constant:8", 1, p95_s=60, error_percent=1, network_file=network_file, batch=50, connections=2
     )
     for _ in range(2):  # the second one finds periods that the first one has not used
         summary = load(options)
@@ -107,6 +107,7 @@ def test_batches_of_signed_messages_load_the_channel(network_file: Path) -> None
         assert summary["latency_ms"]["total"]["p50"] > summary["latency_ms"]["endorse"]["p50"]
 
 
+@pytest.mark.long
 def test_a_closed_loop_sends_batches_as_fast_as_they_are_taken(network_file: Path) -> None:
     options = LoadOptions(duration_s=1, in_flight=2, p95_s=60, network_file=network_file, batch=20, workers=2)
     summary = load(options)

@@ -3,16 +3,20 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 from commonwatt_client.network_file import Community, NetworkFile, read_network_file
+from commonwatt_community.hems.home import HomeSpec
 
 from commonwatt_loadgen.forward.agreement import rules_of
 from commonwatt_loadgen.forward.community import agents_of, compared, trade
 from commonwatt_loadgen.forward.founding import first_day_on, found
 from commonwatt_loadgen.forward.options import ForwardOptions
 from commonwatt_loadgen.forward.parties import parties_of
+from commonwatt_loadgen.forward.rules import ForwardRules
 from commonwatt_loadgen.forward.run import Progress, opening
 from commonwatt_loadgen.simulate.latency import Latencies
 from commonwatt_loadgen.simulate.mechanism import mechanism_cost, processor_s
@@ -42,23 +46,42 @@ async def simulate_forward_on_ledger(options: ForwardOptions, progress: Progress
         for place, community in enumerate(network.communities)
     ]
     try:
-        communities = await asyncio.gather(*runs)
+        traded = await asyncio.gather(*runs)
     finally:
         for run in runs:
             run.cancel()
         await asyncio.gather(*runs, return_exceptions=True)
+    elapsed_s = time.monotonic() - started
+    network_s = None if used_s is None else processor_s(processes, since_s=used_s)
+    communities = [await asyncio.to_thread(one.described, options) for one in traded]
     local_wh = sum(one["totals"]["bought_wh"] + one["totals"]["shared_in_wh"] for one in communities)
     return {
         **opening(options, traces, problems, communities, network.name, network.backend),
         "performance": {
-            **latencies.summary(time.monotonic() - started),
-            "mechanism": mechanism_cost(
-                latencies.count,
-                None if used_s is None else processor_s(processes, since_s=used_s),
-                local_wh,
-            ),
+            **latencies.summary(elapsed_s),
+            "mechanism": mechanism_cost(latencies.count, network_s, local_wh),
         },
     }
+
+
+@dataclass(frozen=True)
+class _Traded:
+    """What a community's days came to."""
+
+    channel: str
+    first_day: date
+    homes: Sequence[HomeSpec]
+    rules: ForwardRules
+    summary: Json
+
+    def described(self, options: ForwardOptions) -> Json:
+        """With the same days under other forecasts and plans, in this process."""
+        return {
+            "channel": self.channel,
+            "first_day": self.first_day.isoformat(),
+            **self.summary,
+            "compared": compared(options, self.homes, self.rules, self.summary),
+        }
 
 
 async def _community(
@@ -69,7 +92,7 @@ async def _community(
     traces: TraceSet,
     latencies: Latencies,
     progress: Progress,
-) -> Json:
+) -> _Traded:
     run, channel = options.run, community.channel
     homes = homes_of(run, community, traces, run.seed + place)
     write_homes(run, community, homes)
@@ -86,12 +109,7 @@ async def _community(
             progress(channel, days, run.days)
 
         summary = await trade(options, rules, agents, market, first_day, advance, folder)
-    return {
-        "channel": channel,
-        "first_day": first_day.isoformat(),
-        **summary,
-        "compared": await asyncio.to_thread(compared, options, homes, rules, summary),
-    }
+    return _Traded(channel, first_day, homes, rules, summary)
 
 
 def _counting(latencies: Latencies) -> Callable[[str, float, int], None]:
