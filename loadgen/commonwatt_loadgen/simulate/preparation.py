@@ -36,11 +36,12 @@ async def prepare(
     homes: Sequence[HomeSpec],
     first_day: date,
     changes: Mapping[str, Any],
+    needed_by: str = "`simulate`",
 ) -> Standing:
     """Configure the channel if it is new, register its homes, and find the next day to simulate.
 
     A new channel begins with `first_day`; one that has been simulated before goes on with its next day, since its
-    clock only moves forward.
+    clock only moves forward. `needed_by` says in a refusal what needs a simulated clock.
 
     Raises:
         UsageError: the channel runs on a live clock.
@@ -48,7 +49,8 @@ async def prepare(
     described = await _configured(calls, first_day, changes)
     if described["clock"] != "simulated":
         raise UsageError(
-            f"channel {channel} runs on a live clock; `simulate` needs one with `clock: simulated`"
+            f"channel {channel} runs on a live clock; {needed_by} needs one with `clock: simulated` "
+            f"(channels.{channel}.clock of the topology)"
         )
     rules = changed(Parameters(), described["parameters"])
     offset_s = rules.utc_offset_min * MINUTE_S

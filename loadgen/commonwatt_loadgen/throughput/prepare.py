@@ -41,7 +41,14 @@ async def prepare_workload(network: NetworkFile, community: Community, transacti
     days = DAYS_APART * (reported_days + 1)
     calls = GatewayCalls(network.path, community, Latencies())
     try:
-        standing = await prepare(calls, community.channel, homes, traces.first_day, {})
+        standing = await prepare(
+            calls,
+            community.channel,
+            homes,
+            traces.first_day,
+            {},
+            "the scenario `readings`, which reports past days,",
+        )
         end_s = standing.midnight_s + days * DAY_S
         if standing.rules.correct_within_d <= days:
             await calls.submit(OPERATOR, "configure", {"parameters": {"correct_within_d": days + 1}})

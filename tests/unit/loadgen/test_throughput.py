@@ -2,6 +2,7 @@
 """Arrivals, outcome classes and the knee."""
 
 import json
+from datetime import date
 
 import grpc
 import pytest
@@ -9,6 +10,7 @@ from commonwatt_chaincode.market.tariff import DAY_S
 from commonwatt_client import CommitError, EndorseError, ErrorCode, ErrorDetail, ValidationCode
 from commonwatt_client.exit_codes import UsageError
 from commonwatt_loadgen.simulate.calls import OPERATOR
+from commonwatt_loadgen.simulate.preparation import prepare
 from commonwatt_loadgen.throughput.arrivals import intended_times
 from commonwatt_loadgen.throughput.knee import find_knee
 from commonwatt_loadgen.throughput.outcomes import classify_error
@@ -182,3 +184,13 @@ async def test_homes_report_each_half_hour_of_every_second_day_once(memory_calls
         await calls.submit(user, TRANSACTION, argument)  # the contract refuses what overlaps
         spans.add((user, start_s))
     assert len(spans) == 3 * 48 * len(homes)
+
+
+async def test_readings_on_a_live_channel_are_refused_with_what_they_need(memory_calls):
+    calls = memory_calls(["one"])
+    await calls.submit(OPERATOR, "configure", {"clock": "live"})
+    needed_by = "the scenario `readings`"
+    with pytest.raises(
+        UsageError, match=r"live clock; the scenario `readings` needs one with `clock: simulated` \(ch"
+    ):
+        await prepare(calls, "newtown", [], date(2012, 11, 1), {}, needed_by)
