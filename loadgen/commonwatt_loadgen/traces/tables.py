@@ -4,12 +4,14 @@
 import csv
 from collections.abc import Iterator, Sequence
 from contextlib import closing
+from datetime import UTC, datetime
 from io import BytesIO
 from itertools import islice
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from commonwatt_loadgen.traces.checks import TraceError
 from commonwatt_loadgen.traces.columns import Columns, ColumnsError, Places, places_of
@@ -207,17 +209,23 @@ def _plain(column: Any, *, is_value: bool) -> Any:
     import pyarrow
 
     kind = column.type
+    if pyarrow.types.is_dictionary(kind):
+        column = column.cast(kind.value_type)
+        kind = column.type
     if is_value and (pyarrow.types.is_integer(kind) or pyarrow.types.is_floating(kind)):
         return column.cast(pyarrow.float64()).to_numpy(zero_copy_only=False)
     if pyarrow.types.is_timestamp(kind):
-        zoned = "Z" if kind.tz else ""
-        times = column.cast(pyarrow.timestamp("us", kind.tz)).to_pylist()
-        return ["" if time is None else _iso(time, zoned) for time in times]
-    return ["" if text is None else str(text) for text in column.to_pylist()]
+        column = column.cast(pyarrow.timestamp("us", kind.tz))
+    encoded = column.dictionary_encode()
+    texts = [_text(value) for value in encoded.dictionary.to_pylist()]
+    codes = encoded.indices.fill_null(len(texts)).to_numpy(zero_copy_only=False)
+    places, distinct = pd.factorize(np.array([*texts, ""], dtype=object))
+    return pd.Categorical.from_codes(places[codes], categories=pd.Index(distinct))
 
 
-def _iso(time: Any, zoned: str) -> str:
-    from datetime import UTC
-
-    text: str = (time.astimezone(UTC) if zoned else time).replace(tzinfo=None).isoformat()
-    return text + zoned
+def _text(value: Any) -> str:
+    if not isinstance(value, datetime):
+        return str(value)
+    if value.tzinfo is None:
+        return value.isoformat()
+    return value.astimezone(UTC).replace(tzinfo=None).isoformat() + "Z"

@@ -60,6 +60,14 @@ def test_entities_are_refused(tmp_path: Path, more: str, encoding: str) -> None:
     refused(path, "has a document type or an entity" if encoding == "utf-8" else "UTF-8")
 
 
+def test_a_document_type_from_elsewhere_is_refused(tmp_path: Path) -> None:
+    """Without entities of its own, too; no parser asks for it."""
+    text = FEED.format(service="0", readings=reading(1, 1, 250))
+    path = tmp_path / "usage.xml"
+    path.write_text(text.replace("<feed", '<!DOCTYPE feed SYSTEM "http://127.0.0.1/evil.dtd"><feed', 1))
+    refused(path, "has a document type or an entity")
+
+
 def test_xml_without_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "usage.xml"
     deep = FEED.format(service="0", readings="<entry>" + "<x>" * 100_000)

@@ -223,6 +223,16 @@ def test_days_of_any_zone_have_their_hours(
     assert ("repeated_half_hour" in counted(problems)) == (hours > 24)
 
 
+def test_half_hours_of_a_zone_off_by_quarters_of_an_hour(tmp_path: Path) -> None:
+    """In Kathmandu, 5:45 from UTC, each local half hour has a half of two UTC ones."""
+    lines = ["t,u"]
+    for number in range(96):
+        at = datetime(2024, 1, 14, 12, tzinfo=UTC) + timedelta(minutes=30 * number)
+        lines.append(f"{at.isoformat()},{500 if number % 2 else 100}")
+    traces, _ = read(tmp_path, lines, "time=t,use_wh=u", zone="Asia/Kathmandu")
+    assert {traces.usage["homes"].energy_wh(at, at + 30) for at in range(0, DAY, 30)} == {300}
+
+
 @pytest.mark.parametrize(("zone", "day", "hours"), [one for one in TRANSITIONS if one[2] != 24])
 def test_local_times_without_offset_across_a_change(
     tmp_path: Path, zone: str, day: str, hours: float
