@@ -14,7 +14,6 @@ from commonwatt_community.market.carrier import WRITTEN
 from commonwatt_loadgen.throughput.knee import FIRST_RATE, find_knee
 from commonwatt_loadgen.throughput.options import LoadOptions
 from commonwatt_loadgen.throughput.run import load, make_ready, run, schedule
-from commonwatt_loadgen.throughput.workload import MESSAGES
 
 Json = dict[str, Any]
 
@@ -55,7 +54,12 @@ Scenario = Annotated[
         help="readings (market ex_post) or messages (forward: signed messages in batches); default: as the market is",
     ),
 ]
-Batch = Annotated[int, typer.Option(envvar="BATCH", help="of messages: how many a transaction carries")]
+Batch = Annotated[
+    int,
+    typer.Option(
+        envvar="BATCH", help="of messages: how many a transaction carries; 0: 500, or what the homes fill"
+    ),
+]
 Connections = Annotated[
     int, typer.Option(envvar="CONNECTIONS", help="of each generator, to each organisation's peer")
 ]
@@ -85,7 +89,7 @@ def load_command(
     dask: Dask = None,
     ask_status: AskStatus = False,
     scenario: Scenario = None,
-    batch: Batch = 500,
+    batch: Batch = 0,
     connections: Connections = 1,
     ui: Ui = False,
     ui_port: UiPort = 0,
@@ -153,7 +157,7 @@ def load_max_command(
     budget: Budget = 240.0,
     ask_status: AskStatus = False,
     scenario: Scenario = None,
-    batch: Batch = 500,
+    batch: Batch = 0,
     connections: Connections = 1,
     out: Out = Path("out/load-max"),
     network_file: NetworkPath = None,
@@ -190,8 +194,8 @@ def load_max_command(
             )
         return run(now, ready, times, first=first)
 
-    messages = ready.workloads[0].scenario == MESSAGES
-    first_rate = min(FIRST_RATE, MESSAGES_PER_S / batch) if messages else FIRST_RATE
+    carried = max(workload.request(0).messages for workload in ready.workloads)
+    first_rate = min(FIRST_RATE, MESSAGES_PER_S / carried) if carried else FIRST_RATE
     found = find_knee(step, lambda line: print(line, flush=True), budget, first_rate)
     best = max(
         (step for step in found["steps"] if step["passed"]), key=lambda step: step["rate"], default=None

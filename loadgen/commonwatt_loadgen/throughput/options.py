@@ -26,7 +26,7 @@ class LoadOptions:
     dask: str | None = None  # a scheduler's address; None: processes of this machine
     ask_status: bool = False  # of each transaction, as applications do, rather than read blocks
     scenario: str | None = None  # None: what the network's market takes
-    batch: int = 500  # messages of a transaction
+    batch: int = 0  # messages of a transaction; 0: 500, or as many as the homes say of a period
     connections: int = 1  # of each generator, to each organisation's peer
 
     def check(self) -> None:
@@ -38,7 +38,7 @@ class LoadOptions:
             ("--timeout", self.timeout_s, 0.1, 3600),
             ("--p95", self.p95_s, 0, 86_400),
             ("--errors", self.error_percent, 0, 100),
-            ("--batch", self.batch, 1, LARGEST_BATCH),
+            ("--batch", self.batch, 0, LARGEST_BATCH),
             ("--connections", self.connections, 1, 64),
         ):
             if not low <= value <= high:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from commonwatt_chaincode.messages.fields import HIGHEST_SEQ
 from commonwatt_client.exit_codes import UsageError
 from commonwatt_client.network_file import NetworkFile, default_path, read_network_file
 
@@ -22,6 +23,7 @@ from commonwatt_loadgen.throughput.workload import MESSAGES, READINGS, Readings,
 
 Json = dict[str, Any]
 
+USUAL_BATCH = 500
 _PHASES_TO_END = 3  # endorse, order, commit: each may last until its deadline
 _SLACK_S = 30.0
 _CLOSED_LOOP_PER_S = 20_000  # more than any network here takes
@@ -99,13 +101,13 @@ def _ready_for_messages(
 
     per_community = -(-transactions // len(network.communities))
     fewer = bool(options.in_flight) or or_fewer
+    homes = min(len(community.homes) for community in network.communities)
+    size = options.batch or min(USUAL_BATCH, homes * HIGHEST_SEQ)
 
     async def prepared() -> list[Messages]:
         return await asyncio.gather(
             *(
-                prepare_messages(
-                    network, community, per_community, options.batch, options.duration_s, or_fewer=fewer
-                )
+                prepare_messages(network, community, per_community, size, options.duration_s, or_fewer=fewer)
                 for community in network.communities
             )
         )
