@@ -6,11 +6,11 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from ..market.forward.bills import Bill, Settled, ends_month, month_of
-from ..market.forward.day_bills import Day, billable, day_bill
+from ..market.forward.day_bills import Day, MonthlyDemand, billable, day_bill
 from ..market.forward.gates import final_from_s, window_opens_s
-from ..market.forward.periods import Period, local_minute_at, periods_of_day
-from ..market.forward.tariffs import version_of
-from ..market.tariff import DAY_S, day_start
+from ..market.forward.periods import Period, local_minute_at, period_at, periods_of_day
+from ..market.forward.tariffs import Version, version_of
+from ..market.tariff import DAY_S, MINUTE_S, day_start
 from ..shim import Stub
 from . import keys
 from .access import is_operator, require_member
@@ -60,9 +60,12 @@ async def settle_day(stub: Stub, arguments: SettleDay) -> dict[str, Any]:
         lines.setdefault(one.line.home, []).append(one)
     month = await _month(stub, now, registry, day, homes)
     waiting = await _waiting(stub, homes)
+    booked: dict[str, list[StoredAdjustment]] = {}
+    for one_waiting in waiting:
+        booked.setdefault(one_waiting.home, []).append(one_waiting.stored)
     bills = []
     for home in homes:
-        adjustments = [one.stored for one in waiting if one.home == home]
+        adjustments = booked.get(home, [])
         bill = day_bill(
             registry.registration(home),
             day,
@@ -116,22 +119,55 @@ def is_final(now: Situation, period: Period) -> bool:
 
 
 def _ends(now: Situation, day: int) -> int:
-    return next(periods_of_day(day + 1, now.configuration.lengths, now.configuration.offsets)).id
+    """The first minute after a day. Where the UTC offset leaps over the next day, that one has no period."""
+    return day_start(day + 1, now.configuration.offsets) // MINUTE_S
 
 
 def _day(now: Situation, number: int) -> Day:
     """A local day with the tariff that was published when its first window opened."""
+    first = next(iter(_periods(now, [number])), None)
+    if first is None:
+        raise refuse(Code.BAD_ARGUMENT, f"there is no day {number}: the UTC offset leapt over it")
+    return Day(number, first, _ends(now, number), _tariff(now, number), _demand(now, number))
+
+
+def _tariff(now: Situation, number: int) -> Version:
+    return version_of(number, now.configuration.tariffs, _known_s(now, number))
+
+
+def _demand(now: Situation, number: int) -> MonthlyDemand | None:
+    """The demand charge of the month that a day ends: the one that was published when the month's first window opened.
+
+    So no peak costs what nobody knew when it was drawn. A holiday counts where it was known by its own first window.
+    """
+    if not ends_month(number):
+        return None
+    days = _month_of(number)
+    demand = _tariff(now, days.start).demand
+    if demand is None:
+        return None
+    holidays = {
+        one.day
+        for one in now.configuration.holidays
+        if one.day in days and one.published_s <= _known_s(now, one.day)
+    }
+    return MonthlyDemand(demand, holidays, now.configuration.offsets)
+
+
+def _month_of(number: int) -> range:
+    """The local days of the month that a day ends."""
+    first = number
+    while month_of(first - 1) == month_of(number):
+        first -= 1
+    return range(first, number + 1)
+
+
+def _known_s(now: Situation, number: int) -> int:
+    """When the first window of a local day opens: what is published later is not of this day."""
+    start_s = day_start(number, now.configuration.offsets)
     configuration = now.configuration
-    first = next(periods_of_day(number, configuration.lengths, configuration.offsets))
-    known_s = window_opens_s(first, now.rules(first).times)
-    return Day(
-        number,
-        first,
-        _ends(now, number),
-        version_of(number, configuration.tariffs, known_s),
-        frozenset(one.day for one in configuration.holidays if one.published_s <= known_s),
-        configuration.offsets,
-    )
+    first = period_at(start_s, configuration.lengths, configuration.offsets)
+    return window_opens_s(first, now.rules(first).times)
 
 
 def _periods(now: Situation, days: Iterable[int]) -> list[Period]:
@@ -165,16 +201,13 @@ async def _month(
     stub: Stub, now: Situation, registry: Registry, day: Day, homes: Sequence[str]
 ) -> dict[str, list[Settled]]:
     """The lines of the month that a day ends, in the window of the demand charge."""
-    demand = day.tariff.demand
-    if demand is None or not ends_month(day.day):
+    if day.demand is None:
         return {}
-    first = day.day
-    while month_of(first - 1) == month_of(day.day):
-        first -= 1
+    demand, _, offsets = day.demand
     in_window = [
         period
-        for period in _periods(now, range(first, day.day + 1))
-        if demand.from_min <= local_minute_at(period, day.offsets) < demand.to_min
+        for period in _periods(now, _month_of(day.day))
+        if demand.from_min <= local_minute_at(period, offsets) < demand.to_min
     ]
     found: dict[str, list[Settled]] = {}
     async for one in _lines(stub, now, registry, in_window, homes):

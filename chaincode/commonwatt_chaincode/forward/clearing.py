@@ -107,7 +107,7 @@ async def _judged(stub: Stub, now: Situation, period: Period, standing: list[Ind
     registered = {
         home: registration(value) for home, value in zip(homes, values, strict=True) if value is not None
     }
-    envelopes = await envelopes_of(stub, now, period)
+    envelopes = await envelopes_of(stub, period)
     closes_s = gate_s(period, now.rules(period).times)
     return rules.judge(
         [_bid(one) for one in standing],

@@ -200,8 +200,10 @@ def _check(configuration: Configuration, from_period: int) -> None:
         if configuration.clock == LIVE and rules.readings_by == "home" and not configuration.trust_homes:
             raise ValueError("readings_by: home on a live channel asks for trust_homes")
     least_exact_s = max(rules.times.clock_error_s for rules in coming)
-    check_lengths(configuration.lengths, configuration.offsets, least_exact_s)
     day = local_day(from_period * MINUTE_S, configuration.offsets)
+    past = [one for one in configuration.lengths if one[0] <= day]
+    # Lengths of days that are over bind neither clocks nor offsets to come.
+    check_lengths(configuration.lengths[max(0, len(past) - 1) :], configuration.offsets, least_exact_s)
     lengths = _lengths_from(day, configuration.lengths)
     latest = max((one.from_day for one in configuration.tariffs if one.from_day <= day), default=0)
     for tariff in configuration.tariffs:

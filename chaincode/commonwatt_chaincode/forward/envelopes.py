@@ -6,7 +6,7 @@ from typing import Any
 from ..market.forward.envelopes import Envelope
 from ..market.forward.gates import gate_s
 from ..market.forward.periods import period_at
-from ..market.tariff import MINUTE_S, local_day
+from ..market.tariff import DAY_MIN, MINUTE_S
 from ..shim import Stub
 from . import keys
 from .access import require_grid
@@ -17,7 +17,7 @@ from .state import Situation, home_of, situation, void_once_the_next_gate_closes
 
 MOST_DAYS = 400
 MOST_ENVELOPES = 1_000
-"""Of one home, or of all, on one local day."""
+"""Of one home, or of all, on one day."""
 
 
 async def set_envelope(stub: Stub, arguments: SetEnvelope) -> dict[str, Any]:
@@ -35,12 +35,9 @@ async def set_envelope(stub: Stub, arguments: SetEnvelope) -> dict[str, Any]:
         arguments.export_w,
         now.now_s,
     )
-    offsets = now.configuration.offsets
-    first = local_day(envelope.from_period * MINUTE_S, offsets)
-    last = local_day(envelope.to_period * MINUTE_S - 1, offsets)
-    days = range(first, last + 1)
+    days = range(envelope.from_period // DAY_MIN, (envelope.to_period - 1) // DAY_MIN + 1)
     if len(days) > MOST_DAYS:
-        raise refuse(Code.BAD_ARGUMENT, f"an envelope spans at most {MOST_DAYS} local days, not {len(days)}")
+        raise refuse(Code.BAD_ARGUMENT, f"an envelope spans at most {MOST_DAYS} days, not {len(days)}")
     values = await stub.get_states([keys.envelopes_key(day, envelope.home) for day in days])
     for day, value in zip(days, values, strict=True):
         known = decode_optional(Envelopes, value)

@@ -20,14 +20,14 @@ from ..messages.versions import (
 )
 from ..shim import Refusal, Stub
 from . import keys
-from .access import OPERATOR, require_any_role, require_grid, require_operator
+from .access import METER, OPERATOR, require_any_role, require_grid, require_operator
 from .arguments import ConfirmKey, KeysOf
-from .records import StoredKey, StoredKeys, decode, encode
+from .records import Home, StoredKey, StoredKeys, decode, encode
 from .refusals import Code, refuse
 from .state import Situation, home_of, situation, void_once_the_next_gate_closes
 
 FROM_THE_START = 0
-"""A first key judges periods that began before it came: meters have readings from before."""
+"""A first key judges periods that began before it came: a home counts for none before it has one."""
 
 PROPOSED, CONFIRMED, DROPPED = "proposed", "confirmed", "dropped"
 
@@ -42,7 +42,7 @@ async def set_key(stub: Stub, arguments: KeysOf) -> dict[str, Any]:
     try:
         if ring.record is None:
             require_operator(stub, ring.now.configuration)
-            record = register(ring.owner, possession, FROM_THE_START, now_min)
+            record = register(ring.owner, possession, ring.first_counts_from(), now_min)
         elif consent is None:
             raise refuse(Code.KEY_TAKEN, "a key is set: its replacement needs the old key's consent")
         else:
@@ -92,7 +92,11 @@ async def confirm_key(stub: Stub, arguments: ConfirmKey) -> dict[str, Any]:
     rules = ring.now.rules(ring.now.running())
     try:
         record = confirmed(
-            ring.record, arguments.kid, now_min=ring.now.now_s // MINUTE_S, key_delay_h=rules.key_delay_h
+            ring.record,
+            arguments.kid,
+            now_min=ring.now.now_s // MINUTE_S,
+            key_delay_h=rules.key_delay_h,
+            earliest_min=ring.now.counts_from(),
         )
     except MessageRefused as refused:
         raise Refusal(refused.code.value, refused.sentence) from None
@@ -124,6 +128,16 @@ class _Ring:
     owner: Owner
     record: KeyRecord | None
     others: tuple[KeyRecord, ...]
+    home: Home | None = None
+
+    def first_counts_from(self) -> int:
+        """From which period on a first key judges.
+
+        A meter's first key that comes when its home counts already judges no window that is open: its readings rank
+        above the home's, and an operator that sets it would rewrite all that is settled.
+        """
+        late = self.owner.author == METER and self.home is not None and self.home.versions
+        return self.now.counts_from() if late else FROM_THE_START
 
     def require_free(self, kid: str) -> None:
         """A key says who signs: no two who speak of one home share it."""
@@ -135,12 +149,13 @@ async def _ring(stub: Stub, arguments: KeysOf) -> _Ring:
     now = await situation(stub)
     configuration = now.configuration
     await void_once_the_next_gate_closes(stub, now)
+    home: Home | None = None
     names: dict[str, str] = {arguments.author: keys.author_key(arguments.author, arguments.home)}
     if arguments.author == OPERATOR:
         if arguments.home != configuration.mspid:
             raise refuse(Code.UNKNOWN_HOME, f"the operator's keys stand under {configuration.mspid}")
     else:
-        await home_of(stub, arguments.home)
+        home = await home_of(stub, arguments.home)
         for author in ("home", "meter"):
             names[author] = keys.author_key(author, arguments.home)
         names[OPERATOR] = keys.author_key(OPERATOR, configuration.mspid)
@@ -152,7 +167,7 @@ async def _ring(stub: Stub, arguments: KeysOf) -> _Ring:
     }
     own = records.pop(arguments.author, None)
     owner = Owner(configuration.net, stub.channel_id, arguments.home, arguments.author)
-    return _Ring(now, owner, own, tuple(records.values()))
+    return _Ring(now, owner, own, tuple(records.values()), home)
 
 
 def _today_and_next(now: Situation) -> tuple[int, int]:

@@ -71,12 +71,12 @@ def part_key(period: int, version: int, part: int) -> str:
 
 
 def envelopes_key(day: int, home: str | None) -> str:
-    """The envelopes of a local day, of a home or (None) of all homes."""
+    """The envelopes of a day of UTC, of a home or (None) of all homes: no change of the offset moves them."""
     return f"envelope/{day:06d}/{home if home is not None else '*'}"
 
 
 def envelopes_range(day: int) -> tuple[str, str]:
-    """All envelopes of a local day."""
+    """All envelopes of a day of UTC."""
     return f"envelope/{day:06d}/", f"envelope/{day:06d}0"
 
 

@@ -57,7 +57,7 @@ async def get_envelopes(stub: Stub, arguments: HomePeriod) -> Json:
     period = now.period(arguments.period)
     found = [
         one
-        for one in await envelopes_of(stub, now, period)
+        for one in await envelopes_of(stub, period)
         if one.from_period <= period.id < one.to_period and home in (None, one.home or home)
     ]
     answer: Json = {"period": period.id, "envelopes": as_json(found)}

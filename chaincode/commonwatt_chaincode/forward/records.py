@@ -303,7 +303,7 @@ class Billed:
 
 @dataclass(frozen=True, slots=True)
 class Envelopes:
-    """The envelopes that touch a local day, of one home or of all (``home`` None), in order of publication."""
+    """The envelopes that touch a day of UTC, of one home or of all (``home`` None), in order of publication."""
 
     day: int
     home: str | None

@@ -20,10 +20,11 @@ from ..market.forward.period_settlement import (
     sums_of,
     unknown_homes,
 )
-from ..market.forward.periods import Period, periods_of_day
+from ..market.forward.periods import Period
 from ..market.forward.readings import Reading
 from ..market.forward.settlement import Terms
 from ..market.forward.sharing import STATIC
+from ..market.tariff import MINUTE_S, day_start
 from ..messages.message import read
 from ..shim import Stub
 from . import keys
@@ -83,7 +84,7 @@ async def settle_period(stub: Stub, arguments: OnePart) -> dict[str, Any]:
         connections,
         await _awarded_wh(stub, period, cleared_value),
         _by_home(map(reading_of, said)),
-        await envelopes_of(stub, now, period),
+        await envelopes_of(stub, period),
         await sharing_keys_of(stub, period) if terms.sharing == STATIC else {},
     )
     homes = parts[part]
@@ -138,7 +139,7 @@ async def billed_homes(
     stub: Stub, now: Situation, registry: Registry, day: int, homes: Iterable[str]
 ) -> set[str]:
     """Which of the homes have a bill for a local day."""
-    ends = next(periods_of_day(day + 1, now.configuration.lengths, now.configuration.offsets)).id
+    ends = day_start(day + 1, now.configuration.offsets) // MINUTE_S
     wanted = set(homes)
     parts = [(number, wanted & set(part)) for number, part in enumerate(registry.day_parts(ends))]
     parts = [(number, some) for number, some in parts if some]

@@ -12,7 +12,7 @@ from ..market.forward.envelopes import Envelope
 from ..market.forward.gates import counts_from, gate_s, window_opens_s
 from ..market.forward.periods import Period, period_at
 from ..market.forward.tariffs import PeriodTariff, tariff_of
-from ..market.tariff import MINUTE_S, local_day
+from ..market.tariff import DAY_MIN, MINUTE_S, local_day
 from ..messages.message import Message, read
 from ..shim import KeyValue, PeerError, Stub
 from . import keys
@@ -261,10 +261,10 @@ async def indexed(
     return await messages_at(stub, await index(stub, kind, period, version=version, up_to=up_to))
 
 
-async def envelopes_of(stub: Stub, now: Situation, period: Period) -> list[Envelope]:
-    """The envelopes of a period's local day, of all homes; ``market.forward.envelopes.caps`` picks what holds."""
+async def envelopes_of(stub: Stub, period: Period) -> list[Envelope]:
+    """The envelopes of a period's day in UTC, of all homes; ``market.forward.envelopes.caps`` picks what holds."""
     found: list[Envelope] = []
-    for row in await rows(stub, *keys.envelopes_range(now.day(period))):
+    for row in await rows(stub, *keys.envelopes_range(period.id // DAY_MIN)):
         found += decode(Envelopes, row.value).envelopes
     return found
 

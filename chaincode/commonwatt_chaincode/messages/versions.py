@@ -90,16 +90,19 @@ def proposed(record: KeyRecord, possession: bytes) -> KeyRecord:
     return replace(record, proposed=_unused(record, possession))
 
 
-def confirmed(record: KeyRecord, kid: str, *, now_min: int, key_delay_h: int) -> KeyRecord:
+def confirmed(
+    record: KeyRecord, kid: str, *, now_min: int, key_delay_h: int, earliest_min: int = 0
+) -> KeyRecord:
     """The record with the proposed key, which the grid confirms by its thumbprint, in force `key_delay_h` from now.
 
-    The grid names the key: a proposal that replaces another one in between is not confirmed by mistake.
+    It is in force for no period before `earliest_min`, the first whose window is not open. The grid names the key: a proposal that replaces another one in between is not confirmed by mistake.
     """
     if record.proposed is None:
         raise MessageRefused(MessageCode.NO_RECOVERY, "no recovery of this key is proposed")
     if record.proposed.kid != kid:
         raise MessageRefused(MessageCode.WRONG_KEY, "another key is proposed by now")
-    return _with(record, record.proposed, RECOVERED, now_min + 60 * key_delay_h, now_min)
+    from_min = max(now_min + 60 * key_delay_h, earliest_min)
+    return _with(record, record.proposed, RECOVERED, from_min, now_min)
 
 
 def dropped(record: KeyRecord) -> KeyRecord:

@@ -129,6 +129,18 @@ async def test_a_lost_key_is_recovered_by_operator_and_grid_and_the_home_hears_o
     assert await newtown.readings(MIDNIGHT - 60, old) == ["key_recovered"]
 
 
+async def test_a_recovered_key_counts_in_no_window_that_is_open(newtown: Neighbourhood) -> None:
+    """The delay is as long as a window, and the key is confirmed within a minute."""
+    await newtown.do("operator", "configure", {"replaces": 1, "key_delay_h": 1})
+    newtown.at(NOON, 30)
+    new = Signer(90)
+    await newtown.do("operator", "propose_key", H1, {"possession": newtown.brings_key(new, "home", "h1", 2)})
+    confirmed = await newtown.do("grid", "confirm_key", H1 | {"kid": new.key.kid})
+    period = await newtown.ask("h1", "get_period", {"period": NOON + 60})
+    assert period["window_opens_s"] < NOON * 60 + 30
+    assert confirmed["from_period"] == NOON + 65
+
+
 async def test_a_proposal_that_is_dropped(newtown: Neighbourhood) -> None:
     assert await newtown.refused("operator", "propose_key", H1) == "no_recovery"
     new = Signer(90)

@@ -149,6 +149,7 @@ def stored_lines(street: Neighbourhood, version: int, part: int = 0) -> Any:
 async def test_an_estimate_is_made_once(street: Neighbourhood) -> None:
     """The highest import at this local time in 28 days; what comes to light of those days later changes no estimate."""
     await street.add("x1")
+    await street.set_key("meter", "a")
     # A day of no readings lies behind: nothing is known at first.
     start = P + 2 * 1_440
     for day, import_wh in ((0, 300), (1, 900)):
@@ -164,7 +165,6 @@ async def test_an_estimate_is_made_once(street: Neighbourhood) -> None:
     street.now_s += 60
     earlier = start + 1_440
     await street.set_key("operator", "NewtownMSP")
-    await street.set_key("meter", "a")
     await street.read(earlier, [street.reading("a", earlier, 2_000, author="meter")])
     await street.settle(earlier)
     assert (await street.lines(earlier))["a"]["import_wh"] == 2_000
@@ -203,6 +203,9 @@ async def test_an_estimate_rests_on_no_estimate(street: Neighbourhood) -> None:
 async def test_a_reading_after_the_end_resettles_its_home_alone(with_reading: bool) -> None:
     street = await Neighbourhood().found(times={"final_after_d": 1})
     await street.add("a", "b", "c", pv_w=5_000)
+    home = "a" if with_reading else "c"
+    for metered in (home, "b"):
+        await street.set_key("meter", metered)
     street.now_s = END_S
     await street.read(P, [street.reading("a", P, 400), street.reading("b", P, 0, 300)])
     await street.settle(P)
@@ -211,8 +214,6 @@ async def test_a_reading_after_the_end_resettles_its_home_alone(with_reading: bo
     street.now_s = END_S + DAY_S
     assert (await street.lines(P))["c"]["quality"] == "substituted"
     assert (await street.lines(P))["c"]["final"]
-    await street.set_key("meter", "a" if with_reading else "c")
-    home = "a" if with_reading else "c"
     await street.read(P, [street.reading(home, P, 100, 50, author="meter")])
     answer = await street.settle(P)
     assert answer["version"] == 2
@@ -229,7 +230,6 @@ async def test_a_reading_after_the_end_resettles_its_home_alone(with_reading: bo
     assert sums["grid_naud"] == sum(line["amount_naud"] for line in second.values())
     # A third version keeps to the last one that was frozen before the end.
     street.now_s += 60
-    await street.set_key("meter", "b")
     await street.read(P, [street.reading("b", P, 7, 0, author="meter")])
     await street.settle(P)
     third = await street.lines(P)

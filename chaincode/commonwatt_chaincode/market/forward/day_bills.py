@@ -5,12 +5,12 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
 from .balances import Metered
-from .bills import Adjustment, Bill, Settled, adjustment, bill, demand_charge, ends_month, supply_due_naud
-from .period_settlement import SettledLine, quality_of
+from .bills import Adjustment, Bill, Settled, adjustment, bill, demand_charge, supply_due_naud
+from .period_settlement import SettledLine, even_slices, quality_of
 from .periods import Offsets, Period, Registration
 from .prices import Prices
 from .readings import ESTIMATED
-from .tariffs import Version
+from .tariffs import Demand, Version
 
 BILL_HOMES = 200
 """The homes of one part of a day's bills, by name."""
@@ -19,15 +19,25 @@ READING, GAP, NEIGHBOURS = "reading", "gap", "neighbours"
 """Why a billed line changes: by a reading of the home, by its running totals, by readings of others."""
 
 
+class MonthlyDemand(NamedTuple):
+    """The demand charge of a calendar month, and those of its days that are holidays."""
+
+    demand: Demand
+    holidays: Collection[int]
+    offsets: Offsets
+
+
 class Day(NamedTuple):
-    """A local day's first period, the id of the next day's first one, its tariff and the holidays known by then."""
+    """A local day's first period, the id of the next day's first one, and its tariff.
+
+    ``demand`` is that of the month which the day ends, if there is one.
+    """
 
     day: int
     first: Period
     ends: int
     tariff: Version
-    holidays: Collection[int]
-    offsets: Offsets
+    demand: MonthlyDemand | None = None
 
 
 def day_parts(registrations: Iterable[Registration], ends: int) -> list[tuple[str, ...]]:
@@ -35,8 +45,7 @@ def day_parts(registrations: Iterable[Registration], ends: int) -> list[tuple[st
 
     Homes that have moved out are among them, for their adjustments: so a home's part never changes.
     """
-    homes = sorted({one.home for one in registrations if one.from_period < ends})
-    return [tuple(homes[first : first + BILL_HOMES]) for first in range(0, max(1, len(homes)), BILL_HOMES)]
+    return even_slices({one.home for one in registrations if one.from_period < ends}, BILL_HOMES)
 
 
 def billable(period: Period, band: str, prices: Prices, line: SettledLine, final: bool) -> Settled:
@@ -69,13 +78,13 @@ def day_bill(
 ) -> Bill | None:
     """A home's bill; None for one that has moved out and has nothing to adjust.
 
-    ``month`` are the lines of the calendar month that the day ends, where the tariff has a demand charge.
+    ``month`` are the lines of the calendar month that the day ends, where it has a demand charge.
     """
     supply_naud = supply_due_naud(registration.home, day.first, [registration], day.tariff)
     demand = None
-    month = tuple(month) if day.tariff.demand and ends_month(day.day) else ()
-    if month and day.tariff.demand:
-        demand = demand_charge(month, day.tariff.demand, day.holidays, day.offsets)
+    month = tuple(month)
+    if month and day.demand:
+        demand = demand_charge(month, *day.demand)
     if not lines and not adjustments and not supply_naud and demand is None:
         return None
     return bill(registration.home, day.day, lines, supply_naud, adjustments, demand)

@@ -6,6 +6,7 @@ The same functions settle a period in one go or in parts: a part's lines do not 
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import NamedTuple
 
 from .balances import Metered, balance
@@ -100,10 +101,18 @@ class Sums(NamedTuple):
 
 def parts_of(homes: Iterable[str]) -> list[tuple[str, ...]]:
     """The homes of each part, sorted; one empty part where there are none."""
+    return even_slices(homes, PART_HOMES)
+
+
+def even_slices(homes: Iterable[str], most: int) -> list[tuple[str, ...]]:
+    """Homes in as few slices as can be, sorted, of sizes that differ by one at most.
+
+    A part's sums are public: a last one of a single home would tell its reading to everybody.
+    """
     ordered = sorted(homes)
-    return [
-        tuple(ordered[first : first + PART_HOMES]) for first in range(0, max(1, len(ordered)), PART_HOMES)
-    ]
+    parts = max(1, -(-len(ordered) // most))
+    bounds = [len(ordered) * part // parts for part in range(parts + 1)]
+    return [tuple(ordered[first:end]) for first, end in pairwise(bounds)]
 
 
 def unknown_homes(
