@@ -67,7 +67,7 @@ WHY_NOT: dict[str, str] = {
     "Simulated days run them: tests/unit/loadgen/test_forward_simulation.py, test_forward_report.py": """
         commonwatt_loadgen.forward.feeder commonwatt_loadgen.forward.flows commonwatt_loadgen.forward.market
         commonwatt_loadgen.forward.pairs commonwatt_loadgen.forward.series
-        commonwatt_loadgen.forward.tally commonwatt_loadgen.forward.without_market
+        commonwatt_loadgen.forward.without_market
     """,
     "Whole reports are checked: tests/unit/loadgen/test_reports.py, test_load_summary.py": """
         commonwatt_loadgen.report.axes commonwatt_loadgen.report.communities
