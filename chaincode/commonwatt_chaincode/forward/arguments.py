@@ -109,6 +109,7 @@ class Configure(Bounded):
     estimate_w: Annotated[int, Within(0, LARGEST_ENERGY_WH)] | None = None
     key_delay_h: Annotated[int, Within(0, 24 * 90)] | None = None
     heal_s: Annotated[int, Within(0, 90 * 86_400)] | None = None
+    keep_d: Annotated[int, Within(1, 36_500)] | None = None
     tariff: NewTariff | None = None
     holidays: tuple[int, ...] = ()
 
@@ -163,12 +164,27 @@ class ManyHomes(Bounded):
     homes: tuple[str, ...]
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         _check_homes([OneHome(home).home for home in self.homes])
 
 
 def _check_homes(homes: list[str]) -> None:
     if not 1 <= len(homes) <= MOST_HOMES or len(set(homes)) != len(homes):
         raise ValueError(f"homes must be 1 to {MOST_HOMES}, each once")
+
+
+@dataclass(frozen=True)
+class ForgetHome(OneHome):
+    """A home, and the period before which nothing private of it stays."""
+
+    before: PeriodId
+
+
+@dataclass(frozen=True)
+class ForgetHomes(ManyHomes):
+    """Several at once: what they share is written anew once."""
+
+    before: PeriodId
 
 
 @dataclass(frozen=True)

@@ -96,6 +96,7 @@ def _open_version(now: Situation, period: Period, meter: bytes | None) -> int:
     """The version under which readings are written: the one after what is frozen."""
     if now.now_s < period.end_s:
         raise refuse(Code.TOO_EARLY, f"period {period.id} is over at {period.end_s}; it is {now.now_s}")
+    now.require_open(period)
     frozen = decode_optional(Meter, meter)
     return 1 if frozen is None else frozen.version + 1
 

@@ -15,7 +15,8 @@ from ..shim import Stub
 from . import keys
 from .access import is_operator, require_member
 from .arguments import SettleDay
-from .lines import Standing, Wanted, checked, digest_of, lines_of, settled_up_to_date, with_gaps
+from .kept import checked, digest_of, kept
+from .lines import Standing, Wanted, lines_of, settled_up_to_date, with_gaps
 from .records import Billed, Bills, StoredAdjustment, StoredBill, as_json, decode, encode
 from .refusals import Code, refuse
 from .registry import Registry, registry_of
@@ -103,9 +104,8 @@ async def bill_of(stub: Stub, now: Situation, registry: Registry, home: str, day
     part = next((number for number, homes in enumerate(parts) if home in homes), None)
     mark = await stub.get_state(keys.billed_key(day, part)) if part is not None else None
     if part is not None and mark is not None:
-        name = keys.bills_key(day, part)
-        (value,) = await private(stub, [name])
-        stored = decode(Bills, checked(value, decode(Billed, mark).digest, name))
+        (found,) = await kept(stub, [keys.bills_key(day, part)])
+        stored = decode(Bills, found.checked(decode(Billed, mark).digest))
         for one in stored.bills:
             if one.bill.home == home:
                 last = _periods(now, [day])[-1]
@@ -178,7 +178,9 @@ def _periods(now: Situation, days: Iterable[int]) -> list[Period]:
 async def _lines(
     stub: Stub, now: Situation, registry: Registry, periods: Sequence[Period], homes: Sequence[str]
 ) -> AsyncIterator[Standing]:
-    """The lines of some homes, all of whose periods are settled."""
+    """The lines of some homes, all of whose periods are settled, and the books open."""
+    for period in periods:
+        now.require_open(period)
     taken = [
         (period, some)
         for period in periods

@@ -21,10 +21,11 @@ from .records import LIVE, SIMULATED, Configuration, Rules, SimulatedClock, enco
 from .refusals import Code, refuse
 from .state import Situation, situation, situation_of, void_once_the_next_gate_closes
 
-RULES = ("pricing", "sharing", "readings_by", "estimate_w", "key_delay_h", "heal_s")
+RULES = ("pricing", "sharing", "readings_by", "estimate_w", "key_delay_h", "heal_s", "keep_d")
 """Members of ``configure`` that are rules as they are."""
 
 HOUR_S = 3_600
+MONTH_D = 31
 
 Started = TypeVar("Started", bound=tuple[int, int])
 
@@ -197,6 +198,8 @@ def _check(configuration: Configuration, from_period: int) -> None:
         check_times(rules.times)
         if rules.key_delay_h * HOUR_S < rules.times.opens_before_s:
             raise ValueError("key_delay_h: a recovered key must not count in a window that is open")
+        if rules.keep_d < rules.times.final_after_d + MONTH_D:
+            raise ValueError(f"keep_d: at least final_after_d + {MONTH_D}, for the bill of a month's end")
         if configuration.clock == LIVE and rules.readings_by == "home" and not configuration.trust_homes:
             raise ValueError("readings_by: home on a live channel asks for trust_homes")
     least_exact_s = max(rules.times.clock_error_s for rules in coming)

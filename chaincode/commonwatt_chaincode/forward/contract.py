@@ -11,6 +11,7 @@ from . import (
     closing,
     configuring,
     envelopes,
+    forgetting,
     freezing,
     gap_settling,
     homes,
@@ -29,6 +30,8 @@ from .arguments import (
     Configure,
     ConfirmKey,
     EndHome,
+    ForgetHome,
+    ForgetHomes,
     FreezePeriod,
     HomeDay,
     HomePeriod,
@@ -161,6 +164,11 @@ class ForwardMarket(Contract):
     async def settle_day(self, stub: Stub, arguments: SettleDay) -> Json:
         """Operator once a local day is over, members a day later: bill a part of the homes."""
         return await billing.settle_day(stub, arguments)
+
+    @transaction
+    async def forget_home(self, stub: Stub, arguments: ForgetHome | ForgetHomes) -> Json:
+        """Operator, grid: purge what is private of homes, once the books of its periods are closed."""
+        return await forgetting.forget_home(stub, arguments)
 
     # Queries
 

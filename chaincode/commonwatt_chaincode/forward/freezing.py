@@ -28,6 +28,7 @@ async def freeze_period(stub: Stub, arguments: FreezePeriod) -> dict[str, Any]:
     now = await situation(stub)
     await void_once_the_next_gate_closes(stub, now)
     period = now.period(arguments.period)
+    now.require_open(period)
     meter_key, gate_key = keys.meter_key(period.id), keys.gate_key(period.id)
     meter_value, gate_value, settled_value = await stub.get_states(
         [meter_key, gate_key, keys.settled_key(period.id)]

@@ -13,11 +13,10 @@ from ..shim import Stub
 from . import keys, records
 from .access import require_member
 from .arguments import SettleGap
+from .kept import checked, digest_of
 from .lines import (
     Standing,
     Wanted,
-    checked,
-    digest_of,
     gaps_of,
     lines_of,
     settled_up_to_date,
@@ -44,6 +43,7 @@ async def settle_gap(stub: Stub, arguments: SettleGap) -> dict[str, Any]:
     if home is None:
         raise refuse(Code.UNKNOWN_HOME, f"home {arguments.home} is not registered")
     periods = _periods(now, home, arguments)
+    now.require_open(periods[0])
     versions = await settled_up_to_date(stub, periods)
     said = await _said(stub, home.home, periods, versions)
     missing = [period for period in periods if period.id not in said]

@@ -119,6 +119,20 @@ def lost_key(key: str) -> str:
     return f"lost/{key}"
 
 
+LOST = ("lost/", "lost0")
+"""The range of all messages that are lost."""
+
+
+def forgotten_key(home: str) -> str:
+    """Says up to which period what is private of a home was purged."""
+    return f"forgotten/{home}"
+
+
+def rewritten_key(name: str) -> str:
+    """Says where the private record stands that once stood under ``name``: lines, awards or bills of the others."""
+    return f"rewritten/{name}"
+
+
 # Private
 
 
@@ -145,6 +159,11 @@ def lines_key(period: int, version: int, part: int) -> str:
 def bills_key(day: int, part: int) -> str:
     """The bills of one part of the homes."""
     return f"bills/{day:06d}/{part:04d}"
+
+
+def generation_key(name: str, generation: int) -> str:
+    """A record of several homes after it was written anew without some: a purge ends a key and all its values."""
+    return f"{name}/{generation:04d}" if generation else name
 
 
 def adjustment_key(home: str, period: int, version: int) -> str:

@@ -4,7 +4,6 @@
 A line is stored as an array of its values in order: a day of 200 homes is 10,000 lines.
 """
 
-import hashlib
 import json
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -17,6 +16,7 @@ from ..market.forward.prices import Prices
 from ..market.forward.settlement import Line, Terms
 from ..shim import Stub
 from . import keys
+from .kept import checked, kept
 from .records import Lines, Meter, Part, Settled, Spread, as_json, decode, decode_optional, encode
 from .refusals import Code, refuse
 from .registry import Registry
@@ -137,29 +137,14 @@ async def gaps_of(stub: Stub, places: Mapping[tuple[int, str], Period]) -> dict[
     return found
 
 
-def checked(value: bytes | None, digest: str, name: str) -> bytes:
-    """A private value that is the one of its public digest; else ``data_not_here``."""
-    if value is None or digest_of(value) != digest:
-        raise refuse(
-            Code.DATA_NOT_HERE, f"retry: this peer does not hold the private value of {name}, or another one"
-        )
-    return value
-
-
-def digest_of(value: bytes) -> str:
-    """What stands in public of a private value: its SHA-256 in hex."""
-    return hashlib.sha256(value).hexdigest()
-
-
 async def _parts(stub: Stub, places: Sequence[tuple[Wanted, int, set[str]]]) -> list[Lines]:
     public = await stub.get_states(
         [keys.part_key(one.period.id, one.version, part) for one, part, _ in places]
     )
     names = [keys.lines_key(one.period.id, one.version, part) for one, part, _ in places]
-    values = await private(stub, names)
     found = []
-    for record, name, value in zip(public, names, values, strict=True):
+    for record, name, one in zip(public, names, await kept(stub, names), strict=True):
         if record is None:
             raise refuse(Code.NOT_SETTLED, f"there are no {name}")
-        found.append(decode_lines(checked(value, decode(Part, record).digest, name)))
+        found.append(decode_lines(one.checked(decode(Part, record).digest)))
     return found

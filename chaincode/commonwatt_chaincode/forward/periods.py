@@ -9,10 +9,10 @@ from ..shim import KeyValue, Stub
 from . import keys
 from .access import require_any_role
 from .arguments import HomeSpan, OnePeriod, Span
+from .kept import kept
 from .queries import home_in_view
 from .records import Awards, Cleared, as_json, decode
-from .refusals import Code, refuse
-from .state import private, rows, situation
+from .state import rows, situation
 
 Json = dict[str, Any]
 
@@ -97,12 +97,10 @@ async def list_awards(stub: Stub, arguments: HomeSpan) -> Json:
     now = await situation(stub)
     home = await home_in_view(stub, now, arguments.home)
     periods = [decode(Cleared, row.value).period for row in await _cleared(stub, arguments)]
-    values = await private(stub, [keys.awards_key(period) for period in periods])
+    found = await kept(stub, [keys.awards_key(period) for period in periods])
     answers = []
-    for period, value in zip(periods, values, strict=True):
-        if value is None:
-            raise refuse(Code.DATA_NOT_HERE, f"retry: this peer does not hold the awards of period {period}")
-        known = decode(Awards, value)
+    for period, one in zip(periods, found, strict=True):
+        known = decode(Awards, one.checked())
         answers.append(
             {
                 "period": period,

@@ -24,6 +24,9 @@ from ..shim.arguments import Check, checker
 LIVE, SIMULATED = "live", "simulated"
 CLOSED, FROZEN = "closed", "frozen"
 
+KEEP_D = 2_555
+"""Days after which what is private of a period may be erased, unless the rules say otherwise: seven years."""
+
 
 @dataclass(frozen=True, slots=True)
 class Rules:
@@ -37,6 +40,7 @@ class Rules:
     estimate_w: int = 1_500
     key_delay_h: int = 24
     heal_s: int = 3_600
+    keep_d: int = KEEP_D
 
 
 @dataclass(frozen=True, slots=True)
@@ -335,6 +339,25 @@ class Lost:
     """A message that no peer holds any more; ``digest`` is what its index said."""
 
     key: str
+    digest: str
+    transaction: str
+
+
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """What is private of a home's periods before ``to_period`` was purged."""
+
+    home: str
+    to_period: int
+    transaction: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rewritten:
+    """A private record that was written anew without some homes: which time it was, and the SHA-256 of it in hex."""
+
+    key: str
+    generation: int
     digest: str
     transaction: str
 

@@ -30,7 +30,8 @@ from ..shim import Stub
 from . import keys
 from .access import require_member
 from .arguments import OnePart
-from .lines import Wanted, digest_of, encode_lines, gaps_of, lines_of, settled_versions, with_gaps
+from .kept import digest_of, kept
+from .lines import Wanted, encode_lines, gaps_of, lines_of, settled_versions, with_gaps
 from .readings import reading_of, standing_readings
 from .records import (
     Awards,
@@ -56,6 +57,7 @@ async def settle_period(stub: Stub, arguments: OnePart) -> dict[str, Any]:
     require_member(stub)
     now = await situation(stub)
     period = now.period(arguments.period)
+    now.require_open(period)
     meter_value, settled_value, cleared_value = await stub.get_states(
         [keys.meter_key(period.id), keys.settled_key(period.id), keys.cleared_key(period.id)]
     )
@@ -167,11 +169,8 @@ def _terms(now: Situation, period: Period, cleared: Cleared | None) -> tuple[Ter
 async def _awarded_wh(stub: Stub, period: Period, cleared: bytes | None) -> dict[str, tuple[int, int]]:
     if cleared is None:
         return {}
-    name = keys.awards_key(period.id)
-    (value,) = await private(stub, [name])
-    if value is None:  # awards are written once, so that there is no other value
-        raise refuse(Code.DATA_NOT_HERE, f"retry: this peer does not hold the private value of {name}")
-    awards = decode(Awards, value).awards
+    (one,) = await kept(stub, [keys.awards_key(period.id)])
+    awards = decode(Awards, one.checked()).awards  # they are written once, so that there is no other value
     return {one.home: (one.bought_wh, one.sold_wh) for one in awards if one.bought_wh or one.sold_wh}
 
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from ..market.forward.bids import Connection
 from ..market.forward.envelopes import Envelope
-from ..market.forward.gates import counts_from, gate_s, window_opens_s
+from ..market.forward.gates import closed_from_s, counts_from, gate_s, window_opens_s
 from ..market.forward.periods import Period, period_at
 from ..market.forward.tariffs import PeriodTariff, tariff_of
 from ..market.tariff import DAY_MIN, MINUTE_S, local_day
@@ -72,6 +72,18 @@ class Situation:
     def day(self, period: Period) -> int:
         """The local day of a period."""
         return local_day(period.start_s, self.configuration.offsets)
+
+    def closed_s(self, period: Period) -> int:
+        """From when a period's books are closed."""
+        return closed_from_s(period, self.rules(period).keep_d)
+
+    def require_open(self, period: Period) -> None:
+        """``too_late`` once a period's books are closed: what a settlement rests on may be erased by then."""
+        if self.now_s >= self.closed_s(period):
+            raise refuse(
+                Code.TOO_LATE,
+                f"the books of period {period.id} are closed since {self.closed_s(period)}; it is {self.now_s}",
+            )
 
     def running(self) -> Period:
         """The period of this very moment."""

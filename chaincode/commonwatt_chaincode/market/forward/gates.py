@@ -69,6 +69,11 @@ def final_from_s(period: Period, times: Times) -> int:
     return period.end_s + times.final_after_d * DAY_S
 
 
+def closed_from_s(period: Period, keep_d: int) -> int:
+    """From when a period's books are closed: nothing is settled or billed any more, and homes may be forgotten."""
+    return period.end_s + keep_d * DAY_S
+
+
 def counts_from(registered_s: int, times: Times, lengths: Lengths, offsets: Offsets) -> int:
     """The id of the first period whose window opens after a registration: earlier ones go without it."""
     earliest_s = registered_s + times.opens_before_s + 1
