@@ -20,12 +20,13 @@ FILE_MB, RUNS = 40, 3
 DAYS = 365
 
 READ = """
-import resource, time
+import time
 started = time.perf_counter()
 from pathlib import Path
 from commonwatt_loadgen.traces import ReadAs, load_traces
 traces, problems = load_traces(Path({path!r}), read_as=ReadAs({read_as}))
-peak_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+peak_mib = int(status["VmHWM"].split()[0]) / 1024
 print(time.perf_counter() - started, time.process_time(), peak_mib, len(traces.usage), traces.days)
 """
 
