@@ -40,6 +40,7 @@ GOOD: dict[str, tuple[str, Any]] = {
     "settle_gap": ("operator", {"home": "h1", "before": NOON, "after": NOON + 10}),
     "settle_day": ("operator", {"day": DAY}),
     "declare_lost": ("operator", {"key": f"m/bid/{NOON:09d}/h1/home/01"}),
+    "forget_home": ("operator", {"home": "h1", "before": 10_000 * 1_440 - 660}),
     "get_configuration": ("h1", {}),
     "get_home": ("h1", {"home": "h1"}),
     "list_homes": ("carrier", {}),

@@ -84,3 +84,6 @@ async def play(town: Neighbourhood) -> None:
         ("h1", "message_status", asked),
     ):
         await town.ask(who, name, argument)
+    await town.refused("grid", "forget_home", {"home": "h1", "before": MIDNIGHT + 1_440})
+    await town.do("operator", "advance_clock", {"to_s": (MIDNIGHT + 1_440) * 60 + 2_555 * 86_400})
+    await town.do("grid", "forget_home", {"homes": ["h1", "h2"], "before": MIDNIGHT + 1_440})

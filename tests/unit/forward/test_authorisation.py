@@ -43,6 +43,7 @@ MAY: dict[str, set[str]] = {
     "settle_gap": MEMBERS,
     "settle_day": MEMBERS,
     "declare_lost": OPERATOR | GRID,
+    "forget_home": OPERATOR | GRID,
     "get_configuration": EVERYBODY,
     "get_home": OVERSEERS | {"h1", "meter of h1"},
     "list_homes": OVERSEERS,

@@ -23,7 +23,11 @@ from .neighbourhood import BANDS, TARIFF, Neighbourhood
 
 TRANSACTIONS = ForwardMarket().transactions()
 NO_LISTS = (0, "x", True, {}, [0.5], [{}], [None], MEGABYTE)
-OTHER_FORMS: dict[str, Any] = {"register_home": {"homes": []}, "confirm_home": {"homes": []}}
+OTHER_FORMS: dict[str, Any] = {
+    "register_home": {"homes": []},
+    "confirm_home": {"homes": []},
+    "forget_home": {"homes": [], "before": 0},
+}
 """Another argument that a transaction takes instead; its own tests try its bounds."""
 
 
