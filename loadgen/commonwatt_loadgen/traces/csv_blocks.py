@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """CSV in blocks of whole lines, parsed by pandas where every line has its columns and none is quoted.
 
-That is most of all files, and several times as fast as row by row. What is not so, a caller reads row by row, which also
+Most files are so, and are read several times as fast. What is not so, a caller reads row by row, which also
 tells what is wrong at which line.
 """
 
