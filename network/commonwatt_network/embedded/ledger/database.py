@@ -105,6 +105,7 @@ def _open(path: Path, schema: str, remedy: str) -> sqlite3.Connection:
 def _prepare(database: sqlite3.Connection, path: Path, schema: str, remedy: str) -> None:
     database.execute("pragma journal_mode = wal")
     database.execute("pragma synchronous = normal")
+    database.execute("pragma secure_delete = on")  # what is purged must not stay in pages that are free
     database.execute("pragma cache_size = -4000")  # kibibytes: one ledger's share of the process's memory
     database.execute("pragma wal_autocheckpoint = 1000")
     (version,) = database.execute("pragma user_version").fetchone()

@@ -93,6 +93,7 @@ class Ledger:
             self._check_last_block(*last)
         self.private = PrivateData(self.database)
         self.copies = PrivateCopies(self.path.with_name("private.sqlite"), self.private)
+        self._forget_logs = True  # a process that was killed may have left purged values in them
 
     def _check_last_block(self, number: int, block_hash: bytes, content: bytes) -> None:
         try:
@@ -115,10 +116,10 @@ class Ledger:
         self.database.close()
         self.copies.close()
 
-    def gather(self) -> None:
-        """Put everything into the files proper, so that they can be copied."""
-        self.database.execute("pragma wal_checkpoint(truncate)").fetchall()
-        self.copies.gather()
+    def gather(self) -> bool:
+        """Put everything into the files proper, so that they can be copied; False where a reader still needs a log."""
+        (busy, *_) = self.database.execute("pragma wal_checkpoint(truncate)").fetchone()
+        return self.copies.gather() and not busy
 
     def start_with(self, base: Base, state: Updates, txids: Iterable[str]) -> None:
         """Begin an empty ledger with a snapshot's state instead of blocks, or not at all. Raises sqlite3.Error."""
@@ -228,6 +229,9 @@ class Ledger:
         self.height = number + 1
         self.previous_hash, self.last_hash = block.header.previous_hash, commit.block_hash
         self.commit_hash = commit.commit_hash
+        self._forget_logs |= bool(commit.private.purged)
+        if self._forget_logs:
+            self._forget_logs = not self.gather()
 
     def keep_transient(self, txid: str, content: bytes) -> None:
         """Keep an endorsed transaction's private writes until its block comes. Raises sqlite3.Error."""

@@ -95,23 +95,26 @@ class PrivateData:
                 "insert or ignore into missing_private_writes values (?, ?, ?, ?)",
                 [(block_number, *missing) for missing in updates.missing],
             )
+        purged: dict[tuple[str, str], set[bytes]] = {}
         for namespace, collection, key_hash in updates.purged:
-            self._purge(namespace, collection, key_hash)
+            purged.setdefault((namespace, collection), set()).add(key_hash)
+        for place, key_hashes in purged.items():
+            self._purge(*place, key_hashes)
         if updates.committed_txids:
             database.executemany(
                 "delete from transient_writes where txid = ?", [(txid,) for txid in updates.committed_txids]
             )
         self._expire(block_number)
 
-    def _purge(self, namespace: str, collection: str, key_hash: bytes) -> None:
-        """Take a purged key out of every write set that was stored before."""
+    def _purge(self, namespace: str, collection: str, key_hashes: set[bytes]) -> None:
+        """Take purged keys out of every write set that was stored before."""
         rows = self._database.execute(
             "select block, position, rwset from private_writes where namespace = ? and collection = ?",
             (namespace, collection),
-        ).fetchall()
-        for block, position, encoded in rows:
+        )
+        for block, position, encoded in rows.fetchall():
             rwset = kv.KVRWSet.FromString(encoded)
-            kept = [write for write in rwset.writes if sha256(write.key.encode()).digest() != key_hash]
+            kept = [write for write in rwset.writes if sha256(write.key.encode()).digest() not in key_hashes]
             if len(kept) < len(rwset.writes):
                 rwset = kv.KVRWSet(writes=kept, metadata_writes=rwset.metadata_writes)
                 self._database.execute(
@@ -204,8 +207,9 @@ class PrivateCopies:
                 self.database.execute("rollback")
             raise
 
-    def gather(self) -> None:
-        self.database.execute("pragma wal_checkpoint(truncate)").fetchall()
+    def gather(self) -> bool:
+        (busy, *_) = self.database.execute("pragma wal_checkpoint(truncate)").fetchone()
+        return not busy
 
     def close(self) -> None:
         self.database.close()
