@@ -38,6 +38,7 @@ Ppm = Annotated[int, Within(0, 10**6)]
 OffsetMin = Annotated[int, Within(-1080, 1080)]
 Seconds = Annotated[int, Within(0, 7 * 86_400)]
 Thumbprint = Annotated[str, Text(r"[A-Za-z0-9_-]{43}", "a thumbprint of 43 characters")]
+TransactionId = Annotated[str, Text(r"[0-9a-f]{64}", "a transaction id of 64 hex digits")]
 Digest = Annotated[str, Text(r"[0-9a-f]{64}", "a SHA-256 in 64 hex digits")]
 IndexKey = Annotated[
     str, Text(r"m/[A-Za-z0-9._/-]{1,140}", "the index key of a message, which begins with m/")
@@ -158,14 +159,27 @@ class OneHome(Bounded):
 
 
 @dataclass(frozen=True)
-class ManyHomes(Bounded):
-    """Homes by their ids."""
+class ConfirmHome(Bounded):
+    """A home, and the transaction by which its registration came to be what the grid saw."""
+
+    home: HomeId
+    transaction: TransactionId | None = None
+
+
+@dataclass(frozen=True)
+class ConfirmHomes(Bounded):
+    """Several at once."""
 
     homes: tuple[str, ...]
+    transactions: dict[str, str] | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
         _check_homes([OneHome(home).home for home in self.homes])
+        for home, transaction in (self.transactions or {}).items():
+            ConfirmHome(home, transaction)
+            if home not in self.homes:
+                raise ValueError(f"transactions: {home} is none of the homes")
 
 
 def _check_homes(homes: list[str]) -> None:

@@ -28,6 +28,8 @@ from .arguments import (
     AdvanceClock,
     Batch,
     Configure,
+    ConfirmHome,
+    ConfirmHomes,
     ConfirmKey,
     EndHome,
     ForgetHome,
@@ -37,7 +39,6 @@ from .arguments import (
     HomePeriod,
     HomeSpan,
     KeysOf,
-    ManyHomes,
     NewHome,
     NewHomes,
     Nothing,
@@ -82,7 +83,7 @@ class ForwardMarket(Contract):
         return await homes.register_home(stub, arguments)
 
     @transaction
-    async def confirm_home(self, stub: Stub, arguments: OneHome | ManyHomes) -> Json:
+    async def confirm_home(self, stub: Stub, arguments: ConfirmHome | ConfirmHomes) -> Json:
         """Grid: confirm what is proposed of homes."""
         return await homes.confirm_home(stub, arguments)
 

@@ -8,14 +8,14 @@ from ..market.forward.bids import Connection
 from ..shim import Stub
 from . import keys
 from .access import require_grid, require_operator
-from .arguments import EndHome, ManyHomes, NewHome, NewHomes, OneHome
+from .arguments import ConfirmHome, ConfirmHomes, EndHome, NewHome, NewHomes
 from .records import Configuration, ConnectionVersion, Home, decode, decode_optional, encode
 from .refusals import Code, refuse
 from .state import home_of, situation, void_once_the_next_gate_closes
 
 
 async def register_home(stub: Stub, arguments: NewHome | NewHomes) -> dict[str, Any]:
-    """Propose registrations, or other connections of homes that are registered."""
+    """Propose registrations, or other connections of homes that are registered, and take back a proposed end."""
     now = await situation(stub)
     require_operator(stub, now.configuration)
     await void_once_the_next_gate_closes(stub, now)
@@ -27,12 +27,18 @@ async def register_home(stub: Stub, arguments: NewHome | NewHomes) -> dict[str, 
     return {"homes": [new.home for new in proposals]}
 
 
-async def confirm_home(stub: Stub, arguments: OneHome | ManyHomes) -> dict[str, Any]:
-    """Confirm what is proposed of homes: a connection, an end, or both."""
+async def confirm_home(stub: Stub, arguments: ConfirmHome | ConfirmHomes) -> dict[str, Any]:
+    """Confirm what is proposed of homes: a connection, an end, or both.
+
+    The grid may say which proposals it saw: what the operator put in their place meanwhile is not confirmed.
+    """
     now = await situation(stub)
     require_grid(stub, now.configuration)
     await void_once_the_next_gate_closes(stub, now)
-    homes = arguments.homes if isinstance(arguments, ManyHomes) else (arguments.home,)
+    if isinstance(arguments, ConfirmHomes):
+        homes, seen = arguments.homes, arguments.transactions or {}
+    else:
+        homes, seen = (arguments.home,), {arguments.home: arguments.transaction}
     registrations = await stub.get_states([keys.registration_key(home) for home in homes])
     home_keys = await stub.get_states([keys.author_key("home", home) for home in homes])
     first = now.counts_from()
@@ -41,7 +47,12 @@ async def confirm_home(stub: Stub, arguments: OneHome | ManyHomes) -> dict[str, 
             raise refuse(Code.UNKNOWN_HOME, f"home {home} is not registered")
         if key is None:
             raise refuse(Code.NO_KEY, f"home {home} has no key: set_key comes first")
-        confirmed = _confirmed(decode(Home, value), first, stub.transaction_id)
+        proposed = decode(Home, value)
+        if seen.get(home) not in (None, proposed.transaction):
+            raise refuse(
+                Code.NOTHING_PROPOSED, f"something else is proposed of home {home} by now: look again"
+            )
+        confirmed = _confirmed(proposed, first, stub.transaction_id)
         await stub.put_state(keys.registration_key(home), encode(confirmed))
     return {"homes": list(homes), "from_period": first}
 
@@ -73,6 +84,7 @@ def _proposed(configuration: Configuration, home: Home | None, new: NewHome, tra
         owner=home.owner if new.owner is None else new.owner,
         storage_wh=new.storage_wh,
         proposed=connection,
+        proposed_end=None,  # a home that gets another connection stays
         transaction=transaction,
     )
 

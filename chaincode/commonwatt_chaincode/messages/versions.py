@@ -95,7 +95,8 @@ def confirmed(
 ) -> KeyRecord:
     """The record with the proposed key, which the grid confirms by its thumbprint, in force `key_delay_h` from now.
 
-    It is in force for no period before `earliest_min`, the first whose window is not open. The grid names the key: a proposal that replaces another one in between is not confirmed by mistake.
+    It is in force for no period before `earliest_min`, the first whose window is not open. The grid names the key: a
+    proposal that replaces another one in between is not confirmed by mistake.
     """
     if record.proposed is None:
         raise MessageRefused(MessageCode.NO_RECOVERY, "no recovery of this key is proposed")

@@ -41,6 +41,30 @@ async def test_another_connection_counts_from_the_next_window(newtown: Neighbour
     ]
 
 
+async def test_the_grid_confirms_what_it_saw(newtown: Neighbourhood) -> None:
+    """The operator shows panels of 5 kW, and proposes 500 kW, or the end, before the grid confirms."""
+    shown = {"home": "h1", "home_class": "prosumer", "pv_w": 5_000}
+    for swapped in ("register_home", "end_home"):
+        await newtown.do("operator", "register_home", shown)
+        seen = (await newtown.ask("grid", "get_home", {"home": "h1"}))["transaction"]
+        await newtown.do(
+            "operator", swapped, shown | {"pv_w": 500_000} if swapped == "register_home" else {"home": "h1"}
+        )
+        for argument in (
+            {"home": "h1", "transaction": seen},
+            {"homes": ["h1"], "transactions": {"h1": seen}},
+        ):
+            assert await newtown.refused("grid", "confirm_home", argument) == "nothing_proposed"
+    await newtown.do("operator", "register_home", shown)
+    home = await newtown.ask("grid", "get_home", {"home": "h1"})
+    assert home["proposed_end"] is None
+    await newtown.do("grid", "confirm_home", {"homes": ["h1"], "transactions": {"h1": home["transaction"]}})
+    home = await newtown.ask("grid", "get_home", {"home": "h1"})
+    assert (home["versions"][-1]["connection"]["pv_w"], home["to_period"]) == (5_000, None)
+    other = {"homes": ["h1"], "transactions": {"h2": home["transaction"]}}
+    assert await newtown.refused("grid", "confirm_home", other) == "bad_argument"
+
+
 async def test_two_hundred_at_once(newtown: Neighbourhood) -> None:
     many = [{"home": f"x{number}", "home_class": "consumer"} for number in range(201)]
     assert await newtown.refused("operator", "register_home", {"homes": many}) == "bad_argument"
