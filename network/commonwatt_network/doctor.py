@@ -14,15 +14,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
+from commonwatt_client import ClientError
 
 from commonwatt_network.backends.registry import backend_called, nodes_of
+from commonwatt_network.channels.private_data import count_private
 from commonwatt_network.consortium.host import open_host
 from commonwatt_network.consortium.standing import host_standing
 from commonwatt_network.errors import UsageError
 from commonwatt_network.model.layout import Layout
+from commonwatt_network.model.nodes import Peer
 from commonwatt_network.model.state import read_state
 from commonwatt_network.programs.fabric import OLDEST, FabricNotFoundError, find_fabric
 from commonwatt_network.programs.ports import PortInUseError, choose_first_port
+from commonwatt_network.programs.readiness import Host
 from commonwatt_network.status import NetworkStatus, network_status, wide_readers
 
 MEMORY_NEEDED_BYTES = 1 << 30
@@ -75,6 +79,47 @@ def examine_ledgers(directory: Path) -> list[Finding]:
     if problems:
         return [Finding("ledgers", False, problem, needed=True) for problem in problems]
     return [Finding("ledgers", True, f"{checked} files hold what was written to them")]
+
+
+def examine_private(directory: Path) -> list[Finding]:
+    """Whether each running peer holds the private values whose hashes its channels' blocks have: one line a channel."""
+    layout = Layout(directory)
+    try:
+        if layout.organization_file.exists():
+            host = open_host(directory)
+            channels = [path.stem for path in sorted(layout.blocks.glob("*.block"))]
+            places = [(peer, channel) for channel in channels for peer in host.peers]
+            return asyncio.run(_private_data(host, places))
+        state = read_state(layout)
+        if state is None:
+            return []
+        nodes = nodes_of(layout, state)
+        places = [(peer, channel) for channel in nodes.topology.channels for peer in nodes.peers_of(channel)]
+        return asyncio.run(_private_data(nodes, places))
+    except UsageError:
+        return []  # `examine` says so
+
+
+async def _private_data(nodes: Host, places: Sequence[tuple[Peer, str]]) -> list[Finding]:
+    findings = []
+    for peer, channel in places:
+        what = f"private {channel}"
+        try:
+            count = await count_private(nodes, peer, channel)
+        except ClientError as error:
+            findings.append(Finding(what, False, f"{peer.name} tells nothing of it: {error}"))
+            continue
+        if not count.collections:
+            continue
+        total, missing = len(count.standing), count.missing
+        says = f"{peer.name} holds all {total:,} private values that stand"
+        if missing:
+            says = (
+                f"{peer.name} lacks {missing:,} of {total:,} private values: it fetches them from the other members' "
+                "peers while these run (docs/trust.md)"
+            )
+        findings.append(Finding(what, not missing, says, needed=True))
+    return findings
 
 
 def _python() -> Finding:

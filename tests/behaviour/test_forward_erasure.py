@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 from commonwatt_client import GatewayError
+from commonwatt_network.channels.private_data import PrivateCount
+from commonwatt_network.doctor import examine_private
 from commonwatt_network.down import down
 from commonwatt_network.model.topology import load_topology
 from commonwatt_network.programs import processes
@@ -64,6 +66,9 @@ async def story(directory: Path, backend: str) -> None:
     assert (answer["rewritten"], answer["next"]) == (24 + 1 + 1, None)
     await is_nowhere(network, needles)
     assert [await told(network, home) for home in neighbours] == stays
+    assert await lacking(network, "nothing") == 0
+    assert await lacking(network, f"awards/{TRADED:09d}") == 0  # it was purged
+    assert await lacking(network, f"awards/{TRADED:09d}/0001") == 1
     if backend == "embedded":
         assert not files_with(directory, needles)
     for running in processes.running(made.nodes.layout).values():
@@ -77,6 +82,7 @@ async def story(directory: Path, backend: str) -> None:
     await healed(network)
     await is_nowhere(network, needles)
     assert [await told(network, home) for home in neighbours] == stays
+    assert [one.good for one in await asyncio.to_thread(examine_private, directory)] == [True, True]
     if backend == "embedded":
         assert not files_with(directory, needles)
 
@@ -139,6 +145,16 @@ async def is_nowhere(network: ForwardNetwork, needles: set[bytes]) -> None:
         assert not [key for key, value in private.items() if any(one in value for one in needles)]
         assert not [key for key, value in private.items() if leaver.encode() in value if key[:4] != "key/"]
         assert any(key.startswith("lines/") and key.endswith("/0001") for key in private)
+
+
+async def lacking(network: ForwardNetwork, key: str) -> int:
+    """What doctor would count of a peer that lacks one value."""
+    count = PrivateCount({("market", "community")})
+    async with network.peer_of("grid", GRID) as peer:
+        height = (await peer.get_chain_info(CHANNEL)).height
+        async for block, values in peer.blocks_with_private_data(CHANNEL, 0, height - 1):
+            count.add(block, {place: value for place, value in values.items() if place[3] != key})
+    return count.missing
 
 
 async def streamed(network: ForwardNetwork, organization: str) -> dict[str, bytes]:

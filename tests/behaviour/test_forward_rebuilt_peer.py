@@ -12,6 +12,7 @@ from commonwatt_client import EvaluateError, GatewayError
 from commonwatt_client.admin import ConnectionFailedError, NotReadyError
 from commonwatt_network.backends.native import Native
 from commonwatt_network.channels.deploy import peer_admin
+from commonwatt_network.doctor import examine_private
 from commonwatt_network.down import down
 from commonwatt_network.model.nodes import Nodes, Peer
 from commonwatt_network.model.topology import load_topology
@@ -104,8 +105,18 @@ def test_what_no_peer_could_give_with_the_block_comes_by_reconciliation(tmp_path
         processes.start(program, nodes.layout, "alone")
         await takes_the_blocks_alone(nodes, lost, height)
         assert not {*said.values()} & await streamed(network, "grid")
+        newtown, grid = await asyncio.to_thread(examine_private, directory)
+        assert not newtown.good
+        assert "peer0.newtown tells nothing of it" in newtown.says
+        assert not grid.good
+        assert "peer0.grid lacks 5 of 5 private values" in grid.says  # two keys, two bids, the awards
         await up(directory, None, None, quiet)
         await has_again(network, "grid", said)
+        async with asyncio.timeout(RECONCILED_S):
+            while not all(  # noqa: ASYNC110
+                one.good for one in await asyncio.to_thread(examine_private, directory)
+            ):
+                await asyncio.sleep(0.5)
 
     try:
         run_apart(apart)

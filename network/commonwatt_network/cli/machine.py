@@ -17,14 +17,17 @@ def doctor(
     directory: DirectoryOption = None,
     deep: Annotated[
         bool,
-        typer.Option(help="Check every byte of the embedded network's ledgers too; it may run meanwhile."),
+        typer.Option(
+            help="Check every byte of the embedded network's ledgers too, and count the private values that running"
+            " peers lack; the network may run meanwhile."
+        ),
     ] = False,
 ) -> None:
     """Say what this machine can run and what is missing, one line each with the fix."""
-    from commonwatt_network.doctor import examine, examine_ledgers
+    from commonwatt_network.doctor import examine, examine_ledgers, examine_private
 
     folder = (directory or default_directory()).absolute()
-    findings = [*examine(folder), *(examine_ledgers(folder) if deep else ())]
+    findings = [*examine(folder), *(examine_ledgers(folder) + examine_private(folder) if deep else ())]
     for finding in findings:
         mark = "[green]✓[/]" if finding.good else "[red]✗[/]" if finding.needed else "[yellow]-[/]"
         out.print(f"{mark} {finding.what:18s} {escape(finding.says)}")

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from commonwatt_chaincode.forward import forgetting, keys
+from commonwatt_chaincode.forward.kept import digest_of
 from commonwatt_chaincode.shim.testing.state import Place
 
 from .neighbourhood import DAY_S, MIDNIGHT_S, Neighbourhood
@@ -210,8 +211,11 @@ async def test_several_homes_at_once_and_one_after_another_leave_the_same(street
     (last,) = await forget(street, {"home": "c", "before": NEXT_DAY})
     assert last["next"] is None
     assert about(street, "c") == {"key/home/c/000001"}
-    empty = private(street)[keys.generation_key(keys.lines_key(HOURS[20], 1, 0), 2)]
+    name = keys.lines_key(HOURS[20], 1, 0)
+    empty = private(street)[keys.generation_key(name, 2)]
     assert json.loads(empty)["lines"] == []
+    mark, _ = street.ledger.state.values[Place("market", "", keys.rewritten_key(name))]
+    assert json.loads(mark)["digest"] == digest_of(empty)
 
 
 async def test_a_home_that_moved_out_is_forgotten_with_its_keys_and_bills(street: Neighbourhood) -> None:
