@@ -36,6 +36,7 @@ FIRST_RULES: Json = {
     "estimate_w": 1_500,
     "key_delay_h": 24,
     "heal_s": 3_600,
+    "keep_d": 2_555,
 }
 _RULES = (*FIRST_RULES, "readings_by")
 _LENGTHS_MIN = (1, 5, 15, 30, 60)
@@ -202,6 +203,7 @@ def _check_rules(configuration: Json, rules: Json) -> None:
         least_s <= times["closes_before_s"] < times["opens_before_s"],
         f"closes_before_s {times['closes_before_s']} is not within {least_s} to opens_before_s",
     )
+    require(rules["keep_d"] >= times["final_after_d"] + 31, "keep_d ends before the last bill that needs it")
     require(3_600 * rules["key_delay_h"] >= times["opens_before_s"], "key_delay_h is shorter than a window")
     trusting = configuration["clock"] != "live" or configuration["trust_homes"]
     require(

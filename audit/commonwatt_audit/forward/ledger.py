@@ -71,7 +71,6 @@ class Ledger:
     def __init__(self) -> None:
         self._public: SortedDict = SortedDict()
         self._private: dict[str, Held] = {}
-        self._by_hash: dict[bytes, str] = {}
         self._decoded: dict[str, Any] = {}
         self._said: dict[str, Statement] = {}
         self.unchecked: Counter[str] = Counter()
@@ -127,15 +126,13 @@ class Ledger:
         if said is not None:
             self._said[key] = said
 
-    def purge(self, key_hash: bytes) -> str | None:
-        """Note that a private value is purged; its key, None where no value stood under it."""
-        if key_hash not in self._by_hash:
-            self._by_hash = {hashlib.sha256(key.encode()).digest(): key for key in self._private}
-        key = self._by_hash.get(key_hash)
-        if key is None or key not in self._private:
-            return None
+    def private_names(self) -> dict[bytes, str]:
+        """The keys of private values by their SHA-256."""
+        return {hashlib.sha256(key.encode()).digest(): key for key in self._private}
+
+    def purge(self, key: str) -> None:
+        """Note that a private value is purged."""
         self._private[key] = self._private[key]._replace(purged=True)
-        return key
 
     def private_values(self) -> "Counted":
         """How many private values stand on the ledger, and how many of them were not shown, and why."""

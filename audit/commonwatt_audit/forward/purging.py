@@ -1,44 +1,125 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Replay of erasure: which private values were purged, and which of them before the rule allows it."""
+"""Replay of erasure: what was purged, what is left of the records of others, and what was purged too early."""
 
-import re
+import hashlib
+import json
+from collections.abc import Callable, Collection
+from dataclasses import replace
+from typing import Any
 
-from commonwatt_audit.world import Recorded, require
+from commonwatt_audit.world import Difference, Json, Recorded, require
 
 from .anomalies import Anomalies, Kind
-from .calendar import DAY_S
-from .ledger import COLLECTION, Ledger
-from .situation import require_operator, situation
+from .calendar import DAY_S, Period
+from .ledger import COLLECTION, UNKNOWN, Ledger, Outcome, Unseen, hash_in
+from .situation import (
+    GRID,
+    OPERATOR,
+    Situation,
+    require_grid,
+    require_operator,
+    require_role,
+    require_void_once_closed,
+    situation,
+)
 
 FORGET = "forget_home"
-KEPT_D = 2_555
-_OF_PERIOD = re.compile(
-    r"(?:m/bid|m/reading|awards|lines|gap)/([0-9]{9})(?:/|\Z)|adjustment/[^/]+/([0-9]{9})/"
-)
-_OF_DAY = re.compile(r"bills/([0-9]{6})/")
 
 
 def forget_home(ledger: Ledger, recorded: Recorded, anomalies: Anomalies) -> None:
-    """Purge private values, and write nothing. What is younger than the rule says is noticed."""
+    """Purges of what is private of the homes that are named. What the rules keep for longer is noticed.
+
+    How far one transaction goes is the contract's own business; what it does on its way is checked.
+    """
     now = situation(ledger, recorded)
-    require_operator(recorded, now.mspid)
-    require(not recorded.writes, "it writes public keys, and erasure writes none")
-    for one in recorded.hashed:
-        require(
-            one.is_purge and one.collection == COLLECTION, "it writes private values, and erasure writes none"
-        )
-        key = ledger.purge(one.key_hash)
-        ended_s = None if key is None else _ended_s(ledger, recorded, key)
-        if ended_s is None or now.now_s < ended_s + KEPT_D * DAY_S:
-            period = (ended_s or 0) // 60
-            anomalies.notice(Kind.EARLY_PURGE, str(recorded.argument.get("home", "?")), period, key or "")
+    overseer = require_operator if require_role(recorded, OPERATOR, GRID) == OPERATOR else require_grid
+    overseer(recorded, now.mspid)
+    require_void_once_closed(recorded, now)
+    argument = recorded.argument
+    homes = argument["homes"] if "homes" in argument else [argument["home"]]
+    names = ledger.private_names()
+    purged = {one.key_hash for one in recorded.hashed if one.is_purge and one.collection == COLLECTION}
+    rewritten: set[str] = set()
+    public: dict[str, Any] = {}
+    private: dict[str, Any] = {}
+    for key in recorded.writes:
+        kind, _, name = key.partition("/")
+        if kind == "rewritten":
+            before = ledger.get(key)
+            generation = before["generation"] if before else 0
+            old, new = _generation(name, generation), _generation(name, generation + 1)
+            require(hashlib.sha256(old.encode()).digest() in purged, f"it writes {new} and purges no {old}")
+            rewritten.add(old)
+            private[new] = _left(ledger, old, homes)
+            public[key] = {
+                "key": name,
+                "generation": generation + 1,
+                "digest": hash_in(recorded, new),
+                "transaction": recorded.transaction_id,
+            }
+        elif kind == "forgotten" and name in homes:
+            public[key] = {"home": name, "to_period": UNKNOWN, "transaction": recorded.transaction_id}
+        elif kind == "pending" and name.split("/")[0] in homes:
+            public[key] = None
+        else:
+            raise Difference(f"{key} is written and should not be")
+    kept = tuple(one for one in recorded.hashed if one.key_hash not in purged)
+    ledger.check(replace(recorded, hashed=kept), Outcome(public, private))
+    for key in (names[one] for one in sorted(purged) if one in names):
+        home = _home_of(key)
+        require(key in rewritten or home in homes, f"it purges {key}, which is nobody's that it names")
+        ended_s, keep_d = _kept(ledger, now, key)
+        if ended_s is None or now.now_s < ended_s + keep_d * DAY_S:
+            subject = home if home is not None else str(homes[0])
+            anomalies.notice(Kind.EARLY_PURGE, subject, (ended_s or 0) // 60, key)
+        ledger.purge(key)
 
 
-def _ended_s(ledger: Ledger, recorded: Recorded, key: str) -> int | None:
-    """When what a private value is about ended; None for what is about no time, such as a key."""
-    now = situation(ledger, recorded)
-    if found := _OF_PERIOD.match(key):
-        return now.calendar.period_at(int(found[1] or found[2]) * 60).end_s
-    if found := _OF_DAY.match(key):
-        return now.calendar.first_instant(int(found[1]) + 1)
-    return None
+def _generation(name: str, generation: int) -> str:
+    return f"{name}/{generation:04d}" if generation else name
+
+
+def _home_of(key: str) -> str | None:
+    """Whose value alone stands under a private key; None for a record of many homes."""
+    parts = key.split("/")
+    place = _HOME_AT.get(parts[0])
+    return None if place is None else parts[place]
+
+
+_HOME_AT = {"m": -3, "gap": 2, "adjustment": 1, "key": 2}
+"""Where in a key the home stands."""
+
+_HOME_IN: dict[str, tuple[str, Callable[[Any], Any]]] = {
+    "lines": ("lines", lambda one: one[0]),
+    "awards": ("awards", lambda one: one["home"]),
+    "bills": ("bills", lambda one: one["bill"]["home"]),
+}
+
+
+def _left(ledger: Ledger, name: str, homes: Collection[str]) -> Any:
+    """A record of many homes without some; UNKNOWN where the auditor was not shown it before."""
+    try:
+        record: Json = json.loads(ledger.private(name))
+    except Unseen:
+        return UNKNOWN
+    member, home_of = _HOME_IN[name.split("/")[0]]
+    left = [one for one in record[member] if home_of(one) not in homes]
+    require(len(left) < len(record[member]), f"it writes {name} anew, which holds none of the homes")
+    return {**record, member: left}
+
+
+def _kept(ledger: Ledger, now: Situation, key: str) -> tuple[int | None, int]:
+    """When what a private value is about ended, and how many days it is kept; None for keys of a home that stays."""
+    parts = key.split("/")
+    period: Period | None = None
+    if parts[0] == "bills":
+        period = now.calendar.period_at(now.calendar.first_instant(int(parts[1]) + 1) - 60)
+    elif parts[0] == "key":
+        to_period = ledger.need(f"home/{parts[2]}")["to_period"]
+        period = None if to_period is None else now.calendar.period_at(int(to_period) * 60 - 60)
+    else:
+        start = parts[2] if parts[0] in ("m", "adjustment") else parts[1]
+        period = now.calendar.period_at(int(start) * 60)
+    if period is None:
+        return None, 0
+    return period.end_s, int(now.rules(period.start_min)["keep_d"])

@@ -33,7 +33,8 @@ class Invocation:
 
     ``reads`` gives the version (block, transaction) of each key that was read, None where there was no value;
     ``writes`` the value of each key written, None for a deletion. A key of the public state stands for
-    itself, one of a private collection as (collection, key), one of another chaincode as a Place.
+    itself, one of a private collection as (collection, key), one of another chaincode as a Place. ``purges`` are
+    the keys of ``writes`` that are purged, not just deleted.
     """
 
     transaction_id: str
@@ -44,6 +45,7 @@ class Invocation:
     reads: Mapping[Any, Version | None] = field(default_factory=dict)
     ranges: tuple[RangeRead, ...] = ()
     writes: Mapping[Any, bytes | None] = field(default_factory=dict)
+    purges: frozenset[Any] = frozenset()
     metadata_writes: Mapping[Any, Mapping[str, bytes]] = field(default_factory=dict)
     timestamp: Timestamp = EPOCH
 
@@ -133,6 +135,7 @@ class MemoryLedger:
             reads={self._key(place): version for place, version in simulation.reads.items()},
             ranges=tuple(simulation.ranges),
             writes={self._key(place): value for place, value in simulation.writes.items()},
+            purges=frozenset(map(self._key, simulation.purges)),
             metadata_writes={self._key(place): entry for place, entry in simulation.metadata_writes.items()},
             timestamp=when,
         )

@@ -15,6 +15,7 @@ from commonwatt_audit.forward.anomalies import Kind
 from commonwatt_audit.forward.replay import ForwardReplay
 from commonwatt_audit.replay import Replay
 from commonwatt_audit.world import Difference, PrivateWrite, Recorded
+from commonwatt_chaincode.forward import forgetting
 
 from ...forward.neighbourhood import MIDNIGHT, Signer
 from .recording import COLLECTION, Recording, forged, hashed, replayed
@@ -383,36 +384,60 @@ def test_a_configuration_that_reaches_into_an_open_window_is_found(town: Recordi
     assert "windows before period" in attacked(town, place, now)
 
 
-def test_purges_are_told_apart(town: Recording) -> None:
+async def forgotten(days: int) -> Recording:
+    """The story, and h1 forgotten so many days later."""
+    town = await story()
+    town.now += days * 86_400
+    await town.do("grid", "forget_home", {"home": "h1", "before": MIDNIGHT + DAY_MIN})
+    return town
+
+
+async def test_purges_are_told_apart(town: Recording, monkeypatch: pytest.MonkeyPatch) -> None:
     """By rule, early (noticed), and smuggled into another transaction (a difference)."""
+    assert replayed(town.recorded).ledger.private_values().purged == 0
+    late = replayed((await forgotten(2_600)).recorded)
+    assert late.ledger.private_values().purged > 100
+    assert not [one for one in late.anomalies.all() if one.kind == Kind.EARLY_PURGE]
+    monkeypatch.setattr(forgetting, "_require_closed", lambda *_: None)
+    early = replayed((await forgotten(2_550)).recorded)
+    assert [one.subject for one in early.anomalies.all() if one.kind == Kind.EARLY_PURGE] == ["h1"]
     key = f"m/bid/{MIDNIGHT:09d}/h1/home/02"
     purge = PrivateWrite(COLLECTION, hashlib.sha256(key.encode()).digest(), None, is_purge=True)
-    last = town.recorded[-1]
-
-    def forget(days: int) -> ForwardReplay:
-        replay = replayed(town.recorded)
-        assert replay.ledger.private_values().purged == 0
-        replay.check(
-            replace(
-                last,
-                attributes={"role": "operator"},
-                mspid="NewtownMSP",
-                timestamp_s=last.timestamp_s + days * 86_400,
-                arguments=(b"forward:forget_home", b'{"home": "h1", "before": 1}'),
-                writes={},
-                hashed=(purge,),
-                shown={},
-            )
-        )
-        assert replay.ledger.private_values().purged == 1
-        return replay
-
-    early = forget(5)
-    assert [one.subject for one in early.anomalies.all() if one.kind == Kind.EARLY_PURGE] == ["h1"]
-    by_rule = forget(2_600)
-    assert not [one for one in by_rule.anomalies.all() if one.kind == Kind.EARLY_PURGE]
     said = attacked(town, len(town.recorded) - 1, lambda one: replace(one, hashed=(*one.hashed, purge)))
     assert "private" in said
+
+
+async def test_erasure_takes_nothing_from_a_neighbour() -> None:
+    town = await forgotten(2_600)
+    last = len(town.recorded) - 1
+    done = town.recorded[last]
+    name = f"lines/{MIDNIGHT:09d}/0001/0000"
+    left = json.loads(done.shown[COLLECTION, f"{name}/0001"])
+
+    def written(lines: list[Any]) -> str:
+        value = json.dumps({**left, "lines": lines}, sort_keys=True, separators=(",", ":")).encode()
+        mark = json.loads(done.writes[f"rewritten/{name}"] or b"")
+        mark["digest"] = hashlib.sha256(value).hexdigest()
+        public = {f"rewritten/{name}": json.dumps(mark, sort_keys=True, separators=(",", ":")).encode()}
+        return attacked(town, last, lambda one: forged(one, public=public, private={f"{name}/0001": value}))
+
+    assert f"the private {name}/0001" in written(left["lines"][1:])
+    assert f"the private {name}/0001" in written([[*left["lines"][0][:5], 7, *left["lines"][0][6:]]])
+    own = PrivateWrite(
+        COLLECTION,
+        hashlib.sha256(f"m/bid/{MIDNIGHT:09d}/p1/home/01".encode()).digest(),
+        None,
+        is_purge=True,
+    )
+    said = attacked(town, last, lambda one: replace(one, hashed=(*one.hashed, own)))
+    assert "nobody's that it names" in said
+    old = hashlib.sha256(name.encode()).digest()
+    said = attacked(
+        town,
+        last,
+        lambda one: replace(one, hashed=tuple(each for each in one.hashed if each.key_hash != old)),
+    )
+    assert f"purges no {name}" in said
 
 
 def test_a_gate_that_others_clocks_call_early_is_noticed(town: Recording) -> None:
