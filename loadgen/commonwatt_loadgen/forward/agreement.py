@@ -38,7 +38,7 @@ def rules_of(options: ForwardOptions, homes: Sequence[str], first_day: date) -> 
         UsageError: the options make no tariff, clock, keys or envelopes that a market accepts.
     """
     local_day = (first_day - EPOCH).days
-    offsets = offsets_of(options.zone, first_day, options.run.days)
+    offsets = offsets_of(options.clock_zone, first_day, options.run.days)
     times = Times(clock_error_s=CLOCK_ERROR_OF_1_MIN_S) if options.period == 1 else Times()
     try:
         check_lengths(((local_day, options.period),), offsets, times.clock_error_s)
@@ -73,7 +73,9 @@ def offsets_of(zone: str | None, first_day: date, days: int) -> tuple[tuple[int,
     try:
         known = ZoneInfo(zone)
     except (ValueError, OSError, KeyError) as error:
-        raise UsageError(f"--zone {zone[:40]}: is no time zone known here, as Australia/Sydney is") from error
+        raise UsageError(
+            f"--clock-zone {zone[:40]}: is no time zone known here, as Australia/Sydney is"
+        ) from error
     begin = datetime(first_day.year, first_day.month, first_day.day, tzinfo=UTC) - timedelta(
         days=_DAYS_AROUND
     )

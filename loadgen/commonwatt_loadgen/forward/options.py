@@ -21,9 +21,9 @@ FIRST_DAYS = date(1971, 1, 1), date(2500, 1, 1)
 class ForwardOptions:
     """How to simulate the forward market.
 
-    `feed_in`: c/kWh, or `FROM-TO=c/kWh` for hours of the day; later ones go before earlier ones. `zone`: a time zone
-    whose clock changes count; None: the same offset all the time. `first_day`: where the simulated days begin; None:
-    where the traces do. `export_limit_w` bounds every home at all times, beside what the file `envelopes` says.
+    `feed_in`: c/kWh, or `FROM-TO=c/kWh` for hours of the day; later ones go before earlier ones. `clock_zone`: a time
+    zone whose clock changes count; None: the same offset all the time. `first_day`: where the simulated days begin;
+    None: where the traces do. `export_limit_w` bounds every home at all times, beside what the file `envelopes` says.
     `curtail`: panels keep exports within the envelope.
     """
 
@@ -37,7 +37,7 @@ class ForwardOptions:
     envelopes: Path | None = None
     export_limit_w: int | None = None
     curtail: bool = False
-    zone: str | None = None
+    clock_zone: str | None = None
     first_day: date | None = None
 
     def check(self) -> None:

@@ -62,7 +62,7 @@ def opening(
             "envelopes": str(options.envelopes) if options.envelopes else None,
             "export_limit_w": options.export_limit_w,
             "curtail": options.curtail,
-            "zone": options.zone,
+            "clock_zone": options.clock_zone,
             "pv": run.pv,
             "noise_percent": run.noise_percent,
             "network": network,

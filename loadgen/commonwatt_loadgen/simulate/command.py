@@ -131,7 +131,7 @@ def simulate_command(
             show_default=False,
         ),
     ] = None,
-    zone: Annotated[
+    clock_zone: Annotated[
         str | None,
         typer.Option(
             help="time zone whose clock changes count, as Australia/Sydney", rich_help_panel=FORWARD
@@ -224,7 +224,7 @@ def simulate_command(
         "envelopes": envelopes,
         "export_limit_w": export_limit_w,
         "curtail": curtail,
-        "zone": zone,
+        "clock_zone": clock_zone,
         "first_day": first_day.date() if first_day else None,
     }
     check_market(

@@ -83,7 +83,7 @@ class Street:
         {},
         {"pricing": "uniform", "sharing": "none"},
         {"sharing": "static", "export_limit_w": 800, "curtail": True},
-        {"zone": "Australia/Sydney", "first_day": date(2012, 10, 6), "days": 2},
+        {"clock_zone": "Australia/Sydney", "first_day": date(2012, 10, 6), "days": 2},
     ],
     ids=["default", "uniform", "static keys and envelopes", "a clock that is put forward"],
 )

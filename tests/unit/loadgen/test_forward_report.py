@@ -149,7 +149,7 @@ def test_options_of_the_other_market_are_refused(app, tmp_path, words, told):
 
 
 def test_the_command_says_what_came_of_it(app, tmp_path):
-    asked = "simulate --market forward --in-process --homes 4 --share 50 --period 60 --zone Australia/Sydney"
+    asked = "simulate --market forward --in-process --homes 4 --share 50 --period 60 --clock-zone Australia/Sydney"
     asked += " --first-day 2012-10-07 --sharing none --pricing uniform --feed-in 9 --local-fee 1 --no-figures"
     ended = CliRunner().invoke(app, [*asked.split(), "--out", str(tmp_path)])
     assert ended.exit_code == 0, ended.output

@@ -207,7 +207,7 @@ def test_homes_bid_within_the_window_and_know_no_meter_that_still_runs(period):
 
 @pytest.mark.parametrize(("first_day", "hours"), [(date(2012, 10, 6), 23), (date(2013, 4, 6), 25)])
 def test_the_day_on_which_clocks_change_has_an_hour_less_or_more(first_day, hours, tmp_path):
-    options = options_of(tmp_path, days=3, zone="Australia/Sydney", first_day=first_day)
+    options = options_of(tmp_path, days=3, clock_zone="Australia/Sydney", first_day=first_day)
     days, rules, _ = records_of(options)
     assert [len(day.periods) for day in days] == [48, 2 * hours, 48]
     ids = [record.period.id for day in days for record in day.periods]
@@ -315,10 +315,13 @@ def test_static_keys_are_those_of_the_file_or_equal(tmp_path):
         ({"feed_in": ("ten",)}, "--feed-in ten"),
         ({"feed_in": ("10", "15-10=3")}, "--feed-in 15-10=3"),
         ({"feed_in": ("40",)}, "--feed-in, --local-fee: local_fee"),
-        ({"zone": "Australia/Lord_Howe", "period": 60, "first_day": date(2012, 10, 6)}, "--period 60: "),
+        (
+            {"clock_zone": "Australia/Lord_Howe", "period": 60, "first_day": date(2012, 10, 6)},
+            "--period 60: ",
+        ),
         ({"first_day": date(1970, 12, 31)}, "--first-day 1970-12-31"),
-        ({"zone": "Australia/Nowhere"}, "--zone Australia/Nowhere"),
-        ({"zone": "/etc/passwd"}, "--zone /etc/passwd"),
+        ({"clock_zone": "Australia/Nowhere"}, "--clock-zone Australia/Nowhere"),
+        ({"clock_zone": "/etc/passwd"}, "--clock-zone /etc/passwd"),
     ],
 )
 def test_options_that_cannot_be_are_refused(given, told):
