@@ -45,6 +45,10 @@ def gate_key(period: int) -> str:
     return f"gate/{period:09d}"
 
 
+GATES_END = "gate0"
+"""The end of the range of all gates."""
+
+
 def meter_key(period: int) -> str:
     """Which version of readings is frozen; every batch of readings reads it."""
     return f"meter/{period:09d}"

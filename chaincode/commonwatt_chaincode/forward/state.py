@@ -129,8 +129,12 @@ def _configuration(value: bytes) -> Configuration:
 
 
 async def void_once_the_next_gate_closes(stub: Stub, now: Situation) -> None:
-    """Read the next gate, so that a transaction that is held back is void once that gate is closed."""
-    await stub.get_state(keys.gate_key(now.next_gate().id))
+    """Read that no gate ahead is closed: a transaction that is held back is void once the next, or a later one, is.
+
+    A period without bids may keep its gate open, so the next gate alone is not enough: a tariff of this hour would be
+    ordered when later periods are cleared.
+    """
+    await stub.get_state_by_range(keys.gate_key(now.next_gate().id), keys.GATES_END).rows()
 
 
 async def rows(stub: Stub, start: str, end: str) -> list[KeyValue]:

@@ -78,6 +78,18 @@ async def test_nobody_pays_for_a_peak_what_was_published_after_it() -> None:
     assert (await bill(street, "a", DAY))["demand"] == DemandCharge(3_000, 3_000 * 500)._asdict()
 
 
+async def test_a_tariff_that_is_held_back_meets_no_period_that_is_cleared(street: Neighbourhood) -> None:
+    """Nobody bids for the period before, so its gate stays open; prices that no contract fits would stop settlement."""
+    street.now_s = P * 60 - 3_600
+    dear = flat_tariff(900_000, 850_000, 0, from_day=DAY)
+    held = await street.evaluate("operator", "configure", {"replaces": 1, "tariff": dear})
+    assert held.status == 200
+    await street.trade(P, [street.request("a", P, 400), street.offer("b", P, 400)])
+    assert street.ledger.commit(held) == "PHANTOM_READ_CONFLICT"
+    await street.settle(P)
+    assert (await street.lines(P))["a"]["tou"] == TOU
+
+
 async def test_lengths_that_are_past_bind_nothing_to_come() -> None:
     """Minutes ask for better clocks; half hours that came after them do not."""
     street = await Neighbourhood().found(

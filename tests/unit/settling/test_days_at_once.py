@@ -32,6 +32,9 @@ HOURS = 24
 DAY_MIN = 1_440
 SUPPLY_NAUD = 1_000
 MOST_DAYS, MOST_HOMES = 3, 6
+HOT = 4
+"""Hours of a day to which most of what happens at once is about."""
+
 SUMMED = (
     *("import_wh", "export_wh", "bought_wh", "sold_wh", "shared_in_wh", "shared_out_wh"),
     *("grid_in_wh", "grid_out_wh", "breach_wh"),
@@ -115,11 +118,14 @@ class Days(RuleBasedStateMachine):
     @precondition(lambda self: self.days < MOST_DAYS)
     @rule(seed=NUMBERS)
     def day(self, seed: int) -> None:
-        """A day of bids and readings passes; most of its periods are settled at once."""
+        """A day of bids and readings passes; mostly all of it is settled, and billed."""
         self.draw.seed(seed)
         self.days += 1
-        for period in self.periods()[-HOURS:]:
+        hours = self.periods()[-HOURS:]
+        for period in hours:
             self.run(self.hour(period))
+        if seed % 4:
+            self.run(self.billed(self.days - 1))
 
     async def hour(self, period: int) -> None:
         draw, street = self.draw, self.street
@@ -143,6 +149,17 @@ class Days(RuleBasedStateMachine):
             await street.do("operator", "freeze_period", {"period": period})
         if draw.random() < 0.9:
             await self.settled(period)
+
+    async def billed(self, day: int) -> None:
+        for period in self.periods()[HOURS * day : HOURS * (day + 1)]:
+            if not await self.settled(period):
+                await self.street.submit("operator", "freeze_period", {"period": period})
+                await self.settled(period)
+        answer: Any = {"parts": 1}
+        part = 0
+        while part < answer["parts"]:
+            answer = await self.street.do("operator", "settle_day", {"day": DAY + day, "part": part})
+            part += 1
 
     def said(self, home: str, period: int, number: int) -> bytes:
         """The meter says the truth, with totals; homes and operators say anything."""
@@ -179,7 +196,8 @@ class Days(RuleBasedStateMachine):
 
     async def endorsed(self, action: str, first: int, second: int, third: int) -> Invocation:
         street, periods = self.street, self.periods()
-        period, home = periods[first % len(periods)], self.homes[second % len(self.homes)]
+        hot = periods[-HOURS * (1 + second % 2) :][: HOT if first % 3 else None]
+        period, home = hot[first % len(hot)], self.homes[second % len(self.homes)]
         if action == "reading":
             batch = {"kind": "reading", "period": period}
             return await street.ledger.evaluate(
@@ -201,12 +219,7 @@ class Days(RuleBasedStateMachine):
         if action == "settle":
             return await street.evaluate(home, "settle_period", {"period": period, "part": third % 3})
         if action == "gap":
-            last = periods[third % len(periods)]
-            span = {
-                "home": home,
-                "before": min(period, last),
-                "after": max(period, last) + 60 * (period == last),
-            }
+            span = {"home": home, "before": period, "after": period + 60 * (2 + third % 6)}
             return await street.evaluate("grid", "settle_gap", span)
         return await street.evaluate(
             "operator", "settle_day", {"day": DAY + first % self.days, "part": third % 3}
@@ -248,11 +261,7 @@ class Days(RuleBasedStateMachine):
             waiting = [period for period in waiting if not await self.settled(period)]
         assert not waiting
         for day in range(self.days):
-            answer: Any = {"parts": 1}
-            part = 0
-            while part < answer["parts"]:
-                answer = await street.do("operator", "settle_day", {"day": DAY + day, "part": part})
-                part += 1
+            await self.billed(day)
         assert not street.ledger.keys("pending/", "pending0")
         owed_naud = dict.fromkeys(self.homes, 0)
         taxable_naud = dict.fromkeys(self.homes, 0)

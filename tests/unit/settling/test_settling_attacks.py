@@ -188,7 +188,7 @@ async def test_a_freezing_that_is_held_back_is_void_once_the_next_gate_closes() 
     next_gate = P + 1_440 + 60
     street.now_s = next_gate * 60 + 1_800
     await street.do("operator", "close_gate", {"period": next_gate})
-    assert street.ledger.commit(held) == "MVCC_READ_CONFLICT"
+    assert street.ledger.commit(held) == "PHANTOM_READ_CONFLICT"
 
 
 async def test_a_message_that_is_lost_between_two_parts_stops_no_settlement_for_ever(
