@@ -128,6 +128,7 @@ def _lines(
     """The lines of some homes in some periods, all of which are settled; with gaps that were spread since."""
     wanted, found = set(homes), dict[str, list[Found]]()
     for period in periods:
+        now.require_open(period)
         number = period.start_min
         for part, some in enumerate(parts_of(connections_at(ledger, number))):
             if wanted.isdisjoint(some):

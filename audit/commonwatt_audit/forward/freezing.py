@@ -21,6 +21,7 @@ def freeze_period(ledger: Ledger, recorded: Recorded) -> Outcome:
     now = situation(ledger, recorded)
     require_void_once_closed(recorded, now)
     period = now.period(recorded.argument["period"])
+    now.require_open(period)
     number, rules = period.start_min, now.times(period)
     before = ledger.get(f"meter/{number:09d}")
     if before is None:

@@ -32,6 +32,7 @@ def settle_gap(ledger: Ledger, recorded: Recorded, anomalies: Anomalies) -> Outc
     length_min = argument["after"] - argument["before"]
     require(0 < length_min <= LONGEST_MIN, f"a gap of {length_min} minutes is settled")
     periods = [now.period(argument["before"])]
+    now.require_open(periods[0])
     last = now.period(argument["after"])
     while periods[-1].start_min < last.start_min:
         periods.append(now.calendar.period_at(periods[-1].end_s))

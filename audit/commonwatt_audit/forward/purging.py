@@ -10,7 +10,7 @@ from typing import Any
 from commonwatt_audit.world import Difference, Json, Recorded, require
 
 from .anomalies import Anomalies, Kind
-from .calendar import DAY_S, Period
+from .calendar import Period
 from .ledger import COLLECTION, UNKNOWN, Ledger, Outcome, Unseen, hash_in
 from .situation import (
     GRID,
@@ -68,10 +68,10 @@ def forget_home(ledger: Ledger, recorded: Recorded, anomalies: Anomalies) -> Non
     for key in (names[one] for one in sorted(purged) if one in names):
         home = _home_of(key)
         require(key in rewritten or home in homes, f"it purges {key}, which is nobody's that it names")
-        ended_s, keep_d = _kept(ledger, now, key)
-        if ended_s is None or now.now_s < ended_s + keep_d * DAY_S:
+        period = _last_period(ledger, now, key)
+        if period is None or now.now_s < now.closed_s(period):
             subject = home if home is not None else str(homes[0])
-            anomalies.notice(Kind.EARLY_PURGE, subject, (ended_s or 0) // 60, key)
+            anomalies.notice(Kind.EARLY_PURGE, subject, period.start_min if period else 0, key)
         ledger.purge(key)
 
 
@@ -108,18 +108,13 @@ def _left(ledger: Ledger, name: str, homes: Collection[str]) -> Any:
     return {**record, member: left}
 
 
-def _kept(ledger: Ledger, now: Situation, key: str) -> tuple[int | None, int]:
-    """When what a private value is about ended, and how many days it is kept; None for keys of a home that stays."""
+def _last_period(ledger: Ledger, now: Situation, key: str) -> Period | None:
+    """The last period that a private value is about; None for keys of a home that stays."""
     parts = key.split("/")
-    period: Period | None = None
     if parts[0] == "bills":
-        period = now.calendar.period_at(now.calendar.first_instant(int(parts[1]) + 1) - 60)
-    elif parts[0] == "key":
+        return now.calendar.period_at(now.calendar.first_instant(int(parts[1]) + 1) - 60)
+    if parts[0] == "key":
         to_period = ledger.need(f"home/{parts[2]}")["to_period"]
-        period = None if to_period is None else now.calendar.period_at(int(to_period) * 60 - 60)
-    else:
-        start = parts[2] if parts[0] in ("m", "adjustment") else parts[1]
-        period = now.calendar.period_at(int(start) * 60)
-    if period is None:
-        return None, 0
-    return period.end_s, int(now.rules(period.start_min)["keep_d"])
+        return None if to_period is None else now.calendar.period_at(int(to_period) * 60 - 60)
+    start = parts[2] if parts[0] in ("m", "adjustment") else parts[1]
+    return now.calendar.period_at(int(start) * 60)

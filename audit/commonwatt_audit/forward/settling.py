@@ -42,6 +42,7 @@ def settle_period(ledger: Ledger, recorded: Recorded, anomalies: Anomalies) -> O
     require_member(recorded)
     now = situation(ledger, recorded)
     period = now.period(recorded.argument["period"])
+    now.require_open(period)
     number = period.start_min
     meter = ledger.get(f"meter/{number:09d}")
     require(meter is not None, f"it settles period {number}, whose readings are not frozen")

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from commonwatt_audit.world import Difference, Json, Recorded, require
 
 from . import times
-from .calendar import Calendar, Period
+from .calendar import DAY_S, Calendar, Period
 from .ledger import Ledger
 from .prices import Prices, prices_of
 
@@ -40,6 +40,14 @@ class Situation(NamedTuple):
         """The times of a period."""
         found: Json = self.rules(period.start_min)["times"]
         return found
+
+    def closed_s(self, period: Period) -> int:
+        """From when nothing of a period is settled or billed any more, for it may be purged."""
+        return period.end_s + int(self.rules(period.start_min)["keep_d"]) * DAY_S
+
+    def require_open(self, period: Period) -> None:
+        """Difference once a period's books are closed."""
+        require(self.now_s < self.closed_s(period), f"the books of period {period.start_min} are closed")
 
     def prices(self, period: Period) -> Prices:
         """What a period costs by what was published when its window opened. Difference without a tariff."""

@@ -68,6 +68,7 @@ def _open_for(ledger: Ledger, now: Situation, kind: str, start_min: int) -> int:
             f"bids of period {start_min} came at {now.now_s}, outside {opens_s} to {gate_s}",
         )
         return 0
+    now.require_open(period)
     require(
         now.now_s >= period.end_s,
         f"readings of period {start_min} came at {now.now_s}, before its end at {period.end_s}",

@@ -407,6 +407,22 @@ async def test_purges_are_told_apart(town: Recording, monkeypatch: pytest.Monkey
     assert "private" in said
 
 
+@pytest.mark.parametrize(
+    "name", ["submit_messages", "freeze_period", "settle_period", "settle_gap", "settle_day"]
+)
+def test_closed_books_stay_closed(town: Recording, name: str) -> None:
+    """The same transactions eight years later: both endorsers would have had to let them in."""
+    last = next(
+        place
+        for place, one in reversed([*enumerate(town.recorded)])
+        if one.function == f"forward:{name}" and one.writes and one.argument.get("kind") != "bid"
+    )
+    later = replace(town.recorded[last], timestamp_s=town.recorded[last].timestamp_s + 8 * 366 * 86_400)
+    gates = frozenset(f"gate/{later.timestamp_s // 3_600 * 60 + step:09d}" for step in range(-600, 600, 60))
+    later = replace(later, reads=later.reads | gates)
+    assert "are closed" in attacked(town, last, lambda _: later)
+
+
 async def test_erasure_takes_nothing_from_a_neighbour() -> None:
     town = await forgotten(2_600)
     last = len(town.recorded) - 1
