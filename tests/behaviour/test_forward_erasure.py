@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from commonwatt_audit.forward.anomalies import Kind
 from commonwatt_client import GatewayError
 from commonwatt_network.channels.private_data import PrivateCount
 from commonwatt_network.doctor import examine_private
@@ -71,6 +72,7 @@ async def story(directory: Path, backend: str) -> None:
     assert await lacking(network, f"awards/{TRADED:09d}/0001") == 1
     if backend == "embedded":
         assert not files_with(directory, needles)
+    await verifies(network)
     for running in processes.running(made.nodes.layout).values():
         for process in running:
             process.kill()
@@ -145,6 +147,14 @@ async def is_nowhere(network: ForwardNetwork, needles: set[bytes]) -> None:
         assert not [key for key, value in private.items() if any(one in value for one in needles)]
         assert not [key for key, value in private.items() if leaver.encode() in value if key[:4] != "key/"]
         assert any(key.startswith("lines/") and key.endswith("/0001") for key in private)
+
+
+async def verifies(network: ForwardNetwork) -> None:
+    """Who audits from a peer that has forgotten computes what is left, and finds no purge too early."""
+    replay = await network.audited()
+    assert replay.ledger.private_values().purged >= 2 + 24 + 1 + 1
+    assert replay.ledger.private_values().missing == 0
+    assert not [one for one in replay.anomalies.all() if one.kind == Kind.EARLY_PURGE]
 
 
 async def lacking(network: ForwardNetwork, key: str) -> int:
