@@ -50,8 +50,13 @@ async def settle_gap(stub: Stub, arguments: SettleGap) -> dict[str, Any]:
     spreads, nonce = _spread(periods, missing, said)
     rest = [one for one in spreads if one.period.id >= arguments.from_period]
     some = rest[:MOST_PERIODS]
+    done = spreads[: len(spreads) - len(rest)][-1:]
     _check_possible(home, some)
-    known = await gaps_of(stub, {(one.period.id, home.home): one.period for one in some})
+    known = await gaps_of(stub, {(one.period.id, home.home): one.period for one in [*done, *some]})
+    if done and known.get((done[0].period.id, home.home)) != done[0]:
+        raise refuse(
+            Code.NO_GAP, f"the gap is not settled up to period {arguments.from_period}: begin where it begins"
+        )
     fresh = [one for one in some if known.get((one.period.id, home.home)) != one]
     await _adjust(stub, now, registry, home, versions, fresh, {place[0]: one for place, one in known.items()})
     for one in fresh:

@@ -35,8 +35,9 @@ async def confirm_home(stub: Stub, arguments: ConfirmHome | ConfirmHomes) -> dic
     now = await situation(stub)
     require_grid(stub, now.configuration)
     await void_once_the_next_gate_closes(stub, now)
+    seen: dict[str, str | None]
     if isinstance(arguments, ConfirmHomes):
-        homes, seen = arguments.homes, arguments.transactions or {}
+        homes, seen = arguments.homes, dict(arguments.transactions or {})
     else:
         homes, seen = (arguments.home,), {arguments.home: arguments.transaction}
     registrations = await stub.get_states([keys.registration_key(home) for home in homes])

@@ -311,4 +311,4 @@ def test_bills_are_what_lines_say_whatever_happens_at_once() -> None:
 @pytest.mark.long
 @pytest.mark.timeout(3_600)
 def test_bills_are_what_lines_say_in_many_stories() -> None:
-    lived(150, 40)
+    lived(60, 25)

@@ -134,6 +134,14 @@ async def test_a_long_gap_is_settled_in_steps(street: Neighbourhood, monkeypatch
     assert sum(imports) == 3_601
 
 
+async def test_nobody_settles_the_end_of_a_gap_alone(street: Neighbourhood) -> None:
+    """A home has the evening of its gap spread, where that is cheaper than the estimate, and not the night."""
+    await metered(street)
+    assert await street.refused("a", "settle_gap", GAP | {"from_period": SILENT[1]}) == "no_gap"
+    await street.do("a", "settle_gap", GAP | {"from_period": SILENT[0]})
+    assert (await street.do("b", "settle_gap", GAP | {"from_period": SILENT[1]}))["changed"] == 0
+
+
 async def test_a_gap_that_is_spread_anew_before_the_next_bill_is_booked_once() -> None:
     """A reading turns up within a gap that is booked already: what is left for the others is spread anew."""
     street = await Neighbourhood().found(flat_tariff(TOU, FEED_IN, 20_000), period_min=60)
