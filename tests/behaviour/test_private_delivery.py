@@ -106,6 +106,30 @@ async def test_private_data_go_to_those_whom_a_collection_names(served: Any, gat
         assert await Asked(other).values(newest, newest) == {("widened", later): b"widened"}
 
 
+async def test_a_purge_takes_former_values_back_and_one_with_a_new_value_is_none(
+    served: Any, gateway: Gateway
+) -> None:
+    """So a record that others still need is written under another key than the one that is purged."""
+    contract = gateway.get_network("trials").get_contract(CHAINCODE)
+    key = secrets.token_hex(6)
+
+    async def write(function: str, value: bytes) -> int:
+        outcome = await contract.submit(
+            function, arguments=["shared", key], transient={"value": value}, **BY_NEWTOWN
+        )
+        return outcome.block_number
+
+    first = await write("put_private", b"former")
+    second = await write("purge_and_put_private", b"latter")
+    async with asked(served.path, "newtown", "operator") as own:
+        assert await Asked(own).values(first, first) == {("shared", key): b"former"}
+        assert await Asked(own).values(second, second) == {("shared", key): b"latter"}
+        await contract.submit("purge_private", arguments=["shared", key], **BY_NEWTOWN)
+        async with asyncio.timeout(10):
+            while await Asked(own).values(first, second):  # noqa: ASYNC110
+                await asyncio.sleep(0.2)
+
+
 async def test_every_block_comes_to_whoever_reads_blocks(served: Any, gateway: Gateway) -> None:
     """Approvals of definitions among them, which are private data of organisations."""
     async with (

@@ -215,6 +215,11 @@ class Probe(Contract):
         await stub.purge_private_data(collection, key)
 
     @transaction
+    async def purge_and_put_private(self, stub: Stub, collection: str, key: str) -> None:
+        await stub.purge_private_data(collection, key)
+        await stub.put_private_data(collection, key, stub.transient["value"])
+
+    @transaction
     async def require_organizations(self, stub: Stub, key: str, mspids: list[str]) -> None:
         policy = KeyEndorsementPolicy(await stub.get_state_validation_parameter(key))
         policy.delete_organizations(policy.organizations())
