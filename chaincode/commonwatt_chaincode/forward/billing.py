@@ -163,11 +163,11 @@ def _month_of(number: int) -> range:
 
 
 def _known_s(now: Situation, number: int) -> int:
-    """When the first window of a local day opens: what is published later is not of this day."""
+    """The last second before the first window of a local day opens: what is published later is not of this day."""
     start_s = day_start(number, now.configuration.offsets)
     configuration = now.configuration
     first = period_at(start_s, configuration.lengths, configuration.offsets)
-    return window_opens_s(first, now.rules(first).times)
+    return window_opens_s(first, now.rules(first).times) - 1
 
 
 def _periods(now: Situation, days: Iterable[int]) -> list[Period]:

@@ -59,14 +59,14 @@ class Situation:
         return self.configuration.rules_of(period.id)
 
     def tariff(self, period: Period) -> PeriodTariff:
-        """What a period costs, of what was published when its window opened."""
+        """What a period costs, of what was published before its window opened: bids come in that very second."""
         configuration = self.configuration
         return tariff_of(
             period,
             configuration.tariffs,
             configuration.holidays,
             configuration.offsets,
-            window_opens_s(period, self.rules(period).times),
+            window_opens_s(period, self.rules(period).times) - 1,
         )
 
     def day(self, period: Period) -> int:

@@ -9,7 +9,7 @@ import pytest
 from commonwatt_chaincode.forward import keys
 from commonwatt_chaincode.ledger import FORWARD_CONFIGURATION
 
-from .neighbourhood import BANDS, DAY, FIRST, MIDNIGHT, NOON, TARIFF, Neighbourhood
+from .neighbourhood import BANDS, DAY, FIRST, MIDNIGHT, NOON, OPENS_BEFORE_S, TARIFF, Neighbourhood
 
 EARLIEST = MIDNIGHT - 1_440 + 65
 """The first period whose window is not open: the community is founded a day before, at midnight."""
@@ -114,7 +114,9 @@ async def test_summer_time_ends(newtown: Neighbourhood) -> None:
     assert (await newtown.ask("h1", "get_period", {"period": MIDNIGHT + 1_500}))["day"] == DAY + 1
 
 
-async def test_a_tariff_is_never_of_a_window_that_is_open(newtown: Neighbourhood) -> None:
+@pytest.mark.parametrize("later_s", [0, 1])
+async def test_a_tariff_is_never_of_a_window_that_is_open(newtown: Neighbourhood, later_s: int) -> None:
+    """Not even in the second in which it opens: bids come in it."""
     dear = {
         "schedules": [{**TARIFF["schedules"][0], "bands": [{**BANDS[0], "to_min": 1_440, "tou": 700_000}]}]
     }
@@ -122,7 +124,7 @@ async def test_a_tariff_is_never_of_a_window_that_is_open(newtown: Neighbourhood
         await newtown.refused("operator", "configure", {"replaces": 1, "tariff": dear | {"from_day": 0}})
         == "too_late"
     )
-    newtown.at(NOON, -3_599)
+    newtown.at(NOON, later_s - OPENS_BEFORE_S)
     await newtown.do("operator", "configure", {"replaces": 1, "tariff": dear | {"from_day": DAY}})
     prices = [
         (await newtown.ask("h1", "get_period", {"period": period}))["prices"]["tou"]
