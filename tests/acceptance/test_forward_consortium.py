@@ -86,6 +86,8 @@ def test_two_hosts_have_a_forward_market_and_take_in_no_third(hosts: dict[str, P
         standing = json.loads(run(folder, "org", "status", "--json"))["channels"]["newtown"]
         assert (standing["committed"], standing["waiting_for"]) == ("1.0", [])
     set_key_of_the_operator(hosts["newtown"], tmp_path)
+    for folder in two.values():
+        assert "holds all 1 private values that stand" in run(folder, "doctor", "--deep")
     third, update = str(exchange / "third.json"), exchange / "update"
     refused = run(hosts["grid"], "consortium", "propose", "newtown", third, "--output", str(update), code=2)
     assert "channel newtown has a forward market, whose messages go to the two organisations" in refused
