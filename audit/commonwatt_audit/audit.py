@@ -168,6 +168,7 @@ class Audit:
                 writes=writes,
                 channel=transaction.channel,
                 reads=frozenset(read.key for each in own for read in each.reads),
+                ranges=frozenset((one.start_key, one.end_key) for each in own for one in each.range_queries),
                 hashed=hashed,
                 policies=policies,
                 shown={

@@ -38,8 +38,9 @@ class Recorded:
     """A valid transaction of the contract as a block holds it.
 
     `attributes` are those of the caller's certificate; `writes` maps keys to values, None for a deletion; `reads` are
-    the public keys that were read; `shown` maps (collection, key) to what the auditor was shown of its private writes.
-    `policies` are the keys, private ones by hash, that get an endorsement policy of their own.
+    the public keys that were read, `ranges` the (start, end) of ranges of them; `shown` maps (collection, key) to what
+    the auditor was shown of its private writes. `policies` are the keys, private ones by hash, that get an endorsement
+    policy of their own.
     """
 
     block: int
@@ -51,6 +52,7 @@ class Recorded:
     writes: Mapping[str, bytes | None]
     channel: str = ""
     reads: frozenset[str] = frozenset()
+    ranges: frozenset[tuple[str, str]] = frozenset()
     hashed: tuple[PrivateWrite, ...] = ()
     shown: Mapping[tuple[str, str], bytes] = field(default_factory=dict)
     policies: tuple[str, ...] = ()

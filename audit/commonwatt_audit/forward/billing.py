@@ -72,15 +72,22 @@ def _place(mark: str) -> str:
 
 def _bills(ledger: Ledger, now: Situation, day: int, homes: list[str]) -> list[Json]:
     periods = now.calendar.periods(day)
-    known_s = times.opens_s(periods[0], now.times(periods[0]))
-    tariff = version_on(now.configuration["tariffs"], day, known_s)
+    tariff = _tariff(now, day)
     lines = _lines(ledger, now, periods, homes)
     month: dict[str, list[Found]] = {}
-    demand = tariff["demand"]
-    if demand is not None and bills.month_of(day) != bills.month_of(day + 1):
+    demand = None
+    if bills.month_of(day) != bills.month_of(day + 1):
+        first = next(one for one in range(day - 30, day + 1) if bills.month_of(one) == bills.month_of(day))
+        demand = _tariff(now, first)["demand"]
+    if demand is not None:
         within = [one for one in _month(now, day) if _counts(now, demand, one)]
         month = _lines(ledger, now, within, homes)
-    holidays = [one["day"] for one in now.configuration["holidays"] if one["published_s"] <= known_s]
+    holidays = [
+        one["day"]
+        for one in now.configuration["holidays"]
+        if bills.month_of(one["day"]) == bills.month_of(day)
+        and one["published_s"] <= _known_s(now, one["day"])
+    ]
     made = []
     for home in homes:
         found = lines.get(home, [])
@@ -103,6 +110,16 @@ def _bills(ledger: Ledger, now: Situation, day: int, homes: list[str]) -> list[J
         salts = [line.salt for _, line in found] + [one["salt"] for one in adjustments]
         made.append({"bill": bill, "salt": joined(salts)})
     return made
+
+
+def _known_s(now: Situation, day: int) -> int:
+    """The last second before the first window of a local day opens."""
+    first = now.calendar.period_at(now.calendar.first_instant(day))
+    return times.opens_s(first, now.times(first)) - 1
+
+
+def _tariff(now: Situation, day: int) -> Json:
+    return version_on(now.configuration["tariffs"], day, _known_s(now, day))
 
 
 def _registered(ledger: Ledger, home: str, period: Period) -> bool:

@@ -49,7 +49,7 @@ def frozen_of(ledger: Ledger, now: Situation, period: Period, meter: Json) -> Fr
         for one in ledger.private_record(f"awards/{number:09d}")["awards"]:
             awarded[one["home"]] = one["bought_wh"], one["sold_wh"]
     connections = connections_at(ledger, number)
-    published = envelopes_on(ledger, now.calendar.day_at(period.start_s))
+    published = envelopes_on(ledger, period.start_min // 1_440)
     gate_s = times.gate_s(period, now.times(period))
     keys_ppm: dict[str, int] = {}
     if rules["sharing"] == STATIC:

@@ -118,7 +118,7 @@ def _cleared(
 ) -> Outcome:
     number = period.start_min
     homes = [str(said.payload["home"]) for said in standing]
-    published = envelopes_on(ledger, now.calendar.day_at(period.start_s))
+    published = envelopes_on(ledger, period.start_min // 1_440)
     gate_s = times.gate_s(period, now.times(period))
     registrations = {home: ledger.get(f"home/{home}") for home in homes}
     connections = {
@@ -163,7 +163,7 @@ def _cleared(
 
 
 def envelopes_on(ledger: Ledger, day: int) -> list[Json]:
-    """What the grid published for a local day, of all homes."""
+    """What the grid published for a day of UTC, of all homes."""
     return [one for _, record in ledger.under(f"envelope/{day:06d}/") for one in record["envelopes"]]
 
 

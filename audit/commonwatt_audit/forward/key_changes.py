@@ -39,7 +39,9 @@ def set_key(ledger: Ledger, recorded: Recorded) -> Outcome:
     if known is None:
         require(role == OPERATOR, f"a {role} sets the first key of {author} {home}")
         require_operator(recorded, now.mspid)
-        version = keys.version_after([], jwk, keys.REGISTERED, _FROM_THE_START, now_min)
+        counts = author == METER and ledger.need(f"home/{home}")["versions"]
+        from_min = now.counts_from() if counts else _FROM_THE_START
+        version = keys.version_after([], jwk, keys.REGISTERED, from_min, now_min)
     else:
         day = now.calendar.day_at(now.now_s)
         today_min = now.calendar.first_instant(day) // MINUTE_S
@@ -77,7 +79,7 @@ def confirm_key(ledger: Ledger, recorded: Recorded) -> Outcome:
     )
     now_min = now.now_s // MINUTE_S
     rules = now.rules(now.calendar.period_at(now.now_s).start_min)
-    from_min = now_min + 60 * int(rules["key_delay_h"])
+    from_min = max(now_min + 60 * int(rules["key_delay_h"]), now.counts_from())
     version = keys.version_after(known["versions"], proposed, keys.RECOVERED, from_min, now_min)
     return Outcome({key: _record(recorded, [*known["versions"], version], None)}, {})
 

@@ -64,8 +64,11 @@ def bill_parts_of(homes: Iterable[str]) -> list[list[str]]:
 
 
 def _sliced(homes: Iterable[str], size: int) -> list[list[str]]:
+    """As few slices as can be, that differ by one home at most: the first k // n homes end the first of n slices."""
     ordered = sorted(homes)
-    return [ordered[at : at + size] for at in range(0, len(ordered), size)] or [[]]
+    count = -(-len(ordered) // size) or 1
+    ends = [number * len(ordered) // count for number in range(count + 1)]
+    return [ordered[ends[number] : ends[number + 1]] for number in range(count)]
 
 
 def place_of_lines(period: int, version: int, part: int) -> str:

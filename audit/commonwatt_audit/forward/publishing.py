@@ -42,9 +42,8 @@ def set_envelope(ledger: Ledger, recorded: Recorded) -> Outcome:
         "published_s": now.now_s,
     }
     require(envelope["from_period"] < envelope["to_period"], "the envelope ends before it begins")
-    first = now.calendar.day_at(envelope["from_period"] * MINUTE_S)
-    last = now.calendar.day_at(envelope["to_period"] * MINUTE_S - 1)
-    require(last - first < MOST_DAYS, f"the envelope spans more than {MOST_DAYS} local days")
+    first, last = envelope["from_period"] // 1_440, (envelope["to_period"] - 1) // 1_440
+    require(last - first < MOST_DAYS, f"the envelope spans more than {MOST_DAYS} days")
     public: dict[str, Any] = {}
     for day in range(first, last + 1):
         key = f"envelope/{day:06d}/{home or '*'}"

@@ -28,7 +28,6 @@ def register_home(ledger: Ledger, recorded: Recorded) -> Outcome:
             "owner": "",
             "versions": [],
             "to_period": None,
-            "proposed_end": None,
         }
         require(known["to_period"] is None, f"home {new['home']} has ended, and is registered again")
         public[f"home/{new['home']}"] = {
@@ -42,6 +41,7 @@ def register_home(ledger: Ledger, recorded: Recorded) -> Outcome:
                 "pv_w": new.get("pv_w", 0),
                 "battery_w": new.get("battery_w", 0),
             },
+            "proposed_end": None,
             "transaction": recorded.transaction_id,
         }
     return Outcome(public, {})
@@ -57,6 +57,10 @@ def confirm_home(ledger: Ledger, recorded: Recorded) -> Outcome:
     for home in recorded.argument.get("homes") or [recorded.argument["home"]]:
         known: Json = ledger.need(f"home/{home}")
         require(ledger.get(f"key/home/{home}") is not None, f"home {home} is confirmed without a key")
+        require(
+            _saw(recorded.argument, home) in (None, known["transaction"]),
+            f"another proposal of {home} was seen",
+        )
         proposed, ending = known["proposed"], known["proposed_end"]
         require(proposed is not None or ending is not None, f"nothing of home {home} was proposed")
         versions = known["versions"]
@@ -72,6 +76,12 @@ def confirm_home(ledger: Ledger, recorded: Recorded) -> Outcome:
             "transaction": recorded.transaction_id,
         }
     return Outcome(public, {})
+
+
+def _saw(argument: Json, home: str) -> str | None:
+    """The transaction of the registration that the grid saw, if it says so."""
+    seen: str | None = argument.get("transaction", argument.get("transactions", {}).get(home))
+    return seen
 
 
 def end_home(ledger: Ledger, recorded: Recorded) -> Outcome:

@@ -50,11 +50,10 @@ class Situation(NamedTuple):
         require(self.now_s < self.closed_s(period), f"the books of period {period.start_min} are closed")
 
     def prices(self, period: Period) -> Prices:
-        """What a period costs by what was published when its window opened. Difference without a tariff."""
+        """What a period costs by what was published before its window opened. Difference without a tariff."""
+        known_s = times.opens_s(period, self.times(period)) - 1
         try:
-            return _prices(
-                _Shared(self.configuration), self.calendar, period, times.opens_s(period, self.times(period))
-            )
+            return _prices(_Shared(self.configuration), self.calendar, period, known_s)
         except ValueError as error:
             raise Difference(str(error)) from None
 
@@ -141,8 +140,9 @@ def require_grid(recorded: Recorded, mspid: str) -> None:
 
 
 def require_void_once_closed(recorded: Recorded, now: Situation) -> None:
-    """What operator and grid do reads the next gate: else it could be held back and used after bids are known."""
+    """What operator and grid do reads all gates ahead: else it could be held back and used after bids are known."""
     key = f"gate/{now.next_gate().start_min:09d}"
     require(
-        key in recorded.reads, f"it does not read {key}, so that it could be held back until bids are known"
+        (key, "gate0") in recorded.ranges,
+        f"it does not read the gates from {key} on, so that it could be held back until bids are known",
     )

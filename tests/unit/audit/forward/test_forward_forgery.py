@@ -137,8 +137,8 @@ def at(seconds: int) -> Callable[[Recorded], Recorded]:
             else value
             for key, value in recorded.writes.items()
         }
-        gates = {f"gate/{MIDNIGHT + place:09d}" for place in range(-DAY_MIN, 3 * DAY_MIN, HOUR)}
-        return replace(forged(recorded, public=public), timestamp_s=now_s, reads=recorded.reads | gates)
+        gates = {(f"gate/{MIDNIGHT + place:09d}", "gate0") for place in range(-DAY_MIN, 3 * DAY_MIN, HOUR)}
+        return replace(forged(recorded, public=public), timestamp_s=now_s, ranges=recorded.ranges | gates)
 
     return forge
 

@@ -205,7 +205,7 @@ def test_what_could_have_been_held_back_is_found(town: Recording) -> None:
         if name in HELD_BACK and replay.begun and not tried[name]:
             tried[name] += 1
             with pytest.raises(Difference, match="held back"):
-                replay.check(replace(recorded, reads=frozenset()))
+                replay.check(replace(recorded, ranges=frozenset()))
         replay.check(recorded)
     assert tried.keys() == HELD_BACK
 
