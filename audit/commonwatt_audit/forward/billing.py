@@ -94,7 +94,7 @@ def _bills(ledger: Ledger, now: Situation, day: int, homes: list[str]) -> list[J
         adjustments = [ledger.private_record(_place(mark)) for mark in _waiting(ledger, home)]
         supply_naud = tariff["supply_naud_per_day"] if _registered(ledger, home, periods[0]) else 0
         charge = None
-        if home in month:
+        if demand is not None and home in month:
             peaks = [(one.period, one.metered.import_wh) for one, _ in month[home]]
             charge = bills.demand_of(now.calendar, peaks, demand, holidays)
         if not found and not adjustments and not supply_naud and charge is None:
