@@ -41,6 +41,7 @@ async def street() -> Neighbourhood:
     await street.read(HOURS[7], [street.reading("a", HOURS[7], 800, author="meter")])
     street.now_s += 100
     await street.settle(HOURS[7], 60)
+    await street.read(HOURS[9], [street.reading("a", HOURS[9], 640, seq=2)])  # nobody freezes it
     return street
 
 
