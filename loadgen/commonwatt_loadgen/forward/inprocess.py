@@ -5,9 +5,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 
 from commonwatt_chaincode.market.forward.bids import Bid, Connection, judge
-from commonwatt_chaincode.market.forward.bills import Bill, Settled, month_of
+from commonwatt_chaincode.market.forward.bills import Bill, Settled, ends_month, month_of
 from commonwatt_chaincode.market.forward.clearing import clear
-from commonwatt_chaincode.market.forward.day_bills import Day, billable, day_bill
+from commonwatt_chaincode.market.forward.day_bills import Day, MonthlyDemand, billable, day_bill
 from commonwatt_chaincode.market.forward.envelopes import Caps
 from commonwatt_chaincode.market.forward.gates import gate_s
 from commonwatt_chaincode.market.forward.period_settlement import FrozenPeriod, settle_homes
@@ -82,7 +82,10 @@ class InProcessForwardMarket:
         first = next(iter(periods[0].values())).period
         last = next(iter(periods[-1].values())).period
         tariff = self._rules.tariff(first).version
-        billed = Day(day, first, last.id + last.length_min, tariff, (), self._rules.offsets)
+        demand = None
+        if tariff.demand and ends_month(day):
+            demand = MonthlyDemand(tariff.demand, (), self._rules.offsets)
+        billed = Day(day, first, last.id + last.length_min, tariff, demand)
         month = list(
             chain.from_iterable(self._days[one] for one in self._days if month_of(one) == month_of(day))
         )
@@ -91,7 +94,7 @@ class InProcessForwardMarket:
                 Registration(home, 0),
                 billed,
                 [one[home] for one in periods],
-                month=_of(home, month) if tariff.demand else (),
+                month=_of(home, month) if demand else (),
             )
             for home in self._connections
         }
