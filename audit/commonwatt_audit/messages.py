@@ -289,6 +289,7 @@ _ALWAYS: dict[str, Rule] = {
 _BID = _ALWAYS | {"period": _from_to(0, 166_666_666), "seq": _from_to(1, 32)}
 _ENERGY, _PRICE = _from_to(1, 1_000_000_000), _from_to(-1_000_000_000, 1_000_000_000)
 _METERED, _REGISTER = _from_to(0, 1_000_000_000), _from_to(0, 9_007_199_254_740_991)
+_HASH, _INSTANT = _matching("[0-9a-f]{64}"), _from_to(0, 10_000_000_000)
 # typ: (what a payload has to hold, what it may hold besides)
 _RULES: dict[str, tuple[dict[str, Rule], dict[str, Rule]]] = {
     "cw-request": (_BID | {"energy_wh": _ENERGY, "limit_uaud_per_kwh": _PRICE}, {}),
@@ -302,12 +303,16 @@ _RULES: dict[str, tuple[dict[str, Rule], dict[str, Rule]]] = {
     ),
     "cw-key": (
         _ALWAYS
-        | {"author": _matching("home|meter|operator"), "version": _from_to(1, 1_000_000)}
+        | {"author": _matching("home|meter|operator|carrier"), "version": _from_to(1, 1_000_000)}
         | {"key": _key},
         {},
     ),
     "cw-login": (
         _ALWAYS | {"service": _matching("[a-z0-9.-]{1,253}(:[0-9]{1,5})?"), "challenge": _random},
+        {},
+    ),
+    "cw-receipt": (
+        _ALWAYS | {"digest": _HASH, "message": _HASH} | {"received_at": _INSTANT, "deliver_by": _INSTANT},
         {},
     ),
 }

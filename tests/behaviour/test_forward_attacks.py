@@ -501,6 +501,7 @@ async def test_a_stolen_carriers_key_writes_nothing_but_what_homes_signed(street
         "confirm_home": ({"home": home}, None, "forbidden"),
         "end_home": ({"home": home}, None, "forbidden"),
         "set_key": (key_of, possession, "key_taken"),
+        "set_carrier_key": ({"carrier": "NewtownMSP.service"}, possession, "forbidden"),
         "propose_key": (key_of, possession, "forbidden"),
         "confirm_key": ({**key_of, "kid": thief.key.public.kid}, None, "forbidden"),
         "set_envelope": ({"from_period": period, "to_period": period + 5, "import_w": 0}, None, "forbidden"),

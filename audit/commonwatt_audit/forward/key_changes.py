@@ -55,6 +55,27 @@ def set_key(ledger: Ledger, recorded: Recorded) -> Outcome:
     return Outcome({key: after}, private)
 
 
+def set_carrier_key(ledger: Ledger, recorded: Recorded) -> Outcome:
+    """A carrier's first or next key, in force at once, by operator or grid of the carrier's organisation."""
+    now = situation(ledger, recorded)
+    if require_role(recorded, OPERATOR, GRID) == OPERATOR:
+        require_operator(recorded, now.mspid)
+    else:
+        require_grid(recorded, now.mspid)
+    carrier = str(recorded.argument["carrier"])
+    require(carrier.rpartition(".")[0] == recorded.mspid, f"{recorded.mspid} sets a key of {carrier}")
+    require_void_once_closed(recorded, now)
+    key = f"key/{CARRIER}/{carrier}"
+    known = ledger.get(key)
+    before, now_min = known["versions"] if known else [], now.now_s // MINUTE_S
+    jwk = _newest(_written(recorded, key), len(before) + 1)
+    _accepted(recorded, keys.check_new, before, jwk)
+    version = keys.version_after(before, jwk, keys.REPLACED if known else keys.REGISTERED, now_min, now_min)
+    owner = keys.Owner(str(now.configuration["net"]), recorded.channel, carrier, CARRIER)
+    private = _brought(ledger, recorded, owner, jwk, len(before) + 1)
+    return Outcome({key: _record_of(recorded, owner, [*before, version], None)}, private)
+
+
 def propose_key(ledger: Ledger, recorded: Recorded) -> Outcome:
     """The key by which an author who lost the old one shall be known; or that proposal taken back."""
     now, key, known = _asked(ledger, recorded)
@@ -132,13 +153,19 @@ def _possession(
         record = ledger.get(f"key/{other}/{owner}") if other != author and author != OPERATOR else None
         for one in record["versions"] if record else []:
             require(one["jwk"] != jwk, f"the key is that of the {other} who speaks of the same home")
-    place = f"key/{author}/{home}/{version:06d}"
+    return _brought(ledger, recorded, keys.Owner(net, channel, home, author), jwk, version)
+
+
+def _brought(
+    ledger: Ledger, recorded: Recorded, owner: keys.Owner, jwk: Json, version: int
+) -> dict[str, Any]:
+    """The new key said so itself."""
+    place = f"key/{owner.author}/{owner.home}/{version:06d}"
     shown = recorded.shown.get((COLLECTION, place))
     if shown is None:
         ledger.unchecked["messages by which keys came"] += 1
     else:
-        owner_of = keys.Owner(net, channel, home, author)
-        _accepted(recorded, keys.possession_of, owner_of, shown, jwk, version)
+        _accepted(recorded, keys.possession_of, owner, shown, jwk, version)
     return {place: UNKNOWN}
 
 
@@ -166,9 +193,13 @@ def _accepted(recorded: Recorded, rule: Any, *arguments: Any) -> None:
 
 def _record(recorded: Recorded, versions: list[Json], proposed: Json | None) -> Json:
     author, home = _owner(recorded)
+    return _record_of(recorded, keys.Owner("", recorded.channel, home, author), versions, proposed)
+
+
+def _record_of(recorded: Recorded, owner: keys.Owner, versions: list[Json], proposed: Json | None) -> Json:
     return {
-        "home": home,
-        "author": author,
+        "home": owner.home,
+        "author": owner.author,
         "versions": versions,
         "proposed": proposed,
         "transaction": recorded.transaction_id,

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from commonwatt_audit.messages import Signer, Statement, Unacceptable, statement
 from commonwatt_audit.world import Json
 
-REGISTERED, ROTATED, RECOVERED = "registered", "rotated", "recovered"
+REGISTERED, ROTATED, RECOVERED, REPLACED = "registered", "rotated", "recovered", "replaced"
 
 
 class Owner(NamedTuple):
@@ -52,6 +52,17 @@ def judging(versions: list[Json], kid: str, kind: str, period: int, now_min: int
         if later["came_by"] == RECOVERED and later["from_period"] <= now_min:
             raise Unacceptable("key_recovered")
     return signer_of(versions[place]["jwk"])
+
+
+def judging_receipt(versions: list[Json], kid: str, received_at: int) -> Signer:
+    """A carrier's key of this `kid`, if it was in force in the minute in which a receipt says it was given."""
+    for number, one in enumerate(versions):
+        if signer_of(one["jwk"]).kid == kid:
+            minute, ends = received_at // 60, [each["from_period"] for each in versions[number + 1 :]][:1]
+            if one["from_period"] <= minute <= min(ends, default=minute):
+                return signer_of(one["jwk"])
+            raise Unacceptable("key_not_in_force")
+    raise Unacceptable("unknown_key")
 
 
 def possession_of(owner: Owner, message: bytes, jwk: Mapping[str, str], version: int) -> Statement:

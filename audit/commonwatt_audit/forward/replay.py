@@ -90,6 +90,7 @@ _RULES: dict[str, _Rule] = {
     "confirm_home": lambda it, one: registering.confirm_home(it.ledger, one),
     "end_home": lambda it, one: registering.end_home(it.ledger, one),
     "set_key": lambda it, one: key_changes.set_key(it.ledger, one),
+    "set_carrier_key": lambda it, one: key_changes.set_carrier_key(it.ledger, one),
     "propose_key": lambda it, one: key_changes.propose_key(it.ledger, one),
     "confirm_key": lambda it, one: key_changes.confirm_key(it.ledger, one),
     "submit_messages": lambda it, one: submitting.submit_messages(it.ledger, one, it.speech, it.anomalies),

@@ -32,10 +32,14 @@ LONGEST_SPAN_MIN = 31 * 24 * 60
 
 PeriodId = Annotated[int, Within(0, LARGEST_PERIOD)]
 Author = Literal["home", "meter", "operator"]
+KeyAuthor = Literal["home", "meter", "operator", "carrier"]
 Kind = Literal["bid", "reading"]
 HomeClass = Literal["consumer", "prosumer"]
 Ppm = Annotated[int, Within(0, 10**6)]
 OffsetMin = Annotated[int, Within(-1080, 1080)]
+CarrierId = Annotated[
+    str, Text(r"[A-Za-z0-9._-]{1,31}\.[A-Za-z0-9_-]{1,32}", "an MSP id, a dot and a name without dots")
+]
 Seconds = Annotated[int, Within(0, 7 * 86_400)]
 Thumbprint = Annotated[str, Text(r"[A-Za-z0-9_-]{43}", "a thumbprint of 43 characters")]
 TransactionId = Annotated[str, Text(r"[0-9a-f]{64}", "a transaction id of 64 hex digits")]
@@ -215,6 +219,21 @@ class KeysOf(Bounded):
 
     author: Author
     home: HomeId
+
+
+@dataclass(frozen=True)
+class KnownKeys(Bounded):
+    """Whose keys to show: as `KeysOf`, or a carrier's, whose ``home`` is its id."""
+
+    author: KeyAuthor
+    home: HomeId
+
+
+@dataclass(frozen=True)
+class OneCarrier(Bounded):
+    """A carrier: the MSP id of its organisation, a dot, and a name without dots."""
+
+    carrier: CarrierId
 
 
 @dataclass(frozen=True)

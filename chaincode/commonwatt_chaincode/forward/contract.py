@@ -7,6 +7,7 @@ from ..shim import Contract, Stub, evaluate, transaction
 from . import (
     batches,
     billing,
+    carrier_keys,
     clearing,
     closing,
     configuring,
@@ -39,9 +40,11 @@ from .arguments import (
     HomePeriod,
     HomeSpan,
     KeysOf,
+    KnownKeys,
     NewHome,
     NewHomes,
     Nothing,
+    OneCarrier,
     OneHome,
     OneKey,
     OneMessage,
@@ -96,6 +99,11 @@ class ForwardMarket(Contract):
     async def set_key(self, stub: Stub, arguments: KeysOf) -> Json:
         """Operator: set a first key; every role: replace a key by one to which it agrees."""
         return await keyring.set_key(stub, arguments)
+
+    @transaction
+    async def set_carrier_key(self, stub: Stub, arguments: OneCarrier) -> Json:
+        """Operator or grid: set the next key of a carrier of the caller's own organisation."""
+        return await carrier_keys.set_carrier_key(stub, arguments)
 
     @transaction
     async def propose_key(self, stub: Stub, arguments: KeysOf) -> Json:
@@ -189,7 +197,7 @@ class ForwardMarket(Contract):
         return await queries.list_homes(stub)
 
     @evaluate
-    async def get_keys(self, stub: Stub, arguments: KeysOf) -> Json:
+    async def get_keys(self, stub: Stub, arguments: KnownKeys) -> Json:
         """Every role: public keys of an author."""
         return await queries.get_keys(stub, arguments)
 

@@ -36,7 +36,7 @@ async def set_key(stub: Stub, arguments: KeysOf) -> dict[str, Any]:
     """Set an author's first key, or replace one by the next, to which the old key agrees."""
     require_any_role(stub)
     ring = await _ring(stub, arguments)
-    possession = _transient(stub, "possession")
+    possession = possession_of(stub)
     now_min = ring.now.now_s // MINUTE_S
     consent = stub.transient.get("consent")
     try:
@@ -54,8 +54,8 @@ async def set_key(stub: Stub, arguments: KeysOf) -> dict[str, Any]:
         raise Refusal(refused.code.value, refused.sentence) from None
     newest = record.versions[-1]
     ring.require_free(newest.key.kid)
-    await _write(stub, arguments, record)
-    await _keep_possession(stub, arguments, len(record.versions), possession)
+    await write_keys(stub, record)
+    await keep_possession(stub, record, possession)
     if ring.record is not None and consent is not None:
         name = keys.consent_key(arguments.author, arguments.home, len(record.versions))
         await stub.put_private_data(keys.COLLECTION, name, consent)
@@ -70,16 +70,16 @@ async def propose_key(stub: Stub, arguments: KeysOf) -> dict[str, Any]:
         raise refuse(Code.NO_KEY, f"no key of {arguments.author} {arguments.home} is set: nothing to recover")
     try:
         if "possession" not in stub.transient:
-            await _write(stub, arguments, dropped(ring.record))
+            await write_keys(stub, dropped(ring.record))
             return _told(stub, arguments, DROPPED)
-        possession = _transient(stub, "possession")
+        possession = possession_of(stub)
         record = proposed(ring.record, possession)
     except MessageRefused as refused:
         raise Refusal(refused.code.value, refused.sentence) from None
     assert record.proposed is not None
     ring.require_free(record.proposed.kid)
-    await _write(stub, arguments, record)
-    await _keep_possession(stub, arguments, len(record.versions) + 1, possession)
+    await write_keys(stub, record)
+    await keep_possession(stub, record, possession)
     return _told(stub, arguments, PROPOSED) | {"kid": record.proposed.kid}
 
 
@@ -101,7 +101,7 @@ async def confirm_key(stub: Stub, arguments: ConfirmKey) -> dict[str, Any]:
     except MessageRefused as refused:
         raise Refusal(refused.code.value, refused.sentence) from None
     newest = record.versions[-1]
-    await _write(stub, KeysOf(arguments.author, arguments.home), record)
+    await write_keys(stub, record)
     told = _told(stub, KeysOf(arguments.author, arguments.home), CONFIRMED)
     return told | {"kid": newest.key.kid, "from_period": newest.from_period}
 
@@ -178,17 +178,19 @@ def _today_and_next(now: Situation) -> tuple[int, int]:
     return day_start(day, offsets) // MINUTE_S, max(tomorrow, now.counts_from())
 
 
-def _transient(stub: Stub, name: str) -> bytes:
-    value = stub.transient.get(name)
+def possession_of(stub: Stub) -> bytes:
+    """The ``cw-key`` message that brings a new key."""
+    value = stub.transient.get("possession")
     if value is None:
-        raise refuse(Code.BAD_ARGUMENT, f"the transient field {name} is missing: a cw-key message")
+        raise refuse(Code.BAD_ARGUMENT, "the transient field possession is missing: a cw-key message")
     return value
 
 
-async def _write(stub: Stub, arguments: KeysOf, record: KeyRecord) -> None:
+async def write_keys(stub: Stub, record: KeyRecord) -> None:
+    """Write a record of keys under its owner."""
     stored = StoredKeys(
-        arguments.home,
-        arguments.author,
+        record.owner.home,
+        record.owner.author,
         tuple(
             StoredKey(dict(one.key.jwk), one.from_period, one.came_by, one.made_min)
             for one in record.versions
@@ -196,11 +198,13 @@ async def _write(stub: Stub, arguments: KeysOf, record: KeyRecord) -> None:
         None if record.proposed is None else dict(record.proposed.jwk),
         stub.transaction_id,
     )
-    await stub.put_state(keys.author_key(arguments.author, arguments.home), encode(stored))
+    await stub.put_state(keys.author_key(record.owner.author, record.owner.home), encode(stored))
 
 
-async def _keep_possession(stub: Stub, arguments: KeysOf, version: int, possession: bytes) -> None:
-    name = keys.possession_key(arguments.author, arguments.home, version)
+async def keep_possession(stub: Stub, record: KeyRecord, possession: bytes) -> None:
+    """Keep the message that brought the newest key, or the one that is proposed."""
+    version = len(record.versions) + (record.proposed is not None)
+    name = keys.possession_key(record.owner.author, record.owner.home, version)
     await stub.put_private_data(keys.COLLECTION, name, possession)
 
 

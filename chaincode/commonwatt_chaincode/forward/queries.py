@@ -9,7 +9,7 @@ from ..market.forward.gates import gate_s
 from ..shim import Stub
 from . import keys
 from .access import require_any_role, require_reader, require_sees_all, sees_all
-from .arguments import HomePeriod, KeysOf, OneHome, OnePeriod
+from .arguments import HomePeriod, KnownKeys, OneHome, OnePeriod
 from .records import as_json
 from .refusals import Code, refuse
 from .state import Situation, all_homes, envelopes_of, home_of, sharing_keys_of, situation
@@ -40,8 +40,8 @@ async def list_homes(stub: Stub) -> Json:
     return {"homes": as_json(await all_homes(stub))}
 
 
-async def get_keys(stub: Stub, arguments: KeysOf) -> Json:
-    """The public keys of a home, its meter or the operator."""
+async def get_keys(stub: Stub, arguments: KnownKeys) -> Json:
+    """The public keys of a home, its meter, the operator or a carrier."""
     require_any_role(stub)
     await situation(stub)
     value = await stub.get_state(keys.author_key(arguments.author, arguments.home))

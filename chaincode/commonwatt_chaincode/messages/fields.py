@@ -10,7 +10,7 @@ from .keys import public_key
 from .refusals import MessageCode, MessageRefused
 
 REQUEST, OFFER, WITHDRAW = "cw-request", "cw-offer", "cw-withdraw"
-READING, KEY, LOGIN = "cw-reading", "cw-key", "cw-login"
+READING, KEY, LOGIN, RECEIPT = "cw-reading", "cw-key", "cw-login", "cw-receipt"
 BID_TYPS = frozenset({REQUEST, OFFER, WITHDRAW})
 READING_TYPS = frozenset({READING})
 
@@ -60,6 +60,7 @@ class Jwk:
 Field = Integer | Text | Random | Jwk
 
 ENERGY, TRADED = Integer(0, 10**9), Integer(1, 10**9)
+SHA256_HEX, INSTANT = Text("[0-9a-f]{64}"), Integer(0, 10**10)
 PRICE = Integer(-(10**9), 10**9)  # a feed-in tariff may be negative, and a price reaches down to it
 TOTAL = Integer(0, 2**53 - 1)  # the largest that every JSON reader keeps exact
 
@@ -87,8 +88,20 @@ FIELDS: Mapping[str, Mapping[str, Field]] = {
         "import_total_wh": TOTAL,
         "export_total_wh": TOTAL,
     },
-    KEY: {**EVERYWHERE, "author": Text("home|meter|operator"), "version": Integer(1, 10**6), "key": Jwk()},
+    KEY: {
+        **EVERYWHERE,
+        "author": Text("home|meter|operator|carrier"),
+        "version": Integer(1, 10**6),
+        "key": Jwk(),
+    },
     LOGIN: {**EVERYWHERE, "service": Text(r"[a-z0-9.-]{1,253}(:[0-9]{1,5})?"), "challenge": Random()},
+    RECEIPT: {
+        **EVERYWHERE,
+        "digest": SHA256_HEX,
+        "message": SHA256_HEX,
+        "received_at": INSTANT,
+        "deliver_by": INSTANT,
+    },
 }
 OPTIONAL: Mapping[str, frozenset[str]] = {READING: frozenset({"import_total_wh", "export_total_wh"})}
 

@@ -11,15 +11,15 @@ from .keys import PublicKey, public_key
 from .message import A_READING, Message, accepted, read, verify
 from .refusals import MessageCode, MessageRefused
 
-REGISTERED, ROTATED, RECOVERED = "registered", "rotated", "recovered"
-OPERATOR = "operator"
+REGISTERED, ROTATED, RECOVERED, REPLACED = "registered", "rotated", "recovered", "replaced"
+OPERATOR, CARRIER = "operator", "carrier"
 
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """Whose keys these are: a home's, its meter's, or an operator's, on one channel of one network.
+    """Whose keys these are: a home's, its meter's, an operator's or a carrier's, on one channel of one network.
 
-    The ``home`` of an operator is its organisation's MSP id.
+    The ``home`` of an operator is its organisation's MSP id, that of a carrier its id.
     """
 
     net: str
@@ -30,7 +30,7 @@ class Owner:
 
 @dataclass(frozen=True, slots=True)
 class KeyVersion:
-    """A key, how it came (`REGISTERED`, `ROTATED`, `RECOVERED`), when, and the first period that it judges."""
+    """A key, how it came (`REGISTERED`, `ROTATED`, `RECOVERED`, `REPLACED`), when, and the first period that it judges."""
 
     key: PublicKey
     from_period: int
@@ -83,6 +83,25 @@ def rotated(
     if public_key(agreed.payload["key"]).kid != key.kid:
         raise MessageRefused(MessageCode.WRONG_KEY, "the old key agrees to another new key")
     return _with(record, key, ROTATED, tomorrow_min, now_min)
+
+
+def replaced(record: KeyRecord, possession: bytes, now_min: int) -> KeyRecord:
+    """The record with a carrier's next key, in force at once: its organisation answers for it, as for the one before."""
+    return _with(record, _unused(record, possession), REPLACED, now_min, now_min)
+
+
+def receipt_key(record: KeyRecord, kid: str, received_at: int) -> PublicKey:
+    """The carrier's key of this thumbprint, if it was in force in the minute of `received_at` (epoch seconds)."""
+    numbers = {version.key.kid: number for number, version in enumerate(record.versions)}
+    number = numbers.get(kid)
+    if number is None:
+        raise MessageRefused(MessageCode.UNKNOWN_KEY, "the key that the header names is not this carrier's")
+    minute, later = received_at // 60, record.versions[number + 1 : number + 2]
+    if minute < record.versions[number].from_period or any(minute > one.from_period for one in later):
+        raise MessageRefused(
+            MessageCode.KEY_NOT_IN_FORCE, "the key was not in force when the receipt was given"
+        )
+    return record.versions[number].key
 
 
 def proposed(record: KeyRecord, possession: bytes) -> KeyRecord:

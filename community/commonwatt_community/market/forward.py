@@ -154,6 +154,11 @@ class ForwardMarket:
         transient = {"possession": possession, **({"consent": consent} if consent is not None else {})}
         return read_result(NewKey, await self.submit("set_key", {"author": author, "home": home}, transient))
 
+    async def set_carrier_key(self, carrier: str, possession: bytes) -> NewKey:
+        """Set, as the operator or the grid, the next key of a carrier of one's own organisation."""
+        transient = {"possession": possession}
+        return read_result(NewKey, await self.submit("set_carrier_key", {"carrier": carrier}, transient))
+
     async def propose_key(self, author: str, home: str, possession: bytes | None) -> KeyProposal:
         """Propose, as the operator, the key of one who lost the old one; None drops the proposal."""
         argument = {"author": author, "home": home}

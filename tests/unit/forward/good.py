@@ -27,6 +27,7 @@ GOOD: dict[str, tuple[str, Any]] = {
     "confirm_home": ("grid", {"home": "h1"}),
     "end_home": ("operator", {"home": "h1"}),
     "set_key": ("operator", {"author": "meter", "home": "h1"}),
+    "set_carrier_key": ("operator", {"carrier": "NewtownMSP.service"}),
     "propose_key": ("operator", H1),
     "confirm_key": ("grid", {**H1, "kid": "A" * 43}),
     "set_envelope": ("grid", {**SPAN, "home": "h1", "export_w": 0}),

@@ -30,6 +30,7 @@ MAY: dict[str, set[str]] = {
     "confirm_home": GRID,
     "end_home": OPERATOR,
     "set_key": OPERATOR,  # the first one
+    "set_carrier_key": OPERATOR,  # and the grid, for a carrier of its own
     "propose_key": OPERATOR,
     "confirm_key": GRID,
     "set_envelope": GRID,
@@ -72,6 +73,9 @@ async def test_every_transaction_by_this_caller(newtown: Neighbourhood, who: str
         transient = None
         if name == "submit_messages":
             transient = {"messages": b"nothing"}
+        if name == "set_carrier_key":
+            new = newtown.signers["h2"]
+            transient = {"possession": newtown.brings_key(new, "carrier", "NewtownMSP.service", 1)}
         if name == "set_key":
             transient = {"possession": newtown.brings_key(newtown.signers["h2"], "meter", "h1", 1)}
         newtown.at(NOON, -1_000 if name == "submit_messages" else -100)

@@ -99,6 +99,12 @@ async def operators_transactions(town: Neighbourhood) -> list[tuple[str, str, An
         ("operator", "end_home", {"home": "h2"}, None),
         ("operator", "set_key", h4, {"possession": town.brings_key(first, "home", "h4", 1)}),
         ("carrier", "set_key", h1, rotation),
+        (
+            "grid",
+            "set_carrier_key",
+            {"carrier": "GridMSP.service"},
+            {"possession": town.brings_key(Signer(94), "carrier", "GridMSP.service", 1)},
+        ),
         ("operator", "propose_key", h2, recovery),
         ("grid", "confirm_key", {**h2, "kid": recovered.key.kid}, None),
         ("grid", "set_envelope", envelope, None),

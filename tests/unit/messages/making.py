@@ -49,6 +49,14 @@ PAYLOADS: dict[str, dict[str, Any]] = {
     },
     "cw-key": {**EVERYWHERE, "author": "home", "version": 1, "key": OKP_JWK},
     "cw-login": {**EVERYWHERE, "service": "energy.newtown.example:8443", "challenge": NONCE},
+    "cw-receipt": {
+        **EVERYWHERE,
+        "home": "NewtownMSP.service",
+        "digest": "07" * 32,
+        "message": "a1" * 32,
+        "received_at": 1_763_999_000,
+        "deliver_by": 1_763_999_120,
+    },
 }
 EVERY_TYP = frozenset(FIELDS)
 SENTENCE = re.compile("[a-z][ -~]{7,250}")

@@ -51,7 +51,7 @@ def test_the_table_of_fields(page: str) -> None:
     for typ, table in FIELDS.items():
         (row,) = re.findall(rf"\| `{typ}` \| (.*) \|", page)
         named = set(re.findall(r"`(\w+)`", row)) - {
-            "measured", "substituted", "estimated", "home", "meter", "operator", "nonce",
+            "measured", "substituted", "estimated", "home", "meter", "operator", "carrier", "nonce",
         }  # fmt: skip
         assert named == table.keys() - EVERYWHERE.keys()
 

@@ -62,7 +62,7 @@ def test_what_a_message_says() -> None:
         29_400_000,
         1,
     )
-    assert [read(message(typ)).kind for typ in PAYLOADS] == ["bid", "bid", "bid", "reading", None, None]
+    assert [read(message(typ)).kind for typ in PAYLOADS] == ["bid", "bid", "bid", "reading", None, None, None]
 
 
 @pytest.mark.parametrize("typ", PAYLOADS)
@@ -99,7 +99,11 @@ def test_each_member_is_needed_and_no_other_is_taken(typ: str) -> None:
         ("cw-reading", "export_total_wh", (0, 2**53 - 1), (-1, 2**53)),
         ("cw-reading", "quality", ("measured", "substituted", "estimated"), ("Measured", "measured\n")),
         ("cw-key", "version", (1, 10**6), (0, 10**6 + 1)),
-        ("cw-key", "author", ("home", "meter", "operator"), ("carrier", "homes")),
+        ("cw-key", "author", ("home", "meter", "operator", "carrier"), ("grid", "homes")),
+        ("cw-receipt", "digest", ("0" * 64,), ("0" * 63, "0" * 65, "A" * 64, "g" * 64)),
+        ("cw-receipt", "message", ("f" * 64,), ("f" * 63, "F" * 64)),
+        ("cw-receipt", "received_at", (0, 10**10), (-1, 10**10 + 1)),
+        ("cw-receipt", "deliver_by", (0, 10**10), (-1, 10**10 + 1)),
         ("cw-login", "service", ("a.example", "a:1"), ("https://a", "A.example", "a:", "a:123456", "a/b")),
         ("cw-login", "challenge", (NONCE,), (NONCE + "A", NONCE[:-1], NONCE[:-1] + "x")),
         (

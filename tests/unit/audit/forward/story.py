@@ -105,6 +105,10 @@ async def _publish(town: Recording) -> None:
         "h2", "set_key", {"author": "home", "home": "h2"}, {"possession": possession, "consent": consent}
     )
     town.signers["h2"] = rotated
+    for number, version in ((95, 1), (96, 2)):
+        possession = town.brings_key(Signer(number), "carrier", "NewtownMSP.service", version)
+        carrier = {"carrier": "NewtownMSP.service"}
+        await town.do("operator", "set_carrier_key", carrier, {"possession": possession})
     recovered = Signer(91)
     possession = town.brings_key(recovered, "home", "p2", 2)
     of_p2 = {"author": "home", "home": "p2"}
