@@ -60,6 +60,14 @@ class TransactionMessage:
         return self._result
 
     @property
+    def envelope(self) -> bytes:
+        """The envelope with every endorsement as the peers gave it, which `ledger.decode_transaction` reads.
+
+        Unsubmitted, it proves what these peers answered.
+        """
+        return bytes(self._prepared.envelope.SerializeToString())
+
+    @property
     def digest(self) -> bytes:
         """What to sign (see `Identity.digest`)."""
         return self._party.identity.digest(self._prepared.envelope.payload)

@@ -30,7 +30,7 @@ class Owner:
 
 @dataclass(frozen=True, slots=True)
 class KeyVersion:
-    """A key, how it came (`REGISTERED`, `ROTATED`, `RECOVERED`, `REPLACED`), when, and the first period that it judges."""
+    """A key, how it came (`REGISTERED` and so on), when, and the first period that it judges."""
 
     key: PublicKey
     from_period: int
@@ -86,7 +86,7 @@ def rotated(
 
 
 def replaced(record: KeyRecord, possession: bytes, now_min: int) -> KeyRecord:
-    """The record with a carrier's next key, in force at once: its organisation answers for it, as for the one before."""
+    """The record with a carrier's next key, in force at once: its organisation answers for it."""
     return _with(record, _unused(record, possession), REPLACED, now_min, now_min)
 
 

@@ -38,6 +38,7 @@ from commonwatt_client.ledger.validation import ValidationCode
 from commonwatt_client.ledger.verification import (
     Authorities,
     Flaw,
+    endorsers_that_signed,
     orderers_that_signed,
     verify_block,
     verify_chain,
@@ -77,6 +78,7 @@ __all__ = [
     "block_header_hash",
     "decode_block",
     "decode_transaction",
+    "endorsers_that_signed",
     "openings",
     "orderers_that_signed",
     "parse_signature_policy",

@@ -95,6 +95,15 @@ class ChaincodeAction:
     proposal_payload: bytes
 
     @cached_property
+    def answered_by(self) -> str:
+        """The chaincode that ran, as its endorsers signed it; `chaincode` is the one that the client named.
+
+        Raises UnexpectedAnswerError.
+        """
+        response = parse(proposal_response_pb2.ProposalResponsePayload, self.response_payload)
+        return str(parse(proposal_pb2.ChaincodeAction, response.extension).chaincode_id.name)
+
+    @cached_property
     def read_write_sets(self) -> tuple[NamespaceReadWriteSet, ...]:
         """What it read and writes, by namespace. Raises UnexpectedAnswerError."""
         return decode_read_write_sets(self.results)

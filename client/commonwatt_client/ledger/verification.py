@@ -172,6 +172,31 @@ def verify_transaction(transaction: BlockTransaction, authorities: Authorities) 
     return found
 
 
+def endorsers_that_signed(transaction: BlockTransaction) -> tuple[Creator, ...]:
+    """Whose signature over the answer to this very question is good; whether to trust them is for the caller to judge.
+
+    None where the endorsers were asked for something else, or for several things. It needs no creator's signature: an
+    endorsed query is no transaction. Raises UnexpectedAnswerError.
+
+    ::
+
+        asked = await market.new_proposal("get_parameters", arguments=["{}"]).endorse()
+        print([signer.mspid for signer in endorsers_that_signed(decode_transaction(asked.envelope))])
+    """
+    if len(transaction.actions) != 1:
+        return ()
+    [action] = transaction.actions
+    header = parse(common_pb2.Payload, transaction.payload).header
+    asked = proposal_hash(header.channel_header, header.signature_header, action.proposal_payload)
+    if asked != action.proposal_hash:
+        return ()
+    return tuple(
+        each.endorser
+        for each in action.endorsements
+        if verify_signature(each.endorser, action.response_payload + each.endorser.serialized, each.signature)
+    )
+
+
 def verify_block(block: Block, authorities: Authorities) -> list[Flaw]:
     """Check every endorsed transaction of a block that counts as valid.
 

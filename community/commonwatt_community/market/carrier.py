@@ -25,6 +25,7 @@ from .refused import Refused
 from .results import Written
 
 WRITTEN = "written"
+ADMITTED = "admitted"
 CARRIER_BUSY = "carrier_busy"
 """The carrier holds as much as it takes, in all or of this home: nothing was sent, a pause helps."""
 
@@ -59,6 +60,14 @@ class Writes(Protocol):
         ...
 
 
+class GivesReceipts(Protocol):
+    """Signs what a carrier promises: a `Service`."""
+
+    def receipt(self, compact: bytes, digest: str, /) -> bytes:
+        """An admission receipt for a message."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """How a carrier fills its batches, and how much it holds.
@@ -83,6 +92,14 @@ class Limits:
     def __post_init__(self) -> None:
         if not 1 <= self.most_messages <= LARGEST_BATCH or self.in_flight < 1:
             raise ValueError(f"a batch has 1 to {LARGEST_BATCH} messages, and one batch or more is under way")
+
+
+class Admitted(NamedTuple):
+    """Whether a carrier took a message: ``admitted``, with a receipt where it signs some, or the code of a refusal."""
+
+    digest: str
+    result: str
+    receipt: bytes | None = None
 
 
 class Carried(NamedTuple):
@@ -124,8 +141,12 @@ class Carrier:
             print(carried.result)
     """
 
-    def __init__(self, market: Writes, limits: Limits | None = None) -> None:
+    def __init__(
+        self, market: Writes, limits: Limits | None = None, receipts: GivesReceipts | None = None
+    ) -> None:
+        """`receipts` signs a promise for each message that `admit` takes; without it none is given."""
         self._market = market
+        self._receipts = receipts
         self._limits = limits or Limits()
         self._queues: dict[Place, _Queue] = {}
         self._held: dict[bytes, asyncio.Future[str]] = {}
@@ -149,6 +170,20 @@ class Carrier:
             self._send(place)
         while self._senders:
             await asyncio.wait(self._senders)
+
+    async def admit(self, compact: bytes) -> Admitted:
+        """Take a message and promise, by a receipt, when it is on the ledger; `carry` of the same one waits for it."""
+        try:
+            message = read(compact)
+            place = _place(message)
+        except MessageRefused as refused:
+            return Admitted("", refused.code.value)
+        if compact not in self._held:
+            if self._is_full(place, message.home):
+                return Admitted(message.digest, CARRIER_BUSY)
+            self._take(place, message.home, compact)
+        receipt = None if self._receipts is None else self._receipts.receipt(compact, message.digest)
+        return Admitted(message.digest, ADMITTED, receipt)
 
     async def carry(self, compact: bytes) -> Carried:
         """Have a message written; returns when it is committed, or refused.

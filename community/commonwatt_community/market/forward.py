@@ -13,6 +13,7 @@ from commonwatt_chaincode.market.forward.bills import Bill
 from commonwatt_client import Contract, EndorseError, EvaluateError, Gateway, RetryPolicy
 from commonwatt_client.errors import ConfigurationError
 from commonwatt_client.network_file import MARKET, NetworkFile
+from commonwatt_client.retry import can_endorse_again
 
 from .refused import DATA_NOT_HERE, refusal_of
 from .results import (
@@ -274,6 +275,31 @@ class ForwardMarket:
         """Whether a message stands on this peer's ledger."""
         said = {"kind": kind, "period": period, "home": home, "seq": seq, "digest": digest, "author": author}
         return await self._evaluate(MessageStatus, "message_status", said)
+
+    async def endorsed_status(
+        self, kind: str, period: int, home: str, seq: int, digest: str, author: str = "home"
+    ) -> bytes:
+        """A commit receipt: the answer of `message_status` as a peer of each organisation signed it, unsubmitted.
+
+        `committed` of ``commit_receipts`` judges it. Peers that are a block apart are asked again.
+        """
+        said = {"kind": kind, "period": period, "home": home, "seq": seq, "digest": digest, "author": author}
+        tries = 0
+        while True:
+            tries += 1
+            proposal = self._contract.new_proposal(
+                "message_status",
+                arguments=(json.dumps(said),),
+                endorsing_organizations=self._organizations,
+            )
+            try:
+                return (await proposal.endorse()).envelope
+            except EndorseError as error:
+                refused = refusal_of(error, "message_status")
+                passes = can_endorse_again(error) if refused is None else refused.code in self._passing
+                if not passes or tries == _PASSING_TRIES:
+                    raise (refused or error) from error
+                await asyncio.sleep(_PASSING_PAUSE_S * tries * random.uniform(0.5, 1.5))  # noqa: S311 - jitter
 
     async def list_lines(
         self, from_period: int, to_period: int, home: str | None = None
