@@ -17,7 +17,10 @@ from cryptography import x509
 from fabric_protos.common import common_pb2
 
 from commonwatt_audit.envelopes import Judged
+from commonwatt_audit.forward import receipts
+from commonwatt_audit.forward.deliveries import Deliveries
 from commonwatt_audit.forward.replay import ForwardReplay
+from commonwatt_audit.journal import Journal
 from commonwatt_audit.members import read_certificate
 from commonwatt_audit.replay import Replay
 from commonwatt_audit.signatures import Signed, brings_configuration, look_at, trust
@@ -53,10 +56,13 @@ class Findings:
 class Audit:
     """Takes a channel's blocks in order, beginning with the first."""
 
-    def __init__(self, chaincode: str = "market") -> None:
+    def __init__(self, chaincode: str = "market", journal: Journal | None = None) -> None:
+        """`journal` is a home's, whose receipts `receipts` judges afterwards."""
         self.findings = Findings()
         self.chaincode = chaincode
         self._replay = Replay()
+        if journal is not None:
+            self._replay.forward.deliveries = Deliveries(journal)
         self._verdicts = Verdicts()
         self._before: Block | None = None
         self._config = b""
@@ -66,6 +72,14 @@ class Audit:
     def forward(self) -> ForwardReplay | None:
         """The replay of the forward market; None where the channel has another."""
         return self._replay.forward if self._replay.forward.begun else None
+
+    def receipts(self, now_s: int = 0) -> tuple[receipts.Judged, ...]:
+        """The receipts of the journal against the blocks, which are all until `now_s` (0: until the last one)."""
+        forward = self.forward
+        if forward is None or forward.deliveries is None:
+            return ()
+        config, policies = trust(self._config)
+        return receipts.judge(forward.ledger, forward.deliveries, policies.members, config.channel, now_s)
 
     def check(self, block: Block, signed: Signed | None = None, shown: PrivateValues | None = None) -> None:
         """Raises FirstDifference. `signed` is what its signatures are like where that was looked at before.

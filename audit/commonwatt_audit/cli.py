@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -22,6 +23,7 @@ from commonwatt_audit.forward_cases import settled
 
 if TYPE_CHECKING:
     from commonwatt_audit.audit import Audit, Findings
+    from commonwatt_audit.forward.receipts import Judged
 
 
 def verify_command(
@@ -31,6 +33,9 @@ def verify_command(
     ] = None,
     user: Annotated[str, typer.Option(help="who reads the blocks; default: the market's operator")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="print the findings as JSON")] = False,
+    receipts: Annotated[
+        Path | None, typer.Option(help="a home's journal: name services that broke or contradicted a receipt")
+    ] = None,
     network_file: Annotated[
         str | None,
         typer.Option(
@@ -43,10 +48,12 @@ def verify_command(
 ) -> None:
     """Replay a channel from its blocks: hashes, signatures, every award, battery account and bill."""
     from commonwatt_audit.audit import Audit, FirstDifference
+    from commonwatt_audit.forward.receipts import BLAMED
+    from commonwatt_audit.journal import read_journal
     from commonwatt_audit.parallel import ParallelAudit
     from commonwatt_audit.source import blocks_of_files
 
-    audit = Audit()
+    audit = Audit(journal=read_journal(receipts) if receipts is not None else None)
     difference = ""
     try:
         if blocks is not None:
@@ -61,8 +68,14 @@ def verify_command(
         raise UsageError(
             f"{error.filename or blocks}: {error.strerror}; name a folder that can be read"
         ) from error
-    _print(audit, difference, as_json)
-    raise typer.Exit(1 if difference else 0)
+    judged = None
+    if receipts is not None and not difference:
+        if audit.forward is None:
+            raise UsageError(f"{receipts}: receipts are of a forward market, which this channel has not")
+        judged = audit.receipts(0 if blocks is not None else int(time.time()))
+    _print(audit, difference, as_json, judged)
+    blamed = any(one.verdict in BLAMED for one in judged or ())
+    raise typer.Exit(1 if difference or blamed else 0)
 
 
 async def _check_all(audit: Audit, channel: str, user: str, network_file: Path) -> None:
@@ -86,8 +99,8 @@ async def _check_all(audit: Audit, channel: str, user: str, network_file: Path) 
                 parallel.check(block)
 
 
-def _print(audit: Audit, difference: str, as_json: bool) -> None:
-    from commonwatt_audit.forward import report
+def _print(audit: Audit, difference: str, as_json: bool, judged: tuple[Judged, ...] | None = None) -> None:
+    from commonwatt_audit.forward import receipts, report
 
     findings, forward = audit.findings, audit.forward
     if as_json:
@@ -100,6 +113,7 @@ def _print(audit: Audit, difference: str, as_json: bool) -> None:
             "first_difference": difference or None,
             "openings": list(findings.openings.values()),
             "forward": None if forward is None else report.as_json(forward),
+            "receipts": None if judged is None else [one.as_json() for one in judged],
         }
         typer.echo(json.dumps(found, indent=2))
         return
@@ -108,6 +122,8 @@ def _print(audit: Audit, difference: str, as_json: bool) -> None:
         f"{findings.transactions_per_s:,.0f} transactions/s: {_recomputed(findings)} recomputed"
     )
     for sentence in report.sentences(forward) if forward else ():
+        typer.echo(sentence)
+    for sentence in receipts.sentences(judged) if judged is not None else ():
         typer.echo(sentence)
     for opening in findings.openings.values():
         typer.echo(f"others than operators read blocks, {opening}")

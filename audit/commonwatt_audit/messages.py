@@ -94,6 +94,32 @@ def statement(compact: bytes, signer: "Signer", net: str, channel: str, typs: Co
     return Statement(str(typ), said, hashlib.sha256(signed).hexdigest())
 
 
+@dataclass(frozen=True)
+class Unverified:
+    """What a message says before anybody has looked at its signature."""
+
+    typ: str
+    kid: str
+    payload: Mapping[str, Value]
+    digest: str
+
+
+def unverified(compact: bytes) -> Unverified:
+    """A message of the right form, **its signature not verified**. Unacceptable for everything else."""
+    if len(compact) > MOST_BYTES:
+        raise Unacceptable("too_large")
+    pieces = compact.split(b".")
+    if len(pieces) != 3:
+        raise Unacceptable("bad_form")
+    named, said = _header_of(pieces[0]), _object_of(_bytes_of(pieces[1]), "bad_payload")
+    rules = _RULES.get(str(named.get("typ")))
+    if rules is None:
+        raise Unacceptable("bad_typ")
+    _judge(said, rules)
+    signed = compact[: -len(pieces[2]) - 1]
+    return Unverified(str(named["typ"]), str(named.get("kid")), said, hashlib.sha256(signed).hexdigest())
+
+
 def named_key(compact: bytes) -> str:
     """The thumbprint that a message's header names; nothing of the message is verified yet."""
     if len(compact) > MOST_BYTES:

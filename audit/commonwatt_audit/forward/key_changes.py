@@ -67,7 +67,7 @@ def set_carrier_key(ledger: Ledger, recorded: Recorded) -> Outcome:
     require_void_once_closed(recorded, now)
     key = f"key/{CARRIER}/{carrier}"
     known = ledger.get(key)
-    before, now_min = known["versions"] if known else [], now.now_s // MINUTE_S
+    before, now_min = known["versions"] if known else [], recorded.timestamp_s // MINUTE_S
     jwk = _newest(_written(recorded, key), len(before) + 1)
     _accepted(recorded, keys.check_new, before, jwk)
     version = keys.version_after(before, jwk, keys.REPLACED if known else keys.REGISTERED, now_min, now_min)

@@ -19,6 +19,7 @@ from . import (
     submitting,
 )
 from .anomalies import Anomalies, Kind
+from .deliveries import Deliveries
 from .ledger import Ledger, Outcome, check_shown
 from .situation import CONFIGURATION, situation
 from .times import gate_s
@@ -43,6 +44,8 @@ class ForwardReplay:
         self.ledger = Ledger()
         self.anomalies = Anomalies()
         self.speech = submitting.Speech()
+        self.deliveries: Deliveries | None = None
+        """Set by one who has receipts to judge."""
         self._last_gate: tuple[int, int] = (0, 0)
 
     def check(self, recorded: Recorded) -> None:
@@ -60,6 +63,8 @@ class ForwardReplay:
                 raise Difference(f"it writes, and no rule knows {recorded.function[:80]!r}")
         except UNREADABLE as error:
             raise Difference(f"the rules refuse it: {type(error).__name__} {error}") from error
+        if self.deliveries is not None:
+            self.deliveries.note(recorded, self.ledger)
         if name == "close_gate" and recorded.writes:
             self._remember_gate(recorded)
 
