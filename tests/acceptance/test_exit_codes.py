@@ -132,6 +132,7 @@ WRONG_USE = (
     "bill nowhere.json",
     "prices nowhere.json",
     "verify --blocks nowhere",
+    "verify --receipts nowhere",
     "load --duration nan",
     "load --rate nan",
     "paper --seeds 0",

@@ -14,7 +14,10 @@ from typing import Any
 
 import pytest
 import typer
+from commonwatt_audit.audit import Audit
 from commonwatt_audit.cli import register
+from commonwatt_audit.journal import read_journal
+from commonwatt_audit.source import shown_blocks_of_network
 from commonwatt_client.ledger import decode_transaction
 from commonwatt_client.network_file import read_network_file
 from commonwatt_community.market.carrier import Admitted, Carried, Carrier, Limits
@@ -143,6 +146,38 @@ def test_a_carrier_that_drops_is_left_and_named_and_no_honest_one_is(street: Str
     honest.write_text('{"message": "x"}\n')
     ended, _ = verified(street, honest)
     assert ended == 2
+
+
+def test_peers_that_endorsed_what_a_ledger_never_held_are_named(street: Street, tmp_path: Path) -> None:
+    """The same receipts against a ledger that ends before the messages: as if its peers had lied."""
+    journal = tmp_path / "home.journal"
+
+    async def half() -> Audit:
+        period = await street.next_period()
+        home = street.network.homes[0]
+        async with street.network.gateway(CARRIERS[0]) as gateway:
+            market = street.market(gateway)
+            with Journal(journal) as kept:
+                author = Author(street.network.signing[home], kept, street.network.net, CHANNEL, home)
+                said = author.request(period, 10, 200_000)
+                async with Carrier(market) as carrier:
+                    digest = (await carrier.carry(said)).digest
+                kept.keep_proof(digest, await market.endorsed_status("bid", period, home, 1, digest))
+                kept.keep_proof("0" * 64, await market.endorsed_status("bid", period, home, 1, digest))
+        audit = Audit(journal=read_journal(journal))
+        blocks = shown_blocks_of_network(street.network.path, CHANNEL, "newtown", "operator")
+        found = [pair async for pair in blocks]
+        for block, shown in found[:-1]:
+            audit.check(block, shown=shown)
+        return audit
+
+    audit = run_apart(half)
+    for now_s, verdict in ((0, "not_due"), (int(time.time()) + 1, "contradicted")):
+        first, second = audit.receipts(now_s)
+        assert (first.verdict, first.party) == (verdict, "GridMSP, NewtownMSP")
+        assert (second.verdict, second.party) == ("no_receipt", "")
+    ended, judged = verified(street, journal)
+    assert (ended, judged[0]["verdict"]) == (0, "kept")
 
 
 def verified(street: Street, journal: Path) -> tuple[int, list[Any]]:

@@ -31,7 +31,8 @@ WHY_NOT: dict[str, str] = {
         commonwatt_chaincode.contract.rounds
     """,
     "Transactions of the whole contract run them: tests/unit/forward": """
-        commonwatt_chaincode.forward.access commonwatt_chaincode.forward.clearing
+        commonwatt_chaincode.forward.access commonwatt_chaincode.forward.carrier_keys
+        commonwatt_chaincode.forward.clearing
         commonwatt_chaincode.forward.closing commonwatt_chaincode.forward.configuring
         commonwatt_chaincode.forward.envelopes commonwatt_chaincode.forward.homes
         commonwatt_chaincode.forward.losses commonwatt_chaincode.forward.periods

@@ -117,9 +117,9 @@ class _Court(NamedTuple):
     def proof(self, proof: Proof) -> Judged:
         """Peers' word that a message is on the ledger."""
         try:
-            parties = self._signers(proof)
+            parties, asked_s = self._signers(proof)
         except (UnexpectedAnswerError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
-            parties = []
+            parties, asked_s = [], 0
         if not parties:
             words = "no peer of the channel signed that this message is on the ledger"
             return Judged(proof.line, Verdict.NO_RECEIPT, "", words)
@@ -134,6 +134,8 @@ class _Court(NamedTuple):
         if any(one.digest is None for one in written):
             words = "another signature stands there, and the message was not shown"
             return Judged(proof.line, Verdict.NOT_JUDGED, party, words)
+        if asked_s > self.now_s:
+            return Judged(proof.line, Verdict.NOT_DUE, party, "the blocks end before the peers were asked")
         words = f"{subject.kind} of {subject.home} for period {subject.period}, seq {subject.seq} was never written"
         return Judged(proof.line, Verdict.CONTRADICTED, party, words)
 
@@ -206,8 +208,8 @@ class _Court(NamedTuple):
             return
         raise _Left(f"its message does not count: {next((c for c in codes if c != 'unknown_key'), codes[0])}")
 
-    def _signers(self, proof: Proof) -> list[str]:
-        """The organisations of those who signed ``written`` for this digest on this channel."""
+    def _signers(self, proof: Proof) -> tuple[list[str], int]:
+        """The organisations of those who signed ``written`` for this digest here, and when they were asked."""
         transaction = decode_transaction(proof.envelope)
         [action] = transaction.actions
         asked: Any = json.loads(action.arguments[1])
@@ -220,9 +222,10 @@ class _Court(NamedTuple):
             and answer["status"] == "written"
         )
         if not right:
-            return []
+            return [], 0
         signers = (self.members.member(one.serialized) for one in endorsers_that_signed(transaction))
-        return sorted({one.mspid for one in signers if not one.refusal})
+        parties = sorted({one.mspid for one in signers if not one.refusal})
+        return parties, transaction.timestamp_ns // 1_000_000_000
 
 
 def _is(written: Written, message: Said) -> bool:

@@ -13,7 +13,7 @@ from commonwatt_chaincode.messages.versions import KeyRecord
 from commonwatt_client import GatewayError
 from commonwatt_client.errors import ConfigurationError, MalformedMessageError
 
-from .carrier import Admitted, Carried
+from .carrier import ADMITTED, Admitted, Carried
 from .commit_receipts import Pins, committed
 from .receipts import Bounds, ReceiptRefused, promise
 from .refused import Refused
@@ -145,6 +145,8 @@ class TurningCarrier:
     async def _carried(self, known: KnownCarrier, message: Message, compact: bytes) -> Carried:
         patience = self._patience
         admitted = await _within(patience.receipt_within_s, known.carrier.admit(compact))
+        if admitted.receipt is None and admitted.result == ADMITTED:
+            raise ReceiptRefused(f"{known.keys.owner.home} gives no receipt")
         if admitted.receipt is None:
             return Carried(message.digest, admitted.result)
         promised = promise(admitted.receipt, compact, known.keys, self._clock(), patience.bounds)
