@@ -134,7 +134,7 @@ class _Court(NamedTuple):
         if any(one.digest is None for one in written):
             words = "another signature stands there, and the message was not shown"
             return Judged(proof.line, Verdict.NOT_JUDGED, party, words)
-        if asked_s > self.now_s:
+        if asked_s >= self.now_s:
             return Judged(proof.line, Verdict.NOT_DUE, party, "the blocks end before the peers were asked")
         words = f"{subject.kind} of {subject.home} for period {subject.period}, seq {subject.seq} was never written"
         return Judged(proof.line, Verdict.CONTRADICTED, party, words)
