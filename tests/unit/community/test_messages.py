@@ -16,6 +16,7 @@ from commonwatt_chaincode.messages.fields import FIELDS
 from commonwatt_chaincode.messages.message import accepted, read
 from commonwatt_chaincode.messages.refusals import MessageRefused
 from commonwatt_client.errors import ConfigurationError
+from commonwatt_community.market.receipts import Service
 from commonwatt_community.messages.author import Author
 from commonwatt_community.messages.compose import new_nonce
 from commonwatt_community.messages.journal import Journal
@@ -50,6 +51,7 @@ def test_all_that_a_home_says_is_accepted_by_both_parsers(key: SigningKey, tmp_p
             home.reading(PERIOD, 400, 0, import_total_wh=12_000),
             home.brings_key(key.public, 1),
             home.login("energy.example", new_nonce()),
+            Service(key, "net1", "newtown", "NewtownMSP.service").receipt(b"a message", "0" * 64),
         ]
     named = {"net": "net1", "channel": "newtown", "typs": FIELDS}
     read_back = [accepted(compact, key.public, **named) for compact in said]
@@ -62,7 +64,7 @@ def test_all_that_a_home_says_is_accepted_by_both_parsers(key: SigningKey, tmp_p
         )
     kept = [json.loads(line)["message"] for line in (tmp_path / "journal").read_text().splitlines()]
     assert kept == [compact.decode() for compact in said[:5]]
-    assert len({one.payload["nonce"] for one in read_back}) == 6
+    assert len({one.payload["nonce"] for one in read_back}) == 7
 
 
 def test_a_key_is_its_owners_alone_and_never_overwritten(key: SigningKey, tmp_path: Path) -> None:
