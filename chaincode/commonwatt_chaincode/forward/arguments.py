@@ -199,10 +199,15 @@ class ForgetHome(OneHome):
 
 
 @dataclass(frozen=True)
-class ForgetHomes(ManyHomes):
+class ForgetHomes(Bounded):
     """Several at once: what they share is written anew once."""
 
+    homes: tuple[str, ...]
     before: PeriodId
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _check_homes([OneHome(home).home for home in self.homes])
 
 
 @dataclass(frozen=True)

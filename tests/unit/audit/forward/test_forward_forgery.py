@@ -418,8 +418,9 @@ def test_closed_books_stay_closed(town: Recording, name: str) -> None:
         if one.function == f"forward:{name}" and one.writes and one.argument.get("kind") != "bid"
     )
     later = replace(town.recorded[last], timestamp_s=town.recorded[last].timestamp_s + 8 * 366 * 86_400)
-    gates = frozenset(f"gate/{later.timestamp_s // 3_600 * 60 + step:09d}" for step in range(-600, 600, 60))
-    later = replace(later, reads=later.reads | gates)
+    hour = later.timestamp_s // 3_600 * 60
+    gates = frozenset((f"gate/{hour + step:09d}", "gate0") for step in range(-600, 600, 60))
+    later = replace(later, ranges=later.ranges | gates)
     assert "are closed" in attacked(town, last, lambda _: later)
 
 
