@@ -120,7 +120,8 @@ async def while_alive(work: Coroutine[Any, Any, T], layout: Layout, pids: Mappin
                 return task.result()
     finally:
         task.cancel()
-        await asyncio.wait([task])
+        # What the work says of it is passed over, and not printed either.
+        await asyncio.gather(task, return_exceptions=True)
 
 
 async def wait_ready_file(path: Path, layout: Layout, name: str, pid: int) -> None:
