@@ -7,7 +7,7 @@ from typing import Any
 from commonwatt_audit.world import Json
 
 from . import bills
-from .calendar import Period
+from .calendar import MINUTE_S, Period
 from .ledger import Ledger, encoded
 from .lines import SettledLine, bill_parts_of
 from .prices import Prices
@@ -52,7 +52,7 @@ def is_billed(ledger: Ledger, now: Situation, day: int, home: str) -> bool:
 
 def billed_parts(ledger: Ledger, now: Situation, day: int) -> list[list[str]]:
     """The homes of each part of a day's bills: all that were registered before it ended, also those that left."""
-    ends = now.calendar.periods(day + 1)[0].start_min
+    ends = now.calendar.first_instant(day + 1) // MINUTE_S
     return bill_parts_of(
         str(known["home"])
         for _, known in ledger.under("home/")

@@ -176,7 +176,10 @@ def _check(configuration: Json, first: int) -> None:
     for one in coming:
         _check_rules(configuration, one)
     offsets = configuration["offsets"]
-    for _, length_min in configuration["lengths"]:
+    calendar = calendar_of(configuration)
+    day = calendar.day_at(first * MINUTE_S)
+    lengths = {calendar.day_length_min(day), *(length for start, length in calendar.lengths if start > day)}
+    for length_min in sorted(lengths):
         require(length_min in _LENGTHS_MIN, f"periods of {length_min} minutes")
         worst_s = max(one["times"]["clock_error_s"] for one in coming)
         require(length_min > 1 or worst_s <= 10, "periods of a minute with clocks that are 10 s wrong")
@@ -187,9 +190,6 @@ def _check(configuration: Json, first: int) -> None:
         for from_s, offset_min in offsets[1:]:
             local_min = (from_s + MINUTE_S * offset_min) / MINUTE_S
             require(not local_min % length_min, "the UTC offset changes within a period")
-    calendar = calendar_of(configuration)
-    day = calendar.day_at(first * MINUTE_S)
-    lengths = {calendar.day_length_min(day), *(length for start, length in calendar.lengths if start > day)}
     started = [one["from_day"] for one in configuration["tariffs"] if one["from_day"] <= day]
     for tariff in configuration["tariffs"]:
         if tariff["from_day"] >= max(started, default=0):

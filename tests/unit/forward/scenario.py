@@ -30,6 +30,9 @@ async def play(town: Neighbourhood) -> None:
     await town.do("operator", "propose_key", h2, {"possession": town.brings_key(lost, "home", "h2", 2)})
     await town.do("grid", "confirm_key", {**h2, "kid": lost.key.kid})
     await town.refused("grid", "confirm_key", {**h2, "kid": lost.key.kid})
+    service = "NewtownMSP.service"
+    brought = town.brings_key(Signer(92), "carrier", service, 1)
+    await town.do("operator", "set_carrier_key", {"carrier": service}, {"possession": brought})
     sharing = {"from_period": NOON, "keys": {"p1": 100_000, "h2": 300_000, "h1": 600_000}}
     await town.do("operator", "set_sharing_keys", sharing)
     await town.do("operator", "register_home", {"homes": [{"home": "h3", "home_class": "consumer"}]})

@@ -6,6 +6,7 @@ from commonwatt_chaincode.market.forward.bills import Adjustment, DemandCharge, 
 from commonwatt_chaincode.market.forward.day_bills import (
     BILL_HOMES,
     Day,
+    MonthlyDemand,
     adjusted,
     billable,
     day_bill,
@@ -24,8 +25,9 @@ PRICES = Prices(300, 100, 10)
 LINE = Line(1, 2, 20, 25, 15, 1_950, -210, 3_500, 100, 5_340)
 SETTLED = SettledLine("a", 2, MEASURED, METER, 3, 1, 30, 40, 10, 4, 25, 7, ("export",), LINE)
 ALL_DAY = (Schedule(Days(tuple(range(7)), holidays=True), (Band("all", 0, 1_440, 300, 100),)),)
-TARIFF = Version(0, 0, ALL_DAY, 10, 1_000, Demand(Days(tuple(range(7)), holidays=True), 0, 1_440, 7))
-LAST_OF_MAY = Day(20_604, PERIOD, PERIOD.id + 1_440, TARIFF, (), ((0, 0),))
+DEMAND = Demand(Days(tuple(range(7)), holidays=True), 0, 1_440, 7)
+TARIFF = Version(0, 0, ALL_DAY, 10, 1_000, DEMAND)
+LAST_OF_MAY = Day(20_604, PERIOD, PERIOD.id + 1_440, TARIFF, MonthlyDemand(DEMAND, (), ((0, 0),)))
 HOME = Registration("a", 0)
 
 
@@ -75,7 +77,7 @@ def test_two_changes_as_one() -> None:
 
 def test_the_parts_of_a_day_hold_all_who_were_registered_before_its_end() -> None:
     homes = [Registration(f"h{n:03d}", 0, 10) for n in range(BILL_HOMES + 1)]
-    assert [len(part) for part in day_parts(homes, 5)] == [BILL_HOMES, 1]
+    assert [len(part) for part in day_parts(homes, 5)] == [100, 101]
     assert day_parts([Registration("b", 4), Registration("a", 0), Registration("c", 5)], 5) == [("a", "b")]
     assert day_parts([], 5) == [()]
 
@@ -88,7 +90,7 @@ def test_who_gets_a_bill() -> None:
     assert (made.home, made.day, made.supply_naud, made.adjustments) == ("a", 20_604, 1_000, (adjustment,))
     assert made.demand == DemandCharge(60, 420)
     assert made.amount_naud == 5_340 + 300 + 1_000 + 420
-    usual = day_bill(HOME, LAST_OF_MAY._replace(day=20_603), [line], [], [line])
+    usual = day_bill(HOME, LAST_OF_MAY._replace(day=20_603, demand=None), [line], [], [line])
     assert usual is not None
     assert usual.demand is None
     gone = Registration("a", 0, PERIOD.id)

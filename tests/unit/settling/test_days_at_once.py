@@ -58,7 +58,6 @@ class Days(RuleBasedStateMachine):
         super().__init__()
         self.loop = asyncio.new_event_loop()
         self.patched = pytest.MonkeyPatch()
-        self.street = Neighbourhood()
         self.homes: list[str] = []
         self.days = 0
         self.seqs: dict[tuple[int, str, str], int] = {}
@@ -72,6 +71,7 @@ class Days(RuleBasedStateMachine):
         self.patched.setattr(period_settlement, "PART_HOMES", part_homes)
         self.patched.setattr(day_bills, "BILL_HOMES", part_homes)
         self.patched.setattr(gap_settling, "MOST_PERIODS", 5)
+        self.street = Neighbourhood()
         feed_in = self.draw.choice([-30_000, 0, 50_000])
         tariff = flat_tariff(feed_in + 250_000, feed_in, 20_000, supply_naud_per_day=SUPPLY_NAUD)
         self.tou = feed_in + 250_000

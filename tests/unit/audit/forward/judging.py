@@ -29,6 +29,19 @@ NOT_JUDGED = {
 }
 
 
+# What tests make smaller, for the contract; then the audit's is as small.
+SIZES = (
+    (lines, "PART_HOMES", period_settlement),
+    (lines, "BILL_HOMES", day_bills),
+    (billing, "MOST_ADJUSTMENTS", chaincode_bills),
+    (gap_settling, "MOST_PERIODS", chaincode_gaps),
+)
+
+
+def _sizes() -> list[int]:
+    return [getattr(source, name) for _, name, source in SIZES]
+
+
 @pytest.fixture(autouse=True)
 def judged(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Every ledger of the forward market is audited, with its private data and without."""
@@ -37,17 +50,18 @@ def judged(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> I
 
     def noting(self: MemoryLedger, program: Any, *arguments: Any, **more: Any) -> None:
         init(self, program, *arguments, **more)
-        made.append(recording(self, "forward:" if isinstance(program, ForwardMarket) else ""))
+        story = recording(self, "forward:" if isinstance(program, ForwardMarket) else "")
+        made.append((story, _sizes()))
 
     monkeypatch.setattr(MemoryLedger, "__init__", noting)
+    usual = _sizes()
     yield
     if getattr(request.node, "originalname", "") in NOT_JUDGED:
         return
-    monkeypatch.setattr(lines, "PART_HOMES", period_settlement.PART_HOMES)
-    monkeypatch.setattr(lines, "BILL_HOMES", day_bills.BILL_HOMES)
-    monkeypatch.setattr(billing, "MOST_ADJUSTMENTS", chaincode_bills.MOST_ADJUSTMENTS)
-    monkeypatch.setattr(gap_settling, "MOST_PERIODS", chaincode_gaps.MOST_PERIODS)
-    for ledger in made:
+    for ledger, sizes in made:
+        # A test sets sizes before it makes a ledger, for that ledger alone, or afterwards, until its end.
+        for (target, name, _), size in zip(SIZES, sizes if sizes != usual else _sizes(), strict=True):
+            monkeypatch.setattr(target, name, size)
         for shown in (ledger, unseen(ledger)):
             replay = Replay()
             for recorded in shown:
