@@ -65,8 +65,10 @@ def _as_block(block: int, name: str, arguments: Any, creator: bytes, done: Invoc
         writes=public,
         channel=CHANNEL,
         reads=frozenset(key for key in done.reads if isinstance(key, str)),
+        hashed=tuple(
+            hashed(*place, value)._replace(is_purge=place in done.purges) for place, value in private.items()
+        ),
         ranges=frozenset((one.start, one.end) for one in done.ranges),
-        hashed=tuple(hashed(collection, key, value) for (collection, key), value in private.items()),
         shown={place: value for place, value in private.items() if value is not None},
     )
 
