@@ -514,6 +514,7 @@ async def test_a_stolen_carriers_key_writes_nothing_but_what_homes_signed(street
         "settle_period": ({"period": period}, None, "forbidden"),
         "settle_gap": ({"home": home, "before": period - 10, "after": period}, None, "forbidden"),
         "settle_day": ({"day": DAY}, None, "forbidden"),
+        "forget_home": ({"home": home, "before": period}, None, "forbidden"),
     }
     writes = {name for name, entry in Program().transactions().items() if entry.writes}
     assert tried.keys() == writes - {"submit_messages"}, "a transaction is new: let the thief try it, too"
