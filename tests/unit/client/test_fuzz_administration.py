@@ -40,7 +40,8 @@ from commonwatt_client.admin.configuration.update import assemble_update, sign_u
 from commonwatt_client.admin.ordering import OrderingClient
 from commonwatt_client.admin.peer_connection import PeerConnection
 from commonwatt_client.ledger.readers import openings
-from commonwatt_client.ledger.transaction import decode_processed_transaction
+from commonwatt_client.ledger.transaction import decode_processed_transaction, decode_transaction
+from commonwatt_client.ledger.verification import endorsers_that_signed
 from fabric_protos.discovery import protocol_pb2
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -107,6 +108,17 @@ def test_configuration_blocks(content: bytes) -> None:
 def test_verified_blocks(content: bytes) -> None:
     authorities = Authorities.of(CONFIG)
     value_or_typed_error(lambda: verify_block(decode_block(content), authorities))
+
+
+@given(st.integers(1, 3).flatmap(lambda number: damaged(BLOCKS[number])))
+def test_endorsed_answers(content: bytes) -> None:
+    def read_all() -> None:
+        for envelope in decode_block(content).envelopes:
+            transaction = decode_transaction(envelope)
+            value_or_typed_error(lambda: endorsers_that_signed(transaction))  # noqa: B023
+            value_or_typed_error(lambda: [action.answered_by for action in transaction.actions])  # noqa: B023
+
+    value_or_typed_error(read_all)
 
 
 @given(NOISE)
@@ -268,6 +280,8 @@ FUZZED = {
     "test_fuzz_administration.py::test_verified_blocks": "ledger.verification.verify_transaction "
     "ledger.verification._certificate ledger.read_write_set.decode_read_write_sets "
     "ledger.read_write_set._namespace ledger.read_write_set._collection",
+    "test_fuzz_administration.py::test_endorsed_answers": "ledger.transaction.ChaincodeAction.answered_by "
+    "ledger.verification.endorsers_that_signed",
     "test_fuzz_administration.py::test_processed_transactions": "ledger.transaction.decode_processed_transaction",
     "test_fuzz_administration.py::test_updates_from_elsewhere": "admin.configuration.update.sign_update "
     "admin.configuration.update.signed_by admin.configuration.update.assemble_update "
