@@ -28,6 +28,7 @@ from commonwatt_network.programs.chaincode_start import Server, wait_serving
 from commonwatt_network.programs.ports import require_free
 from commonwatt_network.programs.processes import Program
 from commonwatt_network.programs.second_servers import SECOND
+from commonwatt_network.programs.unfinished import remove_unfinished
 from commonwatt_network.trust import fabric_authorities
 from commonwatt_network.trust.identity import ensure_identities
 
@@ -86,6 +87,9 @@ async def serve(
     missing = [program for program in programs if program.name not in alive]
     served = {name for program in missing for name in program.serves}
     require_free({port: name for port, name in nodes.ports().items() if name in served})
+    for node in nodes.fabric_nodes:
+        if node.name in served:
+            remove_unfinished(node.ledger)
     started = start(missing) if missing else {}
     pids = {program.name: started.get(program.name) or alive[program.name][0].pid for program in programs}
     behind = {node: pids[program.name] for program in programs for node in program.serves}
