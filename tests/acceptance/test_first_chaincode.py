@@ -137,6 +137,7 @@ def test_a_contract_that_never_started_and_one_that_changed_meanwhile(project: S
         assert "No module named 'nothing_like_it'" in said
         contract.write_text(good)
         session.says("live: assets 1.0, sequence 1 on shared\n")
+        session.says("end with Ctrl-C")
         session.ends()
     contract.write_text(good.replace("is above 0", "cannot be below 1"))
     refused = project.run("network", "up")
