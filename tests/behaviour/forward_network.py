@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -120,8 +121,12 @@ class ForwardNetwork:
         return int(confirmed["from_period"])
 
     async def set_clock(self, time_s: int) -> None:
-        """Move the channel's clock."""
+        """Move the channel's clock, and wait until both organisations' peers know it: one may be a block behind."""
         await self.submit(OPERATOR, "advance_clock", {"to_s": time_s})
+        for mspid in BOTH:
+            async with asyncio.timeout(10):
+                while (await self.ask(OPERATOR, "get_configuration", by=[mspid]))["now_s"] < time_s:  # noqa: ASYNC110 - peers give no notice
+                    await asyncio.sleep(0.05)
 
     def request(self, home: str, period: int, energy_wh: int) -> bytes:
         """A home's signed request."""
