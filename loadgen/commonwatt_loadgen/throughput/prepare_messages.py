@@ -1,16 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """A channel of the forward market made ready for a load of messages: homes with keys, and periods that take bids."""
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from commonwatt_chaincode.market.forward.gates import gate_s, window_opens_s
 from commonwatt_chaincode.market.forward.periods import Period, period_at
-from commonwatt_chaincode.market.tariff import DAY_S
+from commonwatt_chaincode.market.tariff import DAY_S, MINUTE_S
 from commonwatt_chaincode.messages.fields import HIGHEST_SEQ
 from commonwatt_client.exit_codes import UsageError
 from commonwatt_client.network_file import Community, NetworkFile
-from commonwatt_community.market.forward import organizations_of
+from commonwatt_community.market.forward import ForwardMarket, organizations_of
 from commonwatt_community.market.results import Configuration, Standing
 
 from commonwatt_loadgen.forward.parties import grid_user, key_file, parties_of
@@ -23,14 +24,10 @@ _OPENS_BEFORE_S = 7 * DAY_S  # as far ahead as the contract allows: so many peri
 _FIRST_S = 1_735_689_600  # 1 January 2025
 _TOU, _FEED_IN = 300_000, 100_000
 _SPARE_S = 60
+_MARGIN_S = 5  # signing, and the last batch on its way
 
-FIRST: Mapping[str, Any] = {
-    "clock": "simulated",
-    "at_s": _FIRST_S,
-    "period_min": PERIOD_MIN,
+_EVERYWHERE: Mapping[str, Any] = {
     "utc_offset_min": 0,
-    "key_delay_h": _OPENS_BEFORE_S // 3_600,
-    "times": {"opens_before_s": _OPENS_BEFORE_S},
     "tariff": {
         "schedules": [
             {
@@ -49,7 +46,24 @@ FIRST: Mapping[str, Any] = {
         ]
     },
 }
-"""What a new channel with a simulated clock is configured with."""
+FIRST: Mapping[str, Mapping[str, Any]] = {
+    "simulated": {
+        **_EVERYWHERE,
+        "clock": "simulated",
+        "at_s": _FIRST_S,
+        "period_min": PERIOD_MIN,
+        "key_delay_h": _OPENS_BEFORE_S // 3_600,
+        "times": {"opens_before_s": _OPENS_BEFORE_S},
+    },
+    # Short periods: homes that were registered just now take part within a minute.
+    "live": {
+        **_EVERYWHERE,
+        "clock": "live",
+        "period_min": 1,
+        "times": {"opens_before_s": 300, "closes_before_s": 60, "clock_error_s": 10, "gate_grace_s": 10},
+    },
+}
+"""What a new channel is configured with, by its clock in the topology."""
 
 
 async def prepare_messages(
@@ -57,7 +71,8 @@ async def prepare_messages(
 ) -> Messages:
     """Register the community's homes with keys, and find periods that take bids for so long.
 
-    On a simulated clock it moves past the periods of earlier loads. `or_fewer`: as many batches as fit will do.
+    On a simulated clock it moves past the periods of earlier loads; on a live one it waits until a period takes bids of
+    every home. `or_fewer`: as many batches as fit will do.
 
     Raises:
         UsageError: so many batches do not fit.
@@ -74,17 +89,15 @@ async def prepare_messages(
         )
     key_files = {home: key_file(network, community, home) for home in community.homes}
     async with parties_of(network, community) as parties:
-        standing = await configured(parties.operator, FIRST)
+        clock = network.content["channels"][channel].get("clock", "simulated")
+        standing = await configured(parties.operator, FIRST[clock])
         await with_homes(parties, channel, standing.configuration.net, homes, key_files, as_they_are=True)
         if standing.configuration.clock == "simulated":
             to_s = _past_open_windows_s(standing)
             await parties.operator.advance_clock(to_s)
             periods = _open_periods(standing.configuration, to_s, to_s)
         else:
-            standing = await parties.operator.get_configuration()
-            periods = _open_periods(
-                standing.configuration, standing.now_s, standing.now_s + round(duration_s) + _SPARE_S
-            )
+            periods = await _open_live_periods(parties.operator, community.homes, round(duration_s))
     workload = Messages(
         channel,
         standing.configuration.net,
@@ -103,6 +116,25 @@ async def prepare_messages(
             "begin with a new ledger and `clock: simulated`, whose periods a load lets take bids seven days ahead"
         )
     return workload
+
+
+async def _open_live_periods(operator: ForwardMarket, homes: Collection[str], duration_s: int) -> range:
+    """The periods that take bids of all homes now and for so long; it waits for the first one of homes that are new."""
+    counts_from = max(
+        one.versions[0].from_period
+        for one in await operator.list_homes()
+        if one.home in homes and one.versions
+    )
+    while True:
+        standing = await operator.get_configuration()
+        configuration = standing.configuration
+        first = period_at(counts_from * MINUTE_S, configuration.lengths, configuration.offsets)
+        opens_s = window_opens_s(first, configuration.rules_of(first.id).times)
+        if opens_s <= standing.now_s:
+            break
+        await asyncio.sleep(opens_s - standing.now_s)
+    found = _open_periods(configuration, standing.now_s, standing.now_s + duration_s + _MARGIN_S)
+    return range(max(found.start, counts_from), max(found.stop, counts_from), found.step)
 
 
 def _past_open_windows_s(standing: Standing) -> int:
