@@ -81,6 +81,11 @@ class NetworkFile:
     communities: tuple[Community, ...]
     content: Mapping[str, Any]
 
+    def clock(self, channel: str) -> str:
+        """``live`` or ``simulated``: the clock that a channel's market is meant to run on."""
+        described: Mapping[str, Any] = self.content.get("channels", {}).get(channel, {})
+        return str(described.get("clock", "simulated"))
+
     def readers(self) -> dict[str, tuple[str, str]]:
         """Channel with a market -> organisation and user as whom its blocks are read."""
         own = self.content.get("identity")

@@ -19,12 +19,16 @@ from commonwatt_loadgen.forward.parties import Parties
 
 
 class MemoryChannel:
-    """A channel with both contracts; `conflicts` counts the transactions that a commit before them made invalid."""
+    """A channel with both contracts; `conflicts` counts the transactions that a commit before them made invalid.
+
+    `time_s` is what proposals are dated.
+    """
 
     def __init__(self, name: str = "newtown", seed: int = 0) -> None:
         self.ledger = MemoryLedger(
             chaincode(Market(), Program()), name, name="market", collections=[keys.COLLECTION]
         )
+        self.time_s = 0
         self.conflicts: Counter[str] = Counter()
         self.random = random.Random(seed)
 
@@ -88,7 +92,11 @@ class MemoryContract:
     ) -> Invocation:
         await self._while()
         done = await self._channel.ledger.evaluate(
-            f"forward:{name}", *arguments, creator=self._creator, transient=transient
+            f"forward:{name}",
+            *arguments,
+            creator=self._creator,
+            transient=transient,
+            timestamp=self._channel.time_s,
         )
         if done.status >= 400:
             raise failure(f"chaincode response {done.status}, {done.message}")

@@ -66,8 +66,8 @@ async def found(
     midnight_s = day_start(rules.first_day, rules.offsets)
     first = first_configuration(rules, midnight_s - rules.times.opens_before_s - MINUTE_S)
     # A channel that nobody has configured runs on no clock yet: the topology says which one is meant.
-    meant = network.content["channels"][community.channel].get("clock", "simulated")
-    standing = await configured(parties.operator, first) if meant == "simulated" else None
+    simulated = network.clock(community.channel) == "simulated"
+    standing = await configured(parties.operator, first) if simulated else None
     if standing is None or standing.configuration.clock != "simulated":
         raise UsageError(
             f"channel {community.channel} runs on a live clock; `simulate` needs `clock: simulated` in the topology"

@@ -89,8 +89,7 @@ async def prepare_messages(
         )
     key_files = {home: key_file(network, community, home) for home in community.homes}
     async with parties_of(network, community) as parties:
-        clock = network.content["channels"][channel].get("clock", "simulated")
-        standing = await configured(parties.operator, FIRST[clock])
+        standing = await configured(parties.operator, FIRST[network.clock(channel)])
         await with_homes(parties, channel, standing.configuration.net, homes, key_files, as_they_are=True)
         if standing.configuration.clock == "simulated":
             to_s = _past_open_windows_s(standing)

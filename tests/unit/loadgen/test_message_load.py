@@ -123,12 +123,27 @@ async def test_what_does_not_fit_is_refused_with_what_would(street: Street) -> N
     assert (await street.prepared(most + 1, 96, or_fewer=True)).most == most
 
 
-async def test_a_live_channel_is_loaded_for_the_periods_that_take_bids_now(street: Street) -> None:
-    """The clock of a proposal in memory stands at 0: the periods from 5 to 60 minutes after it."""
-    first = {name: value for name, value in prepare_messages.FIRST.items() if name not in ("clock", "at_s")}
-    parties = street.channel.parties()
-    await parties.operator.configure(0, **{**first, "times": {}, "key_delay_h": 24})
-    homes = [{"home": home, "home_class": "consumer"} for home in HOMES]
-    await parties.operator.register_homes(homes)
-    workload = await street.prepared(1, 8, or_fewer=True)
-    assert workload.periods == range(10, 65, 5)
+async def test_a_live_channel_is_loaded_once_a_period_takes_bids_of_its_homes(
+    street: Street, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Homes count from the first window that opens after the grid confirmed them: the load waits for it."""
+    waited_s = []
+
+    async def sleep(seconds: float) -> None:
+        waited_s.append(seconds)
+        street.channel.time_s += int(seconds)
+
+    monkeypatch.setattr(prepare_messages.asyncio, "sleep", sleep)
+    street.network.content["channels"]["newtown"]["clock"] = "live"
+    street.channel.time_s = 29_404_500 * 60 + 20
+    workload = await street.prepared(1, 96, or_fewer=True)
+    waits = [seconds for seconds in waited_s if seconds]
+    assert waits == [40]
+    assert workload.periods == range(29_404_506, 29_404_507)
+    assert len(await street.send(workload, 1)) == 96
+    configuration = (await street.channel.parties().operator.get_configuration()).configuration
+    assert configuration.clock == "live"
+
+    street.channel.time_s += 120  # three windows are open by now, all for homes that take part
+    assert (await street.prepared(1, 96, or_fewer=True)).periods == range(29_404_506, 29_404_509)
+    assert [seconds for seconds in waited_s if seconds] == [40]
