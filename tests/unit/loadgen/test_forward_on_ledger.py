@@ -132,6 +132,14 @@ async def test_a_live_channel_is_refused(tmp_path: Path) -> None:
         await street.market(OPTIONS)
 
 
+async def test_a_channel_that_is_meant_to_be_live_is_refused_before_it_is_configured(tmp_path: Path) -> None:
+    street = Street(tmp_path)
+    street.network.content["channels"] = {"newtown": {"clock": "live"}}  # type: ignore[index]
+    with pytest.raises(UsageError, match="channel newtown runs on a live clock"):
+        await street.market(OPTIONS)
+    assert not street.channel.ledger.keys()
+
+
 async def test_homes_that_are_left_out_are_named_before_anything_is_traded(tmp_path: Path) -> None:
     street = Street(tmp_path)
     await street.market(OPTIONS)
