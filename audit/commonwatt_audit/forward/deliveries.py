@@ -16,7 +16,7 @@ _KINDS = {"cw-request": BID, "cw-offer": BID, "cw-withdraw": BID, "cw-reading": 
 
 
 class Subject(NamedTuple):
-    """What a message is about, whoever its author is."""
+    """What a message is about, apart from its author."""
 
     kind: str
     period: int

@@ -85,7 +85,7 @@ _SUMS = (
 
 
 def _check_sums(recorded: Recorded, key: str) -> None:
-    """What the public sums of a clearing have to keep to, whoever bid what. Difference where they do not."""
+    """Hold the public sums of a clearing to what they keep for any bids. Difference where they do not."""
     record = json.loads(recorded.writes.get(key) or b"{}")
     require(set(_SUMS) <= set(record), f"{key} lacks sums")
     price, traded_wh = record["price_uaud_per_kwh"], record["traded_wh"]

@@ -143,7 +143,7 @@ def _newest(written: Json, count: int) -> Json:
 def _possession(
     ledger: Ledger, recorded: Recorded, now: Situation, jwk: Json, version: int
 ) -> dict[str, Any]:
-    """The new key is one, is nobody else's who speaks of this home, and said so itself."""
+    """Check that the new key is valid, that no other author of this home has it, and that it signed itself."""
     author, home = _owner(recorded)
     net, channel = str(now.configuration["net"]), recorded.channel
     known = ledger.get(f"key/{author}/{home}")

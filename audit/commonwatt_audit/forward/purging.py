@@ -67,7 +67,10 @@ def forget_home(ledger: Ledger, recorded: Recorded, anomalies: Anomalies) -> Non
     ledger.check(replace(recorded, hashed=kept), Outcome(public, private))
     for key in (names[one] for one in sorted(purged) if one in names):
         home = _home_of(key)
-        require(key in rewritten or home in homes, f"it purges {key}, which is nobody's that it names")
+        require(
+            key in rewritten or home in homes,
+            f"it purges {key}, which belongs to none of the homes that it names",
+        )
         period = _last_period(ledger, now, key)
         if period is None or now.now_s < now.closed_s(period):
             subject = home if home is not None else str(homes[0])

@@ -141,7 +141,7 @@ def _adjust(
 
 
 def _unseen(recorded: Recorded, period: Period, version: int, homes: list[str], part: int) -> Outcome:
-    """What a part has to be whoever was metered: which records, for how many homes, with which digests."""
+    """Check what holds of a part for any readings: its records, how many homes it has, its digests."""
     number = period.start_min
     record: Json = {
         "period": number,

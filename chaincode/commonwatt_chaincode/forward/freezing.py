@@ -76,7 +76,7 @@ async def _check_first(stub: Stub, now: Situation, period: Period, times: Times)
 async def _check_news(stub: Stub, period: Period, version: int, named: str | None) -> None:
     """There is a reading of the open version.
 
-    The caller may name one by its index key: that reads this key alone, so whoever keeps sending readings makes no
+    The caller may name one by its index key: that reads this key alone, so a home that keeps sending readings makes no
     freezing invalid.
     """
     if named is None:

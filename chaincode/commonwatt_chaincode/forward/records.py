@@ -47,7 +47,7 @@ class Rules:
 class Configuration:
     """Whose channel it is, its clock, its network's id, and all that was ever in force, by start.
 
-    ``version`` counts the changes; whoever changes it names the version that is replaced.
+    ``version`` counts the changes; each change names the version that it replaces.
     """
 
     version: int

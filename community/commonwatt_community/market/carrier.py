@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A carrier: it takes signed messages from many homes, and has them written on the ledger in batches.
 
-A carrier can delay and drop, never alter or invent; so whoever gets no answer in time turns to another one, with the
-very same message: a message is the same however often it is written.
+A carrier can delay and drop, never alter or invent; so a home that gets no answer in time turns to another one, with
+the very same message: a message is the same however often it is written.
 """
 
 import asyncio
@@ -188,7 +188,7 @@ class Carrier:
     async def carry(self, compact: bytes) -> Carried:
         """Have a message written; returns when it is committed, or refused.
 
-        The same message twice is carried once. Whoever gives up waiting does not take it back.
+        The same message twice is carried once. A caller that gives up waiting does not take it back.
 
         Raises:
             GatewayError: the network failed it for `patience_s`; send it again, here or by another carrier.

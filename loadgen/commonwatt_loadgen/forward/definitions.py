@@ -33,7 +33,7 @@ DEFINITIONS = {
     "fixed_naud": "supply and demand charges, with the market and without",
     "with": "with the market; imports and exports are those settled with the grid",
     "without": "the same homes and equipment without a market",
-    "feeder": "where all homes meet: the net of all imports and exports in a period, whoever is billed for it",
+    "feeder": "where all homes meet: the net of all imports and exports in a period; bills do not change it",
     "hours": "by local hour of the day",
     "periods": "prices, energy and batteries through time; whole days where more than 14 were simulated",
     "start_min": "local minutes from 0:00 of the first simulated day; every day has 1,440",

@@ -104,7 +104,7 @@ def _sections(community: Json, key: str, run: Json) -> list[Section]:
         Section(
             "What the market changed",
             "Beside each figure stands what the same homes and equipment come to without a market. Grid energy with "
-            "the market is what is settled with the grid; the feeder's power is what flows, whoever is billed for it.",
+            "the market is what is settled with the grid; the feeder's power is what flows through it.",
             tables=[key_table_of(community, _market_rows(community))],
             figures=import_figures(community, key, ("grid_in_wh",), "without_import_wh"),
         ),

@@ -158,7 +158,7 @@ def definition_of(name: str, settings: Chaincode) -> tuple[ChaincodeDefinition, 
 
 
 def forward_market(config: ChannelConfig) -> dict[str, Any]:
-    """The definition of a forward market on the channel: fields of `Chaincode`, the same whoever of the two asks.
+    """The definition of a forward market on the channel: fields of `Chaincode`, the same for both of its organisations.
 
     Raises UsageError on a channel of more or fewer than two organisations.
     """

@@ -125,7 +125,7 @@ def open_channel_warning(
     """What to say before a market is deployed on a channel of others'; empty where operators alone read it.
 
     Raises OpenChannelError for a live or a forward market on a channel that others read too, unless that is
-    `allowed`: whoever reads blocks gets the private data that its organisation holds with them.
+    `allowed`: everybody who reads blocks gets the private data that its organisation holds with them.
     """
     found = openings(config)
     if not found:

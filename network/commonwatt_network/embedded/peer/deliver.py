@@ -72,7 +72,7 @@ def filtered_block(channel: PeerChannel, block: Any, _: bytes) -> Any:
 def block_with_private_data(channel: PeerChannel, block: Any, creator: bytes) -> Any:
     """The block, and of its private data the collections that the reader may read, as they were in the block's time.
 
-    As Fabric: a collection without `memberOnlyRead`, implicit ones among them, goes to whoever reads blocks.
+    As Fabric: a collection without `memberOnlyRead`, implicit ones among them, goes to every reader of blocks.
     """
     response = events_pb2.DeliverResponse()
     both = response.block_and_private_data

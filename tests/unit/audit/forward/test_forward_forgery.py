@@ -447,7 +447,7 @@ async def test_erasure_takes_nothing_from_a_neighbour() -> None:
         is_purge=True,
     )
     said = attacked(town, last, lambda one: replace(one, hashed=(*one.hashed, own)))
-    assert "nobody's that it names" in said
+    assert "belongs to none of the homes that it names" in said
     old = hashlib.sha256(name.encode()).digest()
     said = attacked(
         town,
