@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 from typing import cast
 
 from commonwatt_network.embedded.transport import frames as h2
@@ -14,7 +15,7 @@ from commonwatt_network.embedded.transport.stream import Stream
 LINGER_S = 1.0
 
 
-class Connection(asyncio.Protocol):
+class Connection(asyncio.Protocol, ABC):
     """The I/O of one end. Servers and clients say what they do with events."""
 
     def __init__(self, http2: Http2Protocol) -> None:
@@ -23,9 +24,9 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._flushing = self._paused = False
 
+    @abstractmethod
     def handle(self, event: Event) -> None:
         """An event of the protocol."""
-        raise NotImplementedError
 
     def moved(self, stream: Stream) -> None:
         """Some of a stream's output has left."""
