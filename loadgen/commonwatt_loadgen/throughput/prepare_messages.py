@@ -9,6 +9,7 @@ from commonwatt_chaincode.market.forward.gates import gate_s, window_opens_s
 from commonwatt_chaincode.market.forward.periods import Period, period_at
 from commonwatt_chaincode.market.tariff import DAY_S, MINUTE_S
 from commonwatt_chaincode.messages.fields import HIGHEST_SEQ
+from commonwatt_chaincode.messages.message import BID
 from commonwatt_client.exit_codes import UsageError
 from commonwatt_client.network_file import Community, NetworkFile
 from commonwatt_community.market.forward import ForwardMarket, organizations_of
@@ -118,22 +119,28 @@ async def prepare_messages(
 
 
 async def _open_live_periods(operator: ForwardMarket, homes: Collection[str], duration_s: int) -> range:
-    """The periods that take bids of all homes now and for so long; it waits for the first one of homes that are new."""
-    counts_from = max(
+    """The periods that take bids of all homes now and for so long, and hold none yet; it waits for the next window.
+
+    A home that bids anew under numbers that it used contradicts itself.
+    """
+    from_period = max(
         one.versions[0].from_period
         for one in await operator.list_homes()
         if one.home in homes and one.versions
     )
     while True:
         standing = await operator.get_configuration()
-        configuration = standing.configuration
-        first = period_at(counts_from * MINUTE_S, configuration.lengths, configuration.offsets)
-        opens_s = window_opens_s(first, configuration.rules_of(first.id).times)
-        if opens_s <= standing.now_s:
-            break
-        await asyncio.sleep(opens_s - standing.now_s)
-    found = _open_periods(configuration, standing.now_s, standing.now_s + duration_s + _MARGIN_S)
-    return range(max(found.start, counts_from), max(found.stop, counts_from), found.step)
+        configuration, now_s = standing.configuration, standing.now_s
+        found = _open_periods(configuration, now_s, now_s + duration_s + _MARGIN_S)
+        for period in found:
+            if period >= from_period and await operator.list_messages(BID, period):
+                from_period = period + found.step
+        free = range(max(found.start, from_period), max(found.stop, from_period), found.step)
+        following = period_at(from_period * MINUTE_S, configuration.lengths, configuration.offsets)
+        opens_s = window_opens_s(following, configuration.rules_of(following.id).times)
+        if free or opens_s <= now_s:
+            return free
+        await asyncio.sleep(opens_s - now_s)
 
 
 def _past_open_windows_s(standing: Standing) -> int:

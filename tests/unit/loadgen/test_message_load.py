@@ -144,6 +144,9 @@ async def test_a_live_channel_is_loaded_once_a_period_takes_bids_of_its_homes(
     configuration = (await street.channel.parties().operator.get_configuration()).configuration
     assert configuration.clock == "live"
 
-    street.channel.time_s += 120  # three windows are open by now, all for homes that take part
-    assert (await street.prepared(1, 96, or_fewer=True)).periods == range(29_404_506, 29_404_509)
-    assert [seconds for seconds in waited_s if seconds] == [40]
+    street.channel.time_s += 120  # two more windows are open by now
+    again = await street.prepared(1, 96, or_fewer=True)
+    assert again.periods == range(29_404_507, 29_404_509)  # the first one holds messages of these homes
+    await street.send(again, 2)
+    assert (await street.prepared(1, 96, or_fewer=True)).periods == range(29_404_509, 29_404_510)
+    assert [seconds for seconds in waited_s if seconds] == [40, 60]
