@@ -3,8 +3,9 @@
 
 Networks on one machine start their search at different places, so that one that is stopped seldom finds its ports taken
 by another; when that happens it is said, with the name of the program that holds the port where the system tells it.
-Whoever starts networks at the same time gives each a range of its own (`COMMONWATT_PORTS`): what is free when it is
-chosen may be taken by the other before it is used.
+A port that is free when it is chosen may be taken before its server listens. So a choice leaves out the ports that the
+same network has given to its other servers, and a user who starts several networks at the same time gives each of them a
+range of its own (`COMMONWATT_PORTS`).
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import hashlib
 import os
 import re
 import socket
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from pathlib import Path
 
 import psutil
@@ -30,8 +31,10 @@ class PortInUseError(UsageError):
     """A port of this network is held by another program."""
 
 
-def choose_first_port(count: int, directory: Path) -> int:
+def choose_first_port(count: int, directory: Path, given: Container[int] = ()) -> int:
     """The first of `count` consecutive free ports; the search starts at a place that depends on `directory`.
+
+    Ports in `given` belong to servers that may not listen yet, and are left out.
 
     Raises PortInUseError where there are none, UsageError where `COMMONWATT_PORTS` is no range.
     """
@@ -40,7 +43,7 @@ def choose_first_port(count: int, directory: Path) -> int:
     start = int.from_bytes(hashlib.sha256(str(directory).encode()).digest()[:4])
     for offset in range(places):
         first = lowest + (start + offset) % places * STEP
-        if all(is_free(port) for port in range(first, first + count)):
+        if all(port not in given and is_free(port) for port in range(first, first + count)):
             return first
     raise PortInUseError(f"no {count} consecutive free ports between {lowest} and {highest}")
 

@@ -69,7 +69,8 @@ def second_programs(nodes: Nodes) -> list[Program]:
         server.name: chaincode_package(nodes, server.chaincode, server.organization).package_id
         for server in firsts.values()
     }
-    free = choose_first_port(len(programs), folder(nodes.layout)) if programs else 0
+    # These servers start together with the network, so its ports look free still.
+    free = choose_first_port(len(programs), folder(nodes.layout), nodes.ports()) if programs else 0
     second = []
     for port, program in enumerate(programs, free):
         note = folder(nodes.layout) / packages[program.name]

@@ -13,6 +13,7 @@ from commonwatt_network.model.nodes import settle
 from commonwatt_network.model.topology import Topology, default_topology
 from commonwatt_network.programs import second_servers
 from commonwatt_network.programs.chaincode_servers import server_programs
+from commonwatt_network.programs.ports import choose_first_port
 from commonwatt_network.trust.identity import ensure_identities
 from commonwatt_network.up import up
 
@@ -39,6 +40,17 @@ def test_the_first_organisations_server_runs_once_more_where_all_but_the_ledger_
         second.environment["CHAINCODE_SERVER_ADDRESS"],
     )
     assert second_servers.second_programs(nodes) == [second]
+
+
+def test_a_second_server_takes_no_port_of_a_network_that_does_not_listen_yet(tmp_path: Path) -> None:
+    layout = Layout(tmp_path)
+    first = choose_first_port(1, second_servers.folder(layout))
+    nodes = settle(guarded(), layout, first)
+    ensure_identities(nodes)
+    (second,) = second_servers.second_programs(nodes)
+    address = second.environment["CHAINCODE_SERVER_ADDRESS"]
+    assert first in nodes.ports()
+    assert int(address.rpartition(":")[2]) not in nodes.ports()
 
 
 async def test_fabrics_own_peers_cannot_run_a_proposal_twice(tmp_path: Path) -> None:
