@@ -271,6 +271,7 @@ def test_every_verb_of_a_stopped_organisation(
 
 
 @pytest.mark.timeout(240)
+@pytest.mark.long
 def test_thresholds_missed_a_network_lost_and_one_stopped(
     app: typer.Typer, shell: Shell, folder: Path, repository: Path
 ) -> None:

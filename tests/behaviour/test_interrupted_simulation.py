@@ -63,6 +63,7 @@ async def rounds_reach(network_file: Path, number: int) -> None:
     pytest.fail(f"the simulation did not reach {number} rounds")
 
 
+@pytest.mark.long
 async def test_a_day_killed_and_interrupted_is_the_same_day(tmp_path: Path) -> None:
     directory = tmp_path / ".commonwatt"
     base = default_topology(homes=HOMES)

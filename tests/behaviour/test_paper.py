@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """All experiments of the paper, in-process, and their report."""
 
+import pytest
 from commonwatt_loadgen.community import make_community
 from commonwatt_loadgen.paper.experiment import PRESETS, Experiment, run
 from commonwatt_loadgen.paper.report import paper_report
@@ -10,6 +11,7 @@ from commonwatt_loadgen.traces import default_types
 from ..support.report_page import checked
 
 
+@pytest.mark.long
 def test_the_paper_is_summarised_and_reported():
     wanted = experiments(1)
     assert len(wanted) == len(set(wanted)) == 39

@@ -58,6 +58,7 @@ async def network_file(tmp_path: Path) -> Any:
         down(directory)
 
 
+@pytest.mark.long
 async def test_communities_trade_at_once_what_each_trades_in_this_process(network_file: Path) -> None:
     options = replace(OPTIONS, network_file=network_file, out=network_file.parent / "out")
     communities = (await simulate(options, lambda *_: None))["communities"]

@@ -17,6 +17,7 @@ TRANSACTIONS = 60
 
 
 @pytest.mark.timeout(300)
+@pytest.mark.long
 def test_a_benchmark_from_the_standard_profile(network: Any, tmp_path: Path) -> None:  # noqa: F811
     caliper()
     workspace = tmp_path / "caliper"

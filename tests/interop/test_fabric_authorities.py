@@ -147,6 +147,7 @@ async def test_a_network_lives_on_certificates_of_fabric_ca(tmp_path: Path) -> N
     assert not directory.exists()
 
 
+@pytest.mark.long
 async def test_who_comes_to_a_running_network_is_enrolled_with_fabric_ca(tmp_path: Path) -> None:
     """A home, a peer and a community; then renewal: the servers know everybody, and can revoke them one day."""
     directory = tmp_path / ".commonwatt"

@@ -15,6 +15,7 @@ from .fabric_sdk_py.installed import fabric_sdk_py, query_and_invoke
 
 
 @pytest.mark.timeout(600)
+@pytest.mark.long
 async def test_query_and_invoke(network: Any, tmp_path: Path) -> None:  # noqa: F811
     fabric_sdk_py()
     network.deploy(PROBE, "probe", endorsement_policy=MEMBERS, collections=COLLECTIONS)

@@ -37,6 +37,7 @@ async def network_file(tmp_path: Path) -> AsyncIterator[Path]:
 
 
 @pytest.mark.timeout(240)
+@pytest.mark.long
 async def test_the_page_follows_a_test_to_its_end(network_file: Path, tmp_path: Path) -> None:
     process = await asyncio.create_subprocess_exec(
         COMMAND, "load", "--rate", "constant:10", "--duration", "8", "--p95", "60", "--ui", "--out", tmp_path / "out",

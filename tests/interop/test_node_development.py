@@ -46,6 +46,7 @@ def project(tmp_path: Path) -> Iterator[Shell]:
 
 
 @pytest.mark.timeout(180)
+@pytest.mark.long
 def test_each_save_of_a_node_chaincode_is_live(project: Shell) -> None:
     with dev(project) as session:
         session.says("end with Ctrl-C")

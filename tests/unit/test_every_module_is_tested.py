@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import ast
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,6 +22,13 @@ def modules(root: Path) -> dict[str, Path]:
             names = path.relative_to(root / part).with_suffix("").parts
             found[".".join(names[:-1] if names[-1] == "__init__" else names)] = path
     return found
+
+
+def written(folder: Path) -> Iterator[Path]:
+    """Python files that are ours: what npm installs beside tests has tens of thousands of files."""
+    for above, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if name != "node_modules"]
+        yield from (Path(above) / name for name in files if name.endswith(".py"))
 
 
 def imported(path: Path, package: str = "") -> Iterator[tuple[str, str]]:
@@ -42,8 +50,7 @@ def imported_by_tests(root: Path, known: dict[str, Path]) -> set[str]:
         for module, name in imported(path, package)
     }
     found = set()
-    own = (path for path in (root / "tests").rglob("*.py") if "node_modules" not in path.parts)
-    for path in own:
+    for path in written(root / "tests"):
         for module, name in imported(path):
             while (module, name) in offered and offered[module, name] != module:
                 module = offered[module, name]

@@ -78,6 +78,7 @@ def test_the_report_is_whole(summary, folder):
     assert {path.stem for path in (folder / "figures").glob("*.png")} == keys
 
 
+@pytest.mark.long
 def test_several_communities_have_a_chapter_each(summary):
     second = json.loads(json.dumps(summary["communities"][0]))
     page = forward_page({**summary, "communities": [summary["communities"][0], second]})

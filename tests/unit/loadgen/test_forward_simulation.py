@@ -380,6 +380,7 @@ def test_a_day_is_the_same_however_often_it_is_simulated():
     assert summary_of(replace(options, run=replace(options.run, seed=2))) != first
 
 
+@pytest.mark.long
 def test_communities_draw_with_seeds_of_their_own():
     told = []
     summary = simulate_forward_in_process(

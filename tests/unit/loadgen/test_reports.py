@@ -99,6 +99,7 @@ def whole_cents(values):
 
 
 @pytest.mark.parametrize("seed", [2, 3, 4])
+@pytest.mark.long
 def test_headline_sums_equal_their_tables_to_the_cent(seed):
     options = SimulationOptions(
         homes=17 + seed, seed=seed, share_percent=30, noise_percent=9, strategies=("suggested", "shading")
@@ -137,6 +138,7 @@ def test_policies_are_what_their_own_runs_come_to():
     assert both["reserve"]["totals"] != both["sell-all"]["totals"]
 
 
+@pytest.mark.long
 def test_long_runs_are_not_repeated_for_policies(summary):
     options = SimulationOptions(days=MOST_HOME_DAYS + 1)
     homes = make_community(default_types(), ["a"], prosumer_share_ppm=1_000_000, storage_wh=5000, seed=1)
@@ -147,6 +149,7 @@ def test_long_runs_are_not_repeated_for_policies(summary):
     assert "commonwatt compare" in html
 
 
+@pytest.mark.long
 def test_every_figure_of_a_report_is_a_file(summary, tmp_path):
     page = simulation_page(summary)
     write_figures(page, tmp_path)
@@ -174,6 +177,7 @@ def test_the_cost_of_the_mechanism_is_per_kwh_traded():
     assert processor_s({}) is None
 
 
+@pytest.mark.long
 def test_the_report_of_a_ledger_states_what_the_market_cost(summary):
     speed = {
         "transactions": 3_000,

@@ -14,10 +14,10 @@ from commonwatt_network.backends.registry import backend_called
 from commonwatt_network.bring_up import CHAINCODE_ID, serve, serving
 from commonwatt_network.change.site import Site, stop_other_servers
 from commonwatt_network.model.layout import Layout
-from commonwatt_network.model.nodes import Nodes, settle
+from commonwatt_network.model.nodes import Nodes, ports_needed, settle
 from commonwatt_network.model.topology import default_topology
 from commonwatt_network.programs import processes
-from commonwatt_network.programs.ports import PortInUseError
+from commonwatt_network.programs.ports import PortInUseError, choose_first_port
 from commonwatt_network.programs.processes import Program
 from commonwatt_network.trust.identity import ensure_identities
 
@@ -45,7 +45,7 @@ def test_a_chaincode_server_of_another_package_does_not_serve(layout: Layout) ->
 
 def guarded(layout: Layout) -> Nodes:
     topology = default_topology(homes=1).model_copy(update={"determinism_guard": True})
-    nodes = settle(topology, layout, 12_000)
+    nodes = settle(topology, layout, choose_first_port(ports_needed(topology), layout.directory))
     ensure_identities(nodes)
     return nodes
 

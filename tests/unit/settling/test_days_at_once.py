@@ -304,6 +304,7 @@ def lived(examples: int, steps: int) -> None:
     run_state_machine_as_test(Days, settings=chosen)  # type: ignore[no-untyped-call]
 
 
+@pytest.mark.long
 def test_bills_are_what_lines_say_whatever_happens_at_once() -> None:
     lived(3, 8)
 

@@ -230,12 +230,14 @@ def run(story: Any, seed: int, part_homes: int, monkeypatch: pytest.MonkeyPatch)
 
 @FEW
 @given(SEEDS, st.integers(1, 5))
+@pytest.mark.long
 def test_money_and_energy_of_any_period_sum_exactly(seed: int, part_homes: int) -> None:
     run(lived, seed, part_homes, pytest.MonkeyPatch())
 
 
 @settings(FEW, max_examples=3)
 @given(SEEDS, st.integers(1, 5))
+@pytest.mark.long
 def test_the_bills_of_any_days_are_what_their_lines_say(seed: int, part_homes: int) -> None:
     run(billed, seed, part_homes, pytest.MonkeyPatch())
 

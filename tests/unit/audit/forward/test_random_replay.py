@@ -52,12 +52,14 @@ def check(story: Any, seed: int, part_homes: int) -> None:
 
 @FEW
 @given(SEEDS, PART_HOMES)
+@pytest.mark.long
 def test_periods_in_any_versions_and_parts(seed: int, part_homes: int) -> None:
     check(random_settlement.lived, seed, part_homes)
 
 
 @settings(FEW, max_examples=2)
 @given(SEEDS, PART_HOMES)
+@pytest.mark.long
 def test_bills_of_any_days(seed: int, part_homes: int) -> None:
     check(random_settlement.billed, seed, part_homes)
 

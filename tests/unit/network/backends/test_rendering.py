@@ -137,7 +137,14 @@ def manifests(files: Files) -> list[dict[str, Any]]:
     return [entry for file in files.values() for entry in yaml.safe_load_all(file.content) if entry]
 
 
-@pytest.mark.parametrize("sample", ["default", "five-orderers", "bft"])
+@pytest.mark.parametrize(
+    "sample",
+    [
+        "default",
+        pytest.param("five-orderers", marks=pytest.mark.long),
+        pytest.param("bft", marks=pytest.mark.long),
+    ],
+)
 def test_manifests_satisfy_the_schemas_of_kubernetes(sample: str, written: Any) -> None:
     found = manifests(kubernetes.render(written(small(sample), "kubernetes")))
     for manifest in found:

@@ -56,6 +56,7 @@ def test_junk_is_no_backup(content: bytes, tmp_path: Path) -> None:
         restore(junk, tmp_path / "new" / ".commonwatt", PASSPHRASE)
 
 
+@pytest.mark.long
 def test_damage_is_noticed(path: Path, tmp_path: Path) -> None:
     whole = path.read_bytes()
     end = whole.rindex(b"PK\x01\x02", 0, whole.rindex(b"PK\x01\x02"))  # where ZIP's own directory begins
@@ -112,6 +113,7 @@ def test_a_backup_comes_back_with_its_keys_for_their_owner_alone(
     assert sorted(path.name for path in (tmp_path / "new").iterdir()) == [".commonwatt"]
 
 
+@pytest.mark.long
 def test_an_orderer_comes_back_as_another_voter_without_its_log(tmp_path: Path) -> None:
     host = ordering_host(tmp_path, "newtown", "glebe", "grid")
     path = back_up(host, tmp_path / "newtown.backup", PASSPHRASE).path
@@ -164,6 +166,7 @@ def test_no_key_can_be_read_from_a_backup(host: OwnHost, path: Path, tmp_path: P
     assert key.splitlines()[1] not in content
 
 
+@pytest.mark.long
 def test_another_passphrase_or_a_damaged_file_leaves_nothing_behind(
     host: OwnHost, path: Path, tmp_path: Path
 ) -> None:
