@@ -10,7 +10,7 @@ from commonwatt_audit.world import Recorded
 
 from .ledger import COLLECTION, Ledger
 from .places import BID, READING, place_of
-from .situation import CLOCK
+from .situation import CLOCK, CONFIGURATION
 
 _KINDS = {"cw-request": BID, "cw-offer": BID, "cw-withdraw": BID, "cw-reading": READING}
 
@@ -25,7 +25,11 @@ class Subject(NamedTuple):
 
 
 class Written(NamedTuple):
-    """A message that a transaction wrote: its hash, the digest of its words where it was shown, and the time."""
+    """A message that a transaction wrote: its hash, the digest of its words where it was shown, and the time.
+
+    at_s: the time that its sender gave it, or a later one if the transaction was certainly ordered later: a carrier
+        has a message endorsed, and holds the transaction back.
+    """
 
     whole: str
     digest: str | None
@@ -54,6 +58,7 @@ class Deliveries:
 
     def note(self, recorded: Recorded, ledger: Ledger) -> None:
         """A transaction that took effect."""
+        at_s = max(recorded.timestamp_s, self._ordered_after_s(ledger))
         self.last_s = max(self.last_s, recorded.timestamp_s)
         if CLOCK in recorded.writes and (clock := ledger.get(CLOCK)) is not None:
             self._clock.append((recorded.timestamp_s, int(clock["time_s"])))
@@ -67,7 +72,18 @@ class Deliveries:
                     shown = recorded.shown.get((COLLECTION, key))
                     signed = None if shown is None else shown.rpartition(b".")[0]
                     digest = None if signed is None else hashlib.sha256(signed).hexdigest()
-                    self._written[subject].append(Written(value.decode(), digest, recorded.timestamp_s))
+                    self._written[subject].append(Written(value.decode(), digest, at_s))
+
+    def _ordered_after_s(self, ledger: Ledger) -> int:
+        """By when the next transaction was certainly not ordered: one before it is dated later, with a clock ahead.
+
+        Nobody checks dates on a simulated channel.
+        """
+        configuration = ledger.get(CONFIGURATION)
+        if configuration is None or configuration["clock"] == "simulated":
+            return 0
+        error_s = max(int(rules["times"]["clock_error_s"]) for rules in configuration["rules"])
+        return self.last_s - error_s
 
     def of(self, subject: Subject) -> list[Written]:
         """All that was ever written under a seq, in the ledger's order."""

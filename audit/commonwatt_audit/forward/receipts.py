@@ -11,7 +11,7 @@ from commonwatt_client.errors import UnexpectedAnswerError
 from commonwatt_client.ledger import decode_transaction, endorsers_that_signed
 
 from commonwatt_audit.journal import Proof, Receipt, Said
-from commonwatt_audit.members import Members
+from commonwatt_audit.members import PEER, Members
 from commonwatt_audit.messages import Unacceptable, statement
 from commonwatt_audit.world import Difference, Json
 
@@ -128,6 +128,10 @@ class _Court(NamedTuple):
         subject = subject_of(message.words.typ, message.words.payload) if message else None
         if message is None or subject is None:
             return Judged(proof.line, Verdict.NOT_JUDGED, party, "the journal holds no such message")
+        net = self.ledger.need(CONFIGURATION)["net"]
+        if (message.words.payload["net"], message.words.payload["channel"]) != (net, self.channel):
+            words = "its message is for another network or channel"
+            return Judged(proof.line, Verdict.NOT_JUDGED, party, words)
         written = self.deliveries.of(subject)
         if any(_is(one, message) for one in written):
             return Judged(proof.line, Verdict.KEPT, party, f"seq {subject.seq} is on the ledger")
@@ -172,8 +176,8 @@ class _Court(NamedTuple):
             closed_s = self.deliveries.closed_s(subject.period)
             if not opens_s <= from_s <= to_s < gate_s or (closed_s is not None and closed_s <= deliver_by):
                 raise _Left("the window of bids was not open from its receipt to the time that it promises")
-        elif from_s < period.end_s:
-            raise _Left("the period of its reading was not over")
+        elif not period.end_s <= from_s <= to_s < now.closed_s(period):
+            raise _Left("the period of its reading was not over, or its books were closed")
         registration = self.ledger.get(f"home/{subject.home}")
         connection = None if registration is None else connection_at(registration, subject.period)
         if connection is None:
@@ -224,7 +228,8 @@ class _Court(NamedTuple):
         if not right:
             return [], 0
         signers = (self.members.member(one.serialized) for one in endorsers_that_signed(transaction))
-        parties = sorted({one.mspid for one in signers if not one.refusal})
+        # A home has a certificate of its organisation, too, and signs in its name what it likes.
+        parties = sorted({one.mspid for one in signers if not one.refusal and PEER in one.roles})
         return parties, transaction.timestamp_ns // 1_000_000_000
 
 

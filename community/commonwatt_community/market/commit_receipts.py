@@ -16,13 +16,14 @@ from commonwatt_client.ledger import endorsers_that_signed
 from commonwatt_client.ledger.transaction import ChaincodeAction, Creator, decode_transaction
 from commonwatt_client.network_file import MARKET
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.x509.oid import NameOID
 
 from ..messages.journal import LARGEST_PROOF
 from .receipts import ReceiptRefused
 
 _QUERY = b"forward:message_status"
+_CLOCKS_DIFFER_S = 60
 
 
 @dataclass(frozen=True)
@@ -50,14 +51,15 @@ class Pins:
         """Whether a certificate is a peer's of the organisation it names, and valid now."""
         try:
             certificate = x509.load_pem_x509_certificate(endorser.certificate)
-        except ValueError:
+            if not certificate.not_valid_before_utc <= now <= certificate.not_valid_after_utc:
+                return False
+            return any(
+                certificate == pinned or (_is_peer(certificate) and _issued(certificate, pinned))
+                for pinned in self.by_mspid.get(endorser.mspid, ())
+            )
+        except (ValueError, x509.InvalidVersion, UnsupportedAlgorithm):
+            # Its parts are read as they are asked for, and it may be a stranger's.
             return False
-        if not certificate.not_valid_before_utc <= now <= certificate.not_valid_after_utc:
-            return False
-        return any(
-            certificate == pinned or (_is_peer(certificate) and _issued(certificate, pinned))
-            for pinned in self.by_mspid.get(endorser.mspid, ())
-        )
 
 
 def committed(
@@ -86,6 +88,10 @@ def committed(
         raise ReceiptRefused(f"another chaincode than {chaincode} answered")
     _check_question(action, compact, author)
     _check_answer(action, compact)
+    asked_s = transaction.timestamp_ns / 1_000_000_000
+    if asked_s > now_s + _CLOCKS_DIFFER_S:
+        # Dated ahead it could not be held against a ledger for as long.
+        raise ReceiptRefused(f"the endorsers are said to have been asked {asked_s - now_s:.0f} s from now")
     now = datetime.fromtimestamp(now_s, UTC)
     signed = {one.mspid for one in signers if pins.count(one, now)}
     missing = sorted(set(pins.by_mspid) - signed)
@@ -132,6 +138,6 @@ def _is_peer(certificate: x509.Certificate) -> bool:
 def _issued(certificate: x509.Certificate, authority: x509.Certificate) -> bool:
     try:
         certificate.verify_directly_issued_by(authority)
-    except (ValueError, TypeError, InvalidSignature):
+    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
         return False
     return True

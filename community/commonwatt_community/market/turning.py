@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A home with several carriers: it keeps their receipts, and turns to the next one that owes it one."""
+"""A home with several carriers: it keeps their receipts, and turns to the next one, and at last to a peer itself."""
 
 import asyncio
 import logging
@@ -13,9 +13,9 @@ from commonwatt_chaincode.messages.versions import KeyRecord
 from commonwatt_client import GatewayError
 from commonwatt_client.errors import ConfigurationError, MalformedMessageError
 
-from .carrier import ADMITTED, Admitted, Carried
+from .carrier import ADMITTED, WRITTEN, Admitted, Carried, Writes
 from .commit_receipts import Pins, committed
-from .receipts import Bounds, ReceiptRefused, promise
+from .receipts import Bounds, Promise, ReceiptRefused, promise
 from .refused import Refused
 
 NOT_PROVEN = "not_proven"
@@ -47,6 +47,10 @@ class Proves(Protocol):
     ) -> bytes:
         """A commit receipt."""
         ...
+
+
+class OwnWay(Writes, Proves, Protocol):
+    """A home's own certificate, by which it sends and asks itself: a `ForwardMarket`."""
 
 
 class KeepsReceipts(Protocol):
@@ -94,7 +98,11 @@ class TurningCarrier:
 
     Every receipt is in the journal before anything rests on it. A carrier without an admission receipt in time, without
     an answer when its promise is over, or without a commit receipt is left for the next one, which gets the very same
-    message. Carriers are of different organisations: one that is silent takes its organisation's others along.
+    message. Carriers are of different organisations: one that is silent takes its organisation's others along. After
+    the last one the home sends the message itself, where it has a certificate.
+
+    A bid has until its gate, and each carrier its share of that time. A promise that is not within the window blames
+    nobody who breaks it: the home waits for such a carrier no longer than for a receipt.
 
     ::
 
@@ -110,8 +118,13 @@ class TurningCarrier:
         pins: Pins,
         patience: Patience | None = None,
         clock: Callable[[], float] = time.time,
+        window: Callable[[Message], tuple[float, float]] | None = None,
+        own_way: OwnWay | None = None,
     ) -> None:
-        """ConfigurationError for two carriers of one organisation."""
+        """ConfigurationError for two carriers of one organisation.
+
+        `window` says from and until when (epoch seconds) the contract takes a message: `get_period` has a bid's.
+        """
         if len({one.organization for one in carriers}) != len(carriers) or not carriers:
             raise ConfigurationError("a carrier of the same organisation is no fallback: name one of each")
         self._carriers = tuple(carriers)
@@ -120,50 +133,84 @@ class TurningCarrier:
         self._pins = pins
         self._patience = patience or Patience()
         self._clock = clock
+        self._window = window
+        self._own_way = own_way
 
     async def carry(self, compact: bytes) -> Carried:
         """`written` with a commit receipt in the journal, the code of the last refusal, or ``not_proven``."""
         message = read(compact)
         last = Carried(message.digest, NOT_PROVEN)
-        for known in self._carriers:
+        for place, known in enumerate(self._carriers):
             try:
-                carried = await self._carried(known, message, compact)
+                carried = await self._carried(known, message, compact, len(self._carriers) - place)
             except _FAILED as error:
-                _log.info(
-                    "%s gave no receipt for a message of kind %s for period %s: %s",
-                    known.keys.owner.home,
-                    message.kind,
-                    message.payload.get("period"),
-                    type(error).__name__,
-                )
+                _log_failure(known.keys.owner.home, message, error)
                 continue
             if carried.written:
                 return carried
             last = carried
-        return last
+        if self._own_way is None:
+            return last
+        try:
+            return await self._by_itself(self._own_way, message, compact)
+        except _FAILED as error:
+            _log_failure("the home's own certificate", message, error)
+            return last
 
-    async def _carried(self, known: KnownCarrier, message: Message, compact: bytes) -> Carried:
-        patience = self._patience
-        admitted = await _within(patience.receipt_within_s, known.carrier.admit(compact))
-        if admitted.receipt is None and admitted.result == ADMITTED:
-            raise ReceiptRefused(f"{known.keys.owner.home} gives no receipt")
+    async def _carried(self, known: KnownCarrier, message: Message, compact: bytes, left: int) -> Carried:
+        """By one carrier, of which so many are left, this one included."""
+        admitted = await _within(self._patience.receipt_within_s, known.carrier.admit(compact))
         if admitted.receipt is None:
+            if admitted.result in (ADMITTED, WRITTEN):
+                raise ReceiptRefused(f"{known.keys.owner.home} gives no receipt")
             return Carried(message.digest, admitted.result)
-        promised = promise(admitted.receipt, compact, known.keys, self._clock(), patience.bounds)
+        promised = promise(admitted.receipt, compact, known.keys, self._clock(), self._patience.bounds)
         self._journal.keep_receipt(admitted.receipt)
-        left_s = max(0.0, promised.deliver_by - self._clock()) + patience.after_promise_s
-        carried = await _within(left_s, known.carrier.carry(compact))
-        if not carried.written:
-            return Carried(message.digest, carried.result)
-        proof = await _within(
-            patience.receipt_within_s,
-            known.proofs.endorsed_status(
-                str(message.kind), message.period, message.home, message.seq, message.digest, self._author
-            ),
+        waits_s = self._waits_s(promised, message, left)
+        carried = await _within(waits_s, known.carrier.carry(compact))
+        if carried.written:
+            await self._prove(known.proofs, message, compact)
+        return Carried(message.digest, carried.result)
+
+    def _waits_s(self, promised: Promise, message: Message, left: int) -> float:
+        """How long a carrier's answer is waited for."""
+        now_s, patience = self._clock(), self._patience
+        waits_s = max(0.0, promised.deliver_by - now_s) + patience.after_promise_s
+        if self._window is None:
+            return waits_s
+        opens_s, closes_s = self._window(message)
+        if not opens_s <= promised.received_at <= promised.deliver_by < closes_s:
+            return min(waits_s, patience.receipt_within_s)
+        return min(waits_s, max(patience.receipt_within_s, (closes_s - now_s) / left))
+
+    async def _by_itself(self, own_way: OwnWay, message: Message, compact: bytes) -> Carried:
+        try:
+            written = await own_way.submit_messages(str(message.kind), message.period, [compact])
+        except Refused as refused:
+            return Carried(message.digest, refused.code)
+        [result] = written.results
+        if result == WRITTEN:
+            await self._prove(own_way, message, compact)
+        return Carried(message.digest, result)
+
+    async def _prove(self, proofs: Proves, message: Message, compact: bytes) -> None:
+        """Keep a commit receipt; ReceiptRefused, or what the network fails, where there is none."""
+        asked = proofs.endorsed_status(
+            str(message.kind), message.period, message.home, message.seq, message.digest, self._author
         )
+        proof = await _within(self._patience.receipt_within_s, asked)
         committed(proof, compact, self._author, message.channel, self._pins, self._clock())
         self._journal.keep_proof(message.digest, proof)
-        return Carried(message.digest, carried.result)
+
+
+def _log_failure(who: str, message: Message, error: BaseException) -> None:
+    _log.info(
+        "%s gave no receipt for a message of kind %s for period %s: %s",
+        who,
+        message.kind,
+        message.payload.get("period"),
+        type(error).__name__,
+    )
 
 
 async def _within(seconds: float, answer: Awaitable[Answer]) -> Answer:

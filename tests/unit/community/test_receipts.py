@@ -4,8 +4,12 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
+import time
 from collections.abc import Sequence
+from copy import copy
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -19,6 +23,7 @@ from commonwatt_community.market.carrier import Admitted, Carried, Carrier
 from commonwatt_community.market.commit_receipts import Pins, committed
 from commonwatt_community.market.home import SpeakingHome
 from commonwatt_community.market.receipts import Bounds, ReceiptRefused, Service, promise
+from commonwatt_community.market.refused import Refused
 from commonwatt_community.market.results import Written
 from commonwatt_community.market.turning import NOT_PROVEN, KnownCarrier, Patience, TurningCarrier
 from commonwatt_community.messages.author import Author
@@ -32,6 +37,7 @@ from cryptography.x509.oid import NameOID
 from fabric_protos.common import common_pb2
 from fabric_protos.msp import identities_pb2
 from fabric_protos.peer import chaincode_pb2, proposal_pb2, proposal_response_pb2, transaction_pb2
+from google.protobuf.timestamp_pb2 import Timestamp
 
 NET, CHANNEL, HOME, PERIOD, NOW_S = "n1", "newtown", "h1", 29_400_000, 1_764_000_000
 NAMES = ("NewtownMSP.service", "GridMSP.service")
@@ -91,6 +97,7 @@ def endorsed(
     function: str = "forward:message_status",
     status: int = 200,
     asked: bytes | None = None,
+    asked_s: int = NOW_S,
 ) -> bytes:
     """An endorsed query as Fabric's gateway gives it."""
     answer = answer or {"digest": question["digest"], "status": "written", "version": None}
@@ -106,6 +113,7 @@ def endorsed(
             channel_id=channel,
             tx_id="ab" * 32,
             extension=extension.SerializeToString(),
+            timestamp=Timestamp(seconds=asked_s),
         ).SerializeToString(),
         signature_header=common_pb2.SignatureHeader(
             creator=identities_pb2.SerializedIdentity(
@@ -279,7 +287,14 @@ class Lying(Silent):
         return Carried(str(question_of(compact)["digest"]), "written")
 
 
-@pytest.mark.parametrize("first", ["silent", "lying", "forging", "without receipts"])
+class Claiming(Silent):
+    """Says that a message is written as soon as it has it, and gives no receipt."""
+
+    async def admit(self, compact: bytes) -> Admitted:
+        return Admitted(str(question_of(compact)["digest"]), "written")
+
+
+@pytest.mark.parametrize("first", ["silent", "claiming", "lying", "forging", "without receipts"])
 async def test_a_home_without_receipt_turns_to_the_other_organisations_carrier(
     world: World, first: str
 ) -> None:
@@ -288,6 +303,7 @@ async def test_a_home_without_receipt_turns_to_the_other_organisations_carrier(
     async with Carrier(Ledger()) as mute, Carrier(Ledger(), receipts=grid) as honest:
         carrier: Any = {
             "silent": Silent(),
+            "claiming": Claiming(),
             "lying": Lying(newtown),
             "forging": Lying(Service(grid.key, NET, CHANNEL, NAMES[0], 60, lambda: NOW_S)),
             "without receipts": mute,
@@ -308,6 +324,85 @@ async def test_a_home_without_receipt_turns_to_the_other_organisations_carrier(
     world.journal.close()
     with Journal(world.path) as again:  # receipts are no messages: the next number is the third
         assert again.highest_seq(NET, CHANNEL, HOME, PERIOD, "bid") == 2
+
+
+class OwnWay(Ledger, Peers):
+    """A home's own certificate, with peers that say what is written."""
+
+
+class Holding(Lying):
+    """Promises as late as it may, and then says nothing."""
+
+    async def carry(self, compact: bytes) -> Carried:
+        await asyncio.sleep(3_600)
+        raise AssertionError
+
+
+@pytest.mark.parametrize(("deliver_s", "gate_s"), [(60, 0.8), (60, 61), (300, 61)])
+async def test_no_promise_keeps_a_bid_until_its_gate(world: World, deliver_s: int, gate_s: float) -> None:
+    """A carrier that promises and says nothing more has its share of the time to the gate, or a receipt's."""
+    holding = Holding(replace(world.services[0], deliver_within_s=deliver_s))
+    began_s = time.monotonic()
+    turning = TurningCarrier(
+        [KnownCarrier(holding, Peers(), world.keys(0))],
+        world.journal,
+        "home",
+        PINS,
+        Patience(
+            receipt_within_s=0.2, after_promise_s=-59.5
+        ),  # the promise's own end comes half a second from now
+        lambda: NOW_S + time.monotonic() - began_s,
+        window=lambda _: (NOW_S - 60, NOW_S + gate_s),
+        own_way=OwnWay(),
+    )
+    carried = await SpeakingHome(world.author, turning).request(PERIOD, 5, 100)
+    assert carried.result == "written"
+    assert time.monotonic() - began_s < 1.5
+    assert world.kept() == ["message", "receipt", "committed"]
+
+
+async def test_a_home_with_a_certificate_goes_to_a_peer_itself(world: World) -> None:
+    patience = Patience(receipt_within_s=0.1, after_promise_s=0.1)
+    silent = [KnownCarrier(Silent(), Peers(), world.keys(place)) for place in (0, 1)]
+
+    def turning(own_way: OwnWay) -> SpeakingHome:
+        made = TurningCarrier(silent, world.journal, "home", PINS, patience, lambda: NOW_S, own_way=own_way)
+        return SpeakingHome(world.author, made)
+
+    assert (await turning(OwnWay()).request(PERIOD, 5, 100)).result == "written"
+    assert world.kept() == ["message", "committed"]
+    assert (await turning(OwnWay([BOTH[0]])).request(PERIOD, 6, 100)).result == NOT_PROVEN
+
+    class Shut(OwnWay):
+        async def submit_messages(self, kind: str, period: int, messages: Sequence[bytes]) -> Written:
+            raise Refused("gate_closed", "the gate is closed", "submit_messages")
+
+    assert (await turning(Shut()).request(PERIOD, 7, 100)).result == "gate_closed"
+    assert world.kept() == ["message", "committed", "message", "message"]
+
+
+def test_a_certificate_that_cannot_be_read_is_nobodys(world: World) -> None:
+    """Each byte of a certificate altered by a carrier that signs with its own key: nothing but a refusal."""
+    said = world.author.withdraw(PERIOD)
+    content = OUR_PEER.certificate.public_bytes(Encoding.DER)
+    signed = OUR_PEER.certificate.tbs_certificate_bytes
+    strange = copy(OUR_PEER)
+    for place in range(content.index(signed) + len(signed)):
+        for byte in {0, 0x80, content[place] ^ 1} - {content[place]}:
+            encoded = base64.encodebytes(content[:place] + bytes([byte]) + content[place + 1 :])
+            strange.pem = b"-----BEGIN CERTIFICATE-----\n" + encoded + b"-----END CERTIFICATE-----\n"
+            proof = endorsed(question_of(said), [("NewtownMSP", strange), BOTH[1]])
+            with pytest.raises(ReceiptRefused):
+                committed(proof, said, "home", CHANNEL, PINS, NOW_S)
+
+
+def test_an_answer_that_is_dated_ahead_is_no_receipt(world: World) -> None:
+    """Until that date nobody could hold it against a ledger."""
+    said = world.author.withdraw(PERIOD)
+    question = question_of(said)
+    committed(endorsed(question, asked_s=NOW_S + 60), said, "home", CHANNEL, PINS, NOW_S)
+    with pytest.raises(ReceiptRefused, match="61 s from now"):
+        committed(endorsed(question, asked_s=NOW_S + 61), said, "home", CHANNEL, PINS, NOW_S)
 
 
 def test_two_carriers_of_one_organisation_are_no_fallback(world: World) -> None:

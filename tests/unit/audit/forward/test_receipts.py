@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +15,12 @@ from commonwatt_audit.forward.deliveries import Deliveries
 from commonwatt_audit.forward.receipts import judge, sentences
 from commonwatt_audit.forward.replay import ForwardReplay
 from commonwatt_audit.journal import read_journal
+from commonwatt_audit.members import CLIENT, MEMBER, PEER, Member
 from commonwatt_chaincode.messages.base64url import encoded
 from commonwatt_client.exit_codes import UsageError
+from fabric_protos.msp import identities_pb2
 
+from ...community.test_receipts import BOTH, Party, endorsed, question_of
 from ...forward.neighbourhood import CHANNEL, MIDNIGHT, NOON, Signer
 from .recording import Recording
 
@@ -29,6 +34,7 @@ class Service:
     def __init__(self, town: Recording, folder: Path) -> None:
         self.town, self.key, self.path = town, Signer(90), folder / "h1.journal"
         self.lines: list[dict[str, str]] = []
+        self.members: Any = None
 
     def bid(self, period: int = NOON, seq: int = 1) -> bytes:
         said = self.town.request("h1", period, 100, 200_000, seq)
@@ -49,6 +55,12 @@ class Service:
         compact = (key or self.key).says("cw-receipt", **(receipt | members))
         self.lines.append({"receipt": compact.decode()})
 
+    def proof(self, said: bytes, by: Sequence[tuple[str, Party]] = BOTH) -> None:
+        """Endorsements of the answer that a message is written, whether it is or not."""
+        question = question_of(said)
+        proof = base64.b64encode(endorsed(question, by)).decode()
+        self.lines.append({"committed": proof, "digest": question["digest"]})
+
     def verdicts(self, later_s: int = 3_600) -> list[tuple[str, str]]:
         """The verdict on each receipt, and who is meant."""
         self.path.write_text("".join(json.dumps(line) + "\n" for line in self.lines))
@@ -56,7 +68,7 @@ class Service:
         replay.deliveries = Deliveries(read_journal(self.path))
         for recorded in self.town.recorded:
             replay.check(recorded)
-        members: Any = None
+        members: Any = self.members
         found = judge(replay.ledger, replay.deliveries, members, CHANNEL, self.town.now + later_s)
         assert len(list(sentences(found))) >= 1
         return [(one.verdict.value, one.party) for one in found]
@@ -160,6 +172,69 @@ async def test_forged_receipts_name_nobody(service: Service) -> None:
         service.lines = [{"message": said.decode()}]
         service.promise(said, key, carrier, **members)
         assert service.verdicts() == nobody, (carrier, members)
+
+
+async def test_a_transaction_that_is_held_back_breaks_the_promise(service: Service) -> None:
+    """It is dated in time and ordered long after; a clock that is ahead within its bound frames nobody."""
+    town = service.town
+    for seq, held_s in ((1, WITHIN_S + 31), (2, WITHIN_S + 30)):
+        said = service.bid(seq=seq)
+        service.promise(said)
+        argument, batch = {"kind": "bid", "period": NOON}, {"messages": said}
+        held = await town.endorse("carrier", "submit_messages", argument, batch)
+        town.now += held_s
+        assert await town.bids(NOON, town.request("h2", NOON, 5, 200_000)) == ["written"]
+        assert town.ledger.commit(held) == "VALID"
+    assert service.verdicts() == [("broken", CARRIER), ("kept", CARRIER)]
+
+
+async def test_books_that_were_closed_frame_no_carrier(service: Service) -> None:
+    town = service.town
+    closed_s = (NOON + 5) * 60 + 2_555 * 86_400
+    said = town.reading("h1", NOON, 5)
+    for before_s, verdict in ((1, "not_judged"), (WITHIN_S + 1, "broken")):
+        town.now = closed_s - before_s
+        service.lines = [{"message": said.decode()}]
+        service.promise(said)
+        assert service.verdicts() == [(verdict, CARRIER)]
+
+
+class Known:
+    """The signers as a channel's configuration tells them: each organisation's in one role."""
+
+    def __init__(self, **roles: int) -> None:
+        self.roles = roles
+
+    def member(self, serialized: bytes) -> Member:
+        identity = identities_pb2.SerializedIdentity.FromString(serialized)
+        return Member(identity.mspid, "", frozenset({MEMBER, self.roles[identity.mspid]}))
+
+
+async def test_peers_alone_are_named_for_what_was_never_written(service: Service) -> None:
+    said = service.bid()
+    service.proof(said)
+    for roles, verdict in (
+        ({"NewtownMSP": PEER, "GridMSP": PEER}, ("contradicted", "GridMSP, NewtownMSP")),
+        ({"NewtownMSP": CLIENT, "GridMSP": PEER}, ("contradicted", "GridMSP")),
+        ({"NewtownMSP": CLIENT, "GridMSP": CLIENT}, ("no_receipt", "")),  # a home signs in their names
+    ):
+        service.members = Known(**roles)
+        assert service.verdicts() == [verdict]
+    service.members = Known(NewtownMSP=PEER, GridMSP=PEER)
+    assert await service.town.bids(NOON, said) == ["written"]
+    assert service.verdicts() == [("kept", "GridMSP, NewtownMSP")]
+
+
+async def test_what_peers_said_on_another_network_frames_nobody_here(service: Service) -> None:
+    """A channel that was made anew has its organisations' old certificates, and another id."""
+    service.members = Known(NewtownMSP=PEER, GridMSP=PEER)
+    town = service.town
+    where = {"home": "h1", "period": NOON, "seq": 1}
+    for net, channel in (("another", CHANNEL), (town.net, "enmore")):
+        said = town.signers["h1"].says("cw-withdraw", net=net, channel=channel, **where)
+        service.lines = [{"message": said.decode()}]
+        service.proof(said)
+        assert service.verdicts() == [("not_judged", "GridMSP, NewtownMSP")]
 
 
 async def test_a_key_that_was_replaced_signs_no_more(service: Service) -> None:
