@@ -13,6 +13,7 @@ from commonwatt_chaincode.market.forward.prices import Prices
 from commonwatt_community.hems.energy import MINUTES_PER_DAY
 from commonwatt_community.hems.forward.connection_point import flow, store_of
 from commonwatt_community.hems.forward.forecast import PERIOD_FORECASTS, Past
+from commonwatt_community.hems.forward.guard import is_worse_off
 from commonwatt_community.hems.forward.plan import PLANS, Plan
 from commonwatt_community.hems.home import HomeSpec
 
@@ -35,11 +36,25 @@ class PeriodRead(NamedTuple):
     curtailed_wh: int
 
 
+class Decision(NamedTuple):
+    """A home's bid for a period, or None, and what it rests on: the plan, the net use that is expected of the period and
+    the battery's content that is expected at its start, both in Wh. `guarded`: its plan would have left it worse off.
+    """
+
+    bid: Bid | None
+    plan: Plan
+    expected_wh: int
+    energy_wh: int
+    guarded: bool = False
+
+
 class ForwardAgent:
     """The home energy management system of one home.
 
     Periods are named by the local minute of their start, from 0:00 of a first day. For each of them, in their order, it
     is asked for a bid, told what came of it, and lives it: a period may be bid for while earlier ones still run.
+
+    A simulated home lives a period by `live`. A real one is told what its meter counted by `metered`.
     """
 
     def __init__(
@@ -53,10 +68,12 @@ class ForwardAgent:
         highest_feed_in: int = 0,
         connection_w: int = 24_000,
         curtails: bool = False,
+        guarded: bool = False,
     ) -> None:
         """`highest_feed_in`, in µAUD per kWh, is what the energy of its battery earns at most without a market.
 
-        `curtails`: its panels keep exports within the envelope.
+        `curtails`: its panels keep exports within the envelope. `guarded`: where the plan would leave the home worse off
+        than without a market, by its own forecast, its battery serves the home alone.
         """
         self.spec = spec
         self.home = spec.home
@@ -70,6 +87,8 @@ class ForwardAgent:
         self._plan = PLANS[plan]
         self._backs = plan != "none"
         self._curtails = curtails
+        self._guarded = guarded
+        self._highest_feed_in = highest_feed_in
         self._battery_price = ceil_div(highest_feed_in * PPM * PPM, battery.eta_c_ppm * battery.eta_d_ppm)
         self._forecast = PERIOD_FORECASTS[forecast]()
         self._past = Past(self._forecast.days)
@@ -92,17 +111,50 @@ class ForwardAgent:
         has not lived to the horizon; `middles` are what energy will probably trade at in this period and those after
         it, the middle of each one's prices.
         """
-        plan = self._planned(place, minutes, middles)
+        return self.decide(place, minutes, prices, middles, caps, seq).bid
+
+    def decide(
+        self,
+        place: int,
+        minutes: Sequence[int],
+        prices: Prices,
+        middles: Sequence[int],
+        caps: Caps = NO_CAPS,
+        seq: int = 1,
+        tariffs: Sequence[Prices] = (),
+    ) -> Decision:
+        """As `bid`, with what the bid rests on; a guarded agent needs the `tariffs` of the same periods as `middles`."""
+        expected_wh, energy_wh = self._expected(place, minutes)
+        plan = self._planned(expected_wh, energy_wh, middles)
+        price = self._price(plan, prices)
+        guarded = (
+            self._guarded
+            and plan.from_battery_wh > 0
+            and is_worse_off(
+                self.store, energy_wh, expected_wh, tariffs, plan.export_wh, price, self._highest_feed_in
+            )
+        )
+        if guarded:
+            plan = Plan(0, plan.export_wh - plan.from_battery_wh, 0)
+            price = self._price(plan, prices)
+        bid = self._bid(plan, price, caps, seq)
+        return Decision(bid, plan, expected_wh[0], energy_wh, guarded)
+
+    def _price(self, plan: Plan, prices: Prices) -> int:
+        if plan.import_wh:
+            return prices.ceiling
+        return max(prices.feed_in, self._battery_price) if plan.from_battery_wh else prices.feed_in
+
+    def _bid(self, plan: Plan, price: int, caps: Caps, seq: int) -> Bid | None:
         period_min = self.period_min
         if plan.import_wh:
             most_wh = self.connection.connection_w * period_min // 60
             energy_wh = _within(plan.import_wh, most_wh, caps.import_wh)
-            return Bid(self.home, seq, REQUEST, energy_wh, prices.ceiling) if energy_wh else None
+            return Bid(self.home, seq, REQUEST, energy_wh, price) if energy_wh else None
         if not plan.export_wh:
             return None
         most_wh = (self.connection.pv_w + self.connection.battery_w) * period_min // 60
         energy_wh = _within(plan.export_wh, most_wh, caps.export_wh)
-        price = max(prices.feed_in, self._battery_price) if plan.from_battery_wh else prices.feed_in
         return Bid(self.home, seq, OFFER, energy_wh, price) if energy_wh else None
 
     def awarded(self, place: int, sold_wh: int) -> None:
@@ -124,18 +176,37 @@ class ForwardAgent:
             export_wh -= curtailed_wh
         return PeriodRead(minute, use_wh, generation_wh, import_wh, export_wh, self.energy_wh, curtailed_wh)
 
-    def _planned(self, place: int, minutes: Sequence[int], middles: Sequence[int]) -> Plan:
+    def metered(self, place: int, minute: int, net_wh: int, energy_wh: int | None = None) -> None:
+        """Take note of what a real meter counted: the home's net use beside its battery, and the battery's content at
+        the period's end where it is known. Periods before the first one (`place` < 0) are the past of the forecast.
+        """
+        while self._place <= place:
+            self._sold_wh.pop(self._place, None)
+            self._place += 1
+        self._past.add(minute, net_wh)
+        if energy_wh is not None:
+            self.energy_wh = energy_wh
+
+    @property
+    def first_place(self) -> int:
+        """The first period that is not lived yet, and with which the `minutes` of a bid begin."""
+        return self._place
+
+    def _expected(self, place: int, minutes: Sequence[int]) -> tuple[list[int], int]:
+        """The net use of a period and those after it, and what the battery will hold when it begins."""
         running = place - self._place  # periods before it that are not lived yet
         if not self._stores:
-            net_wh = self._forecast.expect(minutes[running : running + 1], self._past, self._net)[0]
-            return Plan(max(0, net_wh), max(0, -net_wh), 0)
+            return self._forecast.expect(minutes[running : running + 1], self._past, self._net), self.energy_wh
         expected_wh = self._forecast.expect(minutes, self._past, self._net)
         energy_wh = self.energy_wh
         for ahead in range(running):
             sold_wh = self._sold_wh.get(self._place + ahead, 0)
             energy_wh = flow(self.store, energy_wh, expected_wh[ahead], sold_wh, self._backs).energy_wh
-        if running:
-            expected_wh = expected_wh[running:]
+        return expected_wh[running:] if running else expected_wh, energy_wh
+
+    def _planned(self, expected_wh: Sequence[int], energy_wh: int, middles: Sequence[int]) -> Plan:
+        if not self._stores:
+            return Plan(max(0, expected_wh[0]), max(0, -expected_wh[0]), 0)
         plan = self._plan(self.store, energy_wh, expected_wh, middles)
         if plan.from_battery_wh and self._battery_price > middles[0]:
             return Plan(0, plan.export_wh - plan.from_battery_wh, 0)
