@@ -18,22 +18,29 @@ from commonwatt_client.retry import can_endorse_again
 from .refused import DATA_NOT_HERE, refusal_of
 from .results import (
     AwardsOfPeriods,
+    Billed,
     Cleared,
     ClearedPrice,
     ClearedPrices,
     Configured,
     Confirmed,
+    EnvelopesOfPeriod,
     Gate,
     Home,
     HomeLine,
     HomeLines,
     Homes,
     KeyProposal,
+    ListedPeriod,
+    ListedPeriods,
     MessageStatus,
     Meter,
     NewKey,
     PeriodAwards,
     PeriodState,
+    SettledGap,
+    SettledPart,
+    SharingKeysOfPeriod,
     Standing,
     StandingMessage,
     StandingMessages,
@@ -212,17 +219,24 @@ class ForwardMarket:
         """Fix the version of a period's readings that is settled next."""
         return await self._submit(Meter, "freeze_period", {"period": period})
 
-    async def settle_period(self, period: int, part: int | None = None) -> None:
-        """Settle the version that is frozen, or one part of its homes."""
-        await self.submit("settle_period", {"period": period, **_given(part=part)})
+    async def would_freeze(self, period: int) -> Meter:
+        """What `freeze_period` would answer now; nothing is written. Refused where it would be."""
+        return await self._evaluate(Meter, "freeze_period", {"period": period})
 
-    async def settle_gap(self, home: str, before: int, after: int) -> None:
-        """Spread what a meter's running totals say over the periods between two readings."""
-        await self.submit("settle_gap", {"home": home, "before": before, "after": after})
+    async def settle_period(self, period: int, part: int | None = None) -> SettledPart:
+        """Settle the version that is frozen, or one part of its homes; a part that stands is answered."""
+        return await self._submit(SettledPart, "settle_period", {"period": period, **_given(part=part)})
 
-    async def settle_day(self, day: int, part: int | None = None) -> None:
-        """Bill a local day, or one part of its homes."""
-        await self.submit("settle_day", {"day": day, **_given(part=part)})
+    async def settle_gap(
+        self, home: str, before: int, after: int, from_period: int | None = None
+    ) -> SettledGap:
+        """Spread what a meter's running totals say over the periods between two readings; see ``next``."""
+        argument = {"home": home, "before": before, "after": after, **_given(from_period=from_period)}
+        return await self._submit(SettledGap, "settle_gap", argument)
+
+    async def settle_day(self, day: int, part: int | None = None) -> Billed:
+        """Bill a local day, or one part of its homes; bills that stand are answered."""
+        return await self._submit(Billed, "settle_day", {"day": day, **_given(part=part)})
 
     async def declare_lost(self, key: str) -> None:
         """Say of an index key that its message is lost for good."""
@@ -249,6 +263,21 @@ class ForwardMarket:
     async def get_period(self, period: int) -> PeriodState:
         """A period as it stands."""
         return await self._evaluate(PeriodState, "get_period", {"period": period})
+
+    async def list_periods(self, from_period: int, to_period: int) -> tuple[ListedPeriod, ...]:
+        """What stands of the periods from one until before another; those of which nothing stands are left out."""
+        span = {"from_period": from_period, "to_period": to_period}
+        return (await self._evaluate(ListedPeriods, "list_periods", span)).periods
+
+    async def get_envelopes(self, period: int, home: str | None = None) -> EnvelopesOfPeriod:
+        """The envelopes that touch a period, of one home or of all that the caller may read."""
+        return await self._evaluate(
+            EnvelopesOfPeriod, "get_envelopes", {"period": period, **_given(home=home)}
+        )
+
+    async def get_sharing_keys(self, period: int) -> dict[str, int]:
+        """The static sharing keys of a period, in ppm by home."""
+        return (await self._evaluate(SharingKeysOfPeriod, "get_sharing_keys", {"period": period})).keys
 
     async def get_prices(self, from_period: int, to_period: int) -> tuple[ClearedPrice, ...]:
         """What the periods from one until before another were cleared at."""

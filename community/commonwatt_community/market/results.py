@@ -8,6 +8,7 @@ from functools import cache
 from typing import Any, TypeVar
 
 from commonwatt_chaincode.market.forward.bids import Connection
+from commonwatt_chaincode.market.forward.envelopes import Caps, Envelope
 from commonwatt_chaincode.market.forward.gates import Times
 from commonwatt_chaincode.market.forward.prices import Prices
 from commonwatt_chaincode.market.forward.tariffs import Holiday, Version
@@ -101,6 +102,11 @@ class Home:
     to_period: int | None
     proposed_end: int | None
 
+    def takes_part(self, period: int) -> bool:
+        """Whether the grid has confirmed the home for a period."""
+        ended = self.to_period is not None and period >= self.to_period
+        return not ended and any(one.from_period <= period for one in self.versions)
+
 
 @dataclass(frozen=True)
 class StoredKey:
@@ -139,6 +145,58 @@ class Meter:
     version: int
     at_s: int
     final_version: int | None
+
+
+@dataclass(frozen=True)
+class Settled:
+    """The version that is settled of a period, in how many parts."""
+
+    period: int
+    version: int
+    parts: int
+
+
+@dataclass(frozen=True)
+class SettledPart:
+    """One part of a settlement in sums; ``settled`` says whether all `parts` of the version stand."""
+
+    period: int
+    version: int
+    part: int
+    parts: int
+    homes: int
+    import_wh: int
+    export_wh: int
+    bought_wh: int
+    sold_wh: int
+    shared_in_wh: int
+    measured: int
+    substituted: int
+    estimated: int
+    changed: int
+    settled: bool
+
+
+@dataclass(frozen=True)
+class SettledGap:
+    """How much of a gap a transaction spread, and the period to go on with; ``next`` None: the gap is done."""
+
+    periods: int
+    changed: int
+    next: int | None
+
+
+@dataclass(frozen=True)
+class Billed:
+    """One part of a day's bills in sums."""
+
+    day: int
+    part: int
+    parts: int
+    homes: int
+    adjustments: int
+    taxable_naud: int
+    amount_naud: int
 
 
 @dataclass(frozen=True)
@@ -296,6 +354,41 @@ class PeriodState:
     meter: Meter | None
     cleared: Cleared | None
     sums: SettledPeriod | None
+
+
+@dataclass(frozen=True)
+class ListedPeriod:
+    """What stands of a period in a list of many; ``None`` is what does not stand yet."""
+
+    period: int
+    gate: Gate | None
+    meter: Meter | None
+    cleared: Cleared | None
+    settled: Settled | None
+
+
+@dataclass(frozen=True)
+class ListedPeriods:
+    """The periods of a span of which anything stands, in order."""
+
+    periods: tuple[ListedPeriod, ...]
+
+
+@dataclass(frozen=True)
+class EnvelopesOfPeriod:
+    """The envelopes that touch a period, and the Wh that hold where one home is asked for."""
+
+    period: int
+    envelopes: tuple[Envelope, ...]
+    caps: Caps | None = None
+
+
+@dataclass(frozen=True)
+class SharingKeysOfPeriod:
+    """Static sharing keys of a period, in ppm by home."""
+
+    period: int
+    keys: dict[str, int]
 
 
 @dataclass(frozen=True)

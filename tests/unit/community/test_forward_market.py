@@ -13,7 +13,7 @@ from commonwatt_client import EndorseError, EvaluateError
 from commonwatt_client.errors import ConfigurationError, MalformedMessageError
 from commonwatt_community.market.forward import ForwardMarket, organizations_of
 from commonwatt_community.market.refused import Refused, refusal_of
-from commonwatt_community.market.results import HomeLines, Written, read_result
+from commonwatt_community.market.results import HomeLines, SettledPart, Written, read_result
 from commonwatt_community.messages.author import Author
 from commonwatt_community.messages.signing_key import make_key
 from commonwatt_loadgen.forward.setup import NumbersInMemory
@@ -36,6 +36,11 @@ FIRST: Mapping[str, Any] = {
     "utc_offset_min": 660,
     "tariff": TARIFF,
 }
+
+
+PART = json.dumps(
+    {name: 0 for name in SettledPart.__dataclass_fields__ if name != "settled"} | {"settled": True}
+).encode()
 
 
 class Failing:
@@ -95,8 +100,24 @@ async def test_a_period_through_every_party(tmp_path: Path) -> None:
     said = [authors["h1"].reading(NOON, 400, 0), authors["h2"].reading(NOON, 0, 250)]
     assert (await carrier.submit_messages("reading", NOON, said)).results == ("written", "written")
     await grid.report_feeder(NOON, 150, 0)
+    envelopes = await operator.get_envelopes(NOON, "h2")
+    assert [one.export_w for one in envelopes.envelopes] == [2_000]
+    assert envelopes.caps is not None
+    assert envelopes.caps.export_wh == 1_000
+    assert await operator.get_sharing_keys(NOON) == {}
+    assert (await operator.would_freeze(NOON)).version == 1
+    [listed] = await operator.list_periods(NOON, NOON + 30)
+    assert (listed.meter, listed.settled, listed.cleared and listed.cleared.traded_wh) == (None, None, 200)
     assert (await operator.freeze_period(NOON)).version == 1
-    await operator.settle_period(NOON)
+    part = await operator.settle_period(NOON)
+    assert (part.settled, part.parts, part.measured) == (True, 1, 2)
+    assert (await operator.settle_period(NOON)) == part
+    [listed] = await operator.list_periods(NOON, NOON + 30)
+    assert listed.settled is not None
+    assert (listed.settled.version, [home.takes_part(NOON) for home in await operator.list_homes()]) == (
+        1,
+        [True, True],
+    )
     own = channel.market("NewtownMSP", "home", **{"home.id": "h1"})
     [awards] = await own.list_awards(NOON, NOON + 30)
     assert [(one.home, one.bought_wh, one.code) for one in awards.awards] == [("h1", 200, "")]
@@ -136,7 +157,7 @@ async def test_a_lost_key_is_recovered(tmp_path: Path) -> None:
 
 async def test_private_data_that_a_peer_lacks_is_waited_for() -> None:
     told: list[tuple[str, int]] = []
-    contract = Failing(*["chaincode response 400, data_not_here: retry"] * 3)
+    contract = Failing(*["chaincode response 400, data_not_here: retry"] * 3, answer=PART)
     market = client(contract, told=lambda name, _, tries: told.append((name, tries)))
     await market.settle_period(NOON)
     assert contract.calls == 4
@@ -153,7 +174,7 @@ async def test_a_peer_that_is_behind_is_waited_for_where_one_transaction_follows
     text = "chaincode response 400, gate_open: the gate is not closed"
     with pytest.raises(Refused):
         await client(Failing(text)).settle_period(NOON)
-    contract = Failing(text)
+    contract = Failing(text, answer=PART)
     await client(contract, passing=frozenset({"gate_open"})).settle_period(NOON)
     assert contract.calls == 2
 
