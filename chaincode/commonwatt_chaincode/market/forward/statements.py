@@ -38,6 +38,11 @@ def cents(amount_naud: int) -> int:
     return _rounded(amount_naud, CENT_NAUD)
 
 
+def gst_cents(taxable_naud: int) -> int:
+    """The GST within what carries it, rounded as ``cents`` does."""
+    return _rounded(taxable_naud, CENT_NAUD * GST_PARTS)
+
+
 def statement(bill: Bill) -> Statement:
     """Show a bill by band; GST is within grid_in, fees, supply and demand alone."""
     lines = tuple(line for line in _lines(bill) if line.energy_wh or line.cents)
@@ -48,7 +53,7 @@ def statement(bill: Bill) -> Statement:
         lines,
         total_cents - sum(line.cents for line in lines),
         total_cents,
-        _rounded(bill.taxable_naud, CENT_NAUD * GST_PARTS),
+        gst_cents(bill.taxable_naud),
         bill.provisional,
         tuple((quality, count) for quality, count in bill.qualities if count),
     )

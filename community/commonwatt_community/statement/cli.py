@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`commonwatt community statement HOME --month 2026-06`: a home's month as a page, CSV, JSON or text."""
+
+import asyncio
+import json
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from commonwatt_client import connect_network_file
+from commonwatt_client.exit_codes import CommandError, UsageError
+from commonwatt_client.network_file import Community, NetworkFile, find_network, read_network_file
+
+from ..market.forward import market_of
+from .as_csv import statement_csv
+from .as_json import statement_json
+from .as_text import statement_text
+from .month import Month, read_month
+from .monthly import Statement
+from .page import statement_html
+from .reading import read_statement
+
+
+class Format(StrEnum):
+    """What is written."""
+
+    HTML = "html"
+    CSV = "csv"
+    JSON = "json"
+    TEXT = "text"
+
+
+_NETWORK_HELP = "the network to read: a name, or its file; default: that of the folder here"
+
+
+def statement_command(
+    home: Annotated[str, typer.Argument(help="the home's user, as home001, or its id on the ledger")],
+    month: Annotated[str, typer.Option(help="the calendar month, as 2026-06")],
+    form: Annotated[Format, typer.Option("--format", help="of the output")] = Format.TEXT,
+    output: Annotated[Path | None, typer.Option(help="file to write; default: standard output")] = None,
+    channel: Annotated[
+        str | None, typer.Option(help="where several communities trade: the one to read")
+    ] = None,
+    network_file: Annotated[
+        str | None,
+        typer.Option("--network", "--network-file", envvar="COMMONWATT_NETWORK", help=_NETWORK_HELP),
+    ] = None,
+) -> None:
+    """Show a home's statement of a month: dollars and kWh by source, GST, corrections, and what the market saved."""
+    asked = read_month(month)
+    network = read_network_file(find_network(network_file))
+    community = _community_of(network, home, channel)
+    text = _as(form, asyncio.run(_read(network, community, home, asked)))
+    if output is None:
+        sys.stdout.write(text)
+        return
+    try:
+        output.write_text(text, "utf-8", newline="")
+    except OSError as error:
+        raise CommandError(
+            f"{output}: cannot be written: {error.strerror}; name another file with --output"
+        ) from None
+
+
+def register(community: typer.Typer) -> None:
+    """Add `statement` to the commands of `commonwatt community`."""
+    community.command("statement")(statement_command)
+
+
+def _as(form: Format, statement: Statement) -> str:
+    if form is Format.HTML:
+        return statement_html(statement)
+    if form is Format.CSV:
+        return statement_csv(statement)
+    if form is Format.JSON:
+        return json.dumps(statement_json(statement), indent=2) + "\n"
+    return statement_text(statement)
+
+
+async def _read(network: NetworkFile, community: Community, called: str, month: Month) -> Statement:
+    home = community.home_called(called) or called
+    user = community.homes.get(home, community.operator)
+    async with connect_network_file(network.path, community.organization, user) as gateway:
+        market = market_of(gateway, network, community.channel)
+        return await read_statement(market, home, month, community=community.channel)
+
+
+def _community_of(network: NetworkFile, home: str, channel: str | None) -> Community:
+    known = [one for one in network.communities if channel in (None, one.channel)]
+    named = [one for one in known if one.home_called(home)] or known
+    if len(named) == 1:
+        return named[0]
+    names = ", ".join(sorted(one.channel for one in network.communities))
+    if not named:
+        raise UsageError(f"--channel {channel}: {network.path} has no community there; it has {names}")
+    raise UsageError(f"home {home}: {network.path} has several communities; name one with --channel: {names}")

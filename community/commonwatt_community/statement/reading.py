@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Read what a statement rests on: a home's bills of a month, and the lines of their periods."""
+
+import asyncio
+from typing import Protocol
+
+from commonwatt_chaincode.market.forward.bills import Bill
+from commonwatt_chaincode.market.forward.periods import periods_of_day
+from commonwatt_chaincode.market.tariff import local_day
+
+from ..market.refused import Refused
+from ..market.results import Configuration, Home, HomeLine, Standing
+from .month import Month
+from .monthly import Statement, statement_of
+
+UNKNOWN_BILL = "unknown_bill"
+_AT_ONCE = 4
+"""Questions under way: a statement is one of many things that a peer answers."""
+
+
+class ReadsBills(Protocol):
+    """What a statement asks of a market: `ForwardMarket` and the service's client both answer."""
+
+    async def get_configuration(self) -> Standing: ...
+
+    async def get_home(self, home: str) -> Home: ...
+
+    async def get_bill(self, home: str, day: int) -> Bill: ...
+
+    async def list_lines(
+        self, from_period: int, to_period: int, home: str | None = None
+    ) -> tuple[HomeLine, ...]: ...
+
+
+async def read_statement(market: ReadsBills, home: str, month: Month, *, community: str) -> Statement:
+    """A home's statement of a month, as the ledger stands.
+
+    ``community`` is the name that the statement shows. Raises Refused for a home that does not exist or is another's.
+    """
+    standing = await market.get_configuration()
+    configuration = standing.configuration
+    registration = await market.get_home(home)
+    over = local_day(standing.now_s, configuration.offsets)
+    days = [day for day in month.days if day < over]
+    slots = asyncio.Semaphore(_AT_ONCE)
+
+    async def asked(day: int) -> tuple[Bill, tuple[HomeLine, ...]] | None:
+        async with slots:
+            try:
+                bill = await market.get_bill(home, day)
+            except Refused as refused:
+                if refused.code != UNKNOWN_BILL:
+                    raise
+                return None
+            periods = list(periods_of_day(day, configuration.lengths, configuration.offsets))
+            return bill, await market.list_lines(periods[0].id, periods[-1].id + periods[-1].length_min, home)
+
+    answers = dict(zip(days, await asyncio.gather(*map(asked, days)), strict=True))
+    found = [answer for answer in answers.values() if answer is not None]
+    missing = [day for day in month.days if answers.get(day) is None]
+    return statement_of(
+        [bill for bill, _ in found],
+        [line for _, lines in found for line in lines],
+        configuration,
+        month,
+        home=home,
+        community=community,
+        unbilled=[day for day in missing if _takes_part(registration, day, configuration)],
+        battery=any(one.connection.battery_w for one in registration.versions),
+    )
+
+
+def _takes_part(registration: Home, day: int, configuration: Configuration) -> bool:
+    """Whether a home is registered for a period of a local day."""
+    if not registration.versions:
+        return False
+    from_period = min(one.from_period for one in registration.versions)
+    to_period = registration.to_period
+    return any(
+        from_period <= period.id and (to_period is None or period.id < to_period)
+        for period in periods_of_day(day, configuration.lengths, configuration.offsets)
+    )
