@@ -30,7 +30,7 @@ from commonwatt_community.hems.home import HomeSpec
 from commonwatt_community.hems.latecomers import LATECOMER_PAUSE_S, LATECOMER_TRIES, MAY_BE_BEHIND
 from commonwatt_community.hems.live import LiveHome
 from commonwatt_community.hems.strategy import STRATEGIES
-from commonwatt_community.statement import cli as statement_cli
+from commonwatt_community.home import cli as home
 
 # A home waits for its peers as long as it takes: nobody is there to start it again.
 _PATIENT = RetryPolicy(max_tries=10_000_000, longest_pause_s=2.0)
@@ -154,9 +154,7 @@ async def _sell(called: str, strategy: str, seed: int, path: Path) -> None:
 def register(app: typer.Typer) -> None:
     """Add the verbs to `app`."""
     app.command("hems")(hems_command)
-    community = typer.Typer(no_args_is_help=True, help="A community: its statements")
-    statement_cli.register(community)
-    app.add_typer(community, name="community")
+    home.register(app)
 
 
 def main() -> None:

@@ -5,6 +5,7 @@ import base64
 import fcntl
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -69,6 +70,14 @@ class Journal:
     def highest_seq(self, net: str, channel: str, home: str, period: int, kind: str) -> int:
         """The highest seq that was used for a period and kind; 0 before the first."""
         return self._highest.get((net, channel, home, period, kind), 0)
+
+    def messages(self) -> Iterator[bytes]:
+        """All messages, in the order in which they were signed, in compact form."""
+        with self._path.open("rb") as file:
+            for line in file:
+                message = json.loads(line).get("message") if line.endswith(b"\n") else None
+                if message is not None:
+                    yield message.encode("ascii")
 
     def write(self, compact: bytes) -> None:
         """Keep a message. It is on disk when this returns; ConfigurationError, and nothing kept, if it cannot be."""

@@ -67,7 +67,9 @@ class Register:
             return step_wh
         rollover_wh = self._bounds.rollover_wh
         if step_wh < 0 and rollover_wh is not None and 0 <= step_wh + rollover_wh <= most_wh:
-            self._tell(f"meter: the {self._name} register started again from 0 at {rollover_wh:.0f} Wh, as it does")
+            self._tell(
+                f"meter: the {self._name} register started again from 0 at {rollover_wh:.0f} Wh, as it does"
+            )
             return step_wh + rollover_wh
         if step_wh < -_RESOLUTION_WH and value_wh <= most_wh:
             self._tell(
@@ -179,7 +181,9 @@ class PowerIntegral:
         if self._at_s is not None and at_s > self._at_s:
             elapsed_s = at_s - self._at_s
             if elapsed_s > self._longest_s:
-                self._tell(f"meter: it said no power for {elapsed_s:.0f} s; the energy of that time is unknown")
+                self._tell(
+                    f"meter: it said no power for {elapsed_s:.0f} s; the energy of that time is unknown"
+                )
             else:
                 energy_wh = self._power_w * elapsed_s / 3_600
                 self.import_wh += max(0.0, energy_wh)

@@ -25,6 +25,9 @@ class Cut(NamedTuple):
     battery_wh: int | None = None
 
 
+_ROUNDING_WH = 1e-6  # sums of floats fall short of the whole Wh that they mean
+
+
 class _End(NamedTuple):
     at_s: int
     import_total_wh: int
@@ -81,7 +84,7 @@ def _at(time_s: int, before: Counted, after: Counted) -> _End:
 
 
 def _between(before_wh: float, after_wh: float, share: float) -> int:
-    return int(before_wh + (after_wh - before_wh) * share)
+    return int(before_wh + (after_wh - before_wh) * share + _ROUNDING_WH)
 
 
 def _cut(period: Period, start: _End, end: _End) -> Cut:

@@ -10,6 +10,7 @@ import math
 from bisect import bisect_right
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -70,7 +71,7 @@ def _trace(path: Path, rows: list[list[str]]) -> Trace:
         except (ValueError, IndexError):
             raise ConfigurationError(f"{path}:{line}: {','.join(row)[:80]} is no row of a trace") from None
     starts_s = [(time - times[0]).total_seconds() for time in times]
-    lengths_s = [later - earlier for earlier, later in zip(starts_s, starts_s[1:], strict=False)]
+    lengths_s = [later - earlier for earlier, later in pairwise(starts_s)]
     if min(lengths_s) <= 0:
         line = next(place for place, length in enumerate(lengths_s) if length <= 0) + 3
         raise ConfigurationError(f"{path}:{line}: the times of a trace rise from row to row")
@@ -81,7 +82,7 @@ def _trace(path: Path, rows: list[list[str]]) -> Trace:
 
 
 class ReplayMeter:
-    """Counts what a trace says, at `speed` times its speed: the power of each moment flows for as long as it passes here.
+    """Counts what a trace says, at `speed` times its speed: the power of a moment flows for as long as it takes here.
 
     `begins_s` is the epoch second at which the moment `from_s` of the file passes. While nobody reads it, it counts on,
     as a meter does.

@@ -37,8 +37,10 @@ class PeriodRead(NamedTuple):
 
 
 class Decision(NamedTuple):
-    """A home's bid for a period, or None, and what it rests on: the plan, the net use that is expected of the period and
-    the battery's content that is expected at its start, both in Wh. `guarded`: its plan would have left it worse off.
+    """A home's bid for a period, or None, and what it rests on.
+
+    That is its plan, the net use that is expected of the period, and what the battery will probably hold at its start,
+    both in Wh. `guarded`: the plan would have left the home worse off.
     """
 
     bid: Bid | None
@@ -72,8 +74,8 @@ class ForwardAgent:
     ) -> None:
         """`highest_feed_in`, in µAUD per kWh, is what the energy of its battery earns at most without a market.
 
-        `curtails`: its panels keep exports within the envelope. `guarded`: where the plan would leave the home worse off
-        than without a market, by its own forecast, its battery serves the home alone.
+        `curtails`: its panels keep exports within the envelope. `guarded`: where the plan would leave the home worse
+        off than without a market, by its own forecast, its battery serves the home alone.
         """
         self.spec = spec
         self.home = spec.home
@@ -123,7 +125,7 @@ class ForwardAgent:
         seq: int = 1,
         tariffs: Sequence[Prices] = (),
     ) -> Decision:
-        """As `bid`, with what the bid rests on; a guarded agent needs the `tariffs` of the same periods as `middles`."""
+        """As `bid`, with what the bid rests on; a guarded agent needs the `tariffs` of the periods of `middles`."""
         expected_wh, energy_wh = self._expected(place, minutes)
         plan = self._planned(expected_wh, energy_wh, middles)
         price = self._price(plan, prices)
@@ -196,7 +198,9 @@ class ForwardAgent:
         """The net use of a period and those after it, and what the battery will hold when it begins."""
         running = place - self._place  # periods before it that are not lived yet
         if not self._stores:
-            return self._forecast.expect(minutes[running : running + 1], self._past, self._net), self.energy_wh
+            return self._forecast.expect(
+                minutes[running : running + 1], self._past, self._net
+            ), self.energy_wh
         expected_wh = self._forecast.expect(minutes, self._past, self._net)
         energy_wh = self.energy_wh
         for ahead in range(running):

@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`commonwatt home new | run | schema`."""
+
+import asyncio
+import json
+import signal
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from commonwatt_client.exit_codes import UsageError
+
+from .examples import METERS
+from .new import new_by_peer, new_by_service, read_bundle
+from .run import run_home
+from .settings import json_schema, read_settings
+
+home = typer.Typer(no_args_is_help=True, help="The agent of one home in a community that lives.")
+
+
+@home.command("new")
+def new_command(
+    file: Annotated[Path, typer.Argument(help="home.yaml, to be written")] = Path("home.yaml"),
+    bundle: Annotated[
+        Path | None, typer.Option(help="the file that the community's operator handed over")
+    ] = None,
+    network_file: Annotated[
+        str | None,
+        typer.Option(
+            "--network", envvar="COMMONWATT_NETWORK", help="of a home that calls peers itself: the network"
+        ),
+    ] = None,
+    organization: Annotated[str, typer.Option(help="with --network: the home's organisation")] = "newtown",
+    user: Annotated[
+        str | None, typer.Option(help="with --network: the home's user, as home001, or its id")
+    ] = None,
+    channel: Annotated[
+        str | None, typer.Option(help="with --network: its channel, where it has several")
+    ] = None,
+    meter: Annotated[str, typer.Option(help=f"the kind of its meter: {', '.join(METERS)}")] = "replay",
+) -> None:
+    """Make a home's key, journal and home.yaml, and ask that its key is set; run again, it asks again."""
+    if bundle is not None:
+        enrolment = asyncio.run(new_by_service(read_bundle(bundle), file, meter))
+        print(
+            f"{file} is written; the key is {'set' if enrolment.state == 'set' else 'waiting for the operator'}"
+        )
+    elif user is not None:
+        possession = asyncio.run(new_by_peer(network_file or "", organization, user, channel, file, meter))
+        print(f"{file} is written; hand {possession} to the operator, who sets the home's key with it")
+    else:
+        raise UsageError(
+            "name the operator's file with --bundle, or the home's user with --network and --user"
+        )
+    print(f"Next: put the meter into {file}, then `commonwatt home run {file}`")
+
+
+@home.command("run")
+def run_command(
+    file: Annotated[Path, typer.Argument(help="home.yaml, as `commonwatt home new` writes it")] = Path(
+        "home.yaml"
+    ),
+) -> None:
+    """Run a home: read its meter, bid ahead of each gate, say what the meter counted; until Ctrl-C."""
+    settings = read_settings(file)
+    asyncio.run(until_stopped(run_home(settings, file)))
+
+
+@home.command("schema")
+def schema_command() -> None:
+    """Print the JSON Schema of home.yaml."""
+    print(json.dumps(json_schema(), indent=2))
+
+
+async def until_stopped(work: Coroutine[Any, Any, None]) -> None:
+    """End on SIGINT and SIGTERM, also where SIGINT was ignored from the start, as a script's shell does for `... &`."""
+    task = asyncio.ensure_future(work)
+    for stop in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(stop, task.cancel)
+    await asyncio.wait({task})
+    if not task.cancelled():
+        task.result()
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verbs to `app`."""
+    app.add_typer(home, name="home")

@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The meter that home.yaml names. What an extra brings is imported when a home asks for it."""
+
+from datetime import datetime
+from pathlib import Path
+
+from commonwatt_chaincode.market.arithmetic import PPM
+from commonwatt_chaincode.market.battery import Battery
+from commonwatt_client.errors import ConfigurationError
+
+from ..meters.clock import Clock
+from ..meters.counted import Meter
+from ..meters.replay import ReplayMeter, Trace, read_trace
+from ..meters.settings import Replay
+from .book import Book
+from .lines import Lines
+from .settings import HomeSettings, beside, percent_ppm
+
+
+def meter_of(settings: HomeSettings, path: Path, book: Book, clock: Clock, lines: Lines) -> Meter:
+    """The meter, not yet read. ConfigurationError for one that cannot be right."""
+    return _replay(settings.meter, settings, path, book, clock)
+
+
+def _replay(meter: Replay, settings: HomeSettings, path: Path, book: Book, clock: Clock) -> Meter:
+    file = beside(path, meter.file)
+    trace = read_trace(file)
+    begins = book.noted("replay begins")
+    if begins is None:
+        begins = str(int(clock.now()))
+        book.note("replay begins", begins)
+    return ReplayMeter(
+        trace,
+        clock,
+        begins_s=float(begins),
+        from_s=_moment_s(trace, meter, file, float(begins)),
+        speed=meter.speed,
+        every_s=meter.every_s,
+        battery=battery_of(settings),
+    )
+
+
+def _moment_s(trace: Trace, meter: Replay, file: Path, begins_s: float) -> float:
+    """Where the file begins: at `start`, else at the local time of day of its first run."""
+    try:
+        time = (
+            datetime.fromtimestamp(begins_s).time()
+            if meter.start is None
+            else datetime.strptime(meter.start, "%H:%M").time()
+        )
+    except ValueError:
+        raise ConfigurationError(f"meter.start: {meter.start} is no time such as 10:00") from None
+    moment = datetime.combine(trace.first.date(), time, trace.first.tzinfo)
+    return (moment - trace.first).total_seconds() % trace.length_s
+
+
+def battery_of(settings: HomeSettings) -> Battery | None:
+    """The battery that the home has."""
+    told = settings.battery
+    if told is None:
+        return None
+    eta_ppm, keep_ppm = percent_ppm(told.efficiency_percent), percent_ppm(told.keep_percent)
+    return Battery(told.capacity_wh, eta_ppm, eta_ppm, keep_ppm, PPM, keep_ppm, told.power_w)

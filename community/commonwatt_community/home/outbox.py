@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the home said and the ledger does not have yet: each message is sent until its last word is in the book."""
+
+import asyncio
+from collections.abc import Callable
+
+from commonwatt_chaincode.messages.message import A_READING, read
+
+from ..meters.clock import Clock
+from .book import Book
+from .lines import Lines
+from .routes import NoWay, Routes
+
+AT_ONCE = 8
+WRITTEN = "written"
+TOO_LATE = "too_late"
+FOR_GOOD = frozenset({"not_registered", "quality_not_yours", "impossible_reading", "totals_differ"})
+"""Refusals of a reading that no later try changes."""
+
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.5, 30.0
+_WAY = "the way to the market"
+_CLOCK = "the clock"
+
+
+class Outbox:
+    """Sends messages; `run` goes on without end. What is signed stands in the journal before it comes here."""
+
+    def __init__(self, routes: Routes, book: Book, lines: Lines, clock: Clock) -> None:
+        self._routes = routes
+        self._book = book
+        self._lines = lines
+        self._clock = clock
+        self._readings: asyncio.Queue[bytes] = asyncio.Queue()
+        self._bids: set[asyncio.Task[str]] = set()
+
+    def say(self, reading: bytes) -> None:
+        """Send a reading, however long it takes."""
+        self._readings.put_nowait(reading)
+
+    async def bid(self, compact: bytes, until_s: float) -> str:
+        """Send a bid until the gate closes; its last word."""
+        return await self._sent(compact, lambda: self._clock.now() < until_s)
+
+    async def run(self) -> None:
+        """Send readings, oldest first, several at once."""
+        async with asyncio.TaskGroup() as group:
+            for _ in range(AT_ONCE):
+                group.create_task(self._work())
+
+    @property
+    def waiting(self) -> int:
+        """Readings that wait to be sent."""
+        return self._readings.qsize()
+
+    async def _work(self) -> None:
+        while True:
+            await self._sent(await self._readings.get(), lambda: True)
+
+    async def _sent(self, compact: bytes, still: Callable[[], bool]) -> str:
+        message = read(compact)
+        kind = str(message.kind)
+        pause_s = _FIRST_PAUSE_S
+        while still():
+            try:
+                result = (await self._routes.carry(compact)).result
+            except NoWay as error:
+                self._lines.trouble(
+                    _WAY, f"no way to the market: {error}; what I say is kept, and sent when it answers"
+                )
+            else:
+                self._lines.over(_WAY, "the market answers again")
+                if self._is_last(kind, result):
+                    self._book.close(message.digest, kind, message.period, result)
+                    if result == WRITTEN:
+                        self._lines.over(_CLOCK, "the market takes this machine's clock again")
+                        self._lines.over(kind, f"the market takes a {kind} again")
+                    elif kind == A_READING:
+                        self._lines.tell(f"the reading of period {message.period} was refused: {result}")
+                    return result
+                self._unlucky(result, kind, message.period)
+            await self._clock.sleep(pause_s)
+            pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+        self._book.close(message.digest, kind, message.period, TOO_LATE)
+        return TOO_LATE
+
+    def _is_last(self, kind: str, result: str) -> bool:
+        return result == WRITTEN or (kind == A_READING and result in FOR_GOOD)
+
+    def _unlucky(self, result: str, kind: str, period: int) -> None:
+        if result == "clock_differs":
+            self._lines.trouble(
+                _CLOCK,
+                "the market refuses what this machine sends: its clock differs; set it, as by NTP, and I go on",
+            )
+        else:
+            self._lines.trouble(
+                kind, f"the {kind} of period {period} is refused for now: {result}; I try again"
+            )

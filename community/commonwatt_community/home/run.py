@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`commonwatt home run home.yaml`: everything that one home needs, opened in order and closed in the other one."""
+
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+from commonwatt_client.errors import ConfigurationError
+
+from ..hems.forward.forecast import PERIOD_FORECASTS
+from ..messages.author import Author
+from ..messages.journal import Journal
+from ..messages.signing_key import load_key
+from ..meters.clock import Clock
+from .book import Book
+from .lines import Lines
+from .living import LivingHome
+from .meter import meter_of
+from .routes import routes_of
+from .settings import HomeSettings, beside
+
+
+async def run_home(
+    settings: HomeSettings, path: Path, clock: Clock | None = None, lines: Lines | None = None
+) -> None:
+    """Run the home of a home.yaml until it is cancelled.
+
+    Raises:
+        ConfigurationError: something that home.yaml names cannot be right; a second agent holds the journal.
+    """
+    clock = clock or Clock()
+    lines = lines or Lines(clock)
+    if settings.forecast not in PERIOD_FORECASTS:
+        raise ConfigurationError(
+            f"{path}: forecast: {settings.forecast} is none of "
+            f"{', '.join(name for name in PERIOD_FORECASTS if name != 'perfect')}"
+        )
+    async with AsyncExitStack() as stack:
+        key = load_key(beside(path, settings.key))
+        journal = stack.enter_context(Journal(beside(path, settings.journal)))
+        book = stack.enter_context(Book(beside(path, settings.book)))
+        author = Author(key, journal, settings.net, settings.channel, settings.home)
+        meter = meter_of(settings, path, book, clock, lines)
+        routes = await stack.enter_async_context(routes_of(settings, path, author, journal, clock))
+        living = LivingHome(settings, routes, author, journal, book, meter, lines, clock)
+        lines.tell(f"home {settings.home} lives on channel {settings.channel}")
+        await living.run()
