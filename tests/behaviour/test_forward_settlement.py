@@ -4,14 +4,17 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from pathlib import Path
 
 import pytest
 from commonwatt_client import GatewayError
+from commonwatt_network.cli.main import build_app
 from commonwatt_network.down import down
 from commonwatt_network.model.topology import load_topology
 from commonwatt_network.up import up
 
+from ..support.command_line import invoke
 from ..support.fabric import require_backend
 from .conftest import quiet, run_apart
 from .forward_network import BOTH, CARRIERS, CHANNEL, CONFIGURATION, GRID, MIDNIGHT, OPERATOR, ForwardNetwork
@@ -71,6 +74,7 @@ async def story(directory: Path, backend: str) -> None:
     billed = await network.submit(OPERATOR, "settle_day", {"day": DAY})
     assert (billed["homes"], billed["parts"]) == (4, 1)
     await check_bills(network, billed["amount_naud"])
+    await asyncio.to_thread(check_statement, network, directory.parent)
     await adjust_afterwards(network, seller)
     await nothing_private_in_blocks(network)
     assert not (await network.audited()).ledger.unchecked
@@ -127,6 +131,26 @@ async def check_bills(network: ForwardNetwork, amount_naud: int) -> None:
     assert (await network.ask("newtown/home001", "get_bill", own))["home"] == network.homes[0]
     with pytest.raises(GatewayError, match="not_yours"):
         await network.ask("newtown/home001", "get_bill", {**own, "home": network.homes[1]})
+
+
+def check_statement(network: ForwardNetwork, folder: Path) -> None:
+    """The commands of a resident and of an operator read the month: the day's bill in cents, and what is to come."""
+    app = build_app()
+    asked = ["community", "statement", "home001", "--month", "2025-11", "--network", str(network.path)]
+    found = invoke(app, [*asked, "--format", "json"])
+    assert found.exit_code == 0, found.stderr
+    told = json.loads(found.stdout)
+    assert (told["home"], told["days_billed"]) == (network.homes[0], ["2025-11-28"])
+    assert told["days_not_billed"] == [f"2025-11-{day}" for day in (27, 29, 30)]
+    kinds = {line["kind"]: (line["energy_wh"], line["cents"]) for line in told["lines"]}
+    assert kinds["bought"] == (200, 4)  # 200 Wh at 18 c
+    assert kinds["shared_in"] == (100, 2)
+    assert sum(line["cents"] for line in told["lines"]) + told["rounding_cents"] == told["total_cents"]
+    page = folder / "statement.html"
+    assert invoke(app, [*asked, "--format", "html", "--output", str(page)]).exit_code == 0
+    assert "Provisional" in page.read_text("utf-8")
+    nobody = invoke(app, [*asked[:2], "0123456789", *asked[3:]])
+    assert (nobody.exit_code, "unknown_home" in nobody.stderr) == (1, True)
 
 
 async def adjust_afterwards(network: ForwardNetwork, seller: str) -> None:

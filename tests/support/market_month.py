@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """A June of three homes: the day of docs/market.md thirty times, with a correction and a demand charge.
 
-Bills and lines come from the market's own rules; a `Month` answers as the contract's client does.
+Bills and lines come from the market's own rules; a `MarketMonth` answers as the contract's client does.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from commonwatt_chaincode.market.forward.bills import (
@@ -16,6 +17,7 @@ from commonwatt_chaincode.market.forward.bills import (
 )
 from commonwatt_chaincode.market.forward.gates import Times
 from commonwatt_chaincode.market.forward.periods import Period
+from commonwatt_chaincode.market.forward.settlement import Line
 from commonwatt_chaincode.market.forward.tariffs import Days, Demand
 from commonwatt_community.market.refused import Refused
 from commonwatt_community.market.results import (
@@ -82,8 +84,8 @@ class MarketMonth:
             return ()
         told = self.day.bills["later"]["bill"]["adjustments"][0]
         line = self.day.line("20", "cy")
-        change = replace_line(line, told)
-        return (adjustment(told["period_id"], self.day.tariff("20").prices, line, change, told["reason"]),)
+        after = _corrected(line, told["change"])
+        return (adjustment(told["period_id"], self.day.tariff("20").prices, line, after, told["reason"]),)
 
     async def get_configuration(self) -> Standing:
         """The rules; the clock stands at 6:00 of the day that runs."""
@@ -115,7 +117,8 @@ class MarketMonth:
         """The settled periods of a span."""
         assert home is not None
         found = []
-        for day in range(FIRST_DAY, min(self.now_day, FIRST_DAY + DAYS)):
+        first = (from_period + self.day.offsets[0][1]) // 1440
+        for day in range(max(first, FIRST_DAY), min(first + 2, self.now_day, FIRST_DAY + DAYS)):
             for hour, one in zip(self.day.periods, self.settled(home, day), strict=True):
                 if not from_period <= one.period.id < to_period:
                     continue
@@ -131,10 +134,9 @@ class MarketMonth:
         return tuple(found)
 
 
-def replace_line(line, told):  # type: ignore[no-untyped-def]
-    """The line after a correction: before it and the difference."""
-    change = told["change"]
-    return type(line)(*(getattr(line, name) + change[name] for name in line._fields))
+def _corrected(line: Line, change: Mapping[str, int]) -> Line:
+    """The line before a correction, and the difference."""
+    return Line(*(getattr(line, name) + change[name] for name in Line._fields))
 
 
 def the_month(**given: int | bool) -> MarketMonth:
