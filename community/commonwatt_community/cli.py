@@ -24,13 +24,14 @@ from commonwatt_client.exit_codes import UsageError, run
 from commonwatt_client.network_file import find_network, read_network_file
 from commonwatt_client.retry import fate_is_unknown, is_away
 
+from commonwatt_community.founding.cli import register as register_founding
 from commonwatt_community.hems.agent import HomeAgent
 from commonwatt_community.hems.energy import Silent
 from commonwatt_community.hems.home import HomeSpec
 from commonwatt_community.hems.latecomers import LATECOMER_PAUSE_S, LATECOMER_TRIES, MAY_BE_BEHIND
 from commonwatt_community.hems.live import LiveHome
 from commonwatt_community.hems.strategy import STRATEGIES
-from commonwatt_community.home import cli as home
+from commonwatt_community.operating.cli import register as register_operating
 
 # A home waits for its peers as long as it takes: nobody is there to start it again.
 _PATIENT = RetryPolicy(max_tries=10_000_000, longest_pause_s=2.0)
@@ -154,7 +155,8 @@ async def _sell(called: str, strategy: str, seed: int, path: Path) -> None:
 def register(app: typer.Typer) -> None:
     """Add the verbs to `app`."""
     app.command("hems")(hems_command)
-    home.register(app)
+    register_founding(app)
+    register_operating(app)
 
 
 def main() -> None:

@@ -3,6 +3,7 @@
 
 NetworkError            it ran and failed: says which process, what it said last, what to do next
   UsageError            wrong use or configuration: nothing was changed
+    TopologyError     a topology or another file with mistakes, each with its line
     NotThereError     what a command needs was not made, or does not run (exit code 3)
       NoNetworkError  the folder holds no network
 """
@@ -21,6 +22,10 @@ class NetworkError(exit_codes.CommandError):
 
 class UsageError(NetworkError, exit_codes.UsageError):
     """Wrong use or configuration: refused before anything was changed."""
+
+
+class TopologyError(UsageError):
+    """The topology cannot be used; the message names file, line, what is wrong and what would be right."""
 
 
 class NotThereError(UsageError, commonwatt_client.NoNetworkError):

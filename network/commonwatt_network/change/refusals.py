@@ -8,11 +8,12 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from types import MappingProxyType
 
+from commonwatt_client.yaml_models import Location
+
 from commonwatt_network.errors import UsageError
 from commonwatt_network.model.node_names import ports_of_nodes
 from commonwatt_network.model.topology import Topology
 from commonwatt_network.model.topology_parts import Chaincode, OrdererOrganization, Organization
-from commonwatt_network.model.yaml_models import Location
 
 Revoked = Mapping[str, Collection[str]]
 NOBODY: Revoked = {}

@@ -76,8 +76,9 @@ def apply(
 @contextmanager
 def _places_named(source: str | None) -> Iterator[None]:
     """Put file and line before the reasons of a refused change for which one line of the file is to blame."""
+    from commonwatt_client.yaml_models import line_of
+
     from commonwatt_network.change.refusals import RefusedChangeError
-    from commonwatt_network.model.yaml_models import line_of
 
     try:
         yield

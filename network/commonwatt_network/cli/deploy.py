@@ -174,11 +174,11 @@ def _channel(network: ConnectedNetwork, channel: str) -> str:
 
 def _definition(name: str, **described: object) -> tuple[ChaincodeDefinition, frozenset[str]]:
     """The definition that the options describe, and the fields of which they say nothing. Raises UsageError."""
+    from commonwatt_client.yaml_models import words_of
     from pydantic import ValidationError
 
     from commonwatt_network.channels.deploy import definition_of
     from commonwatt_network.model.topology_chaincode import Chaincode
-    from commonwatt_network.model.yaml_models import words_of
 
     try:
         return definition_of(name, Chaincode.model_validate(described, context={"folder": "."}))

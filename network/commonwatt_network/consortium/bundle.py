@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
+from commonwatt_client.yaml_models import words_of
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.x509.oid import ExtendedKeyUsageOID
@@ -25,7 +26,6 @@ from commonwatt_network.consortium.organization import HostName, Port
 from commonwatt_network.errors import UsageError
 from commonwatt_network.model.layout import PUBLIC_FILE, write_atomically
 from commonwatt_network.model.topology_parts import MspId, Name
-from commonwatt_network.model.yaml_models import words_of
 
 SIZE_LIMIT_BYTES = 1 << 20
 

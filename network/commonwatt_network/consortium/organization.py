@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
+from commonwatt_client.yaml_models import Location, named, parse_model, refuse, words_of
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, model_validator
 
+from commonwatt_network.errors import TopologyError
 from commonwatt_network.model.forward_market import FORWARD, MARKET
 from commonwatt_network.model.nodes import EVERYWHERE
 from commonwatt_network.model.topology import SETTLED
@@ -19,7 +21,6 @@ from commonwatt_network.model.topology_rules import (
     chaincode_name_mistakes,
     user_mistakes,
 )
-from commonwatt_network.model.yaml_models import Location, TopologyError, named, parse_model, refuse, words_of
 
 HostName = Annotated[
     str,
@@ -135,7 +136,9 @@ def load_description(path: Path) -> OrganizationDescription:
         reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
         raise TopologyError(f"{path}: {reason}") from error
     expected = "an organisation is a mapping with name, orderers, peers, users"
-    return parse_model(OrganizationDescription, text, str(path), expected, path.absolute().parent)
+    return parse_model(
+        OrganizationDescription, text, str(path), expected, path.absolute().parent, TopologyError
+    )
 
 
 def read_settled_description(path: Path) -> OrganizationDescription:

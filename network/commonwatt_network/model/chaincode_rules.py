@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from commonwatt_client.ledger.policy import SignaturePolicy
+    from commonwatt_client.yaml_models import Location
 
     from commonwatt_network.model.topology_chaincode import Chaincode
     from commonwatt_network.model.topology_parts import TopologyFields
-    from commonwatt_network.model.yaml_models import Location
 
     Mistakes = Iterator[tuple[str, Location]]
 

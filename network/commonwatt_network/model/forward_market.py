@@ -13,10 +13,10 @@ from commonwatt_network.model.topology_chaincode import Collection
 
 if TYPE_CHECKING:
     from commonwatt_client.admin import ChaincodeDefinition
+    from commonwatt_client.yaml_models import Location
 
     from commonwatt_network.model.topology_chaincode import Chaincode
     from commonwatt_network.model.topology_parts import Channel, TopologyFields
-    from commonwatt_network.model.yaml_models import Location
 
     Mistakes = Iterator[tuple[str, Location]]
 

@@ -12,8 +12,10 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Self
 
+from commonwatt_client.yaml_models import parse_model, refuse
 from pydantic import ValidationInfo, model_validator
 
+from commonwatt_network.errors import TopologyError as TopologyError
 from commonwatt_network.model.topology_parts import (
     Chaincode,
     Channel,
@@ -24,8 +26,6 @@ from commonwatt_network.model.topology_parts import (
     User,
 )
 from commonwatt_network.model.topology_rules import member_mistakes, mistakes
-from commonwatt_network.model.yaml_models import TopologyError as TopologyError
-from commonwatt_network.model.yaml_models import parse_model, refuse
 
 # Validation context: a network that is there. Orderers come and go one at a time, so that their number may be even.
 SETTLED = {"settled": True}
@@ -99,7 +99,7 @@ def parse_topology(text: str, where: str = "topology", folder: Path | None = Non
     `folder`: where the text's file is, and the files that it names.
     """
     expected = "a topology is a mapping with organizations, orderers, channels, chaincodes"
-    return parse_model(Topology, text, where, expected, folder)
+    return parse_model(Topology, text, where, expected, folder, TopologyError)
 
 
 def json_schema() -> dict[str, Any]:

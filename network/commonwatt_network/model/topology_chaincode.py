@@ -9,10 +9,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Self
 
+from commonwatt_client.yaml_models import named, refuse
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, model_validator
 from pydantic.functional_validators import AfterValidator
-
-from commonwatt_network.model.yaml_models import named, refuse
 
 Version = Annotated[str, named(r"^[A-Za-z0-9_.+-]+$", "letters, digits and _ . + -")]
 Address = Annotated[

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from ipaddress import IPv4Address
 from typing import Annotated, Literal
 
+from commonwatt_client.yaml_models import named
 from pydantic import BaseModel, ConfigDict, Field
 
 from commonwatt_network.model.topology_chaincode import Chaincode as Chaincode
-from commonwatt_network.model.yaml_models import named
 
 Name = Annotated[
     str,

@@ -12,8 +12,9 @@ from commonwatt_network.model.forward_market import forward_mistakes
 from commonwatt_network.model.node_names import each_fixed_port, ports_of_nodes
 
 if TYPE_CHECKING:
+    from commonwatt_client.yaml_models import Location
+
     from commonwatt_network.model.topology_parts import Batch, Orderers, Registrar, TopologyFields, User
-    from commonwatt_network.model.yaml_models import Location
 
     Mistakes = Iterator[tuple[str, Location]]
 

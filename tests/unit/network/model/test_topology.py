@@ -11,6 +11,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
+from commonwatt_client.yaml_models import parse_model, words_of
 from commonwatt_network.consortium.organization import OrganizationDescription
 from commonwatt_network.model.topology import (
     SETTLED,
@@ -22,7 +23,6 @@ from commonwatt_network.model.topology import (
     parse_topology,
     sample_topologies,
 )
-from commonwatt_network.model.yaml_models import parse_model, words_of
 from pydantic import ValidationError
 
 DEFAULT = sample_topologies()["default"]
@@ -276,7 +276,7 @@ def test_yaml_that_grows_or_nests_without_end_is_refused_in_one_line(text: str, 
     expected = "an organisation"
     for read in (
         lambda: parse_topology(text, "t.yaml"),
-        lambda: parse_model(OrganizationDescription, text, "t.yaml", expected),
+        lambda: parse_model(OrganizationDescription, text, "t.yaml", expected, wrong=TopologyError),
     ):
         with pytest.raises(TopologyError) as refused:
             read()
@@ -308,10 +308,16 @@ users:
   home002: {role: home}
 """
     with pytest.raises(TopologyError) as refused:
-        parse_model(OrganizationDescription, text, "o.yaml", "an organisation")
+        parse_model(OrganizationDescription, text, "o.yaml", "an organisation", wrong=TopologyError)
     assert str(refused.value) == "o.yaml:5: peer1 and peer1 share port 7052 of this host; give each its own"
     with pytest.raises(TopologyError) as refused:
-        parse_model(OrganizationDescription, text.replace("7052", "7053"), "o.yaml", "an organisation")
+        parse_model(
+            OrganizationDescription,
+            text.replace("7052", "7053"),
+            "o.yaml",
+            "an organisation",
+            wrong=TopologyError,
+        )
     assert [line.split(": ")[:2] for line in str(refused.value).splitlines()] == [
         ["o.yaml:9", "every organisation has a user admin of its own; give this one another name"],
         ["o.yaml:10", "home002 is one of the organisation's 2 homes; give this user another name"],

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Models in YAML files: whatever is wrong in one is said with the file, the line and what would be right."""
+"""Models in YAML files: whatever is wrong in one is said with the file, the line and what would be right.
+
+It needs pydantic and PyYAML, the extra `models`.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +12,10 @@ from pathlib import Path
 from typing import Any, TypeVar, get_args
 
 import yaml
-from commonwatt_client.bounded_yaml import UnreadableYamlError, read_yaml
 from pydantic import BaseModel, Field, ValidationError
 
-from commonwatt_network.errors import UsageError
+from commonwatt_client.bounded_yaml import UnreadableYamlError, read_yaml
+from commonwatt_client.exit_codes import UsageError
 
 M = TypeVar("M", bound=BaseModel)
 Location = tuple[str | int, ...]
@@ -43,8 +46,8 @@ _WORDS = {
 }
 
 
-class TopologyError(UsageError):
-    """The topology cannot be used; the message names file, line, what is wrong and what would be right."""
+class YamlFileError(UsageError):
+    """A file cannot be used; the message names file, line, what is wrong and what would be right, a line each."""
 
 
 class MistakesError(ValueError):
@@ -68,17 +71,24 @@ def refuse(mistakes: Iterable[tuple[str, Location]]) -> None:
         raise MistakesError(found)
 
 
-def parse_model(model: type[M], text: str, where: str, expected: str, folder: Path | None = None) -> M:
-    """The `model` in a YAML text; `expected` says what stands there. Raises TopologyError as `parse_topology` does.
+def parse_model(
+    model: type[M],
+    text: str,
+    where: str,
+    expected: str,
+    folder: Path | None = None,
+    wrong: type[UsageError] = YamlFileError,
+) -> M:
+    """The `model` in a YAML text; `expected` says what stands there. Raises `wrong`, one line per mistake.
 
     `folder`: the text's own, in which files that it names are looked for.
     """
     try:
         content, root = read_yaml(text, unique_keys=True)
     except UnreadableYamlError as error:
-        raise TopologyError(f"{where}:{error.line}: {error.problem}") from error
+        raise wrong(f"{where}:{error.line}: {error.problem}") from error
     if not isinstance(content, dict):
-        raise TopologyError(f"{where}:1: {expected}")
+        raise wrong(f"{where}:1: {expected}")
     try:
         return model.model_validate(content, context={"folder": folder} if folder else None)
     except ValidationError as error:
@@ -88,7 +98,7 @@ def parse_model(model: type[M], text: str, where: str, expected: str, folder: Pa
             if item["type"] != "default_factory_not_called"  # for another mistake that is told
             for line in _mistakes(model, item, root, where)
         ]
-        raise TopologyError("\n".join(dict.fromkeys(mistakes))) from error
+        raise wrong("\n".join(dict.fromkeys(mistakes))) from error
 
 
 def line_of(text: str, location: Location) -> int:

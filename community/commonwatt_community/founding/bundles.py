@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A bundle: all that a household needs to enrol its home, as a file, and as a QR code for its phone."""
+
+import importlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from commonwatt_client.errors import ConfigurationError
+
+from .codes import HOME, key_of, load_secret, new_code
+from .folder import Folder
+from .new import write_secret
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Invited:
+    """A home, the id of its network, and until when its code is good."""
+
+    home: str
+    net: str
+    expires_s: int
+
+
+def write_bundle(folder: Folder, invited: Invited) -> Path:
+    """Write ``bundles/<home>.json``, and ``<home>.png`` where segno is installed; both of mode 0600.
+
+    A file of this home that is there is replaced: its code stays good until it expires.
+    """
+    bundle = bundle_of(folder, invited)
+    path = folder.bundles / f"{invited.home}.json"
+    write_secret(path, json.dumps(bundle, indent=2).encode() + b"\n")
+    if bundle["service"]:
+        _write_qr(path.with_suffix(".png"), f"{bundle['service']}/enrol#{bundle['code']}")
+    return path
+
+
+def bundle_of(folder: Folder, invited: Invited) -> Json:
+    """What a home is given: where the service is and whom to trust for it, its id, and its one-time code."""
+    service = folder.community.service
+    key = key_of(load_secret(folder.codes_key), HOME)
+    return {
+        "service": None if service is None else service.url,
+        "service_certificate": None if service is None else _certificate(folder.path / service.certificate),
+        "home": invited.home,
+        "net": invited.net,
+        "channel": folder.community.channel,
+        "code": new_code(key, invited.home, invited.expires_s),
+        "author": "home",
+    }
+
+
+def _certificate(path: Path) -> str:
+    try:
+        pem = path.read_text("ascii")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"the service's certificate {path} cannot be read: {error}") from error
+    if "-----BEGIN CERTIFICATE-----" not in pem:
+        raise ConfigurationError(f"{path} holds no certificate in PEM")
+    return pem
+
+
+def _write_qr(path: Path, address: str) -> None:
+    try:
+        segno = importlib.import_module("segno")
+    except ImportError:
+        return  # the extra `service` brings it
+    write_secret(path, b"")
+    segno.make(address, error="m").save(str(path), kind="png", scale=6)

@@ -1,0 +1,188 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The operator's second chore: freeze and settle what is over, and bill each day. After days away it begins with the
+oldest day that is not done."""
+
+import asyncio
+
+from commonwatt_chaincode.market.forward.period_settlement import parts_of
+from commonwatt_chaincode.market.tariff import MINUTE_S
+
+from commonwatt_community.market.refused import DATA_NOT_HERE, Refused
+
+from .due import Community, DayBook, books_due, is_done
+from .losses import declare_losses
+from .reading import Ledger, date_of, local_time
+from .steps import Bill, Freeze, Settle
+from .telling import Alarm, Telling
+
+DAYS_A_PASS = 31
+"""Days that one pass reads to find those that are not done."""
+
+PERIODS_A_PASS = 64
+AT_ONCE = 8
+"""Periods that one pass freezes and settles, and how many of them side by side."""
+
+NOT_YET = frozenset(
+    {"too_early", "nothing_new", "already_frozen", "not_frozen", "not_settled", "day_not_over"}
+)
+"""The ledger is not where it was when it was read: read it again."""
+
+
+class Books:
+    """Which days are not done stays in memory and is found anew after a start."""
+
+    def __init__(self, ledger: Ledger, telling: Telling) -> None:
+        self._ledger = ledger
+        self._telling = telling
+        self._open: dict[int, DayBook] = {}
+        self._next_day: int | None = None
+        self._tried_s: dict[int, int] = {}
+
+    async def run(self) -> int | None:
+        """Do some of what is due, the oldest first; the market time at which there is more.
+
+        Raises:
+            Refused, GatewayError: the contract or the network refused what should have been taken.
+        """
+        community, now_s = await self._ledger.community()
+        if not await self._find_days(community, now_s):
+            return now_s  # there are more days to look at
+        times: list[int] = []
+        left = PERIODS_A_PASS
+        for day in sorted(self._open):
+            book = await self._ledger.day(community, day, now_s)
+            if is_done(community, book) and now_s >= community.ends_s(day):
+                del self._open[day]
+                continue
+            due = books_due(community, book, now_s, self._tried_s)
+            periods = [step for step in due.steps if isinstance(step, (Freeze, Settle))]
+            await self._settle(community, now_s, periods[:left])
+            bills = [step for step in due.steps if isinstance(step, Bill)]
+            for bill in bills:
+                await self._bill(community, bill)
+            left -= len(periods)
+            if left <= 0:
+                return now_s
+            # What was just tried comes again in its time, which the next pass knows.
+            times += [due.next_s] if due.next_s is not None else []
+            times += [now_s + 2] if periods or bills else []
+        self._telling.gauges["open_days"] = len(self._open)
+        today = community.day_at(now_s)
+        return min(times, default=community.ends_s(today))
+
+    def reopen(self, day: int) -> None:
+        """Look at a day again: a period of it is to be settled anew."""
+        self._open.setdefault(day, DayBook(day, {}))
+
+    async def _find_days(self, community: Community, now_s: int) -> bool:
+        """Look at the days that were not looked at yet; whether none is left."""
+        first, today = community.first_day(), community.day_at(now_s)
+        if first is None:
+            return True
+        if self._next_day is None:
+            self._next_day = first
+            if first < today:
+                self._telling.say(f"looks at the books since {date_of(first)}")
+        for _ in range(DAYS_A_PASS):
+            if self._next_day > today:
+                return True
+            book = await self._ledger.day(community, self._next_day, now_s)
+            if self._next_day == today or not is_done(community, book):
+                self._open[self._next_day] = book
+            self._next_day += 1
+        return self._next_day > today
+
+    async def _settle(self, community: Community, now_s: int, steps: list[Freeze | Settle]) -> None:
+        slots = asyncio.Semaphore(AT_ONCE)
+
+        async def one(step: Freeze | Settle) -> None:
+            async with slots:
+                if isinstance(step, Settle) or await self._freeze(community, now_s, step):
+                    await self._settle_period(community, now_s, step.period)
+
+        for ended in await asyncio.gather(*map(one, steps), return_exceptions=True):
+            if isinstance(ended, BaseException):
+                raise ended
+
+    async def _freeze(self, community: Community, now_s: int, step: Freeze) -> bool:
+        """Whether the period is frozen now."""
+        market = self._ledger.market
+        try:
+            if not step.due:
+                await market.would_freeze(step.period)
+            await market.freeze_period(step.period)
+        except Refused as refused:
+            if refused.code == DATA_NOT_HERE:
+                await self._lost(community, now_s, step.period, refused)
+            elif refused.code not in NOT_YET:
+                raise
+            self._tried_s[step.period] = now_s
+            return False
+        self._tried_s.pop(step.period, None)
+        return True
+
+    async def _settle_period(self, community: Community, now_s: int, period_id: int) -> None:
+        market = self._ledger.market
+        period = community.period_at(period_id * MINUTE_S)
+        several = len(parts_of(community.members(period_id))) > 1
+        part, parts, homes, import_wh, local_wh, unread = 0, 1, 0, 0, 0, 0
+        try:
+            while part < parts:
+                named = part if several else None
+                settled = await market.settle_period(period_id, named)
+                parts, part = settled.parts, part + 1
+                homes += settled.homes
+                import_wh += settled.import_wh
+                local_wh += settled.bought_wh + settled.shared_in_wh
+                unread += settled.estimated + settled.substituted
+        except Refused as refused:
+            if refused.code == DATA_NOT_HERE:
+                await self._lost(community, now_s, period_id, refused)
+            elif refused.code not in NOT_YET:
+                raise
+            return
+        when = local_time(community, period)
+        self._telling.did(
+            "settle_period",
+            f"{when}: settled, {homes} homes used {import_wh:,} Wh of others, {local_wh:,} Wh of them local"
+            + (f"; {unread} without a measured reading" if unread else ""),
+        )
+        if unread:
+            self._telling.alarm(
+                Alarm(
+                    "missing_readings",
+                    f"period {when} was settled without measured readings of {unread} of {homes} homes",
+                    now_s,
+                    period_id,
+                )
+            )
+
+    async def _bill(self, community: Community, step: Bill) -> None:
+        homes = amount_naud = adjustments = 0
+        try:
+            for part in range(step.parts):
+                billed = await self._ledger.market.settle_day(step.day, part if step.parts > 1 else None)
+                homes += billed.homes
+                amount_naud += billed.amount_naud
+                adjustments += billed.adjustments
+        except Refused as refused:
+            if refused.code not in NOT_YET:
+                raise
+            return
+        self._telling.did(
+            "settle_day",
+            f"{date_of(step.day)}: billed, {homes} bills come to {amount_naud / 10**9:,.2f} AUD"
+            + (f" with {adjustments} adjustments" if adjustments else ""),
+        )
+
+    async def _lost(self, community: Community, now_s: int, period_id: int, refused: Refused) -> None:
+        """A message is missing: once it may be, it is declared lost; until then peers may still fetch it."""
+        period = community.period_at(period_id * MINUTE_S)
+        when = local_time(community, period)
+        self._telling.alarm(
+            Alarm("message_missing", f"period {when} cannot be settled yet: {refused}", now_s, period_id)
+        )
+        if now_s < period.end_s + community.configuration.rules_of(period_id).heal_s:
+            return
+        for key in await declare_losses(self._ledger.market, period_id, community.members(period_id)):
+            self._telling.did("declare_lost", f"{when}: no peer holds the message {key}: declared lost")

@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An operator from its community's folder: connected, with all of its chores, until it is cancelled."""
+
+import asyncio
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+
+from commonwatt_client.network_file import NetworkFile
+
+from commonwatt_community.founding.codes import HOME, key_of, load_secret
+from commonwatt_community.founding.folder import Folder, require_secrets
+
+from .books import Books
+from .enrolling import Enrolling, FolderOfEnrolments
+from .gates import Gates
+from .loop import Chore, keep_doing, require_operator
+from .page import LOOPBACK, page
+from .reading import Ledger
+from .telling import Telling
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to operate.
+
+    Attributes:
+        grid: USER@ORGANISATION, which confirms homes; None: what the community says, or nobody.
+        port: of `/healthz` and `/metrics`; 0 leaves it to the system, None serves no page.
+    """
+
+    grid: str | None = None
+    port: int | None = None
+    telling: Telling = field(default_factory=Telling)
+
+
+async def operate(folder: Folder, network: NetworkFile, options: Options) -> None:
+    """Operate a community until cancelled.
+
+    Raises:
+        Stopped: the identity may not, or another version of a file stands.
+        UsageError, ConfigurationError: something in the folder is missing.
+        Refused, GatewayError: the first question failed: there is no network, or no such market.
+    """
+    require_secrets(folder)
+    codes_key = key_of(load_secret(folder.codes_key), HOME)
+    telling = options.telling
+    async with AsyncExitStack() as stack:
+        market = await stack.enter_async_context(folder.operator(network))
+        grid = None
+        if options.grid is not None or folder.community.grid is not None:
+            grid = await stack.enter_async_context(folder.grid(network, options.grid))
+        await require_operator(market)
+        ledger = Ledger(market)
+        community, _ = await ledger.community()
+        if options.port is not None:
+            port = await stack.enter_async_context(page(telling, options.port))
+            telling.say(f"http://{LOOPBACK}:{port}/metrics and /healthz tell how the operator is")
+        telling.say(
+            f"operates {folder.community.name} on channel {folder.community.channel}: {len(community.homes)} homes"
+            + (", confirms as the grid" if grid is not None else "")
+        )
+        chores: dict[str, Chore] = {
+            "gates": Gates(ledger, telling),
+            "books": Books(ledger, telling),
+            "enrolments": Enrolling(
+                ledger, [FolderOfEnrolments(folder.enrolments)], codes_key, grid, telling
+            ),
+        }
+        await side_by_side(chores, ledger, telling)
+
+
+async def side_by_side(chores: dict[str, Chore], ledger: Ledger, telling: Telling) -> None:
+    """Run chores until one of them cannot go on."""
+
+    async def now_s() -> int:
+        return (await ledger.market.get_configuration()).now_s
+
+    tasks = [asyncio.create_task(keep_doing(name, chore, now_s, telling)) for name, chore in chores.items()]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+        for task in done:
+            task.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
