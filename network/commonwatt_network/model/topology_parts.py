@@ -136,9 +136,14 @@ class Batch(_Model):
     absolute_bytes: int = Field(default=10 << 20, ge=1024)
 
 
-def default_batch(clock: str) -> Batch:
-    """When blocks are cut on a channel that does not say: in real time rather full, in simulated time at once."""
-    return Batch() if clock == "live" else Batch(timeout_ms=50)
+def default_batch(clock: str, market: str) -> Batch:
+    """When blocks are cut on a channel that does not say: in real time rather full, in simulated time at once.
+
+    A forward market's transactions are few and carry many messages, so there a block of one costs nothing.
+    """
+    if clock == "live":
+        return Batch()
+    return Batch(timeout_ms=10 if market == "forward" else 50)
 
 
 def default_readers(chaincodes: Sequence[str]) -> Literal["operators", "members"]:
@@ -172,9 +177,11 @@ class Channel(_Model):
         "left out: operators where the chaincode `market` runs, members elsewhere",
     )
     batch: Batch = Field(
-        default_factory=lambda known: default_batch(known.get("clock", "simulated")),
+        default_factory=lambda known: default_batch(
+            known.get("clock", "simulated"), known.get("market", "ex_post")
+        ),
         description="left out: cut after 200 ms where the clock is live; after 50 ms where it is simulated, "
-        "since a simulated day is one transaction after another",
+        "since a simulated day is one transaction after another; after 10 ms where the market is forward, too",
     )
 
 

@@ -106,7 +106,8 @@ def _prepare(database: sqlite3.Connection, path: Path, schema: str, remedy: str)
     database.execute("pragma journal_mode = wal")
     database.execute("pragma synchronous = normal")
     database.execute("pragma secure_delete = on")  # what is purged must not stay in pages that are free
-    database.execute("pragma cache_size = -4000")  # kibibytes: one ledger's share of the process's memory
+    # Kibibytes: one ledger's share of the process's memory. Hashes of keys are written all over the tree.
+    database.execute("pragma cache_size = -16000")
     database.execute("pragma wal_autocheckpoint = 1000")
     (version,) = database.execute("pragma user_version").fetchone()
     if version == 0:

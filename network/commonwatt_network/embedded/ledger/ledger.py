@@ -234,9 +234,15 @@ class Ledger:
             self._forget_logs = not self.gather()
 
     def keep_transient(self, txid: str, content: bytes) -> None:
-        """Keep an endorsed transaction's private writes until its block comes. Raises sqlite3.Error."""
-        self.private.keep_transient(txid, content, self.height)
+        """Keep an endorsed transaction's private writes until its block comes. Raises sqlite3.Error.
+
+        They go into the second file alone: it stays where the ledger is deleted to be fetched anew.
+        """
         self.copies.data.keep_transient(txid, content, self.height)
+
+    def transient(self, txid: str) -> list[bytes]:
+        """What `keep_transient` kept; former versions kept it in the ledger, too."""
+        return self.copies.data.transient(txid) or self.private.transient(txid)
 
     def block_bytes(self, number: int) -> bytes | None:
         row = self.database.execute("select content from blocks where number = ?", (number,)).fetchone()

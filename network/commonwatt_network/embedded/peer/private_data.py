@@ -9,7 +9,6 @@ from typing import Any
 from fabric_protos.ledger.rwset import rwset_pb2
 
 from commonwatt_network.embedded.ledger import Version
-from commonwatt_network.embedded.ledger.private import PrivateData
 from commonwatt_network.embedded.peer.channel import PeerChannel
 from commonwatt_network.embedded.validation.private import Fetch, find_write_set
 
@@ -53,23 +52,20 @@ def fetch_from(
         place = (*version, namespace, collection)
         own, others = channels()
         if own is not None:
-            yield from _transient(own.ledger.private, transaction_id, namespace, collection, wanted)
-            copies = own.ledger.copies.data
-            yield from _transient(copies, transaction_id, namespace, collection, wanted)
-            yield from _existing(copies.write_set(*place))
+            yield from _transient(own, transaction_id, namespace, collection, wanted)
+            yield from _existing(own.ledger.copies.data.write_set(*place))
         for other in others:
             if own is None or other.identity_is_member(creator, namespace, collection):
-                private = other.ledger.private
-                yield from _transient(private, transaction_id, namespace, collection, wanted)
-                yield from _existing(private.write_set(*place))
+                yield from _transient(other, transaction_id, namespace, collection, wanted)
+                yield from _existing(other.ledger.private.write_set(*place))
 
     return fetch
 
 
 def _transient(
-    private: PrivateData, transaction_id: str, namespace: str, collection: str, wanted: bytes
+    channel: PeerChannel, transaction_id: str, namespace: str, collection: str, wanted: bytes
 ) -> Iterator[bytes]:
-    for encoded in private.transient(transaction_id):
+    for encoded in channel.ledger.transient(transaction_id):
         yield from _existing(find_write_set(encoded, namespace, collection, wanted))
 
 

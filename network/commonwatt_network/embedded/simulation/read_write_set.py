@@ -143,31 +143,26 @@ class ReadWriteSet:
     def collection(self, namespace: str, collection: str) -> CollectionSet:
         return self.namespace(namespace).collections.setdefault(collection, CollectionSet())
 
-    def private_message(self) -> Any | None:
-        """TxPvtReadWriteSet, or None where the transaction wrote no private data."""
-        message = rwset_pb2.TxPvtReadWriteSet(data_model=rwset_pb2.TxReadWriteSet.KV)
+    def messages(self) -> tuple[Any, Any | None]:
+        """TxReadWriteSet: public reads and writes, and the hashes of the private ones; and TxPvtReadWriteSet, or None
+        where the transaction wrote no private data."""
+        public = rwset_pb2.TxReadWriteSet(data_model=rwset_pb2.TxReadWriteSet.KV)
+        private = rwset_pb2.TxPvtReadWriteSet(data_model=rwset_pb2.TxReadWriteSet.KV)
         for name, namespace in sorted(self.namespaces.items(), key=_by_key):
-            collections = [
-                rwset_pb2.CollectionPvtReadWriteSet(
-                    collection_name=collection, rwset=private.SerializeToString()
-                )
-                for collection, sets in sorted(namespace.collections.items(), key=_by_key)
-                if (private := sets.private_message()) is not None
-            ]
-            if collections:
-                message.ns_pvt_rwset.add(namespace=name, collection_pvt_rwset=collections)
-        return message if message.ns_pvt_rwset else None
-
-    def public_message(self) -> Any:
-        """TxReadWriteSet: public reads and writes, and the hashes of the private ones."""
-        message = rwset_pb2.TxReadWriteSet(data_model=rwset_pb2.TxReadWriteSet.KV)
-        for name, namespace in sorted(self.namespaces.items(), key=_by_key):
-            public = message.ns_rwset.add(namespace=name, rwset=namespace.message().SerializeToString())
+            shown = public.ns_rwset.add(namespace=name, rwset=namespace.message().SerializeToString())
+            kept = []
             for collection, sets in sorted(namespace.collections.items(), key=_by_key):
-                private = sets.private_message()
-                public.collection_hashed_rwset.add(
+                plain = sets.private_message()
+                encoded = b"" if plain is None else plain.SerializeToString()
+                shown.collection_hashed_rwset.add(
                     collection_name=collection,
                     hashed_rwset=sets.hashed_message().SerializeToString(),
-                    pvt_rwset_hash=b"" if private is None else sha256(private.SerializeToString()).digest(),
+                    pvt_rwset_hash=b"" if plain is None else sha256(encoded).digest(),
                 )
-        return message
+                if plain is not None:
+                    kept.append(
+                        rwset_pb2.CollectionPvtReadWriteSet(collection_name=collection, rwset=encoded)
+                    )
+            if kept:
+                private.ns_pvt_rwset.add(namespace=name, collection_pvt_rwset=kept)
+        return public, private if private.ns_pvt_rwset else None

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
@@ -83,6 +83,18 @@ class Simulator:
         found = self._read(namespace, key)
         return found.value if found else None
 
+    def get_states(self, namespace: str, keys: Sequence[str]) -> list[bytes | None]:
+        """Several values at once."""
+        places = [(namespace, key.encode()) for key in keys]
+        found = self._view.several(places)
+        reads = self._sets.namespace(namespace).reads
+        values = []
+        for key, place in zip(keys, places, strict=True):
+            entry = found[place]
+            reads[key] = entry.version if entry else None
+            values.append(entry.value if entry else None)
+        return values
+
     def get_metadata(self, namespace: str, key: str) -> dict[str, bytes]:
         found = self._read(namespace, key)
         return decode_metadata(found.metadata) if found else {}
@@ -104,8 +116,12 @@ class Simulator:
         self._note_written(namespace, key)
 
     def _note_written(self, namespace: str, key: str) -> None:
-        found = self._view.get(namespace, key.encode())
-        self._written_metadata[(namespace, "", key)] = decode_metadata(found.metadata) if found else {}
+        self._written_metadata[(namespace, "", key)] = self._metadata_at(namespace, key.encode())
+
+    def _metadata_at(self, namespace: str, key: bytes) -> dict[str, bytes]:
+        """Looked up only where some key has any: a batch of messages writes thousands."""
+        found = self._view.get(namespace, key) if self._view.has_metadata(namespace) else None
+        return decode_metadata(found.metadata) if found else {}
 
     def range(self, namespace: str, start: str, end: str, page: bool = False) -> Iterator[tuple[str, bytes]]:
         """Keys and values from `start` up to and without `end`; what has been taken is what was read."""
@@ -203,9 +219,8 @@ class Simulator:
         self._note_private_written(namespace, collection, key)
 
     def _note_private_written(self, namespace: str, collection: str, key: str) -> None:
-        found = self._view.get(hashed_namespace(namespace, collection), _key_hash(key))
-        self._written_metadata[(namespace, collection, key)] = (
-            decode_metadata(found.metadata) if found else {}
+        self._written_metadata[(namespace, collection, key)] = self._metadata_at(
+            hashed_namespace(namespace, collection), _key_hash(key)
         )
 
     def private_range(
@@ -252,9 +267,10 @@ class Simulator:
         )  # Fabric's spelling
 
     def result(self) -> SimulationResult:
+        public, private = self._sets.messages()
         return SimulationResult(
-            public=self._sets.public_message().SerializeToString(),
-            private=self._sets.private_message(),
+            public=public.SerializeToString(),
+            private=private,
             namespaces=tuple(sorted(self._sets.namespaces)),
             written_metadata=self._written_metadata,
             private_reads=frozenset(self._private_reads),

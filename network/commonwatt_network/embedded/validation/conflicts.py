@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from commonwatt_network.embedded.channels.transactions import Codes, NamespaceSets
 from commonwatt_network.embedded.ledger import Version, VersionedValue, hashed_namespace
-from commonwatt_network.embedded.ledger.state import State, Updates
+from commonwatt_network.embedded.ledger.state import Location, State, Updates
 from commonwatt_network.embedded.simulation.range_reads import RangeReads
 from commonwatt_network.embedded.simulation.read_write_set import kv_read
 
@@ -18,26 +18,31 @@ LEAST_DEGREE = 2  # of the Merkle tree over many reads, on Fabric
 def find_conflict(namespaces: tuple[NamespaceSets, ...], state: State, updates: Updates) -> int:
     """VALID, or the code of the first read that `state` or the block's `updates` so far contradict."""
     for sets in namespaces:
-        for read in sets.public.reads:
-            if not _read_holds(sets.namespace, read.key.encode(), read, state, updates):
-                return int(Codes.MVCC_READ_CONFLICT)
+        public = [((sets.namespace, read.key.encode()), read) for read in sets.public.reads]
+        if not _reads_hold(public, state, updates):
+            return int(Codes.MVCC_READ_CONFLICT)
         for query in sets.public.range_queries_info:
             if not _range_holds(sets.namespace, query, state, updates):
                 return int(Codes.PHANTOM_READ_CONFLICT)
         for collection in sets.collections:
             namespace = hashed_namespace(sets.namespace, collection.collection)
-            for read in collection.hashed.hashed_reads:
-                if not _read_holds(namespace, read.key_hash, read, state, updates):
-                    return int(Codes.MVCC_READ_CONFLICT)
+            hashed = [((namespace, read.key_hash), read) for read in collection.hashed.hashed_reads]
+            if not _reads_hold(hashed, state, updates):
+                return int(Codes.MVCC_READ_CONFLICT)
     return int(Codes.VALID)
 
 
-def _read_holds(namespace: str, key: bytes, read: Any, state: State, updates: Updates) -> bool:
-    if (namespace, key) in updates:
+def _reads_hold(reads: Sequence[tuple[Location, Any]], state: State, updates: Updates) -> bool:
+    """Whether each place has the version that was read there, and the block changed none before."""
+    if any(location in updates for location, _ in reads):
         return False
-    committed = state.get(namespace, key)
-    expected = Version(read.version.block_num, read.version.tx_num) if read.HasField("version") else None
-    return (committed.version if committed else None) == expected
+    committed = state.several(location for location, _ in reads)
+    for location, read in reads:
+        found = committed[location]
+        expected = Version(read.version.block_num, read.version.tx_num) if read.HasField("version") else None
+        if (found.version if found else None) != expected:
+            return False
+    return True
 
 
 def _range_holds(namespace: str, query: Any, state: State, updates: Updates) -> bool:

@@ -39,7 +39,7 @@ def test_a_forward_market_gets_its_collection_and_both_organisations_endorse() -
     assert collection.member_policy == "OR('NewtownMSP.member', 'GridMSP.member')"
     assert collection.endorsement_policy == both
     assert (collection.member_only_read, collection.member_only_write) == (True, True)
-    assert (collection.required_peer_count, collection.maximum_peer_count) == (0, 1)
+    assert (collection.required_peer_count, collection.maximum_peer_count) == (0, 0)
     assert collection.blocks_to_live == 0
     assert not {"endorsement_policy", "collections"} & kept
 

@@ -99,7 +99,7 @@ def _get_states(context: TransactionContext, payload: bytes) -> bytes:
         _demand_read(context, collection)
         values = [simulator.get_private(namespace, collection, key) or b"" for key in request.keys]
     else:
-        values = [simulator.get_state(namespace, key) or b"" for key in request.keys]
+        values = [value or b"" for value in simulator.get_states(namespace, request.keys)]
     return _encode(chaincode_shim_pb2.GetStateMultipleResult(values=values))
 
 
