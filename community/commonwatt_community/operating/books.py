@@ -37,6 +37,7 @@ class Books:
         self._open: dict[int, DayBook] = {}
         self._next_day: int | None = None
         self._tried_s: dict[int, int] = {}
+        self._again: set[int] = set()
 
     async def run(self) -> int | None:
         """Do some of what is due, the oldest first; the market time at which there is more.
@@ -51,6 +52,11 @@ class Books:
         left = PERIODS_A_PASS
         for day in sorted(self._open):
             book = await self._ledger.day(community, day, now_s)
+            again = [one for one in sorted(self._again) if community.day_at(one * MINUTE_S) == day]
+            if again:
+                await self._settle(community, now_s, [Freeze(one, True) for one in again])
+                self._again.difference_update(again)
+                book = await self._ledger.day(community, day, now_s)
             if is_done(community, book) and now_s >= community.ends_s(day):
                 del self._open[day]
                 continue
@@ -70,8 +76,9 @@ class Books:
         today = community.day_at(now_s)
         return min(times, default=community.ends_s(today))
 
-    def reopen(self, day: int) -> None:
-        """Look at a day again: a period of it is to be settled anew."""
+    def reopen(self, day: int, period: int) -> None:
+        """Freeze and settle a period of a day anew: readings came late."""
+        self._again.add(period)
         self._open.setdefault(day, DayBook(day, {}))
 
     async def _find_days(self, community: Community, now_s: int) -> bool:

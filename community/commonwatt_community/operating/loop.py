@@ -75,7 +75,7 @@ async def keep_doing(name: str, chore: Chore, now_s: Callable[[], Awaitable[int]
             pause_s = LONGEST_PAUSE_S
             if next_s is not None:
                 pause_s = min(LONGEST_PAUSE_S, max(SHORTEST_PAUSE_S, next_s - await now_s()))
-        except (Refused, ClientError) as error:
+        except (Refused, ClientError, ConnectionError) as error:
             failures += 1
             pause_s = after_failure(name, error, failures, telling)
         else:
@@ -89,7 +89,7 @@ async def keep_doing(name: str, chore: Chore, now_s: Callable[[], Awaitable[int]
         await asyncio.sleep(pause_s)
 
 
-def after_failure(name: str, error: Refused | ClientError, failures: int, telling: Telling) -> float:
+def after_failure(name: str, error: Exception, failures: int, telling: Telling) -> float:
     """Tell of a failure; how long to pause."""
     telling.counts["failures", name] += 1
     pause_s = min(MOST_PAUSE_AFTER_FAILURES_S, PAUSE_AFTER_FAILURE_S * 2.0 ** min(failures - 1, 6))

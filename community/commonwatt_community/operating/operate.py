@@ -13,10 +13,12 @@ from commonwatt_community.founding.folder import Folder, require_secrets
 from .books import Books
 from .enrolling import Enrolling, FolderOfEnrolments
 from .gates import Gates
+from .looking_back import LookingBack
 from .loop import Chore, keep_doing, require_operator
 from .page import LOOPBACK, page
 from .reading import Ledger
 from .telling import Telling
+from .watching import Watching
 
 
 @dataclass(frozen=True)
@@ -59,9 +61,12 @@ async def operate(folder: Folder, network: NetworkFile, options: Options) -> Non
             f"operates {folder.community.name} on channel {folder.community.channel}: {len(community.homes)} homes"
             + (", confirms as the grid" if grid is not None else "")
         )
+        books = Books(ledger, telling)
         chores: dict[str, Chore] = {
             "gates": Gates(ledger, telling),
-            "books": Books(ledger, telling),
+            "books": books,
+            "late readings": LookingBack(ledger, books, telling),
+            "watch": Watching(ledger, telling),
             "enrolments": Enrolling(
                 ledger, [FolderOfEnrolments(folder.enrolments)], codes_key, grid, telling
             ),

@@ -4,11 +4,12 @@
 import time
 from datetime import UTC, date, datetime, timedelta
 
-from commonwatt_chaincode.market.forward.periods import Period, offset_at
+from commonwatt_chaincode.market.forward.periods import Period, offset_at, period_at
+from commonwatt_chaincode.market.tariff import MINUTE_S
 
 from commonwatt_community.market.forward import ForwardMarket
 from commonwatt_community.market.refused import Refused
-from commonwatt_community.market.results import Home, ListedPeriod
+from commonwatt_community.market.results import Configuration, Home, ListedPeriod
 
 from .due import Community, DayBook, is_settled
 
@@ -33,6 +34,10 @@ class Ledger:
             self._homes = await self.market.list_homes()
             self._homes_at = time.monotonic()
         return Community(standing.configuration, self._homes), standing.now_s
+
+    def period_of(self, configuration: Configuration, minute: int) -> int:
+        """The id of the period to which an epoch minute belongs."""
+        return period_at(minute * MINUTE_S, configuration.lengths, configuration.offsets).id
 
     def homes_changed(self) -> None:
         """Read registrations anew the next time."""
