@@ -17,6 +17,7 @@ from .looking_back import LookingBack
 from .loop import Chore, keep_doing, require_operator
 from .page import LOOPBACK, page
 from .reading import Ledger
+from .service_access import service_of
 from .telling import Telling
 from .watching import Watching
 
@@ -61,6 +62,7 @@ async def operate(folder: Folder, network: NetworkFile, options: Options) -> Non
             f"operates {folder.community.name} on channel {folder.community.channel}: {len(community.homes)} homes"
             + (", confirms as the grid" if grid is not None else "")
         )
+        service = service_of(folder, network, community.configuration.net)
         books = Books(ledger, telling)
         chores: dict[str, Chore] = {
             "gates": Gates(ledger, telling),
@@ -70,7 +72,12 @@ async def operate(folder: Folder, network: NetworkFile, options: Options) -> Non
             "enrolments": Enrolling(
                 ledger, [FolderOfEnrolments(folder.enrolments)], codes_key, grid, telling
             ),
+            "files": Publishing(ledger, grid, folder.tariff_file, folder.envelopes_file, telling),
         }
+        if service is not None:
+            await stack.enter_async_context(service)
+            chores["enrolments at the service"] = Enrolling(ledger, [service], codes_key, None, telling)
+            chores["alarms"] = Alarming(service, telling)
         await side_by_side(chores, ledger, telling)
 
 
