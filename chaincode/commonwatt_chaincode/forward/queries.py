@@ -10,7 +10,7 @@ from ..shim import Stub
 from . import keys
 from .access import require_any_role, require_reader, require_sees_all, sees_all
 from .arguments import HomePeriod, KnownKeys, OneHome, OnePeriod
-from .records import as_json
+from .records import Forgotten, as_json, decode_optional
 from .refusals import Code, refuse
 from .state import Situation, all_homes, envelopes_of, home_of, sharing_keys_of, situation
 
@@ -25,12 +25,13 @@ async def get_configuration(stub: Stub) -> Json:
 
 
 async def get_home(stub: Stub, arguments: OneHome) -> Json:
-    """A registration."""
+    """A registration, and the period before which nothing private of the home stays, where it was forgotten."""
     require_any_role(stub)
     now = await situation(stub)
     home = await home_of(stub, arguments.home)
     require_reader(stub, now.configuration, home)
-    return dict(as_json(home))
+    forgotten = decode_optional(Forgotten, await stub.get_state(keys.forgotten_key(home.home)))
+    return {**as_json(home), "forgotten_before": forgotten.to_period if forgotten else None}
 
 
 async def list_homes(stub: Stub) -> Json:

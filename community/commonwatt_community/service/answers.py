@@ -1,0 +1,176 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The service's own answers as types, for the OpenAPI document; the contract's are those of ``market.results``."""
+
+from typing import Any, Literal, TypedDict
+
+from ..api.values import Challenge, Enrolment, LoggedIn, Wishes
+
+__all__ = ["Challenge", "Enrolment", "LoggedIn", "Wishes"]
+
+Json = dict[str, Any]
+
+
+class MessageResult(TypedDict):
+    """``admitted`` with a receipt, or the code for which the message is refused."""
+
+    digest: str
+    result: str
+    receipt: str | None
+
+
+class MessageResults(TypedDict):
+    """What became of each message, in their order."""
+
+    results: list[MessageResult]
+
+
+class Receipt(TypedDict):
+    """``pending``, ``written`` or a code; `commit` is the endorsed answer of both organisations, in base64."""
+
+    digest: str
+    result: str
+    commit: str | None
+
+
+class Proof(TypedDict):
+    """The endorsed answer of both organisations, in base64."""
+
+    digest: str
+    commit: str
+
+
+class Me(TypedDict):
+    """A session; `csrf` is what a browser sends as ``X-CW-CSRF``."""
+
+    role: Literal["home", "meter", "resident", "operator"]
+    home: str
+    name: str
+    expires_s: int
+    csrf: str | None
+
+
+class Entered(Me):
+    """A session that began."""
+
+    has_totp: bool
+
+
+class Totp(TypedDict):
+    """A seed for an authenticator."""
+
+    totp_secret: str
+    uri: str
+
+
+class HasTotp(TypedDict):
+    """Whether the account has a second factor."""
+
+    has_totp: bool
+
+
+class WaitingEnrolment(TypedDict):
+    """An enrolment as the operator judges it."""
+
+    id: str
+    home: str
+    author: str
+    code: str
+    possession: str
+    state: str
+    reason: str
+    asked_s: int
+
+
+class Enrolments(TypedDict):
+    """Enrolments, the oldest first."""
+
+    enrolments: list[WaitingEnrolment]
+
+
+class JudgedEnrolment(TypedDict):
+    """What the operator made of an enrolment."""
+
+    home: str
+    state: str
+    reason: str
+
+
+class Invited(TypedDict):
+    """An invitation, to be handed to residents; `url` opens the portal with it."""
+
+    home: str
+    invitation: str
+    expires_s: int
+    url: str
+
+
+class AlarmAnswer(TypedDict):
+    """An alarm of the operator's program."""
+
+    kind: str
+    sentence: str
+    since_s: int
+    period: int | None
+    home: str | None
+
+
+class AlarmsAnswer(TypedDict):
+    """Alarms."""
+
+    alarms: list[AlarmAnswer]
+
+
+class HomeCounts(TypedDict):
+    """How many homes there are."""
+
+    registered: int
+    confirmed: int
+    ended: int
+
+
+class Overview(TypedDict):
+    """How the market stands."""
+
+    now_s: int
+    configuration_version: int
+    homes: HomeCounts
+    periods: list[Json]
+    alarms: list[AlarmAnswer]
+    enrolments_waiting: int
+    residents: int
+    messages_waiting: int
+    listeners: int
+
+
+class Health(TypedDict):
+    """``ok``, ``no_peer``, ``no_receipt_key`` or ``stopping``."""
+
+    state: str
+    messages_waiting: int
+    listeners: int
+
+
+class Tariff(TypedDict):
+    """Tariffs and holidays, all versions, as the configuration has them."""
+
+    version: int
+    now_s: int
+    tariffs: list[Json]
+    holidays: list[Json]
+
+
+class Periods(TypedDict):
+    """What stands of each period: ``gate``, ``meter``, ``cleared``, ``settled``."""
+
+    periods: list[Json]
+
+
+class Envelopes(TypedDict):
+    """Envelopes that touch a period."""
+
+    period: int
+    envelopes: list[Json]
+
+
+class Nothing(TypedDict):
+    """Nothing more to say."""

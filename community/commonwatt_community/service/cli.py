@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The service's verbs: `serve` runs it, `service ...` looks after it."""
+
+import asyncio
+import ipaddress
+import logging
+import signal
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from commonwatt_client import connect_network_file
+from commonwatt_client.errors import ConfigurationError
+from commonwatt_client.exit_codes import UsageError
+from commonwatt_client.network_file import find_network, read_network_file
+
+NetworkOption = Annotated[
+    str | None,
+    typer.Option(
+        "--network",
+        "--network-file",
+        envvar="COMMONWATT_NETWORK",
+        help="the network: a name, or its file; default: that of the folder here",
+    ),
+]
+FolderOption = Annotated[
+    Path,
+    typer.Option("--folder", envvar="COMMONWATT_SERVICE", help="where the service keeps what is its own"),
+]
+DEFAULT_FOLDER = Path(".commonwatt-service")
+
+
+def serve_command(
+    network_file: NetworkOption = None,
+    channel: Annotated[str | None, typer.Option(help="the community's channel")] = None,
+    user: Annotated[
+        str | None, typer.Option(help="the carrier: USER@ORGANISATION; default: the first of role carrier")
+    ] = None,
+    folder: FolderOption = DEFAULT_FOLDER,
+    name: Annotated[
+        list[str] | None,
+        typer.Option(help="host:port by which homes reach the service; several times for several"),
+    ] = None,
+    carrier: Annotated[
+        str, typer.Option(help="the carrier's name within its organisation, as receipts bear it")
+    ] = "service",
+    host: Annotated[str, typer.Option(help="the address to listen on")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="the port to listen on")] = 8443,
+    certificate: Annotated[Path | None, typer.Option(help="a certificate chain in PEM")] = None,
+    key: Annotated[Path | None, typer.Option(help="its key in PEM")] = None,
+    plain: Annotated[bool, typer.Option("--plain", help="HTTP without TLS, for the proxy in front")] = False,
+    proxy: Annotated[
+        list[str] | None, typer.Option(help="an address or network of trusted proxies; several times")
+    ] = None,
+    residents_key: Annotated[
+        Path | None, typer.Option(help="the key of residents' invitations that the operator shares")
+    ] = None,
+) -> None:
+    """Carry homes' signed messages and show homes and residents what is theirs, over HTTPS, until Ctrl-C."""
+    from .settings import Settings, carrier_of
+
+    path = find_network(network_file)
+    network = read_network_file(path, homes=False)
+    found, organization, called = carrier_of(network, channel, user)
+    settings = Settings(
+        network=path,
+        channel=found,
+        organization=organization,
+        user=called,
+        folder=folder,
+        names=tuple(one.lower() for one in name or ()),
+        carrier=carrier,
+        host=host,
+        port=port,
+        certificate=certificate,
+        key=key,
+        is_plain=plain,
+        proxies=tuple(map(_proxy, proxy or ())),
+        residents_key=residents_key,
+    )
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
+    logging.getLogger("commonwatt_community").setLevel(logging.INFO)
+
+    async def until_stopped() -> None:
+        from .running import serving
+
+        stop = asyncio.Event()
+        for one in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(one, stop.set)
+        async with serving(settings) as running:
+            pinned = f"; homes pin {running.certificate}" if running.certificate else ""
+            print(f"{running.url} serves {found}{pinned}", flush=True)
+            await stop.wait()
+
+    asyncio.run(until_stopped())
+
+
+def backup_command(
+    copy: Annotated[Path, typer.Argument(help="the file to write; it must not exist")],
+    folder: FolderOption = DEFAULT_FOLDER,
+) -> None:
+    """Copy accounts, sessions, enrolments, waiting messages and the audit log while the service runs."""
+    from .settings import DATABASE
+    from .store import back_up
+
+    back_up(folder / DATABASE, copy)
+    print(f"{copy} holds all that {folder / DATABASE} held; keep it as secret")
+
+
+def invite_operator_command(
+    name: Annotated[str, typer.Argument(help="the name of the operator's account")],
+    address: Annotated[str, typer.Option(help="host:port of the service")] = "127.0.0.1:8443",
+    folder: FolderOption = DEFAULT_FOLDER,
+) -> None:
+    """Invite a person to the operators' page: once, within 72 hours, with a second factor."""
+    from .caller import Role
+    from .invitations import SUBJECT, Invitations
+    from .settings import OPERATORS_KEY, RESIDENTS_KEY, secret_in
+
+    if not SUBJECT.fullmatch(name):
+        raise UsageError(f"{name[:80]}: letters, digits, dots, - and _, 64 at most")
+    keys = (secret_in(folder / one, may_make=True) for one in (RESIDENTS_KEY, OPERATORS_KEY))
+    code, _ = Invitations(*keys).new(Role.OPERATOR, name)
+    print(f"https://{address}/join#{code}")
+
+
+def set_key_command(
+    possession: Annotated[Path, typer.Argument(help="receipts-key.jws of the service's folder")],
+    user: Annotated[str, typer.Option(help="the operator of the carrier's organisation: USER@ORGANISATION")],
+    network_file: NetworkOption = None,
+    channel: Annotated[str | None, typer.Option(help="the community's channel")] = None,
+) -> None:
+    """Set the key of a service's receipts on the ledger, as the operator of its organisation."""
+    from commonwatt_chaincode.messages.message import read
+    from commonwatt_chaincode.messages.refusals import MessageRefused
+
+    from ..market.forward import market_of
+    from .settings import carrier_of
+
+    try:
+        content = possession.read_bytes()
+        carrier = read(content).home
+    except OSError as error:
+        raise ConfigurationError(f"{possession} cannot be read: {error.strerror}") from error
+    except MessageRefused as error:
+        raise ConfigurationError(f"{possession} holds no message that brings a key: {error}") from error
+    path = find_network(network_file)
+    network = read_network_file(path, homes=False)
+    found, organization, called = carrier_of(network, channel, user)
+
+    async def set_key() -> int:
+        async with connect_network_file(path, organization, called) as gateway:
+            return (await market_of(gateway, network, found).set_carrier_key(carrier, content)).version
+
+    print(f"{carrier} gives receipts with key {asyncio.run(set_key())} from now on")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verbs to `app`."""
+    app.command("serve")(serve_command)
+    service = typer.Typer(help="Look after a community's service.", no_args_is_help=True)
+    service.command("backup")(backup_command)
+    service.command("invite-operator")(invite_operator_command)
+    service.command("set-key")(set_key_command)
+    app.add_typer(service, name="service")
+
+
+def _proxy(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
+    try:
+        return ipaddress.ip_network(text)
+    except ValueError as error:
+        raise UsageError(f"--proxy {text[:80]}: {error}") from error

@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the service consists of while it runs: what each route's handler may use."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from ..market.receipts import Service
+from .challenges import Challenges
+from .events import Hub
+from .invitations import Invitations
+from .ledger import Ledger
+from .meters import Meters
+from .outbox import Outbox
+from .passphrases import Passphrases
+from .rates import Buckets, Rates
+from .store import Store
+
+
+@dataclass
+class Parts:
+    """The parts of a running service.
+
+    Attributes:
+        names: hosts and ports by which the service is reached; a login is signed for one of them.
+        receipts: signs promises; None until its key stands on the ledger.
+        is_stopping: no more messages are taken.
+    """
+
+    names: tuple[str, ...]
+    store: Store
+    ledger: Ledger
+    outbox: Outbox
+    hub: Hub
+    invitations: Invitations
+    passphrases: Passphrases
+    receipts: Callable[[], Service | None]
+    challenges: Challenges = field(default_factory=Challenges)
+    rates: Rates = field(default_factory=Rates)
+    meters: Meters = field(default_factory=Meters)
+    is_stopping: bool = False
+
+    def __post_init__(self) -> None:
+        self.of_callers = Buckets(self.rates.caller)
+        self.of_messages = Buckets(self.rates.messages)
+        self.of_strangers = Buckets(self.rates.stranger)
+        self.of_guesses = Buckets(self.rates.guess)
+        self.of_accounts = Buckets(self.rates.account)
