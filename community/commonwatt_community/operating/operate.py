@@ -10,12 +10,14 @@ from commonwatt_client.network_file import NetworkFile
 from commonwatt_community.founding.codes import HOME, key_of, load_secret
 from commonwatt_community.founding.folder import Folder, require_secrets
 
+from .alarming import Alarming
 from .books import Books
 from .enrolling import Enrolling, FolderOfEnrolments
 from .gates import Gates
 from .looking_back import LookingBack
 from .loop import Chore, keep_doing, require_operator
 from .page import LOOPBACK, page
+from .publishing import Publishing
 from .reading import Ledger
 from .service_access import service_of
 from .telling import Telling
