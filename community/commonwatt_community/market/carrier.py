@@ -142,10 +142,24 @@ class Carrier:
     """
 
     def __init__(
-        self, market: Writes, limits: Limits | None = None, receipts: GivesReceipts | None = None
+        self,
+        market: Writes | Sequence[Writes],
+        limits: Limits | None = None,
+        receipts: GivesReceipts | None = None,
     ) -> None:
-        """`receipts` signs a promise for each message that `admit` takes; without it none is given."""
-        self._market = market
+        """`market`: one, or several, each over a connection of its own: a batch goes over the one with the fewest.
+
+        A batch that fails is tried again over another one, where there is any. `receipts` signs a promise for each
+        message that `admit` takes; without it none is given.
+
+        Raises:
+            ValueError: no market.
+        """
+        markets = tuple(market) if isinstance(market, Sequence) else (market,)
+        if not markets:
+            raise ValueError("a carrier needs a market to write to")
+        self._markets = deque(markets)  # whose turn it is stands first
+        self._under_way: Counter[int] = Counter()
         self._receipts = receipts
         self._limits = limits or Limits()
         self._queues: dict[Place, _Queue] = {}
@@ -275,13 +289,24 @@ class Carrier:
             one.answer.set_exception(answer)
             one.answer.exception()  # its sender may have given up waiting
 
+    async def _submitted(self, place: Place, batch: list[bytes]) -> Written:
+        """Over the market with the fewest batches under way; among equals, the one that waited longest."""
+        market = min(self._markets, key=lambda one: self._under_way[id(one)])
+        self._markets.remove(market)
+        self._markets.append(market)
+        self._under_way[id(market)] += 1
+        try:
+            return await market.submit_messages(place.kind, place.period, batch)
+        finally:
+            self._under_way[id(market)] -= 1
+
     async def _written(self, place: Place, batch: list[bytes]) -> Sequence[str]:
         loop = asyncio.get_running_loop()
         until = loop.time() + self._limits.patience_s
         failures, may_be_written = 0, False
         while True:
             try:
-                results = (await self._market.submit_messages(place.kind, place.period, batch)).results
+                results = (await self._submitted(place, batch)).results
             except Refused as refused:
                 return [FATE_UNKNOWN if may_be_written else refused.code] * len(batch)
             except GatewayError as error:

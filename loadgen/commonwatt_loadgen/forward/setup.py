@@ -83,7 +83,11 @@ async def with_homes(
         for home in homes
     }
     await in_turn_of(
-        _AT_ONCE, [_with_key(parties.operator, one, key_files[one.home]) for one in authors.values()]
+        _AT_ONCE,
+        [
+            _with_key(parties.operator, one, key_files[one.home], new=one.home not in known)
+            for one in authors.values()
+        ],
     )
     for ids in _slices([str(home["home"]) for home in wanted], MOST_HOMES):
         await parties.grid.confirm_homes(ids)
@@ -101,12 +105,15 @@ async def in_turn_of(limit: int, calls: Iterable[Coroutine[Any, Any, T]]) -> lis
     return await asyncio.gather(*map(one, calls))
 
 
-async def _with_key(market: ForwardMarket, author: Author, file: Path) -> None:
+async def _with_key(market: ForwardMarket, author: Author, file: Path, *, new: bool) -> None:
+    """`new`: the home was registered just now, so it has no key yet."""
     try:
-        keys = await market.get_keys(HOME, author.home)
+        keys = None if new else await market.get_keys(HOME, author.home)
     except Refused as refusal:
         if refusal.code != "no_key":
             raise
+        keys = None
+    if keys is None:
         await market.set_key(HOME, author.home, author.brings_key(author.key.public, 1))
         return
     if thumbprint(keys.versions[-1].jwk) != author.key.public.kid:

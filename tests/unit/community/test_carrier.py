@@ -69,6 +69,31 @@ async def test_a_full_batch_goes_at_once_and_the_rest_when_its_time_is_up(author
     assert len({one.digest for one in carried}) == 5
 
 
+async def test_batches_go_over_the_connection_with_the_fewest(author) -> None:
+    slow, quick = Ledger(), Ledger()
+    slow.pause_s = 0.3
+    homes = [author(f"h{number}") for number in range(6)]
+    limits = Limits(most_messages=1, in_flight=2)
+    async with Carrier([slow, quick], limits) as carrier:
+        carried = await asyncio.gather(*(carrier.carry(one.withdraw(PERIOD)) for one in homes))
+    assert all(one.written for one in carried)
+    assert (len(slow.tries), len(quick.tries)) == (1, 5)
+    assert (slow.most_at_once, quick.most_at_once) == (1, 1)
+
+
+async def test_a_batch_that_fails_is_tried_again_over_another_connection(author) -> None:
+    lost, other = Ledger(conflict()), Ledger()
+    async with Carrier([lost, other], Limits(longest_wait_s=0.01)) as carrier:
+        assert (await carrier.carry(author("h1").withdraw(PERIOD))).written
+    assert len(lost.tries) == len(other.tries) == 1
+    assert lost.tries == other.tries
+
+
+def test_a_carrier_needs_a_market() -> None:
+    with pytest.raises(ValueError, match="needs a market"):
+        Carrier([])
+
+
 async def test_batches_hold_one_kind_and_one_period(author) -> None:
     ledger, home = Ledger(), author("h1")
     said = [home.withdraw(PERIOD), home.withdraw(PERIOD + 30), home.reading(PERIOD, 1, 0)]
