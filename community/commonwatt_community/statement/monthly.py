@@ -15,6 +15,7 @@ from commonwatt_chaincode.market.forward.readings import QUALITIES
 from commonwatt_chaincode.market.forward.statements import cents, gst_cents
 
 from ..market.results import Configuration, HomeLine
+from .alone import saved_on_bands
 from .energy import StatementLine, energy_lines
 from .month import Month
 
@@ -97,7 +98,7 @@ def statement_of(
         tuple((quality, sum(dict(one.qualities)[quality] for one in bills)) for quality in QUALITIES),
         sum(band.import_wh for one in bills for band in one.bands),
         sum(band.export_wh for one in bills for band in one.bands),
-        cents(amount_naud + sum(_saved_naud(one) for one in bills)),
+        cents(amount_naud + sum(saved_on_bands(one.bands) for one in bills)),
         battery,
         configuration.offsets,
     )
@@ -125,17 +126,6 @@ def _all_lines(bills: Sequence[Bill], lines: Sequence[HomeLine]) -> list[Stateme
         for change in one.adjustments
     ]
     return found
-
-
-def _saved_naud(bill: Bill) -> int:
-    """What the tariff alone would have cost more for the same meter readings."""
-    saved_naud = 0
-    for band in bill.bands:
-        allowed_wh = band.export_wh - band.breach_wh
-        alone_naud = band.import_wh * band.prices.tou - allowed_wh * band.prices.feed_in + band.breach_naud
-        paid_naud = band.contract_naud + band.shared_naud + band.grid_in_naud + band.grid_out_naud
-        saved_naud += alone_naud - paid_naud - band.breach_naud - band.fee_naud
-    return saved_naud
 
 
 def _final_s(days: Sequence[int], configuration: Configuration) -> int | None:

@@ -14,6 +14,8 @@ from .month import Month
 from .monthly import Statement, statement_of
 
 UNKNOWN_BILL = "unknown_bill"
+LARGEST_SPAN = 400
+"""Settled periods that one answer holds."""
 _AT_ONCE = 4
 """Questions under way: a statement is one of many things that a peer answers."""
 
@@ -68,6 +70,18 @@ async def read_statement(market: ReadsBills, home: str, month: Month, *, communi
         unbilled=[day for day in missing if _takes_part(registration, day, configuration)],
         battery=any(one.connection.battery_w for one in registration.versions),
     )
+
+
+async def lines_of_day(
+    market: ReadsBills, home: str, day: int, configuration: Configuration
+) -> tuple[HomeLine, ...]:
+    """A home's settled periods of a local day, in as many questions as a day of short periods needs."""
+    periods = list(periods_of_day(day, configuration.lengths, configuration.offsets))
+    found: list[HomeLine] = []
+    for first in range(0, len(periods), LARGEST_SPAN):
+        part = periods[first : first + LARGEST_SPAN]
+        found += await market.list_lines(part[0].id, part[-1].id + part[-1].length_min, home)
+    return tuple(found)
 
 
 def _takes_part(registration: Home, day: int, configuration: Configuration) -> bool:
