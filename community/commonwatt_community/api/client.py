@@ -222,12 +222,15 @@ class ServiceClient:
         return read_result(Enrolment, answer)
 
     async def list_enrolments(self, state: str = "waiting") -> list[Json]:
-        """For the operator: ``home``, ``code``, ``possession`` and ``author`` of enrolments in a state."""
+        """For the operator: ``id``, ``home``, ``code``, ``possession`` and ``author`` of enrolments in a state."""
         return list(_json(await self._transport.get("/enrolments", {"state": state})).get("enrolments", []))
 
-    async def answer_enrolment(self, home: str, state: str, reason: str = "") -> None:
-        """For the operator: ``set``, or ``refused`` for a reason."""
-        await self._transport.send("POST", f"/enrolments/{home}/result", {"state": state, "reason": reason})
+    async def answer_enrolment(
+        self, home: str, state: str, reason: str = "", enrolment: str | None = None
+    ) -> None:
+        """For the operator: ``set``, or ``refused`` for a reason; without an id of the home's oldest that waits."""
+        body = {"state": state, "reason": reason, "enrolment": enrolment}
+        await self._transport.send("POST", f"/enrolments/{home}/result", body)
 
     async def report_alarms(self, alarms: list[Json]) -> None:
         """For the operator: replace the alarms that the operators' page shows: ``kind``, ``period``, ``sentence``."""

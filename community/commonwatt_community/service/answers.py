@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The service's own answers as types, for the OpenAPI document; the contract's are those of ``market.results``."""
 
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal
+
+from pydantic import BaseModel
 
 from ..api.values import Challenge, Enrolment, LoggedIn, Wishes
 
@@ -10,7 +12,7 @@ __all__ = ["Challenge", "Enrolment", "LoggedIn", "Wishes"]
 Json = dict[str, Any]
 
 
-class MessageResult(TypedDict):
+class MessageResult(BaseModel):
     """``admitted`` with a receipt, or the code for which the message is refused."""
 
     digest: str
@@ -18,13 +20,13 @@ class MessageResult(TypedDict):
     receipt: str | None
 
 
-class MessageResults(TypedDict):
+class MessageResults(BaseModel):
     """What became of each message, in their order."""
 
     results: list[MessageResult]
 
 
-class Receipt(TypedDict):
+class Receipt(BaseModel):
     """``pending``, ``written`` or a code; `commit` is the endorsed answer of both organisations, in base64."""
 
     digest: str
@@ -32,14 +34,14 @@ class Receipt(TypedDict):
     commit: str | None
 
 
-class Proof(TypedDict):
+class Proof(BaseModel):
     """The endorsed answer of both organisations, in base64."""
 
     digest: str
     commit: str
 
 
-class Me(TypedDict):
+class Me(BaseModel):
     """A session; `csrf` is what a browser sends as ``X-CW-CSRF``."""
 
     role: Literal["home", "meter", "resident", "operator"]
@@ -55,20 +57,20 @@ class Entered(Me):
     has_totp: bool
 
 
-class Totp(TypedDict):
+class Totp(BaseModel):
     """A seed for an authenticator."""
 
     totp_secret: str
     uri: str
 
 
-class HasTotp(TypedDict):
+class HasTotp(BaseModel):
     """Whether the account has a second factor."""
 
     has_totp: bool
 
 
-class WaitingEnrolment(TypedDict):
+class WaitingEnrolment(BaseModel):
     """An enrolment as the operator judges it."""
 
     id: str
@@ -81,13 +83,13 @@ class WaitingEnrolment(TypedDict):
     asked_s: int
 
 
-class Enrolments(TypedDict):
+class Enrolments(BaseModel):
     """Enrolments, the oldest first."""
 
     enrolments: list[WaitingEnrolment]
 
 
-class JudgedEnrolment(TypedDict):
+class JudgedEnrolment(BaseModel):
     """What the operator made of an enrolment."""
 
     home: str
@@ -95,7 +97,7 @@ class JudgedEnrolment(TypedDict):
     reason: str
 
 
-class Invited(TypedDict):
+class Invited(BaseModel):
     """An invitation, to be handed to residents; `url` opens the portal with it."""
 
     home: str
@@ -104,7 +106,7 @@ class Invited(TypedDict):
     url: str
 
 
-class AlarmAnswer(TypedDict):
+class AlarmAnswer(BaseModel):
     """An alarm of the operator's program."""
 
     kind: str
@@ -114,13 +116,13 @@ class AlarmAnswer(TypedDict):
     home: str | None
 
 
-class AlarmsAnswer(TypedDict):
+class AlarmsAnswer(BaseModel):
     """Alarms."""
 
     alarms: list[AlarmAnswer]
 
 
-class HomeCounts(TypedDict):
+class HomeCounts(BaseModel):
     """How many homes there are."""
 
     registered: int
@@ -128,7 +130,7 @@ class HomeCounts(TypedDict):
     ended: int
 
 
-class Overview(TypedDict):
+class Overview(BaseModel):
     """How the market stands."""
 
     now_s: int
@@ -142,7 +144,7 @@ class Overview(TypedDict):
     listeners: int
 
 
-class Health(TypedDict):
+class Health(BaseModel):
     """``ok``, ``no_peer``, ``no_receipt_key`` or ``stopping``."""
 
     state: str
@@ -150,7 +152,7 @@ class Health(TypedDict):
     listeners: int
 
 
-class Tariff(TypedDict):
+class Tariff(BaseModel):
     """Tariffs and holidays, all versions, as the configuration has them."""
 
     version: int
@@ -159,18 +161,18 @@ class Tariff(TypedDict):
     holidays: list[Json]
 
 
-class Periods(TypedDict):
+class Periods(BaseModel):
     """What stands of each period: ``gate``, ``meter``, ``cleared``, ``settled``."""
 
     periods: list[Json]
 
 
-class Envelopes(TypedDict):
+class Envelopes(BaseModel):
     """Envelopes that touch a period."""
 
     period: int
     envelopes: list[Json]
 
 
-class Nothing(TypedDict):
+class Nothing(BaseModel):
     """Nothing more to say."""

@@ -38,7 +38,7 @@ class AskedEnrolment(Body):
 
 
 class EnrolmentResult(Body):
-    """What the operator made of an enrolment; `enrolment` names it where several of a home wait."""
+    """What the operator made of an enrolment: the one whose id `enrolment` is, or else the home's oldest that waits."""
 
     state: Literal["set", "refused"]
     reason: Annotated[str, StringConstraints(max_length=300)] = ""
@@ -108,13 +108,10 @@ async def post_enrolment_result(call: Call) -> dict[str, Any]:
     """Note what the operator made of an enrolment; its code is kept as a hash from then on."""
     said: EnrolmentResult = call.body
     home, store = call.values["subject"], call.parts.store
-    rows = store.all("SELECT id, code FROM enrolments WHERE home = ? AND state = 'waiting'", home)
-    rows = [row for row in rows if said.enrolment in (None, row["id"])]
-    if not rows:
+    waiting = "SELECT id, code FROM enrolments WHERE home = ? AND state = 'waiting' ORDER BY asked_s"
+    row = next((one for one in store.all(waiting, home) if said.enrolment in (None, one["id"])), None)
+    if row is None:
         raise Problem("unknown_enrolment", "no such enrolment of this home waits")
-    if len(rows) > 1:
-        raise Problem("which_enrolment", "several enrolments of this home wait: name one by its id")
-    [row] = rows
     change = "UPDATE enrolments SET state = ?, reason = ?, code = ?, possession = '' WHERE id = ?"
     await store.write((change, (said.state, said.reason, _code_hash(row["code"]), row["id"])))
     for author in ("home", "meter"):

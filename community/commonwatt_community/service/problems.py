@@ -5,6 +5,7 @@ import json
 from collections.abc import Mapping
 
 from aiohttp import web
+from commonwatt_chaincode.messages.refusals import MessageCode
 from commonwatt_client import ClientError, GatewayError
 from commonwatt_client.errors import MalformedMessageError
 
@@ -14,6 +15,7 @@ from .store import StoreFailed
 CONTENT_TYPE = "application/problem+json"
 
 STATUSES: Mapping[str, int] = {
+    **{code.value: 400 for code in MessageCode},
     "bad_request": 400,
     "not_json": 415,
     "too_large": 413,
@@ -39,7 +41,6 @@ STATUSES: Mapping[str, int] = {
     "bad_totp_secret": 400,
     "bad_code": 400,
     "code_expired": 400,
-    "which_enrolment": 409,
     "unknown_enrolment": 404,
     "unknown_receipt": 404,
     "unknown_home": 404,

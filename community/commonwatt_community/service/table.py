@@ -319,7 +319,7 @@ ROUTES: tuple[Route, ...] = (
         body=households.EnrolmentResult,
         answer=answers.JudgedEnrolment,
         action="judge_enrolment",
-        problems=("unknown_enrolment", "which_enrolment"),
+        problems=("unknown_enrolment",),
     ),
     # Operators
     Route(
