@@ -144,7 +144,52 @@ class Overview(BaseModel):
     listeners: int
 
 
-class Health(BaseModel):
+class Summary(TypedDict):
+    """A home as the portal shows it: Wh by source, nAUD, µAUD per kWh; `co2` where the service has a factor."""
+
+    home: str
+    now_s: int
+    offset_min: int
+    has_panels: bool
+    has_battery: bool
+    supply_naud_per_day: int
+    today: Json
+    month: Json
+    prices: list[Json]
+    trades: list[Json]
+    co2: Json | None
+
+
+class MonthlyStatement(TypedDict):
+    """A month: the cents of `lines` and `rounding_cents` sum to `total_cents`; negative: the home receives."""
+
+    home: str
+    month: str
+    community: str
+    state: Literal["final", "provisional"]
+    final_from: str | None
+    days_billed: list[str]
+    days_not_billed: list[str]
+    lines: list[Json]
+    rounding_cents: int
+    total_cents: int
+    gst_cents: int
+    without_market_cents: int
+    saved_cents: int
+    import_wh: int
+    export_wh: int
+    sources: dict[str, int]
+
+
+class Board(Overview):
+    """The overview, with times of the periods around now, envelopes of now, and homes that have not reported."""
+
+    offset_min: int
+    readings: Json
+    envelopes: list[Json]
+
+
+class Health(TypedDict):
     """``ok``, ``no_peer``, ``no_receipt_key`` or ``stopping``."""
 
     state: str

@@ -55,6 +55,10 @@ def serve_command(
     residents_key: Annotated[
         Path | None, typer.Option(help="the key of residents' invitations that the operator shares")
     ] = None,
+    portal: Annotated[
+        Path | None,
+        typer.Option(help="the portal's settings (YAML): the community's name, the factor of CO2"),
+    ] = None,
 ) -> None:
     """Carry homes' signed messages and show homes and residents what is theirs, over HTTPS, until Ctrl-C."""
     from .settings import Settings, carrier_of
@@ -77,6 +81,7 @@ def serve_command(
         is_plain=plain,
         proxies=tuple(map(_proxy, proxy or ())),
         residents_key=residents_key,
+        portal=portal,
     )
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
     logging.getLogger("commonwatt_community").setLevel(logging.INFO)

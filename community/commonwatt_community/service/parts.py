@@ -5,6 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from ..market.receipts import Service
+from ..portal.reading import HomeReader
+from ..portal.settings import PortalSettings
 from .challenges import Challenges
 from .events import Hub
 from .invitations import Invitations
@@ -23,6 +25,7 @@ class Parts:
     Attributes:
         names: hosts and ports by which the service is reached; a login is signed for one of them.
         receipts: signs promises; None until its key stands on the ledger.
+        portal: the community's name and the factor of CO2.
         is_stopping: no more messages are taken.
     """
 
@@ -37,9 +40,11 @@ class Parts:
     challenges: Challenges = field(default_factory=Challenges)
     rates: Rates = field(default_factory=Rates)
     meters: Meters = field(default_factory=Meters)
+    portal: PortalSettings = field(default_factory=PortalSettings)
     is_stopping: bool = False
 
     def __post_init__(self) -> None:
+        self.homes = HomeReader(self.ledger.market)
         self.of_callers = Buckets(self.rates.caller)
         self.of_messages = Buckets(self.rates.messages)
         self.of_strangers = Buckets(self.rates.stranger)

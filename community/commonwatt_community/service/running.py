@@ -25,6 +25,8 @@ from ..market.forward import FORWARD, ForwardMarket, organizations_of
 from ..market.receipts import Service
 from ..market.refused import Refused
 from ..messages.signing_key import SigningKey
+from ..portal.routes import add_pages
+from ..portal.settings import PortalSettings, read_portal_settings
 from . import audit_log
 from .app import application
 from .events import CONFIGURED, FORGOTTEN, KEY_RECOVERY, Heard, Hub
@@ -129,6 +131,7 @@ async def serving(settings: Settings) -> AsyncIterator[Running]:
             Passphrases(),
             lambda: receipts.service,
             rates=settings.rates,
+            portal=read_portal_settings(settings.portal) if settings.portal else PortalSettings(),
         )
         running = await _listen(settings, parts, stack)
         left = parts.outbox.start()
@@ -153,9 +156,9 @@ async def _listen(settings: Settings, parts: Parts, stack: AsyncExitStack) -> Ru
         else:
             key = settings.key
         context = server_context(certificate, key)
-    runner = web.AppRunner(
-        application(parts, settings.proxies), access_log=None, shutdown_timeout=2.0, handler_cancellation=True
-    )
+    app = application(parts, settings.proxies)
+    add_pages(app)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=2.0, handler_cancellation=True)
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
     site = web.TCPSite(runner, settings.host, settings.port, ssl_context=context)

@@ -39,6 +39,7 @@ class Settings:
         certificate, key: files in PEM; without them it makes its own.
         is_plain: HTTP without TLS, behind a proxy.
         proxies: whose X-Forwarded-For counts.
+        portal: the file of the portal's settings.
         residents_key: the file of the key of residents' invitations; without it the service makes its own.
     """
 
@@ -56,6 +57,7 @@ class Settings:
     is_plain: bool = False
     proxies: tuple[IpNetwork, ...] = ()
     residents_key: Path | None = None
+    portal: Path | None = None
     deliver_within_s: int = 120
     rates: Rates = field(default_factory=Rates)
     limits: Limits = field(default_factory=Limits)

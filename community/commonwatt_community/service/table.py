@@ -15,7 +15,7 @@ from ..market.results import (
     StandingMessages,
     StoredKeys,
 )
-from . import about, answers, doors, households, operators, reads, speaking
+from . import about, answers, doors, figures, households, operators, reads, speaking
 from .caller import EVERY_ROLE, OPERATORS, PEOPLE, RESIDENTS, SPEAKERS, Role
 from .parameters import (
     AUTHORS,
@@ -31,6 +31,7 @@ from .parameters import (
 )
 from .route import Parameter, Route, integer, one_of, text
 
+_MONTH = Parameter("month", "query", text("[12][0-9]{3}-(0[1-9]|1[0-2])"), "a calendar month, as 2026-06")
 PROGRAMS = frozenset({Role.HOME, Role.METER, Role.OPERATOR})
 _SUBJECT = Parameter("subject", "path", HOME_ID, "a home's id")
 _LOGIN_PROBLEMS = ("bad_login", "challenge_expired", "challenge_used", "wrong_service")
@@ -224,6 +225,42 @@ ROUTES: tuple[Route, ...] = (
     ),
     Route(
         "GET",
+        "/homes/{home}/summary",
+        figures.get_summary,
+        "Today and this month, as the portal shows them",
+        EVERY_ROLE,
+        (HOME,),
+        answer=answers.Summary,
+    ),
+    Route(
+        "GET",
+        "/homes/{home}/statement",
+        figures.get_statement,
+        "A month's statement",
+        EVERY_ROLE,
+        (HOME, _MONTH),
+        answer=answers.MonthlyStatement,
+    ),
+    Route(
+        "GET",
+        "/homes/{home}/statement.html",
+        figures.get_statement_page,
+        "A month's statement as a page",
+        EVERY_ROLE,
+        (HOME, _MONTH),
+        content="text/html",
+    ),
+    Route(
+        "GET",
+        "/homes/{home}/statement.csv",
+        figures.get_statement_csv,
+        "A month's statement as CSV",
+        EVERY_ROLE,
+        (HOME, _MONTH),
+        content="text/csv",
+    ),
+    Route(
+        "GET",
         "/homes/{home}/status",
         speaking.get_status,
         "Whether a message stands",
@@ -329,6 +366,14 @@ ROUTES: tuple[Route, ...] = (
         "How the market stands",
         OPERATORS,
         answer=answers.Overview,
+    ),
+    Route(
+        "GET",
+        "/operator/board",
+        figures.get_board,
+        "What the operators' page shows",
+        OPERATORS,
+        answer=answers.Board,
     ),
     Route("GET", "/operator/alarms", operators.get_alarms, "Alarms", OPERATORS, answer=answers.AlarmsAnswer),
     Route(

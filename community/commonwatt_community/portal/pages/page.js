@@ -76,6 +76,16 @@ export function onSubmit(form, act) {
   });
 }
 
+// An operator's account has a second factor from the start: show a seed, and ask for its first code.
+async function secondFactor() {
+  const made = await call("POST", "/totp");
+  at("seed").value = made.totp_secret;
+  at("seed-link").href = made.uri;
+  at("factor").hidden = false;
+  at("first-code").required = true;
+  at("first-code").focus();
+}
+
 // The door: show the page to those who have a session, and the door to others. `role` is whose page this is.
 export async function enterAs(role, home, show) {
   const inside = async (me) => {
@@ -100,7 +110,13 @@ export async function enterAs(role, home, show) {
     await inside(await call("POST", "/session", said));
   });
   onSubmit(at("found"), async (form) => {
-    const me = await call("POST", "/session", { invitation: location.hash.slice(1), name: form.get("name").trim(), passphrase: form.get("passphrase") });
+    const said = { invitation: location.hash.slice(1), name: form.get("name").trim(), passphrase: form.get("passphrase") };
+    if (form.get("totp")) Object.assign(said, { totp_secret: at("seed").value, totp: form.get("totp") });
+    let me;
+    try { me = await call("POST", "/session", said); } catch (problem) {
+      if (problem.code !== "totp_required") throw problem;
+      return secondFactor();
+    }
     history.replaceState(null, "", home); // the invitation leaves the address
     await inside(me);
   });
