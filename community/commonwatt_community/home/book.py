@@ -21,9 +21,9 @@ from ..meters.cutting import Cut
 _VERSION = 1
 _TABLES = """
 create table counts (at_s real primary key, import_total_wh real not null, export_total_wh real not null,
-    battery_wh integer, raw_import_wh real, raw_export_wh real) without rowid;
+    battery_wh integer, raw_import_wh real, raw_export_wh real, follows integer not null) without rowid;
 create table cuts (period integer primary key, length_min integer not null, import_wh integer not null,
-    export_wh integer not null, import_total_wh integer not null, export_total_wh integer not null,
+    export_wh integer not null, import_total_wh integer, export_total_wh integer,
     battery_before_wh integer, battery_wh integer);
 create table outcomes (digest text primary key, kind text not null, period integer not null, result text not null)
     without rowid;
@@ -90,8 +90,8 @@ class Book:
         with self._database:
             self._database.execute("begin immediate")
             self._database.execute(
-                "insert or replace into counts values (?, ?, ?, ?, ?, ?)",
-                (counted.at_s, counted.import_total_wh, counted.export_total_wh, counted.battery_wh, *raw),
+                "insert or replace into counts values (?, ?, ?, ?, ?, ?, ?)",
+                (*counted[:4], *raw, counted.follows),
             )
             for cut in cuts:
                 self._database.execute(
@@ -180,9 +180,9 @@ class Book:
 
 
 def _counted(row: tuple[Any, ...]) -> Counted:
-    at_s, import_wh, export_wh, battery_wh, raw_import_wh, raw_export_wh = row
+    at_s, import_wh, export_wh, battery_wh, raw_import_wh, raw_export_wh, follows = row
     raw = None if raw_import_wh is None else Raw(raw_import_wh, raw_export_wh)
-    return Counted(at_s, import_wh, export_wh, battery_wh, raw)
+    return Counted(at_s, import_wh, export_wh, battery_wh, raw, bool(follows))
 
 
 def _cut(row: tuple[Any, ...]) -> Cut:

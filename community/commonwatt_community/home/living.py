@@ -3,6 +3,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import TypeVar
 
 from commonwatt_chaincode.market.forward.bids import REQUEST, Bid
@@ -17,14 +18,15 @@ from ..market.results import Award, Home, PeriodAwards, Standing
 from ..messages.author import Author
 from ..messages.journal import Journal
 from ..meters.clock import Clock
-from ..meters.counted import Counted, Meter, MeterFailed
+from ..meters.counted import Counted, Meter, MeterFailed, Steered
 from ..meters.cutting import Cut, Cutter
 from .book import Book, Trade
 from .calendar import Calendar
 from .lines import Lines, cents
-from .outbox import Outbox
+from .outbox import CLOCK, CLOCK_DIFFERS, Outbox
 from .routes import Asks, NoWay, Routes
 from .settings import HomeSettings
+from .together import together
 from .trader import Choice, Trader, words
 from .wishes import Wishes, any_wish, wishes_of, written
 
@@ -36,6 +38,9 @@ _PAUSE_S, _LONGEST_PAUSE_S = 1.0, 30.0
 _MARGIN_S = 3.0  # before a gate, a bid is too late to be carried
 _QUESTIONS = "questions"
 _METER = "the meter"
+_KEPT = ("household", "home assistant", "portal")
+_OWN_CLOCK = "this machine's clock"
+_REGISTRATION = "registration"
 Answer = TypeVar("Answer")
 
 
@@ -54,11 +59,12 @@ class LivingHome:
         clock: Clock,
     ) -> None:
         self._settings = settings
-        self._routes = routes
+        self.routes = routes
         self._author = author
         self._journal = journal
         self._meter = meter
-        self._clock = clock
+        self.clock = clock
+        self.home = settings.home
         self.book = book
         self.lines = lines
         self.outbox = Outbox(routes, book, lines, clock)
@@ -71,20 +77,19 @@ class LivingHome:
         self._standing: Standing | None = None
         self._ready = asyncio.Event()
         self._bidding: dict[int, tuple[Period, asyncio.Task[str]]] = {}
-        self._wishes = {"household": wishes_of(book.noted("wishes"))}
+        self._wishes = {who: wishes_of(book.noted(f"wishes of {who}")) for who in _KEPT}
 
     async def run(self) -> None:
         """Live. What cannot be set right from here is raised; all else is said and tried again."""
-        async with asyncio.TaskGroup() as group:
-            for part in (
-                self._count(),
-                self._refresh(),
-                self._bid(),
-                self._hear(),
-                self._obey(),
-                self.outbox.run(),
-            ):
-                group.create_task(part)
+        await together(
+            self._count(),
+            self._refresh(),
+            self._bid(),
+            self._hear(),
+            self._steer(),
+            self._obey(),
+            self.outbox.run(),
+        )
 
     # Wishes
 
@@ -93,12 +98,20 @@ class LivingHome:
         """What counts now, of all who may wish."""
         return any_wish(*self._wishes.values())
 
+    def wishes_of(self, who: str) -> Wishes:
+        """What somebody wishes."""
+        return self._wishes.get(who, Wishes())
+
+    def pause(self, who: str, paused: bool) -> None:
+        """Take the wish to trade no more, or to trade again."""
+        self.wish(who, replace(self.wishes_of(who), paused=paused))
+
     def wish(self, who: str, wishes: Wishes) -> None:
         """Take a wish; a pause takes back the bids that can still be taken back."""
         before, was_kept = self.wishes, self.wishes.keep_storage_wh
         self._wishes[who] = wishes
-        if who == "household":
-            self.book.note("wishes", written(wishes))
+        if who in _KEPT:
+            self.book.note(f"wishes of {who}", written(wishes))
         now = self.wishes
         if now != before:
             self.lines.tell(
@@ -111,7 +124,7 @@ class LivingHome:
 
     def _withdraw(self) -> None:
         for period, task in list(self._bidding.values()):
-            if self.calendar is None or self._clock.now() >= self.calendar.gate_s(period) - _MARGIN_S:
+            if self.calendar is None or self.clock.now() >= self.calendar.gate_s(period) - _MARGIN_S:
                 continue
             task.cancel()
             self._send(period, None)
@@ -120,7 +133,7 @@ class LivingHome:
     async def _obey(self) -> None:
         """Read what residents wish at the services."""
         while True:
-            for service in self._routes.services:
+            for service in self.routes.services:
                 try:
                     found = await service.wishes(self._settings.home)
                 except (Refused, ClientError, OSError):
@@ -136,7 +149,7 @@ class LivingHome:
                     ),
                 )
                 break
-            await self._clock.sleep(15.0)
+            await self.clock.sleep(15.0)
 
     # What the market is
 
@@ -156,45 +169,40 @@ class LivingHome:
                 if not self._ready.is_set():
                     self._say_what_waits()
                     self._ready.set()
-            await self._clock.sleep(REFRESH_S)
+            await self.clock.sleep(REFRESH_S)
 
     async def _registered(self) -> Home:
         """The registration, once the grid has confirmed it."""
         while True:
-            try:
-                home = await self._asked(lambda asks: asks.get_home(self._settings.home))
-            except Refused as refused:
-                sentence = (
-                    f"the market does not know this home yet: {refused.code}; its operator registers it"
-                )
-            else:
-                if home.versions:
-                    self.lines.over("registration", "the home takes part in the market")
-                    return home
-                sentence = "the grid has not confirmed this home yet; I count, and bid once it has"
-            self.lines.trouble("registration", sentence)
-            await self._clock.sleep(10.0)
+            home = await self._asked(lambda asks: asks.get_home(self._settings.home))
+            if home.versions:
+                self.lines.over(_REGISTRATION, "the home takes part in the market")
+                return home
+            self.lines.trouble(
+                _REGISTRATION, "the grid has not confirmed this home yet; I count, and bid once it has"
+            )
+            await self.clock.sleep(10.0)
 
     def _check_clock(self, standing: Standing) -> None:
         times = standing.configuration.rules_of(int(standing.now_s // 60)).times
-        off_s = self._clock.now() - standing.now_s
+        off_s = self.clock.now() - standing.now_s
         if standing.configuration.clock == "live" and abs(off_s) > times.clock_error_s:
             self.lines.trouble(
-                "clock", f"this machine's clock is {off_s:+.0f} s off the market's; set it, as by NTP"
+                _OWN_CLOCK, f"this machine's clock is {off_s:+.0f} s off the market's; set it, as by NTP"
             )
         else:
-            self.lines.over("clock", "this machine's clock agrees with the market's again")
+            self.lines.over(_OWN_CLOCK, "this machine's clock agrees with the market's again")
 
     def _set_up(self) -> None:
         if self.calendar is None or self._registration is None:
             return
-        now = self.calendar.at(self._clock.now())
+        now = self.calendar.at(self.clock.now())
         past = list(self.book.cuts_since(now.id - _PAST_DAYS * 1_440))
         self.trader = Trader(
             self._settings,
             self._registration,
             self.calendar,
-            self._clock.now(),
+            self.clock.now(),
             past,
             self.wishes.keep_storage_wh or 0,
         )
@@ -214,7 +222,7 @@ class LivingHome:
                 return  # a file that is read to its end
             except MeterFailed as error:
                 self.lines.trouble(_METER, f"{error}; I try again")
-            await self._clock.sleep(pause_s)
+            await self.clock.sleep(pause_s)
             pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
 
     def _counted(self, counted: Counted) -> None:
@@ -245,7 +253,7 @@ class LivingHome:
             message = read(compact)
             if message.kind == A_READING and self.book.outcome(message.digest) is None:
                 self.outbox.say(compact)
-        now = int(self._clock.now() // 60)
+        now = int(self.clock.now() // 60)
         for cut in self.book.cuts_since(now - _PAST_DAYS * 1_440):
             self._say_reading(cut)
 
@@ -282,13 +290,13 @@ class LivingHome:
         """Bid for period after period, a while before each gate."""
         await self._ready.wait()
         assert self.calendar is not None
-        period = self.calendar.at(self._clock.now())
+        period = self.calendar.at(self.clock.now())
         while True:
             calendar = self.calendar
             gate_s = calendar.gate_s(period)
             due_s = max(calendar.opens_s(period) + 1, gate_s - self._settings.bid_before_gate_s)
-            if self._clock.now() < gate_s - _MARGIN_S:
-                await self._clock.sleep_until(due_s)
+            if self.clock.now() < gate_s - _MARGIN_S:
+                await self.clock.sleep_until(due_s)
                 await self._bid_for(period)
             period = calendar.after(period)
 
@@ -333,7 +341,7 @@ class LivingHome:
     async def _caps(self, period: Period) -> Caps:
         """What the envelopes allow; none is taken for no bound, for the clearing cuts what is beyond one."""
         try:
-            answer = await self._routes.ask(lambda asks: asks.get_envelopes(period.id, self._settings.home))
+            answer = await self.routes.ask(lambda asks: asks.get_envelopes(period.id, self._settings.home))
             caps = answer["caps"]
             return Caps(caps["import_wh"], caps["export_wh"])
         except (Refused, NoWay, KeyError, TypeError):
@@ -345,22 +353,35 @@ class LivingHome:
         """Follow each period to its clearing, say what came of it, and have the battery keep what was sold."""
         await self._ready.wait()
         assert self.calendar is not None
-        period = self.calendar.at(self._clock.now())
+        period = self.calendar.at(self.clock.now())
         while True:
             calendar = self.calendar
-            await self._clock.sleep_until(calendar.clears_s(period))
+            await self.clock.sleep_until(calendar.clears_s(period))
             await self._cleared(period)
             period = calendar.after(period)
+
+    async def _steer(self) -> None:
+        """Have a battery that takes orders keep what was sold, period after period."""
+        await self._ready.wait()
+        assert self.calendar is not None
+        if not isinstance(self._meter, Steered) or self._settings.battery is None:
+            return
+        period = self.calendar.after(self.calendar.at(self.clock.now()))
+        while True:
+            await self.clock.sleep_until(period.start_s)
+            sold_wh = self.sold_wh.get(period.id, 0)
+            await self._meter.hold_export(period.mean_w(sold_wh) if sold_wh else None)
+            period = self.calendar.after(period)
 
     async def _cleared(self, period: Period) -> None:
         assert self.calendar is not None
         award: PeriodAwards | None = None
-        while self._clock.now() < period.start_s and award is None:
+        while self.clock.now() < period.start_s and award is None:
             if period.id not in self._bidding:
                 break
             award = await self._award(period)
             if award is None:
-                await self._clock.sleep(max(1.0, period.length_min / 2))
+                await self.clock.sleep(max(1.0, period.length_min / 2))
         if period.id in self._bidding and award is None:
             award = await self._award(period)
         bid = self._bidding.pop(period.id, None)
@@ -386,7 +407,7 @@ class LivingHome:
 
     async def _award(self, period: Period) -> PeriodAwards | None:
         try:
-            found = await self._routes.ask(
+            found = await self.routes.ask(
                 lambda asks: asks.list_awards(period.id, period.id + period.length_min, self._author.home)
             )
         except (Refused, NoWay):
@@ -397,14 +418,28 @@ class LivingHome:
         pause_s = _PAUSE_S
         while True:
             try:
-                answer = await self._routes.ask(question)
+                answer = await self.routes.ask(question)
+            except Refused as refused:
+                self._refused(refused)
+                await self.clock.sleep(pause_s)
+                pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
             except NoWay as error:
                 self.lines.trouble(_QUESTIONS, f"no way to the market: {error}; I count, and ask again")
-                await self._clock.sleep(pause_s)
+                await self.clock.sleep(pause_s)
                 pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
             else:
                 self.lines.over(_QUESTIONS, "the market answers questions again")
+                self.lines.over(CLOCK, "the market takes this machine's clock again")
                 return answer
+
+    def _refused(self, refused: Refused) -> None:
+        if refused.code == "clock_differs":
+            self.lines.trouble(CLOCK, CLOCK_DIFFERS)
+        else:
+            self.lines.trouble(
+                _QUESTIONS,
+                f"the market does not answer this home: {refused}; its operator registers it and sets its key",
+            )
 
 
 def _is_bid(compact: bytes, period: int) -> bool:

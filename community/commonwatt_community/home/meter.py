@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """The meter that home.yaml names. What an extra brings is imported when a home asks for it."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
+from typing import assert_never
 
 from commonwatt_chaincode.market.arithmetic import PPM
 from commonwatt_chaincode.market.battery import Battery
@@ -10,16 +13,51 @@ from commonwatt_client.errors import ConfigurationError
 
 from ..meters.clock import Clock
 from ..meters.counted import Meter
+from ..meters.counting import Bounds
+from ..meters.files import FileMeter
+from ..meters.http import HttpMeter
 from ..meters.replay import ReplayMeter, Trace, read_trace
-from ..meters.settings import Replay
+from ..meters.settings import File, Http, Modbus, Mqtt, Replay
 from .book import Book
 from .lines import Lines
 from .settings import HomeSettings, beside, percent_ppm
 
+_TOLERANCE_PERCENT = 110
+
 
 def meter_of(settings: HomeSettings, path: Path, book: Book, clock: Clock, lines: Lines) -> Meter:
     """The meter, not yet read. ConfigurationError for one that cannot be right."""
-    return _replay(settings.meter, settings, path, book, clock)
+    meter, folder, tell = settings.meter, path.parent, lines.tell
+    capacity_wh = None if settings.battery is None else settings.battery.capacity_wh
+    most_w = settings.connection_w * _TOLERANCE_PERCENT // 100
+    match meter:
+        case Replay():
+            return _replay(meter, settings, path, book, clock)
+        case File():
+            return FileMeter(meter, folder, clock, tell)
+        case Http():
+            return HttpMeter(meter, folder, clock, Bounds(most_w, meter.rollover_wh), tell, capacity_wh)
+        case Mqtt():
+            with extra("mqtt"):
+                from ..meters.mqtt import MqttMeter
+            return MqttMeter(meter, folder, clock, Bounds(most_w, meter.rollover_wh), tell, capacity_wh)
+        case Modbus():
+            with extra("modbus"):
+                from ..meters.modbus import ModbusMeter
+            return ModbusMeter(meter, clock, Bounds(most_w), tell, capacity_wh)
+        case _:
+            assert_never(meter)
+
+
+@contextmanager
+def extra(name: str) -> Iterator[None]:
+    """Say what to install where the library of an extra is missing."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise ConfigurationError(
+            f"{name} needs {error.name}, which is not installed; pip install 'commonwatt-community[{name}]'"
+        ) from error
 
 
 def _replay(meter: Replay, settings: HomeSettings, path: Path, book: Book, clock: Clock) -> Meter:
@@ -33,14 +71,14 @@ def _replay(meter: Replay, settings: HomeSettings, path: Path, book: Book, clock
         trace,
         clock,
         begins_s=float(begins),
-        from_s=_moment_s(trace, meter, file, float(begins)),
+        from_s=_moment_s(trace, meter, float(begins)),
         speed=meter.speed,
         every_s=meter.every_s,
         battery=battery_of(settings),
     )
 
 
-def _moment_s(trace: Trace, meter: Replay, file: Path, begins_s: float) -> float:
+def _moment_s(trace: Trace, meter: Replay, begins_s: float) -> float:
     """Where the file begins: at `start`, else at the local time of day of its first run."""
     try:
         time = (

@@ -10,6 +10,7 @@ from ..meters.clock import Clock
 from .book import Book
 from .lines import Lines
 from .routes import NoWay, Routes
+from .together import together
 
 AT_ONCE = 8
 WRITTEN = "written"
@@ -19,7 +20,10 @@ FOR_GOOD = frozenset({"not_registered", "quality_not_yours", "impossible_reading
 
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.5, 30.0
 _WAY = "the way to the market"
-_CLOCK = "the clock"
+CLOCK = "the clock"
+CLOCK_DIFFERS = (
+    "the market refuses what this machine sends: its clock differs; set it, as by NTP, and I go on from there"
+)
 
 
 class Outbox:
@@ -43,9 +47,7 @@ class Outbox:
 
     async def run(self) -> None:
         """Send readings, oldest first, several at once."""
-        async with asyncio.TaskGroup() as group:
-            for _ in range(AT_ONCE):
-                group.create_task(self._work())
+        await together(*(self._work() for _ in range(AT_ONCE)))
 
     @property
     def waiting(self) -> int:
@@ -72,7 +74,7 @@ class Outbox:
                 if self._is_last(kind, result):
                     self._book.close(message.digest, kind, message.period, result)
                     if result == WRITTEN:
-                        self._lines.over(_CLOCK, "the market takes this machine's clock again")
+                        self._lines.over(CLOCK, "the market takes this machine's clock again")
                         self._lines.over(kind, f"the market takes a {kind} again")
                     elif kind == A_READING:
                         self._lines.tell(f"the reading of period {message.period} was refused: {result}")
@@ -88,10 +90,7 @@ class Outbox:
 
     def _unlucky(self, result: str, kind: str, period: int) -> None:
         if result == "clock_differs":
-            self._lines.trouble(
-                _CLOCK,
-                "the market refuses what this machine sends: its clock differs; set it, as by NTP, and I go on",
-            )
+            self._lines.trouble(CLOCK, CLOCK_DIFFERS)
         else:
             self._lines.trouble(
                 kind, f"the {kind} of period {period} is refused for now: {result}; I try again"

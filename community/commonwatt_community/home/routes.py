@@ -25,7 +25,7 @@ from ..market.commit_receipts import Pins, committed
 from ..market.forward import FORWARD, ForwardMarket, organizations_of
 from ..market.receipts import ReceiptRefused, keys_of_carrier
 from ..market.refused import Refused
-from ..market.results import ClearedPrice, Home, PeriodAwards, Standing, StoredKeys
+from ..market.results import ClearedPrice, Home, HomeLine, PeriodAwards, Standing, StoredKeys
 from ..market.turning import NOT_PROVEN, KnownCarrier, TurningCarrier
 from ..messages.author import Author
 from ..messages.journal import Journal
@@ -59,6 +59,10 @@ class Asks(Protocol):
     ) -> tuple[PeriodAwards, ...]: ...
 
     async def get_envelopes(self, period: int, home: str | None = None) -> dict[str, Any]: ...
+
+    async def list_lines(
+        self, from_period: int, to_period: int, home: str | None = None
+    ) -> tuple[HomeLine, ...]: ...
 
     async def get_bill(self, home: str, day: int) -> Bill: ...
 

@@ -14,9 +14,12 @@ from ..meters.clock import Clock
 from .book import Book
 from .lines import Lines
 from .living import LivingHome
-from .meter import meter_of
+from .meter import extra, meter_of
+from .page import page_of
 from .routes import routes_of
 from .settings import HomeSettings, beside
+from .state import State
+from .together import together
 
 
 async def run_home(
@@ -43,4 +46,14 @@ async def run_home(
         routes = await stack.enter_async_context(routes_of(settings, path, author, journal, clock))
         living = LivingHome(settings, routes, author, journal, book, meter, lines, clock)
         lines.tell(f"home {settings.home} lives on channel {settings.channel}")
-        await living.run()
+        state = State(living)
+        parts = [living.run(), state.watch()]
+        if settings.page is not None:
+            port = await stack.enter_async_context(page_of(living, state, settings.page.port))
+            lines.tell(f"the page of this home is http://127.0.0.1:{port}/")
+        if settings.home_assistant is not None:
+            with extra("mqtt"):
+                from .home_assistant import Assistant
+            assistant = Assistant(settings.home_assistant, path.parent, living, state, lines)
+            parts.append(assistant.run())
+        await together(*parts)

@@ -7,18 +7,14 @@ from typing import Annotated, Any, Literal
 from commonwatt_chaincode.market.arithmetic import PPM
 from commonwatt_client.bounded_yaml import LONGEST_TEXT, UnreadableYamlError, read_yaml
 from commonwatt_client.errors import ConfigurationError
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
-from ..meters.settings import MeterSettings
+from ..meters.settings import Broker, MeterSettings, Part
 
 _PLANS = ("reserve", "none")
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class ServiceCarrier(_Part):
+class ServiceCarrier(Part):
     """A community's service: it carries messages and answers questions over HTTPS."""
 
     service: Annotated[str, Field(description="its address, https://host:port")]
@@ -31,7 +27,7 @@ class ServiceCarrier(_Part):
     ] = None
 
 
-class PeerCarrier(_Part):
+class PeerCarrier(Part):
     """A peer, which the home calls with a certificate of its own."""
 
     network: Annotated[
@@ -44,7 +40,7 @@ class PeerCarrier(_Part):
 Carrier = ServiceCarrier | PeerCarrier
 
 
-class Battery(_Part):
+class Battery(Part):
     """The battery. The agent plans with it where the meter says what it holds."""
 
     capacity_wh: Annotated[int, Field(ge=1, le=10_000_000)]
@@ -55,30 +51,20 @@ class Battery(_Part):
     keep_percent: Annotated[float, Field(ge=0, lt=100, description="it is never emptier than that")] = 10.0
 
 
-class Page(_Part):
+class Page(Part):
     """The page for the household, on this machine alone."""
 
     port: Annotated[int, Field(ge=0, le=65_535, description="0: any that is free")] = 8_780
 
 
-class Broker(_Part):
-    """An MQTT broker."""
-
-    host: str
-    port: Annotated[int, Field(ge=1, le=65_535)] = 1_883
-    user: str | None = None
-    password_file: Annotated[str | None, Field(description="a file of mode 0600")] = None
-    authority: Annotated[str | None, Field(description="file of the certificate to trust: then TLS")] = None
-
-
-class HomeAssistant(_Part):
+class HomeAssistant(Part):
     """Sensors and a switch in Home Assistant, by MQTT discovery."""
 
     broker: Broker
     discovery: Annotated[str, Field(pattern=r"^[^+#]+$")] = "homeassistant"
 
 
-class HomeSettings(_Part):
+class HomeSettings(Part):
     """One home."""
 
     home: Annotated[str, Field(min_length=1, max_length=64, description="the home's id on the ledger")]
@@ -93,7 +79,7 @@ class HomeSettings(_Part):
         Field(
             description="MSP id -> files of its peers' certificates or CAs: commit receipts are judged by them"
         ),
-    ] = {}
+    ] = Field(default_factory=dict)
     meter: MeterSettings
     readings: Annotated[
         Literal["send", "leave"], Field(description="leave: a smart meter with its own key says readings")

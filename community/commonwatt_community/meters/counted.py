@@ -2,7 +2,7 @@
 """What every meter gives: running totals of import and export at instants, in order."""
 
 from collections.abc import AsyncIterator, Callable
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from commonwatt_client.exit_codes import CommandError
 
@@ -24,7 +24,8 @@ class Raw(NamedTuple):
 class Counted(NamedTuple):
     """Totals that never go back, at an instant in epoch seconds, and what the battery holds where the meter knows it.
 
-    `raw` is what the meter itself showed.
+    `raw` is what the meter itself showed. `follows` is False where energy between the last count and this one is in
+    neither total: of that time there is no reading, and the totals say nothing about it.
     """
 
     at_s: float
@@ -32,6 +33,7 @@ class Counted(NamedTuple):
     export_total_wh: float
     battery_wh: int | None = None
     raw: Raw | None = None
+    follows: bool = True
 
 
 class Meter(Protocol):
@@ -45,6 +47,7 @@ class Meter(Protocol):
         ...
 
 
+@runtime_checkable
 class Steered(Protocol):
     """A meter beside a battery that takes orders."""
 

@@ -28,27 +28,38 @@ class Bounds:
 
 def number(said: object) -> float | None:
     """A register's value; None for text that is none, for what is negative, and for what is beyond any meter."""
+    value = signed_number(said)
+    return value if value is not None and 0 <= value < 1e15 else None
+
+
+def signed_number(said: object) -> float | None:
+    """A power's value; None for text that is none."""
     if isinstance(said, bool) or not isinstance(said, (int, float, str)):
         return None
     try:
         value = float(said)
     except (ValueError, OverflowError):
         return None
-    return value if math.isfinite(value) and 0 <= value < 1e15 else None
+    return value if math.isfinite(value) else None
 
 
 class Register:
-    """One register: `add` gives the Wh by which the total goes on, or None while its value is in doubt."""
+    """One register: `add` gives the Wh by which the total goes on, or None while its value is in doubt.
+
+    `lost` says whether energy before the last value is unknown.
+    """
 
     def __init__(self, name: str, bounds: Bounds, tell: Tell, shown_wh: float | None = None) -> None:
         self._name = name
         self._bounds = bounds
         self._tell = tell
         self.shown_wh = shown_wh
+        self.lost = False
         self._doubted: list[float] = []
 
     def add(self, value_wh: float, elapsed_s: float) -> float | None:
         """`elapsed_s`: since the value that counted last."""
+        self.lost = False
         if self.shown_wh is None:
             self.shown_wh = value_wh
             return 0.0
@@ -74,8 +85,9 @@ class Register:
         if step_wh < -_RESOLUTION_WH and value_wh <= most_wh:
             self._tell(
                 f"meter: the {self._name} register was reset: {self.shown_wh:.0f} Wh, then {value_wh:.0f} Wh; "
-                "I go on from there"
+                "I go on from there, and what it counted before the reset is unknown"
             )
+            self.lost = True
             return value_wh
         return None
 
@@ -100,6 +112,7 @@ class Register:
         counted_wh = value_wh - self._doubted[0]
         self._doubted.clear()
         self.shown_wh = value_wh
+        self.lost = True
         return counted_wh
 
 
@@ -145,6 +158,7 @@ class Counter:
             last.export_total_wh + exported_wh,
             battery_wh,
             Raw(import_wh, export_wh),
+            not (self._imports.lost or self._exports.lost),
         )
         return self._last
 
@@ -163,30 +177,50 @@ class Counter:
 
 
 class PowerIntegral:
-    """Turns mean power into registers: what the meter said last holds until it says something else.
+    """Turns power into totals: what the meter said last holds until it says something else.
 
-    A pause longer than `longest_s` counts nothing: the energy of that time is unknown, and one line says so.
+    A pause longer than `longest_s` counts nothing: the energy of that time is unknown, and one line says so. So is the
+    energy while nobody listens, unlike that of a meter with registers.
     """
 
-    def __init__(self, tell: Tell, after: Counted | None = None, longest_s: float = 300.0) -> None:
+    def __init__(
+        self, bounds: Bounds, tell: Tell, after: Counted | None = None, longest_s: float = 300.0
+    ) -> None:
+        self._most_w = bounds.power_w
         self._tell = tell
         self._longest_s = longest_s
         self._at_s: float | None = None
         self._power_w = 0.0
-        raw = None if after is None else after.raw
-        self.import_wh, self.export_wh = (0.0, 0.0) if raw is None else raw
+        self._totals = (0.0, 0.0) if after is None else (after.import_total_wh, after.export_total_wh)
+        self._is_new = after is None
+        self._silent = False
 
-    def add(self, at_s: float, net_w: float) -> Raw:
-        """`net_w`: what the home draws, negative where it feeds in."""
-        if self._at_s is not None and at_s > self._at_s:
+    def add(self, at_s: float, said: object, battery_wh: int | None = None) -> Counted | None:
+        """The totals with a power in W, negative where the home feeds in; None for what is no power."""
+        power_w = signed_number(said)
+        if power_w is None or abs(power_w) > self._most_w:
+            if not self._silent:
+                self._silent = True
+                self._tell(
+                    f"meter: its power is {str(said)[:40]!r}; I wait for a number that the connection carries"
+                )
+            return None
+        if self._silent:
+            self._silent = False
+            self._tell("meter: its power is a number again")
+        if self._at_s is not None and at_s <= self._at_s:
+            return None
+        follows = self._is_new
+        if self._at_s is not None:
             elapsed_s = at_s - self._at_s
-            if elapsed_s > self._longest_s:
+            follows = elapsed_s <= self._longest_s
+            if follows:
+                energy_wh = self._power_w * elapsed_s / 3_600
+                imported_wh, exported_wh = self._totals
+                self._totals = (imported_wh + max(0.0, energy_wh), exported_wh + max(0.0, -energy_wh))
+            else:
                 self._tell(
                     f"meter: it said no power for {elapsed_s:.0f} s; the energy of that time is unknown"
                 )
-            else:
-                energy_wh = self._power_w * elapsed_s / 3_600
-                self.import_wh += max(0.0, energy_wh)
-                self.export_wh += max(0.0, -energy_wh)
-        self._at_s, self._power_w = at_s, net_w
-        return Raw(self.import_wh, self.export_wh)
+        self._at_s, self._power_w, self._is_new = at_s, power_w, False
+        return Counted(at_s, *self._totals, battery_wh, None, follows)

@@ -14,13 +14,16 @@ from .counted import Counted
 
 
 class Cut(NamedTuple):
-    """A period as the meter counted it; the totals are those at its end, the battery's contents those at both ends."""
+    """A period as the meter counted it; the totals are those at its end, the battery's contents those at both ends.
+
+    The totals are None after a time whose energy they do not hold: nobody may settle that gap by them.
+    """
 
     period: Period
     import_wh: int
     export_wh: int
-    import_total_wh: int
-    export_total_wh: int
+    import_total_wh: int | None
+    export_total_wh: int | None
     battery_before_wh: int | None = None
     battery_wh: int | None = None
 
@@ -47,6 +50,7 @@ class Cutter:
         self._longest_s = longest_s
         self._last: Counted | None = None
         self._end: _End | None = None
+        self._totals_hold = True
 
     def add(self, counted: Counted) -> Iterator[Cut]:
         """The periods that end between the last count and this one."""
@@ -56,7 +60,8 @@ class Cutter:
                 self._end = _at(int(counted.at_s), counted, counted)
             return
         longest_s = self._longest_s or self._period_at(int(last.at_s)).length_min * 60
-        if counted.at_s - last.at_s > longest_s:
+        self._totals_hold = self._totals_hold and counted.follows
+        if counted.at_s - last.at_s > longest_s or not counted.follows:
             self._end = None
             start_s = self._period_at(int(counted.at_s)).start_s
             if counted.at_s == start_s:
@@ -66,7 +71,8 @@ class Cutter:
         while period.end_s <= counted.at_s:
             end = _at(period.end_s, last, counted)
             if self._end is not None and self._end.at_s == period.start_s:
-                yield _cut(period, self._end, end)
+                yield _cut(period, self._end, end, self._totals_hold)
+                self._totals_hold = True
             self._end = end
             period = self._period_at(period.end_s)
 
@@ -87,13 +93,13 @@ def _between(before_wh: float, after_wh: float, share: float) -> int:
     return int(before_wh + (after_wh - before_wh) * share + _ROUNDING_WH)
 
 
-def _cut(period: Period, start: _End, end: _End) -> Cut:
+def _cut(period: Period, start: _End, end: _End, totals_hold: bool) -> Cut:
     return Cut(
         period,
         end.import_total_wh - start.import_total_wh,
         end.export_total_wh - start.export_total_wh,
-        end.import_total_wh,
-        end.export_total_wh,
+        end.import_total_wh if totals_hold else None,
+        end.export_total_wh if totals_hold else None,
         start.battery_wh,
         end.battery_wh,
     )
