@@ -151,7 +151,7 @@ class Books:
         when = local_time(community, period)
         self._telling.did(
             "settle_period",
-            f"{when}: settled, {homes} homes used {import_wh:,} Wh of others, {local_wh:,} Wh of them local"
+            f"{when}: settled, {homes} homes imported {import_wh:,} Wh, {local_wh:,} Wh of it from neighbours"
             + (f"; {unread} without a measured reading" if unread else ""),
         )
         if unread:
