@@ -49,8 +49,11 @@ async def run_home(
         state = State(living)
         parts = [living.run(), state.watch()]
         if settings.page is not None:
-            port = await stack.enter_async_context(page_of(living, state, settings.page.port))
-            lines.tell(f"the page of this home is http://127.0.0.1:{port}/")
+            try:
+                port = await stack.enter_async_context(page_of(living, state, settings.page.port))
+                lines.tell(f"the page of this home is http://127.0.0.1:{port}/")
+            except ConfigurationError as error:
+                lines.tell(f"page: {error}; the home lives without its page until page.port names another")
         if settings.home_assistant is not None:
             with extra("mqtt"):
                 from .home_assistant import Assistant

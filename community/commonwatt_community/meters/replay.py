@@ -132,7 +132,7 @@ class ReplayMeter:
             yield self._counted(at_s, imported, exported)
 
     def _counted(self, at_s: float, imported: float, exported: float) -> Counted:
-        held = int(self._battery.energy_wh) if self._battery else None
+        held = round(self._battery.energy_wh) if self._battery else None
         return Counted(at_s, imported, exported, held, Raw(imported, exported))
 
     def _step_s(self, at_s: float) -> float:
