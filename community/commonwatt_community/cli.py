@@ -31,7 +31,7 @@ from commonwatt_community.hems.home import HomeSpec
 from commonwatt_community.hems.latecomers import LATECOMER_PAUSE_S, LATECOMER_TRIES, MAY_BE_BEHIND
 from commonwatt_community.hems.live import LiveHome
 from commonwatt_community.hems.strategy import STRATEGIES
-from commonwatt_community.service import cli as service
+from commonwatt_community.plugins.cli import register as register_plugin
 
 # A home waits for its peers as long as it takes: nobody is there to start it again.
 _PATIENT = RetryPolicy(max_tries=10_000_000, longest_pause_s=2.0)
@@ -155,7 +155,7 @@ async def _sell(called: str, strategy: str, seed: int, path: Path) -> None:
 def register(app: typer.Typer) -> None:
     """Add the verbs to `app`."""
     app.command("hems")(hems_command)
-    service.register(app)
+    register_plugin(app)
 
 
 def main() -> None:

@@ -24,7 +24,7 @@ from commonwatt_community.hems.forecast import FORECASTS, Metered, Perfect
 from commonwatt_community.hems.grid_charging import expected_need_wh, grid_charge_wh
 from commonwatt_community.hems.home import HomeSpec
 from commonwatt_community.hems.reserve import Ahead, spare_wh
-from commonwatt_community.hems.strategy import STRATEGIES, PriceView
+from commonwatt_community.hems.strategy import STRATEGIES, PriceView, Strategy
 
 HORIZON_MIN = 36 * 60  # how far ahead a home asks what it will need of its battery
 _PLANNED_DAYS = 4
@@ -76,17 +76,21 @@ class HomeAgent:
         parameters: Parameters,
         seed: int,
         *,
+        strategy: Strategy | None = None,
         forecast: str = "perfect",
         battery_policy: str = "sell-all",
         last_day: int | None = None,
     ) -> None:
-        """`last_day` is the last simulated one: the home plans no further; without it, for 36 hours."""
+        """`last_day` is the last simulated one: the home plans no further; without it, for 36 hours.
+
+        `strategy`: None is that of `STRATEGIES` which `spec` names.
+        """
         self.spec = spec
         self.parameters = parameters
         self.battery: Battery = battery_of(parameters, spec.storage_wh)
         self._floor_wh = self.battery.e_min_wh
         self.account = Account(energy_wh=self._floor_wh)
-        self.strategy = STRATEGIES[spec.strategy]()
+        self.strategy = strategy or STRATEGIES[spec.strategy]()
         self._forecast = FORECASTS[forecast]()
         self._policy = BATTERY_POLICIES[battery_policy]()
         self._last_min = None if last_day is None else (last_day + 1) * MINUTES_PER_DAY

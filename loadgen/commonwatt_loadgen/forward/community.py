@@ -12,9 +12,8 @@ from typing import Any
 
 from commonwatt_chaincode.market.battery import battery_of
 from commonwatt_chaincode.market.parameters import Parameters
+from commonwatt_community import plugins
 from commonwatt_community.hems.forward.agent import ForwardAgent
-from commonwatt_community.hems.forward.forecast import PERIOD_FORECASTS
-from commonwatt_community.hems.forward.plan import PLANS
 from commonwatt_community.hems.home import HomeSpec
 
 from commonwatt_loadgen.forward.agreement import EPOCH, rules_of
@@ -94,23 +93,35 @@ async def trade(
             advance(day.day + 1)
         if tables is not None:
             tables.add_pairs(tally.pairs())
-    return tally.summary()
+    return {**tally.summary(), "forecast_error_wh": forecast_error_wh(agents)}
 
 
 def agents_of(options: ForwardOptions, homes: Sequence[HomeSpec], rules: ForwardRules) -> list[ForwardAgent]:
-    """An agent per home, with an empty battery."""
+    """An agent per home, with an empty battery.
+
+    Raises:
+        PluginError: the forecast or the battery plan comes from a package that cannot be used.
+    """
+    forecast = plugins.choose("forecasts", options.run.forecast)
+    plan = plugins.choose("batteries", options.run.battery)
     return [
         ForwardAgent(
             home,
             battery_of(Parameters(), home.storage_wh),
             rules.period_min,
-            forecast=options.run.forecast,
-            plan=options.run.battery,
+            forecast=forecast(),
+            plan=plan,
             highest_feed_in=rules.highest_feed_in,
             curtails=options.curtail,
         )
         for home in homes
     ]
+
+
+def forecast_error_wh(agents: Sequence[ForwardAgent]) -> float | None:
+    """By how much the homes' forecasts were off, on average of the periods that they bid for; None without any."""
+    periods = sum(agent.error_of_periods for agent in agents)
+    return round(sum(agent.error_wh for agent in agents) / periods, 1) if periods else None
 
 
 def in_process(rules: ForwardRules, agents: Sequence[ForwardAgent]) -> InProcessForwardMarket:
@@ -128,9 +139,9 @@ def compared(
     run = options.run
     if len(homes) * run.days > MOST_HOME_DAYS:
         return None
-    others = [(forecast, run.battery) for forecast in PERIOD_FORECASTS if forecast != run.forecast]
+    others = [(name, run.battery) for name in plugins.working("forecasts") if name != run.forecast]
     if any(home.storage_wh for home in homes):
-        others += [(run.forecast, plan) for plan in PLANS if plan != run.battery]
+        others += [(run.forecast, name) for name in plugins.working("batteries") if name != run.battery]
     rows = [_row(run.forecast, run.battery, community)]
     for forecast, plan in others:
         other = replace(options, run=replace(run, forecast=forecast, battery=plan))
@@ -153,6 +164,7 @@ def _row(forecast: str, plan: str, figures: Json) -> Json:
         "consumers_saved_naud": saved.get("consumers", 0),
         "worse_off": worse["homes"],
         "loss_naud": worse["loss_naud"],
+        "forecast_error_wh": figures["forecast_error_wh"],
         "imbalance_naud": totals["imbalance_naud"],
         "over_wh": totals["over_wh"],
         "missing_wh": totals["missing_wh"],

@@ -43,6 +43,7 @@ DEFINITIONS = {
     "envelopes": "who kept to the envelopes; null where none was in force",
     "compared": "the same homes, days and seed under each forecast and under each battery plan; the first is the run's "
     "own; null where homes x days exceed 2,000",
+    "forecast_error_wh": "by how much homes' forecasts of net use were off, the mean of the periods that they bid for",
     "performance": "committed transactions, their rate and latency; empty in-process",
     "commit_latency_ms": "ms from a transaction's proposal to the notice of its commit, in percentiles",
     "retries": "transactions that lost a race, or met a peer that was a block behind, and were tried again",

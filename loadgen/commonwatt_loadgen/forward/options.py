@@ -9,8 +9,7 @@ from commonwatt_chaincode.market.forward.clearing import MID_MARKET, PRICINGS
 from commonwatt_chaincode.market.forward.periods import LENGTHS_MIN
 from commonwatt_chaincode.market.forward.sharing import DYNAMIC, MODES, STATIC
 from commonwatt_client.exit_codes import UsageError
-from commonwatt_community.hems.forward.forecast import PERIOD_FORECASTS
-from commonwatt_community.hems.forward.plan import PLANS
+from commonwatt_community import plugins
 
 from commonwatt_loadgen.simulate.options import SimulationOptions
 
@@ -42,7 +41,7 @@ class ForwardOptions:
 
     def check(self) -> None:
         """Raise UsageError for a value that cannot be."""
-        self.run.check(forecasts=PERIOD_FORECASTS, batteries=PLANS)
+        self.run.check(forecasts=plugins.names("forecasts"), batteries=plugins.names("batteries"))
         for option, chosen, known in (
             ("--sharing", self.sharing, MODES),
             ("--pricing", self.pricing, PRICINGS),

@@ -136,6 +136,7 @@ def compared_table(community: Json) -> Table:
         "homes worse off",
         "what they lose, AUD",
         "paid for errors, AUD",
+        "mean error, Wh",
         "bought too much, kWh",
         "sold too much, kWh",
         "by contract, kWh",
@@ -161,6 +162,7 @@ def compared_table(community: Json) -> Table:
                 one["worse_off"],
                 aud(one["loss_naud"]),
                 errors,
+                one["forecast_error_wh"],
                 *(one[name] / 1000 for name in ("over_wh", "missing_wh", "traded_wh", "shared_wh")),
             ]
         )

@@ -47,14 +47,14 @@ def simulate_command(
         str,
         typer.Option(
             envvar="FORECAST",
-            help="what homes plan by: perfect, persistence, yesterday; forward also weekday-mean",
+            help="what homes plan by: perfect, persistence, yesterday; forward also weekday-mean, learnt, and plug-ins",
         ),
     ] = "perfect",
     battery: Annotated[
         str,
         typer.Option(
             envvar="BATTERY",
-            help="reserve: keep what saves a purchase later; sell-all; forward also none: own use alone",
+            help="reserve: keep what saves a purchase later; sell-all; forward also none: own use alone, and plug-ins",
         ),
     ] = "reserve",
     spill: Annotated[

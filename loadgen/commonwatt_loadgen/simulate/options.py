@@ -7,9 +7,9 @@ from pathlib import Path
 
 from commonwatt_client.exit_codes import UsageError
 from commonwatt_client.network_file import default_path
+from commonwatt_community import plugins
 from commonwatt_community.hems.battery import BATTERY_POLICIES
 from commonwatt_community.hems.forecast import FORECASTS
-from commonwatt_community.hems.strategy import STRATEGIES
 
 from commonwatt_loadgen.traces import Problem, ReadAs, TraceError, TraceSet, default_types, load_traces
 from commonwatt_loadgen.traces.sun import with_equation_one
@@ -67,7 +67,7 @@ class SimulationOptions:
             if not low <= value <= high:
                 raise UsageError(f"{name} {value:g}: must be within {low}..{high}")
         for option, chosen, known in (
-            ("--strategy", self.strategies, STRATEGIES),
+            ("--strategy", self.strategies, plugins.names("strategies")),
             ("--forecast", (self.forecast,), forecasts),
             ("--battery", (self.battery,), batteries),
             ("--spill", (self.spill,), ("FEED_IN", "WASTE")),

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from commonwatt_chaincode.market.battery import Account
 from commonwatt_chaincode.market.parameters import Parameters
 from commonwatt_client.exit_codes import UsageError
+from commonwatt_community import plugins
 from commonwatt_community.hems.agent import HomeAgent
 from commonwatt_community.hems.flexibility import with_flexible_consumers
 from commonwatt_community.hems.home import HomeSpec
@@ -60,10 +61,22 @@ def agents_of(
     accounts: Mapping[str, Account],
     seed: int,
 ) -> list[HomeAgent]:
-    """An agent per home that holds what its account holds; a home without one begins with an empty battery."""
+    """An agent per home that holds what its account holds; a home without one begins with an empty battery.
+
+    Raises:
+        PluginError: a strategy comes from a package that cannot be used.
+    """
+    strategies = {name: plugins.choose("strategies", name) for name in {home.strategy for home in homes}}
     agents = []
     for home in homes:
-        agent = HomeAgent(home, rules, seed, forecast=options.forecast, battery_policy=options.battery)
+        agent = HomeAgent(
+            home,
+            rules,
+            seed,
+            strategy=strategies[home.strategy](),
+            forecast=options.forecast,
+            battery_policy=options.battery,
+        )
         agent.account = accounts.get(home.home, agent.account)
         agents.append(agent)
     return agents

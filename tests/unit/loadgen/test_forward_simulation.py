@@ -89,11 +89,15 @@ def test_the_comparison_shows_what_errors_and_plans_cost():
         ("persistence", "reserve"),
         ("yesterday", "reserve"),
         ("weekday-mean", "reserve"),
+        ("learnt", "reserve"),
         ("perfect", "sell-all"),
         ("perfect", "none"),
     ]
     perfect, persistence, yesterday, *_, sell_all, none = rows
     assert perfect["imbalance_naud"] == perfect["over_wh"] == perfect["missing_wh"] == 0
+    assert (
+        0 == perfect["forecast_error_wh"] < yesterday["forecast_error_wh"] < persistence["forecast_error_wh"]
+    )
     assert 0 < yesterday["imbalance_naud"] < persistence["imbalance_naud"]
     assert sell_all["traded_wh"] > perfect["traded_wh"]
     assert none["prosumers_saved_naud"] < perfect["prosumers_saved_naud"]

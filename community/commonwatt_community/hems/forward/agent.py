@@ -12,9 +12,9 @@ from commonwatt_chaincode.market.forward.prices import Prices
 
 from commonwatt_community.hems.energy import MINUTES_PER_DAY
 from commonwatt_community.hems.forward.connection_point import flow, store_of
-from commonwatt_community.hems.forward.forecast import PERIOD_FORECASTS, Past
+from commonwatt_community.hems.forward.forecast import PERIOD_FORECASTS, Past, PeriodForecast
 from commonwatt_community.hems.forward.guard import is_worse_off
-from commonwatt_community.hems.forward.plan import PLANS, Plan
+from commonwatt_community.hems.forward.plan import PLANS, Plan, Planner, own_use
 from commonwatt_community.hems.home import HomeSpec
 
 HORIZON_MIN = 36 * 60
@@ -65,8 +65,8 @@ class ForwardAgent:
         battery: Battery,
         period_min: int,
         *,
-        forecast: str = "perfect",
-        plan: str = "reserve",
+        forecast: str | PeriodForecast = "perfect",
+        plan: str | Planner = "reserve",
         highest_feed_in: int = 0,
         connection_w: int = 24_000,
         curtails: bool = False,
@@ -74,8 +74,10 @@ class ForwardAgent:
     ) -> None:
         """`highest_feed_in`, in µAUD per kWh, is what the energy of its battery earns at most without a market.
 
-        `curtails`: its panels keep exports within the envelope. `guarded`: where the plan would leave the home worse
-        off than without a market, by its own forecast, its battery serves the home alone.
+        `forecast` and `plan` are one of `PERIOD_FORECASTS` and of `PLANS` by its name, or another one itself: a
+        forecast serves this home alone. `curtails`: its panels keep exports within the envelope. `guarded`: where the
+        plan would leave the home worse off than without a market, by its own forecast, its battery serves the home
+        alone.
         """
         self.spec = spec
         self.home = spec.home
@@ -86,14 +88,18 @@ class ForwardAgent:
             connection_w, spec.pv_w, battery.p_rate_w if battery.capacity_wh > 0 else 0
         )
         self._stores = battery.capacity_wh > 0
-        self._plan = PLANS[plan]
-        self._backs = plan != "none"
+        self._plan = PLANS[plan] if isinstance(plan, str) else plan
+        self._backs = self._plan is not own_use
         self._curtails = curtails
         self._guarded = guarded
         self._highest_feed_in = highest_feed_in
         self._battery_price = ceil_div(highest_feed_in * PPM * PPM, battery.eta_c_ppm * battery.eta_d_ppm)
-        self._forecast = PERIOD_FORECASTS[forecast]()
-        self._past = Past(self._forecast.days)
+        self.forecast = PERIOD_FORECASTS[forecast]() if isinstance(forecast, str) else forecast
+        self.error_of_periods = 0
+        self.error_wh = 0
+        """By how much the forecasts of so many periods that it bid for were off in all."""
+        self._past = Past(self.forecast.days)
+        self._expected_wh: dict[int, int] = {}  # by place: bid for, not yet lived
         self._sold_wh: dict[int, int] = {}  # by place: cleared, not yet lived
         self._place = 0  # of the first period that is not yet lived
         self._metered: dict[int, tuple[list[int], list[int]]] = {}  # by day: use, generation
@@ -127,6 +133,7 @@ class ForwardAgent:
     ) -> Decision:
         """As `bid`, with what the bid rests on; a guarded agent needs the `tariffs` of the periods of `middles`."""
         expected_wh, energy_wh = self._expected(place, minutes)
+        self._expected_wh[place] = expected_wh[0]
         plan = self._planned(expected_wh, energy_wh, middles)
         price = self._price(plan, prices)
         guarded = (
@@ -168,9 +175,9 @@ class ForwardAgent:
         """Live the next period: what its meter counts is the home's reading."""
         use_wh, generation_wh = self._meter(minute)
         sold_wh = self._sold_wh.pop(self._place, 0)
-        self._place += 1
         net_wh = use_wh - generation_wh
-        self._past.add(minute, net_wh)
+        self._learn(self._place, minute, net_wh)
+        self._place += 1
         import_wh, export_wh, self.energy_wh = flow(self.store, self.energy_wh, net_wh, sold_wh, self._backs)
         curtailed_wh = 0
         if self._curtails and caps.export_wh is not None and export_wh > caps.export_wh:
@@ -184,10 +191,19 @@ class ForwardAgent:
         """
         while self._place <= place:
             self._sold_wh.pop(self._place, None)
+            if self._place < place:
+                self._expected_wh.pop(self._place, None)
             self._place += 1
-        self._past.add(minute, net_wh)
+        self._learn(place, minute, net_wh)
         if energy_wh is not None:
             self.energy_wh = energy_wh
+
+    def _learn(self, place: int, minute: int, net_wh: int) -> None:
+        expected_wh = self._expected_wh.pop(place, None)
+        if expected_wh is not None:
+            self.error_of_periods += 1
+            self.error_wh += abs(expected_wh - net_wh)
+        self._past.add(minute, net_wh)
 
     @property
     def first_place(self) -> int:
@@ -198,10 +214,8 @@ class ForwardAgent:
         """The net use of a period and those after it, and what the battery will hold when it begins."""
         running = place - self._place  # periods before it that are not lived yet
         if not self._stores:
-            return self._forecast.expect(
-                minutes[running : running + 1], self._past, self._net
-            ), self.energy_wh
-        expected_wh = self._forecast.expect(minutes, self._past, self._net)
+            return self.forecast.expect(minutes[running : running + 1], self._past, self._net), self.energy_wh
+        expected_wh = self.forecast.expect(minutes, self._past, self._net)
         energy_wh = self.energy_wh
         for ahead in range(running):
             sold_wh = self._sold_wh.get(self._place + ahead, 0)

@@ -5,7 +5,7 @@ Periods are named by the local minute of their start, counted from 0:00 of a fir
 1,440 minutes earlier, on days of 23 and 25 hours too.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from commonwatt_community.hems.energy import MINUTES_PER_DAY
@@ -20,12 +20,23 @@ class Past:
     def __init__(self, days: int) -> None:
         self.net_wh: dict[int, int] = {}
         self.last_wh = 0
+        self.newest = -1
+        """The minute of the latest period; -1 before the first one."""
         self._remembered_min = days * MINUTES_PER_DAY
+
+    @classmethod
+    def of(cls, net_wh: Mapping[int, int]) -> "Past":
+        """A past that knows these periods, in their order."""
+        past = cls(0)
+        past.net_wh = dict(net_wh)
+        past.newest, past.last_wh = next(reversed(past.net_wh.items()), (-1, 0))
+        return past
 
     def add(self, minute: int, net_wh: int) -> None:
         """Remember the net use of the latest period, and forget what is too old."""
         self.net_wh[minute] = net_wh
         self.last_wh = net_wh
+        self.newest = minute
         self.net_wh.pop(minute - self._remembered_min, None)
 
 

@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The verbs `commonwatt plugin ...`: what is installed, and a new package."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+plugin_app = typer.Typer(
+    help="Strategies, forecasts, battery plans and meters of other packages.", no_args_is_help=True
+)
+
+
+@plugin_app.command("list")
+def plugin_list() -> None:
+    """List what can be chosen by name, and the plug-ins that are skipped, with the reason."""
+    from commonwatt_community.plugins.discovery import Broken, kinds, origin, working
+
+    broken: list[Broken] = []
+    for kind in kinds():
+        print(f"{kind}:")
+        found = working(kind, broken.append)
+        for name in found:
+            print(f"  {name:20} {origin(kind, name)}")
+        if not found:
+            print("  none but those of the kit")
+    for one in broken:
+        print(f"skipped: {one}")
+
+
+@plugin_app.command("new")
+def plugin_new(
+    kind: Annotated[str, typer.Argument(help="strategy, forecast, battery or meter")],
+    name: Annotated[str, typer.Argument(help="its name, by which it is chosen")],
+) -> None:
+    """Write a package with a plug-in whose own tests pass."""
+    from commonwatt_community.plugins.new_project import new_plugin
+
+    folder = new_plugin(kind, name, Path.cwd())
+    print(f"{folder.name}/ is a {kind} that passes its tests:")
+    print(f"  cd {folder.name} && python3 -m pytest")
+    print("  pip install -e .     # in the environment of commonwatt; `commonwatt plugin list` then names it")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verbs to `app`."""
+    app.add_typer(plugin_app, name="plugin")
