@@ -12,6 +12,7 @@ import asyncio
 import copy
 import hashlib
 import json
+import random
 import shutil
 import tempfile
 from collections.abc import Coroutine, Iterator
@@ -36,7 +37,7 @@ from commonwatt_community.market.turning import KnownCarrier, TurningCarrier
 from commonwatt_community.messages.author import Author
 from commonwatt_community.messages.journal import Journal
 from fabric_protos.msp import identities_pb2
-from hypothesis import settings
+from hypothesis import Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -203,7 +204,12 @@ class HostileCarrier(RuleBasedStateMachine):
         self, home: str, period: int, admits: str, carries: str, proves: str, fallback: bool, energy_wh: int
     ) -> None:
         """A home says something by the enemy and, where it has one, by the other organisation's carrier."""
-        self.enemy.behaviour = (admits, carries, proves)
+        self._speaks(home, period, (admits, carries, proves), fallback, energy_wh)
+
+    def _speaks(
+        self, home: str, period: int, behaviour: tuple[str, str, str], fallback: bool, energy_wh: int
+    ) -> None:
+        self.enemy.behaviour = behaviour
         town, journal = self.town, self.journals[home]
         if journal.highest_seq(town.net, CHANNEL, home, period, "bid") >= 32:
             return
@@ -221,6 +227,13 @@ class HostileCarrier(RuleBasedStateMachine):
             assert proven["digest"] == carried.digest
         takes_bids = period * 60 - 3_600 <= town.now < period * 60 - 300
         assert carried.written or not (fallback and takes_bids), (carried.result, self.enemy.behaviour)
+
+    @rule(home=st.sampled_from(HOMES), period=st.sampled_from(PERIODS))
+    def lie(self, home: str, period: int) -> None:
+        """The enemy writes nothing and says `written`, with each receipt and each proof that it can make."""
+        ways = [(admits, "says nothing") for admits in ADMITS] + [("promises", proves) for proves in PROOFS]
+        for admits, proves in ways:
+            self._speaks(home, period, (admits, "lies", proves), False, 50)
 
     def _signer(self, home: str, period: int) -> Signer:
         return self.town.signers[home] if period == AFTER else self.first_signer(home)
@@ -255,6 +268,14 @@ class HostileCarrier(RuleBasedStateMachine):
             self.enemy.held.append(done)
         elif done.status == 200:
             assert self.town.ledger.commit(done) == "VALID"
+
+    @precondition(lambda self: self.pool)
+    @rule(period=st.sampled_from(PERIODS), order=st.randoms(use_true_random=False))
+    def flood(self, period: int, order: random.Random) -> None:
+        """All that anybody ever signed, wherever it was for, in any order."""
+        said = order.sample(self.pool, len(self.pool))
+        done = self.run(Market(self.town, "carrier").endorse("bid", period, said))
+        assert done.status == 400 or self.town.ledger.commit(done) == "VALID"
 
     @precondition(lambda self: self.enemy.held)
     @rule(number=NUMBERS)
@@ -374,7 +395,8 @@ class HostileCarrier(RuleBasedStateMachine):
                     assert committed_s is not None, "a promise is kept, they say, and nothing ever came"
 
 
-FEW = settings(max_examples=12, stateful_step_count=25, deadline=None, database=None)
+FEW = settings(max_examples=6, stateful_step_count=25, deadline=None, database=None, phases=(Phase.generate,))
+"""A failure is told as it was found: its steps take too long for being made fewer."""
 
 
 class TestFewDays(HostileCarrier.TestCase):
