@@ -95,8 +95,9 @@ TABLE: dict[str, Verb] = {
     "settle": Verb("period.json", DONE, DONE),
     "bill": Verb("day.json", DONE, DONE),
     "prices": Verb("price.json", DONE, DONE),
-    "community statement": Verb("home001 --month 2026-06", NO_NETWORK, NO_NETWORK),
-    "hems": Verb("home001", NO_NETWORK, NO_NETWORK),
+    "home new": Verb("--user home001", NO_NETWORK, NO_NETWORK),
+    "home run": Verb("", MISUSED, MISUSED),  # there is no home.yaml
+    "home schema": Verb("", DONE, DONE),
     "simulate": Verb("", NO_NETWORK, NO_NETWORK),
     "traces check": Verb("homes.csv", DONE, DONE),
     "traces layouts": Verb("", DONE, DONE),
@@ -149,9 +150,12 @@ WRONG_USE = (
     "consortium create newtown nowhere.json --output made.block",
     "consortium show nowhere.block",
     "consortium readmit glebe --exchange nowhere",
+    "home new",
+    "home new --bundle nowhere.json",
+    "home run nowhere.yaml",
 )
 
-# Verbs that run long enough to lose the network on the way; `watch` and `hems` wait for it to come back instead.
+# Verbs that run long enough to lose the network on the way; `watch` and `home run` wait for it to come back instead.
 LOSING = {
     "simulate": "--days 30",
     "load": "--duration 60 --rate constant:5",

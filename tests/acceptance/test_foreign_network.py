@@ -410,7 +410,6 @@ def test_three_organisations_trade_a_day_on_their_own_network(people: list[Perso
     assert "in force already" in people[0].deploy(served[0])
     with server(people[0]), server(people[1]):
         simulate(people[0])
-        hems(people[0])
         assert "in force already" in people[2].deploy(served[2])
         with server(people[2]):
             people[0].run(
@@ -485,27 +484,6 @@ def upgrade(people: list[Person], served: list[str]) -> None:
     described = json.loads(people[1].file.read_text())["channels"][CHANNEL]["chaincodes"]
     assert described == {"market": {"version": "2.0", "sequence": 2}}
     assert "in force already" in people[2].deploy(served[2], "--version", "2.0")
-
-
-def hems(person: Person) -> None:
-    """A home's agent connects as the home."""
-    summary = json.loads((person.folder / "out" / "simulate" / "summary.json").read_text())
-    prosumer = next(
-        home["home"] for home in summary["communities"][0]["homes"] if home["class"] == "prosumer"
-    )
-    process = subprocess.Popen(
-        [person.command, "hems", prosumer, "--network", "energy"],
-        cwd=person.folder,
-        env=person.environment,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        assert process.stdout is not None
-        assert process.stdout.readline() == f"{prosumer} sells on {CHANNEL}\n"
-    finally:
-        process.terminate()
-        process.communicate(timeout=10)
 
 
 def lose_a_peer(person: Person) -> None:

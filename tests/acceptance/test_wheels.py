@@ -37,7 +37,7 @@ SMALLEST_USE: dict[str, tuple[list[str], str, int, str]] = {
     ),
     "network": (["{bin}/commonwatt", "network", "up"], "", 0, "up in"),
     "audit": (["{bin}/commonwatt-audit", "prices", "-"], CASE, 0, '"sell"'),
-    "community": (["{bin}/commonwatt-community", "hems", "home001"], "", 3, "make network-up"),
+    "community": (["{bin}/commonwatt-community", "home", "run"], "", 2, "commonwatt home new"),
     "loadgen": (["{bin}/python", "-c", VERBS, "simulate", "--in-process", "--homes", "4"], "", 0, "report:"),
 }  # fmt: skip
 

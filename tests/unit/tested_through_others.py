@@ -60,6 +60,9 @@ WHY_NOT: dict[str, str] = {
         commonwatt_community.hems.grid_charging commonwatt_community.hems.latecomers
         commonwatt_community.hems.noise
     """,
+    "Days on a running network run them: tests/behaviour/test_simulated_day.py": """
+        commonwatt_loadgen.simulate.gateway commonwatt_loadgen.simulate.latency
+    """,
     "The whole paper is repeated: tests/behaviour/test_paper.py": """
         commonwatt_loadgen.paper.command commonwatt_loadgen.paper.figures
         commonwatt_loadgen.paper.further_figures commonwatt_loadgen.paper.lines

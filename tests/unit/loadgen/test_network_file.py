@@ -52,7 +52,7 @@ def test_a_home_is_found_by_its_id_and_by_its_user(tmp_path):
 
 @pytest.mark.parametrize(
     "verb",
-    [["verify"], ["simulate"], ["load"], ["load-max"], ["caliper"], ["hems", "home001"]],
+    [["verify"], ["simulate"], ["load"], ["load-max"], ["caliper"], ["home", "new", "--user", "home001"]],
     ids=lambda verb: verb[0],
 )
 def test_every_verb_looks_into_the_folder_that_the_environment_names(tmp_path, monkeypatch, verb):
