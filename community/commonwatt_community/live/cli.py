@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`commonwatt live`: see a community live, beside the network that is up."""
+
+import asyncio
+import logging
+import resource
+import signal
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from commonwatt_client.network_file import find_network, read_network_file
+
+
+def live_command(
+    network_file: Annotated[
+        str | None,
+        typer.Option(
+            "--network",
+            "--network-file",
+            envvar="COMMONWATT_NETWORK",
+            help="the network to live on: a name, or its file; default: that of the folder here",
+        ),
+    ] = None,
+    folder: Annotated[
+        Path | None, typer.Option(help="where the community keeps its files; default: beside the network's")
+    ] = None,
+    host: Annotated[str, typer.Option(help="the address of the portal")] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option(envvar="LIVE_PORT", min=1, max=65_535, help="the port of the portal")
+    ] = 8_443,
+) -> None:
+    """Let operator, service and 20 homes live in this process until Ctrl-C; begun again, they go on."""
+    path = find_network(network_file)
+    network = read_network_file(path, homes=False)
+    where = folder or path.parent / "community"
+
+    async def until_stopped() -> None:
+        from .run import demonstrated
+
+        stop = asyncio.Event()
+        for one in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(one, stop.set)
+        async with demonstrated(network, where, host, port) as shown:
+            print(
+                f"the portal: {shown.url}  (your browser does not know its certificate: go on)\n"
+                f"as a resident of home {shown.homes[0]}: {shown.resident}\n"
+                f"as an operator: {shown.operator}\n"
+                f"what each home says to its household: {where / 'homes'}/*/home.log\n"
+                "20 homes enrol; a day of theirs, from 10:00 on, passes in 48 minutes. Ctrl-C ends it",
+                flush=True,
+            )
+            await shown.until(stop)
+        print(f"at most {_memory_mb():.0f} MB of memory; the network stays up, and the same command goes on")
+
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
+    asyncio.run(until_stopped())
+
+
+def _memory_mb() -> float:
+    largest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return largest / (1 << 20 if sys.platform == "darwin" else 1 << 10)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb to `app`."""
+    app.command("live")(live_command)
