@@ -3,8 +3,16 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import json
+import os
+import re
+import shutil
 import time
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 from commonwatt_community.market.commit_receipts import Pins, committed
@@ -50,3 +58,61 @@ async def test_a_home_logs_in_bids_and_gets_both_receipts(street: Town) -> None:
         assert (await client.get_home(home)).home == home
         with pytest.raises(Refused, match="not_yours"):
             await client.get_home(street.network.homes[1])
+
+
+async def test_the_examples_of_the_page_run(street: Town, repository: Path, tmp_path: Path) -> None:
+    """curl and JavaScript of docs/rest.md, as they stand; the Python example too."""
+    page = (repository / "docs/rest.md").read_text("utf-8")
+    blocks = {
+        kind: re.findall(rf"^```{kind}\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+        for kind in ("sh", "js", "python")
+    }
+    [curl], [javascript], [python] = blocks["sh"], blocks["js"], blocks["python"]
+    home = street.network.homes[2]
+    period = await street.next_period()
+    async with street.serving() as running, street.client(running, home) as (client, author):
+        assert running.certificate is not None
+        shutil.copy(running.certificate, tmp_path / "service.crt")
+        shutil.copy(street.network.keys / "2.pem", tmp_path / "home.pem")
+        (tmp_path / "example.mjs").write_text(javascript)
+        environment = {
+            **os.environ,
+            "SERVICE": running.url,
+            "HOME_ID": home,
+            "NET": street.network.net,
+            "CHANNEL": CHANNEL,
+            "PERIOD": str(period),
+            "SEQ": "1",
+            "NODE_EXTRA_CA_CERTS": "service.crt",
+            "TOKEN": (await client.login()).token,
+        }
+
+        async def ran(*command: str) -> str:
+            process = await asyncio.create_subprocess_exec(
+                *command,
+                cwd=tmp_path,
+                env=environment,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.STDOUT,
+            )
+            said, _ = await process.communicate()
+            assert process.returncode == 0, said.decode()
+            return said.decode()
+
+        assert json.loads(await ran("node", "example.mjs")) == {"result": "written", "proven": True}
+        environment["PERIOD"] = str(period + 5)
+        (tmp_path / "messages.json").write_text(
+            json.dumps({"messages": [author.request(period + 5, 900, 250_000).decode()]})
+        )
+        answers = [
+            json.loads(line)
+            for line in (await ran("sh", "-e", "-c", curl.replace('"\n', '"; echo\n'))).split("\n")
+            if line
+        ]
+        assert answers[1]["home"] == home
+        assert answers[2]["period"] == period + 5
+        assert answers[3]["results"][0]["result"] == "admitted"
+        names: dict[str, Any] = {}
+        exec(compile(python, "docs/rest.md", "exec"), names)
+        with contextlib.chdir(tmp_path):
+            assert await names["bid"](running.url, author, period + 10) == "written"

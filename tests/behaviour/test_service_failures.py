@@ -31,13 +31,14 @@ def street(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 async def started(street: Town, *options: str) -> tuple[asyncio.subprocess.Process, str]:
     """`commonwatt serve` as a process of its own, and its address."""
-    process = await asyncio.create_subprocess_exec(
-        str(Path(sys.executable).with_name("commonwatt")),
-        *("serve", "--network", str(street.network.path), "--folder", str(street.folder / "service")),
-        *("--port", "0", *options),
-        stdout=asyncio.subprocess.PIPE,
-        stderr=(street.folder / "serve.log").open("ab"),
-    )
+    with (street.folder / "serve.log").open("ab") as log:
+        process = await asyncio.create_subprocess_exec(
+            str(Path(sys.executable).with_name("commonwatt")),
+            *("serve", "--network", str(street.network.path), "--folder", str(street.folder / "service")),
+            *("--port", "0", *options),
+            stdout=asyncio.subprocess.PIPE,
+            stderr=log,
+        )
     assert process.stdout is not None
     line = (await asyncio.wait_for(process.stdout.readline(), 30)).decode()
     assert " serves newtown; homes pin " in line

@@ -4,6 +4,8 @@
 from typing import Any
 
 from pydantic import TypeAdapter
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
+from pydantic_core.core_schema import NamedTupleSchema
 
 from .problems import CONTENT_TYPE, STATUSES
 from .route import API, Route
@@ -13,6 +15,19 @@ VERSION = "1"
 Json = dict[str, Any]
 _REF = "#/components/schemas/{model}"
 _EVERYWHERE = ("bad_request", "wrong_host", "too_many_requests")
+
+
+class _AsObjects(GenerateJsonSchema):
+    """Named tuples as objects: so the contract writes them."""
+
+    def named_tuple_schema(self, schema: NamedTupleSchema) -> JsonSchemaValue:
+        """The members of a named tuple, by name."""
+        fields = {one["name"]: one["schema"] for one in schema["fields"]}
+        return {
+            "type": "object",
+            "properties": {name: self.generate_inner(kind) for name, kind in fields.items()},
+            "required": list(fields),
+        }
 
 
 def document(routes: tuple[Route, ...]) -> Json:
@@ -101,7 +116,7 @@ def _refusal(description: str) -> Json:
 
 def _schema(kind: Any, schemas: Json, mode: Any) -> Json:
     """A reference to the schema of a type, which is put among `schemas`."""
-    schema = TypeAdapter(kind).json_schema(ref_template=_REF, mode=mode)
+    schema = TypeAdapter(kind).json_schema(ref_template=_REF, mode=mode, schema_generator=_AsObjects)
     schemas.update(schema.pop("$defs", {}))
     name = str(schema.get("title") or kind.__name__)
     if schema.keys() != {"$ref"}:
