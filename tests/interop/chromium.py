@@ -80,6 +80,27 @@ class Page:
             mobile=width < 600,
         )
 
+    async def prefer(self, scheme: str) -> None:
+        """Be a browser whose user wants `light` or `dark`."""
+        features = [{"name": "prefers-color-scheme", "value": scheme}]
+        await self.call("Emulation.setEmulatedMedia", features=features)
+
+    async def press(self, key: str, text: str = "") -> None:
+        """A key of the keyboard, as Tab or Enter; `text` is what it types."""
+        code = {"Tab": 9, "Enter": 13, " ": 32}.get(key, 0)
+        pressed = {"key": key, "code": "Space" if key == " " else key, "windowsVirtualKeyCode": code}
+        await self.call("Input.dispatchKeyEvent", type="keyDown", text=text, **pressed)
+        await self.call("Input.dispatchKeyEvent", type="keyUp", **pressed)
+
+    async def write(self, text: str) -> None:
+        """Type into what has the focus."""
+        await self.call("Input.insertText", text=text)
+
+    async def print(self) -> bytes:
+        """The page as PDF on the sheet that it asks for."""
+        answer = await self.call("Page.printToPDF", preferCSSPageSize=True, printBackground=True)
+        return base64.b64decode(answer["data"])
+
     async def screenshot(self) -> bytes:
         """The whole page as PNG, also what one would have to scroll to."""
         answer = await self.call("Page.captureScreenshot", format="png", captureBeyondViewport=True)
@@ -91,12 +112,12 @@ def _written(path: Path) -> str:
 
 
 @asynccontextmanager
-async def browse(address: str) -> AsyncIterator[Page]:
-    """A page in a browser of its own."""
+async def browse(address: str, *flags: str) -> AsyncIterator[Page]:
+    """A page in a browser of its own, which takes further flags."""
     program = find_chromium()
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
         process = await asyncio.create_subprocess_exec(
-            program, *FLAGS, f"--user-data-dir={profile}", "about:blank",
+            program, *FLAGS, *flags, f"--user-data-dir={profile}", "about:blank",
             stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
         )  # fmt: skip
         try:

@@ -132,15 +132,16 @@ def _trades(awards: Sequence[PeriodAwards]) -> list[Json]:
 
 
 def _co2(sums: Sums, factor: Co2Factor | None) -> Json | None:
-    """Grams of the grid energy that the home used, and of that which neighbours' energy took the place of."""
+    """Grams that stand for grid energy: that the home used, and that local energy replaced here and at neighbours'."""
     if factor is None:
         return None
-    local_wh = sums.bought_wh + sums.shared_in_wh
+    local_wh, given_wh = sums.bought_wh + sums.shared_in_wh, sums.sold_wh + sums.shared_out_wh
     return {
         "g_per_kwh": factor.g_per_kwh,
         "source": factor.source,
         "grid_g": sums.grid_in_wh * factor.g_per_kwh // 1_000,
         "avoided_g": local_wh * factor.g_per_kwh // 1_000,
+        "given_g": given_wh * factor.g_per_kwh // 1_000,
     }
 
 

@@ -37,6 +37,7 @@ function alarms(known) {
 function readings(known) {
   const last = known.readings;
   at("readings-about").textContent = last ? say("readings_lead", { time: dayAndTime(last.period * 60), count: last.expected - last.missing.length, all: last.expected }) : "";
+  at("readings-state").textContent = last ? say(last.missing.length ? "readings_missing" : "readings_all") : "";
   at("readings-missing").replaceChildren(...(last?.missing ?? []).map((home) => element("li", {}, home)));
 }
 

@@ -20,13 +20,16 @@ function prices(known) {
   steps(at("price-chart"), { title: say("prices_title"), unit: say("prices_unit"), spans: known.prices.map(span), series, words, heading: say("from_time"), shown: plain, time });
 }
 
-function moneyTiles(id, sums, extra) {
-  const total = (names) => names.reduce((sum, name) => sum + sums[`${name}_wh`], 0);
+const total = (sums, names) => names.reduce((sum, name) => sum + sums[`${name}_wh`], 0);
+
+function tiles(id, sums, paid, last) {
+  const worse = sums.saved_naud < 0;
   at(id).replaceChildren(
-    tile(say(sums.amount_naud < 0 ? "you_receive" : "you_pay"), `$${dollars(sums.amount_naud)}`, extra.pay),
-    tile(say(sums.saved_naud < 0 ? "cost_more" : "you_saved"), `$${dollars(sums.saved_naud)}`, extra.saved, sums.saved_naud < 0 ? "bad" : "good"),
-    tile(say("received"), `${kwh(total(IN))} kWh`),
-    extra.co2 ?? tile(say("given"), `${kwh(total(OUT))} kWh`),
+    tile(say(sums.amount_naud < 0 ? "you_receive" : "you_pay"), `$${dollars(sums.amount_naud)}`, paid),
+    tile(say(worse ? "cost_more" : "you_saved"), `$${dollars(sums.saved_naud)}`, say("saved_short"), worse ? "bad" : "good"),
+    tile(say("received"), `${kwh(total(sums, IN))} kWh`, say("of_it_local", { energy: kwh(sums.bought_wh + sums.shared_in_wh) })),
+    tile(say("given"), `${kwh(total(sums, OUT))} kWh`, say("of_it_to_neighbours", { energy: kwh(sums.sold_wh + sums.shared_out_wh) })),
+    ...last,
   );
 }
 
@@ -41,21 +44,22 @@ const series = (rows) => [...IN.map((name) => [name, false]), ...OUT.map((name) 
 
 function today(known) {
   const day = known.today;
-  const saved = known.has_battery ? `${say("saved_why")} ${say("saved_battery")}` : say("saved_why");
-  moneyTiles("today-tiles", day, { pay: known.supply_naud_per_day ? say("supply_within", { amount: `$${dollars(known.supply_naud_per_day)}` }) : "", saved });
+  tiles("today-tiles", day, known.supply_naud_per_day && day.settled_to_s ? say("supply_within", { amount: `$${dollars(known.supply_naud_per_day)}` }) : "", []);
   const about = [day.settled_to_s ? say("settled_to", { time: time(day.settled_to_s) }) : say("settled_none")];
   if (day.estimated) about.push(say("estimated", { count: day.estimated }));
   at("today-about").textContent = about.join(" ");
   flows("today-from", "today-to", day);
-  const unit = `kWh. ${say("up_received")}`;
-  bars(at("hours"), { title: say("hours_title"), unit, labels: day.hours.map((row) => row.hour), places: [...Array(24).keys()], series: series(day.hours), words, heading: say("hour"), shown: plain });
+  at("hours").hidden = day.hours.length === 0;
+  if (day.hours.length) bars(at("hours"), { title: say("hours_title"), unit: `kWh. ${say("up_received")}`, labels: day.hours.map((row) => row.hour), places: [...Array(24).keys()], series: series(day.hours), words, heading: say("hour"), shown: plain });
 }
 
 function month(known) {
   const sums = known.month, co2 = known.co2;
   const kg = (g) => plain(Math.round(g / 10) / (G_PER_KG / 10));
-  const about = co2 && say("co2_why", { kg: kg(co2.grid_g), factor: co2.g_per_kwh, source: co2.source });
-  moneyTiles("month-tiles", sums, { pay: "", saved: "", co2: co2 && tile(say("co2_title"), say("co2_avoided", { kg: kg(co2.avoided_g) }), about) });
+  const saved = [say("saved_why"), ...(known.has_battery ? [say("saved_battery")] : [])];
+  const told = co2 ? [say("co2_why", { bought: kg(co2.avoided_g), sold: kg(co2.given_g), grid: kg(co2.grid_g), factor: co2.g_per_kwh, source: co2.source })] : [];
+  tiles("month-tiles", sums, "", co2 ? [tile(say("co2_title"), say("co2_avoided", { kg: kg(co2.avoided_g + co2.given_g) }), say("co2_short"))] : []);
+  at("month-why").replaceChildren(...[...saved, ...told].map((text) => element("p", {}, text)));
   at("month-about").textContent = say("billed", { count: sums.billed_days, all: sums.days.length });
   flows("month-from", "month-to", sums);
   at("own-note").hidden = !known.has_panels;
