@@ -64,7 +64,8 @@ def read(compact: bytes) -> Message:
     """The message that these bytes hold, **its signature not verified**; MessageRefused for all else."""
     if len(compact) > LARGEST_BYTES:
         raise MessageRefused(MessageCode.TOO_LARGE, f"a message has at most {LARGEST_BYTES} bytes")
-    parts = compact.decode("ascii").split(".") if compact.isascii() else []
+    # Their number comes first: a thousand dots would be a thousand values to decode.
+    parts = compact.decode("ascii").split(".") if compact.isascii() and compact.count(b".") == 2 else []
     values = [decoded(part) for part in parts]
     if len(values) != 3 or values[0] is None or values[1] is None or values[2] is None:
         raise MessageRefused(
