@@ -17,7 +17,7 @@ from commonwatt_client.exit_codes import CommandError
 from commonwatt_community.market.forward import ForwardMarket
 from commonwatt_community.market.results import Home
 
-from .bundles import Invited, write_bundle
+from .bundles import Invited, good_bundle, write_bundle
 from .folder import Folder
 from .homes_file import NewHome
 from .new import write_secret
@@ -82,7 +82,7 @@ def drawn_id() -> str:
 async def add_homes(
     folder: Folder, added: Sequence[Added], market: ForwardMarket, say: Callable[[str], None], life_s: int
 ) -> None:
-    """Register what is not registered, set sharing keys, and write the bundles of homes that have no key yet.
+    """Register what is not registered, set sharing keys, and write the bundles of homes that do not take part yet.
 
     Raises:
         HomeDiffers: a home is registered with another connection; nothing was written.
@@ -102,7 +102,8 @@ async def add_homes(
     for one in added:
         if one.home in known and known[one.home].versions:
             continue
-        path = write_bundle(folder, Invited(one.home, standing.configuration.net, expires_s))
+        if (path := good_bundle(folder, one.home)) is None:
+            path = write_bundle(folder, Invited(one.home, standing.configuration.net, expires_s))
         to = f" for {one.new.e_mail}" if one.new.e_mail else ""
         say(f"home {one.home}: {path}{to}")
 

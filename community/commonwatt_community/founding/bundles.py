@@ -3,6 +3,7 @@
 
 import importlib
 import json
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,9 @@ from commonwatt_client.errors import ConfigurationError
 from .codes import HOME, key_of, load_secret, new_code
 from .folder import Folder
 from .new import write_secret
+
+GOOD_FOR_S = 3_600
+"""A bundle is written anew where its code is good for less."""
 
 Json = dict[str, Any]
 
@@ -28,7 +32,7 @@ class Invited:
 def write_bundle(folder: Folder, invited: Invited) -> Path:
     """Write ``bundles/<home>.json``, and ``<home>.png`` where segno is installed; both of mode 0600.
 
-    A file of this home that is there is replaced: its code stays good until it expires.
+    A file of this home that is there is replaced; its code is good until it expires.
     """
     bundle = bundle_of(folder, invited)
     path = folder.bundles / f"{invited.home}.json"
@@ -36,6 +40,20 @@ def write_bundle(folder: Folder, invited: Invited) -> Path:
     if bundle["service"]:
         _write_qr(path.with_suffix(".png"), f"{bundle['service']}/enrol#{bundle['code']}")
     return path
+
+
+def good_bundle(folder: Folder, home: str) -> Path | None:
+    """The home's bundle, if one is there whose code is good for a while and that says what a new one would say."""
+    path = folder.bundles / f"{home}.json"
+    try:
+        said = json.loads(path.read_text("utf-8"))
+        expires_s = int(said["code"].split(".")[2])
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        return None
+    good = expires_s > time.time() + GOOD_FOR_S and said == bundle_of(
+        folder, Invited(home, said["net"], expires_s)
+    )
+    return path if good else None
 
 
 def bundle_of(folder: Folder, invited: Invited) -> Json:

@@ -128,7 +128,7 @@ class ServiceFile(Part):
     """Where homes reach the community's service, and the PEM file of the authority that they trust for it."""
 
     url: str = named(
-        r"https://[A-Za-z0-9.-]+(:[0-9]{1,5})?", "an address such as https://energy.example:8443"
+        r"^https://[A-Za-z0-9.-]+(:[0-9]{1,5})?$", "an address such as https://energy.example:8443"
     )
     certificate: str
 
@@ -136,7 +136,7 @@ class ServiceFile(Part):
 class CommunityFile(Part):
     """A whole community."""
 
-    name: str = named(r"[a-z][a-z0-9-]{0,40}", "a name of a-z, 0-9 and hyphens, which starts with a letter")
+    name: str = named(r"^[a-z][a-z0-9-]{0,40}$", "a name of a-z, 0-9 and hyphens, which starts with a letter")
     channel: str
     organization: str
     operator: str = "operator"
@@ -179,7 +179,7 @@ class CommunityFile(Part):
             except ValueError as error:
                 yield str(error), (name,)
         if self.readings_by == "home" and self.clock == "live" and not self.trust_homes:
-            yield "readings_by: home asks for trust_homes: true, or name readings_by: meter", ("readings_by",)
+            yield "readings_by: home asks for trust_homes: true, or name readings_by: meter", ("trust_homes",)
         if self.key_delay_h * 3_600 < times.opens_before_s:
             yield (
                 "key_delay_h: at least opens_before_s, or a recovered key counts in an open window",
