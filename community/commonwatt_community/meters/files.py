@@ -50,7 +50,7 @@ class FileMeter:
     def _new_intervals(self, since_s: int) -> list[Interval]:
         try:
             files = sorted(self._path.iterdir()) if self._path.is_dir() else [self._path]
-            states = {file: file.stat() for file in files if file.is_file()}
+            states = {file: file.stat() for file in files if file == self._path or file.is_file()}
         except OSError as error:
             raise MeterFailed(f"meter: {self._path} cannot be read: {error.strerror}") from error
         found: list[Interval] = []
