@@ -110,16 +110,16 @@ def loaded(nodes: Nodes, size: int, seconds: float = SECONDS, in_flight: int = I
     )
     ready = make_ready(options, 100_000)
     network = network_processes(nodes.layout.directory)
-    before = {name: _processor_s(process) for name, process in network.items()}
+    before = {name: processor_s(process) for name, process in network.items()}
     summary = run(options, ready, ())
     assert summary["messages"].keys() == {"written"}, summary["first_errors"]
     assert not summary["first_errors"]
     messages = summary["messages"]["written"]
     used_ms = {
-        _short(name): 1_000_000 * (_processor_s(process) - before[name]) / messages
+        short(name): 1_000_000 * (processor_s(process) - before[name]) / messages
         for name, process in network.items()
     }
-    memory = {_short(name): process.memory_info().rss / 1e6 for name, process in network.items()}
+    memory = {short(name): process.memory_info().rss / 1e6 for name, process in network.items()}
     sent = summary["outcomes"]["committed"]
     return Loaded(
         messages,
@@ -131,11 +131,13 @@ def loaded(nodes: Nodes, size: int, seconds: float = SECONDS, in_flight: int = I
     )
 
 
-def _processor_s(process: psutil.Process) -> float:
+def processor_s(process: psutil.Process) -> float:
+    """What a process has used so far."""
     return sum(process.cpu_times()[:2])
 
 
-def _short(process: str) -> str:
+def short(process: str) -> str:
+    """A process by name: the embedded network's nodes are one."""
     return "embedded peers and orderer" if "," in process else process
 
 

@@ -11,14 +11,11 @@ from commonwatt_client.exit_codes import UsageError
 from commonwatt_client.network_file import find_network
 from commonwatt_community.market.carrier import WRITTEN
 
-from commonwatt_loadgen.throughput.knee import FIRST_RATE, find_knee
 from commonwatt_loadgen.throughput.options import LoadOptions
-from commonwatt_loadgen.throughput.run import load, make_ready, run, schedule
+from commonwatt_loadgen.throughput.run import load
+from commonwatt_loadgen.throughput.search import best_size, best_step, by_batch, search
 
 Json = dict[str, Any]
-
-MESSAGES_PER_S = 500.0  # with which a search begins, whatever a batch holds
-_FOR_A_SEARCH = 300_000  # transactions that a search for the knee may send in all
 
 Rate = Annotated[
     str,
@@ -58,6 +55,13 @@ Batch = Annotated[
     int,
     typer.Option(
         envvar="BATCH", help="of messages: how many a transaction carries; 0: 500, or what the homes fill"
+    ),
+]
+Batches = Annotated[
+    str,
+    typer.Option(
+        envvar="BATCHES",
+        help="of messages: sizes, for each of which the highest rate is searched: 100,250,500,1000; they share BUDGET",
     ),
 ]
 Connections = Annotated[
@@ -158,6 +162,7 @@ def load_max_command(
     ask_status: AskStatus = False,
     scenario: Scenario = None,
     batch: Batch = 0,
+    batches: Batches = "",
     connections: Connections = 1,
     out: Out = Path("out/load-max"),
     network_file: NetworkPath = None,
@@ -178,28 +183,11 @@ def load_max_command(
         connections=connections,
     )
 
-    schedule(options)
-    ready = make_ready(options, _FOR_A_SEARCH, or_fewer=True)
-    sent = 0
-
-    def step(rate: float) -> Json:
-        nonlocal sent
-        now = replace(options, rate=f"constant:{rate:g}")
-        times = schedule(now)
-        first, sent = sent, sent + len(times)
-        if sent > ready.transactions:
-            raise UsageError(
-                f"the network's homes can send {ready.transactions:,} transactions, and the search needs more; start "
-                "the network with more homes, or lower the duration of a step"
-            )
-        return run(now, ready, times, first=first)
-
-    carried = max(workload.request(0).messages for workload in ready.workloads)
-    first_rate = min(FIRST_RATE, MESSAGES_PER_S / carried) if carried else FIRST_RATE
-    found = find_knee(step, lambda line: print(line, flush=True), budget, first_rate)
-    best = max(
-        (step for step in found["steps"] if step["passed"]), key=lambda step: step["rate"], default=None
-    )
+    if sizes := _sizes(batches):
+        _by_batch(options, sizes, budget, out)
+        return
+    found = search(options, budget, _tell)
+    best = best_step(found)
     shown = (best or found["steps"][-1])["summary"]
     _write(out, found, shown)
     limits = {
@@ -216,6 +204,36 @@ def load_max_command(
     _print_messages(shown)
     if best is None:
         raise typer.Exit(1)
+
+
+def _tell(line: str) -> None:
+    print(line, flush=True)
+
+
+def _sizes(batches: str) -> list[int]:
+    try:
+        return [int(size) for size in batches.split(",")] if batches else []
+    except ValueError:
+        raise UsageError(f"--batches {batches}: name sizes, as in 100,250,500,1000") from None
+
+
+def _by_batch(options: LoadOptions, sizes: list[int], budget: float, out: Path) -> None:
+    """Search for each size, and say which one is best."""
+    for size in sizes:
+        replace(options, batch=size).check()
+    found = by_batch(options, sizes, budget, _tell)
+    best = best_size(found)
+    shown = (best_step(found[best]) if best else None) or found[sizes[-1]]["steps"][-1]
+    _write(out, {"by_batch": {str(size): one for size, one in found.items()}}, shown["summary"])
+    for size, one in found.items():
+        step = best_step(one)
+        carried = (
+            f"{step['summary']['messages_per_s']:,.0f} messages/s" if step else "no rate keeps the thresholds"
+        )
+        print(f"batches of {size:,}: {carried}")
+    if best is None:
+        raise typer.Exit(1)
+    print(f"the best size: {best:,}; report of its best step: {out / 'report.html'}")
 
 
 def _print_messages(summary: Json) -> None:
