@@ -30,6 +30,17 @@ ifdef NETWORK
 export COMMONWATT_BACKEND := $(NETWORK)
 endif
 
+LIVE := .commonwatt-live
+
+.PHONY: live
+live: $(READY) ## See a community live: a network of its own, operator, service, 20 homes, and the portal's address
+	@COMMONWATT_DIRECTORY=$(LIVE) TOPOLOGY=live $(BIN)/commonwatt network up
+	@COMMONWATT_DIRECTORY=$(LIVE) $(BIN)/commonwatt live
+
+.PHONY: live-down
+live-down: $(READY) ## Stop the network of `make live`; its ledgers stay
+	@COMMONWATT_DIRECTORY=$(LIVE) $(BIN)/commonwatt network down
+
 .PHONY: network-up
 network-up: $(READY) ## Start the network and wait until a transaction works (NETWORK=native: real Fabric)
 	@$(BIN)/commonwatt network up
@@ -104,7 +115,7 @@ PYTEST = $(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-r
 
 .PHONY: test
 test: $(READY) ## Run every test that this machine can run, but for the long ones (at most 10 minutes)
-	$(PYTEST) -m "not long"
+	$(PYTEST) -m "not long and not pilot"
 
 .PHONY: test-long
 test-long: $(READY) ## Run the tests marked `long`: fuzzing, kill cycles, whole consortia
@@ -112,7 +123,7 @@ test-long: $(READY) ## Run the tests marked `long`: fuzzing, kill cycles, whole 
 
 .PHONY: unit
 unit: $(READY) ## Run the unit tests alone (at most a minute)
-	$(PYTEST) -m "not long" tests/unit
+	$(PYTEST) -m "not long and not pilot" tests/unit
 
 .PHONY: coverage
 coverage: $(READY) ## Measure what the unit tests run of each part

@@ -99,6 +99,9 @@ TABLE: dict[str, Verb] = {
     "home run": Verb("", MISUSED, MISUSED),  # there is no home.yaml
     "home schema": Verb("", DONE, DONE),
     "simulate": Verb("", NO_NETWORK, NO_NETWORK),
+    "live": Verb("", NO_NETWORK, MISUSED),  # the default network has another market
+    "plugin list": Verb("", DONE, DONE),
+    "plugin new": Verb("forecast tide", DONE, DONE),
     "traces check": Verb("homes.csv", DONE, DONE),
     "traces layouts": Verb("", DONE, DONE),
     "compare": Verb("results results", DONE, DONE),

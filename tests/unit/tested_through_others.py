@@ -19,6 +19,10 @@ WHY_NOT: dict[str, str] = {
         commonwatt_audit.forward.registering commonwatt_audit.forward.salts commonwatt_audit.forward.situation
         commonwatt_audit.forward.settling commonwatt_audit.forward.submitting
     """,
+    "A whole community lives by them: tests/acceptance/test_make_live.py": """
+        commonwatt_community.live.cli commonwatt_community.live.homes commonwatt_community.live.run
+        commonwatt_community.live.trades
+    """,
     "Every network starts it as a process": """
         commonwatt_chaincode.__main__
     """,
