@@ -110,14 +110,22 @@ class ForwardNetwork:
         proposals = [
             {"home": home, "home_class": "prosumer", "pv_w": 5_000, "battery_w": 0} for home in self.homes
         ]
-        await self.submit(OPERATOR, "register_home", {"homes": proposals})
-        for number, home in enumerate(self.homes):
+        at_once = asyncio.Semaphore(16)
+
+        async def enrol(number: int, home: str) -> None:
             self.signing[home] = make_key(self.keys / f"{number}.pem")
             with self._speaking(home) as author:
                 possession = author.brings_key(author.key.public, 1)
             key_of = {"author": "home", "home": home}
-            await self.submit(OPERATOR, "set_key", key_of, {"possession": possession})
-        confirmed = await self.submit(GRID, "confirm_home", {"homes": self.homes})
+            async with at_once:
+                await self.submit(OPERATOR, "set_key", key_of, {"possession": possession})
+
+        confirmed = {"from_period": 0}
+        for first in range(0, homes, 200):  # as many as a transaction takes
+            some = self.homes[first : first + 200]
+            await self.submit(OPERATOR, "register_home", {"homes": proposals[first : first + 200]})
+            await asyncio.gather(*(enrol(first + number, home) for number, home in enumerate(some)))
+            confirmed = await self.submit(GRID, "confirm_home", {"homes": some})
         return int(confirmed["from_period"])
 
     async def set_clock(self, time_s: int) -> None:

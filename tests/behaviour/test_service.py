@@ -60,6 +60,20 @@ async def test_a_home_logs_in_bids_and_gets_both_receipts(street: Town) -> None:
             await client.get_home(street.network.homes[1])
 
 
+def blocks(page: str, kind: str) -> list[str]:
+    """The examples of a language."""
+    return re.findall(rf"^```{kind}\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+
+
+def values(text: str) -> list[Any]:
+    """JSON values that follow each other."""
+    found, at = [], 0
+    while at < len(text):
+        value, at = json.JSONDecoder().raw_decode(text, at)
+        found.append(value)
+    return found
+
+
 async def test_the_examples_of_the_page_run(street: Town, repository: Path, tmp_path: Path) -> None:
     """curl and JavaScript of docs/rest.md, as they stand; the Python example too."""
     page = (repository / "docs/rest.md").read_text("utf-8")

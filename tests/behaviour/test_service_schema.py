@@ -34,7 +34,9 @@ def street(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
         yield begun
 
 
-async def asked(running: Running, role: Role, home: str, *options: str) -> tuple[int | None, str]:
+async def asked(
+    running: Running, folder: Path, role: Role, home: str, *options: str
+) -> tuple[int | None, str]:
     """How schemathesis ends as a caller of a role, and what it says."""
     begun = await sessions.begin(running.parts.store, TOKEN, role, home)
     process = await asyncio.create_subprocess_exec(
@@ -48,6 +50,7 @@ async def asked(running: Running, role: Role, home: str, *options: str) -> tuple
         *("--tls-verify", str(running.certificate), "--checks", ",".join(CHECKS)),
         *("--exclude-operation-id", NEVER_ENDS, "--exclude-operation-id", ENDS_THE_SESSION),
         *("--warnings", "off", "--suppress-health-check", "all", *options),
+        cwd=folder,  # it leaves files
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
@@ -61,12 +64,7 @@ async def test_a_few_requests_of_each_kind(street: Town) -> None:
             running,
             Role.HOME,
             street.network.homes[0],
-            "--phases",
-            "fuzzing",
-            "--max-examples",
-            "2",
-            "--seed",
-            "1",
+            *("--phases", "fuzzing", "--max-examples", "2", "--seed", "1"),
         )
     assert code == 0, said[-6_000:]
 
@@ -77,5 +75,7 @@ async def test_a_few_requests_of_each_kind(street: Town) -> None:
 async def test_many_requests_of_each_kind(street: Town, role: Role) -> None:
     home = street.network.homes[0] if role is Role.HOME else "NewtownMSP"
     async with street.serving(rates=UNBOUNDED) as running:
-        code, said = await asked(running, role, home, "--phases", "coverage,fuzzing", "--max-examples", "40")
+        code, said = await asked(
+            running, street.folder, role, home, "--phases", "coverage,fuzzing", "--max-examples", "40"
+        )
     assert code == 0, said[-6_000:]

@@ -32,7 +32,7 @@ _SILENCE_S = 2.0  # a ledger that says nothing for so long has said all
 _KEPT = 2_000
 _MOST_BEHIND = 500
 _MOST_CATCHING_UP = 16
-_ID = re.compile(r"(\d{1,12}):([0-9a-f]{64}):(\d{1,3})")
+_ID = re.compile(r"([0-9]{1,12}):([0-9a-f]{64}):([0-9]{1,3})")
 
 FOR_EVERYBODY = frozenset(
     {

@@ -18,7 +18,7 @@ from .problems import Problem
 
 VALID_S = 72 * 3_600
 SUBJECT = re.compile(r"[A-Za-z0-9._-]{1,64}")
-FORM = r"cw1\.([A-Za-z0-9._-]{1,64})\.(\d{1,11})\.([A-Z2-7]{26})"
+FORM = r"cw1\.([A-Za-z0-9._-]{1,64})\.([0-9]{1,11})\.([A-Z2-7]{26})"
 _MAC_CHARACTERS = 26
 _KINDS = {"resident": Role.RESIDENT, "operator": Role.OPERATOR}
 

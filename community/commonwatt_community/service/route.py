@@ -15,7 +15,7 @@ from .problems import Problem
 
 API = "/api/v1"
 SMALL_BODY = 16_384
-_INTEGER = re.compile(r"-?\d{1,15}")
+_INTEGER = re.compile(r"-?[0-9]{1,15}")
 
 Json = dict[str, Any]
 Answer = Json | bytes | web.StreamResponse
