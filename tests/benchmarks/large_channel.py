@@ -13,10 +13,17 @@ from commonwatt_chaincode.messages.base64url import encoded
 from commonwatt_chaincode.shim.results import EPOCH
 from commonwatt_chaincode.shim.testing import MemoryLedger, caller
 from commonwatt_chaincode.shim.testing.state import Place
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 BAND = {"name": "all day", "from_min": 0, "to_min": 1_440, "tou": 541_100, "feed_in": 100_000}
 TARIFF = {"schedules": [{"days": {"weekdays": list(range(7)), "holidays": True}, "bands": [BAND]}]}
 
+
+KEY = {
+    "crv": "Ed25519",
+    "kty": "OKP",
+    "x": encoded(Ed25519PrivateKey.from_private_bytes(bytes(32)).public_key().public_bytes_raw()),
+}
 
 FIRST = 29_853_480
 """The first half hour of a local day at UTC+10."""
@@ -49,6 +56,7 @@ class LargeChannel:
             connection = ConnectionVersion(0, Connection(24_000, 5_000, 0))
             record = Home(home, "prosumer", "NewtownMSP", "", 0, (connection,), None, None, None, "")
             self._put("", keys.registration_key(home), encode(record))
+            self._put("community", keys.possession_key("home", home, 1), self._possession(home, draw))
             for period in self.periods:
                 message = self._reading(home, period, draw)
                 place = keys.index_key("reading", period, 1, home, "home", 1)
@@ -63,21 +71,26 @@ class LargeChannel:
         )
         return done.json()
 
+    def _possession(self, home: str, draw: random.Random) -> bytes:
+        return _message("cw-key", home, draw, {"author": "home", "version": 1, "key": KEY})
+
     def _reading(self, home: str, period: int, draw: random.Random) -> bytes:
-        header = {"alg": "EdDSA", "kid": encoded(bytes(32)), "typ": "cw-reading"}
-        payload = {
-            "net": "n",
-            "channel": "newtown",
-            "home": home,
-            "nonce": encoded(draw.randbytes(16)),
+        said = {
             "period": period,
             "seq": 1,
             "import_wh": draw.randint(0, 3_000),
             "export_wh": draw.randint(0, 2_000),
             "quality": "measured",
         }
-        parts = (json.dumps(part).encode() for part in (header, payload))
-        return ".".join(map(encoded, (*parts, bytes(64)))).encode()
+        return _message("cw-reading", home, draw, said)
 
     def _put(self, collection: str, key: str, value: bytes) -> None:
         self.ledger.state.write(Place("market", collection, key), value, (0, 0), "", EPOCH)
+
+
+def _message(typ: str, home: str, draw: random.Random, said: dict[str, Any]) -> bytes:
+    """A message that nobody signed."""
+    header = {"alg": "EdDSA", "kid": encoded(bytes(32)), "typ": typ}
+    payload = {"net": "n", "channel": "newtown", "home": home, "nonce": encoded(draw.randbytes(16)), **said}
+    parts = (json.dumps(part).encode() for part in (header, payload))
+    return ".".join(map(encoded, (*parts, bytes(64)))).encode()

@@ -15,7 +15,8 @@ WHY_NOT: dict[str, str] = {
         commonwatt_audit.forward.configuring commonwatt_audit.forward.freezing commonwatt_audit.forward.frozen
         commonwatt_audit.forward.gates commonwatt_audit.forward.homes
         commonwatt_audit.forward.key_changes commonwatt_audit.forward.keys commonwatt_audit.forward.ledger
-        commonwatt_audit.forward.places commonwatt_audit.forward.publishing commonwatt_audit.forward.purging
+        commonwatt_audit.forward.places commonwatt_audit.forward.planning
+        commonwatt_audit.forward.publishing commonwatt_audit.forward.purging
         commonwatt_audit.forward.registering commonwatt_audit.forward.salts commonwatt_audit.forward.situation
         commonwatt_audit.forward.settling commonwatt_audit.forward.submitting
     """,
@@ -44,13 +45,15 @@ WHY_NOT: dict[str, str] = {
         commonwatt_chaincode.forward.standing
     """,
     "Transactions of the whole contract run them: tests/unit/settling": """
-        commonwatt_chaincode.forward.freezing commonwatt_chaincode.forward.registry
+        commonwatt_chaincode.forward.basis commonwatt_chaincode.forward.freezing
+        commonwatt_chaincode.forward.planning commonwatt_chaincode.forward.readings
+        commonwatt_chaincode.forward.registry
         commonwatt_chaincode.forward.settling
     """,
     "Contracts behind a server or in memory run them: tests/unit/shim": """
         commonwatt_chaincode.shim.metadata commonwatt_chaincode.shim.proposal
         commonwatt_chaincode.shim.queries commonwatt_chaincode.shim.testing.messages
-        commonwatt_chaincode.shim.testing.otherwise commonwatt_chaincode.shim.testing.simulation
+        commonwatt_chaincode.shim.testing.otherwise
         commonwatt_chaincode.shim.workers
         commonwatt_chaincode.shim.writes
     """,

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Replay of readings that are frozen: never early, never again without news."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from commonwatt_audit.world import Json, Recorded, require
@@ -10,7 +11,7 @@ from .calendar import Period
 from .gates import FROZEN, gate_record
 from .homes import connections_at
 from .ledger import Ledger, Outcome, Unseen
-from .places import READING, indexed
+from .places import READING, indexed, place_of
 from .situation import Situation, require_member, require_void_once_closed, situation
 from .submitting import reading_of
 
@@ -77,10 +78,22 @@ def _check_again(ledger: Ledger, now: Situation, period: Period, before: Json, r
     require(now.now_s >= due_s, f"it freezes period {number} again at {now.now_s}, before {due_s}")
 
 
-def readings_of(ledger: Ledger, period: int, version: int) -> dict[str, list[readings.Reading]]:
-    """The readings of a period that came under versions up to one, by home. Unseen where one was not shown."""
+def readings_of(
+    ledger: Ledger, period: int, version: int, homes: Iterable[str] | None = None
+) -> dict[str, list[readings.Reading]]:
+    """The readings of a period that came under versions up to one, by home. Unseen where one was not shown.
+
+    Of some homes, or of all.
+    """
+    prefixes: Iterable[str] = (f"{READING}/{period:09d}/",)
+    if homes is not None:
+        prefixes = (
+            f"{READING}/{period:09d}/{one:04d}/{home}/" for home in homes for one in range(1, version + 1)
+        )
     found: dict[str, list[readings.Reading]] = {}
-    for key, place in indexed(ledger, READING, period):
-        if place.version <= version:
-            found.setdefault(place.home, []).append(reading_of(place, ledger.said(key)))
+    for prefix in prefixes:
+        for key, _ in ledger.under(f"m/{prefix}"):
+            place = place_of(key)
+            if place.version <= version:
+                found.setdefault(place.home, []).append(reading_of(place, ledger.said(key)))
     return found

@@ -4,7 +4,7 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from commonwatt_audit.messages import nonce_of
+from commonwatt_audit.messages import nonce_of as nonce_in
 from commonwatt_audit.world import Json
 
 from . import bids, readings, times
@@ -14,10 +14,11 @@ from .gates import envelopes_on
 from .homes import connections_at
 from .ledger import Ledger
 from .lines import SettledLine, alike, lines_at, parts_of, with_gap
+from .order import Draw
 from .places import READING
 from .prices import Prices
 from .salts import salt
-from .settlement import STATIC, Line, Metered, Terms, line_of, resettled, shared
+from .settlement import STATIC, Line, Metered, Sharing, Terms, line_of, resettled
 from .situation import Situation
 
 
@@ -38,8 +39,10 @@ class Frozen(NamedTuple):
     keys_ppm: Mapping[str, int]
 
 
-def frozen_of(ledger: Ledger, now: Situation, period: Period, meter: Json) -> Frozen:
-    """What the frozen version rests on. Unseen where a private value of it was not shown."""
+def frozen_of(
+    ledger: Ledger, now: Situation, period: Period, meter: Json, connections: Mapping[str, Json]
+) -> Frozen:
+    """What the frozen version rests on, as far as it is about some homes. Unseen where a value was not shown."""
     number, version = period.start_min, int(meter["version"])
     final = meter["final_version"]
     rules, prices = now.rules(number), now.prices(period)
@@ -48,7 +51,6 @@ def frozen_of(ledger: Ledger, now: Situation, period: Period, meter: Json) -> Fr
     if cleared is not None:
         for one in ledger.private_record(f"awards/{number:09d}")["awards"]:
             awarded[one["home"]] = one["bought_wh"], one["sold_wh"]
-    connections = connections_at(ledger, number)
     published = envelopes_on(ledger, period.start_min // 1_440)
     gate_s = times.gate_s(period, now.times(period))
     keys_ppm: dict[str, int] = {}
@@ -65,7 +67,7 @@ def frozen_of(ledger: Ledger, now: Situation, period: Period, meter: Json) -> Fr
         int(rules["estimate_w"]),
         connections,
         awarded,
-        readings_of(ledger, number, version),
+        readings_of(ledger, number, version, connections),
         {home: bids.caps_of(published, home, period, gate_s) for home in connections} if published else {},
         keys_ppm,
     )
@@ -89,6 +91,7 @@ def settled_lines(
     homes: list[str],
     before: Mapping[str, SettledLine],
     gaps: Mapping[str, Json | None],
+    sharing: Sharing,
 ) -> list[SettledLine]:
     """The lines of some homes; one that stays the same is the line before."""
     silent = {
@@ -97,7 +100,7 @@ def settled_lines(
         if home not in before and readings.counting(frozen.readings.get(home, []), frozen.version) is None
     }
     past = _imports_before(ledger, now, frozen, silent)
-    shares = shared([_metered(frozen, home, 0) for home in frozen.connections], frozen.terms.sharing)
+    draw = Draw.seeded(sharing.seed)
     lines = []
     for home in homes:
         old = before.get(home)
@@ -107,8 +110,8 @@ def settled_lines(
             assumed_wh = readings.estimated_import_wh(
                 now.calendar, frozen.period, past[home], bought_wh, frozen.estimate_w
             )
-        as_shared = _metered(frozen, home, assumed_wh)
-        lines.append(_line_of(ledger, frozen, as_shared, shares[home], old, gaps[home]))
+        as_shared = metered(frozen, home, assumed_wh)
+        lines.append(_line_of(ledger, frozen, as_shared, sharing.of(as_shared, draw), old, gaps[home]))
     return lines
 
 
@@ -147,7 +150,7 @@ def _line_of(
     return found._replace(salt=_salt(ledger, frozen, found))
 
 
-def _metered(frozen: Frozen, home: str, assumed_wh: int) -> Metered:
+def metered(frozen: Frozen, home: str, assumed_wh: int) -> Metered:
     """A home as it takes part in the sharing: by what was read before the period was final."""
     bought_wh, sold_wh = frozen.awarded.get(home, (0, 0))
     cap_wh = frozen.caps.get(home, bids.Caps()).export_wh
@@ -209,12 +212,22 @@ def _imports_before(
 def _salt(ledger: Ledger, frozen: Frozen, line: SettledLine) -> str:
     """Of the nonce of the reading that the line rests on, else of the home's first key's message."""
     number = frozen.period.start_min
-    key = f"m/{READING}/{number:09d}/{line.reading_version:04d}/{line.home}/{line.author}/{line.seq:02d}"
+    key = _place_of(number, line.reading_version, line.home, line.author, line.seq)
     if line.seq and ledger.get(key) is not None:
         return salt(str(ledger.said(key).payload["nonce"]), "line", number)
     return salt(first_nonce(ledger, line.home), "line", number)
 
 
+def nonce_of(ledger: Ledger, period: int, reading: readings.Reading) -> str:
+    """The nonce of a reading that stands on the ledger. Unseen where it was not shown."""
+    key = _place_of(period, reading.version, reading.home, reading.author, reading.seq)
+    return str(ledger.said(key).payload["nonce"])
+
+
+def _place_of(period: int, version: int, home: str, author: str, seq: int) -> str:
+    return f"m/{READING}/{period:09d}/{version:04d}/{home}/{author}/{seq:02d}"
+
+
 def first_nonce(ledger: Ledger, home: str) -> str:
     """The nonce of the message that brought a home's first key. Unseen where it was not shown."""
-    return nonce_of(ledger.private(f"key/home/{home}/000001"))
+    return nonce_in(ledger.private(f"key/home/{home}/000001"))

@@ -11,6 +11,7 @@ from commonwatt_audit.world import Difference, Json, Recorded, require
 
 from .anomalies import Anomalies, Kind
 from .calendar import Period
+from .homes import connection_at
 from .ledger import COLLECTION, UNKNOWN, Ledger, Outcome, Unseen, hash_in
 from .situation import (
     GRID,
@@ -68,7 +69,7 @@ def forget_home(ledger: Ledger, recorded: Recorded, anomalies: Anomalies) -> Non
     for key in (names[one] for one in sorted(purged) if one in names):
         home = _home_of(key)
         require(
-            key in rewritten or home in homes,
+            key in rewritten or home in homes or _plans_for(ledger, key, homes),
             f"it purges {key}, which belongs to none of the homes that it names",
         )
         period = _last_period(ledger, now, key)
@@ -80,6 +81,15 @@ def forget_home(ledger: Ledger, recorded: Recorded, anomalies: Anomalies) -> Non
 
 def _generation(name: str, generation: int) -> str:
     return f"{name}/{generation:04d}" if generation else name
+
+
+def _plans_for(ledger: Ledger, key: str, homes: Collection[str]) -> bool:
+    """Whether a key is that of a plan by which one of the homes was settled; a plan is purged whole."""
+    kind, _, place = key.partition("/")
+    if kind != "plan":
+        return False
+    period = int(place.split("/")[0])
+    return any(connection_at(ledger.need(f"home/{home}"), period) is not None for home in homes)
 
 
 def _home_of(key: str) -> str | None:

@@ -4,7 +4,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from .order import Draw, in_proportion
+from .order import Division, Draw, divided
 from .prices import Prices
 
 NONE, DYNAMIC, STATIC = "none", "dynamic", "static"
@@ -59,28 +59,63 @@ def settled(homes: Sequence[Metered], terms: Terms) -> dict[str, Line]:
     return {one.home: line_of(one, terms, *shares[one.home]) for one in homes}
 
 
-def shared(homes: Sequence[Metered], mode: str) -> dict[str, tuple[int, int]]:
-    """What each home takes from its neighbours and gives them, in Wh."""
-    want: dict[str, int] = {}
-    give: dict[str, int] = {}
-    for one in homes:
-        short_wh = max(0, one.import_wh - one.bought_wh)
-        long_wh = max(0, one.within_wh - one.sold_wh)
-        both_wh = min(short_wh, long_wh)
-        want[one.home] = 0 if one.assumed else short_wh - both_wh
-        give[one.home] = 0 if one.assumed else long_wh - both_wh
-    draw = Draw(want)
-    offered_wh = sum(give.values())
+class Sharing(NamedTuple):
+    """What a home's shares follow from beside its own balance, in the order in which records name it."""
+
+    mode: str
+    seed: str
+    shared_wh: int
+    give_wh: int
+    taken: Division
+    given: Division
+
+    def of(self, one: Metered, draw: Draw) -> tuple[int, int]:
+        """What a home takes from its neighbours and gives them, in Wh."""
+        want_wh, give_wh = wishes(one)
+        if self.mode == STATIC:
+            taken_wh = _by_key_wh(one, want_wh, self.give_wh)
+        else:
+            taken_wh = self.taken.of(one.home, want_wh, draw)
+        return taken_wh, self.given.of(one.home, give_wh, draw)
+
+
+def wishes(one: Metered) -> tuple[int, int]:
+    """What a home could take from its neighbours and give them: it shares nothing with itself."""
+    if one.assumed:
+        return 0, 0
+    short_wh = max(0, one.import_wh - one.bought_wh)
+    long_wh = max(0, one.within_wh - one.sold_wh)
+    both_wh = min(short_wh, long_wh)
+    return short_wh - both_wh, long_wh - both_wh
+
+
+def sharing_of(homes: Sequence[Metered], mode: str) -> Sharing:
+    """The sharing of all homes of a period."""
+    balances = {one.home: wishes(one) for one in homes}
+    want = {home: want_wh for home, (want_wh, _) in balances.items()}
+    give = {home: give_wh for home, (_, give_wh) in balances.items()}
+    draw, offered_wh = Draw(balances), sum(give.values())
     if mode == NONE:
-        taken = dict.fromkeys(want, 0)
+        shared_wh = 0
     elif mode == DYNAMIC:
-        taken = in_proportion(want, min(sum(want.values()), offered_wh), draw)
+        shared_wh = min(sum(want.values()), offered_wh)
     elif mode == STATIC:
-        taken = {one.home: min(want[one.home], one.key_ppm * offered_wh // WHOLE_PPM) for one in homes}
+        shared_wh = sum(_by_key_wh(one, want[one.home], offered_wh) for one in homes)
     else:
         raise ValueError(f"no sharing is called {mode[:40]}")
-    given = in_proportion(give, sum(taken.values()), draw)
-    return {home: (taken[home], given[home]) for home in want}
+    taken = divided(want, 0 if mode == STATIC else shared_wh, draw)
+    return Sharing(mode, draw.seed, shared_wh, offered_wh, taken, divided(give, shared_wh, draw))
+
+
+def shared(homes: Sequence[Metered], mode: str) -> dict[str, tuple[int, int]]:
+    """What each home takes from its neighbours and gives them, in Wh."""
+    sharing = sharing_of(homes, mode)
+    draw = Draw.seeded(sharing.seed)
+    return {one.home: sharing.of(one, draw) for one in homes}
+
+
+def _by_key_wh(one: Metered, want_wh: int, offered_wh: int) -> int:
+    return min(want_wh, one.key_ppm * offered_wh // WHOLE_PPM)
 
 
 def resettled(one: Metered, before: Line, terms: Terms) -> Line:

@@ -16,9 +16,12 @@ from .frozen import Frozen, before_of, frozen_of, settled_lines
 from .homes import connections_at
 from .ledger import UNKNOWN, Ledger, Outcome, Unseen, encoded, hash_in
 from .lines import SettledLine, gap_of, parts_of, place_of_lines, stored
+from .planning import place_of_plan, planned, sharing_of_all, standing_plan, unseen_plan
 from .salts import salt
+from .settlement import Sharing
 from .situation import Situation, require_member, situation
 
+NOTHING = Outcome({}, {})
 SUMS = (
     "import_wh",
     "export_wh",
@@ -47,18 +50,32 @@ def settle_period(ledger: Ledger, recorded: Recorded, anomalies: Anomalies) -> O
     meter = ledger.get(f"meter/{number:09d}")
     require(meter is not None, f"it settles period {number}, whose readings are not frozen")
     version = int(meter["version"])
-    parts = parts_of(connections_at(ledger, number))
+    connections = connections_at(ledger, number)
+    parts = parts_of(connections)
     part = recorded.argument.get("part", 0)
     require(0 <= part < len(parts), f"period {number} has {len(parts)} parts, and it settles part {part}")
     require(len(parts) == 1 or "part" in recorded.argument, "it does not say which part it settles")
     key = _part_key(number, version, part)
     if ledger.get(key) is not None:
         return Outcome({}, {})
+    planned_before = ledger.get(place_of_plan(number, version)) is not None
+    of_part = {home: connections[home] for home in parts[part]}
     try:
-        outcome = _settled(ledger, recorded, now, period, meter, parts[part], part, anomalies)
+        if planned_before:
+            frozen = frozen_of(ledger, now, period, meter, of_part)
+            plan, sharing = NOTHING, standing_plan(ledger, number, version)
+        else:
+            frozen = frozen_of(ledger, now, period, meter, connections)
+            sharing = sharing_of_all(frozen)
+            plan = planned(ledger, recorded, frozen, parts, sharing) if len(parts) > 1 else NOTHING
+        outcome = _settled(ledger, now, recorded, frozen, sharing, parts[part], part, anomalies)
     except Unseen:
         ledger.unchecked["lines of settlements"] += 1
         outcome = _unseen(recorded, period, version, parts[part], part)
+        plan = NOTHING
+        if len(parts) > 1 and not planned_before:
+            plan = unseen_plan(recorded, number, version, parts)
+    outcome = Outcome({**outcome.public, **plan.public}, {**outcome.private, **plan.private})
     _end(ledger, recorded, now, meter, outcome, len(parts), part, anomalies)
     return outcome
 
@@ -69,19 +86,18 @@ def _part_key(period: int, version: int, part: int) -> str:
 
 def _settled(
     ledger: Ledger,
-    recorded: Recorded,
     now: Situation,
-    period: Period,
-    meter: Json,
+    recorded: Recorded,
+    frozen: Frozen,
+    sharing: Sharing,
     homes: list[str],
     part: int,
     anomalies: Anomalies,
 ) -> Outcome:
-    number, version = period.start_min, int(meter["version"])
-    frozen = frozen_of(ledger, now, period, meter)
+    number, version = frozen.period.start_min, frozen.version
     gaps = {home: gap_of(ledger, number, home) for home in homes}
     before = before_of(ledger, frozen, part, gaps)
-    lines = settled_lines(ledger, now, frozen, homes, before, gaps)
+    lines = settled_lines(ledger, now, frozen, homes, before, gaps, sharing)
     terms = frozen.terms
     header = {
         "period": number,

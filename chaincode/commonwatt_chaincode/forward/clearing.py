@@ -11,7 +11,7 @@ from typing import Any
 from ..market.forward import bids as rules
 from ..market.forward.bids import Bid, Judged
 from ..market.forward.clearing import Clearing, clear
-from ..market.forward.envelopes import caps
+from ..market.forward.envelopes import caps_of
 from ..market.forward.gates import gate_s
 from ..market.forward.periods import Period
 from ..messages.fields import OFFER, REQUEST
@@ -114,7 +114,7 @@ async def _judged(stub: Stub, now: Situation, period: Period, standing: list[Ind
         period,
         now.tariff(period).prices,
         connections(registered, period),
-        {home: caps(envelopes, home, period, closes_s) for home in homes} if envelopes else {},
+        caps_of(envelopes, homes, period, closes_s),
     )
 
 

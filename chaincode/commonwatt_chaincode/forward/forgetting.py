@@ -3,7 +3,8 @@
 
 Messages, gaps and adjustments are the home's alone: their keys are purged. Lines, awards and bills are records of many
 homes: the record is purged, and written anew without the home under another key, for a purge and a new value of one
-key in one transaction is no purge on Fabric. The public index, sums and digests stay: they hold no quantity of a home.
+key in one transaction is no purge on Fabric. A plan is about all homes of a period, and once the books are closed
+nothing needs it: it is purged whole. The public index, sums and digests stay: they hold no quantity of a home.
 """
 
 from collections.abc import Callable, Sequence
@@ -199,6 +200,9 @@ async def _forget_period(walk: _Walk, state: _State, homes: Sequence[str]) -> No
         for prefix in prefixes:
             names += [row.key for row in await rows(stub, *keys.range_of(f"{prefix}{home}/"))]
         names += await _gaps_and_adjustments(walk, state, home)
+    plans = [keys.plan_key(period.id, version) for version in range(1, state.version + 1)]
+    planned = await stub.get_states(plans)
+    names += [name for name, mark in zip(plans, planned, strict=True) if mark is not None]
     await walk.purge(names)
     places = sorted(
         {

@@ -74,6 +74,11 @@ def part_key(period: int, version: int, part: int) -> str:
     return f"part/{period:09d}/{version:04d}/{part:04d}"
 
 
+def plan_key(period: int, version: int) -> str:
+    """How a version is settled in several parts; written once. The private plan stands under the same key."""
+    return f"plan/{period:09d}/{version:04d}"
+
+
 def envelopes_key(day: int, home: str | None) -> str:
     """The envelopes of a day of UTC, of a home or (None) of all homes: no change of the offset moves them."""
     return f"envelope/{day:06d}/{home if home is not None else '*'}"

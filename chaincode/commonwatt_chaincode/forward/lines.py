@@ -109,6 +109,13 @@ async def lines_of(stub: Stub, registry: Registry, wanted: Iterable[Wanted]) -> 
                     yield Standing(one.period, bare, line)
 
 
+async def lines_of_part(stub: Stub, wanted: Wanted, part: int) -> list[Standing]:
+    """The lines of homes that are known to stand in a part; else as ``lines_of``."""
+    (lines,) = await _parts(stub, [(wanted, part, set())])
+    bare = replace(lines, lines=())
+    return [Standing(wanted.period, bare, line) for line in lines.lines if line.home in wanted.homes]
+
+
 async def with_gaps(stub: Stub, lines: Sequence[Standing]) -> list[Standing]:
     """The lines by what running totals said since of periods without a reading."""
     silent = {(one.period.id, one.line.home): one.period for one in lines if one.line.seq == 0}

@@ -2,16 +2,12 @@
 """Readings as they stand on the ledger: of each author the messages that can count, and no others."""
 
 from collections.abc import Iterable
-from itertools import pairwise
 
 from ..market.forward.periods import Period
 from ..market.forward.readings import HOME, Reading
 from ..shim import Stub
 from . import keys
 from .state import Indexed, Place, messages_at, place_of, rows
-
-SLICE_HOMES = 500
-"""Homes whose index entries one range reads: three authors with 32 messages each come to 48,000 at most."""
 
 
 def reading_of(said: Indexed) -> Reading:
@@ -33,20 +29,19 @@ def reading_of(said: Indexed) -> Reading:
 async def standing_readings(
     stub: Stub, period: Period, homes: Iterable[str], version: int, final_version: int | None
 ) -> list[Indexed]:
-    """The readings of versions up to one that can count; what an author replaced is not read.
+    """The readings of some homes, of versions up to one, that can count; what an author replaced is not read.
 
-    The index is read in slices of homes, so that no flood of messages reaches the peer's limit of a range.
+    The index is read from the first of the homes to the last, so that a part of a settlement reads its own slice.
     """
-    ordered = sorted(f"{home}/" for home in homes)
+    wanted = set(homes)
+    prefixes = sorted(f"{home}/" for home in wanted)
     digests: dict[Place, str] = {}
-    for one in range(1, version + 1):
+    for one in range(1, version + 1) if wanted else ():
         prefix = keys.index_prefix("reading", period.id, one)
-        inner = [prefix + home for home in ordered[SLICE_HOMES::SLICE_HOMES]]
-        for start, end in pairwise([prefix, *inner, keys.range_of(prefix)[1]]):
-            for row in await rows(stub, start, end):
-                place = place_of(row.key)
-                if place is not None:
-                    digests[place] = row.value.decode()
+        for row in await rows(stub, prefix + prefixes[0], keys.range_of(prefix + prefixes[-1])[1]):
+            place = place_of(row.key)
+            if place is not None and place.home in wanted:
+                digests[place] = row.value.decode()
     return await messages_at(stub, {place: digests[place] for place in _standing(digests, final_version)})
 
 

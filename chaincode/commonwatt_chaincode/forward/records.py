@@ -17,7 +17,7 @@ from ..market.forward.envelopes import Envelope
 from ..market.forward.gates import Times
 from ..market.forward.period_settlement import SettledLine
 from ..market.forward.prices import Prices
-from ..market.forward.sharing import DYNAMIC
+from ..market.forward.sharing import DYNAMIC, SharingPlan
 from ..market.forward.tariffs import Holiday, Version
 from ..shim.arguments import Check, checker
 
@@ -202,6 +202,27 @@ class Lines:
     sharing: str
     sharing_price_uaud_per_kwh: int
     lines: tuple[SettledLine, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A version's parts by their first homes, and the SHA-256 of its private plan in hex (public, written once)."""
+
+    period: int
+    version: int
+    first_homes: tuple[str, ...]
+    digest: str
+    transaction: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPlan:
+    """The sharing among all homes of a version (private). ``salt`` keeps the hash unguessable."""
+
+    period: int
+    version: int
+    sharing: SharingPlan
+    salt: str
 
 
 @dataclass(frozen=True, slots=True)

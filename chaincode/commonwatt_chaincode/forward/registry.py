@@ -63,3 +63,16 @@ class Registry:
 async def registry_of(stub: Stub) -> Registry:
     """The registrations as they stand."""
     return Registry(await all_homes(stub))
+
+
+class Registrations:
+    """The registrations, which are read once somebody asks for them."""
+
+    def __init__(self, stub: Stub) -> None:
+        self._stub = stub
+        self._read: Registry | None = None
+
+    async def __call__(self) -> Registry:
+        if self._read is None:
+            self._read = await registry_of(self._stub)
+        return self._read

@@ -9,7 +9,6 @@ from ..market.forward.bills import Adjustment
 from ..market.forward.day_bills import adjusted
 from ..market.forward.estimates import alike
 from ..market.forward.gaps import Spread
-from ..market.forward.gates import gate_s
 from ..market.forward.period_settlement import (
     FrozenPeriod,
     SettledLine,
@@ -21,24 +20,22 @@ from ..market.forward.period_settlement import (
     unknown_homes,
 )
 from ..market.forward.periods import Period
-from ..market.forward.readings import Reading
 from ..market.forward.settlement import Terms
-from ..market.forward.sharing import STATIC
 from ..market.tariff import MINUTE_S, day_start
-from ..messages.message import read
 from ..shim import Stub
 from . import keys
 from .access import require_member
 from .arguments import OnePart
-from .kept import digest_of, kept
-from .lines import Wanted, encode_lines, gaps_of, lines_of, settled_versions, with_gaps
-from .readings import reading_of, standing_readings
+from .basis import by_plan, planned
+from .kept import digest_of
+from .lines import Wanted, encode_lines, gaps_of, lines_of, lines_of_part, settled_versions, with_gaps
+from .planning import first_nonces, nonces_of
 from .records import (
-    Awards,
     Cleared,
     Lines,
     Meter,
     Part,
+    Plan,
     Settled,
     SettledPeriod,
     StoredAdjustment,
@@ -47,13 +44,16 @@ from .records import (
     encode,
 )
 from .refusals import Code, refuse
-from .registry import Registry, registry_of
+from .registry import Registrations, Registry
 from .salts import salt
-from .state import Indexed, Situation, envelopes_of, private, sharing_keys_of, situation
+from .state import Indexed, Situation, situation
 
 
 async def settle_period(stub: Stub, arguments: OnePart) -> dict[str, Any]:
-    """Settle one part of a period's frozen version; the transaction that finds all others there ends the version."""
+    """Settle one part of a period's frozen version; the transaction that finds all others there ends the version.
+
+    The first transaction of a version of several parts writes the plan by which all of them settle.
+    """
     require_member(stub)
     now = await situation(stub)
     period = now.period(arguments.period)
@@ -64,42 +64,33 @@ async def settle_period(stub: Stub, arguments: OnePart) -> dict[str, Any]:
     meter = decode_optional(Meter, meter_value)
     if meter is None:
         raise refuse(Code.NOT_FROZEN, f"the readings of period {period.id} are not frozen")
-    registry = await registry_of(stub)
-    parts = registry.parts(period.id)
-    part = chosen_part(arguments.part, len(parts), f"period {period.id}")
+    plan = decode_optional(Plan, await stub.get_state(keys.plan_key(period.id, meter.version)))
+    registrations = Registrations(stub)
+    parts = len(plan.first_homes) if plan else len((await registrations()).parts(period.id))
+    part = chosen_part(arguments.part, parts, f"period {period.id}")
     part_key = keys.part_key(period.id, meter.version, part)
     settled = decode_optional(Settled, settled_value)
     if (known := await stub.get_state(part_key)) is not None:
         complete = settled is not None and settled.version == meter.version
-        return _answer(decode(Part, known), len(parts), complete)
-    connections = registry.connections(period.id)
-    said = await standing_readings(stub, period, connections, meter.version, meter.final_version)
-    terms, band = _terms(now, period, decode_optional(Cleared, cleared_value))
-    frozen = FrozenPeriod(
-        period,
-        meter.version,
-        meter.final_version,
-        terms,
-        gate_s(period, now.rules(period).times),
-        now.configuration.offsets,
-        now.rules(period).estimate_w,
-        connections,
-        await _awarded_wh(stub, period, cleared_value),
-        _by_home(map(reading_of, said)),
-        await envelopes_of(stub, period),
-        await sharing_keys_of(stub, period) if terms.sharing == STATIC else {},
-    )
-    homes = parts[part]
+        return _answer(decode(Part, known), parts, complete)
+    cleared = decode_optional(Cleared, cleared_value)
+    if plan is None:
+        basis = await planned(stub, now, period, meter, cleared, await registrations(), part)
+    else:
+        basis = await by_plan(stub, now, period, meter, cleared, plan, part)
+    homes, frozen, said, sharing = basis
     spreads = await _spreads(stub, frozen, homes)
-    before = await _before(stub, registry, frozen, part, homes)
-    estimates_wh = await _estimates_wh(stub, now, registry, frozen, unknown_homes(frozen, homes, before))
-    bare = settle_homes(frozen, homes, before, spreads, estimates_wh)
+    before = await _before(stub, frozen, part, homes)
+    silent = unknown_homes(frozen, homes, before)
+    estimates_wh = await _estimates_wh(stub, now, registrations, frozen, silent)
+    bare = settle_homes(frozen, homes, before, spreads, estimates_wh, sharing)
     settled_lines = await _salted(stub, bare, said, period)
+    terms = frozen.terms
     lines = Lines(
         period.id,
         meter.version,
         part,
-        band,
+        now.tariff(period).band.name,
         terms.prices,
         terms.price_uaud_per_kwh,
         terms.sharing,
@@ -108,12 +99,12 @@ async def settle_period(stub: Stub, arguments: OnePart) -> dict[str, Any]:
     )
     value = encode_lines(lines)
     await stub.put_private_data(keys.COLLECTION, keys.lines_key(period.id, meter.version, part), value)
-    await _adjust(stub, now, registry, frozen, before, settled_lines)
+    await _adjust(stub, now, registrations, frozen, before, settled_lines)
     sums = sums_of(settled_lines, meter.version, meter.final_version is not None)
     record = Part(period.id, meter.version, part, *sums, digest_of(value), stub.transaction_id)
     await stub.put_state(part_key, encode(record))
-    complete = await _end(stub, meter, terms, record, sums, len(parts))
-    return _answer(record, len(parts), complete)
+    complete = await _end(stub, meter, terms, record, sums, parts)
+    return _answer(record, parts, complete)
 
 
 def chosen_part(named: int | None, parts: int, what: str) -> int:
@@ -124,17 +115,6 @@ def chosen_part(named: int | None, parts: int, what: str) -> int:
     if part >= parts:
         raise refuse(Code.BAD_ARGUMENT, f"{what} has {parts} parts, from 0 to {parts - 1}")
     return part
-
-
-async def first_nonces(stub: Stub, homes: Sequence[str]) -> dict[str, str]:
-    """The nonce of each home's first ``cw-key`` message: it salts what rests on no message of the home."""
-    names = [keys.possession_key("home", home, 1) for home in homes]
-    found = {}
-    for home, name, value in zip(homes, names, await private(stub, names), strict=True):
-        if value is None:
-            raise refuse(Code.DATA_NOT_HERE, f"retry: this peer does not hold the private value of {name}")
-        found[home] = str(read(value).payload["nonce"])
-    return found
 
 
 async def billed_homes(
@@ -159,35 +139,13 @@ async def put_adjustment(
     await stub.put_state(keys.pending_key(home, period_id, version), digest_of(value).encode())
 
 
-def _terms(now: Situation, period: Period, cleared: Cleared | None) -> tuple[Terms, str]:
-    """What a period is settled at, and its band; one that was never cleared has no price."""
-    tariff = now.tariff(period)
-    price = cleared.price_uaud_per_kwh if cleared else None
-    return Terms(tariff.prices, price, now.rules(period).sharing, tariff.band.sharing_price), tariff.band.name
-
-
-async def _awarded_wh(stub: Stub, period: Period, cleared: bytes | None) -> dict[str, tuple[int, int]]:
-    if cleared is None:
-        return {}
-    (one,) = await kept(stub, [keys.awards_key(period.id)])
-    awards = decode(Awards, one.checked()).awards  # they are written once, so that there is no other value
-    return {one.home: (one.bought_wh, one.sold_wh) for one in awards if one.bought_wh or one.sold_wh}
-
-
-def _by_home(readings: Iterable[Reading]) -> dict[str, list[Reading]]:
-    found: dict[str, list[Reading]] = {}
-    for reading in readings:
-        found.setdefault(reading.home, []).append(reading)
-    return found
-
-
 async def _spreads(stub: Stub, frozen: FrozenPeriod, homes: Sequence[str]) -> dict[str, Spread]:
     silent = {(frozen.period.id, home): frozen.period for home in homes if frozen.counting(home) is None}
     return {home: gap for (_, home), gap in (await gaps_of(stub, silent)).items()}
 
 
 async def _before(
-    stub: Stub, registry: Registry, frozen: FrozenPeriod, part: int, homes: Sequence[str]
+    stub: Stub, frozen: FrozenPeriod, part: int, homes: Sequence[str]
 ) -> dict[str, SettledLine]:
     """The lines that stand: of the last version that settled this part, with what gaps made of them since."""
     earlier = range(frozen.version - 1, 0, -1)
@@ -195,12 +153,12 @@ async def _before(
     version = next((version for version, mark in zip(earlier, marks, strict=True) if mark is not None), None)
     if version is None:
         return {}
-    lines = [one async for one in lines_of(stub, registry, [Wanted(frozen.period, version, homes)])]
+    lines = await lines_of_part(stub, Wanted(frozen.period, version, homes), part)
     return {one.line.home: one.line for one in await with_gaps(stub, lines)}
 
 
 async def _estimates_wh(
-    stub: Stub, now: Situation, registry: Registry, frozen: FrozenPeriod, homes: Sequence[str]
+    stub: Stub, now: Situation, registrations: Registrations, frozen: FrozenPeriod, homes: Sequence[str]
 ) -> dict[str, int]:
     """The imports of homes that no version has settled yet and nobody has metered."""
     if not homes:
@@ -210,9 +168,10 @@ async def _estimates_wh(
     versions = await settled_versions(stub, earlier)
     wanted = [Wanted(period, versions[period.id], homes) for period in earlier if period.id in versions]
     past: dict[str, list[tuple[Period, int]]] = {}
-    async for one in lines_of(stub, registry, wanted):
-        if one.line.seq:
-            past.setdefault(one.line.home, []).append((one.period, one.line.import_wh))
+    if wanted:
+        async for one in lines_of(stub, await registrations(), wanted):
+            if one.line.seq:
+                past.setdefault(one.line.home, []).append((one.period, one.line.import_wh))
     return {home: estimate_wh(frozen, home, past.get(home, ())) for home in homes}
 
 
@@ -220,7 +179,7 @@ async def _salted(
     stub: Stub, lines: Sequence[SettledLine], said: Sequence[Indexed], period: Period
 ) -> tuple[SettledLine, ...]:
     """The lines, those that are new with a salt of the reading they rest on, or of the home's first key."""
-    nonces = {one.place[2:]: str(one.message.payload["nonce"]) for one in said}
+    nonces = nonces_of(said)
 
     def place(line: SettledLine) -> tuple[int, str, str, int]:
         return line.reading_version, line.home, line.author, line.seq
@@ -238,7 +197,7 @@ async def _salted(
 async def _adjust(
     stub: Stub,
     now: Situation,
-    registry: Registry,
+    registrations: Registrations,
     frozen: FrozenPeriod,
     before: Mapping[str, SettledLine],
     lines: Sequence[SettledLine],
@@ -252,6 +211,7 @@ async def _adjust(
                 changes[line.home] = (change, line.salt)
     if not changes:
         return
+    registry = await registrations()
     for home in sorted(await billed_homes(stub, now, registry, now.day(frozen.period), changes)):
         change, line_salt = changes[home]
         await put_adjustment(

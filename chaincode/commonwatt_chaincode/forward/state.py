@@ -28,12 +28,14 @@ from .records import (
 )
 from .refusals import Code, refuse
 
-MOST_ROWS = 99_999
-"""A peer cuts a range at its totalQueryLimit (100,000) and does not say so: a range that reaches it is an error."""
+FEWEST_CUT = 1_000
+"""The rows from which on a range may be cut: a peer ends it at its totalQueryLimit and does not say so.
 
+Fabric's sample configuration sets 100,000, and a peer without the setting takes 10,000.
+"""
 
 KEPT = 16_384
-"""Registrations that this process keeps as they were read: each part of a settlement reads all of them."""
+"""Registrations that this process keeps as they were read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,11 +140,14 @@ async def void_once_the_next_gate_closes(stub: Stub, now: Situation) -> None:
 
 
 async def rows(stub: Stub, start: str, end: str) -> list[KeyValue]:
-    """A range of public keys, whole; ``too_many`` where the peer may have cut it."""
-    found = await stub.get_state_by_range(start, end).rows()
-    if len(found) > MOST_ROWS:
-        raise refuse(Code.TOO_MANY, f"more than {MOST_ROWS} keys stand between {start} and {end}")
-    return found
+    """A range of public keys, whole: where the peer may have cut it, it is read on behind the last row."""
+    found: list[KeyValue] = []
+    while True:
+        some = await stub.get_state_by_range(start, end).rows()
+        found += some
+        if len(some) < FEWEST_CUT:
+            return found
+        start = f"{some[-1].key}\0"  # the next key that there can be
 
 
 async def private(stub: Stub, names: Sequence[str]) -> list[bytes | None]:
@@ -266,7 +271,7 @@ async def messages_at(stub: Stub, digests: dict[Place, str]) -> list[Indexed]:
 
 @lru_cache(maxsize=4)
 def _read_before(kind: str, period: int) -> dict[str, Message]:
-    """Messages of a period that this process has read, by digest: each part of a settlement reads all of them."""
+    """Messages of a period that this process has read, by digest: a plan reads all of them, and each part its own."""
     return {}
 
 
@@ -277,11 +282,20 @@ async def indexed(
     return await messages_at(stub, await index(stub, kind, period, version=version, up_to=up_to))
 
 
-async def envelopes_of(stub: Stub, period: Period) -> list[Envelope]:
-    """The envelopes of a period's day in UTC, of all homes; ``market.forward.envelopes.caps`` picks what holds."""
+async def envelopes_of(stub: Stub, period: Period, homes: Sequence[str] | None = None) -> list[Envelope]:
+    """The envelopes of a period's day in UTC; ``market.forward.envelopes.caps_of`` picks what holds.
+
+    Of all homes, or those for everybody and for the homes from the first to the last of some that are in order.
+    """
+    day = period.id // DAY_MIN
+    ranges = [keys.envelopes_range(day)]
+    if homes is not None:
+        spans = [(None, None), *([(homes[0], homes[-1])] if homes else [])]
+        ranges = [(keys.envelopes_key(day, one), f"{keys.envelopes_key(day, last)}\0") for one, last in spans]
     found: list[Envelope] = []
-    for row in await rows(stub, *keys.envelopes_range(period.id // DAY_MIN)):
-        found += decode(Envelopes, row.value).envelopes
+    for start, end in ranges:
+        for row in await rows(stub, start, end):
+            found += decode(Envelopes, row.value).envelopes
     return found
 
 

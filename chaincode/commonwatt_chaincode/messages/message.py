@@ -4,6 +4,7 @@
 import hashlib
 from collections.abc import Container, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from .base64url import decoded
@@ -13,6 +14,7 @@ from .refusals import MessageCode, MessageRefused
 from .strict_json import NotStrict, strict_object
 
 LARGEST_BYTES = 1_024  # of the whole message: checked before anything is parsed
+NOT_COMPACT = "a message is three parts in base64url without padding, with dots between"
 HEADER = {"alg", "kid", "typ"}
 BID, A_READING = "bid", "reading"
 
@@ -64,15 +66,11 @@ def read(compact: bytes) -> Message:
     """The message that these bytes hold, **its signature not verified**; MessageRefused for all else."""
     if len(compact) > LARGEST_BYTES:
         raise MessageRefused(MessageCode.TOO_LARGE, f"a message has at most {LARGEST_BYTES} bytes")
-    # Their number comes first: a thousand dots would be a thousand values to decode.
-    parts = compact.decode("ascii").split(".") if compact.isascii() and compact.count(b".") == 2 else []
-    values = [decoded(part) for part in parts]
-    if len(values) != 3 or values[0] is None or values[1] is None or values[2] is None:
-        raise MessageRefused(
-            MessageCode.BAD_FORM, "a message is three parts in base64url without padding, with dots between"
-        )
-    header, content, signature = values[0], values[1], values[2]
-    alg, kid, typ = _header(header)
+    parts = compact.decode("ascii").split(".") if compact.isascii() else []
+    content, signature = (decoded(part) for part in parts[1:]) if len(parts) == 3 else (None, None)
+    if content is None or signature is None:
+        raise MessageRefused(MessageCode.BAD_FORM, NOT_COMPACT)
+    alg, kid, typ = _header(parts[0])
     try:
         payload = strict_object(content)
     except NotStrict as error:
@@ -109,7 +107,12 @@ def accepted(compact: bytes, key: PublicKey, *, net: str, channel: str, typs: Co
     return message
 
 
-def _header(content: bytes) -> tuple[str, str, str]:
+@lru_cache(maxsize=16_384)
+def _header(spelled: str) -> tuple[str, str, str]:
+    """Algorithm, key and type; the messages of one type under one key mostly begin with the same header."""
+    content = decoded(spelled)
+    if content is None:
+        raise MessageRefused(MessageCode.BAD_FORM, NOT_COMPACT)
     try:
         header = strict_object(content)
     except NotStrict as error:

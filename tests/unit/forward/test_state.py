@@ -7,10 +7,11 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from commonwatt_chaincode.forward import arguments, keyring, records, state
+from commonwatt_chaincode.forward import arguments, keyring, keys, records, state
 from commonwatt_chaincode.market.forward.gates import Times
 from commonwatt_chaincode.messages.versions import Owner
 from commonwatt_chaincode.shim import Response
+from commonwatt_chaincode.shim.testing import simulation
 
 from .neighbourhood import MIDNIGHT, NOON, Neighbourhood, Signer
 
@@ -78,13 +79,21 @@ def test_periods_of_a_day_that_is_longer_than_others() -> None:
     assert now.period(MIDNIGHT + 15).length_min == 15
 
 
-async def test_a_range_that_the_peer_may_have_cut_is_an_error(
-    newtown: Neighbourhood, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("rows", [1, 2, 3, 4, 5])
+async def test_a_range_that_the_peer_cuts_is_read_on_behind_the_cut(
+    newtown: Neighbourhood, monkeypatch: pytest.MonkeyPatch, rows: int
 ) -> None:
-    monkeypatch.setattr(state, "MOST_ROWS", 3)
-    assert await newtown.refused("grid", "list_homes", {}) == "too_many"
-    monkeypatch.setattr(state, "MOST_ROWS", 4)
-    assert len((await newtown.ask("grid", "list_homes", {}))["homes"]) == 4
+    monkeypatch.setattr(simulation, "MOST_ROWS", rows)
+    monkeypatch.setattr(state, "FEWEST_CUT", min(rows, 3))
+    done = await newtown.endorse("grid", "list_homes", {})
+    assert [one["home"] for one in done.json()["homes"]] == ["h1", "h2", "p1", "p2"]
+    spans = [one for one in done.ranges if one.start.startswith("home/")]
+    assert [len(one.rows) for one in spans][: 4 // rows] == [rows] * (4 // rows)
+    last = [one.rows[-1][0] for one in spans[:-1]]
+    assert [one.start for one in spans[1:]] == [f"{key}\0" for key in last], "no key between goes unread"
+    assert spans[-1].end == keys.HOMES[1]
+    await newtown.propose("h0")
+    assert newtown.ledger.commit(done) == "PHANTOM_READ_CONFLICT"
 
 
 async def test_registered_homes_and_readings_of_some_versions(newtown: Neighbourhood) -> None:

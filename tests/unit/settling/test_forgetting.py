@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from commonwatt_chaincode.forward import forgetting, keys
 from commonwatt_chaincode.forward.kept import digest_of
+from commonwatt_chaincode.market.forward import period_settlement
 from commonwatt_chaincode.shim.testing.state import Place
 
 from .neighbourhood import DAY_S, MIDNIGHT_S, Neighbourhood
@@ -267,6 +268,38 @@ async def test_a_lost_message_is_purged_where_it_comes_back(street: Neighbourhoo
     await street.do("operator", "declare_lost", {"key": key})
     done = await street.submit("operator", "forget_home", {"home": "a", "before": NEXT_DAY})
     assert ("community", key) in done.writes
+
+
+async def test_plans_are_purged_whole_with_the_first_home_that_is_forgotten(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A plan may name a home, and its sums less the neighbours' lines are a home's: it goes, of every version."""
+    monkeypatch.setattr(period_settlement, "PART_HOMES", 2)
+    street = await Neighbourhood().found(period_min=60, keep_d=KEEP_D, times={"final_after_d": 2})
+    await street.add("a", "b", "c", "d", pv_w=5_000)
+    await street.set_key("meter", "a")
+    plans = {keys.plan_key(period, version) for period in HOURS[:2] for version in (1, 2)}
+    for period in HOURS[:2]:
+        street.now_s = (period + 60) * 60
+        said = {"a": (301, 0), "b": (0, 407), "c": (0, 100), "d": (300, 0)}
+        await street.read(period, [street.reading(home, period, *wh) for home, wh in said.items()])
+        await street.settle(period, 60)
+        street.now_s += 100
+        await street.read(period, [street.reading("a", period, 302, author="meter")])
+        await street.settle(period, 60)
+    assert plans <= private(street).keys()
+    street.now_s = CLOSED_S
+    b = await seen(street, "b")
+    done = await street.submit("operator", "forget_home", {"home": "a", "before": HOURS[1]})
+    gone = {keys.plan_key(HOURS[0], version) for version in (1, 2)}
+    assert {("community", key) for key in gone} <= done.purges
+    assert plans & private(street).keys() == plans - gone
+    await forget(street, {"homes": ["a", "d"], "before": NEXT_DAY}, "grid")
+    assert not plans & private(street).keys()
+    assert (await seen(street, "b")) == b
+    (left,) = await forget(street, {"homes": ["b", "c"], "before": NEXT_DAY})
+    assert left["next"] is None
+    assert not any(about(street, home) - {f"key/home/{home}/000001", "key/meter/a/000001"} for home in "abcd")
 
 
 async def test_keep_d_outlasts_the_last_bill_that_needs_the_books() -> None:

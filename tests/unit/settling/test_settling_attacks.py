@@ -2,8 +2,9 @@
 """What homes and members try against the settlement of a period, and what it comes to."""
 
 import pytest
-from commonwatt_chaincode.forward import keys, readings, state
+from commonwatt_chaincode.forward import keys, state
 from commonwatt_chaincode.market.forward import period_settlement
+from commonwatt_chaincode.shim.testing import simulation
 
 from .neighbourhood import COMMUNITY, DAY_S, MIDNIGHT_S, Neighbourhood, flat_tariff
 
@@ -100,9 +101,9 @@ async def test_no_reading_keeps_a_period_from_being_frozen_or_settled(street: Ne
 async def test_a_flood_of_messages_reaches_no_limit_of_a_range(
     street: Neighbourhood, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A peer cuts a range at its limit: homes that say all they may in every version must not reach it."""
-    monkeypatch.setattr(state, "MOST_ROWS", 40)
-    monkeypatch.setattr(readings, "SLICE_HOMES", 1)
+    """A peer cuts a range at its limit: what homes say beyond it is read all the same."""
+    monkeypatch.setattr(simulation, "MOST_ROWS", 7)
+    monkeypatch.setattr(state, "FEWEST_CUT", 7)
     await street.set_key("meter", "a")
     street.now_s = END_S
     for version in (1, 2):

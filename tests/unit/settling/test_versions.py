@@ -12,6 +12,7 @@ from commonwatt_chaincode.market.forward import period_settlement
 from commonwatt_chaincode.market.forward.gaps import Spread
 from commonwatt_chaincode.market.forward.period_settlement import with_gap
 from commonwatt_chaincode.market.forward.periods import Period
+from commonwatt_chaincode.messages.message import read
 from commonwatt_chaincode.shim.testing.state import Place
 
 from .neighbourhood import DAY_S, MIDNIGHT_S, Neighbourhood
@@ -310,14 +311,77 @@ async def test_of_two_last_parts_at_once_one_is_invalid_and_comes_again(
     assert answer["settled"]
 
 
-async def test_of_all_parts_at_once_only_the_last_comes_again(
+async def test_of_all_parts_at_once_the_first_plans_and_the_last_comes_again(
     monkeypatch: pytest.MonkeyPatch, street: Neighbourhood
 ) -> None:
+    """Each of them wrote the plan; once it stands, no part meets another one but where the version ends."""
     monkeypatch.setattr(period_settlement, "PART_HOMES", 1)
     await three_metered(street, 650, 100, 900)
     await street.do("grid", "freeze_period", {"period": P})
     every = [await street.evaluate("grid", "settle_period", {"period": P, "part": part}) for part in range(3)]
-    assert [street.ledger.commit(one) for one in every] == ["VALID", "VALID", "MVCC_READ_CONFLICT"]
+    conflict = "MVCC_READ_CONFLICT"
+    assert [street.ledger.commit(one) for one in every] == ["VALID", conflict, conflict]
+    again = [await street.evaluate("grid", "settle_period", {"period": P, "part": part}) for part in (1, 2)]
+    assert [street.ledger.commit(one) for one in again] == ["VALID", conflict]
+    assert (await street.settle_parts(P))["settled"]
+
+
+async def test_a_part_reads_what_its_own_homes_said_and_the_plan(
+    monkeypatch: pytest.MonkeyPatch, street: Neighbourhood
+) -> None:
+    """A message of another home that this peer lacks stops the plan, and no part but that home's."""
+    monkeypatch.setattr(period_settlement, "PART_HOMES", 1)
+    await three_metered(street, 650, 100, 900)
+    await street.do("grid", "freeze_period", {"period": P})
+    plan, lost = keys.plan_key(P, 1), keys.index_key("reading", P, 1, "b", "home", 1)
+    held = street.ledger.state.values.copy()
+    street.lose(lost)
+    assert await street.refused("grid", "settle_period", {"period": P, "part": 2}) == "data_not_here"
+    street.ledger.state.values = held
+    first = await street.submit("grid", "settle_period", {"period": P, "part": 2})
+    assert plan in first.writes
+    street.lose(lost)
+    assert await street.refused("grid", "settle_period", {"period": P, "part": 1}) == "data_not_here"
+    further = await street.submit("grid", "settle_period", {"period": P, "part": 0})
+    private = {key[1] for key in further.reads if not isinstance(key, str)}
+    assert private == {plan, keys.index_key("reading", P, 1, "a", "home", 1)}
+    assert not [one for one in further.ranges if one.start == "home/"]
+    assert plan not in further.writes
+    value = street.ledger.state.values[Place("market", "community", plan)][0]
+    street.lose(plan)
+    street.ledger.state.values[Place("market", "community", lost)] = held[Place("market", "community", lost)]
+    assert await street.refused("grid", "settle_period", {"period": P, "part": 1}) == "data_not_here"
+    street.ledger.state.values[Place("market", "community", plan)] = (
+        value.replace(b'"shared_wh":', b'"shared_wh":1'),
+        held[Place("market", "community", lost)][1],
+    )
+    assert await street.refused("grid", "settle_period", {"period": P, "part": 1}) == "data_not_here"
+
+
+async def test_a_plan_holds_128_bits_that_no_reader_of_blocks_can_guess(
+    monkeypatch: pytest.MonkeyPatch, street: Neighbourhood
+) -> None:
+    """Its salt rests on the nonce of each reading that it rests on, and on the first home's first key."""
+    monkeypatch.setattr(period_settlement, "PART_HOMES", 1)
+    plans = []
+    for period, said in ((P, ("a", "b", "c")), (P + 30, ("a", "b")), (P + 60, ())):
+        street.now_s = (period + 30) * 60
+        readings = [street.reading(home, period, 100) for home in said]
+        await street.read(period, readings)
+        await street.do("grid", "freeze_period", {"period": period})
+        done = await street.submit("grid", "settle_period", {"period": period, "part": 0})
+        private = done.writes["community", keys.plan_key(period, 1)]
+        public = done.writes[keys.plan_key(period, 1)]
+        assert private is not None
+        assert public is not None
+        assert json.loads(public)["digest"] == hashlib.sha256(private).hexdigest()
+        first = street.ledger.get(keys.possession_key("home", "a", 1), "community")
+        nonces = [read(one).payload["nonce"] for one in (first or b"", *readings)]
+        secret = hashlib.sha256("|".join(nonces).encode()).hexdigest()[:32]
+        salted = hashlib.sha256(f"{secret}|plan|{period}".encode()).hexdigest()[:32]
+        assert json.loads(private)["salt"] == salted
+        plans.append(salted)
+    assert len(set(plans)) == 3
 
 
 async def test_what_a_period_says_in_public_names_no_home(street: Neighbourhood) -> None:

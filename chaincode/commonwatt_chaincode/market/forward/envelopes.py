@@ -43,6 +43,19 @@ def caps(envelopes: Iterable[Envelope], home: str, period: Period, gate_s: int) 
     )
 
 
+def caps_of(
+    envelopes: Iterable[Envelope], homes: Iterable[str], period: Period, gate_s: int
+) -> dict[str, Caps]:
+    """The caps of each of some homes; none has an entry where nothing is published."""
+    published: dict[str | None, list[Envelope]] = {}
+    for one in envelopes:
+        published.setdefault(one.home, []).append(one)
+    if not published:
+        return {}
+    everybody = published.get(None, [])
+    return {home: caps([*everybody, *published.get(home, ())], home, period, gate_s) for home in homes}
+
+
 def exceeded(bounds: Caps, import_wh: int, export_wh: int) -> tuple[str, ...]:
     """Which of ``import`` and ``export`` a meter counted beyond the envelope."""
     found = []

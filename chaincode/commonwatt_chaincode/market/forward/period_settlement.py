@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from .balances import Metered, balance
 from .bids import Connection
-from .envelopes import Caps, Envelope, caps, exceeded
+from .envelopes import Caps, Envelope, caps_of, exceeded
 from .estimates import estimated_export_wh, estimated_import_wh
 from .gaps import Spread
 from .periods import Offsets, Period
@@ -136,8 +136,8 @@ def plan(frozen: FrozenPeriod) -> SharingPlan:
     check_terms(frozen.terms)
     if strangers := frozen.awarded_wh.keys() - frozen.connections.keys():
         raise ValueError(f"{min(strangers)[:80]} has an award and is not registered for the period")
-    bounds = _Bounds(frozen)
-    homes = (_shared(frozen, home, bounds.of(home), 0) for home in frozen.connections)
+    bounds = _bounds(frozen, frozen.connections)
+    homes = (_shared(frozen, home, bounds.get(home, Caps()), 0) for home in frozen.connections)
     return plan_sharing(map(balance, homes), frozen.terms.sharing)
 
 
@@ -153,17 +153,19 @@ def settle_homes(
 
     ``before`` are the lines of the version that was settled last, ``gaps`` what running totals say of a period without
     a reading, ``estimates_wh`` the imports of ``unknown_homes``. A line that stays the same is the one before, with its
-    version and salt; a new one has no salt yet. ``sharing`` is ``plan(frozen)``.
+    version and salt; a new one has no salt yet. ``sharing`` is ``plan(frozen)``, made for all homes of the period:
+    with it, ``frozen`` may hold what is of these homes alone.
     """
-    bounds = _Bounds(frozen)
+    bounds = _bounds(frozen, homes)
     shared = {}
     for home in homes:
         known_wh = before[home].import_wh if home in before else estimates_wh.get(home, 0)
-        shared[home] = _shared(frozen, home, bounds.of(home), known_wh)
+        shared[home] = _shared(frozen, home, bounds.get(home, Caps()), known_wh)
     lines = settle_part(shared.values(), sharing or plan(frozen), frozen.terms).lines
     settled = []
     for home in homes:
-        line = _settled(frozen, shared[home], lines[home], bounds.of(home), before.get(home), gaps.get(home))
+        bound = bounds.get(home, Caps())
+        line = _settled(frozen, shared[home], lines[home], bound, before.get(home), gaps.get(home))
         settled.append(_kept(before.get(home), line))
     return tuple(settled)
 
@@ -222,20 +224,8 @@ def added(parts: Iterable[Sums]) -> Sums:
     return whole
 
 
-class _Bounds:
-    """The envelope of each home, with what was published for it found once."""
-
-    def __init__(self, frozen: FrozenPeriod) -> None:
-        self._frozen = frozen
-        self._published: dict[str | None, list[Envelope]] = {}
-        for one in frozen.envelopes:
-            self._published.setdefault(one.home, []).append(one)
-
-    def of(self, home: str) -> Caps:
-        if not self._published:
-            return Caps()
-        envelopes = [*self._published.get(None, ()), *self._published.get(home, ())]
-        return caps(envelopes, home, self._frozen.period, self._frozen.gate_s)
+def _bounds(frozen: FrozenPeriod, homes: Iterable[str]) -> dict[str, Caps]:
+    return caps_of(frozen.envelopes, homes, frozen.period, frozen.gate_s)
 
 
 def _shared(frozen: FrozenPeriod, home: str, bounds: Caps, estimated_wh: int) -> Metered:
