@@ -19,6 +19,7 @@ from ..market.results import (
     AwardsOfPeriods,
     ClearedPrice,
     ClearedPrices,
+    EnvelopesOfPeriod,
     Home,
     HomeLine,
     HomeLines,
@@ -175,9 +176,9 @@ class ServiceClient:
         """The public keys of an author."""
         return await self._read(StoredKeys, f"/keys/{author}/{home}")
 
-    async def get_envelopes(self, period: int, home: str | None = None) -> Json:
-        """The envelopes that touch a period, as the contract answers; with a home ``caps``, too."""
-        return _json(await self._transport.get("/envelopes", {"period": period, "home": home}))
+    async def get_envelopes(self, period: int, home: str | None = None) -> EnvelopesOfPeriod:
+        """The envelopes that touch a period; with a home the Wh that hold, too."""
+        return await self._read(EnvelopesOfPeriod, "/envelopes", {"period": period, "home": home})
 
     async def list_awards(
         self, from_period: int, to_period: int, home: str | None = None

@@ -341,10 +341,9 @@ class LivingHome:
     async def _caps(self, period: Period) -> Caps:
         """What the envelopes allow; none is taken for no bound, for the clearing cuts what is beyond one."""
         try:
-            answer = await self.routes.ask(lambda asks: asks.get_envelopes(period.id, self._settings.home))
-            caps = answer["caps"]
-            return Caps(caps["import_wh"], caps["export_wh"])
-        except (Refused, NoWay, KeyError, TypeError):
+            found = await self.routes.ask(lambda asks: asks.get_envelopes(period.id, self.home))
+            return found.caps or NO_CAPS
+        except (Refused, NoWay):
             return NO_CAPS
 
     # Awards

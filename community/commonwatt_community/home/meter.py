@@ -17,7 +17,8 @@ from ..meters.counting import Bounds
 from ..meters.files import FileMeter
 from ..meters.http import HttpMeter
 from ..meters.replay import ReplayMeter, Trace, read_trace
-from ..meters.settings import File, Http, Modbus, Mqtt, Replay
+from ..meters.settings import File, Http, Modbus, Mqtt, Plugin, Replay
+from ..plugins import choose
 from .book import Book
 from .lines import Lines
 from .settings import HomeSettings, beside, percent_ppm
@@ -45,6 +46,9 @@ def meter_of(settings: HomeSettings, path: Path, book: Book, clock: Clock, lines
             with extra("modbus"):
                 from ..meters.modbus import ModbusMeter
             return ModbusMeter(meter, clock, Bounds(most_w), tell, capacity_wh)
+        case Plugin():
+            made: Meter = choose("meters", meter.kind)(meter.model_dump(), tell)
+            return made
         case _:
             assert_never(meter)
 

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from commonwatt_chaincode.market.forward.bills import Bill
 from commonwatt_chaincode.messages.message import read
@@ -25,7 +25,15 @@ from ..market.commit_receipts import Pins, committed
 from ..market.forward import FORWARD, ForwardMarket, organizations_of
 from ..market.receipts import ReceiptRefused, keys_of_carrier
 from ..market.refused import Refused
-from ..market.results import ClearedPrice, Home, HomeLine, PeriodAwards, Standing, StoredKeys
+from ..market.results import (
+    ClearedPrice,
+    EnvelopesOfPeriod,
+    Home,
+    HomeLine,
+    PeriodAwards,
+    Standing,
+    StoredKeys,
+)
 from ..market.turning import NOT_PROVEN, KnownCarrier, TurningCarrier
 from ..messages.author import Author
 from ..messages.journal import Journal
@@ -58,7 +66,7 @@ class Asks(Protocol):
         self, from_period: int, to_period: int, home: str | None = None
     ) -> tuple[PeriodAwards, ...]: ...
 
-    async def get_envelopes(self, period: int, home: str | None = None) -> dict[str, Any]: ...
+    async def get_envelopes(self, period: int, home: str | None = None) -> EnvelopesOfPeriod: ...
 
     async def list_lines(
         self, from_period: int, to_period: int, home: str | None = None

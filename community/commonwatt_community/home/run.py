@@ -6,11 +6,11 @@ from pathlib import Path
 
 from commonwatt_client.errors import ConfigurationError
 
-from ..hems.forward.forecast import PERIOD_FORECASTS
 from ..messages.author import Author
 from ..messages.journal import Journal
 from ..messages.signing_key import load_key
 from ..meters.clock import Clock
+from ..plugins import choose
 from .book import Book
 from .lines import Lines
 from .living import LivingHome
@@ -29,15 +29,13 @@ async def run_home(
 
     Raises:
         ConfigurationError: something that home.yaml names cannot be right; a second agent holds the journal.
+        PluginError: there is no such forecast, plan or meter.
     """
     clock = clock or Clock()
     lines = lines or Lines(clock)
-    if settings.forecast not in PERIOD_FORECASTS:
-        raise ConfigurationError(
-            f"{path}: forecast: {settings.forecast} is none of "
-            f"{', '.join(name for name in PERIOD_FORECASTS if name != 'perfect')}"
-        )
     async with AsyncExitStack() as stack:
+        choose("forecasts", settings.forecast)
+        choose("batteries", settings.plan)
         key = load_key(beside(path, settings.key))
         journal = stack.enter_context(Journal(beside(path, settings.journal)))
         book = stack.enter_context(Book(beside(path, settings.book)))

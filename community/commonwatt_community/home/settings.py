@@ -11,8 +11,6 @@ from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
 from ..meters.settings import Broker, MeterSettings, Part
 
-_PLANS = ("reserve", "none")
-
 
 class ServiceCarrier(Part):
     """A community's service: it carries messages and answers questions over HTTPS."""
@@ -88,8 +86,12 @@ class HomeSettings(Part):
         int, Field(ge=100, le=10_000_000, description="bounds what a meter may count")
     ] = 24_000
     battery: Battery | None = None
-    forecast: str = "yesterday"
-    plan: str = "reserve"
+    forecast: Annotated[
+        str, Field(description="one that `commonwatt plugin list` names, but not `perfect`")
+    ] = "yesterday"
+    plan: Annotated[str, Field(description="of the battery; one that `commonwatt plugin list` names")] = (
+        "reserve"
+    )
     bid_before_gate_s: Annotated[int, Field(ge=5, le=3_600)] = 60
     page: Page | None = None
     home_assistant: HomeAssistant | None = None
@@ -98,8 +100,6 @@ class HomeSettings(Part):
     def _possible(self) -> "HomeSettings":
         if self.forecast == "perfect":
             raise ValueError("forecast: `perfect` knows the future; it is for simulations")
-        if self.plan not in _PLANS:
-            raise ValueError(f"plan: {self.plan} is none of {', '.join(_PLANS)}")
         return self
 
 

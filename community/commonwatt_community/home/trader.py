@@ -17,6 +17,7 @@ from ..hems.forward.agent import HORIZON_MIN, NO_CAPS, Decision, ForwardAgent
 from ..hems.home import HomeSpec
 from ..market.results import Home
 from ..meters.cutting import Cut
+from ..plugins import choose
 from .calendar import Calendar
 from .lines import cents
 from .settings import HomeSettings, percent_ppm
@@ -70,8 +71,8 @@ class Trader:
             spec,
             self._battery,
             calendar.at(now_s).length_min,
-            forecast=settings.forecast,
-            plan=settings.plan,
+            forecast=choose("forecasts", settings.forecast)(),
+            plan=choose("batteries", settings.plan),
             highest_feed_in=calendar.highest_feed_in,
             connection_w=connection.connection_w,
             guarded=True,

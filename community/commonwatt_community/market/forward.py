@@ -260,11 +260,6 @@ class ForwardMarket:
         """All registrations, for operator, grid and carriers."""
         return (await self._evaluate(Homes, "list_homes", {})).homes
 
-    async def get_envelopes(self, period: int, home: str | None = None) -> Json:
-        """The envelopes that touch a period, as the contract answers; with a home ``caps``, too."""
-        answer = await self.evaluate("get_envelopes", {"period": period, **_given(home=home)})
-        return dict(json.loads(answer))
-
     async def get_period(self, period: int) -> PeriodState:
         """A period as it stands."""
         return await self._evaluate(PeriodState, "get_period", {"period": period})

@@ -3,7 +3,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
 
 Unit = Literal["Wh", "kWh", "MWh"]
 
@@ -170,7 +170,30 @@ class Modbus(Part):
     ] = False
 
 
-MeterSettings = Annotated[Replay | Mqtt | Http | File | Modbus, Field(discriminator="kind")]
+class Plugin(BaseModel):
+    """A meter of another package, by the name of its entry point; all else is its own."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+    kind: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$", max_length=40)]
+
+
+KINDS = ("replay", "mqtt", "http", "file", "modbus")
+
+
+def _kind(said: object) -> str:
+    kind = said.get("kind") if isinstance(said, dict) else getattr(said, "kind", None)
+    return kind if kind in KINDS else "plugin"
+
+
+MeterSettings = Annotated[
+    Annotated[Replay, Tag("replay")]
+    | Annotated[Mqtt, Tag("mqtt")]
+    | Annotated[Http, Tag("http")]
+    | Annotated[File, Tag("file")]
+    | Annotated[Modbus, Tag("modbus")]
+    | Annotated[Plugin, Tag("plugin")],
+    Discriminator(_kind),
+]
 
 
 def _check(imports: object, exports: object, power: object) -> None:
