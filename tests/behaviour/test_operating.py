@@ -214,7 +214,7 @@ async def test_a_community_is_operated_whenever_the_operator_is_killed(simulated
         # The clock of a channel begins with the machine's: it goes to a local evening.
         now_s = (await operator.get_configuration()).now_s
         midnight_s = now_s - (now_s + 36_000) % 86_400 + 2 * 86_400
-        await operator.advance_clock(midnight_s - 5 * 3_600)
+        await operator.advance_clock(midnight_s - 8 * 3_600)
         one = living.operate("one")
 
         async def confirmed() -> bool:
@@ -249,6 +249,9 @@ async def test_a_community_is_operated_whenever_the_operator_is_killed(simulated
             kill(two)
             one, two = living.operate("one"), living.operate("two")
         day = (midnight_s + 36_000) // 86_400 - 1
+        await operator.advance_clock(
+            midnight_s + TIMES["readings_due_s"] + 60
+        )  # the periods between are silent
 
         async def billed() -> bool:
             return await Ledger(operator).has_bill("h1", day)
@@ -262,7 +265,7 @@ async def test_a_community_is_operated_whenever_the_operator_is_killed(simulated
         # Days away: nobody reports, and nothing is left undone for long.
         kill(one)
         kill(two)
-        await operator.advance_clock(midnight_s + 2 * 86_400 + 7_200)
+        await operator.advance_clock(midnight_s + 2 * 86_400 + TIMES["readings_due_s"] + 60)
         living.operate("one")
 
         async def caught_up() -> bool:

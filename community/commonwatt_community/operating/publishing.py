@@ -123,7 +123,8 @@ class Publishing:
         for one in coming:
             for period in {one.from_period, one.to_period - 1}:
                 start = self._ledger.period_of(configuration, period)
-                for found in (await self._ledger.market.get_envelopes(start)).envelopes:
+                for said in (await self._ledger.market.get_envelopes(start))["envelopes"]:
+                    found = Envelope(**{name: said[name] for name in Envelope._fields})
                     standing[tuple(found)] = found
         new, newer = missing(file, coming, list(standing.values()))
         if newer is not None:
