@@ -21,7 +21,11 @@ def framed(content: bytes) -> bytes:
 
 def bytes_field(number: int, content: bytes) -> bytes:
     """A protobuf field of type bytes or string, below number 16; nothing where it is empty."""
-    return bytes([number << 3 | 2]) + framed(content) if content else b""
+    if not content:
+        return b""
+    if len(content) < 0x80:  # most are, and blocks of messages have thousands
+        return bytes((number << 3 | 2, len(content))) + content
+    return bytes([number << 3 | 2]) + framed(content)
 
 
 def order_preserving(number: int) -> bytes:

@@ -35,22 +35,26 @@ def _entries(updates: Updates, deletions: Mapping[Location, Version]) -> Iterato
 
     Chaincode and collection stand only in the first entry of each.
     """
+    keys: dict[str, list[bytes]] = {}
+    for namespace, key in updates:
+        keys.setdefault(namespace, []).append(key)
     shared = sorted(
-        (split_namespace(namespace), key, namespace)
-        for namespace, key in updates
-        if not is_private(namespace)
+        (split_namespace(namespace), namespace) for namespace in keys if not is_private(namespace)
     )
+    versions: dict[Version, bytes] = {}  # one for each transaction, which may write thousands of keys
     former = ("", "")
-    for names, key, namespace in shared:
+    for names, namespace in shared:
         chaincode = names[0] if names[0] != former[0] else ""
         collection = names[1] if names != former else ""
         former = names
-        value = updates[namespace, key]
-        version = deletions[namespace, key] if value is None else value.version
-        yield (
-            bytes_field(_NAMESPACE, chaincode.encode())
-            + bytes_field(_COLLECTION, collection.encode())
-            + bytes_field(_KEY, key)
-            + (bytes([_IS_DELETE << 3, 1]) if value is None else bytes_field(_VALUE, value.value))
-            + bytes_field(_VERSION, b"".join(map(order_preserving, version)))
-        )
+        opening = bytes_field(_NAMESPACE, chaincode.encode()) + bytes_field(_COLLECTION, collection.encode())
+        for key in sorted(keys[namespace]):
+            value = updates[namespace, key]
+            version = deletions[namespace, key] if value is None else value.version
+            encoded = versions.get(version)
+            if encoded is None:
+                encoded = bytes_field(_VERSION, b"".join(map(order_preserving, version)))
+                versions[version] = encoded
+            written = bytes([_IS_DELETE << 3, 1]) if value is None else bytes_field(_VALUE, value.value)
+            yield opening + bytes_field(_KEY, key) + written + encoded
+            opening = b""
