@@ -65,6 +65,14 @@ class Page:
         answer = await self.call("Runtime.evaluate", expression=expression, returnByValue=True)
         return answer["result"].get("value")
 
+    async def promised(self, expression: str) -> Any:
+        """What a JavaScript promise comes to."""
+        answer = await self.call(
+            "Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True
+        )
+        assert "exceptionDetails" not in answer, answer
+        return answer["result"].get("value")
+
     async def until(self, expression: str) -> None:
         """Wait until a JavaScript expression is true."""
         async with asyncio.timeout(WAIT_S):

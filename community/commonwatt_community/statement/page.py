@@ -23,9 +23,9 @@ from .words import (
     words,
 )
 
-MOST_ROWS = 24
+MOST_ROWS = 20
 """Rows of energy that one sheet has room for; with more, bands are shown together."""
-MOST_CORRECTIONS = 6
+MOST_CORRECTIONS = 4
 MOST_SPANS = 6
 _ORDER_OF_SOURCES = ("measured", "substituted", "estimated")
 

@@ -30,7 +30,7 @@ function asTable(title, words, heads, rows) {
   const head = element("tr", {}, ...heads.map((text) => element("th", { scope: "col" }, text)));
   const body = rows.map(([first, ...rest]) => element("tr", {}, element("th", { scope: "row" }, first), ...rest.map((text) => element("td", {}, text))));
   const table = element("table", {}, element("caption", { class: "away" }, title), element("thead", {}, head), element("tbody", {}, ...body));
-  return element("details", {}, element("summary", {}, words.as_table), element("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": title }, table));
+  return element("details", {}, element("summary", {}, words.as_table), element("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": title }, table));
 }
 
 // Steps of 1, 2, 2.5 or 5 times a power of ten: at most `most` of them up to `top`.
