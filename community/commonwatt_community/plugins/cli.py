@@ -22,8 +22,6 @@ def plugin_list() -> None:
         found = working(kind, broken.append)
         for name in found:
             print(f"  {name:20} {origin(kind, name)}")
-        if not found:
-            print("  none but those of the kit")
     for one in broken:
         print(f"skipped: {one}")
 

@@ -23,6 +23,7 @@ from commonwatt_community.hems.forward.plan import PLANS
 from commonwatt_community.hems.strategy import STRATEGIES
 from commonwatt_community.plugins.shapes import Check, battery_flaw, forecast_flaw, meter_flaw, strategy_flaw
 
+METERS = ("replay", "mqtt", "http", "file", "modbus")
 Kind = Literal["strategies", "forecasts", "batteries", "meters"]
 
 _log = logging.getLogger(__name__)
@@ -57,7 +58,7 @@ _KINDS: dict[Kind, _About] = {
     "strategies": _About("strategy", STRATEGIES, strategy_flaw),
     "forecasts": _About("forecast", PERIOD_FORECASTS, forecast_flaw),
     "batteries": _About("battery plan", PLANS, battery_flaw),
-    "meters": _About("meter", {}, meter_flaw),
+    "meters": _About("meter", dict.fromkeys(METERS), meter_flaw),  # the kit's are made by `home.meter` alone
 }
 
 

@@ -20,13 +20,13 @@ def test_the_list_names_what_there_is_and_what_is_skipped(app, monkeypatch):
     def working(kind, told):
         if kind == "forecasts":
             told(Broken("tide", "shore", "shore:Tide does not load: ImportError: no moon"))
-        return {} if kind == "meters" else {"reserve": None}
+        return {"reserve": None}
 
     monkeypatch.setattr("commonwatt_community.plugins.discovery.working", working)
     done = CliRunner().invoke(app, ["plugin", "list"])
     assert done.exit_code == 0, done.output
     assert "forecasts:" in done.output
-    assert "meters:\n  none but those of the kit" in done.output
+    assert "meters:\n  reserve " in done.output
     assert "skipped: tide of package shore: shore:Tide does not load: ImportError: no moon" in done.output
 
 

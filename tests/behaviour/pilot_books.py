@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a pilot's community comes to by its homes' own journals, beside what the ledger says."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from commonwatt_audit.audit import Audit
+from commonwatt_audit.forward.replay import ForwardReplay
+from commonwatt_audit.source import shown_blocks_of_network
+from commonwatt_chaincode.market.forward.bids import OFFER, REQUEST, WITHDRAWAL, Bid
+from commonwatt_chaincode.market.forward.bills import Settled
+from commonwatt_chaincode.market.forward.periods import Period
+from commonwatt_chaincode.market.forward.readings import HOME, Reading
+from commonwatt_chaincode.messages.message import A_READING, BID, Message, read
+from commonwatt_community.market.forward import ForwardMarket
+from commonwatt_community.market.results import Configuration, Home, HomeLine
+from commonwatt_loadgen.forward.inprocess import InProcessForwardMarket
+from commonwatt_loadgen.forward.rules import ForwardRules
+
+from .forward_network import CHANNEL
+
+
+@dataclass(frozen=True)
+class Spoken:
+    """A message of a journal, and the SHA-256 of all its bytes, which is what the ledger shows everybody."""
+
+    message: Message
+    whole: str
+
+
+def journal(path: Path) -> list[Spoken]:
+    """All that a home signed."""
+    found = []
+    for line in path.read_text().splitlines():
+        if (compact := json.loads(line).get("message")) is not None:
+            found.append(Spoken(read(compact.encode()), hashlib.sha256(compact.encode()).hexdigest()))
+    return found
+
+
+async def replayed(path: Path) -> ForwardReplay:
+    """The whole ledger, audited; FirstDifference where it is not what the rules say."""
+    audit = Audit()
+    async for block, shown in shown_blocks_of_network(path, CHANNEL, "newtown", "operator"):
+        audit.check(block, shown=shown)
+    assert audit.forward is not None
+    return audit.forward
+
+
+def on_ledger(replay: ForwardReplay) -> Counter[str]:
+    """How often each message stands on the ledger."""
+    return Counter(digest for _, digest in replay.ledger.under("m/"))
+
+
+@dataclass(frozen=True)
+class Recomputed:
+    """Settled lines by period and home, from journals alone; `assumed` are lines without a reading in the journal."""
+
+    lines: Mapping[int, Mapping[str, Settled]]
+    assumed: Sequence[tuple[int, str]]
+
+
+async def recompute(
+    said: Mapping[str, Sequence[Spoken]],
+    stands: Mapping[str, int],
+    configuration: Configuration,
+    homes: Sequence[Home],
+    ledger_lines: Mapping[tuple[int, str], HomeLine],
+    periods: Sequence[int],
+) -> Recomputed:
+    """Clear and settle periods by the homes' words, as far as they stand on the ledger.
+
+    Of a period of which a home has no reading, the ledger's own assumption is taken.
+    """
+    rules_then = configuration.rules[0]
+    rules = ForwardRules(
+        first_day=0,
+        period_min=1,
+        offsets=tuple(tuple(one) for one in configuration.offsets),  # type: ignore[misc]
+        tariffs=tuple(configuration.tariffs),
+        times=rules_then.times,
+        pricing=rules_then.pricing,
+        sharing=rules_then.sharing,
+        estimate_w=rules_then.estimate_w,
+    )
+    bids: dict[int, list[Bid]] = {}
+    readings: dict[tuple[int, str], Reading] = {}
+    for home, messages in said.items():
+        for one in messages:
+            if not stands.get(one.whole):
+                continue
+            if one.message.kind == BID:
+                bids.setdefault(one.message.period, []).append(_bid(home, one.message))
+            elif one.message.kind == A_READING:
+                readings[one.message.period, home] = _reading(home, one.message)
+    lines: dict[int, Mapping[str, Settled]] = {}
+    assumed = []
+    for period_id in periods:
+        members = {
+            one.home: one.versions[0].connection
+            for one in homes
+            if one.versions and one.versions[0].from_period <= period_id
+        }
+        market = InProcessForwardMarket(rules, members)
+        period = Period(period_id, 1)
+        await market.period(period, [one for one in bids.get(period_id, []) if one.home in members])
+        counted = []
+        for home in members:
+            reading = readings.get((period_id, home))
+            if reading is None:
+                known = ledger_lines[period_id, home]
+                assumed.append((period_id, home))
+                reading = Reading(home, HOME, "measured", 1, 1, known.import_wh, known.export_wh)
+            counted.append(reading)
+        lines[period_id] = await market.settle(period, counted)
+    return Recomputed(lines, assumed)
+
+
+def _bid(home: str, message: Message) -> Bid:
+    said = message.payload
+    if message.typ.endswith("request"):
+        return Bid(home, message.seq, REQUEST, said["energy_wh"], said["limit_uaud_per_kwh"])
+    if message.typ.endswith("offer"):
+        return Bid(home, message.seq, OFFER, said["energy_wh"], said["price_uaud_per_kwh"])
+    return Bid(home, message.seq, WITHDRAWAL)
+
+
+def _reading(home: str, message: Message) -> Reading:
+    said = message.payload
+    return Reading(home, HOME, "measured", message.seq, 1, said["import_wh"], said["export_wh"])
+
+
+def waiting_adjustments(replay: ForwardReplay, home: str, periods: Sequence[int]) -> int:
+    """What corrections book that wait for a home's next bill, in nAUD, of some periods."""
+    first, last = min(periods), max(periods)
+    total_naud = 0
+    for key, _ in replay.ledger.under(f"pending/{home}/"):
+        _, _, period, version = key.split("/")
+        if first <= int(period) <= last:
+            value: dict[str, Any] = replay.ledger.private_record(f"adjustment/{home}/{period}/{version}")
+            total_naud += value["adjustment"]["change"]["amount_naud"]
+    return total_naud
+
+
+async def lines_of(operator: ForwardMarket, periods: Sequence[int]) -> dict[tuple[int, str], HomeLine]:
+    """The ledger's lines, by period and home."""
+    found = {}
+    for begin in range(min(periods), max(periods) + 1, 15):
+        end = min(begin + 15, max(periods) + 1)
+        for line in await operator.list_lines(begin, end):
+            found[line.period, line.home] = line
+        await asyncio.sleep(0)
+    return found
