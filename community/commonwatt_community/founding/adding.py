@@ -25,6 +25,9 @@ from .new import write_secret
 MOST_HOMES = 200
 """Homes that one transaction registers."""
 
+NOT_SAID = frozenset({"line", "home", "key_ppm"})
+"""What a line may change without being about another home."""
+
 Json = dict[str, Any]
 
 
@@ -55,7 +58,7 @@ def with_ids(folder: Folder, file: Path, homes: Sequence[NewHome]) -> list[Added
     added = []
     for new in homes:
         place = f"{file.name}:{new.line}"
-        said = {name: value for name, value in asdict(new).items() if name not in ("line", "home", "key_ppm")}
+        said = {name: value for name, value in asdict(new).items() if name not in NOT_SAID}
         known = register.get(place)
         if new.home is not None:
             home = new.home
@@ -72,6 +75,12 @@ def with_ids(folder: Folder, file: Path, homes: Sequence[NewHome]) -> list[Added
         added.append(Added(home, new))
     write_secret(folder.register, json.dumps(register, indent=1, sort_keys=True).encode())
     return added
+
+
+def homes_of_meters(folder: Folder) -> dict[str, str]:
+    """The home of each meter that a line of a homes' file named."""
+    register = _register(folder.register)
+    return {one["said"]["nmi"]: one["home"] for one in register.values() if one["said"].get("nmi")}
 
 
 def drawn_id() -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from commonwatt_client.exit_codes import CommandError
 
 from .adding import add_homes, first_unopened, with_ids
 from .codes import LIFE_S
@@ -15,6 +16,7 @@ from .confirming import confirm, ready
 from .folder import Folder, open_folder, require_secrets
 from .homes_file import COLUMNS, read_homes
 from .new import found
+from .possessions import read_possessions, set_keys
 
 NetworkOption = Annotated[
     str | None,
@@ -91,35 +93,45 @@ def add_command(
         Path, typer.Argument(help=f"CSV with the columns {', '.join(COLUMNS)}; class alone is needed")
     ],
     community: CommunityOption = HERE,
+    possession: Annotated[
+        Path | None,
+        typer.Option(
+            help="a folder of files *.possession, of homes and meters that bring their first keys so"
+        ),
+    ] = None,
     valid_h: Annotated[int, typer.Option(min=1, max=8_760, help="hours for which codes are good")] = LIFE_H,
     network: NetworkOption = None,
 ) -> None:
     """Register homes from a CSV file, and write each a bundle to hand over."""
     folder = open_folder(community)
-    asyncio.run(_add(folder, homes, valid_h * 3_600, network))
+    asyncio.run(_add(folder, homes, valid_h * 3_600, possession, network))
 
 
-async def _add(folder: Folder, file: Path, life_s: int, named: str | None) -> None:
+async def _add(folder: Folder, file: Path, life_s: int, possession: Path | None, named: str | None) -> None:
     read_homes(file)  # mistakes are told before any network is asked
+    brought = {} if possession is None else read_possessions(possession)
     require_secrets(folder)
     network = folder.network(named)
     async with folder.operator(network) as market:
         standing = await market.get_sharing_keys(await first_unopened(market))
         added = with_ids(folder, file, read_homes(file, standing))
         await add_homes(folder, added, market, say, life_s)
+        refusals = await set_keys(market, brought, say)
+    if refusals:
+        raise CommandError(f"{refusals} of {len(brought)} keys were not set; the lines above say why")
 
 
 def register(app: typer.Typer) -> None:
     """Add the verbs to `app`."""
-    community = _group(app, "community", "Found a community, and look after it.")
+    community = group(app, "community", "Found a community, and look after it.")
     community.command("new")(new_command)
     community.command("confirm")(confirm_command)
     community.command("schema")(schema_command)
-    homes = _group(app, "homes", "The homes of a community.")
+    homes = group(app, "homes", "The homes of a community.")
     homes.command("add")(add_command)
 
 
-def _group(app: typer.Typer, name: str, help_text: str) -> typer.Typer:
+def group(app: typer.Typer, name: str, help_text: str) -> typer.Typer:
     """The group of this name, for parts that add verbs to one group."""
     for known in app.registered_groups:
         if known.name == name and known.typer_instance is not None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from commonwatt_client.exit_codes import UsageError
 
-COLUMNS = ("id", "class", "connection_w", "pv_w", "battery_w", "storage_wh", "key_ppm", "e_mail")
+COLUMNS = ("id", "class", "connection_w", "pv_w", "battery_w", "storage_wh", "key_ppm", "e_mail", "nmi")
 NEEDED = ("class",)
 CLASSES = ("consumer", "prosumer")
 LARGEST_FILE = 4 << 20
@@ -26,6 +26,7 @@ _BOUNDS = {
 }
 _DEFAULTS = {"connection_w": 24_000, "pv_w": 0, "battery_w": 0, "storage_wh": 0}
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}")
+_NMI = re.compile(r"[A-Za-z0-9]{10,11}")
 _E_MAIL = re.compile(r"[^@\s,;<>\"]{1,64}@[A-Za-z0-9.-]{1,190}\.[A-Za-z]{2,24}")
 
 
@@ -46,6 +47,7 @@ class NewHome:
     storage_wh: int
     key_ppm: int | None
     e_mail: str | None
+    nmi: str | None = None
 
 
 def read_homes(path: Path, standing_ppm: Mapping[str, int] | None = None) -> list[NewHome]:
@@ -127,6 +129,8 @@ def _cell_mistakes(cells: Mapping[str, str]) -> Iterator[str]:
             yield f"{name} {cell[:40]!r} is no whole number from 0 to {most}"
     if cells.get("e_mail") and not _E_MAIL.fullmatch(cells["e_mail"]):
         yield f"e_mail {cells['e_mail'][:60]!r} is no address"
+    if cells.get("nmi") and not _NMI.fullmatch(cells["nmi"]):
+        yield f"nmi {cells['nmi'][:40]!r} is no meter's identifier of 10 or 11 letters and digits"
 
 
 def _home(line: int, cells: Mapping[str, str]) -> NewHome:
@@ -139,17 +143,23 @@ def _home(line: int, cells: Mapping[str, str]) -> NewHome:
         **numbers,
         key_ppm=key_ppm,
         e_mail=cells.get("e_mail") or None,
+        nmi=cells.get("nmi") or None,
     )
 
 
 def _together(where: str, homes: list[NewHome], standing_ppm: Mapping[str, int]) -> Iterator[str]:
     """Mistakes of lines beside others."""
     seen: dict[str, int] = {}
+    meters: dict[str, int] = {}
     for home in homes:
         if home.home is not None:
             if home.home in seen:
                 yield f"{where}:{home.line}: home {home.home} stands on line {seen[home.home]} already"
             seen.setdefault(home.home, home.line)
+        if home.nmi is not None:
+            if home.nmi in meters:
+                yield f"{where}:{home.line}: meter {home.nmi} stands on line {meters[home.nmi]} already"
+            meters.setdefault(home.nmi, home.line)
         if home.home_class == "consumer" and (home.pv_w or home.storage_wh or home.battery_w):
             yield f"{where}:{home.line}: a consumer has no panels and no battery; make it a prosumer"
         if home.storage_wh and not home.battery_w:

@@ -1,17 +1,34 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`commonwatt operate`: runs a community's market until Ctrl-C."""
+"""`commonwatt operate` runs a community's market until Ctrl-C; `community status|readings` look after it."""
 
 import asyncio
 import signal
 from collections.abc import Coroutine
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from commonwatt_client.exit_codes import CommandError
 
-from commonwatt_community.founding.cli import HERE, CommunityArgument, GridOption, NetworkOption
-from commonwatt_community.founding.folder import open_folder
+from commonwatt_community.founding.adding import homes_of_meters
+from commonwatt_community.founding.cli import (
+    HERE,
+    CommunityArgument,
+    CommunityOption,
+    GridOption,
+    NetworkOption,
+    group,
+    say,
+)
+from commonwatt_community.founding.folder import Folder, open_folder, require_secrets
+from commonwatt_community.messages.journal import Journal
+from commonwatt_community.messages.signing_key import load_key
 
 from .operate import Options, operate
+from .reading import Ledger
+from .status import status
+from .substituting import substitute
+from .utility_files import COLUMNS, cut, read_intervals
 
 
 def operate_command(
@@ -38,6 +55,48 @@ async def until_stopped(work: Coroutine[Any, Any, None]) -> None:
         task.result()
 
 
+def status_command(community: CommunityArgument = HERE, network: NetworkOption = None) -> None:
+    """Say how a community stands: homes, the running period, and the days of the last week."""
+    asyncio.run(_status(open_folder(community), network))
+
+
+async def _status(folder: Folder, named: str | None) -> None:
+    network = folder.network(named)
+    async with folder.operator(network) as market:
+        for line in await status(market):
+            say(line)
+
+
+def readings_command(
+    file: Annotated[Path, typer.Argument(help=f"NEM12, or CSV with the columns {', '.join(COLUMNS)}")],
+    community: CommunityOption = HERE,
+    network: NetworkOption = None,
+) -> None:
+    """Say, signed by the operator, what a utility's file counted of homes whose meters do not report."""
+    asyncio.run(_readings(open_folder(community), file, network))
+
+
+async def _readings(folder: Folder, file: Path, named: str | None) -> None:
+    intervals = read_intervals(file, homes_of_meters(folder))
+    require_secrets(folder)
+    key = load_key(folder.operator_key)
+    network = folder.network(named)
+    channel = folder.community.channel
+    async with folder.operator(network) as market:
+        ledger_community, _ = await Ledger(market).community()
+        counted = cut(ledger_community, intervals)
+        with Journal(folder.journal) as journal:
+            net = ledger_community.configuration.net
+            said = await substitute(market, key, journal, net, channel, counted, say)
+    say(f"{said.written} readings are written, {said.standing} stood already")
+    if said.refused:
+        codes = ", ".join(f"{count} {code}" for code, count in sorted(said.refused.items()))
+        raise CommandError(f"{sum(said.refused.values())} readings were refused: {codes}")
+
+
 def register(app: typer.Typer) -> None:
-    """Add the verb to `app`."""
+    """Add the verbs to `app`."""
     app.command("operate")(operate_command)
+    community = group(app, "community", "Found a community, and look after it.")
+    community.command("status")(status_command)
+    community.command("readings")(readings_command)
