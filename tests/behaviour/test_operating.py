@@ -249,9 +249,6 @@ async def test_a_community_is_operated_whenever_the_operator_is_killed(simulated
             kill(two)
             one, two = living.operate("one"), living.operate("two")
         day = (midnight_s + 36_000) // 86_400 - 1
-        await operator.advance_clock(
-            midnight_s + TIMES["readings_due_s"] + 60
-        )  # the periods between are silent
 
         async def billed() -> bool:
             return await Ledger(operator).has_bill("h1", day)

@@ -24,6 +24,7 @@ from .results import (
     ClearedPrices,
     Configured,
     Confirmed,
+    EnvelopesOfPeriod,
     Gate,
     Home,
     HomeLine,
@@ -267,6 +268,12 @@ class ForwardMarket:
         """What stands of the periods from one until before another; those of which nothing stands are left out."""
         span = {"from_period": from_period, "to_period": to_period}
         return (await self._evaluate(ListedPeriods, "list_periods", span)).periods
+
+    async def get_envelopes(self, period: int, home: str | None = None) -> EnvelopesOfPeriod:
+        """The envelopes that touch a period, of one home or of all that the caller may read."""
+        return await self._evaluate(
+            EnvelopesOfPeriod, "get_envelopes", {"period": period, **_given(home=home)}
+        )
 
     async def get_sharing_keys(self, period: int) -> dict[str, int]:
         """The static sharing keys of a period, in ppm by home."""

@@ -8,6 +8,7 @@ from functools import cache
 from typing import Any, TypeVar
 
 from commonwatt_chaincode.market.forward.bids import Connection
+from commonwatt_chaincode.market.forward.envelopes import Caps, Envelope
 from commonwatt_chaincode.market.forward.gates import Times
 from commonwatt_chaincode.market.forward.prices import Prices
 from commonwatt_chaincode.market.forward.tariffs import Holiday, Version
@@ -371,6 +372,15 @@ class ListedPeriods:
     """The periods of a span of which anything stands, in order."""
 
     periods: tuple[ListedPeriod, ...]
+
+
+@dataclass(frozen=True)
+class EnvelopesOfPeriod:
+    """The envelopes that touch a period, and the Wh that hold where one home is asked for."""
+
+    period: int
+    envelopes: tuple[Envelope, ...]
+    caps: Caps | None = None
 
 
 @dataclass(frozen=True)

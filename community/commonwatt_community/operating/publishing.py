@@ -123,8 +123,7 @@ class Publishing:
         for one in coming:
             for period in {one.from_period, one.to_period - 1}:
                 start = self._ledger.period_of(configuration, period)
-                for said in (await self._ledger.market.get_envelopes(start))["envelopes"]:
-                    found = Envelope(**{name: said[name] for name in Envelope._fields})
+                for found in (await self._ledger.market.get_envelopes(start)).envelopes:
                     standing[tuple(found)] = found
         new, newer = missing(file, coming, list(standing.values()))
         if newer is not None:

@@ -101,8 +101,9 @@ async def test_a_period_through_every_party(tmp_path: Path) -> None:
     assert (await carrier.submit_messages("reading", NOON, said)).results == ("written", "written")
     await grid.report_feeder(NOON, 150, 0)
     envelopes = await operator.get_envelopes(NOON, "h2")
-    assert [one["export_w"] for one in envelopes["envelopes"]] == [2_000]
-    assert envelopes["caps"]["export_wh"] == 1_000
+    assert [one.export_w for one in envelopes.envelopes] == [2_000]
+    assert envelopes.caps is not None
+    assert envelopes.caps.export_wh == 1_000
     assert await operator.get_sharing_keys(NOON) == {}
     assert (await operator.would_freeze(NOON)).version == 1
     [listed] = await operator.list_periods(NOON, NOON + 30)

@@ -87,7 +87,8 @@ async def test_envelopes_are_published_once_and_never_over_newer_ones(tmp_path: 
     assert len(town.lines) == 2
     noon = MIDNIGHT_S // 60 + 720
     found = await town.operator.get_envelopes(noon, "h1")
-    assert (found["caps"]["import_wh"], found["caps"]["export_wh"]) == (9_000, 3_000)
+    assert found.caps is not None
+    assert (found.caps.import_wh, found.caps.export_wh) == (9_000, 3_000)
     await town.reach(town.now_s + 60)
     write(two / "envelopes.yaml", {"envelopes": [{**ENVELOPE, "export_w": 5_000}]})
     with pytest.raises(Stopped, match=r"stands for (all homes|h1)"):
