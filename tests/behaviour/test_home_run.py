@@ -36,7 +36,7 @@ TIMES = {
     "gate_grace_s": 5,
     "readings_due_s": 60,
 }
-SET_UP_S = 135  # a home forecasts from the first whole period that it counted
+SET_UP_S = 180  # a home forecasts from the first whole period that it counted
 USERS = ("home001", "home002")
 
 
@@ -77,7 +77,7 @@ async def until(time_s: float) -> None:
 
 
 @pytest.mark.long
-@pytest.mark.timeout(480)
+@pytest.mark.timeout(540)
 @pytest.mark.parametrize("backend", BACKENDS)
 async def test_two_homes_straight_to_a_peer(backend: str, tmp_path: Path) -> None:
     require_backend(backend)
@@ -113,6 +113,8 @@ async def story(backend: str, directory: Path, folder: Path) -> None:
             files.append(file)
         begins = (await grid.confirm_homes(homes)).from_period
         assert begins <= first
+        for file in files:
+            file.write_text(f"{file.read_text()}bid_before_gate_s: 15\n")
         write_trace(files[0].parent / "trace.csv", 3_000, 0)
         write_trace(files[1].parent / "trace.csv", 0, 4_200)
         running = [await begin(file) for file in files]

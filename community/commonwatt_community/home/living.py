@@ -81,15 +81,21 @@ class LivingHome:
 
     async def run(self) -> None:
         """Live. What cannot be set right from here is raised; all else is said and tried again."""
-        await together(
-            self._count(),
-            self._refresh(),
-            self._bid(),
-            self._hear(),
-            self._steer(),
-            self._obey(),
-            self.outbox.run(),
-        )
+        try:
+            await together(
+                self._count(),
+                self._refresh(),
+                self._bid(),
+                self._hear(),
+                self._steer(),
+                self._obey(),
+                self.outbox.run(),
+            )
+        finally:
+            bids = [task for _, task in self._bidding.values()]
+            for task in bids:
+                task.cancel()
+            await asyncio.gather(*bids, return_exceptions=True)
 
     # Wishes
 
@@ -155,9 +161,9 @@ class LivingHome:
 
     async def _refresh(self) -> None:
         while True:
-            standing = await self._asked(lambda asks: asks.get_configuration())
+            standing, off_s = await self._standing_now()
             registration = await self._registered()
-            self._check_clock(standing)
+            self._check_clock(standing, off_s)
             known = self._standing
             changed = known is None or known.configuration != standing.configuration
             if changed or registration != self._registration:
@@ -183,9 +189,20 @@ class LivingHome:
             )
             await self.clock.sleep(10.0)
 
-    def _check_clock(self, standing: Standing) -> None:
+    async def _standing_now(self) -> tuple[Standing, float]:
+        """The configuration, and by how much at least this machine's clock is off the market's."""
+        asked_s = self.clock.now()
+
+        async def timed(asks: Asks) -> Standing:
+            nonlocal asked_s
+            asked_s = self.clock.now()
+            return await asks.get_configuration()
+
+        standing = await self._asked(timed)
+        return standing, max(0.0, asked_s - 1 - standing.now_s) + min(0.0, self.clock.now() - standing.now_s)
+
+    def _check_clock(self, standing: Standing, off_s: float) -> None:
         times = standing.configuration.rules_of(int(standing.now_s // 60)).times
-        off_s = self.clock.now() - standing.now_s
         if standing.configuration.clock == "live" and abs(off_s) > times.clock_error_s:
             self.lines.trouble(
                 _OWN_CLOCK, f"this machine's clock is {off_s:+.0f} s off the market's; set it, as by NTP"

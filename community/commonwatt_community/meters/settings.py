@@ -170,14 +170,17 @@ class Modbus(Part):
     ] = False
 
 
+KINDS = ("replay", "mqtt", "http", "file", "modbus")
+
+
 class Plugin(BaseModel):
     """A meter of another package, by the name of its entry point; all else is its own."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
-    kind: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$", max_length=40)]
-
-
-KINDS = ("replay", "mqtt", "http", "file", "modbus")
+    kind: Annotated[
+        str,
+        Field(pattern=r"^[a-z][a-z0-9-]*$", max_length=40, json_schema_extra={"not": {"enum": list(KINDS)}}),
+    ]
 
 
 def _kind(said: object) -> str:
