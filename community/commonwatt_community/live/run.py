@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from commonwatt_client.network_file import NetworkFile
 
@@ -44,8 +45,9 @@ class Demonstration:
     async def until(self, stop: asyncio.Event) -> None:
         """Wait until `stop` is set; what ended a part is raised."""
         stopped = asyncio.ensure_future(stop.wait())
+        ends: set[asyncio.Future[Any]] = {self.parts, stopped}
         try:
-            await asyncio.wait({self.parts, stopped}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         finally:
             stopped.cancel()
         if self.parts.done():
