@@ -79,6 +79,8 @@ class Limits:
         most_waiting: messages that wait or are under way, of all homes.
         most_of_a_home: the same of one home and one place, so that none fills the carrier: what has an answer
             makes room. All that an author may say of a period fits.
+        most_of_a_home_in_all: the same of one home and all its places. Each place has a batch of its own: a home that
+            names periods by the thousand would keep its neighbours' batches waiting behind them.
         patience_s: how long a batch that the network fails is tried again.
     """
 
@@ -87,6 +89,7 @@ class Limits:
     in_flight: int = 4
     most_waiting: int = 100_000
     most_of_a_home: int = 2 * HIGHEST_SEQ
+    most_of_a_home_in_all: int = 300
     patience_s: float = 60.0
 
     def __post_init__(self) -> None:
@@ -165,6 +168,7 @@ class Carrier:
         self._queues: dict[Place, _Queue] = {}
         self._held: dict[bytes, asyncio.Future[str]] = {}
         self._of_a_home: Counter[tuple[Place, str]] = Counter()
+        self._of_a_home_in_all: Counter[str] = Counter()
         self._senders: set[asyncio.Task[None]] = set()
         self._slots = asyncio.Semaphore(self._limits.in_flight)
         self._closed = False
@@ -224,6 +228,7 @@ class Carrier:
             self._closed
             or len(self._held) >= self._limits.most_waiting
             or self._of_a_home[place, home] >= self._limits.most_of_a_home
+            or self._of_a_home_in_all[home] >= self._limits.most_of_a_home_in_all
         )
 
     def _take(self, place: Place, home: str, compact: bytes) -> asyncio.Future[str]:
@@ -231,6 +236,7 @@ class Carrier:
         waiting = _Waiting(home, compact, loop.create_future())
         self._held[compact] = waiting.answer
         self._of_a_home[place, home] += 1
+        self._of_a_home_in_all[home] += 1
         queue = self._queues.setdefault(place, _Queue())
         queue.messages.append(waiting)
         if len(queue.messages) % self._limits.most_messages == 0:
@@ -283,6 +289,9 @@ class Carrier:
         self._of_a_home[place, one.home] -= 1
         if not self._of_a_home[place, one.home]:
             del self._of_a_home[place, one.home]
+        self._of_a_home_in_all[one.home] -= 1
+        if not self._of_a_home_in_all[one.home]:
+            del self._of_a_home_in_all[one.home]
         if isinstance(answer, str):
             one.answer.set_result(answer)
         else:

@@ -194,6 +194,21 @@ async def test_one_home_fills_no_carrier(author) -> None:
         assert (await carrier.carry(said[-1])).written  # an answer makes room
 
 
+async def test_one_home_fills_no_carrier_with_periods(author) -> None:
+    """Each period has a batch of its own: thousands of them are refused here, and the neighbour does not wait."""
+    ledger, loud, quiet = Ledger(), author("h1"), author("h2")
+    ledger.pause_s = 0.01
+    said = [loud.withdraw(PERIOD + 30 * number) for number in range(400)]
+    limits = Limits(most_of_a_home_in_all=50, most_waiting=100, longest_wait_s=0.0)
+    async with Carrier(ledger, limits) as carrier:
+        answers = [asyncio.create_task(carrier.carry(one)) for one in said]
+        await asyncio.sleep(0)
+        assert (await carrier.carry(quiet.withdraw(PERIOD))).written
+        results = [(await one).result for one in answers]
+        assert results == ["written"] * 50 + [CARRIER_BUSY] * 350
+        assert (await carrier.carry(said[-1])).written
+
+
 async def test_so_many_batches_are_under_way_and_the_next_ones_grow(author) -> None:
     ledger = Ledger()
     ledger.pause_s = 0.1
