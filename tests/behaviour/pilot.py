@@ -20,7 +20,12 @@ import psutil
 import yaml
 from commonwatt_client import RetryPolicy, connect_network_file
 from commonwatt_client.network_file import read_network_file
-from commonwatt_community.home.new import new_by_service, read_bundle
+from commonwatt_community.founding.adding import add_homes, with_ids
+from commonwatt_community.founding.codes import LIFE_S
+from commonwatt_community.founding.folder import open_folder
+from commonwatt_community.founding.homes_file import read_homes
+from commonwatt_community.founding.new import found
+from commonwatt_community.home.new import new_by_peer, new_by_service, read_bundle
 from commonwatt_community.market.forward import ForwardMarket, market_of
 from commonwatt_community.messages.author import Author
 from commonwatt_community.messages.journal import Journal
@@ -108,16 +113,23 @@ class Pilot:
         self.nodes = (await up(self.directory, topology(self.backend), self.backend, quiet)).nodes
         self.ports = {name: free_port() for name in ("honest", "dropping", "relay", "mqtt")}
         self._write_community()
-        await self.verb("community", "new", "community.yaml")
-        await self._serve("honest", "newtown", [COMMONWATT])
-        await self._serve("dropping", "grid", [PYTHON, str(SUPPORT / "dropping_service.py")])
-        shutil.copy(self.folder / "honest" / "service.crt", self.folder / "service.crt")
-        await self.verb("homes", "add", "homes.csv")
-        self.ids = dict(zip(HOMES, self._ids(), strict=True))
+        self.stack.push_async_callback(self.end)
+        folder = open_folder(self.folder)
+        network = folder.network()
+        async with self.market() as operator:
+            await found(folder, folder.mspid(network), operator, print)
+            await asyncio.gather(
+                self._serve("honest", "newtown", [COMMONWATT]),
+                self._serve("dropping", "grid", [PYTHON, str(SUPPORT / "dropping_service.py")]),
+            )
+            shutil.copy(self.folder / "honest" / "service.crt", self.folder / "service.crt")
+            file = self.folder / "homes.csv"
+            added = with_ids(folder, file, read_homes(file))
+            await add_homes(folder, added, operator, print, LIFE_S)
+        self.ids = {number: one.home for number, one in zip(HOMES, added, strict=True)}
+        await self._meters()
         for name in ("operator one", "operator two"):
             await self.start(name, [COMMONWATT, "operate", str(self.folder)])
-        self.stack.push_async_callback(self.end)
-        await self._meters()
         await asyncio.gather(*(self._enrol(number) for number in HOMES))
         for number in HOMES:
             await self.start(f"home {number}", self._home_command(number))
@@ -161,12 +173,6 @@ class Pilot:
             rows.append(f"{known},prosumer,5000" if number in SELLERS else f"{known},consumer,")
         (self.folder / "homes.csv").write_text("\n".join([*rows, ""]))
 
-    def _ids(self) -> list[str]:
-        register = json.loads((self.folder / "homes.json").read_text())
-        return [
-            about["home"] for _, about in sorted(register.items(), key=lambda one: int(one[0].split(":")[1]))
-        ]
-
     async def _serve(self, name: str, organization: str, program: list[str]) -> None:
         port = self.ports[name]
         own = ["--folder", str(self.folder / name), "--port", str(port), "--carrier", name]
@@ -177,18 +183,18 @@ class Pilot:
         await self.start(name, [*program, "serve", "--user", f"carrier@{organization}", *own, *names])
         possession = self.folder / name / "receipts-key.jws"
         await seen(lambda: _is(possession.exists()), 60, f"{possession}")
-        await self.verb("service", "set-key", str(possession), "--user", f"operator@{organization}")
+        async with self.market(f"{organization}/operator") as market:
+            await market.set_carrier_key(f"{organization.title()}MSP.{name}", possession.read_bytes())
 
     async def _enrol(self, number: int) -> None:
         path = self.home_file(number)
         path.parent.mkdir(parents=True)
         if number in STRAIGHT:
             user = f"home{number - STRAIGHT.start + 1:03d}"
-            await self.verb("home", "new", str(path), "--network", str(self.path), "--user", user)
-            possession = (path.parent / f"{self.ids[number]}.possession").read_bytes().strip()
+            file = await new_by_peer(str(self.path), "newtown", user, None, path, "replay")
+            possession = file.read_bytes().strip()
             async with self.market() as operator:
                 await operator.set_key("home", self.ids[number], possession)
-            carriers = None
         else:
             bundle = read_bundle(self.folder / "bundles" / f"{self.ids[number]}.json")
             carriers = self._carriers(number, path.parent)
@@ -357,20 +363,6 @@ class Pilot:
         self.running[name].kill()
         await self.running[name].wait()
         await self.start(name, self.commands[name])
-
-    async def verb(self, *words: str) -> str:
-        """A verb that ends by itself."""
-        process = await asyncio.create_subprocess_exec(
-            COMMONWATT,
-            *words,
-            cwd=self.folder,
-            env={**os.environ, "COMMONWATT_NETWORK": str(self.path)},
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-        )
-        out, _ = await asyncio.wait_for(process.communicate(), 120)
-        assert process.returncode == 0, out.decode()
-        return out.decode()
 
     async def end(self) -> None:
         for process in self.running.values():
