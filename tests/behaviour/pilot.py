@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A pilot's community as processes of their own: two operators, two services, 20 homes with meters, and what kills them."""
+"""A pilot's community as processes: two operators, two services, 20 homes with meters, and what kills them."""
 
 from __future__ import annotations
 
