@@ -95,6 +95,15 @@ TABLE: dict[str, Verb] = {
     "settle": Verb("period.json", DONE, DONE),
     "bill": Verb("day.json", DONE, DONE),
     "prices": Verb("price.json", DONE, DONE),
+    "community new": Verb("community.yaml", NO_NETWORK, NO_NETWORK),
+    "community confirm": Verb("community.yaml --grid operator@grid", NO_NETWORK, NO_NETWORK),
+    "community status": Verb("community.yaml", NO_NETWORK, NO_NETWORK),
+    "community readings": Verb(
+        "readings.csv --community community.yaml", MISUSED, MISUSED
+    ),  # it was not founded
+    "community schema": Verb("", DONE, DONE),
+    "homes add": Verb("newcomers.csv --community community.yaml", MISUSED, MISUSED),  # it was not founded
+    "operate": Verb("community.yaml", NO_NETWORK, NO_NETWORK),
     "home new": Verb("--user home001", NO_NETWORK, NO_NETWORK),
     "home run": Verb("", MISUSED, MISUSED),  # there is no home.yaml
     "home schema": Verb("", DONE, DONE),
@@ -110,6 +119,16 @@ TABLE: dict[str, Verb] = {
     "load-max": Verb("--duration 1", NO_NETWORK, NO_NETWORK),
     "caliper": Verb("", NO_NETWORK, NO_NETWORK),
 }
+COMMUNITY = """
+name: newtown
+channel: newtown
+organization: newtown
+utc_offset_min: 600
+tariff:
+  schedules:
+    - days: {weekdays: [0, 1, 2, 3, 4, 5, 6], holidays: true}
+      bands: [{name: all day, from_min: 0, to_min: 1440, tou: 300000, feed_in: 60000}]
+"""
 ON_AN_ORGANISATION = ("org ", "consortium ")
 
 # Configuration that cannot be right, beyond an option that no verb has.
@@ -153,6 +172,11 @@ WRONG_USE = (
     "consortium create newtown nowhere.json --output made.block",
     "consortium show nowhere.block",
     "consortium readmit glebe --exchange nowhere",
+    "community new nowhere.yaml",
+    "community confirm nowhere",
+    "community readings nowhere.csv",
+    "homes add nowhere.csv",
+    "operate nowhere",
     "home new",
     "home new --bundle nowhere.json",
     "home run nowhere.yaml",
@@ -216,6 +240,9 @@ def place_files(app: typer.Typer, folder: Path, repository: Path) -> None:
     day = {"market": "forward", "home": "home001", "day": 0, "periods": []}
     (folder / "day.json").write_text(json.dumps(day))
     (folder / "homes.csv").write_text("home,time,use_kwh\na,2024-01-15T00:00,1\na,2024-01-15T00:30,1\n")
+    (folder / "community.yaml").write_text(COMMUNITY)
+    (folder / "newcomers.csv").write_text("class\nconsumer\n")
+    (folder / "readings.csv").write_text("home,time,minutes,import_wh,export_wh\n")
     (folder / "passphrase").write_text("a passphrase that is long")
     assert not ended(app, "simulate --in-process --homes 2 --no-figures --out results").exit_code
     for name in ("newtown", "glebe"):
