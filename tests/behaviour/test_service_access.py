@@ -54,6 +54,7 @@ VALUES = {
     "digest": "0" * 64,
     "author": "home",
     "day": "20420",
+    "month": "2025-11",
 }
 BODIES: dict[str, Any] = {
     "post_messages": {"messages": ["x"]},

@@ -25,6 +25,8 @@ from .words import (
 
 MOST_ROWS = 20
 """Rows of energy that one sheet has room for; with more, bands are shown together."""
+ROOMY_ROWS = 16
+"""More lines print in smaller type."""
 MOST_CORRECTIONS = 4
 MOST_SPANS = 6
 _ORDER_OF_SOURCES = ("measured", "substituted", "estimated")
@@ -56,7 +58,7 @@ def statement_html(statement: Statement, stylesheet: str | None = None) -> str:
 {style}
 </head>
 <body>
-<main>
+<main{' class="long"' if len(statement.lines) > ROOMY_ROWS else ""}>
 <header>
 <h1>{escape(title)}</h1>
 <div class="where"><b>{escape(where)}</b><br><span class="soft">{escape(home)}</span></div>
