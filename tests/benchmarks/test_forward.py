@@ -23,7 +23,7 @@ from commonwatt_chaincode.market.forward.readings import MEASURED, Reading
 from commonwatt_chaincode.market.forward.settlement import Terms, settle
 from commonwatt_chaincode.market.forward.sharing import MODES
 
-from .large_channel import DAY, LargeChannel
+from ..support.large_channel import DAY, LargeChannel
 
 PRICES = Prices(tou=541_100, feed_in=100_000, local_fee=20_000)
 SIZE = 10_000

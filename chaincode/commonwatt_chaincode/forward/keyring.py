@@ -24,7 +24,7 @@ from .access import METER, OPERATOR, require_any_role, require_grid, require_ope
 from .arguments import ConfirmKey, KeysOf
 from .records import Home, StoredKey, StoredKeys, decode, encode
 from .refusals import Code, refuse
-from .state import Situation, home_of, situation, void_once_the_next_gate_closes
+from .state import KEPT, Situation, home_of, situation, void_once_the_next_gate_closes
 
 FROM_THE_START = 0
 """A first key judges periods that began before it came: a home counts for none before it has one."""
@@ -106,7 +106,7 @@ async def confirm_key(stub: Stub, arguments: ConfirmKey) -> dict[str, Any]:
     return told | {"kid": newest.key.kid, "from_period": newest.from_period}
 
 
-@lru_cache(maxsize=8192)
+@lru_cache(maxsize=KEPT)
 def key_record(value: bytes, net: str, channel: str) -> KeyRecord:
     """The keys that stand at an author's key, as ``messages.versions`` takes them."""
     stored = decode(StoredKeys, value)

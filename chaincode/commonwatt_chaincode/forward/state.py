@@ -35,7 +35,7 @@ Fabric's sample configuration sets 100,000, and a peer without the setting takes
 """
 
 KEPT = 16_384
-"""Registrations that this process keeps as they were read."""
+"""Registrations, and as many authors' keys, that this process keeps as they were read."""
 
 
 @dataclass(frozen=True, slots=True)
