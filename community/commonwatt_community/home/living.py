@@ -41,6 +41,7 @@ _METER = "the meter"
 _KEPT = ("household", "home assistant", "portal")
 _OWN_CLOCK = "this machine's clock"
 _REGISTRATION = "registration"
+_GAP = "gaps of the meter"
 Answer = TypeVar("Answer")
 
 
@@ -74,6 +75,8 @@ class LivingHome:
         self.sold_wh: dict[int, int] = {}
         self._registration: Home | None = None
         self._cutter: Cutter | None = None
+        last = book.last_count()
+        self._last_s = None if last is None else last.at_s
         self._standing: Standing | None = None
         self._ready = asyncio.Event()
         self._bidding: dict[int, tuple[Period, asyncio.Task[str]]] = {}
@@ -243,10 +246,26 @@ class LivingHome:
             pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
 
     def _counted(self, counted: Counted) -> None:
+        self._watch_for_gaps(counted)
         cuts = [] if self._cutter is None else list(self._cutter.add(counted))
         self.book.add(counted, cuts)
         for cut in cuts:
             self._cut(cut)
+
+    def _watch_for_gaps(self, counted: Counted) -> None:
+        last, self._last_s = self._last_s, counted.at_s
+        if last is None or self.calendar is None:
+            return
+        silent_s = counted.at_s - last
+        length_s = self.calendar.at(last).length_min * 60
+        if silent_s > length_s:
+            self.lines.trouble(
+                _GAP,
+                f"the meter counted nothing for {silent_s / 60:.0f} minutes, and a period has {length_s // 60}: "
+                "there are no readings of that time; its registers tell the operator how much it was",
+            )
+        else:
+            self.lines.over(_GAP, "the meter counts in time again")
 
     def _cut(self, cut: Cut) -> None:
         if self.trader is not None:

@@ -87,7 +87,7 @@ async def street(folder: Path, rate: float = 100.0, **settings: object) -> Async
 
 
 async def test_two_homes_trade_and_say_what_their_meters_counted(tmp_path: Path) -> None:
-    async with street(tmp_path, rate=250.0) as homes:
+    async with street(tmp_path, rate=250.0, bid_before_gate_s=200) as homes:
         for home in HOMES:
             homes.begin(home)
         await homes.until_minute(42)
@@ -104,10 +104,9 @@ async def test_two_homes_trade_and_say_what_their_meters_counted(tmp_path: Path)
     assert trades
     assert all("I ask for 100 Wh up to 30.00 c/kWh: the home will lack 100 Wh" in line for line in trades)
     with Book(tmp_path / f"{BUYER}.db") as book:
-        assert {(kind, result) for kind, result in book.count_outcomes()} == {
-            (BID, WRITTEN),
-            (A_READING, WRITTEN),
-        }
+        outcomes = set(book.count_outcomes())
+        assert {one for one in outcomes if one[0] == A_READING} == {(A_READING, WRITTEN)}
+        assert (BID, WRITTEN) in outcomes
         assert {one.price_uaud_per_kwh for one in book.trades_since(0) if one.bought_wh} == {180_000}
 
 
