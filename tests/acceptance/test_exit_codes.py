@@ -95,18 +95,11 @@ TABLE: dict[str, Verb] = {
     "settle": Verb("period.json", DONE, DONE),
     "bill": Verb("day.json", DONE, DONE),
     "prices": Verb("price.json", DONE, DONE),
-    "community new": Verb("community.yaml", NO_NETWORK, NO_NETWORK),
-    "community confirm": Verb("community.yaml --grid operator@grid", NO_NETWORK, NO_NETWORK),
-    "community status": Verb("community.yaml", NO_NETWORK, NO_NETWORK),
-    "community readings": Verb(
-        "readings.csv --community community.yaml", MISUSED, MISUSED
-    ),  # it was not founded
-    "community schema": Verb("", DONE, DONE),
-    "homes add": Verb("newcomers.csv --community community.yaml", MISUSED, MISUSED),  # it was not founded
-    "operate": Verb("community.yaml", NO_NETWORK, NO_NETWORK),
-    "home new": Verb("--user home001", NO_NETWORK, NO_NETWORK),
-    "home run": Verb("", MISUSED, MISUSED),  # there is no home.yaml
-    "home schema": Verb("", DONE, DONE),
+    "hems": Verb("home001", NO_NETWORK, NO_NETWORK),
+    "serve": Verb("", NO_NETWORK, MISUSED),  # its market has no carriers
+    "service backup": Verb("copy.db", MISUSED, MISUSED),  # no service was started here
+    "service invite-operator": Verb("ada", DONE, DONE),
+    "service set-key": Verb("nowhere.jws --user operator@newtown", MISUSED, MISUSED),  # no such file
     "simulate": Verb("", NO_NETWORK, NO_NETWORK),
     "live": Verb("", NO_NETWORK, MISUSED),  # the default network has another market
     "plugin list": Verb("", DONE, DONE),

@@ -62,6 +62,7 @@ async def test_a_few_requests_of_each_kind(street: Town) -> None:
     async with street.serving(rates=UNBOUNDED) as running:
         code, said = await asked(
             running,
+            street.folder,
             Role.HOME,
             street.network.homes[0],
             *("--phases", "fuzzing", "--max-examples", "2", "--seed", "1"),

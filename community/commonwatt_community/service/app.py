@@ -14,6 +14,7 @@ from . import audit_log, sessions
 from .caller import COOKIE, TOKEN, Caller
 from .doors import COOKIE_NAME
 from .openapi import document
+from .page import POLICY, page
 from .parts import Parts
 from .problems import Problem, problem_of, response
 from .route import API, Call, Route
@@ -47,12 +48,18 @@ def application(parts: Parts, proxies: Proxies = ()) -> web.Application:
         app.router.add_route(route.method, API + route.path, _served(route, parts, proxies))
     for route in OUTSIDE:
         app.router.add_route(route.method, route.path, _served(route, parts, proxies))
-    content = json.dumps(document(ROUTES)).encode()
+    described = document(ROUTES)
+    content, shown = json.dumps(described).encode(), page(described)
 
     async def openapi(_: web.Request) -> web.Response:
         return web.Response(body=content, content_type="application/json")
 
+    async def docs(_: web.Request) -> web.Response:
+        headers = {"Content-Security-Policy": POLICY}
+        return web.Response(text=shown, content_type="text/html", headers=headers)
+
     app.router.add_get(f"{API}/openapi.json", openapi)
+    app.router.add_get(f"{API}/docs", docs)
     app.on_response_prepare.append(_with_headers)
     return app
 
