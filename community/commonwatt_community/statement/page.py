@@ -220,7 +220,8 @@ def _few(days: Sequence[int]) -> str:
     """Days as spans, cut where there are many spans."""
     spans = spans_of(days)
     listed = [day for first, last in spans[:MOST_SPANS] for day in range(first, last + 1)]
-    return days_text(listed) + (", …" if len(spans) > MOST_SPANS else "")
+    text = days_text(listed)
+    return words()["unbilled_more"].format(days=text) if len(spans) > MOST_SPANS else text
 
 
 def _is_energy(line: StatementLine) -> bool:
