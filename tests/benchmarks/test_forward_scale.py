@@ -56,8 +56,8 @@ async def test_clearing_and_settling_10000_homes() -> None:
     plan = channel.ledger.get(keys.plan_key(period, 1), "community") or b""
     print(
         f"settle_period of {HOMES:,} homes, the ledger in memory included: {sum(taken):.0f} ms in {len(taken)}"
-        f" transactions: the first one, with the plan, {taken[0]:.0f} ms, the others {statistics.median(taken[1:]):.0f} ms"
-        f" each; the plan has {len(plan)} private bytes ({_load()})"
+        f" transactions: the first one, with the plan, {taken[0]:.0f} ms,"
+        f" the others {statistics.median(taken[1:]):.0f} ms each; the plan has {len(plan)} private bytes ({_load()})"
     )
     homes = [Metered(home, 0, 0, *read_wh) for home, read_wh in channel.read_wh[period].items()]
     terms = Terms(Prices(TOU, FEED_IN, 0))
