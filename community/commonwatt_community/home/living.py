@@ -164,9 +164,9 @@ class LivingHome:
 
     async def _refresh(self) -> None:
         while True:
-            standing, off_s = await self._standing_now()
+            standing = await self._asked(lambda asks: asks.get_configuration())
+            self._check_clock(standing)  # before the home waits for its registration
             registration = await self._registered()
-            self._check_clock(standing, off_s)
             known = self._standing
             changed = known is None or known.configuration != standing.configuration
             if changed or registration != self._registration:
