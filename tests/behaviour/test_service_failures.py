@@ -23,7 +23,10 @@ from .test_live_home import Line
 BIDS = 60
 
 
-@pytest.fixture(scope="module", params=BACKENDS)
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(one, marks=[pytest.mark.long] if one == "native" else []) for one in BACKENDS],
+)
 def street(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
     with town(request.param, tmp_path_factory.mktemp(f"killed-{request.param}")) as begun:
         yield begun

@@ -108,6 +108,8 @@ async def test_nothing_private_of_the_home_stays_and_all_of_its_neighbours(stree
     assert done["rewritten"] == 24 + 25 + 1
     assert (await seen(street, "b"), await seen(street, "c")) == (b, c)
     assert [await street.ask("b", "get_period", {"period": period}) for period in HOURS] == sums
+    homes = [await street.ask("grid", "get_home", {"home": home}) for home in ("a", "b")]
+    assert [one["forgotten_before"] for one in homes] == [NEXT_DAY, None]
     a = await seen(street, "a")
     assert a["lines"] == {"lines": []}
     assert not any(one["awards"] for one in a["awards"]["periods"])
