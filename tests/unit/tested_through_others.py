@@ -71,8 +71,8 @@ WHY_NOT: dict[str, str] = {
         commonwatt_community.hems.grid_charging commonwatt_community.hems.latecomers
         commonwatt_community.hems.noise
     """,
-    "Days on a running network run them: tests/behaviour/test_simulated_day.py": """
-        commonwatt_loadgen.simulate.gateway commonwatt_loadgen.simulate.latency
+    "A command and a browser run them: tests/behaviour/test_forward_settlement.py, tests/interop/test_portal.py": """
+        commonwatt_community.service.figures commonwatt_community.statement.cli
     """,
     "The whole paper is repeated: tests/behaviour/test_paper.py": """
         commonwatt_loadgen.paper.command commonwatt_loadgen.paper.figures
