@@ -97,9 +97,8 @@ WHY_NOT: dict[str, str] = {
         commonwatt_loadgen.simulate.compare_command
         commonwatt_loadgen.simulate.series
         commonwatt_loadgen.throughput.caliper commonwatt_loadgen.throughput.caliper_command
-        commonwatt_loadgen.throughput.command commonwatt_loadgen.throughput.machines
+        commonwatt_loadgen.throughput.machines
         commonwatt_loadgen.throughput.prepare commonwatt_loadgen.throughput.processes
-        commonwatt_loadgen.throughput.resources
     """,
     "Files of each layout are read through `traces`: tests/unit/loadgen/test_layouts.py, test_trace_cases.py": """
         commonwatt_loadgen.traces.intervals commonwatt_loadgen.traces.layouts.aemo
