@@ -22,6 +22,7 @@ from commonwatt_client import RetryPolicy, connect_network_file
 from commonwatt_client.network_file import read_network_file
 from commonwatt_community.founding.adding import add_homes, with_ids
 from commonwatt_community.founding.codes import LIFE_S
+from commonwatt_community.founding.confirming import confirm, ready
 from commonwatt_community.founding.folder import open_folder
 from commonwatt_community.founding.homes_file import read_homes
 from commonwatt_community.founding.new import found
@@ -130,11 +131,20 @@ class Pilot:
         await self._meters()
         for name in ("operator one", "operator two"):
             await self.start(name, [COMMONWATT, "operate", str(self.folder)])
-        await asyncio.gather(*(self._enrol(number) for number in HOMES))
         for number in HOMES:
+            await self._enrol(number)
             await self.start(f"home {number}", self._home_command(number))
-        async with self.market() as operator:
-            await seen(lambda: _confirmed(operator), 120, "the homes' confirmation")
+        async with self.market() as operator, self.market("grid/operator") as grid:
+            await seen(lambda: self._has_begun(operator), 300, "the homes' keys and meters")
+            await confirm(grid, list(self.ids.values()), print)
+
+    async def _has_begun(self, operator: ForwardMarket) -> bool:
+        """Whether every home has its key, and its agent counts: from then on it misses no period."""
+        if any(
+            "I count, and bid once it has" not in self.log(f"home {number}").read_text() for number in HOMES
+        ):
+            return False
+        return len(await ready(operator, await operator.list_homes())) == len(self.ids)
 
     def _write_community(self) -> None:
         offset_min = -self.midnight % 1_440
@@ -143,7 +153,6 @@ class Pilot:
             "channel": CHANNEL,
             "organization": "newtown",
             "network": str(self.path),
-            "grid": {"organization": "grid", "user": "operator"},
             "service": {"url": f"https://127.0.0.1:{self.ports['honest']}", "certificate": "service.crt"},
             "period_min": 1,
             "utc_offset_min": offset_min if offset_min <= 840 else offset_min - 1_440,
@@ -491,10 +500,6 @@ async def seen(condition: Callable[[], Awaitable[bool]], within_s: float, what: 
 
 async def _is(value: bool) -> bool:
     return value
-
-
-async def _confirmed(operator: ForwardMarket) -> bool:
-    return all(home.versions for home in await operator.list_homes())
 
 
 async def _cancelled(task: asyncio.Task[None]) -> None:
