@@ -6,14 +6,17 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from commonwatt_chaincode.messages.fields import KEY
+from commonwatt_chaincode.messages.message import read
 from commonwatt_client import connect_network_file
-from commonwatt_client.errors import ConfigurationError
+from commonwatt_client.errors import ConfigurationError, NoNetworkError
 from commonwatt_client.exit_codes import CommandError, UsageError
 from commonwatt_client.network_file import find_network, read_network_file
 from pydantic import TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from ..api.client import ServiceClient
+from ..api.failures import ServiceAway
 from ..api.values import Enrolment
 from ..market.forward import market_of
 from ..messages.author import Author
@@ -62,23 +65,27 @@ def read_bundle(path: Path) -> Bundle:
 async def new_by_service(bundle: Bundle, path: Path, meter: str) -> Enrolment:
     """Make what a home needs beside `path`, and ask the service that its key is set; again it asks alone.
 
-    EnrolmentRefused where the operator refused; Refused for a code that is expired, used or wrong.
+    EnrolmentRefused where the operator refused; Refused for a code that is expired, used or wrong; NoNetworkError where
+    the service does not answer.
     """
+    _check_meter(meter)
     carrier = {"service": bundle.service, "authority": "service.pem"}
     if bundle.carrier is not None:
         carrier["carrier"] = bundle.carrier
     pins: dict[str, list[str]] = {}
     files = {"service.pem": bundle.service_certificate}
     for mspid, pems in (bundle.pins or {}).items():
-        pins[mspid] = [f"pin-{mspid}-{number}.pem" for number in range(len(pems))]
+        pins[mspid] = [f"pin-{len(files) + number}.pem" for number in range(len(pems))]
         files |= dict(zip(pins[mspid], pems, strict=True))
-    settings = _made(path, bundle.home, bundle.net, bundle.channel, carrier, meter, pins, files)
-    key = _key(beside(path, settings.key))
-    with Journal(beside(path, settings.journal)) as journal:
-        author = Author(key, journal, bundle.net, bundle.channel, bundle.home)
-        possession = author.brings_key(key.public, 1)
     async with ServiceClient(bundle.service, bundle.service_certificate.encode()) as service:
-        enrolment = await service.enrol(bundle.code, possession)
+        settings = _made(path, bundle.home, bundle.net, bundle.channel, carrier, meter, pins, files)
+        key = _key(beside(path, settings.key))
+        with Journal(beside(path, settings.journal)) as journal:
+            possession = _possession(Author(key, journal, bundle.net, bundle.channel, bundle.home), journal)
+        try:
+            enrolment = await service.enrol(bundle.code, possession)
+        except ServiceAway as error:
+            raise NoNetworkError(f"the community's service is away: {error}; try again later") from error
     if enrolment.state == "refused":
         raise EnrolmentRefused(f"the operator did not set the key of home {bundle.home}: {enrolment.reason}")
     return enrolment
@@ -88,6 +95,7 @@ async def new_by_peer(
     network: str, organization: str, user: str, channel: str | None, path: Path, meter: str
 ) -> Path:
     """Make what a home with a certificate needs; the file by which the operator sets its key."""
+    _check_meter(meter)
     found = read_network_file(find_network(network))
     homes = [one for one in found.communities if one.organization == organization]
     communities = [one for one in homes if channel in (None, one.channel)]
@@ -106,7 +114,7 @@ async def new_by_peer(
     settings = _made(path, home, net, community.channel, carrier, meter, {}, {})
     key = _key(beside(path, settings.key))
     with Journal(beside(path, settings.journal)) as journal:
-        possession = Author(key, journal, net, community.channel, home).brings_key(key.public, 1)
+        possession = _possession(Author(key, journal, net, community.channel, home), journal)
     file = path.parent / f"{home}.possession"
     file.write_bytes(possession + b"\n")
     return file
@@ -129,9 +137,8 @@ def _made(
             raise UsageError(
                 f"{path} is of home {settings.home} on channel {settings.channel}: name another file"
             )
+        _write(path, files)
         return settings
-    if meter not in METERS:
-        raise UsageError(f"--meter {meter}: is none of {', '.join(METERS)}")
     content: dict[str, Any] = {
         "home": home,
         "net": net,
@@ -145,15 +152,39 @@ def _made(
         "page": {"port": 8_780},
     }
     settings = settings_of(content, path)
+    text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
+    _write(
+        path, {**files, path.name: f"# What a home may have: docs/home.md, `commonwatt home schema`.\n{text}"}
+    )
+    return settings
+
+
+def _check_meter(meter: str) -> None:
+    if meter not in METERS:
+        raise UsageError(f"--meter {meter}: is none of {', '.join(METERS)}")
+
+
+def _write(path: Path, files: Mapping[str, str]) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        for name, pem in files.items():
-            (path.parent / name).write_text(pem)
-        text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
-        path.write_text(f"# What a home may have: docs/home.md, `commonwatt home schema`.\n{text}")
+        for name, content in files.items():
+            (path.parent / name).write_text(content, "utf-8")
     except OSError as error:
         raise ConfigurationError(f"{path} cannot be written: {error.strerror}") from error
-    return settings
+
+
+def _possession(author: Author, journal: Journal) -> bytes:
+    """The message that brings the home's first key: asked for again, it is the same one."""
+    for compact in journal.messages():
+        message = read(compact)
+        if message.typ == KEY and (message.kid, message.net, message.channel, message.home) == (
+            author.key.public.kid,
+            author.net,
+            author.channel,
+            author.home,
+        ):
+            return compact
+    return author.brings_key(author.key.public, 1)
 
 
 def _key(file: Path) -> SigningKey:
