@@ -5,7 +5,6 @@ from typing import Any
 
 from pydantic import TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
-from pydantic_core.core_schema import NamedTupleSchema
 
 from .problems import CONTENT_TYPE, STATUSES
 from .route import API, Route
@@ -20,7 +19,7 @@ _EVERYWHERE = ("bad_request", "wrong_host", "too_many_requests")
 class _AsObjects(GenerateJsonSchema):
     """Named tuples as objects: so the contract writes them."""
 
-    def named_tuple_schema(self, schema: NamedTupleSchema) -> JsonSchemaValue:
+    def named_tuple_schema(self, schema: Any) -> JsonSchemaValue:
         """The members of a named tuple, by name."""
         fields = {one["name"]: one["schema"] for one in schema["fields"]}
         return {

@@ -8,9 +8,10 @@ import asyncio
 import hashlib
 import logging
 import random
+import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from commonwatt_chaincode.messages.message import Message, read
 from commonwatt_client import GatewayError
@@ -36,7 +37,7 @@ _LONGEST_PAUSE_S = 15.0
 _log = logging.getLogger("commonwatt_community")
 
 Told = Callable[[str, str, str, float], None]
-"""Of a message that is done: home, digest, result, and seconds since it was received."""
+"""Of a message that is done: home, digest, result, and seconds since this process took it."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,7 @@ class _Waiting:
     receipt: bytes
     received_s: int
     done: asyncio.Future[str]
+    since: float = field(default_factory=time.monotonic)
 
 
 class Outbox:
@@ -206,7 +208,7 @@ class Outbox:
         self._drop(whole)
         waiting.done.set_result(result)
         message = waiting.spoken.message
-        self._told(message.home, message.digest, result, now_s() - waiting.received_s)
+        self._told(message.home, message.digest, result, time.monotonic() - waiting.since)
 
     async def _note(self, whole: bytes, result: str) -> None:
         done = "UPDATE messages SET result = ?, compact = NULL WHERE whole = ?"
