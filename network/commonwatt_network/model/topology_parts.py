@@ -136,7 +136,7 @@ class Batch(_Model):
     absolute_bytes: int = Field(default=10 << 20, ge=1024)
 
 
-def default_batch(clock: str, market: str) -> Batch:
+def default_batch(clock: str, market: str = "ex_post") -> Batch:
     """When blocks are cut on a channel that does not say: in real time rather full, in simulated time at once.
 
     A forward market's transactions are few and carry many messages, so there a block of one costs nothing.
