@@ -10,7 +10,7 @@ import shutil
 import sys
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -47,9 +47,6 @@ from ..support.mosquitto import Mosquitto, free_port
 from .conftest import quiet
 from .forward_network import CHANNEL
 
-PYTHON = sys.executable
-COMMONWATT = str(Path(PYTHON).with_name("commonwatt"))
-SUPPORT = Path(__file__).parents[1] / "support"
 TIMES = {
     "opens_before_s": 100,
     "closes_before_s": 55,
@@ -95,9 +92,11 @@ class Pilot:
     midnight: int
     stack: AsyncExitStack
     nodes: Nodes = field(init=False)
+    launcher: asyncio.subprocess.Process = field(init=False)
     ids: dict[int, str] = field(default_factory=dict)
-    running: dict[str, asyncio.subprocess.Process] = field(default_factory=dict)
-    commands: dict[str, list[str]] = field(default_factory=dict)
+    running: dict[str, psutil.Process] = field(default_factory=dict)
+    wanted: dict[str, dict[str, Any]] = field(default_factory=dict)
+    launching: asyncio.Lock = field(default_factory=asyncio.Lock)
     faults: list[str] = field(default_factory=list)
     modbus: dict[int, AsyncModbusTcpClient] = field(default_factory=dict)
     wh: dict[int, list[float]] = field(default_factory=dict)
@@ -115,14 +114,14 @@ class Pilot:
         self.nodes = (await up(self.directory, topology(self.backend), self.backend, quiet)).nodes
         self.ports = {name: free_port() for name in ("honest", "dropping", "relay", "mqtt")}
         self._write_community()
-        self.stack.push_async_callback(self.end)
+        await self.launch()
         folder = open_folder(self.folder)
         network = folder.network()
         async with self.market() as operator:
             await found(folder, folder.mspid(network), operator, print)
             await asyncio.gather(
-                self._serve("honest", "newtown", [COMMONWATT]),
-                self._serve("dropping", "grid", [PYTHON, str(SUPPORT / "dropping_service.py")]),
+                self._serve("honest", "newtown"),
+                self._serve("dropping", "grid", lies=True),
             )
             shutil.copy(self.folder / "honest" / "service.crt", self.folder / "service.crt")
             file = self.folder / "homes.csv"
@@ -131,10 +130,11 @@ class Pilot:
         self.ids = {number: one.home for number, one in zip(HOMES, added, strict=True)}
         await self._meters()
         for name in ("operator one", "operator two"):
-            await self.start(name, [COMMONWATT, "operate", str(self.folder)])
+            await self.start(name, "operate", str(self.folder))
         for number in HOMES:
             await self._enrol(number)
-            await self.start(f"home {number}", self._home_command(number))
+            how = {"clock": str(self.clock_file(number))} if number in CLOCKS_S else {}
+            await self.start(f"home {number}", "home", "run", str(self.home_file(number)), **how)
         async with self.market() as operator, self.market("grid/operator") as grid:
             await seen(lambda: self._has_begun(operator), 300, "the homes' keys and meters")
             await confirm(grid, list(self.ids.values()), print)
@@ -183,14 +183,14 @@ class Pilot:
             rows.append(f"{known},prosumer,5000" if number in SELLERS else f"{known},consumer,")
         (self.folder / "homes.csv").write_text("\n".join([*rows, ""]))
 
-    async def _serve(self, name: str, organization: str, program: list[str]) -> None:
+    async def _serve(self, name: str, organization: str, **how: Any) -> None:
         port = self.ports[name]
         own = ["--folder", str(self.folder / name), "--port", str(port), "--carrier", name]
         names = ["--name", f"127.0.0.1:{port}"]
         if name == "honest":
             names += ["--name", f"127.0.0.1:{self.ports['relay']}"]
             own += ["--residents-key", str(self.folder / "residents.key")]
-        await self.start(name, [*program, "serve", "--user", f"carrier@{organization}", *own, *names])
+        await self.start(name, "serve", "--user", f"carrier@{organization}", *own, *names, **how)
         possession = self.folder / name / "receipts-key.jws"
         await seen(lambda: _is(possession.exists()), 60, f"{possession}")
         async with self.market(f"{organization}/operator") as market:
@@ -348,42 +348,53 @@ class Pilot:
     def clock_file(self, number: int) -> Path:
         return self.home_file(number).with_name("clock")
 
-    def _home_command(self, number: int) -> list[str]:
-        run = ["home", "run", str(self.home_file(number))]
-        if number not in CLOCKS_S:
-            return [COMMONWATT, *run]
-        return [PYTHON, str(SUPPORT / "off_clock.py"), str(self.clock_file(number)), *run]
-
     def log(self, name: str) -> Path:
         return self.folder / f"{name.replace(' ', '-')}.log"
 
-    async def start(self, name: str, command: list[str]) -> None:
-        self.commands[name] = command
-        with self.log(name).open("a") as log:
-            self.running[name] = await asyncio.create_subprocess_exec(
-                *command,
-                stdout=log,
-                stderr=log,
-                cwd=self.folder,
-                env={**os.environ, "COMMONWATT_NETWORK": str(self.path), "PYTHONUNBUFFERED": "1"},
-            )
+    async def launch(self) -> None:
+        """The program from which all others are forked."""
+        self.launcher = await asyncio.create_subprocess_exec(
+            sys.executable,
+            str(Path(__file__).parents[1] / "support" / "launcher.py"),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            cwd=self.folder,
+            env={**os.environ, "COMMONWATT_NETWORK": str(self.path), "PYTHONUNBUFFERED": "1"},
+        )
+        self.stack.push_async_callback(self.end)
+
+    async def start(self, name: str, *words: str, **how: Any) -> None:
+        """Start a verb as a process; `how`: see the launcher."""
+        wanted = self.wanted[name] = {"words": words, "log": str(self.log(name)), **how}
+        assert self.launcher.stdin is not None
+        assert self.launcher.stdout is not None
+        async with self.launching:
+            self.launcher.stdin.write(json.dumps(wanted).encode() + b"\n")
+            await self.launcher.stdin.drain()
+            self.running[name] = psutil.Process(int(await self.launcher.stdout.readline()))
 
     async def restart(self, name: str) -> None:
         """Kill -9, as a machine that loses power; then start it again."""
-        self.running[name].kill()
-        await self.running[name].wait()
-        await self.start(name, self.commands[name])
+        process = self.running.pop(name)
+        process.kill()
+        await asyncio.to_thread(process.wait, 30)
+        wanted = self.wanted[name]
+        await self.start(
+            name, *wanted["words"], **{key: wanted[key] for key in ("clock", "lies") if key in wanted}
+        )
 
     async def end(self) -> None:
-        for process in self.running.values():
-            if process.returncode is None:
+        """End all that runs but for the network."""
+        left, self.running = list(self.running.values()), {}
+        for process in left:
+            with suppress(psutil.NoSuchProcess):
                 process.terminate()
-        for process in self.running.values():
-            try:
-                await asyncio.wait_for(process.wait(), 30)
-            except TimeoutError:
-                process.kill()
-                await process.wait()
+        _, alive = await asyncio.to_thread(psutil.wait_procs, left, 30)
+        for process in alive:
+            process.kill()
+        if self.launcher.returncode is None:
+            self.launcher.kill()
+            await self.launcher.wait()
 
     # Faults
 
