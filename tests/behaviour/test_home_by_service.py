@@ -27,7 +27,7 @@ from .forward_network import CHANNEL
 from .served import CARRIER, Town, town
 from .test_home_run import commonwatt
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.timeout(400)]
 SECRET = b"s" * 32
 NEW_HOME = "h-new"
 

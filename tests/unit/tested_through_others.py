@@ -71,8 +71,14 @@ WHY_NOT: dict[str, str] = {
         commonwatt_community.hems.grid_charging commonwatt_community.hems.latecomers
         commonwatt_community.hems.noise
     """,
-    "A command and a browser run them: tests/behaviour/test_forward_settlement.py, tests/interop/test_portal.py": """
-        commonwatt_community.service.figures commonwatt_community.statement.cli
+    "Homes that live run them: tests/unit/community/home/test_living.py, test_page.py, tests/behaviour/test_home_run.py": """
+        commonwatt_community.home.run commonwatt_community.home.trader
+    """,
+    "Meters that ask for a token: tests/unit/community/meters/test_http.py": """
+        commonwatt_community.meters.secrets
+    """,
+    "Days on a running network run them: tests/behaviour/test_simulated_day.py": """
+        commonwatt_loadgen.simulate.gateway commonwatt_loadgen.simulate.latency
     """,
     "The whole paper is repeated: tests/behaviour/test_paper.py": """
         commonwatt_loadgen.paper.command commonwatt_loadgen.paper.figures

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`commonwatt home new | run | schema`."""
+"""`commonwatt home new | run | schema`. What a verb needs is loaded when it runs."""
 
 import asyncio
 import json
@@ -12,9 +12,6 @@ import typer
 from commonwatt_client.exit_codes import UsageError
 
 from .examples import METERS
-from .new import new_by_peer, new_by_service, read_bundle
-from .run import run_home
-from .settings import json_schema, read_settings
 
 home = typer.Typer(no_args_is_help=True, help="The agent of one home in a community that lives.")
 
@@ -41,6 +38,12 @@ def new_command(
     meter: Annotated[str, typer.Option(help=f"the kind of its meter: {', '.join(METERS)}")] = "replay",
 ) -> None:
     """Make a home's key, journal and home.yaml, and ask that its key is set; run again, it asks again."""
+    from .new import (
+        new_by_peer,
+        new_by_service,
+        read_bundle,
+    )
+
     if bundle is not None:
         enrolment = asyncio.run(new_by_service(read_bundle(bundle), file, meter))
         print(
@@ -63,6 +66,9 @@ def run_command(
     ),
 ) -> None:
     """Run a home: read its meter, bid ahead of each gate, say what the meter counted; until Ctrl-C."""
+    from .run import run_home
+    from .settings import read_settings
+
     settings = read_settings(file)
     asyncio.run(until_stopped(run_home(settings, file)))
 
@@ -70,6 +76,8 @@ def run_command(
 @home.command("schema")
 def schema_command() -> None:
     """Print the JSON Schema of home.yaml."""
+    from .settings import json_schema
+
     print(json.dumps(json_schema(), indent=2))
 
 
