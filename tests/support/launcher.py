@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Processes of `commonwatt`, forked from one that has everything imported: dozens start within a second.
 
-Each line of standard input is a JSON object: `words` of the verb, the `log` that it writes to, optionally a `clock` file
-that says by how many seconds its clock is off at each moment, and `lies` for a service that says `written` of every
-tenth message and delivers nothing. The answer is the process's id.
+Each line of standard input is a JSON object: `words` of the verb, the `log` that it writes to, optionally a `clock`
+file that says by how many seconds its clock is off at each moment, and `lies` for a service that says `written` of
+every tenth message and delivers nothing. The answer is the process's id.
 """
 
 from __future__ import annotations
