@@ -76,12 +76,16 @@ def frozen_of(
 def before_of(
     ledger: Ledger, frozen: Frozen, part: int, gaps: Mapping[str, Json | None]
 ) -> dict[str, SettledLine]:
-    """The lines that stand, with what gaps made of them since."""
-    settled = ledger.get(f"settled/{frozen.period.start_min:09d}")
-    if settled is None:
-        return {}
-    standing = lines_at(ledger, frozen.period.start_min, settled["version"], part)
-    return {home: with_gap(line, gaps.get(home), frozen.terms) for home, line in standing.items()}
+    """The lines that stand, with what gaps made of them since.
+
+    They are those of the last version that settled this part, though another part of it may have been settled never.
+    """
+    number = frozen.period.start_min
+    for version in range(frozen.version - 1, 0, -1):
+        if ledger.get(f"part/{number:09d}/{version:04d}/{part:04d}") is not None:
+            standing = lines_at(ledger, number, version, part)
+            return {home: with_gap(line, gaps.get(home), frozen.terms) for home, line in standing.items()}
+    return {}
 
 
 def settled_lines(
