@@ -11,18 +11,19 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from commonwatt_client.network_file import read_network_file
+import typer
 from commonwatt_community.api import ServiceClient
-from commonwatt_community.market.forward import market_of
 from commonwatt_community.messages.author import Author
 from commonwatt_community.messages.journal import Journal
 from commonwatt_community.messages.signing_key import make_key
+from commonwatt_community.service.cli import register
 from commonwatt_community.service.running import Running, serving
 from commonwatt_community.service.settings import POSSESSION, Settings
 from commonwatt_network.down import down
 from commonwatt_network.model.topology import load_topology
 from commonwatt_network.up import up
 
+from ..support.command_line import invoke
 from ..support.fabric import require_backend
 from .conftest import quiet, run_apart
 from .forward_network import CHANNEL, MIDNIGHT, OPERATOR, ForwardNetwork
@@ -70,9 +71,11 @@ class Town:
             async with asyncio.timeout(20):
                 while not brings.exists():  # noqa: ASYNC110 - files give no notice
                     await asyncio.sleep(0.05)
-            async with self.network.gateway(OPERATOR) as gateway:
-                market = market_of(gateway, read_network_file(self.network.path), CHANNEL)
-                await market.set_carrier_key(CARRIER, brings.read_bytes())
+            options = ["--user", "operator@newtown", "--network", str(self.network.path)]
+            app = typer.Typer()
+            register(app)
+            ended = await asyncio.to_thread(invoke, app, ["service", "set-key", str(brings), *options])
+            assert ended.stdout == f"{CARRIER} gives receipts with key 1 from now on\n", ended
 
     @contextmanager
     def author(self, home: str) -> Iterator[Author]:

@@ -20,12 +20,13 @@ WHY_NOT: dict[str, str] = {
         commonwatt_audit.forward.registering commonwatt_audit.forward.salts commonwatt_audit.forward.situation
         commonwatt_audit.forward.settling commonwatt_audit.forward.submitting
     """,
-    "Plug-ins, sound and broken, run it: tests/unit/community/plugins": """
-        commonwatt_community.plugins.shapes
-    """,
-    "A whole community lives by them: tests/acceptance/test_make_live.py": """
-        commonwatt_community.live.cli commonwatt_community.live.homes commonwatt_community.live.run
-        commonwatt_community.live.trades
+    "The service that runs, every route as every role, runs them: tests/behaviour/test_service*.py": """
+        commonwatt_community.api.values
+        commonwatt_community.service.about commonwatt_community.service.accounts
+        commonwatt_community.service.doors commonwatt_community.service.households
+        commonwatt_community.service.operators commonwatt_community.service.parts
+        commonwatt_community.service.reads commonwatt_community.service.speakers
+        commonwatt_community.service.speaking
     """,
     "Every network starts it as a process": """
         commonwatt_chaincode.__main__

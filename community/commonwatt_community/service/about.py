@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Routes about the service itself, and the stream of events."""
 
+from contextlib import aclosing
+
 from aiohttp import web
 
 from . import sessions
@@ -9,6 +11,7 @@ from .problems import Problem
 from .route import Call
 
 HEARTBEAT_S = 15.0
+MOST_STREAMS = 8
 
 
 async def get_health(call: Call) -> web.Response:
@@ -42,11 +45,14 @@ async def get_events(call: Call) -> web.StreamResponse:
     """The ledger's events as they are committed, and what concerns the caller's home."""
     last = call.values["Last-Event-ID"]
     after = Place.of(last) if last else None
+    if call.parts.hub.streams_of(call.caller) >= MOST_STREAMS:
+        raise Problem("too_many_requests", f"a caller has at most {MOST_STREAMS} streams of events", 15)
     answer = web.StreamResponse(headers={"Content-Type": "text/event-stream", "X-Accel-Buffering": "no"})
     await answer.prepare(call.request)
     await answer.write(b": listening\n\n")
-    async for line in call.parts.hub.lines(call.caller, after, HEARTBEAT_S):
-        if not line and not sessions.counts(call.parts.store, call.caller):
-            break
-        await answer.write(line or b": still here\n\n")
+    async with aclosing(call.parts.hub.lines(call.caller, after, HEARTBEAT_S)) as lines:
+        async for line in lines:
+            if not line and not sessions.counts(call.parts.store, call.caller):
+                break
+            await answer.write(line or b": still here\n\n")
     return answer

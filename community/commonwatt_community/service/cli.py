@@ -5,6 +5,8 @@ import asyncio
 import ipaddress
 import logging
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -61,7 +63,9 @@ def serve_command(
     ] = None,
 ) -> None:
     """Carry homes' signed messages and show homes and residents what is theirs, over HTTPS, until Ctrl-C."""
-    from .settings import Settings, carrier_of
+    with _extra():
+        from .running import serving
+        from .settings import Settings, carrier_of
 
     path = find_network(network_file)
     network = read_network_file(path, homes=False)
@@ -87,8 +91,6 @@ def serve_command(
     logging.getLogger("commonwatt_community").setLevel(logging.INFO)
 
     async def until_stopped() -> None:
-        from .running import serving
-
         stop = asyncio.Event()
         for one in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(one, stop.set)
@@ -105,8 +107,9 @@ def backup_command(
     folder: FolderOption = DEFAULT_FOLDER,
 ) -> None:
     """Copy accounts, sessions, enrolments, waiting messages and the audit log while the service runs."""
-    from .settings import DATABASE
-    from .store import back_up
+    with _extra():
+        from .settings import DATABASE
+        from .store import back_up
 
     back_up(folder / DATABASE, copy)
     print(f"{copy} holds all that {folder / DATABASE} held; keep it as secret")
@@ -118,9 +121,10 @@ def invite_operator_command(
     folder: FolderOption = DEFAULT_FOLDER,
 ) -> None:
     """Invite a person to the operators' page: once, within 72 hours, with a second factor."""
-    from .caller import Role
-    from .invitations import SUBJECT, Invitations
-    from .settings import OPERATORS_KEY, RESIDENTS_KEY, secret_in
+    with _extra():
+        from .caller import Role
+        from .invitations import SUBJECT, Invitations
+        from .settings import OPERATORS_KEY, RESIDENTS_KEY, secret_in
 
     if not SUBJECT.fullmatch(name):
         raise UsageError(f"{name[:80]}: letters, digits, dots, - and _, 64 at most")
@@ -140,8 +144,9 @@ def set_key_command(
     from commonwatt_chaincode.messages.refusals import MessageRefused
 
     from ..market.forward import market_of
-    from .settings import carrier_of
 
+    with _extra():
+        from .settings import carrier_of
     try:
         content = possession.read_bytes()
         carrier = read(content).home
@@ -168,6 +173,17 @@ def register(app: typer.Typer) -> None:
     service.command("invite-operator")(invite_operator_command)
     service.command("set-key")(set_key_command)
     app.add_typer(service, name="service")
+
+
+@contextmanager
+def _extra() -> Iterator[None]:
+    """ConfigurationError where the packages of the extra `service` are not installed."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise ConfigurationError(
+            f"the service needs {error.name}, which is not installed; pip install 'commonwatt-community[service]'"
+        ) from error
 
 
 def _proxy(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:

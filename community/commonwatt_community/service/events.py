@@ -154,6 +154,10 @@ class Hub:
     def __len__(self) -> int:
         return len(self._subscribers)
 
+    def streams_of(self, caller: Caller) -> int:
+        """How many streams a caller listens to."""
+        return sum(one.caller.called == caller.called for one in self._subscribers)
+
     async def run(self) -> None:
         """Hear without end, from where an earlier process stopped."""
         while True:
@@ -177,7 +181,9 @@ class Hub:
         for subscriber in self._subscribers:
             subscriber.end()
 
-    async def lines(self, caller: Caller, after: Place | None, heartbeat_s: float) -> AsyncIterator[bytes]:
+    async def lines(
+        self, caller: Caller, after: Place | None, heartbeat_s: float
+    ) -> AsyncGenerator[bytes, None]:
         """What a caller is told, without end; empty bytes after each `heartbeat_s` of silence."""
         subscriber = Subscriber(caller)
         try:

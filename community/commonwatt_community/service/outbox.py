@@ -96,7 +96,7 @@ class Outbox:
         self._told = told
         self._limits = limits or Limits()
         self._waiting: dict[bytes, _Waiting] = {}
-        self._keeping: dict[bytes, asyncio.Future[None]] = {}
+        self._keeping: dict[bytes, asyncio.Task[None]] = {}
         self._of_a_home: Counter[str] = Counter()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -128,10 +128,10 @@ class Outbox:
     async def admit(self, spoken: Spoken, receipts: Service) -> Admitted:
         """Keep a message and promise to deliver it. The same one again gets the same receipt. StoreFailed."""
         digest, whole = spoken.message.digest, spoken.whole
-        while whole in self._keeping:
-            await asyncio.shield(self._keeping[whole])
         waiting = self._waiting.get(whole)
         if waiting is not None:
+            if whole in self._keeping:
+                await asyncio.shield(self._keeping[whole])
             return Admitted(digest, ADMITTED, waiting.receipt)
         row = self._store.one("SELECT receipt FROM messages WHERE whole = ? AND result = ?", whole, WRITTEN)
         if row is not None:
@@ -142,18 +142,22 @@ class Outbox:
             return Admitted(digest, CARRIER_BUSY)
         receipt, received_s = receipts.receipt(spoken.compact, digest), now_s()
         self._take(spoken, receipt, received_s)
-        kept = asyncio.get_running_loop().create_future()
-        self._keeping[whole] = kept
+        keeping = asyncio.create_task(self._keep(spoken, receipt, received_s))
+        self._keeping[whole] = keeping
+        self._tasks.add(keeping)
+        keeping.add_done_callback(self._tasks.discard)
+        await asyncio.shield(keeping)  # a caller that goes away takes nothing back
+        return Admitted(digest, ADMITTED, receipt)
+
+    async def _keep(self, spoken: Spoken, receipt: bytes, received_s: int) -> None:
         try:
             await self._store.write(_kept(spoken, receipt, received_s))
         except BaseException:
-            self._drop(whole)
+            self._drop(spoken.whole)
             raise
         finally:
-            del self._keeping[whole]
-            kept.set_result(None)
-        self._deliver(whole)
-        return Admitted(digest, ADMITTED, receipt)
+            del self._keeping[spoken.whole]
+        self._deliver(spoken.whole)
 
     def entries(self, digest: str) -> list[Entry]:
         """What is known of the words of this digest, by each signature that came."""

@@ -162,6 +162,7 @@ def test_settings_that_do_not_go_together_are_refused(tmp_path: Path) -> None:
     Settings(**base).check()
     for wrong in (
         {"names": ("Energy Example",)},
+        {"host": "0.0.0.0"},
         {"carrier": "a.b"},
         {"certificate": tmp_path},
         {"is_plain": True},
