@@ -34,8 +34,6 @@ def test_offering_the_verbs_loads_nothing_slow(part: str) -> None:
 
 
 def test_researchers_take_the_agents_without_servers_and_devices() -> None:
-    modules = (
-        "agent battery draws energy flexibility forecast grid_charging home latecomers noise strategy"
-    )
+    modules = "agent battery draws energy flexibility forecast grid_charging home latecomers noise strategy"
     code = "\n".join(f"import commonwatt_community.hems.{module}" for module in modules.split())
     assert loaded(code, HEAVY) == []

@@ -71,7 +71,7 @@ WHY_NOT: dict[str, str] = {
         commonwatt_community.hems.grid_charging commonwatt_community.hems.latecomers
         commonwatt_community.hems.noise
     """,
-    "Homes that live run them: tests/unit/community/home/test_living.py, test_page.py, tests/behaviour/test_home_run.py": """
+    "Homes that live run them: tests/unit/community/home/test_living.py, tests/behaviour/test_home_run.py": """
         commonwatt_community.home.run commonwatt_community.home.trader
     """,
     "Meters that ask for a token: tests/unit/community/meters/test_http.py": """

@@ -7,13 +7,14 @@ The messages themselves stand in the journal; together they say after any crash 
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
 from commonwatt_chaincode.market.forward.periods import Period
 from commonwatt_client.errors import ConfigurationError
+from commonwatt_client.exit_codes import CommandError
 
 from ..meters.counted import Counted, Raw
 from ..meters.cutting import Cut
@@ -34,6 +35,10 @@ create table notes (name text primary key, value text not null) without rowid;
 _KEPT_COUNTS_S = 2 * 86_400
 
 
+class BookFailed(CommandError):
+    """The book cannot be read or written any more, as on a full disk; what is not in it was not sent."""
+
+
 class Trade(NamedTuple):
     """What a home's bid for a period came to; the reason is the line by which the agent explained the bid."""
 
@@ -46,7 +51,7 @@ class Trade(NamedTuple):
 
 
 class Book:
-    """The database, of mode 0600. ConfigurationError for a file that is none, or that cannot be written."""
+    """The database, of mode 0600. ConfigurationError for a file that is none; later BookFailed."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -87,7 +92,7 @@ class Book:
     def add(self, counted: Counted, cuts: list[Cut]) -> None:
         """Keep a count and the periods that it ends, together. They are on disk when this returns."""
         raw = counted.raw or (None, None)
-        with self._database:
+        with self._kept(), self._database:
             self._database.execute("begin immediate")
             self._database.execute(
                 "insert or replace into counts values (?, ?, ?, ?, ?, ?, ?)",
@@ -166,16 +171,25 @@ class Book:
         return None if row is None else str(row[0])
 
     def _write(self, statement: str, *values: object) -> None:
-        with closing(self._database.execute(statement, values)):
+        with self._kept(), closing(self._database.execute(statement, values)):
             pass
 
+    @contextmanager
+    def _kept(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise BookFailed(
+                f"the book {self._path} cannot be used: {error}; free the disk and start again"
+            ) from error
+
     def _one(self, query: str, *values: object) -> tuple[Any, ...] | None:
-        with closing(self._database.execute(query, values)) as cursor:
+        with self._kept(), closing(self._database.execute(query, values)) as cursor:
             row: tuple[Any, ...] | None = cursor.fetchone()
             return row
 
     def _rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
-        with closing(self._database.execute(query, values)) as cursor:
+        with self._kept(), closing(self._database.execute(query, values)) as cursor:
             return cursor.fetchall()
 
 

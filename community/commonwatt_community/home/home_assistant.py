@@ -18,7 +18,7 @@ EVERY_S = 10.0
 _PAUSE_S = 5.0
 _BROKER = "home assistant's broker"
 _PRICE = {"unit_of_measurement": "AUD/kWh"}
-_ENERGY = {"unit_of_measurement": "kWh", "device_class": "energy", "state_class": "total"}
+_ENERGY = {"unit_of_measurement": "kWh", "device_class": "energy", "state_class": "total_increasing"}
 _SENSORS: dict[str, tuple[str, dict[str, str]]] = {
     "price_now": ("Grid price now", _PRICE),
     "price_next": ("Grid price next", _PRICE),
@@ -32,7 +32,7 @@ _SENSORS: dict[str, tuple[str, dict[str, str]]] = {
     ),
     "battery_plan": (
         "Battery to neighbours next",
-        {"unit_of_measurement": "Wh", "device_class": "energy", "state_class": "total"},
+        {"unit_of_measurement": "Wh"},
     ),
     "plan": ("Plan", {}),
 }

@@ -31,7 +31,7 @@ from .trader import Choice, Trader, words
 from .wishes import Wishes, any_wish, wishes_of, written
 
 REFRESH_S = 300.0
-"""How often the home reads the configuration and its registration again."""
+"""How often at least the home reads the configuration and its registration again."""
 
 _PAST_DAYS = 29
 _PAUSE_S, _LONGEST_PAUSE_S = 1.0, 30.0
@@ -80,6 +80,7 @@ class LivingHome:
         self._standing: Standing | None = None
         self._ready = asyncio.Event()
         self._bidding: dict[int, tuple[Period, asyncio.Task[str]]] = {}
+        self._withdrawn: set[int] = set()
         self._wishes = {who: wishes_of(book.noted(f"wishes of {who}")) for who in _KEPT}
 
     async def run(self) -> None:
@@ -117,6 +118,8 @@ class LivingHome:
 
     def wish(self, who: str, wishes: Wishes) -> None:
         """Take a wish; a pause takes back the bids that can still be taken back."""
+        if self.wishes_of(who) == wishes:
+            return
         before, was_kept = self.wishes, self.wishes.keep_storage_wh
         self._wishes[who] = wishes
         if who in _KEPT:
@@ -135,7 +138,10 @@ class LivingHome:
         for period, task in list(self._bidding.values()):
             if self.calendar is None or self.clock.now() >= self.calendar.gate_s(period) - _MARGIN_S:
                 continue
+            if period.id in self._withdrawn:
+                continue
             task.cancel()
+            self._withdrawn.add(period.id)
             self._send(period, None)
             self.lines.tell(f"{self.calendar.local(period)} I take my bid back")
 
@@ -178,7 +184,8 @@ class LivingHome:
                 if not self._ready.is_set():
                     self._say_what_waits()
                     self._ready.set()
-            await self.clock.sleep(REFRESH_S)
+            length_s = self.calendar.at(self.clock.now()).length_min * 60 if self.calendar else REFRESH_S
+            await self.clock.sleep(min(REFRESH_S, max(60.0, length_s)))
 
     async def _registered(self) -> Home:
         """The registration, once the grid has confirmed it."""
@@ -289,8 +296,8 @@ class LivingHome:
             message = read(compact)
             if message.kind == A_READING and self.book.outcome(message.digest) is None:
                 self.outbox.say(compact)
-        now = int(self.clock.now() // 60)
-        for cut in self.book.cuts_since(now - _PAST_DAYS * 1_440):
+        assert self._registration is not None
+        for cut in self.book.cuts_since(self._registration.versions[0].from_period):
             self._say_reading(cut)
 
     def _say_reading(self, cut: Cut) -> None:
@@ -420,6 +427,9 @@ class LivingHome:
         if period.id in self._bidding and award is None:
             award = await self._award(period)
         bid = self._bidding.pop(period.id, None)
+        self._withdrawn.discard(period.id)
+        if bid is not None and bid[1].done() and not bid[1].cancelled():
+            bid[1].result()  # what no later try mends, as a full disk, ends the agent
         choice = self.choices.get(period.id)
         if choice is None:
             return

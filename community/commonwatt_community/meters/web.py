@@ -90,10 +90,9 @@ async def serving(host: str, port: int, answers: Answers) -> AsyncIterator[int]:
         do_GET = do_POST = _take
 
     try:
-        server = ThreadingHTTPServer((host, port), Handler)
+        server = _Server((host, port), Handler)
     except OSError as error:
         raise ConfigurationError(f"nothing can listen on {host}:{port}: {error.strerror}") from error
-    server.daemon_threads = True
     thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True)
     thread.start()
     try:
@@ -105,4 +104,16 @@ async def serving(host: str, port: int, answers: Answers) -> AsyncIterator[int]:
 
 
 async def _answer(answers: Answers, request: Request) -> Response:
-    return await answers(request)
+    try:
+        return await answers(request)
+    except Exception:  # whatever a request leads to, it ends neither the server nor the home
+        _log.exception("web: %s %s failed", request.method, request.path)
+        return Response(500, b"the home cannot answer that\n")
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A client that hangs up is no error of the home."""
+        _log.debug("web: a request was cut off", exc_info=True)
