@@ -113,10 +113,10 @@ def key_record(value: bytes, net: str, channel: str) -> KeyRecord:
     return KeyRecord(
         Owner(net, channel, stored.home, stored.author),
         tuple(
-            KeyVersion(public_key(one.jwk), one.from_period, one.came_by, one.made_min)
+            KeyVersion(public_key(one.jwk, set_before=True), one.from_period, one.came_by, one.made_min)
             for one in stored.versions
         ),
-        None if stored.proposed is None else public_key(stored.proposed),
+        None if stored.proposed is None else public_key(stored.proposed, set_before=True),
     )
 
 
