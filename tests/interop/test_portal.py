@@ -234,7 +234,7 @@ async def test_an_operator_sees_the_market_and_invites(street: Town, tmp_path: P
         page.problems.clear()  # the browser notes that the first try lacked a code
         await page.press("Enter", "\r")
         await page.until(f"location.pathname === '/operator' && {READY}")
-        assert "3\nhomes confirmed" in await text_of(page, "tiles")
+        assert "Homes confirmed\n3" in await text_of(page, "tiles")
         periods = await text_of(page, "periods-rows")
         assert "cleared" in periods
         assert "1 requests, 1 offers" in periods

@@ -13,6 +13,7 @@ from commonwatt_chaincode.market.tariff import local_day
 
 from ..market.results import ClearedPrice, Configuration, Home, HomeLine, PeriodAwards
 from ..statement.month import Month, date_of, month_of
+from ..statement.reading import takes_part
 from .prices import outlook
 from .sums import Sums, sums_of_bill, sums_of_lines, total
 
@@ -55,7 +56,11 @@ class Known:
 def summary(known: Known, co2: Co2Factor | None = None) -> Json:
     """The portal's figures as JSON: Wh, nAUD, µAUD per kWh, epoch seconds."""
     configuration = known.configuration
-    days = {day: _sums_of_day(known, day) for day in known.month.days if day <= known.today}
+    days = {
+        day: _sums_of_day(known, day)
+        for day in known.month.days
+        if day <= known.today and (day in known.bills or takes_part(known.home, day, configuration))
+    }
     this_month = total(days.values())
     today_lines = known.lines.get(known.today, ())
     offset_min = _offset_min(known)

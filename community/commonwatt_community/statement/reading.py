@@ -67,7 +67,7 @@ async def read_statement(market: ReadsBills, home: str, month: Month, *, communi
         month,
         home=home,
         community=community,
-        unbilled=[day for day in missing if _takes_part(registration, day, configuration)],
+        unbilled=[day for day in missing if takes_part(registration, day, configuration)],
         battery=any(one.connection.battery_w for one in registration.versions),
     )
 
@@ -84,7 +84,7 @@ async def lines_of_day(
     return tuple(found)
 
 
-def _takes_part(registration: Home, day: int, configuration: Configuration) -> bool:
+def takes_part(registration: Home, day: int, configuration: Configuration) -> bool:
     """Whether a home is registered for a period of a local day."""
     if not registration.versions:
         return False

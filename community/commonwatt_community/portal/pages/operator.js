@@ -19,7 +19,7 @@ function state(one, now) {
 function periods(known) {
   const rows = known.periods.slice(-MOST_ROWS).reverse();
   fill("periods-rows", rows.map((one) => [
-    dayAndTime(one.start_s), say(`state_${state(one, known.now_s)}`), one.gate ? time(one.gate.at_s) : time(one.gate_s),
+    dayAndTime(one.start_s), say(`state_${state(one, known.now_s)}`), time(one.gate?.state === "closed" ? one.gate.at_s : one.gate_s),
     one.cleared ? `${one.cleared.requests} ${say("requests")}, ${one.cleared.offers} ${say("offers")}` : "–",
     one.cleared?.price_uaud_per_kwh == null ? "–" : cents(one.cleared.price_uaud_per_kwh), one.cleared ? kwh(one.cleared.traded_wh) : "–",
   ]));
@@ -61,9 +61,12 @@ async function show() {
   setOffset(known.offset_min);
   const traded = known.periods.filter((one) => one.cleared && one.start_s > known.now_s - 86400).reduce((sum, one) => sum + one.cleared.traded_wh, 0);
   at("tiles").replaceChildren(
-    tile(String(known.homes.confirmed), say("tile_homes")), tile(String(known.residents), say("tile_residents")),
-    tile(kwh(traded), say("tile_traded")), tile(String(known.alarms.length), say("tile_alarms"), "", known.alarms.length ? "bad" : "good"),
-    tile(String(known.enrolments_waiting), say("tile_enrolments")), tile(String(known.messages_waiting), say("tile_messages")),
+    tile(say("tile_homes"), String(known.homes.confirmed)),
+    tile(say("tile_traded"), kwh(traded)),
+    tile(say("tile_alarms"), String(known.alarms.length), "", known.alarms.length ? "bad" : "good"),
+    tile(say("tile_residents"), String(known.residents)),
+    tile(say("tile_enrolments"), String(known.enrolments_waiting)),
+    tile(say("tile_messages"), String(known.messages_waiting)),
   );
   for (const part of [periods, alarms, readings, envelopes]) part(known);
   at("updated").textContent = say("updated", { time: dayAndTime(known.now_s) });

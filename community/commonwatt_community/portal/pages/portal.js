@@ -8,11 +8,13 @@ const IN = ["bought", "shared_in", "grid_in"], OUT = ["sold", "shared_out", "gri
 const UAUD_PER_C = 10000, WH_PER_KWH = 1000, G_PER_KG = 1000;
 
 function prices(known) {
-  const [now, next] = known.prices;
+  const [now] = known.prices;
   if (!now) return;
+  const other = known.prices.find((one) => one.band !== now.band || one.tou !== now.tou);
+  const next = known.prices.find((one) => one.neighbours !== now.neighbours);
   at("price-now").textContent = now.neighbours == null ? "–" : `${cents(now.neighbours)} c`;
   at("price-kind").textContent = say(now.neighbours == null ? "price_unknown" : now.cleared ? "price_neighbours" : "price_expected");
-  const facts = [say("price_grid", { price: cents(now.tou) }), say("price_feed_in", { price: cents(now.feed_in) }), say("price_until", { band: now.band, time: time(now.to_s) })];
+  const facts = [say("price_grid", { price: cents(now.tou) }), say("price_feed_in", { price: cents(now.feed_in) }), ...(other ? [say("price_until", { band: now.band, time: time(other.from_s) })] : [])];
   if (next?.neighbours != null) facts.push(say("price_next", { price: cents(next.neighbours), time: time(next.from_s) }));
   at("price-about").replaceChildren(...facts.map((text) => element("li", {}, text)));
   const span = (one) => ({ from: one.from_s, to: one.to_s, grid: one.tou / UAUD_PER_C, neighbours: one.neighbours == null ? null : one.neighbours / UAUD_PER_C, feed: one.feed_in / UAUD_PER_C });
