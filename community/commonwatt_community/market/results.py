@@ -52,6 +52,7 @@ class Rules:
     estimate_w: int
     key_delay_h: int
     heal_s: int
+    keep_d: int = 2_555
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ from typing import Any, Protocol
 from .telling import Telling
 
 SHOWN = 200
-EVERY_S = 2
 
 Json = dict[str, Any]
 

@@ -9,7 +9,7 @@ from commonwatt_chaincode.market.tariff import MINUTE_S
 
 from commonwatt_community.market.refused import DATA_NOT_HERE, Refused
 
-from .due import Community, DayBook, books_due, is_done
+from .due import Community, DayBook, books_due, is_closed, is_done
 from .losses import declare_losses
 from .reading import Ledger, date_of, local_time
 from .steps import Bill, Freeze, Settle
@@ -49,32 +49,46 @@ class Books:
         if not await self._find_days(community, now_s):
             return now_s  # there are more days to look at
         times: list[int] = []
+        problems: list[Refused] = []
         left = PERIODS_A_PASS
         for day in sorted(self._open):
-            book = await self._ledger.day(community, day, now_s)
-            again = [one for one in sorted(self._again) if community.day_at(one * MINUTE_S) == day]
-            if again:
-                await self._settle(community, now_s, [Freeze(one, True) for one in again])
-                self._again.difference_update(again)
-                book = await self._ledger.day(community, day, now_s)
-            if is_done(community, book) and now_s >= community.ends_s(day):
-                del self._open[day]
+            try:
+                done, next_s = await self._day(community, day, now_s, left)
+            except Refused as refused:
+                problems.append(refused)  # of one day: the others do not wait for it
                 continue
-            due = books_due(community, book, now_s, self._tried_s)
-            periods = [step for step in due.steps if isinstance(step, (Freeze, Settle))]
-            await self._settle(community, now_s, periods[:left])
-            bills = [step for step in due.steps if isinstance(step, Bill)]
-            for bill in bills:
-                await self._bill(community, bill)
-            left -= len(periods)
+            left -= done
+            if next_s is not None:
+                times.append(next_s)
             if left <= 0:
-                return now_s
-            # What was just tried comes again in its time, which the next pass knows.
-            times += [due.next_s] if due.next_s is not None else []
-            times += [now_s + 2] if periods or bills else []
+                break
         self._telling.gauges["open_days"] = len(self._open)
-        today = community.day_at(now_s)
-        return min(times, default=community.ends_s(today))
+        if problems:
+            raise problems[0]
+        if left <= 0:
+            return now_s
+        return min(times, default=community.ends_s(community.day_at(now_s)))
+
+    async def _day(self, community: Community, day: int, now_s: int, most: int) -> tuple[int, int | None]:
+        """Do what is due of a day: how many periods were worked at, and when there is more to do."""
+        again = [one for one in sorted(self._again) if community.day_at(one * MINUTE_S) == day]
+        if again:
+            await self._settle(community, now_s, [Freeze(one, True) for one in again])
+            self._again.difference_update(again)
+        book = await self._ledger.day(community, day, now_s)
+        if is_closed(community, day, now_s) or (is_done(community, book) and now_s >= community.ends_s(day)):
+            del self._open[day]
+            return len(again), None
+        due = books_due(community, book, now_s, self._tried_s)
+        periods = [step for step in due.steps if isinstance(step, (Freeze, Settle))][:most]
+        bills = [step for step in due.steps if isinstance(step, Bill)]
+        await self._settle(community, now_s, periods)
+        for bill in bills:
+            await self._bill(community, bill)
+        # What was just tried comes again in its time, which the next pass knows.
+        times = [now_s + 2] if periods or bills else []
+        times += [due.next_s] if due.next_s is not None else []
+        return len(again) + len(periods), min(times, default=None)
 
     def reopen(self, day: int, period: int) -> None:
         """Freeze and settle a period of a day anew: readings came late."""
@@ -93,6 +107,9 @@ class Books:
         for _ in range(DAYS_A_PASS):
             if self._next_day > today:
                 return True
+            if is_closed(community, self._next_day, now_s):
+                self._next_day += 1
+                continue
             book = await self._ledger.day(community, self._next_day, now_s)
             if self._next_day == today or not is_done(community, book):
                 self._open[self._next_day] = book

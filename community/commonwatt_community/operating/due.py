@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from commonwatt_chaincode.market.forward.day_bills import day_parts
-from commonwatt_chaincode.market.forward.gates import closes_from_s, freezes_from_s
+from commonwatt_chaincode.market.forward.gates import closed_from_s, closes_from_s, freezes_from_s
 from commonwatt_chaincode.market.forward.period_settlement import parts_of
 from commonwatt_chaincode.market.forward.periods import Period, Registration, period_at, periods_of_day
 from commonwatt_chaincode.market.tariff import MINUTE_S, day_start, local_day
@@ -171,6 +171,14 @@ def is_done(community: Community, book: DayBook) -> bool:
         for period in community.periods(book.day)
         if community.members(period.id)
     )
+
+
+def is_closed(community: Community, day: int, now_s: int) -> bool:
+    """Whether a day's books are closed: nothing of it is settled or billed any more."""
+    periods = community.periods(day)
+    if not periods:
+        return True
+    return now_s >= closed_from_s(periods[0], community.configuration.rules_of(periods[0].id).keep_d)
 
 
 def next_try_s(period: Period, tried_s: int | None) -> int:

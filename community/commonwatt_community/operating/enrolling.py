@@ -8,6 +8,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+from commonwatt_chaincode.messages.keys import thumbprint
+from commonwatt_chaincode.messages.message import read
 from commonwatt_chaincode.messages.refusals import MessageRefused
 
 from commonwatt_community.founding.codes import CodeRefused, check_code
@@ -15,6 +17,7 @@ from commonwatt_community.founding.confirming import confirm, ready
 from commonwatt_community.founding.new import write_secret
 from commonwatt_community.market.forward import ForwardMarket
 from commonwatt_community.market.refused import Refused
+from commonwatt_community.market.results import Home
 
 from .reading import Ledger
 from .telling import Telling
@@ -24,6 +27,10 @@ LARGEST_FILE = 16_384
 MOST_FILES = 1_000
 EVERY_S = 3
 
+HOMES_A_PASS = 50
+"""Homes without a key that one pass asks about."""
+
+KEY_TAKEN = "key_taken"
 PASSES = frozenset({"data_not_here", "clock_differs"})
 
 Json = dict[str, Any]
@@ -109,6 +116,8 @@ class Enrolling:
         self._grid = grid
         self._telling = telling
         self._clock = clock
+        self._enrolled: set[str] = set()
+        self._place = 0
 
     async def run(self) -> int | None:
         """Answer all that waits, and confirm."""
@@ -117,11 +126,24 @@ class Enrolling:
                 await self._answer(source, request)
         community, now_s = await self._ledger.community()
         if self._grid is not None:
-            waiting = await ready(self._ledger.market, community.homes)
+            waiting = await ready(self._ledger.market, self._some(community.homes))
             if waiting:
                 self._ledger.homes_changed()
                 await confirm(self._grid, waiting, lambda line: self._telling.did("confirm_home", line))
         return now_s + EVERY_S
+
+    def _some(self, homes: Sequence[Home]) -> list[Home]:
+        """The homes to confirm: those that have a key for sure, and some of those that may have one by now."""
+        changed = [home for home in homes if home.versions]
+        new = [home for home in homes if not home.versions]
+        self._place = self._place + HOMES_A_PASS if self._place + HOMES_A_PASS < len(new) else 0
+        enrolled = [home for home in new if home.home in self._enrolled]
+        self._enrolled.clear()
+        return [
+            *changed,
+            *enrolled,
+            *(one for one in new[self._place :][:HOMES_A_PASS] if one not in enrolled),
+        ]
 
     async def _answer(self, source: Enrolments, request: Json) -> None:
         named = str(request.get("home", ""))
@@ -136,12 +158,23 @@ class Enrolling:
         except Refused as refused:
             if refused.code in PASSES:
                 raise
+            if refused.code == KEY_TAKEN and await self._has_this_key(home, possession):
+                await source.answer_enrolment(
+                    named, SET
+                )  # another operator was faster, or this one before it fell
+                return
             await source.answer_enrolment(named, REFUSED, f"{refused.code}: {refused.sentence}")
             self._telling.say(f"home {_shown(named)} is not enrolled: {refused}")
             return
         self._ledger.homes_changed()
+        self._enrolled.add(home)
         await source.answer_enrolment(named, SET)
         self._telling.did("set_key", f"home {home} is enrolled: its first key is set")
+
+    async def _has_this_key(self, home: str, possession: bytes) -> bool:
+        """Whether the key that the home has is the one of this request."""
+        stored = await self._ledger.market.get_keys("home", home)
+        return thumbprint(stored.versions[0].jwk) == read(possession).kid
 
 
 def _shown(name: str) -> str:

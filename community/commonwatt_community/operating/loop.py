@@ -32,6 +32,24 @@ class Stopped(CommandError):
     """The operator cannot go on: another version stands, or its identity may not operate."""
 
 
+async def accepted_as_operator(market: ForwardMarket, telling: Telling) -> None:
+    """Return once the contract takes this identity for the operator; a clock that is off is told and waited for.
+
+    Raises:
+        Stopped: the contract does not take it.
+        Refused, GatewayError: the channel has no such market, or there is no network.
+    """
+    while True:
+        try:
+            await require_operator(market)
+        except Refused as refused:
+            if refused.code != CLOCK_DIFFERS:
+                raise
+            await asyncio.sleep(after_failure("start", refused, 1, telling))
+        else:
+            return
+
+
 class Chore(Protocol):
     """Something to be done again and again."""
 
@@ -69,6 +87,7 @@ async def keep_doing(name: str, chore: Chore, now_s: Callable[[], Awaitable[int]
         Stopped: nothing helps but a person.
     """
     failures = 0
+    telling.ran(name, MOST_PAUSE_AFTER_FAILURES_S)  # it is ill if it does nothing from the start
     while True:
         try:
             next_s = await chore.run()

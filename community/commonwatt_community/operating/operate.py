@@ -15,7 +15,7 @@ from .books import Books
 from .enrolling import Enrolling, FolderOfEnrolments
 from .gates import Gates
 from .looking_back import LookingBack
-from .loop import Chore, keep_doing, require_operator
+from .loop import Chore, accepted_as_operator, keep_doing
 from .page import LOOPBACK, page
 from .publishing import Publishing
 from .reading import Ledger
@@ -54,7 +54,7 @@ async def operate(folder: Folder, network: NetworkFile, options: Options) -> Non
         grid = None
         if options.grid is not None or folder.community.grid is not None:
             grid = await stack.enter_async_context(folder.grid(network, options.grid))
-        await require_operator(market)
+        await accepted_as_operator(market, telling)
         ledger = Ledger(market)
         community, _ = await ledger.community()
         if options.port is not None:

@@ -78,6 +78,10 @@ async def test_a_home_enrols_and_the_grid_confirms_it(tmp_path: Path) -> None:
     assert (await town.operator.get_home("h8")).versions == ()
     assert "home h7 is enrolled: its first key is set" in town.lines
     assert telling.counts["steps", "set_key"] == 1
+    # Another operator that was a moment later finds the same request done, and says so.
+    (folder / "good.result.json").unlink()
+    await enrolling.run()
+    assert answers(folder)["good"][0] == "set"
     place(folder, "again", request(town, "h7", good, "thief"))
     await enrolling.run()
     assert answers(folder)["again"][0] == "refused"

@@ -11,7 +11,7 @@ from commonwatt_client import EndorseError
 from commonwatt_community.api import ServiceAway
 from commonwatt_community.market.refused import Refused
 from commonwatt_community.operating import loop
-from commonwatt_community.operating.loop import Stopped, keep_doing, require_operator
+from commonwatt_community.operating.loop import Stopped, accepted_as_operator, keep_doing, require_operator
 from commonwatt_community.operating.operate import side_by_side
 from commonwatt_community.operating.telling import Telling
 
@@ -98,6 +98,26 @@ async def test_the_contract_is_asked_who_operates(tmp_path: Path) -> None:
     for market in others:
         with pytest.raises(Stopped, match="forbidden"):
             await require_operator(market)
+
+
+async def test_a_clock_that_is_off_at_the_start_is_waited_for(tmp_path: Path) -> None:
+    town = Town(tmp_path)
+    await town.found(homes=1)
+
+    class Off:
+        tries = 0
+
+        async def evaluate(self, name: str, argument: dict[str, int]) -> bytes:
+            self.tries += 1
+            if self.tries < 3:
+                raise Refused("clock_differs", "dated 60 s ahead", name)
+            return await town.operator.evaluate(name, argument)
+
+    off = Off()
+    await accepted_as_operator(off, town.telling())  # type: ignore[arg-type]
+    assert (off.tries, len(town.alarms)) == (3, 1)
+    with pytest.raises(Stopped):
+        await accepted_as_operator(town.carrier, town.telling())
 
 
 def _tariff() -> object:

@@ -5,9 +5,12 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import pytest
+from commonwatt_community.market.refused import Refused
 from commonwatt_community.operating.books import Books
+from commonwatt_community.operating.due import is_closed
 from commonwatt_community.operating.gates import Gates
 from commonwatt_community.operating.looking_back import LookingBack
 from commonwatt_community.operating.watching import Watching
@@ -75,6 +78,34 @@ async def test_after_days_away_the_oldest_day_comes_first_and_nothing_is_left(to
     before = len(town.lines)
     await settled(again, 4)
     assert [line for line in town.lines[before:] if "billed" in line or "settled" in line] == []
+
+
+async def test_a_day_that_cannot_go_on_keeps_no_other_day_waiting(town: Town) -> None:
+    first = await town.found(MIDNIGHT_S - 5 * HOUR_S, homes=1)
+    await town.reach(MIDNIGHT_S + 30 * HOUR_S)
+
+    class Stuck:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(town.operator, name)
+
+        async def settle_period(self, period: int, part: int | None = None) -> Any:
+            if period == first:
+                raise Refused("too_many", "a range of keys may have been cut", "settle_period")
+            return await town.operator.settle_period(period, part)
+
+    books = Books(town.ledger(Stuck()), town.telling())  # type: ignore[arg-type]
+    for _ in range(3):
+        with pytest.raises(Refused, match="too_many"):
+            await books.run()
+    assert [line[:10] for line in town.lines if "billed" in line] == ["2026-12-03"]
+
+
+async def test_days_whose_books_are_closed_are_left_alone(town: Town) -> None:
+    await town.found(MIDNIGHT_S - 5 * HOUR_S, homes=1, keep_d=252)
+    await town.reach(MIDNIGHT_S + 400 * 86_400)
+    community, now_s = await town.ledger().community()
+    assert is_closed(community, community.day_at(now_s) - 253, now_s)
+    assert not is_closed(community, community.day_at(now_s) - 250, now_s)
 
 
 async def test_two_operators_at_once_write_each_thing_once(town: Town) -> None:
