@@ -10,7 +10,10 @@ from commonwatt_community.market.results import Home
 MOST_HOMES = 200
 """Homes that one transaction confirms."""
 
-TAKEN = frozenset({"nothing_proposed", "no_key", "unknown_home"})
+CONFIRMED = "nothing_proposed"
+"""Somebody else was faster."""
+
+TAKEN = frozenset({CONFIRMED, "no_key", "unknown_home"})
 
 
 async def ready(market: ForwardMarket, homes: Sequence[Home]) -> list[str]:
@@ -62,6 +65,7 @@ async def _confirm_one(grid: ForwardMarket, home: str, say: Callable[[str], None
     except Refused as refused:
         if refused.code not in TAKEN:
             raise
-        say(f"home {home} waits: {refused.sentence}")
+        if refused.code != CONFIRMED:
+            say(f"home {home} waits: {refused.sentence}")
     else:
         say(f"confirmed home {home}: it takes part from period {confirmed.from_period} on")

@@ -128,8 +128,8 @@ class Enrolling:
         if self._grid is not None:
             waiting = await ready(self._ledger.market, self._some(community.homes))
             if waiting:
-                self._ledger.homes_changed()
                 await confirm(self._grid, waiting, lambda line: self._telling.did("confirm_home", line))
+                self._ledger.homes_changed()
         return now_s + EVERY_S
 
     def _some(self, homes: Sequence[Home]) -> list[Home]:

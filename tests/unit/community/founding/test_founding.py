@@ -205,6 +205,9 @@ async def test_the_grid_confirms_homes_that_have_a_key(founded: tuple[Town, Fold
     await confirm(town.grid, ["h1", "h2"], town.lines.append)
     assert town.lines[-2].startswith("confirmed home h1: it takes part from period")
     assert town.lines[-1].startswith("home h2 waits: home h2 has no key")
+    before = list(town.lines)
+    await confirm(town.grid, ["h1"], town.lines.append)  # what somebody else has confirmed is no trouble
+    assert town.lines == before
     with pytest.raises(Refused, match="forbidden"):
         await confirm(town.operator, ["h1"], town.lines.append)
 
