@@ -10,7 +10,7 @@ from commonwatt_audit.world import Json
 from . import bids, readings, times
 from .calendar import Period
 from .freezing import readings_of
-from .gates import envelopes_on
+from .gates import caps_at
 from .homes import connections_at
 from .ledger import Ledger
 from .lines import SettledLine, alike, lines_at, parts_of, with_gap
@@ -51,7 +51,6 @@ def frozen_of(
     if cleared is not None:
         for one in ledger.private_record(f"awards/{number:09d}")["awards"]:
             awarded[one["home"]] = one["bought_wh"], one["sold_wh"]
-    published = envelopes_on(ledger, period.start_min // 1_440)
     gate_s = times.gate_s(period, now.times(period))
     keys_ppm: dict[str, int] = {}
     if rules["sharing"] == STATIC:
@@ -68,7 +67,7 @@ def frozen_of(
         connections,
         awarded,
         readings_of(ledger, number, version, connections),
-        {home: bids.caps_of(published, home, period, gate_s) for home in connections} if published else {},
+        caps_at(ledger, connections, period, gate_s),
         keys_ppm,
     )
 

@@ -2,6 +2,7 @@
 """Replay of gates that close and of clearings."""
 
 import json
+from collections.abc import Iterable
 
 from commonwatt_audit.messages import Statement
 from commonwatt_audit.world import Json, Recorded, require
@@ -118,7 +119,6 @@ def _cleared(
 ) -> Outcome:
     number = period.start_min
     homes = [str(said.payload["home"]) for said in standing]
-    published = envelopes_on(ledger, period.start_min // 1_440)
     gate_s = times.gate_s(period, now.times(period))
     registrations = {home: ledger.get(f"home/{home}") for home in homes}
     connections = {
@@ -129,7 +129,7 @@ def _cleared(
         period,
         prices,
         {home: known for home, known in connections.items() if known is not None},
-        {home: bids.caps_of(published, home, period, gate_s) for home in homes} if published else {},
+        caps_at(ledger, homes, period, gate_s),
     )
     found = clearing.cleared(judged.requests, judged.offers, prices, record["pricing"])
     _note(period, judged, found, anomalies)
@@ -162,9 +162,20 @@ def _cleared(
     return Outcome({f"cleared/{number:09d}": {**record, **sums}}, {f"awards/{number:09d}": awards})
 
 
-def envelopes_on(ledger: Ledger, day: int) -> list[Json]:
-    """What the grid published for a day of UTC, of all homes."""
-    return [one for _, record in ledger.under(f"envelope/{day:06d}/") for one in record["envelopes"]]
+def caps_at(ledger: Ledger, homes: Iterable[str], period: Period, gate_s: int) -> dict[str, bids.Caps]:
+    """What the grid allowed each of some homes in a period, by its own envelopes and by those for everybody."""
+    found = {}
+    for home in homes:
+        published = [*_envelopes_on(ledger, period, "*"), *_envelopes_on(ledger, period, home)]
+        if published:
+            found[home] = bids.caps_of(published, home, period, gate_s)
+    return found
+
+
+def _envelopes_on(ledger: Ledger, period: Period, whose: str) -> list[Json]:
+    """What was published for the period's day of UTC."""
+    record = ledger.get(f"envelope/{period.start_min // 1_440:06d}/{whose}")
+    return list(record["envelopes"]) if record is not None else []
 
 
 def _note(period: Period, judged: bids.Judged, found: clearing.Clearing, anomalies: Anomalies) -> None:

@@ -17,7 +17,7 @@ from commonwatt_chaincode.market.forward.bids import (
     judge,
     standing,
 )
-from commonwatt_chaincode.market.forward.envelopes import Caps, Envelope, caps, exceeded
+from commonwatt_chaincode.market.forward.envelopes import Caps, Envelope, caps, caps_of, exceeded
 from commonwatt_chaincode.market.forward.gates import (
     Times,
     check_times,
@@ -191,6 +191,11 @@ def test_the_smaller_envelope_holds_and_the_last_of_each() -> None:
     assert caps([narrow, for_all], "a", PERIOD, gate) == Caps(2_000, 50)
     assert caps([wide, narrow, for_all], "a", PERIOD, gate) == Caps(4, 2_500)
     assert caps([wide, for_all], "b", PERIOD, gate) == Caps(2_000, 2_500)
+    some = [wide, narrow, for_all]
+    assert caps_of(some, ["a", "b"], PERIOD, gate) == {
+        home: caps(some, home, PERIOD, gate) for home in ("a", "b")
+    }
+    assert caps_of([], ["a"], PERIOD, gate) == {}
     assert caps([for_all], "a", Period(PERIOD.id + 30, 30), gate) == Caps()
     assert caps([for_all], "a", Period(PERIOD.id - 30, 30), gate) == Caps()
 

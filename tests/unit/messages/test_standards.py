@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import base64
+import itertools
 
 import pytest
 from commonwatt_chaincode.messages.base64url import decoded, encoded
@@ -82,3 +83,11 @@ def test_every_ending_has_one_spelling() -> None:
     for value in (b"", b"\x00", b"\x00\x00", b"\x00\x00\x17", b"\x00\x00\x3d", b"\xff\xff\xff"):
         assert encoded(value) == base64.urlsafe_b64encode(value).decode().replace("=", "")
         assert decoded(encoded(value)) == value
+
+
+@pytest.mark.parametrize("length", [1, 2, 3])
+def test_a_text_has_a_value_only_if_it_is_the_values_spelling(length: int) -> None:
+    """Characters with tail bits and without, of both alphabets and of none, and padding."""
+    texts = {"".join(some) for some in itertools.product("AQgwEIBZaz09-_+/=\n \0\xe9", repeat=length)}
+    values = (value.to_bytes(length - 1, "big") for value in range(256 ** (length - 1)))
+    assert {text for text in texts if decoded(text) is not None} == texts & {*map(encoded, values)}
