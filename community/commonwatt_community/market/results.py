@@ -93,7 +93,10 @@ class ConnectionVersion:
 
 @dataclass(frozen=True)
 class Home:
-    """A registration; it counts for nothing before the grid has confirmed it: ``proposed`` waits for that."""
+    """A registration; it counts for nothing before the grid has confirmed it: ``proposed`` waits for that.
+
+    Of periods before ``forgotten_before`` nothing private of the home is left; None where nothing was forgotten.
+    """
 
     home: str
     home_class: str
@@ -102,6 +105,7 @@ class Home:
     proposed: Connection | None
     to_period: int | None
     proposed_end: int | None
+    forgotten_before: int | None = None
 
     def takes_part(self, period: int) -> bool:
         """Whether the grid has confirmed the home for a period."""

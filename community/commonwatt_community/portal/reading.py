@@ -70,6 +70,10 @@ class HomeReader:
             ),
         )
 
+    def forget(self) -> None:
+        """Keep no bill any longer: the ledger forgot a home."""
+        self._bills.clear()
+
     async def _bill(self, home: str, day: int, today: int) -> Bill | None:
         if day >= today:
             return None

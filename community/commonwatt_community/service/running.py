@@ -202,6 +202,7 @@ async def _reacted(parts: Parts, heard: Heard) -> None:
     elif heard.name == KEY_RECOVERY:
         parts.ledger.key_changed(str(heard.data.get("author")), str(heard.data.get("home")))
     elif heard.name == FORGOTTEN:
+        parts.homes.forget()
         await forget_what_the_ledger_forgot(parts.store, parts.ledger)
 
 

@@ -85,10 +85,11 @@ async def lines_of_day(
 
 
 def takes_part(registration: Home, day: int, configuration: Configuration) -> bool:
-    """Whether a home is registered for a period of a local day."""
+    """Whether a home is registered for a period of a local day of which the ledger has forgotten nothing."""
     if not registration.versions:
         return False
     from_period = min(one.from_period for one in registration.versions)
+    from_period = max(from_period, registration.forgotten_before or 0)
     to_period = registration.to_period
     return any(
         from_period <= period.id and (to_period is None or period.id < to_period)

@@ -84,7 +84,7 @@ def state_why(statement: Statement) -> str:
     """What final or provisional means for this statement."""
     said, day = words(), final_day(statement)
     if day is None:
-        return said["nothing_billed"]
+        return said["nothing_billed" if statement.unbilled else "nothing_kept"]
     return (
         said["final_why"] if statement.state == FINAL else said["provisional_why"].format(date=day_text(day))
     )

@@ -103,6 +103,10 @@ async def test_a_month_asks_for_bills_and_for_lines_of_open_days_alone(eleventh:
     market.asked.clear()
     await reader.read("ada")
     assert market.asked == [f"lines {TODAY}"]
+    reader.forget()
+    market.asked.clear()
+    await reader.read("ada")
+    assert len(market.asked) == 11
     now = BILL_KEPT_S + 1
     market.asked.clear()
     await reader.read("ada")
