@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import ipaddress
 import json
+import time
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from typing import Any
@@ -13,6 +15,8 @@ from typing import Any
 import httpx
 import pyotp
 import pytest
+from commonwatt_community.api import Enrolment, ServiceAway
+from commonwatt_community.market.refused import Refused
 from commonwatt_community.messages.author import Author
 from commonwatt_community.messages.compose import new_nonce, signed_message
 from commonwatt_community.messages.signing_key import make_key
@@ -374,6 +378,85 @@ def signed_recovery(street: Town, home: str) -> bytes:
     return signed_message(
         key, "cw-key", {**said, "author": "home", "version": 2, "key": dict(key.public.jwk)}
     )
+
+
+async def test_a_first_key_goes_by_a_code_to_the_operator_and_back(street: Town) -> None:
+    """Codes that are malformed or over, keys of others and floods are refused; only the operator sees a code."""
+    home = "hnewcomer1"
+    proposal = {"home": home, "home_class": "consumer"}
+    await street.network.submit(OPERATOR, "register_home", proposal)
+    key = make_key(street.folder / f"{new_nonce()}.pem")
+    said = {"net": street.network.net, "channel": CHANNEL, "home": home, "nonce": new_nonce()}
+    brings = {**said, "author": "home", "version": 1, "key": dict(key.public.jwk)}
+    possession = signed_message(key, "cw-key", brings)
+    code = f"cw1.{home}.{int(time.time()) + 600}.{'A' * 26}"
+    async with AsyncExitStack() as stack:
+        running = await stack.enter_async_context(street.serving(rates=HALF))
+        client, author = await stack.enter_async_context(street.client(running, street.network.homes[0]))
+        operator, _ = await stack.enter_async_context(street.client(running, "NewtownMSP"))
+        wrong = [
+            ("cw1.x", possession, "bad_code"),
+            (code.replace(str(int(code.split(".")[2])), "1000"), possession, "code_expired"),
+            (code, author.brings_key(author.key.public, 1), "wrong_home"),
+            (code, signed_message(author.key, "cw-key", brings), "wrong_key"),
+            (code, signed_message(key, "cw-key", {**brings, "net": "other"}), "wrong_net"),
+            (code, signed_message(key, "cw-key", {**brings, "version": 2}), "wrong_version"),
+            (code, b"a.b.c", "bad_form"),
+        ]
+        for sent, bytes_, expected in wrong:
+            with pytest.raises(Refused) as refused:
+                await client.enrol(sent, bytes_)
+            assert refused.value.code == expected
+        bogus = f"cw1.{home}.{int(time.time()) + 500}.{'B' * 26}"
+        assert (await client.enrol(bogus, possession)).state == "waiting"
+        assert (await client.enrol(code, possession)).state == "waiting"
+        assert (await client.enrol(code, possession)).state == "waiting"
+        with pytest.raises(Refused, match="forbidden"):
+            await client.list_enrolments()
+        first, second = await operator.list_enrolments()
+        assert (first["code"], second["code"], second["possession"]) == (bogus, code, possession.decode())
+        await operator.answer_enrolment(home, "refused", "not our code", first["id"])
+        with pytest.raises(Refused, match="unknown_enrolment"):
+            await operator.answer_enrolment(home, "refused", "again", first["id"])
+        key_of = {"author": "home", "home": home}
+        await street.network.submit(OPERATOR, "set_key", key_of, {"possession": possession})
+        await operator.answer_enrolment(home, "set")
+        assert (await client.enrolment(home, code)).state == "set"
+        assert await client.enrolment(home, bogus) == Enrolment("refused", "not our code")
+        with pytest.raises(Refused, match="unknown_enrolment"):
+            await client.enrolment(home, "cw1.guessed")
+        kept = [row["code"] for row in running.parts.store.all("SELECT code FROM enrolments")]
+        assert not {code, bogus} & set(kept)
+        for number in range(9):
+            flood = f"cw1.{home}.{int(time.time()) + 300 + number}.{'C' * 26}"
+            if number < 8:
+                await client.enrol(flood, possession)
+            else:
+                with pytest.raises(ServiceAway):
+                    await client.enrol(flood, possession)
+        street.network.signing[home] = key
+        async with street.client(running, home) as (newcomer, _):
+            assert (await newcomer.login()).home == home
+
+
+async def test_figures_and_floods_are_judged_by_the_callers_address(street: Town) -> None:
+    """Behind a trusted proxy its word counts: strangers see no figures, and one who floods stops itself alone."""
+    few = Rates(stranger=Rate(5, 0.01))
+    proxies = (ipaddress.ip_network("127.0.0.0/8"),)
+    async with street.serving(rates=few, proxies=proxies) as running, plain_client(running) as http:
+
+        async def get(path: str, address: str) -> httpx.Response:
+            return await http.get(path, headers={"X-Forwarded-For": address})
+
+        figures = await get("/metrics", "127.0.0.1")
+        assert "commonwatt_service_peer_answers 1" in figures.text
+        assert (await get("/metrics", "192.0.2.1")).status_code == 404
+        answers = [await get(f"{API}/challenge", "192.0.2.2") for _ in range(6)]
+        assert [one.status_code for one in answers] == [200] * 5 + [429]
+        assert int(answers[-1].headers["Retry-After"]) > 0
+        assert (await get(f"{API}/challenge", "192.0.2.3")).status_code == 200
+        page = await http.get(f"{API}/docs")
+        assert page.headers["Content-Type"].startswith("text/html")
 
 
 def test_the_table_knows_every_role() -> None:

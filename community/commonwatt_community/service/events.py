@@ -29,7 +29,7 @@ from .store import Store
 _FOREVER = ReconnectPolicy(longest_pause_s=2.0, max_outage_s=math.inf)
 _PAUSE_S = 2.0
 _SILENCE_S = 2.0  # a ledger that says nothing for so long has said all
-_KEPT = 2_000
+_KEPT = 500
 _MOST_BEHIND = 500
 _MOST_CATCHING_UP = 16
 _ID = re.compile(r"([0-9]{1,12}):([0-9a-f]{64}):([0-9]{1,3})")
