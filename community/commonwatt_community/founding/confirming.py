@@ -49,7 +49,7 @@ async def confirm(grid: ForwardMarket, homes: Sequence[str], say: Callable[[str]
         try:
             confirmed = await grid.confirm_homes(some)
         except Refused as refused:
-            if refused.code not in TAKEN or len(some) == 1:
+            if refused.code not in TAKEN:
                 raise
             for (
                 home
