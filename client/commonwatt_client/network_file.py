@@ -96,7 +96,10 @@ class NetworkFile:
                 for name, described in channels
                 if MARKET in described["chaincodes"] and own["organization"] in described["organizations"]
             }
-        return {one.channel: (one.organization, one.operator) for one in self.communities}
+        return {
+            **_operated(self.content),
+            **{one.channel: (one.organization, one.operator) for one in self.communities},
+        }
 
 
 def read_network_file(path: Path, *, homes: bool = True) -> NetworkFile:
@@ -151,6 +154,18 @@ def reader_of(content: Mapping[str, Any], organization: str) -> str:
             f"the network file names no operator and no administrator of {organization}: no other user reads blocks"
         )
     return found
+
+
+def _operated(content: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
+    """Channel with a market -> organisation and user of its operator, also where no home has a certificate."""
+    return {
+        channel: (organization, user)
+        for channel, described in content["channels"].items()
+        if MARKET in described["chaincodes"]
+        for organization in described["organizations"]
+        for user, about in content["organizations"][organization]["users"].items()
+        if about["attributes"].get("role") == OPERATOR
+    }
 
 
 def _communities(path: Path, content: Mapping[str, Any]) -> list[Community]:

@@ -205,6 +205,7 @@ TIMES = {
 }
 
 
+@pytest.mark.timeout(300)
 async def test_a_community_is_operated_whenever_the_operator_is_killed(simulated: Living) -> None:
     """Founded, enrolled, traded, settled over a local midnight, and billed, with kills between and two at once."""
     living = simulated

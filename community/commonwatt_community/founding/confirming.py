@@ -51,9 +51,8 @@ async def confirm(grid: ForwardMarket, homes: Sequence[str], say: Callable[[str]
         except Refused as refused:
             if refused.code not in TAKEN:
                 raise
-            for (
-                home
-            ) in some:  # one of them was confirmed meanwhile, or has no key: the others do not wait for it
+            # One of them was confirmed meanwhile, or has no key: the others do not wait for it.
+            for home in some:
                 await _confirm_one(grid, home, say)
         else:
             say(f"confirmed {len(some)} homes: they take part from period {confirmed.from_period} on")
