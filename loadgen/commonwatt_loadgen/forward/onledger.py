@@ -17,7 +17,7 @@ from commonwatt_chaincode.market.forward.periods import Period
 from commonwatt_chaincode.market.forward.prices import Prices
 from commonwatt_chaincode.market.forward.readings import Reading
 from commonwatt_chaincode.market.forward.settlement import Line
-from commonwatt_chaincode.market.tariff import day_start
+from commonwatt_chaincode.market.tariff import day_start, local_day
 from commonwatt_chaincode.messages.message import A_READING, BID
 from commonwatt_client.exit_codes import CommandError
 from commonwatt_community.market.carrier import LARGEST_BATCH, WRITTEN
@@ -30,6 +30,7 @@ from commonwatt_loadgen.forward.rules import ForwardRules
 from commonwatt_loadgen.forward.setup import MOST_HOMES, in_turn_of
 
 _BILLS_AT_ONCE = 16
+_LINES_AT_ONCE, _PERIODS_AT_ONCE = 10_000, 200  # well below what the contract lists at once
 
 
 class NotTaken(CommandError):
@@ -48,6 +49,7 @@ class OnLedgerForwardMarket:
         self._authors = authors
         self._clock = Clock(calls, now_s)
         self._coming_s = now_s  # where the period that is bid for moves the clock
+        self._lines = _Lines(calls, rules, len(authors))
 
     async def period(self, period: Period, bids: Sequence[Bid]) -> Cleared:
         """Have the homes' bids written, close the gate, clear; the awards as the ledger has them."""
@@ -77,8 +79,7 @@ class OnLedgerForwardMarket:
         for part in range(parts):
             async with self._clock.still():
                 await self._calls.settle_period(period.id, part if parts > 1 else None)
-        lines = await self._calls.list_lines(period.id, period.id + period.length_min)
-        return {line.home: _settled(period, line) for line in lines}
+        return await self._lines.of(period)
 
     async def bill(self, day: int) -> Mapping[str, Bill]:
         """Bill every home's day."""
@@ -111,6 +112,41 @@ class OnLedgerForwardMarket:
                     f"{len(refused)} of {len(results)} messages of kind {kind} for period {period.id} were refused, "
                     f"the first one with {refused[0]}"
                 )
+
+
+class _Lines:
+    """Settled lines, asked for once a day and not once a period: a peer that answers delays the next bids."""
+
+    def __init__(self, calls: Calls, rules: ForwardRules, homes: int) -> None:
+        self._calls = calls
+        self._rules = rules
+        self._most = max(1, min(_PERIODS_AT_ONCE, _LINES_AT_ONCE // max(1, homes)))
+        self._waiting: dict[int, list[tuple[Period, asyncio.Future[Mapping[str, Settled]]]]] = {}
+        self._left: dict[int, int] = {}
+
+    async def of(self, period: Period) -> Mapping[str, Settled]:
+        """The lines of a settled period by home, once its day is settled, or as many periods as one answer takes."""
+        day = local_day(period.start_s, self._rules.offsets)
+        if day not in self._left:
+            self._left[day] = len(self._rules.periods(day - self._rules.first_day))
+        self._left[day] -= 1
+        waiting = self._waiting.setdefault(day, [])
+        mine: asyncio.Future[Mapping[str, Settled]] = asyncio.get_running_loop().create_future()
+        waiting.append((period, mine))
+        if self._left[day] == 0 or len(waiting) == self._most:
+            del self._waiting[day]
+            await self._answer(waiting)
+        return await mine
+
+    async def _answer(self, waiting: Sequence[tuple[Period, asyncio.Future[Mapping[str, Settled]]]]) -> None:
+        first = min(period.id for period, _ in waiting)
+        end = max(period.id + period.length_min for period, _ in waiting)
+        found: dict[int, list[HomeLine]] = {}
+        for line in await self._calls.list_lines(first, end):
+            found.setdefault(line.period, []).append(line)
+        for period, answer in waiting:
+            if not answer.cancelled():
+                answer.set_result({line.home: _settled(period, line) for line in found.get(period.id, ())})
 
 
 class Clock:
