@@ -175,6 +175,7 @@ class SettledPart:
     bought_wh: int
     sold_wh: int
     shared_in_wh: int
+    breach_wh: int
     measured: int
     substituted: int
     estimated: int

@@ -149,7 +149,7 @@ class Books:
         market = self._ledger.market
         period = community.period_at(period_id * MINUTE_S)
         several = len(parts_of(community.members(period_id))) > 1
-        part, parts, homes, import_wh, local_wh, unread = 0, 1, 0, 0, 0, 0
+        part, parts, homes, import_wh, local_wh, breach_wh, unread = 0, 1, 0, 0, 0, 0, 0
         try:
             while part < parts:
                 named = part if several else None
@@ -158,6 +158,7 @@ class Books:
                 homes += settled.homes
                 import_wh += settled.import_wh
                 local_wh += settled.bought_wh + settled.shared_in_wh
+                breach_wh += settled.breach_wh
                 unread += settled.estimated + settled.substituted
         except Refused as refused:
             if refused.code == DATA_NOT_HERE:
@@ -171,6 +172,11 @@ class Books:
             f"{when}: settled, {homes} homes imported {import_wh:,} Wh, {local_wh:,} Wh of it from neighbours"
             + (f"; {unread} without a measured reading" if unread else ""),
         )
+        if breach_wh:
+            sentence = (
+                f"in period {when} homes exported {breach_wh:,} Wh beyond their envelopes; see `list_lines`"
+            )
+            self._telling.alarm(Alarm("breach", sentence, now_s, period_id))
         if unread:
             self._telling.alarm(
                 Alarm(

@@ -73,3 +73,7 @@ def test_who_operates_the_market_and_who_reads_its_blocks(kept: Path) -> None:
     assert read_network_file(kept, homes=False).readers() == {"trades": ("Org1", "Admin")}
     with pytest.raises(ValueError, match="connect --users FOLDER"):
         read_network_file(kept)
+    # Of a network of our own the operator reads, also where homes have no certificates.
+    ours = {name: value for name, value in content.items() if name != "identity"}
+    kept.write_text(json.dumps(ours))
+    assert read_network_file(kept, homes=False).readers() == {"trades": ("Org1", "trader7")}

@@ -137,6 +137,16 @@ async def test_a_period_that_began_without_clearing_is_told_once(town: Town) -> 
     assert "ALARM late_gate" in town.alarms[0]
 
 
+async def test_exports_beyond_an_envelope_are_told(town: Town) -> None:
+    first = await town.found(homes=2)
+    await town.grid.set_envelope(first, first + 60, export_w=1_000)
+    await town.reach((first + 60) * 60 + 30)
+    said = [town.author("h1").reading(first, 0, 1_500), town.author("h2").reading(first, 100, 0)]
+    assert set((await town.carrier.submit_messages("reading", first, said)).results) == {"written"}
+    await Books(town.ledger(), town.telling()).run()
+    assert ["homes exported 500 Wh beyond their envelopes" in line for line in town.alarms] == [True]
+
+
 async def test_readings_that_come_late_settle_a_period_anew(town: Town) -> None:
     first = await town.found()
     telling = town.telling()
