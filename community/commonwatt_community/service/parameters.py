@@ -8,7 +8,7 @@ from .route import Parameter, integer, one_of, text
 LAST_PERIOD = 10**10 // 60
 _HOME = EVERYWHERE["home"]
 assert isinstance(_HOME, Text)
-HOME_ID = text(_HOME.pattern)
+HOME_ID = text(_HOME.pattern.pattern)
 HOME = Parameter("home", "path", HOME_ID, "a home's id")
 PERIOD_ID = integer(0, LAST_PERIOD)
 
@@ -28,10 +28,12 @@ ONE_MESSAGE = (
     KIND,
     OF_PERIOD,
     Parameter("seq", "query", integer(1, HIGHEST_SEQ), "the message's number"),
-    Parameter("digest", "query", text(SHA256_HEX.pattern), "SHA-256 of the message's signing input, in hex"),
+    Parameter(
+        "digest", "query", text(SHA256_HEX.pattern.pattern), "SHA-256 of the message's signing input, in hex"
+    ),
     Parameter("author", "query", one_of(*AUTHORS, default="home"), "who signed the message", needed=False),
 )
 DIGEST = Parameter(
-    "digest", "path", text(SHA256_HEX.pattern), "SHA-256 of the message's signing input, in hex"
+    "digest", "path", text(SHA256_HEX.pattern.pattern), "SHA-256 of the message's signing input, in hex"
 )
 DAY = Parameter("day", "path", integer(0, 200_000), "the local day, counted from 1 January 1970")
