@@ -16,7 +16,7 @@ assert isinstance(_HOME, Text)
 MOST_ALARMS = 500
 _DAY_MIN = 1_440
 
-HomeId = Annotated[str, StringConstraints(pattern=f"^(?:{_HOME.pattern})$")]
+HomeId = Annotated[str, StringConstraints(pattern=f"^(?:{_HOME.pattern.pattern})$")]
 Sentence = Annotated[str, StringConstraints(max_length=500)]
 
 
