@@ -8,8 +8,11 @@ from commonwatt_chaincode.market.forward.prices import Prices
 
 from commonwatt_community.hems.forward.connection_point import Store, flow
 
+_FINER = 1_000
+"""In mWh: whole Wh of a battery that is nearly full round by one a period, which adds up in 36 hours."""
 
-def is_worse_off(
+
+def least_price(
     store: Store,
     energy_wh: int,
     expected_wh: Sequence[int],
