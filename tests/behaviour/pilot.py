@@ -467,7 +467,7 @@ class Pilot:
 
     async def _equivocate(self) -> None:
         """Let somebody who has a home's key say other words under the seq of its next bid, before it does."""
-        period = (int(time.time()) + TIMES["opens_before_s"]) // 60 + 1
+        period = (int(time.time()) + TIMES["opens_before_s"]) // 60 + 2  # by then it knows what to bid
         await asyncio.sleep(max(0.0, period * 60 - TIMES["opens_before_s"] + 3 - time.time()))
         settings = yaml.safe_load(self.home_file(TWO_TONGUED).read_text())
         key = load_key(self.home_file(TWO_TONGUED).with_name(settings["key"]))
