@@ -153,7 +153,7 @@ async def books(pilot: Pilot, first: int, end: int) -> None:
 
 
 def excused(pilot: Pilot) -> set[tuple[str, str]]:
-    """What the audit may notice besides: who was wrong, offline, or refused for its clock reported late or not at all."""
+    """What the audit may notice besides: homes that were wrong, offline or refused for their clock report late or not."""
     late = [
         pilot.ids[number]
         for number in (WRONG, OFFLINE, *(one for one in CLOCKS_S if CLOCKS_S[one] == FAR_OFF_S))

@@ -170,6 +170,24 @@ class Routes:
             return last
         raise NoWay("; ".join(reasons))
 
+    async def stands(self, compact: bytes) -> bool:
+        """Whether a message is on the ledger already.
+
+        It is asked before a message is sent again: the way that took it may not know its fate, and a reading that is
+        written again once its period is frozen makes a new version.
+        """
+        message = read(compact)
+        place = (str(message.kind), message.period, message.home, message.seq, message.digest, self._said_by)
+        for way in self._ways:
+            try:
+                if self._pins is not None:
+                    await self._prove(way, compact, self._pins)
+                    return True
+                return (await way.asks.message_status(*place)).status == WRITTEN
+            except (*FAILED, Refused):
+                continue
+        return False
+
     async def _prove(self, way: Way, compact: bytes, pins: Pins) -> None:
         message = read(compact)
         proof = await way.asks.endorsed_status(
