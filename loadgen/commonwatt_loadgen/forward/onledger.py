@@ -49,7 +49,7 @@ class OnLedgerForwardMarket:
         self._authors = authors
         self._clock = Clock(calls, now_s)
         self._coming_s = now_s  # where the period that is bid for moves the clock
-        self._lines = _Lines(calls, rules, len(authors))
+        self._lines = DayLines(calls, rules, len(authors))
 
     async def period(self, period: Period, bids: Sequence[Bid]) -> Cleared:
         """Have the homes' bids written, close the gate, clear; the awards as the ledger has them."""
@@ -114,7 +114,7 @@ class OnLedgerForwardMarket:
                 )
 
 
-class _Lines:
+class DayLines:
     """Settled lines, asked for once a day and not once a period: a peer that answers delays the next bids."""
 
     def __init__(self, calls: Calls, rules: ForwardRules, homes: int) -> None:

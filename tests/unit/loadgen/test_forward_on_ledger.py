@@ -8,13 +8,15 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from commonwatt_chaincode.messages.keys import ES256
 from commonwatt_client.exit_codes import UsageError
 from commonwatt_client.network_file import Community, NetworkFile
 from commonwatt_community.messages.signing_key import make_key
+from commonwatt_loadgen.forward import onledger
 from commonwatt_loadgen.forward.agreement import rules_of
 from commonwatt_loadgen.forward.community import agents_of, in_process
 from commonwatt_loadgen.forward.engine import DayRecord, live
@@ -242,3 +244,23 @@ def test_a_channel_without_a_grid_is_refused(tmp_path: Path) -> None:
     content = {"channels": {"newtown": {"organizations": ["newtown"]}}, "organizations": {}}
     with pytest.raises(UsageError, match="no user of role `grid` on channel newtown"):
         grid_user(replace(street.network, content=content), street.community)
+
+
+@pytest.mark.parametrize(("homes", "asked"), [(60, [48]), (1_000, [10, 10, 10, 10, 8])])
+async def test_lines_are_asked_for_once_a_day_or_as_many_as_one_answer_takes(
+    monkeypatch: pytest.MonkeyPatch, homes: int, asked: list[int]
+) -> None:
+    rules = ForwardRules(first_day=20_000, period_min=30, offsets=((0, 600),), tariffs=())
+    spans: list[tuple[int, int]] = []
+
+    class Ledger:
+        async def list_lines(self, first: int, end: int) -> list[Any]:
+            spans.append((first, end))
+            return [SimpleNamespace(home="h1", period=period) for period in range(first, end, 30)]
+
+    monkeypatch.setattr(onledger, "_settled", lambda period, line: (period.id, line.period))
+    lines = onledger.DayLines(cast("Any", Ledger()), rules, homes)
+    periods = rules.periods(0)
+    found = await asyncio.gather(*map(lines.of, periods))
+    assert found == [{"h1": (period.id, period.id)} for period in periods]
+    assert [(end - first) // 30 for first, end in spans] == asked
