@@ -134,6 +134,11 @@ async def test_a_resident_needs_the_keyboard_alone(street: Town) -> None:
             "document.getElementById('month-why').textContent"
         )
         assert "Sold" in await text_of(page, "trades-table")
+        assert "13:00" not in await text_of(page, "trades-table")
+        await street.network.trade(MIDNIGHT + 60 * 13)
+        await page.until(
+            "document.getElementById('trades-table').innerText.includes('13:00')"
+        )  # by its event
         await tab_to(page, "pause")
         await page.press(" ", " ")
         await page.until("document.getElementById('pause').getAttribute('aria-checked') === 'false'")
