@@ -68,7 +68,9 @@ class Situation:
             configuration.tariffs,
             configuration.holidays,
             configuration.offsets,
-            window_opens_s(period, self.rules(period).times) - 1,
+            max(
+                0, window_opens_s(period, self.rules(period).times) - 1
+            ),  # no time is before the first tariff
         )
 
     def day(self, period: Period) -> int:

@@ -510,3 +510,10 @@ async def test_carriers_and_strangers_settle_nothing(street: Neighbourhood) -> N
         assert await street.refused(who, "settle_day", {"day": 1}) == "forbidden"
         gap = {"home": "a", "before": P, "after": P + 60}
         assert await street.refused(who, "settle_gap", gap) == "forbidden"
+
+
+async def test_the_first_periods_of_all_time_have_prices_too() -> None:
+    """Their windows open before the time at which the first tariff counts as published."""
+    street = await Neighbourhood().found(period_min=60)
+    for period in (0, 60, 120):
+        assert (await street.ask("grid", "get_period", {"period": period}))["prices"]["tou"] > 0
