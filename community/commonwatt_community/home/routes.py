@@ -171,10 +171,10 @@ class Routes:
         raise NoWay("; ".join(reasons))
 
     async def stands(self, compact: bytes) -> bool:
-        """Whether a message is on the ledger already.
+        """Whether a message is on the ledger already. It is asked before a message is sent again.
 
-        It is asked before a message is sent again: the way that took it may not know its fate, and a reading that is
-        written again once its period is frozen makes a new version.
+        The way that took it may not know its fate, and a reading that is written again once its period is frozen makes
+        a new version.
         """
         message = read(compact)
         place = (str(message.kind), message.period, message.home, message.seq, message.digest, self._said_by)
