@@ -29,23 +29,14 @@ class Ledger:
         self.market = market
         self.channel = channel
         self.answers = False
-        """Whether the peer answered when it was asked last."""
+        """Whether the peer answered the last `probe`."""
         self._standing: tuple[float, Standing] | None = None
         self._asking = asyncio.Lock()
         self._keys: OrderedDict[tuple[str, str], tuple[float, KeyRecord | None]] = OrderedDict()
 
     async def ask(self, name: str, argument: Mapping[str, Any]) -> bytes:
         """The contract's JSON as it came."""
-        try:
-            answer = await self.market.evaluate(name, argument)
-        except Refused:
-            self.answers = True
-            raise
-        except Exception:
-            self.answers = False
-            raise
-        self.answers = True
-        return answer
+        return await self.market.evaluate(name, argument)
 
     async def json(self, name: str, argument: Mapping[str, Any]) -> dict[str, Any]:
         """The same as values; MalformedMessageError for what is no JSON object."""
@@ -55,9 +46,14 @@ class Ledger:
             raise MalformedMessageError(f"the peer's answer to {name} is no JSON object") from error
 
     async def probe(self) -> None:
-        """Ask the peer something small, so that `answers` is of now."""
+        """Ask the peer something small, so that `answers` is of now; what callers ask for says nothing of it."""
         self._standing = None
-        await self.standing()
+        try:
+            await self.standing()
+        except Exception:
+            self.answers = False
+            raise
+        self.answers = True
 
     async def standing(self) -> Standing:
         """The configuration, half a minute old at most, and the market time when it was read."""

@@ -100,6 +100,10 @@ def problem_of(error: Exception) -> Problem | None:
         return Problem(
             "bad_answer", "the peer's answer cannot be read: compare the versions of service and chaincode"
         )
+    if isinstance(error, GatewayError) and error.chaincode_response is not None:
+        return Problem(
+            "bad_answer", "the chaincode failed where it should refuse; tell the service's operator"
+        )
     if isinstance(error, (GatewayError, ClientError, TimeoutError)):
         return Problem(
             "peer_unreachable", "the service's peer does not answer now; try again, or use another carrier", 2

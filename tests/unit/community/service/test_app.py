@@ -10,7 +10,12 @@ from pathlib import Path
 
 import pytest
 from aiohttp.test_utils import make_mocked_request
-from commonwatt_client.errors import ConfigurationError, MalformedMessageError, UnreachableError
+from commonwatt_client.errors import (
+    ConfigurationError,
+    EvaluateError,
+    MalformedMessageError,
+    UnreachableError,
+)
 from commonwatt_client.exit_codes import UsageError
 from commonwatt_client.network_file import NetworkFile
 from commonwatt_community.market.refused import Refused
@@ -49,6 +54,7 @@ def test_a_proxys_word_counts_if_it_is_trusted(remote: str, forwarded: str, addr
         (Refused("unknown_home", "no such home", "get_home"), 404, "unknown_home"),
         (UnreachableError("no peer"), 503, "peer_unreachable"),
         (TimeoutError(), 503, "peer_unreachable"),
+        (EvaluateError("chaincode response 500, the chaincode failed with ValueError"), 502, "bad_answer"),
         (MalformedMessageError("no JSON"), 502, "bad_answer"),
         (StoreFailed("disk full"), 507, "cannot_store"),
         (Problem("csrf", "forged"), 403, "csrf"),
