@@ -153,7 +153,7 @@ async def books(pilot: Pilot, first: int, end: int) -> None:
 
 
 def excused(pilot: Pilot) -> set[tuple[str, str]]:
-    """Other things that the audit may notice: a home that was wrong, offline or off its clock reports late or never."""
+    """What the audit may notice besides: homes that were wrong, offline or refused for their clock may report late."""
     late = [
         pilot.ids[number]
         for number in (WRONG, OFFLINE, *(one for one in CLOCKS_S if CLOCKS_S[one] == FAR_OFF_S))
