@@ -18,7 +18,7 @@ from typing import Any
 import aiomqtt
 import psutil
 import yaml
-from commonwatt_client import RetryPolicy, connect_network_file
+from commonwatt_client import GatewayError, RetryPolicy, connect_network_file
 from commonwatt_client.network_file import read_network_file
 from commonwatt_community.founding.adding import add_homes, with_ids
 from commonwatt_community.founding.codes import LIFE_S
@@ -404,7 +404,13 @@ class Pilot:
         for process in group:
             process.kill()
         await asyncio.to_thread(psutil.wait_procs, group, 10)
-        await up(self.directory, None, None, quiet)
+        while True:
+            try:
+                await up(self.directory, None, None, quiet)
+            except GatewayError as error:  # its first transaction took too long on a busy machine
+                self.faults.append(f"network up tries again: {error.code.name}")
+            else:
+                return
 
     async def kill_leader(self) -> None:
         leader = await find_leader(self.nodes, CHANNEL)
