@@ -21,7 +21,6 @@ WHY_NOT: dict[str, str] = {
         commonwatt_audit.forward.settling commonwatt_audit.forward.submitting
     """,
     "The service that runs, every route as every role, runs them: tests/behaviour/test_service*.py": """
-        commonwatt_community.api.values
         commonwatt_community.service.about commonwatt_community.service.accounts
         commonwatt_community.service.doors commonwatt_community.service.households
         commonwatt_community.service.operators commonwatt_community.service.parts
