@@ -31,7 +31,10 @@ _clock: list[Path] = []
 
 
 def _off_s() -> float:
-    return float(_clock[0].read_text() or 0) if _clock else 0.0
+    """For everybody but gRPC, which hands deadlines made of this clock to a core that has the machine's."""
+    if not _clock or str(sys._getframe(2).f_globals.get("__name__")).startswith("grpc"):
+        return 0.0
+    return float(_clock[0].read_text() or 0)
 
 
 def lie() -> None:
