@@ -15,14 +15,19 @@ from typing import Any
 from commonwatt_audit.audit import Audit
 from commonwatt_audit.forward.replay import ForwardReplay
 from commonwatt_audit.source import shown_blocks_of_network
-from commonwatt_chaincode.market.forward.bids import OFFER, REQUEST, WITHDRAWAL, Bid
+from commonwatt_chaincode.market.forward.bids import OFFER, REQUEST, WITHDRAWAL, Bid, Connection
 from commonwatt_chaincode.market.forward.bills import Settled
+from commonwatt_chaincode.market.forward.day_bills import billable
+from commonwatt_chaincode.market.forward.gates import gate_s
+from commonwatt_chaincode.market.forward.period_settlement import FrozenPeriod, settle_homes
 from commonwatt_chaincode.market.forward.periods import Period
 from commonwatt_chaincode.market.forward.readings import HOME, Reading
+from commonwatt_chaincode.market.forward.settlement import Terms
 from commonwatt_chaincode.messages.message import A_READING, BID, Message, read
 from commonwatt_community.market.forward import ForwardMarket
 from commonwatt_community.market.results import Configuration, Home, HomeLine
 from commonwatt_loadgen.forward.inprocess import InProcessForwardMarket
+from commonwatt_loadgen.forward.market import Cleared
 from commonwatt_loadgen.forward.rules import ForwardRules
 
 from .forward_network import CHANNEL
@@ -72,12 +77,11 @@ async def recompute(
     stands: Mapping[str, int],
     configuration: Configuration,
     homes: Sequence[Home],
-    ledger_lines: Mapping[tuple[int, str], HomeLine],
     periods: Sequence[int],
 ) -> Recomputed:
     """Clear and settle periods by the homes' words, as far as they stand on the ledger.
 
-    Of a period of which a home has no reading, the ledger's own assumption is taken.
+    A home without a reading is estimated, as the rules say of one without a history.
     """
     rules_then = configuration.rules[0]
     rules = ForwardRules(
@@ -108,19 +112,37 @@ async def recompute(
             for one in homes
             if one.versions and one.versions[0].from_period <= period_id
         }
-        market = InProcessForwardMarket(rules, members)
         period = Period(period_id, 1)
-        await market.period(period, [one for one in bids.get(period_id, []) if one.home in members])
-        counted = []
-        for home in members:
-            reading = readings.get((period_id, home))
-            if reading is None:
-                known = ledger_lines[period_id, home]
-                assumed.append((period_id, home))
-                reading = Reading(home, HOME, "measured", 1, 1, known.import_wh, known.export_wh)
-            counted.append(reading)
-        lines[period_id] = await market.settle(period, counted)
+        market = InProcessForwardMarket(rules, members)
+        cleared = await market.period(period, [one for one in bids.get(period_id, []) if one.home in members])
+        assumed += [(period_id, home) for home in members if (period_id, home) not in readings]
+        lines[period_id] = _settled(rules, period, members, cleared, readings)
     return Recomputed(lines, assumed)
+
+
+def _settled(
+    rules: ForwardRules,
+    period: Period,
+    members: Mapping[str, Connection],
+    cleared: Cleared,
+    readings: Mapping[tuple[int, str], Reading],
+) -> Mapping[str, Settled]:
+    band, prices, _ = rules.tariff(period)
+    frozen = FrozenPeriod(
+        period,
+        version=1,
+        final_version=None,
+        terms=Terms(prices, cleared.price_uaud_per_kwh, rules.sharing, band.sharing_price),
+        gate_s=gate_s(period, rules.times),
+        offsets=rules.offsets,
+        estimate_w=rules.estimate_w,
+        connections=members,
+        awarded_wh={home: (one.bought_wh, one.sold_wh) for home, one in cleared.awards.items()},
+        readings={home: (readings[period.id, home],) for home in members if (period.id, home) in readings},
+    )
+    assumed_wh = {home: period.energy_wh(rules.estimate_w) for home in members if home not in frozen.readings}
+    lines = settle_homes(frozen, tuple(members), {}, {}, assumed_wh)
+    return {one.home: billable(period, band.name, prices, one, final=False) for one in lines}
 
 
 def _bid(home: str, message: Message) -> Bid:

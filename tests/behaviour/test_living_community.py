@@ -122,7 +122,7 @@ async def books(pilot: Pilot, first: int, end: int) -> None:
         periods = range(begun, end)
         configuration = (await operator.get_configuration()).configuration
         lines = await lines_of(operator, periods)
-        recomputed = await recompute(said, stands, configuration, homes, lines, periods)
+        recomputed = await recompute(said, stands, configuration, homes, periods)
         differing = [
             (period, home)
             for period, settled_lines in recomputed.lines.items()
@@ -153,7 +153,7 @@ async def books(pilot: Pilot, first: int, end: int) -> None:
 
 
 def excused(pilot: Pilot) -> set[tuple[str, str]]:
-    """What the audit may notice besides: homes that were wrong, offline or refused for their clock may report late."""
+    """What the audit may notice besides: homes that were wrong, offline or refused for their clock report late."""
     late = [
         pilot.ids[number]
         for number in (WRONG, OFFLINE, *(one for one in CLOCKS_S if CLOCKS_S[one] == FAR_OFF_S))
