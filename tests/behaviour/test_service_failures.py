@@ -16,9 +16,9 @@ import pytest
 from commonwatt_community.api import ServiceAway, ServiceClient
 from commonwatt_community.service.route import API
 
+from ..support.line import Line
 from .conftest import BACKENDS
 from .served import Town, plain_client, town
-from .test_live_home import Line
 
 BIDS = 60
 
