@@ -85,7 +85,7 @@ WHY_NOT: dict[str, str] = {
         commonwatt_loadgen.paper.targets
     """,
     "Simulated days run them: tests/unit/loadgen/test_forward_simulation.py, test_forward_report.py": """
-        commonwatt_loadgen.forward.feeder commonwatt_loadgen.forward.flows commonwatt_loadgen.forward.market
+        commonwatt_loadgen.forward.feeder commonwatt_loadgen.forward.flows
         commonwatt_loadgen.forward.pairs commonwatt_loadgen.forward.series
         commonwatt_loadgen.forward.without_market
     """,
