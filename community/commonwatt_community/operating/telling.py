@@ -6,11 +6,19 @@ import sys
 import time
 from collections import Counter, deque
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 MOST_ALARMS = 1_000
 """Alarms that wait to be posted, and that are remembered so that each is said once."""
+
+
+LONGEST_SENTENCE = 500
+
+
+def shortened(sentence: str) -> str:
+    """As much of a sentence as the service takes."""
+    return sentence if len(sentence) <= LONGEST_SENTENCE else sentence[: LONGEST_SENTENCE - 1] + "…"
 
 
 @dataclass(frozen=True)
@@ -24,8 +32,10 @@ class Alarm:
     home: str | None = None
 
     def as_json(self) -> dict[str, Any]:
-        """For `POST /api/v1/operator/alarms`."""
-        return asdict(self)
+        """For `POST /api/v1/operator/alarms`, whose sentences have at most `LONGEST_SENTENCE` characters."""
+        said = {"kind": self.kind, "sentence": shortened(self.sentence), "since_s": self.at_s}
+        places = {"period": self.period, "home": self.home}
+        return said | {name: place for name, place in places.items() if place is not None}
 
 
 def _print(line: str) -> None:

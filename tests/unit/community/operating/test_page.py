@@ -13,6 +13,7 @@ from commonwatt_community.api import ServiceAway
 from commonwatt_community.operating.alarming import SHOWN, Alarming
 from commonwatt_community.operating.page import page
 from commonwatt_community.operating.telling import MOST_ALARMS, Alarm, Telling
+from commonwatt_community.service.operators import Alarms
 
 
 def telling() -> Telling:
@@ -90,4 +91,14 @@ async def test_the_service_is_shown_alarms_once_it_is_there() -> None:
         told.alarm(Alarm("not_cleared", "words", 1, period))
     await alarming.run()
     assert [len(one) for one in shown] == [1, SHOWN]
-    assert shown[0] == [{"kind": "late_gate", "sentence": "late", "at_s": 1, "period": 2, "home": None}]
+    assert shown[0] == [{"kind": "late_gate", "sentence": "late", "since_s": 1, "period": 2}]
+
+
+def test_the_service_takes_every_alarm_however_long() -> None:
+    raised = (Alarm("late_gate", "x" * 2_000, 1, 2, "ac676ljbhs"), Alarm("network_away", "gone", 3))
+    taken = Alarms.model_validate({"alarms": [one.as_json() for one in raised]}).alarms
+    assert [(one.kind, one.since_s, one.period, one.home) for one in taken] == [
+        ("late_gate", 1, 2, "ac676ljbhs"),
+        ("network_away", 3, None, None),
+    ]
+    assert taken[0].sentence.endswith("x…")
