@@ -87,8 +87,12 @@ class Author:
             self.key, LOGIN, {**self._everywhere(), "service": service, "challenge": challenge}
         )
 
+    def highest_seq(self, kind: str, period: int) -> int:
+        """How many messages of a kind are signed for a period; the last one has this number."""
+        return self.journal.highest_seq(self.net, self.channel, self.home, period, kind)
+
     def _numbered(self, typ: str, kind: str, period: int, said: dict[str, Any]) -> bytes:
-        seq = self.journal.highest_seq(self.net, self.channel, self.home, period, kind) + 1
+        seq = self.highest_seq(kind, period) + 1
         if seq > HIGHEST_SEQ:
             raise ConfigurationError(
                 f"home {self.home} has sent all of its {HIGHEST_SEQ} messages of kind {kind} for period {period}: "
