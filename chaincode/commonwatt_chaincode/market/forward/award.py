@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """How a limited quantity is divided: equally (bids), and in proportion (shares)."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from ..ties import tie_key
@@ -22,6 +22,26 @@ def equal_award(orders: Sequence[Order], energy_wh: int, seed: str) -> dict[str,
         wanting = [(tie_key(seed, order.id), order.id) for order in orders if order.energy_wh > share_wh]
         for _, order_id in sorted(wanting)[:rest_wh]:
             awarded[order_id] += 1
+    return awarded
+
+
+def by_price(orders: Iterable[Order], dearest_first: bool) -> list[list[Order]]:
+    """The orders in groups of one price, the best for the other side first: the dearest request, the cheapest offer."""
+    groups: dict[int, list[Order]] = {}
+    for order in orders:
+        groups.setdefault(order.price_uaud_per_kwh, []).append(order)
+    return [groups[price] for price in sorted(groups, reverse=dearest_first)]
+
+
+def best_first(groups: Sequence[Sequence[Order]], energy_wh: int, seed: str) -> dict[str, int]:
+    """Award groups by their order, equally within the last one that gets anything; later groups are left out."""
+    awarded: dict[str, int] = {}
+    for group in groups:
+        given_wh = min(energy_wh, sum(one.energy_wh for one in group))
+        if not given_wh:
+            break
+        awarded |= equal_award(group, given_wh, seed)
+        energy_wh -= given_wh
     return awarded
 
 

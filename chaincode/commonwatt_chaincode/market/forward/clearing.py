@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from ..ties import round_seed
-from .award import equal_award
+from .award import best_first, by_price, equal_award
 from .bids import Order
 from .prices import Prices
 
@@ -76,13 +76,13 @@ def _mid_market(requests: Sequence[Order], offers: Sequence[Order], prices: Pric
 
 def _uniform(requests: Sequence[Order], offers: Sequence[Order], prices: Prices, seed: str) -> Clearing:
     """The best prices trade first; the price is the middle of those that leave the award as it is."""
-    buyers = _by_price(requests, dearest_first=True)
-    sellers = _by_price(offers, dearest_first=False)
+    buyers = by_price(requests, dearest_first=True)
+    sellers = by_price(offers, dearest_first=False)
     traded_wh = _crossing_wh(buyers, sellers)
     if not traded_wh:
         return Clearing(None, 0, _none(requests), _none(offers))
-    bought_wh = _none(requests) | _best_first(buyers, traded_wh, seed)
-    sold_wh = _none(offers) | _best_first(sellers, traded_wh, seed)
+    bought_wh = _none(requests) | best_first(buyers, traded_wh, seed)
+    sold_wh = _none(offers) | best_first(sellers, traded_wh, seed)
     low = max(
         _prices_of(offers, lambda one: sold_wh[one.id] > 0)
         + _prices_of(requests, lambda one: bought_wh[one.id] < one.energy_wh)
@@ -92,14 +92,6 @@ def _uniform(requests: Sequence[Order], offers: Sequence[Order], prices: Prices,
         + _prices_of(offers, lambda one: sold_wh[one.id] < one.energy_wh)
     )
     return Clearing((low + high) // 2, traded_wh, bought_wh, sold_wh)
-
-
-def _by_price(orders: Sequence[Order], dearest_first: bool) -> list[list[Order]]:
-    """The orders in groups of one price, the best for the other side first."""
-    groups: dict[int, list[Order]] = {}
-    for order in orders:
-        groups.setdefault(order.price_uaud_per_kwh, []).append(order)
-    return [groups[price] for price in sorted(groups, reverse=dearest_first)]
 
 
 def _crossing_wh(buyers: Sequence[Sequence[Order]], sellers: Sequence[Sequence[Order]]) -> int:
@@ -122,17 +114,6 @@ def _crossing_wh(buyers: Sequence[Sequence[Order]], sellers: Sequence[Sequence[O
         traded_wh += energy_wh
         wanted_wh -= energy_wh
         offered_wh -= energy_wh
-
-
-def _best_first(groups: Sequence[Sequence[Order]], energy_wh: int, seed: str) -> dict[str, int]:
-    awarded: dict[str, int] = {}
-    for group in groups:
-        given_wh = min(energy_wh, sum(one.energy_wh for one in group))
-        if not given_wh:
-            break
-        awarded |= equal_award(group, given_wh, seed)
-        energy_wh -= given_wh
-    return awarded
 
 
 def _prices_of(orders: Sequence[Order], wanted: Callable[[Order], bool]) -> list[int]:
