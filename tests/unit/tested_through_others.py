@@ -23,9 +23,8 @@ WHY_NOT: dict[str, str] = {
     "The service that runs, every route as every role, runs them: tests/behaviour/test_service*.py": """
         commonwatt_community.service.about commonwatt_community.service.accounts
         commonwatt_community.service.doors commonwatt_community.service.households
-        commonwatt_community.service.operators commonwatt_community.service.parts
-        commonwatt_community.service.reads commonwatt_community.service.speakers
-        commonwatt_community.service.speaking
+        commonwatt_community.service.parts commonwatt_community.service.reads
+        commonwatt_community.service.speakers commonwatt_community.service.speaking
     """,
     "Every network starts it as a process": """
         commonwatt_chaincode.__main__
@@ -71,7 +70,11 @@ WHY_NOT: dict[str, str] = {
         commonwatt_community.hems.noise
     """,
     "Homes that live run them: tests/unit/community/home/test_living.py, tests/behaviour/test_home_run.py": """
-        commonwatt_community.home.run commonwatt_community.home.trader
+        commonwatt_community.home.bidding commonwatt_community.home.participation
+        commonwatt_community.home.questions commonwatt_community.home.readings
+        commonwatt_community.home.residents commonwatt_community.home.run
+        commonwatt_community.home.steering commonwatt_community.home.trader
+        commonwatt_community.home.trading
     """,
     "Meters that ask for a token: tests/unit/community/meters/test_http.py": """
         commonwatt_community.meters.secrets

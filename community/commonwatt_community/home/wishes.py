@@ -8,6 +8,11 @@ from commonwatt_chaincode.market.forward.bids import REQUEST, Bid
 from commonwatt_chaincode.market.forward.prices import Prices
 from pydantic import TypeAdapter, ValidationError
 
+from .book import Book
+
+KEPT = ("household", "home assistant", "portal")
+"""Their wishes outlast the agent."""
+
 
 @dataclass(frozen=True)
 class Wishes:
@@ -46,6 +51,31 @@ def wishes_of(text: str | None) -> Wishes:
         return Wishes()
 
 
+class Wished:
+    """The last wishes of each who may wish. Those of `KEPT` stand in the book."""
+
+    def __init__(self, book: Book) -> None:
+        self._book = book
+        self._wishes = {who: wishes_of(book.noted(_note(who))) for who in KEPT}
+
+    @property
+    def now(self) -> Wishes:
+        """All of them together."""
+        return any_wish(*self._wishes.values())
+
+    def of(self, who: str) -> Wishes:
+        """The wishes of one."""
+        return self._wishes.get(who, Wishes())
+
+    def take(self, who: str, wishes: Wishes) -> None:
+        """Replace the wishes of one."""
+        if self.of(who) == wishes:
+            return
+        self._wishes[who] = wishes
+        if who in KEPT:
+            self._book.note(_note(who), written(wishes))
+
+
 def any_wish(*several: Wishes) -> Wishes:
     """All wishes together: paused where one pauses, the narrowest of each limit."""
     return Wishes(
@@ -54,6 +84,10 @@ def any_wish(*several: Wishes) -> Wishes:
         _most(one.sell_at_least_uaud_per_kwh for one in several),
         _most(one.keep_storage_wh for one in several),
     )
+
+
+def _note(who: str) -> str:
+    return f"wishes of {who}"
 
 
 def _least(values: Any) -> int | None:

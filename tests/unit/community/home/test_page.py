@@ -17,6 +17,7 @@ from commonwatt_community.home.meter import meter_of
 from commonwatt_community.home.page import page_of
 from commonwatt_community.home.routes import Routes
 from commonwatt_community.home.state import State
+from commonwatt_community.home.wishes import Wished
 from commonwatt_community.messages.author import Author
 from commonwatt_community.messages.journal import Journal
 from commonwatt_community.messages.signing_key import make_key
@@ -67,16 +68,7 @@ async def test_the_page_shows_the_home_and_pauses_it(tmp_path: Path) -> None:
             assert (await client.post("/wishes", json=wishes)).status_code == 204
             assert living.wishes.paused
             assert (await client.get("/state.json")).json()["wishes"]["buy_at_most_uaud_per_kwh"] == 200_000
-        assert LivingHome(
-            home_settings(tmp_path, "h1", "n1"),
-            living.routes,
-            living._author,
-            living._journal,
-            living.book,
-            living._meter,
-            living.lines,
-            Clock(),
-        ).wishes.paused, "a wish outlasts the agent"
+        assert Wished(living.book).now.paused, "a wish outlasts the agent"
 
 
 @pytest.mark.parametrize(

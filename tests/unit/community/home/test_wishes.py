@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Wishes: limits of price, several people at once, and what a damaged note comes to."""
+"""Wishes: limits of price, several people at once, and notes that are kept or damaged."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from commonwatt_chaincode.market.forward.bids import OFFER, REQUEST, Bid
 from commonwatt_chaincode.market.forward.prices import Prices
-from commonwatt_community.home.lines import Lines, cents
-from commonwatt_community.home.wishes import Wishes, any_wish, wishes_of, written
-from commonwatt_community.meters.clock import Clock
+from commonwatt_community.home.book import Book
+from commonwatt_community.home.wishes import Wished, Wishes, any_wish, wishes_of, written
 
 PRICES = Prices(300_000, 60_000, 20_000)
 
@@ -34,14 +35,15 @@ def test_notes() -> None:
     assert wishes_of(None) == wishes_of("[") == wishes_of('{"paused": 7}') == Wishes()
 
 
-def test_a_trouble_is_one_line_until_it_is_over() -> None:
-    said: list[str] = []
-    lines = Lines(Clock(lambda: 0.0), said.append)
-    for _ in range(3):
-        lines.trouble("meter", "it is away")
-    lines.over("meter", "it is back")
-    lines.over("meter", "it is back")
-    lines.trouble("meter", "it is away")
-    assert [line.partition(" ")[2] for line in said] == ["it is away", "it is back", "it is away"]
-    assert lines.troubles == {"meter": "it is away"}
-    assert cents(183_456) == "18.35 c/kWh"
+def test_wishes_outlast_the_agent_but_not_those_of_others(tmp_path: Path) -> None:
+    with Book(tmp_path / "book") as book:
+        wished = Wished(book)
+        wished.take("household", Wishes(paused=True))
+        wished.take("portal", Wishes(keep_storage_wh=500))
+        wished.take("a guest", Wishes(buy_at_most_uaud_per_kwh=1))
+        assert wished.now == Wishes(True, 1, None, 500)
+    with Book(tmp_path / "book") as book:
+        again = Wished(book)
+        assert again.now == Wishes(True, None, None, 500)
+        assert again.of("household") == Wishes(paused=True)
+        assert again.of("a guest") == Wishes()
