@@ -3,14 +3,13 @@
 
 import asyncio
 import json
-import signal
-from collections.abc import Coroutine
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from commonwatt_client.exit_codes import UsageError
 
+from ..until_stopped import until_stopped
 from .examples import METERS
 
 home = typer.Typer(no_args_is_help=True, help="The agent of one home in a community that lives.")
@@ -79,16 +78,6 @@ def schema_command() -> None:
     from .settings import json_schema
 
     print(json.dumps(json_schema(), indent=2))
-
-
-async def until_stopped(work: Coroutine[Any, Any, None]) -> None:
-    """End on SIGINT and SIGTERM, also where SIGINT was ignored from the start, as a script's shell does for `... &`."""
-    task = asyncio.ensure_future(work)
-    for stop in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(stop, task.cancel)
-    await asyncio.wait({task})
-    if not task.cancelled():
-        task.result()
 
 
 def register(app: typer.Typer) -> None:

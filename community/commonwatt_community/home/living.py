@@ -8,6 +8,7 @@ from ..messages.journal import Journal
 from ..meters.clock import Clock
 from ..meters.counted import Meter, Steered
 from ..meters.cutting import Cut
+from ..together import together
 from .awards import Awards
 from .bidding import Bidding
 from .bids import Bids
@@ -23,7 +24,6 @@ from .residents import follow_residents
 from .routes import Routes
 from .settings import HomeSettings
 from .steering import hold_what_is_sold
-from .together import together
 from .trader import Choice, Trader
 from .trading import Trading
 from .wishes import Wished, Wishes

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from commonwatt_chaincode.messages.message import A_READING, read
 
 from ..meters.clock import Clock
+from ..together import together
 from .book import Book
 from .lines import Lines
-from .routes import NoWay, Routes
-from .together import together
+from .routes import WRITTEN, NoWay, Routes
 
 AT_ONCE = 8
 WRITTEN = "written"

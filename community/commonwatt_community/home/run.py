@@ -11,6 +11,7 @@ from ..messages.journal import Journal
 from ..messages.signing_key import load_key
 from ..meters.clock import Clock
 from ..plugins import choose
+from ..together import together
 from .book import Book
 from .lines import Lines
 from .living import LivingHome
@@ -19,7 +20,6 @@ from .page import page_of
 from .routes import routes_of
 from .settings import HomeSettings, beside
 from .state import State
-from .together import together
 
 
 async def run_home(

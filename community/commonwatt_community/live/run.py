@@ -16,7 +16,6 @@ from ..founding.codes import LIFE_S
 from ..founding.folder import Folder, open_folder
 from ..founding.homes_file import read_homes
 from ..founding.new import found
-from ..home.together import together
 from ..operating.operate import Options, operate
 from ..operating.telling import Telling
 from ..service.caller import Role
@@ -24,6 +23,7 @@ from ..service.invitations import Invitations
 from ..service.running import Running, serving
 from ..service.settings import POSSESSION, Settings, carrier_of
 from ..service.tls import own_certificate
+from ..together import together
 from .homes import enrol, ids_of, live
 from .sample import HOMES, sample_homes, write_community
 from .trades import tell_trades

@@ -2,10 +2,8 @@
 """`commonwatt operate` runs a community's market until Ctrl-C; `community status|readings` look after it."""
 
 import asyncio
-import signal
-from collections.abc import Coroutine
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from commonwatt_client.exit_codes import CommandError
@@ -23,6 +21,7 @@ from commonwatt_community.founding.cli import (
 from commonwatt_community.founding.folder import Folder, open_folder, require_secrets
 from commonwatt_community.messages.journal import Journal
 from commonwatt_community.messages.signing_key import load_key
+from commonwatt_community.until_stopped import until_stopped
 
 from .operate import Options, operate
 from .reading import Ledger
@@ -43,16 +42,6 @@ def operate_command(
     """Run a community's market: gates, clearing, settlement, bills, enrolments. Start it anew at any time."""
     folder = open_folder(community)
     asyncio.run(until_stopped(operate(folder, folder.network(network), Options(grid, port))))
-
-
-async def until_stopped(work: Coroutine[Any, Any, None]) -> None:
-    """End on SIGINT and SIGTERM, also where SIGINT was ignored from the start, as a script's shell does for `... &`."""
-    task = asyncio.ensure_future(work)
-    for stop in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(stop, task.cancel)
-    await asyncio.wait({task})
-    if not task.cancelled():
-        task.result()
 
 
 def status_command(community: CommunityArgument = HERE, network: NetworkOption = None) -> None:

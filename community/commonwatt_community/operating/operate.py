@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """An operator from its community's folder: connected, with all of its chores, until it is cancelled."""
 
-import asyncio
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 
@@ -9,6 +8,7 @@ from commonwatt_client.network_file import NetworkFile
 
 from commonwatt_community.founding.codes import HOME, key_of, load_secret
 from commonwatt_community.founding.folder import Folder, require_secrets
+from commonwatt_community.together import together
 
 from .alarming import Alarming
 from .books import Books
@@ -89,12 +89,4 @@ async def side_by_side(chores: dict[str, Chore], ledger: Ledger, telling: Tellin
     async def now_s() -> int:
         return (await ledger.market.get_configuration()).now_s
 
-    tasks = [asyncio.create_task(keep_doing(name, chore, now_s, telling)) for name, chore in chores.items()]
-    try:
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
-        for task in done:
-            task.result()
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+    await together(*(keep_doing(name, chore, now_s, telling) for name, chore in chores.items()))

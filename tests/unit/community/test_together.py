@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from commonwatt_community.home.together import together
+from commonwatt_community.together import together
 
 
 async def test_the_first_failure_ends_the_others_and_is_the_error() -> None:
