@@ -16,11 +16,11 @@ from commonwatt_client.exit_codes import CommandError
 
 from commonwatt_community.market.forward import ForwardMarket
 from commonwatt_community.market.results import Home
+from commonwatt_community.secret_file import write_secret
 
 from .bundles import Invited, good_bundle, write_bundle
 from .folder import Folder
 from .homes_file import NewHome
-from .new import write_secret
 
 MOST_HOMES = 200
 """Homes that one transaction registers."""

@@ -10,9 +10,10 @@ from typing import Any
 
 from commonwatt_client.errors import ConfigurationError
 
+from commonwatt_community.secret_file import write_secret
+
 from .codes import HOME, key_of, load_secret, new_code
 from .folder import Folder
-from .new import write_secret
 
 GOOD_FOR_S = 3_600
 """A bundle is written anew where its code is good for less."""

@@ -1,10 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """`commonwatt community new`: secrets in the folder, rules on the ledger, the operator's key there. Safe to repeat."""
 
-import os
 from collections.abc import Callable
 from dataclasses import asdict
-from pathlib import Path
 
 from commonwatt_chaincode.messages.keys import thumbprint
 from commonwatt_client.exit_codes import CommandError
@@ -15,6 +13,7 @@ from commonwatt_community.market.results import Configuration
 from commonwatt_community.messages.author import Author
 from commonwatt_community.messages.journal import Journal
 from commonwatt_community.messages.signing_key import SigningKey, load_key, make_key
+from commonwatt_community.secret_file import write_secret
 
 from .codes import RESIDENT, key_of, load_secret, make_secret
 from .community_file import CommunityFile
@@ -114,14 +113,3 @@ async def _with_operators_key(
             f"the key in {folder.operator_key} is not the operator's key on channel {folder.community.channel}; "
             "put that key there"
         )
-
-
-def write_secret(path: Path, content: bytes) -> None:
-    """Write a file that its owner alone reads, whole or not at all; one that is there is replaced."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)

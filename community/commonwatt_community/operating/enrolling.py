@@ -14,10 +14,10 @@ from commonwatt_chaincode.messages.refusals import MessageRefused
 
 from commonwatt_community.founding.codes import CodeRefused, check_code
 from commonwatt_community.founding.confirming import confirm, ready
-from commonwatt_community.founding.new import write_secret
 from commonwatt_community.market.forward import ForwardMarket
 from commonwatt_community.market.refused import Refused
 from commonwatt_community.market.results import Home
+from commonwatt_community.secret_file import write_secret
 
 from .reading import Ledger
 from .telling import Telling

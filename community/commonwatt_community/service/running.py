@@ -27,6 +27,7 @@ from ..market.refused import Refused
 from ..messages.signing_key import SigningKey
 from ..portal.routes import add_pages
 from ..portal.settings import PortalSettings, read_portal_settings
+from ..secret_file import write_secret
 from . import audit_log
 from .app import application
 from .events import CONFIGURED, FORGOTTEN, KEY_RECOVERY, Heard, Hub
@@ -38,7 +39,7 @@ from .parts import Parts
 from .passphrases import Passphrases
 from .settings import DATABASE, POSSESSION, Settings
 from .store import Store, StoreFailed
-from .tls import own_certificate, server_context, write_secret
+from .tls import own_certificate, server_context
 
 _TIMEOUTS = Timeouts(evaluate_s=5.0, endorse_s=10.0, submit_s=5.0, commit_status_s=30.0)
 _READS = RetryPolicy(max_tries=3, first_pause_s=0.05, longest_pause_s=0.2)

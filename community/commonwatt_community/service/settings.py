@@ -12,9 +12,9 @@ from commonwatt_client.exit_codes import UsageError
 from commonwatt_client.network_file import MARKET, NetworkFile
 
 from ..messages.signing_key import SigningKey, load_key, make_key
+from ..secret_file import write_secret
 from .outbox import Limits
 from .rates import Rates
-from .tls import write_secret
 
 DATABASE, RECEIPTS_KEY, POSSESSION = "service.db", "receipts.pem", "receipts-key.jws"
 RESIDENTS_KEY, OPERATORS_KEY = "residents.key", "operators.key"

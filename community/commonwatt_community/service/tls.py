@@ -2,7 +2,6 @@
 """The service's certificate: one that is given, or one of its own that homes pin."""
 
 import ipaddress
-import os
 import ssl
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -14,6 +13,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from ..secret_file import write_secret
 
 VALID_D = 3_650
 
@@ -66,21 +67,6 @@ def own_certificate(folder: Path, names: Sequence[str]) -> tuple[Path, Path]:
     write_secret(key, private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
     certificate.write_bytes(made.public_bytes(Encoding.PEM))
     return certificate, key
-
-
-def write_secret(path: Path, content: bytes) -> None:
-    """A file of mode 0600, which stands with its whole content or not at all."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        temporary.unlink(missing_ok=True)
-        with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        raise ConfigurationError(f"{path} cannot be written: {error.strerror}") from error
 
 
 def _general_name(host: str) -> x509.GeneralName:
