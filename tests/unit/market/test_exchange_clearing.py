@@ -11,17 +11,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 NAMES = ("a", "b", "c", "d")
-LEVELS = st.lists(
-    st.builds(Level, st.integers(-5, 20), st.integers(1, 30)), max_size=3, unique_by=lambda level: level[0]
-).map(tuple)
+
+
+def levels(lowest: int, highest: int) -> Any:
+    one = st.builds(Level, st.integers(lowest, highest), st.integers(1, 30))
+    return st.lists(one, max_size=3, unique_by=lambda level: level[0]).map(tuple)
 
 
 @st.composite
 def rounds(draw: st.DrawFn) -> tuple[list[Residual], list[Link]]:
-    names = draw(st.lists(st.sampled_from(NAMES), unique=True, max_size=4))
-    residuals = [Residual(name, draw(LEVELS), draw(LEVELS)) for name in names]
+    names = draw(st.lists(st.sampled_from(NAMES), unique=True, min_size=2))
+    residuals = [Residual(name, draw(levels(0, 20)), draw(levels(-5, 12))) for name in names]
     ways = [(seller, buyer) for seller in NAMES for buyer in NAMES if seller != buyer]
-    used = draw(st.lists(st.sampled_from(ways), unique=True, max_size=8))
+    used = draw(st.lists(st.sampled_from(ways), unique=True, min_size=4))
     return residuals, [Link(*way, draw(st.integers(0, 30)), draw(st.integers(0, 6))) for way in used]
 
 
