@@ -136,10 +136,7 @@ class Books:
                 await market.would_freeze(step.period)
             await market.freeze_period(step.period)
         except Refused as refused:
-            if refused.code == DATA_NOT_HERE:
-                await self._lost(community, now_s, step.period, refused)
-            elif refused.code not in NOT_YET:
-                raise
+            await self._not_yet(community, now_s, step.period, refused)
             self._tried_s[step.period] = now_s
             return False
         self._tried_s.pop(step.period, None)
@@ -161,10 +158,7 @@ class Books:
                 breach_wh += settled.breach_wh
                 unread += settled.estimated + settled.substituted
         except Refused as refused:
-            if refused.code == DATA_NOT_HERE:
-                await self._lost(community, now_s, period_id, refused)
-            elif refused.code not in NOT_YET:
-                raise
+            await self._not_yet(community, now_s, period_id, refused)
             return
         when = local_time(community, period)
         self._telling.did(
@@ -205,8 +199,12 @@ class Books:
             + (f" with {adjustments} adjustments" if adjustments else ""),
         )
 
-    async def _lost(self, community: Community, now_s: int, period_id: int, refused: Refused) -> None:
-        """A message is missing: once it may be, it is declared lost; until then peers may still fetch it."""
+    async def _not_yet(self, community: Community, now_s: int, period_id: int, refused: Refused) -> None:
+        """Take a refusal that passes: once it may be, a missing message is declared lost. Raise every other one."""
+        if refused.code in NOT_YET:
+            return
+        if refused.code != DATA_NOT_HERE:
+            raise refused
         period = community.period_at(period_id * MINUTE_S)
         when = local_time(community, period)
         self._telling.alarm(

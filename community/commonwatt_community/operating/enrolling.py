@@ -15,7 +15,7 @@ from commonwatt_chaincode.messages.refusals import MessageRefused
 from commonwatt_community.founding.codes import CodeRefused, check_code
 from commonwatt_community.founding.confirming import confirm, ready
 from commonwatt_community.market.forward import ForwardMarket
-from commonwatt_community.market.refused import Refused
+from commonwatt_community.market.refused import DATA_NOT_HERE, Refused
 from commonwatt_community.market.results import Home
 from commonwatt_community.secret_file import write_secret
 
@@ -31,7 +31,7 @@ HOMES_A_PASS = 50
 """Homes without a key that one pass asks about."""
 
 KEY_TAKEN = "key_taken"
-PASSES = frozenset({"data_not_here", "clock_differs"})
+PASSES = frozenset({DATA_NOT_HERE, "clock_differs"})
 
 Json = dict[str, Any]
 

@@ -6,9 +6,10 @@ from collections.abc import Iterator, Sequence
 
 from commonwatt_chaincode.market.forward.gates import final_from_s
 from commonwatt_chaincode.market.forward.periods import Period
+from commonwatt_chaincode.market.forward.readings import ESTIMATED
 from commonwatt_chaincode.market.tariff import DAY_S, MINUTE_S
 
-from commonwatt_community.market.refused import Refused
+from commonwatt_community.market.refused import DATA_NOT_HERE, Refused
 from commonwatt_community.market.results import HomeLine
 
 from .books import NOT_YET, Books
@@ -72,7 +73,7 @@ class LookingBack:
         try:
             await market.would_freeze(period.id)
         except Refused as refused:
-            if refused.code not in NOT_YET | {"too_late", "data_not_here"}:
+            if refused.code not in NOT_YET | {"too_late", DATA_NOT_HERE}:
                 raise
         else:
             self._telling.say(f"{local_time(community, period)}: readings came late")
@@ -80,7 +81,7 @@ class LookingBack:
             return
         if state.sums.estimated or state.sums.substituted:
             for line in await market.list_lines(period.id, period.id + period.length_min):
-                if not line.seq and line.quality == "estimated":
+                if not line.seq and line.quality == ESTIMATED:
                     self._silent.setdefault(line.home, set()).add(period.id)
 
     async def _fill(self, community: Community) -> None:

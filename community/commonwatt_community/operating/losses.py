@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Messages that no peer holds any more: which ones they are is asked home by home, for no list of them is complete."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Awaitable, Iterable, Iterator
 
 from commonwatt_chaincode.messages.fields import HIGHEST_SEQ
 
@@ -27,11 +27,12 @@ async def declare_losses(market: ForwardMarket, period: int, homes: Iterable[str
     versions = await _versions(market, period)
     for home in homes:
         for kind, authors in AUTHORS.items():
-            if await _is_whole(market, kind, period, home):
+            if await _is_held(market.list_messages(kind, period, home)):
                 continue
             for author in authors:
                 for seq in range(1, HIGHEST_SEQ + 1):
-                    if await _is_held(market, kind, period, home, seq, author):
+                    status = market.message_status(kind, period, home, seq, NO_DIGEST, author)
+                    if await _is_held(status):
                         continue
                     for key in _keys(kind, period, versions, home, author, seq):
                         if await _declared(market, key):
@@ -45,20 +46,10 @@ async def _versions(market: ForwardMarket, period: int) -> int:
     return 1 if meter is None else meter.version + 1
 
 
-async def _is_whole(market: ForwardMarket, kind: str, period: int, home: str) -> bool:
-    """Whether the peer that answers holds all that a home said."""
+async def _is_held(answer: Awaitable[object]) -> bool:
+    """Whether the peer that answers holds the messages that the question is about."""
     try:
-        await market.list_messages(kind, period, home)
-    except Refused as refused:
-        if refused.code != DATA_NOT_HERE:
-            raise
-        return False
-    return True
-
-
-async def _is_held(market: ForwardMarket, kind: str, period: int, home: str, seq: int, author: str) -> bool:
-    try:
-        await market.message_status(kind, period, home, seq, NO_DIGEST, author)
+        await answer
     except Refused as refused:
         if refused.code != DATA_NOT_HERE:
             raise
