@@ -39,15 +39,15 @@ def community(name: str, random: Random) -> Community:
     requests: list[Order] = []
     offers: list[Order] = []
     meters = {}
-    for place in range(random.randint(0, 8)):
+    for place in range(random.choice([0, 4, 6, 8])):
         home = f"{name}{place}"
         order = Order(f"7-{home}", home, random.randint(1, 40), random.randint(feed_in, prices.ceiling))
         usual, rare = (offers, requests) if sunny else (requests, offers)
-        random.choice([usual, usual, usual, rare, []]).append(order)
+        random.choice([usual, usual, usual, usual, rare, []]).append(order)
         cap_wh = random.choice([None, None, random.randint(0, 60)])
         meters[home] = (random.randint(0, 60), random.randint(0, 60), cap_wh, random.random() < 0.1)
     clearing = clear(requests, offers, prices, random.choice(PRICINGS))
-    pools = pools_of(Judged(tuple(requests), tuple(offers), {}), clearing, random.choice([1, 1, 2, 3]))
+    pools = pools_of(Judged(tuple(requests), tuple(offers), {}), clearing, random.choice([1, 1, 1, 2, 3]))
     bought = {one.home: clearing.bought_wh[one.id] for one in requests}
     sold = {one.home: clearing.sold_wh[one.id] for one in offers}
     homes = [
