@@ -66,7 +66,7 @@ def with_ids(folder: Folder, file: Path, homes: Sequence[NewHome]) -> list[Added
             home = drawn_id()
         elif known["said"] != said:
             raise HomeDiffers(
-                f"{file}:{new.line}: this line became home {known['home']}, and says something else by now; add homes "
+                f"{file}:{new.line}: this line became home {known['home']} and has changed since; add homes "
                 "at the end of the file, and state the id of a home whose line changes"
             )
         else:

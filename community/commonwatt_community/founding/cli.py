@@ -24,7 +24,7 @@ NetworkOption = Annotated[
         "--network",
         "--network-file",
         envvar="COMMONWATT_NETWORK",
-        help="the network: a name, or its file; default: what the community says, or that of the folder here",
+        help="the network: a name, or its file; default: as community.yaml says, or that of the folder here",
     ),
 ]
 CommunityArgument = Annotated[
@@ -36,7 +36,7 @@ CommunityOption = Annotated[
 GridOption = Annotated[
     str | None,
     typer.Option(
-        "--grid", metavar="USER@ORGANISATION", help="the grid's identity; default: what the community says"
+        "--grid", metavar="USER@ORGANISATION", help="the grid's identity; default: `grid` of community.yaml"
     ),
 ]
 HERE = Path()
@@ -49,7 +49,7 @@ def say(line: str) -> None:
 
 
 def new_command(
-    community: Annotated[Path, typer.Argument(help="community.yaml: what the community is founded with")],
+    community: Annotated[Path, typer.Argument(help="community.yaml, which describes the community")],
     network: NetworkOption = None,
 ) -> None:
     """Found a community: make its secrets beside the file, configure its channel, set the operator's key."""
@@ -71,7 +71,7 @@ def schema_command() -> None:
 def confirm_command(
     community: CommunityArgument = HERE, grid: GridOption = None, network: NetworkOption = None
 ) -> None:
-    """Confirm, as the grid, what the operator proposed of homes that have a key."""
+    """Confirm, as the grid, the homes that the operator proposed and that have a key."""
     asyncio.run(_confirm(open_folder(community), grid, network))
 
 
@@ -90,19 +90,19 @@ async def _confirm(folder: Folder, grid: str | None, named: str | None) -> None:
 
 def add_command(
     homes: Annotated[
-        Path, typer.Argument(help=f"CSV with the columns {', '.join(COLUMNS)}; class alone is needed")
+        Path, typer.Argument(help=f"CSV with the columns {', '.join(COLUMNS)}; only class is needed")
     ],
     community: CommunityOption = HERE,
     possession: Annotated[
         Path | None,
-        typer.Option(
-            help="a folder of files *.possession, of homes and meters that bring their first keys so"
-        ),
+        typer.Option(help="a folder of files *.possession, each with the first key of a home or a meter"),
     ] = None,
-    valid_h: Annotated[int, typer.Option(min=1, max=8_760, help="hours for which codes are good")] = LIFE_H,
+    valid_h: Annotated[
+        int, typer.Option(min=1, max=8_760, help="hours until the one-time codes expire")
+    ] = LIFE_H,
     network: NetworkOption = None,
 ) -> None:
-    """Register homes from a CSV file, and write each a bundle to hand over."""
+    """Register homes from a CSV file, and write a bundle for each household."""
     folder = open_folder(community)
     asyncio.run(_add(folder, homes, valid_h * 3_600, possession, network))
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Invitation codes: whoever holds one may enrol a home's first key, or open a resident's account, until it expires.
+"""Codes with which a household enrols a home's first key, or a resident opens an account, until they expire.
 
-A code is ``cw1.<home>.<expires_s>.<mac>``. Its MAC follows from a secret of the community, so that nobody keeps a list
+A code is ``cw1.<home>.<expires_s>.<mac>``. Its MAC follows from a secret of the community, so no party keeps a list
 of codes. It is used once: a home that has a key takes no second first one, and the service keeps residents' codes that
 were used. Homes and residents have keys of their own, derived from the secret: the service has the residents' alone.
 """
@@ -81,12 +81,10 @@ def check_code(key: bytes, code: str, now_s: float, kind: Kind = HOME) -> str:
     """The home that a code is for. CodeRefused for one that is malformed, foreign or expired."""
     found = _CODE.fullmatch(code) if len(code) <= LONGEST_CODE else None
     if found is None:
-        raise CodeRefused("this is no invitation code: copy it whole, or ask the operator for a new one")
+        raise CodeRefused("this is no one-time code: copy it whole, or ask the operator for a new one")
     home, expires_s = found[1], int(found[2])
     if not hmac.compare_digest(_mac(key, home, expires_s, kind), found[3]):
-        raise CodeRefused(
-            "this code was not made by this community for this purpose: ask the operator for a new one"
-        )
+        raise CodeRefused("this community made no such code for this purpose: ask the operator for a new one")
     if now_s >= expires_s:
         raise CodeRefused(f"the code of home {home} has expired: ask the operator for a new one")
     return home

@@ -60,7 +60,7 @@ def read_homes(path: Path, standing_ppm: Mapping[str, int] | None = None) -> lis
     """
     try:
         if path.stat().st_size > LARGEST_FILE:
-            raise HomesFileError(f"{path}:1: larger than {LARGEST_FILE >> 20} MiB")
+            raise HomesFileError(f"{path}:1: the file is larger than {LARGEST_FILE >> 20} MiB")
         text = path.read_text("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is no UTF-8 text"

@@ -66,7 +66,7 @@ async def _configured(folder: Folder, market: ForwardMarket, say: Callable[[str]
     if differences:
         raise AnotherCommunity(
             f"channel {community.channel} is configured otherwise than {folder.path} says: {', '.join(differences)}; "
-            "correct the file, for the first rules of a channel stand for good"
+            "correct the file, because the first rules of a channel stand for good"
         )
     say(f"channel {community.channel} is configured already, by these rules")
     return standing.configuration.net

@@ -17,14 +17,14 @@ home = typer.Typer(no_args_is_help=True, help="The agent of one home in a commun
 
 @home.command("new")
 def new_command(
-    file: Annotated[Path, typer.Argument(help="home.yaml, to be written")] = Path("home.yaml"),
+    file: Annotated[Path, typer.Argument(help="the home.yaml to write")] = Path("home.yaml"),
     bundle: Annotated[
         Path | None, typer.Option(help="the file that the community's operator handed over")
     ] = None,
     network_file: Annotated[
         str | None,
         typer.Option(
-            "--network", envvar="COMMONWATT_NETWORK", help="of a home that calls peers itself: the network"
+            "--network", envvar="COMMONWATT_NETWORK", help="the network of a home that calls a peer itself"
         ),
     ] = None,
     organization: Annotated[str, typer.Option(help="with --network: the home's organisation")] = "newtown",
@@ -32,11 +32,11 @@ def new_command(
         str | None, typer.Option(help="with --network: the home's user, as home001, or its id")
     ] = None,
     channel: Annotated[
-        str | None, typer.Option(help="with --network: its channel, where it has several")
+        str | None, typer.Option(help="with --network: the channel, if the network has several")
     ] = None,
     meter: Annotated[str, typer.Option(help=f"the kind of its meter: {', '.join(METERS)}")] = "replay",
 ) -> None:
-    """Make a home's key, journal and home.yaml, and ask that its key is set; run again, it asks again."""
+    """Make a home's key, journal and home.yaml, and ask the operator to set the key. A second run asks again."""
     from .new import (
         new_by_peer,
         new_by_service,

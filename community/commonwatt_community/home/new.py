@@ -56,9 +56,9 @@ def read_bundle(path: Path) -> Bundle:
     except OSError as error:
         raise ConfigurationError(f"the bundle {path} cannot be read: {error.strerror}") from error
     except ValidationError as error:
-        place = ".".join(str(part) for part in error.errors()[0]["loc"]) or "the whole"
+        place = ".".join(str(part) for part in error.errors()[0]["loc"]) or "the whole file"
         raise ConfigurationError(
-            f"{path} is no bundle at {place}; the community's operator makes one with `commonwatt homes add`"
+            f"{path} is no bundle: {place} is wrong; the community's operator makes one with `commonwatt homes add`"
         ) from None
 
 
@@ -161,7 +161,7 @@ def _made(
 
 def _check_meter(meter: str) -> None:
     if meter not in METERS:
-        raise UsageError(f"--meter {meter}: is none of {', '.join(METERS)}")
+        raise UsageError(f"--meter {meter} is none of {', '.join(METERS)}")
 
 
 def _write(path: Path, files: Mapping[str, str]) -> None:

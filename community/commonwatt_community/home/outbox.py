@@ -22,7 +22,7 @@ _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.5, 30.0
 _WAY = "the way to the market"
 CLOCK = "the clock"
 CLOCK_DIFFERS = (
-    "the market refuses what this machine sends: its clock differs; set it, as by NTP, and I go on from there"
+    "the market refuses this machine's messages: its clock differs; set it, as by NTP, and I go on from there"
 )
 
 
@@ -67,7 +67,7 @@ class Outbox:
                 result = (await self._routes.carry(compact)).result
             except NoWay as error:
                 self._lines.trouble(
-                    _WAY, f"no way to the market: {error}; what I say is kept, and sent when it answers"
+                    _WAY, f"no way to the market: {error}; I keep my messages, and send them when it answers"
                 )
             else:
                 self._lines.over(_WAY, "the market answers again")

@@ -80,10 +80,16 @@ class HomeSettings(Part):
     ] = Field(default_factory=dict)
     meter: MeterSettings
     readings: Annotated[
-        Literal["send", "leave"], Field(description="leave: a smart meter with its own key says readings")
+        Literal["send", "leave"],
+        Field(description="leave: a smart meter with its own key sends the readings"),
     ] = "send"
     connection_w: Annotated[
-        int, Field(ge=100, le=10_000_000, description="bounds what a meter may count")
+        int,
+        Field(
+            ge=100,
+            le=10_000_000,
+            description="the power that the connection carries: it bounds the energy that a meter may count",
+        ),
     ] = 24_000
     battery: Battery | None = None
     forecast: Annotated[
@@ -99,7 +105,7 @@ class HomeSettings(Part):
     @model_validator(mode="after")
     def _possible(self) -> "HomeSettings":
         if self.forecast == "perfect":
-            raise ValueError("forecast: `perfect` knows the future; it is for simulations")
+            raise ValueError("forecast: `perfect` knows the future, so it is for simulations alone")
         return self
 
 

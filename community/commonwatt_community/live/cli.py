@@ -31,7 +31,7 @@ def live_command(
         int, typer.Option(envvar="LIVE_PORT", min=1, max=65_535, help="the port of the portal")
     ] = 8_443,
 ) -> None:
-    """Let operator, service and 20 homes live in this process until Ctrl-C; begun again, they go on."""
+    """Run operator, service and 20 homes in this process until Ctrl-C. A second run goes on where it was."""
     path = find_network(network_file)
     network = read_network_file(path, homes=False)
     where = folder or path.parent / "community"

@@ -39,7 +39,7 @@ async def tell_trades(
 def _words(cleared: ClearedPrice) -> str:
     at = f"{datetime.fromtimestamp(cleared.period * 60).astimezone():%H:%M}"
     if cleared.price_uaud_per_kwh is None:
-        return f"{at}: nobody traded"
+        return f"{at}: no trade"
     return (
         f"{at}: neighbours trade {cleared.traded_wh:,} Wh at {cents(cleared.price_uaud_per_kwh)} "
         f"(the grid sells at {cents(cleared.tou)} and buys at {cents(cleared.feed_in)})"

@@ -220,7 +220,7 @@ class PowerIntegral:
                 self._totals = (imported_wh + max(0.0, energy_wh), exported_wh + max(0.0, -energy_wh))
             else:
                 self._tell(
-                    f"meter: it said no power for {elapsed_s:.0f} s; the energy of that time is unknown"
+                    f"meter: it showed no power for {elapsed_s:.0f} s; the energy of that time is unknown"
                 )
         self._at_s, self._power_w, self._is_new = at_s, power_w, False
         return Counted(at_s, *self._totals, battery_wh, None, follows)

@@ -103,7 +103,7 @@ class Books:
         if self._next_day is None:
             self._next_day = first
             if first < today:
-                self._telling.say(f"looks at the books since {date_of(first)}")
+                self._telling.say(f"reads the days since {date_of(first)}")
         for _ in range(DAYS_A_PASS):
             if self._next_day > today:
                 return True

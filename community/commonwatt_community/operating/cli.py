@@ -35,17 +35,19 @@ def operate_command(
     grid: GridOption = None,
     port: Annotated[
         int | None,
-        typer.Option(min=0, max=65_535, help="of /healthz and /metrics on 127.0.0.1; 0: any free one"),
+        typer.Option(
+            min=0, max=65_535, help="the port of /healthz and /metrics on 127.0.0.1; 0: any free one"
+        ),
     ] = None,
     network: NetworkOption = None,
 ) -> None:
-    """Run a community's market: gates, clearing, settlement, bills, enrolments. Start it anew at any time."""
+    """Run a community's market: gates, clearing, settlement, bills, enrolments. You can restart it at any time."""
     folder = open_folder(community)
     asyncio.run(until_stopped(operate(folder, folder.network(network), Options(grid, port))))
 
 
 def status_command(community: CommunityArgument = HERE, network: NetworkOption = None) -> None:
-    """Say how a community stands: homes, the running period, and the days of the last week."""
+    """Show a community's state: its homes, the running period, and the days of the last week."""
     asyncio.run(_status(open_folder(community), network))
 
 
@@ -61,7 +63,7 @@ def readings_command(
     community: CommunityOption = HERE,
     network: NetworkOption = None,
 ) -> None:
-    """Say, signed by the operator, what a utility's file counted of homes whose meters do not report."""
+    """Sign the readings of a utility's file as the operator, for homes whose meters do not report."""
     asyncio.run(_readings(open_folder(community), file, network))
 
 

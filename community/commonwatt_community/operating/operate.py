@@ -59,7 +59,7 @@ async def operate(folder: Folder, network: NetworkFile, options: Options) -> Non
         community, _ = await ledger.community()
         if options.port is not None:
             port = await stack.enter_async_context(page(telling, options.port))
-            telling.say(f"http://{LOOPBACK}:{port}/metrics and /healthz tell how the operator is")
+            telling.say(f"http://{LOOPBACK}:{port}/metrics and /healthz show the operator's health")
         telling.say(
             f"operates {folder.community.name} on channel {folder.community.channel}: {len(community.homes)} homes"
             + (", confirms as the grid" if grid is not None else "")

@@ -81,7 +81,7 @@ class Publishing:
             if not self._read_once:
                 raise
             self._telling.alarm(
-                Alarm("file", f"nothing is published, for a file has mistakes: {error}", now_s)
+                Alarm("file", f"a file has mistakes, so nothing is published: {error}", now_s)
             )
             return now_s + EVERY_S
         self._read_once = True
@@ -114,7 +114,7 @@ class Publishing:
     async def _publish_envelopes(self, file: EnvelopesFile, configuration: Configuration, now_s: int) -> None:
         if self._grid is None:
             raise Stopped(
-                f"{self._envelopes} is to be published, and the grid alone publishes envelopes: name its identity by "
+                f"{self._envelopes} is not published: only the grid publishes envelopes. Name its identity by "
                 "--grid USER@ORGANISATION, or take the file away"
             )
         wanted = [one.envelope(configuration.offsets) for one in file.envelopes]

@@ -13,7 +13,7 @@ plugin_app = typer.Typer(
 
 @plugin_app.command("list")
 def plugin_list() -> None:
-    """List what can be chosen by name, and the plug-ins that are skipped, with the reason."""
+    """List the parts that you can choose by name, and the skipped plug-ins with the reason."""
     from commonwatt_community.plugins.discovery import Broken, kinds, origin, working
 
     broken: list[Broken] = []
@@ -29,9 +29,9 @@ def plugin_list() -> None:
 @plugin_app.command("new")
 def plugin_new(
     kind: Annotated[str, typer.Argument(help="strategy, forecast, battery or meter")],
-    name: Annotated[str, typer.Argument(help="its name, by which it is chosen")],
+    name: Annotated[str, typer.Argument(help="the name by which you choose it")],
 ) -> None:
-    """Write a package with a plug-in whose own tests pass."""
+    """Write a package with a plug-in and tests that pass."""
     from commonwatt_community.plugins.new_project import new_plugin
 
     folder = new_plugin(kind, name, Path.cwd())

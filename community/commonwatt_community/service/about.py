@@ -42,7 +42,7 @@ async def get_metrics(call: Call) -> web.Response:
 
 
 async def get_events(call: Call) -> web.StreamResponse:
-    """The ledger's events as they are committed, and what concerns the caller's home."""
+    """The ledger's events as they are committed, and the service's own about the caller's home."""
     last = call.values["Last-Event-ID"]
     after = Place.of(last) if last else None
     if call.parts.hub.streams_of(call.caller) >= MOST_STREAMS:

@@ -40,7 +40,9 @@ async def made(store: Store, invitations: Invitations, passphrases: Passphrases,
     if _is_used(store, invitation):
         raise _used()
     if invitation.role is Role.OPERATOR and first.totp_secret is None:
-        raise Problem("totp_required", "an operator's account has a second factor: ask POST /totp for a seed")
+        raise Problem(
+            "totp_required", "an operator's account needs a second factor: ask POST /totp for a seed"
+        )
     step = _step(first.totp_secret, first.totp)
     name = first.name or invitation.subject
     if store.one("SELECT 1 FROM accounts WHERE name = ?", name) is not None:
@@ -96,7 +98,7 @@ async def changed_factor(
     if row is None or not await passphrases.matches(row["passphrase"], passphrase):
         raise Problem("bad_credentials", "the passphrase is wrong")
     if secret is None and row["role"] == Role.OPERATOR:
-        raise Problem("totp_required", "an operator's account keeps a second factor")
+        raise Problem("totp_required", "an operator's account must keep its second factor")
     change = "UPDATE accounts SET totp_secret = ?, totp_step = ? WHERE name = ?"
     await store.write((change, (secret, _step(secret, totp), name)))
     return secret is not None
@@ -109,9 +111,11 @@ def _step(secret: str | None, totp: str | None) -> int:
     try:
         step = step_of(secret, totp or "", 0)
     except ValueError as error:
-        raise Problem("bad_totp_secret", "the seed is none that POST /totp gives") from error
+        raise Problem("bad_totp_secret", "POST /totp gives no such seed") from error
     if step is None:
-        raise Problem("bad_code", "the code is not of this seed: set the clock of the authenticator right")
+        raise Problem(
+            "bad_code", "the code does not belong to this seed: set the clock of the authenticator right"
+        )
     return step
 
 

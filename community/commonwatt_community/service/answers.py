@@ -21,7 +21,7 @@ class MessageResult(BaseModel):
 
 
 class MessageResults(BaseModel):
-    """What became of each message, in their order."""
+    """The result of each message, in their order."""
 
     results: list[MessageResult]
 
@@ -90,7 +90,7 @@ class Enrolments(BaseModel):
 
 
 class JudgedEnrolment(BaseModel):
-    """What the operator made of an enrolment."""
+    """The operator's answer to an enrolment."""
 
     home: str
     state: str
@@ -123,7 +123,7 @@ class AlarmsAnswer(BaseModel):
 
 
 class HomeCounts(BaseModel):
-    """How many homes there are."""
+    """Counts of homes."""
 
     registered: int
     confirmed: int
@@ -131,7 +131,7 @@ class HomeCounts(BaseModel):
 
 
 class Overview(BaseModel):
-    """How the market stands."""
+    """The state of the market."""
 
     now_s: int
     configuration_version: int
@@ -207,7 +207,7 @@ class Tariff(BaseModel):
 
 
 class Periods(BaseModel):
-    """What stands of each period: ``gate``, ``meter``, ``cleared``, ``settled``."""
+    """The records of each period: ``gate``, ``meter``, ``cleared``, ``settled``."""
 
     periods: list[Json]
 

@@ -81,7 +81,7 @@ def _guarded(parts: Parts) -> Middleware:
         try:
             if request.path not in _ANY_HOST and request.host.lower() not in parts.names:
                 raise Problem(
-                    "wrong_host", "the service is not called so; use the address that its operator gives out"
+                    "wrong_host", "the service has no such name; use the address that its operator gives out"
                 )
             answer = await handler(request)
         except web.HTTPMethodNotAllowed as error:
@@ -144,7 +144,7 @@ def _session(request: web.Request, parts: Parts) -> Caller | None:
         scheme, _, secret = authorization.partition(" ")
         caller = sessions.find(parts.store, TOKEN, secret) if scheme.lower() == "bearer" else None
         if caller is None:
-            raise Problem("login_required", "the token does not count, or no more: log in again")
+            raise Problem("login_required", "the token is unknown or has expired: log in again")
         return caller
     secret = request.cookies.get(COOKIE_NAME, "")
     return sessions.find(parts.store, COOKIE, secret) if secret else None
@@ -161,7 +161,7 @@ def _take(route: Route, parts: Parts, session: Caller | None, address: str) -> N
 
 def _check_caller(route: Route, request: web.Request, session: Caller | None) -> None:
     if session is None:
-        raise Problem("login_required", "the route asks for a login")
+        raise Problem("login_required", "the route needs a login")
     if request.method not in _SAFE and sessions.is_forged(session, request.headers.get("X-CW-CSRF")):
         raise Problem("csrf", "the request lacks X-CW-CSRF, which GET /me names")
     if session.role not in route.may:

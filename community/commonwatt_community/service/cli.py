@@ -27,7 +27,7 @@ NetworkOption = Annotated[
 ]
 FolderOption = Annotated[
     Path,
-    typer.Option("--folder", envvar="COMMONWATT_SERVICE", help="where the service keeps what is its own"),
+    typer.Option("--folder", envvar="COMMONWATT_SERVICE", help="the folder of the service's own files"),
 ]
 DEFAULT_FOLDER = Path(".commonwatt-service")
 
@@ -41,28 +41,29 @@ def serve_command(
     folder: FolderOption = DEFAULT_FOLDER,
     name: Annotated[
         list[str] | None,
-        typer.Option(help="host:port by which homes reach the service; several times for several"),
+        typer.Option(help="host:port by which homes reach the service; give it again for each further one"),
     ] = None,
     carrier: Annotated[
-        str, typer.Option(help="the carrier's name within its organisation, as receipts bear it")
+        str, typer.Option(help="the carrier's name within its organisation; its receipts name it")
     ] = "service",
     host: Annotated[str, typer.Option(help="the address to listen on")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="the port to listen on")] = 8443,
     certificate: Annotated[Path | None, typer.Option(help="a certificate chain in PEM")] = None,
     key: Annotated[Path | None, typer.Option(help="its key in PEM")] = None,
-    plain: Annotated[bool, typer.Option("--plain", help="HTTP without TLS, for the proxy in front")] = False,
+    plain: Annotated[bool, typer.Option("--plain", help="HTTP without TLS, behind a proxy")] = False,
     proxy: Annotated[
-        list[str] | None, typer.Option(help="an address or network of trusted proxies; several times")
+        list[str] | None,
+        typer.Option(help="an address or network of trusted proxies; give it again for each further one"),
     ] = None,
     residents_key: Annotated[
-        Path | None, typer.Option(help="the key of residents' invitations that the operator shares")
+        Path | None, typer.Option(help="residents.key of the community's folder; default: a key of its own")
     ] = None,
     portal: Annotated[
         Path | None,
         typer.Option(help="the portal's settings (YAML): the community's name, the factor of CO2"),
     ] = None,
 ) -> None:
-    """Carry homes' signed messages and show homes and residents what is theirs, over HTTPS, until Ctrl-C."""
+    """Carry homes' signed messages and show homes and residents their own records, over HTTPS, until Ctrl-C."""
     with _extra():
         from .running import serving
         from .settings import Settings, carrier_of

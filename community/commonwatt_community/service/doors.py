@@ -139,7 +139,7 @@ async def put_totp(call: Call) -> dict[str, Any]:
 
 
 async def get_me(call: Call) -> dict[str, Any]:
-    """The session: role, home, name, and what a browser sends along with requests that change something."""
+    """The session: role, home, name, and the header's value that a browser adds to requests that change something."""
     return _me(call.caller)
 
 

@@ -32,13 +32,13 @@ class NewEnrolment(Body):
 
 
 class AskedEnrolment(Body):
-    """The one-time code of an enrolment: whoever has it may hear what became of it."""
+    """The one-time code of an enrolment, with which a home asks for its result."""
 
     code: HomesCode
 
 
 class EnrolmentResult(Body):
-    """What the operator made of an enrolment: the one whose id `enrolment` is, or else the home's oldest that waits."""
+    """The operator's answer to the enrolment of this id, or else to the home's oldest that waits."""
 
     state: Literal["set", "refused"]
     reason: Annotated[str, StringConstraints(max_length=300)] = ""
@@ -52,7 +52,7 @@ class Paused(Body):
 
 
 class NewLimits(Body):
-    """What the home's agent keeps to; what is left out or null is left to it. Prices are µAUD per kWh."""
+    """Limits for the home's agent; null, or a member left out, leaves the choice to it. Prices are µAUD per kWh."""
 
     buy_at_most_uaud_per_kwh: Price | None = None
     sell_at_least_uaud_per_kwh: Price | None = None
@@ -82,7 +82,7 @@ async def post_enrolment(call: Call) -> dict[str, str]:
 
 
 async def post_enrolment_state(call: Call) -> dict[str, str]:
-    """What became of the newest enrolment with this code; the code is in the body, for addresses are logged."""
+    """The result of the newest enrolment with this code. The code is in the body, because addresses are logged."""
     hashed = _code_hash(call.body.code)
     row = call.parts.store.one(
         "SELECT state, reason FROM enrolments WHERE home = ? AND code IN (?, ?) ORDER BY asked_s DESC",
@@ -96,7 +96,7 @@ async def post_enrolment_state(call: Call) -> dict[str, str]:
 
 
 async def list_enrolments(call: Call) -> dict[str, Any]:
-    """Enrolments in a state, with what the operator has to judge."""
+    """Enrolments in a state, with the code and key message that the operator judges."""
     rows = call.parts.store.all(
         "SELECT * FROM enrolments WHERE state = ? ORDER BY asked_s LIMIT 1000", call.values["state"]
     )
@@ -105,7 +105,7 @@ async def list_enrolments(call: Call) -> dict[str, Any]:
 
 
 async def post_enrolment_result(call: Call) -> dict[str, Any]:
-    """Note what the operator made of an enrolment; its code is kept as a hash from then on."""
+    """Note the operator's answer to an enrolment; the service keeps its code as a hash from then on."""
     said: EnrolmentResult = call.body
     home, store = call.values["subject"], call.parts.store
     waiting = "SELECT id, code FROM enrolments WHERE home = ? AND state = 'waiting' ORDER BY asked_s"
@@ -120,7 +120,7 @@ async def post_enrolment_result(call: Call) -> dict[str, Any]:
 
 
 async def get_wishes(call: Call) -> dict[str, Any]:
-    """What the residents of a home wish of its agent."""
+    """The wishes of a home's residents, which the home's agent obeys."""
     return wishes_of(call)
 
 
@@ -135,7 +135,7 @@ async def put_limits(call: Call) -> dict[str, Any]:
 
 
 def wishes_of(call: Call) -> dict[str, Any]:
-    """A home's wishes as they are kept; version 0 where nobody ever wished anything."""
+    """A home's wishes as they are kept; version 0 without any."""
     row = call.parts.store.one("SELECT * FROM wishes WHERE home = ?", call.home)
     if row is None:
         return {"home": call.home, "paused": False, "limits": NewLimits().model_dump(), "version": 0}
@@ -166,7 +166,7 @@ def _home_of(code: str) -> str:
             "bad_code", "the code is not of the form cw1.<home>.<expiry>.<26 characters>: copy all of it"
         )
     if now_s() >= int(found[2]):
-        raise Problem("code_expired", "the code has ended: ask your operator for a new one")
+        raise Problem("code_expired", "the code has expired: ask your operator for a new one")
     return found[1]
 
 

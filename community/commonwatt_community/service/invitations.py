@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Invitations to residents and operators: ``cw1.<home or name>.<expiry>.<mac>``, which whoever holds the key can make.
+"""Invitations to residents and operators: ``cw1.<home or name>.<expiry>.<mac>``, made with a key.
 
 The operator's program and the service share the key of residents' invitations, not that of homes' codes. An
-invitation travels in an address's fragment, which browsers send to nobody; the service keeps the hash of a used one.
+invitation travels in an address's fragment, which browsers send to no server; the service keeps the hash of a used one.
 """
 
 import base64
@@ -49,7 +49,7 @@ class Invitations:
         return f"cw1.{subject}.{expires_s}.{self._mac(kind, subject, expires_s)}", expires_s
 
     def read(self, text: str) -> Invitation:
-        """Problem for one that nobody with a key made, or that has ended. Whether it was used the store knows."""
+        """Problem for a forged or an expired one. The store knows whether it was used."""
         found = re.fullmatch(FORM, text)
         if found is not None:
             subject, expires_s = found[1], int(found[2])
@@ -57,7 +57,8 @@ class Invitations:
                 if hmac.compare_digest(self._mac(kind, subject, expires_s), found[3]):
                     if now_s() >= expires_s:
                         raise Problem(
-                            "invitation_expired", "the invitation has ended: ask your operator for a new one"
+                            "invitation_expired",
+                            "the invitation has expired: ask your operator for a new one",
                         )
                     return Invitation(role, subject, expires_s, hashlib.sha256(text.encode()).digest())
         raise Problem("bad_invitation", "the invitation is not one of this community: copy the whole address")

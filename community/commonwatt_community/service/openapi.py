@@ -40,7 +40,7 @@ def document(routes: tuple[Route, ...]) -> Json:
         "info": {
             "title": "Commonwatt community service",
             "version": VERSION,
-            "description": "Homes' signed messages are carried to the ledger, and homes read what is theirs.",
+            "description": "The service carries homes' signed messages to the ledger and shows homes their records.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "paths": paths,

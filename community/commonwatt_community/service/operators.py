@@ -43,7 +43,7 @@ class NewInvitation(Body):
 
 
 async def get_overview(call: Call) -> dict[str, Any]:
-    """How the market stands: periods of a day around now, homes, alarms, and what waits."""
+    """The state of the market: periods of a day around now, homes, alarms, and counts of all that waits."""
     parts = call.parts
     standing = await parts.ledger.json("get_configuration", {})
     now_min = standing["now_s"] // 60
@@ -73,7 +73,7 @@ async def get_overview(call: Call) -> dict[str, Any]:
 
 
 async def get_alarms(call: Call) -> dict[str, Any]:
-    """What the operator's program reported last."""
+    """The last report of the operator's program."""
     return {"alarms": _alarms(call)}
 
 

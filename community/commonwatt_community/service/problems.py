@@ -62,18 +62,18 @@ STATUSES: Mapping[str, int] = {
 """Code -> HTTP status. A code of the contract that is not named is a conflict with the ledger's state, 409."""
 
 _TITLES = {
-    400: "The request is not as it should be",
+    400: "The request has a mistake",
     401: "A login is needed, or was refused",
     403: "The caller may not do this",
-    404: "There is no such thing",
+    404: "The service knows no such record or route",
     405: "The route has no such method",
-    409: "The ledger or the service stands otherwise",
+    409: "The request conflicts with the state of the ledger or the service",
     413: "The request is too large",
     415: "The body is not JSON",
     421: "The service has another name",
     429: "Too many requests",
     500: "The service failed",
-    502: "The peer answered what cannot be read",
+    502: "The service cannot read its peer's answer",
     503: "The service cannot reach its peer, or is not ready",
     507: "The service cannot store",
 }

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a caller reads of the market: the contract's answers, passed through unchanged, of the caller's home alone."""
+"""Routes that read the market: the contract's answers, passed through unchanged, of the caller's home alone."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -27,29 +27,29 @@ async def get_tariff(call: Call) -> dict[str, Any]:
 
 
 async def list_prices(call: Call) -> bytes:
-    """What periods were cleared at, and the prices that bound them."""
+    """The clearing prices of periods, and the prices that bound them."""
     return await call.parts.ledger.ask("get_prices", _span(call))
 
 
 async def get_period(call: Call) -> bytes:
-    """A period's times, prices, and what stands of it."""
+    """A period's times, prices and records."""
     return await call.parts.ledger.ask("get_period", {"period": call.values["period"]})
 
 
 async def list_periods(call: Call) -> bytes:
-    """What stands of the periods of a span."""
+    """The records of the periods of a span."""
     return await call.parts.ledger.ask("list_periods", _span(call))
 
 
 async def get_envelopes(call: Call) -> bytes:
-    """The envelopes that touch a period: those for all, and the home's own with what holds for it."""
+    """The envelopes that touch a period: those for all homes, the home's own, and the limits that hold for the home."""
     home = call.values["home"] if call.caller.role is Role.OPERATOR else call.home
     argument = {"period": call.values["period"], **({"home": home} if home else {})}
     return await call.parts.ledger.ask("get_envelopes", argument)
 
 
 async def get_keys(call: Call) -> bytes:
-    """An author's public keys: a home's or meter's to itself, an operator's or a carrier's to everybody."""
+    """An author's public keys: a home's or meter's to itself, an operator's or a carrier's to every session."""
     author, owner = call.values["author"], call.values["owner"]
     if author in ("home", "meter") and not call.caller.may_see(owner):
         raise Problem("not_yours", "these keys are another home's")
@@ -67,7 +67,7 @@ async def list_homes(call: Call) -> bytes:
 
 
 async def list_awards(call: Call) -> bytes:
-    """What the home's bids came to."""
+    """The results of the home's bids."""
     return await call.parts.ledger.ask("list_awards", {**_span(call), "home": call.home})
 
 

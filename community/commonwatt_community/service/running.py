@@ -88,7 +88,7 @@ class _Receipts:
         if not possession.exists():
             write_secret(possession, service.brings_key(len(versions) + 1))
             _log.warning(
-                "the ledger lacks the key of %s: its operator sets it with `commonwatt service set-key %s`",
+                "the ledger lacks the key of %s: its organisation's operator runs `commonwatt service set-key %s`",
                 self._carrier,
                 possession,
             )
@@ -137,7 +137,7 @@ async def serving(settings: Settings) -> AsyncIterator[Running]:
         running = await _listen(settings, parts, stack)
         left = parts.outbox.start()
         if left:
-            _log.info("%d messages that an earlier process left are carried", left)
+            _log.info("the service carries %d messages that an earlier process left", left)
         for beside in (parts.hub.run(), _watch(ledger, receipts), _tidy(parts)):
             task = asyncio.create_task(beside)
             stack.push_async_callback(_ended, task)

@@ -68,7 +68,7 @@ class Settings:
             if not _NAME.fullmatch(name):
                 raise UsageError(f"--name {name[:80]}: a host in lower case, or host:port")
         if not self.names and self.host in ("0.0.0.0", "::"):  # noqa: S104 - a comparison
-            raise UsageError("--name: say by which host and port homes reach the service")
+            raise UsageError("--name: give the host and port by which homes reach the service")
         if not _CARRIER_NAME.fullmatch(self.carrier):
             raise UsageError(f"--carrier {self.carrier[:80]}: letters, digits, - and _, 40 at most")
         if (self.certificate is None) != (self.key is None):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Routes of signed messages: hand some over, and hear what became of them."""
+"""Routes of signed messages: hand some over, and ask for their results."""
 
 import asyncio
 import base64
@@ -75,7 +75,7 @@ async def _admitted(call: Call, receipts: Service, text: str) -> Admitted:
 
 
 async def get_receipt(call: Call) -> dict[str, Any]:
-    """What became of a message that this service took, with both organisations' word that it is on the ledger."""
+    """The result of a message that this service took, with both organisations' word that it is on the ledger."""
     digest, outbox = call.values["digest"], call.parts.outbox
     entry = _entry(call, outbox.entries(digest))
     if entry.result is None and call.values["wait_s"]:
@@ -86,7 +86,7 @@ async def get_receipt(call: Call) -> dict[str, Any]:
 
 
 async def get_proof(call: Call) -> dict[str, str]:
-    """Both organisations' word on a message of the home, whoever carried it."""
+    """Both organisations' word on a message of the home, also if another carrier brought it."""
     said = call.values
     proof = await call.parts.ledger.market.endorsed_status(
         said["kind"], said["period"], call.home, said["seq"], said["digest"], said["author"]

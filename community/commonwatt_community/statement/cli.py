@@ -38,10 +38,10 @@ _NETWORK_HELP = "the network to read: a name, or its file; default: that of the 
 def statement_command(
     home: Annotated[str, typer.Argument(help="the home's user, as home001, or its id on the ledger")],
     month: Annotated[str, typer.Option(help="the calendar month, as 2026-06")],
-    form: Annotated[Format, typer.Option("--format", help="of the output")] = Format.TEXT,
+    form: Annotated[Format, typer.Option("--format", help="the format of the output")] = Format.TEXT,
     output: Annotated[Path | None, typer.Option(help="file to write; default: standard output")] = None,
     channel: Annotated[
-        str | None, typer.Option(help="where several communities trade: the one to read")
+        str | None, typer.Option(help="the channel to read, if several communities trade")
     ] = None,
     network_file: Annotated[
         str | None,

@@ -37,7 +37,7 @@ def test_a_code_is_for_one_home_until_it_expires() -> None:
 def test_kinds_share_no_key_and_no_codes() -> None:
     residents = key_of(SECRET, RESIDENT)
     assert len({SECRET, KEY, residents}) == 3
-    with pytest.raises(CodeRefused, match="not made by this community"):
+    with pytest.raises(CodeRefused, match="made no such code"):
         check_code(KEY, new_code(residents, "h1", 1_000, RESIDENT), 0)
     with pytest.raises(CodeRefused):
         check_code(KEY, CODE, 0, RESIDENT)

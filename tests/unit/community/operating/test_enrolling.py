@@ -73,7 +73,7 @@ async def test_a_home_enrols_and_the_grid_confirms_it(tmp_path: Path) -> None:
         ),
     }
     assert "has expired" in found["expired"][1]
-    assert "not made by this community" in found["forged"][1]
+    assert "made no such code" in found["forged"][1]
     assert (await town.operator.get_home("h7")).versions != ()
     assert (await town.operator.get_home("h8")).versions == ()
     assert "home h7 is enrolled: its first key is set" in town.lines

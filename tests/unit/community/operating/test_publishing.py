@@ -80,7 +80,7 @@ async def test_envelopes_are_published_once_and_never_over_newer_ones(tmp_path: 
     write(
         one / "envelopes.yaml", {"envelopes": [past, ENVELOPE, {**ENVELOPE, "home": "h1", "import_w": 9_000}]}
     )
-    with pytest.raises(Stopped, match="the grid alone publishes envelopes"):
+    with pytest.raises(Stopped, match="only the grid publishes envelopes"):
         await publishing(town, one, grid=False).run()
     for _ in range(2):
         await publishing(town, one).run()
