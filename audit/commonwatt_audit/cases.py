@@ -10,20 +10,23 @@ from commonwatt_chaincode.market.parameters import Parameters, changed
 from commonwatt_chaincode.market.prices import PriceState, buy_price, sell_price
 from commonwatt_chaincode.market.tariff import DAY_MIN, tou_at
 
-from commonwatt_audit import forward_cases
+from commonwatt_audit import exchange_cases, forward_cases
 from commonwatt_audit.case_members import LARGEST, BadCase, flag, integer, objects, text
 
 
 def cleared(case: Mapping[str, Any]) -> dict[str, Any]:
     """The result of a round: {"minute", "requests", "offers"} and optionally "params", "feed_in", "tou".
 
-    With "market": "forward" it is the clearing of a period. Members are those of the published test vectors;
-    BadCase for anything else.
+    With "market": "forward" it is the clearing of a period, with "exchange" the round between communities.
+    Members are those of the published test vectors; BadCase for anything else.
     """
-    if case.get("market", "ex_post") == "forward":
+    market = case.get("market", "ex_post")
+    if market == "forward":
         return forward_cases.cleared(case)
-    if case.get("market", "ex_post") != "ex_post":
-        raise BadCase("market must be ex_post or forward")
+    if market == "exchange":
+        return exchange_cases.cleared(case)
+    if market != "ex_post":
+        raise BadCase("market must be ex_post, forward or exchange")
     parameters = _parameters(case)
     tou = tou_at(parameters.tou, integer(case, "minute", 0, DAY_MIN - 1))
     requests = [

@@ -157,7 +157,7 @@ def _schema_option(schema: Callable[[], Mapping[str, Any]]) -> Any:
 
 
 def clear_command(file: File, schema: Annotated[bool, _schema_option(schemas.clear_schema)] = False) -> None:
-    """Clear one round, or one period of the forward market, given as JSON, and print its result."""
+    """Clear a round, a period of the forward market, or a round between communities, given as JSON."""
     _print_outcome(file, cleared)
 
 

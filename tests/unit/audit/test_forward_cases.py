@@ -59,8 +59,8 @@ def test_an_estimated_home_is_settled_with_the_grid_alone(app: typer.Typer) -> N
 
 
 WRONG: list[tuple[str, Any, str]] = [
-    ("clear", CLEAR | {"market": "spot"}, "market must be ex_post or forward"),
-    ("clear", CLEAR | {"market": ["forward"]}, "market must be ex_post or forward"),
+    ("clear", CLEAR | {"market": "spot"}, "market must be ex_post, forward or exchange"),
+    ("clear", CLEAR | {"market": ["forward"]}, "market must be ex_post, forward or exchange"),
     ("clear", CLEAR | {"tariff": None}, "tariff must be an object"),
     ("clear", CLEAR | {"tariff": TARIFF | {"local_fee": 200_001}}, "above tou - feed_in"),
     ("clear", CLEAR | {"tariff": TARIFF | {"local_fee": -1}}, "local_fee must be an integer"),

@@ -151,11 +151,28 @@ def test_a_lower_limit_loses_to_a_neighbour() -> None:
         assert sum(one.energy_wh for one in result.trades if one.buyer == "a") == got
 
 
-def test_splitting_a_level_over_limits_earns_no_more_than_the_best_single_limit() -> None:
+def test_splitting_a_level_earns_no_more_than_one_limit_against_a_single_seller() -> None:
     best = max(cost_naud([Level(limit, 10)], [SELLER]) for limit in range(8, 21))
     for part_wh in range(1, 10):
         for low in range(8, 20):
             assert cost_naud([Level(20, part_wh), Level(low, 10 - part_wh)], [SELLER]) <= best
+
+
+def test_splitting_a_level_earns_a_little_where_rivals_bid() -> None:
+    """One part wins the cheapest offer from the rival, and the other pays less for what the rival leaves."""
+    rival = Residual("c", (Level(15, 5),), ())
+    sellers = [Residual("b", (), (Level(3, 5), Level(8, 5), Level(9, 5))), rival]
+    links = [*LINKS, Link("b", "c", 100, 2)]
+
+    def gain_naud(*levels: Level) -> int:
+        result = clear_round(7, [Residual("a", levels, ()), *sellers], links)
+        assert sum(one.energy_wh for one in result.trades if one.buyer == "a") <= 10
+        got_wh = sum(one.energy_wh for one in result.trades if one.buyer == "a")
+        return got_wh * 20 - result.account_naud("a")
+
+    best = max(gain_naud(Level(limit, 10)) for limit in range(3, 21))
+    split = max(gain_naud(Level(high, 5), Level(low, 5)) for high in range(4, 21) for low in range(3, high))
+    assert best < split <= best + 10
 
 
 @given(st.integers(1, 30))

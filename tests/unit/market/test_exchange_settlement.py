@@ -9,7 +9,11 @@ import pytest
 from commonwatt_chaincode.market.exchange.awards import Outside, awards_of
 from commonwatt_chaincode.market.exchange.clearing import VOID, Link, Round, Trade, clear_round
 from commonwatt_chaincode.market.exchange.residual import Pool, Pools, pools_of, residual
-from commonwatt_chaincode.market.exchange.settlement import ExchangeSettlement, settle_with_exchange
+from commonwatt_chaincode.market.exchange.settlement import (
+    ExchangeSettlement,
+    resettle_with_exchange,
+    settle_with_exchange,
+)
 from commonwatt_chaincode.market.forward.balances import Metered
 from commonwatt_chaincode.market.forward.bids import Judged, Order
 from commonwatt_chaincode.market.forward.clearing import PRICINGS, Clearing, clear
@@ -208,6 +212,30 @@ def test_without_sharing_nobody_is_worse_off_by_the_exchange_who_meters_what_it_
         outcome, alone = settled(quiet, result), settle(quiet.homes, quiet.terms)
         for name, line in alone.lines.items():
             assert outcome.lines[name].amount_naud <= line.amount_naud
+
+
+@given(REGIONS, st.integers(0, 60), st.integers(0, 60))
+def test_a_later_reading_moves_its_own_home_and_the_grid_alone(
+    drawn: tuple[list[Community], Round], import_wh: int, export_wh: int
+) -> None:
+    members, result = drawn
+    for one in members:
+        outcome = settled(one, result)
+        for home in one.homes:
+            before, out = outcome.lines[home.home], outcome.outside.get(home.home, Outside())
+            assert resettle_with_exchange(home, before, one.terms, out) == before
+            late = home._replace(import_wh=import_wh, export_wh=export_wh, estimated=False)
+            after = resettle_with_exchange(late, before, one.terms, out)
+            assert (after.contract_naud, after.shared_naud, after.fee_naud) == (
+                before.contract_naud,
+                before.shared_naud,
+                before.fee_naud,
+            )
+            assert after.amount_naud - before.amount_naud == after.grid_naud - before.grid_naud
+            contracts_wh = home.bought_wh + out.imported_wh - home.sold_wh - out.exported_wh
+            shared_wh = after.shared_in_wh - after.shared_out_wh
+            grid_wh = after.grid_in_wh - after.grid_out_wh - after.breach_wh
+            assert grid_wh + contracts_wh + shared_wh == import_wh - export_wh
 
 
 def test_a_seller_that_does_not_deliver_pays_its_own_grid() -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from ..forward.balances import Metered, balance
-from ..forward.settlement import Line, Terms, settle_part
+from ..forward.settlement import Line, Terms, resettle, settle_part
 from ..forward.sharing import plan_sharing
 from .awards import NOTHING, Outside
 
@@ -54,6 +54,15 @@ def settle_with_exchange(
         sum(line.grid_naud + line.fee_naud for line in lines.values()),
         sum(one.amount_naud for one in outside.values()),
     )
+
+
+def resettle_with_exchange(metered: Metered, before: Line, terms: Terms, outside: Outside) -> Line:
+    """Settle one home anew by another reading, with the grid alone, as ``settlement.resettle`` does.
+
+    Its contracts with other communities stay as its own community's do.
+    """
+    line = resettle(_with(metered, outside), before, _priced(terms, [metered]))
+    return _booked(metered, line, terms, outside)
 
 
 def _with(metered: Metered, outside: Outside) -> Metered:
