@@ -53,7 +53,7 @@ class ServiceClient:
     """One service as one author calls it; without an author, for enrolments and prices of a public service alone.
 
     It logs in by itself and again when its session ends. Refused for what the service or the contract refuses,
-    ServiceAway where nobody answers or the service has no peer.
+    ServiceAway where no service answers, or the service has no peer.
 
     ::
 
@@ -147,7 +147,7 @@ class ServiceClient:
     # The market
 
     async def get_configuration(self) -> Standing:
-        """What is in force, what was, and the market time."""
+        """The rules in force, the earlier ones, and the market time."""
         return await self._read(Standing, "/configuration")
 
     async def get_period(self, period: int) -> PeriodState:
@@ -160,7 +160,7 @@ class ServiceClient:
         return list(_json(await self._transport.get("/periods", span)).get("periods", []))
 
     async def get_prices(self, from_period: int, to_period: int) -> tuple[ClearedPrice, ...]:
-        """What the periods from one until before another were cleared at."""
+        """The clearing prices of the periods from one until before another."""
         span = {"from_period": from_period, "to_period": to_period}
         return (await self._read(ClearedPrices, "/prices", span)).prices
 
@@ -209,7 +209,7 @@ class ServiceClient:
     # The service's own
 
     async def wishes(self, home: str) -> Wishes:
-        """What the residents wish."""
+        """The residents' wishes."""
         return await self._read(Wishes, f"/homes/{home}/wishes")
 
     async def enrol(self, code: str, possession: bytes) -> Enrolment:
@@ -218,7 +218,7 @@ class ServiceClient:
         return read_result(Enrolment, await self._transport.open("POST", "/enrolments", body))
 
     async def enrolment(self, home: str, code: str) -> Enrolment:
-        """What became of it."""
+        """The result of it."""
         answer = await self._transport.open("POST", f"/enrolments/{home}/state", {"code": code})
         return read_result(Enrolment, answer)
 

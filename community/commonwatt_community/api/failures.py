@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a call of a service can fail with; what the service or the contract refuses is ``Refused`` of the market."""
+"""Failures of a call to a service. A refusal by the service or the contract is ``Refused`` of the market."""
 
 from commonwatt_client.errors import ConfigurationError
 
@@ -8,7 +8,7 @@ class ServiceAway(ConnectionError):
     """The service does not answer, has no peer, or asks for a pause: another carrier, or a later try, may help.
 
     Attributes:
-        code: the problem's code, empty where nobody answered.
+        code: the problem's code, empty without an answer.
         retry_after_s: how long the service asks to wait; None where it does not say.
     """
 

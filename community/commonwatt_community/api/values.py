@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a service answers besides the contract's own records."""
+"""A service's answers besides the contract's own records."""
 
 from typing import Any
 
@@ -27,7 +27,7 @@ class LoggedIn:
 
 @dataclass(frozen=True)
 class Enrolment:
-    """Where a home's first key stands: ``waiting``, ``set`` or ``refused`` for a reason."""
+    """The state of a home's first key: ``waiting``, ``set`` or ``refused`` for a reason."""
 
     state: str
     reason: str = ""
@@ -35,7 +35,7 @@ class Enrolment:
 
 @dataclass(frozen=True)
 class Limits:
-    """What a resident allows the home's agent; None leaves it to the agent.
+    """The limits that residents set for the home's agent; None leaves the choice to the agent.
 
     Prices are µAUD per kWh.
     """
@@ -47,7 +47,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class Wishes:
-    """What a home's residents wish; the agent obeys, the service cannot bid for it."""
+    """The wishes of a home's residents. The agent obeys them; the service cannot bid for the home."""
 
     home: str
     paused: bool

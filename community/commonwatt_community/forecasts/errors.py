@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How far forecasts were off on a day that is over, each with what the home knew then."""
+"""Errors of forecasts on a day that is over, each with the home's knowledge of that time."""
 
 from collections.abc import Mapping
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a learnt forecast looks at: the calendar, and the same time on the days before.
+"""The inputs of a learnt forecast: the calendar, and the same time on the days before.
 
 Minutes are local ones, as in `hems.forward.forecast`: the weekday is known but for its name, which no model needs.
 """

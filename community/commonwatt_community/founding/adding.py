@@ -84,7 +84,7 @@ def homes_of_meters(folder: Folder) -> dict[str, str]:
 
 
 def drawn_id() -> str:
-    """Ten characters of a-z and 2-7, drawn: nobody who knows a street can name its homes on the ledger."""
+    """Ten characters of a-z and 2-7, drawn: a street's name does not lead to its homes on the ledger."""
     return base64.b32encode(secrets.token_bytes(7)).decode().lower()[:10]
 
 

@@ -58,7 +58,7 @@ def good_bundle(folder: Folder, home: str) -> Path | None:
 
 
 def bundle_of(folder: Folder, invited: Invited) -> Json:
-    """What a home is given: where the service is and whom to trust for it, its id, and its one-time code."""
+    """A home's bundle: the service's address and certificate, the home's id, and its one-time code."""
     service = folder.community.service
     key = key_of(load_secret(folder.codes_key), HOME)
     return {

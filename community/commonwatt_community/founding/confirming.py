@@ -11,7 +11,7 @@ MOST_HOMES = 200
 """Homes that one transaction confirms."""
 
 CONFIRMED = "nothing_proposed"
-"""Somebody else was faster."""
+"""Another process confirmed it first."""
 
 TAKEN = frozenset({CONFIRMED, "no_key", "unknown_home"})
 

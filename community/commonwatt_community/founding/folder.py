@@ -26,7 +26,7 @@ _TIMEOUTS = Timeouts(evaluate_s=15.0, endorse_s=15.0)  # a line can fall silent 
 
 @dataclass(frozen=True)
 class Folder:
-    """Where a community's files are, and what its `community.yaml` says."""
+    """A community's files, and its `community.yaml` as read."""
 
     path: Path
     community: CommunityFile
@@ -48,12 +48,12 @@ class Folder:
 
     @property
     def journal(self) -> Path:
-        """What the operator signed."""
+        """The messages that the operator signed."""
         return self.path / "operator.journal"
 
     @property
     def bundles(self) -> Path:
-        """What is handed to homes."""
+        """The bundles for households."""
         return self.path / "bundles"
 
     @property
@@ -117,7 +117,7 @@ class Folder:
             yield market
 
     def grid_user(self, network: NetworkFile, named: str | None = None) -> tuple[str, str]:
-        """Organisation and user of the grid. UsageError where nobody names one."""
+        """Organisation and user of the grid. UsageError if neither `named` nor the file names one."""
         if named is not None:
             user, separator, organization = named.partition("@")
             if not separator or not user or organization not in network.content["organizations"]:

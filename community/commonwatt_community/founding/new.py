@@ -73,7 +73,7 @@ async def _configured(folder: Folder, market: ForwardMarket, say: Callable[[str]
 
 
 def _differences(configuration: Configuration, community: CommunityFile) -> list[str]:
-    """What the file says otherwise than the first configuration, in words."""
+    """The differences of the file from the first configuration, in words."""
     first = configuration.rules[0]
     wanted = community.argument()
     stands = {

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a home says to its household: one line at a time, and of a trouble that lasts one line alone."""
+"""A home's lines to its household: one at a time, and one line for a trouble that lasts."""
 
 from collections import deque
 from collections.abc import Callable

@@ -34,7 +34,7 @@ class EnrolmentRefused(CommandError):
 
 @dataclass(frozen=True)
 class Bundle:
-    """What an operator hands to a household; `pins` are certificates (PEM) by MSP id."""
+    """The operator's file for a household; `pins` are certificates (PEM) by MSP id."""
 
     service: str
     service_certificate: str

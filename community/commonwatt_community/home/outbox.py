@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the home said and the ledger does not have yet: each message is sent until its last word is in the book."""
+"""The home's messages that the ledger lacks: the home sends each until its last word is in the book."""
 
 import asyncio
 from collections.abc import Callable

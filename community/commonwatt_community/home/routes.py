@@ -101,7 +101,7 @@ class Way:
 
 
 class NoWay(ClientError):
-    """Nobody answers on any way; the message names each with its reason."""
+    """No way answers; the message names each way with its reason."""
 
 
 class Routes:
@@ -141,7 +141,7 @@ class Routes:
         raise NoWay("; ".join(reasons))
 
     async def carry(self, compact: bytes) -> Carried:
-        """What became of a message. NoWay where no way took it."""
+        """The result of a message. NoWay if no way took it."""
         reasons = []
         last: Carried | None = None
         if self._pins is not None and (turning := await self._turns()) is not None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a home shows of itself, on its page and in Home Assistant: prices, trades, today's cost, its plan, its lines."""
+"""A home's state as it shows it on its page and in Home Assistant: prices, trades, today's cost, plan, lines."""
 
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field

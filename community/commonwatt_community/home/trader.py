@@ -84,7 +84,7 @@ class Trader:
 
     @property
     def lacks_battery(self) -> bool:
-        """Whether the home has a battery whose content nobody has told yet: the agent plans without it."""
+        """Whether the home has a battery of unknown content: the agent plans without it."""
         return self._has_battery and self._battery.capacity_wh == 0
 
     def metered(self, cut: Cut) -> None:

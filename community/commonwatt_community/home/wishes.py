@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the household wishes, which its agent obeys: trading paused, and limits of price."""
+"""The household's wishes, which its agent obeys: trading paused, and limits of price."""
 
 from dataclasses import dataclass
 from typing import Any

@@ -34,7 +34,7 @@ _FILE_PAUSE_S = 0.1
 
 @dataclass(frozen=True)
 class Demonstration:
-    """What runs, and how a person gets in: addresses with invitations for a resident and an operator."""
+    """A demonstration that runs, and its addresses with invitations for a resident and an operator."""
 
     url: str
     resident: str

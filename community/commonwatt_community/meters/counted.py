@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What every meter gives: running totals of import and export at instants, in order."""
+"""The counts that every meter gives: running totals of import and export at instants, in order."""
 
 from collections.abc import AsyncIterator, Callable
 from typing import NamedTuple, Protocol, runtime_checkable

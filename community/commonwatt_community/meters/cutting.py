@@ -16,7 +16,7 @@ from .counted import Counted
 class Cut(NamedTuple):
     """A period as the meter counted it; the totals are those at its end, the battery's contents those at both ends.
 
-    The totals are None after a time whose energy they do not hold: nobody may settle that gap by them.
+    The totals are None after a time whose energy they do not hold: no operator may settle that gap by them.
     """
 
     period: Period

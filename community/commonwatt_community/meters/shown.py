@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a meter shows in JSON or text, by the paths of home.yaml, as counts: for meters over MQTT and HTTP."""
+"""A meter's values in JSON or text, by the paths of home.yaml, as counts: for meters over MQTT and HTTP."""
 
 import json
 from collections.abc import Mapping

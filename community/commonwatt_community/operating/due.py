@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is due, from the ledger's records and the market time alone: nothing here asks, waits or writes.
+"""The steps that are due, by ledger records and market time alone. This module asks, waits and writes nothing.
 
-The contract takes each step that is listed here, unless somebody else was faster.
+The contract takes each step that is listed here, unless another operator was faster.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -33,7 +33,7 @@ class Due(NamedTuple):
 
 @dataclass(frozen=True)
 class Community:
-    """What a community's ledger says of everybody: the rules and the registrations."""
+    """The ledger's common part of a community: its rules and registrations."""
 
     configuration: Configuration
     homes: Sequence[Home]

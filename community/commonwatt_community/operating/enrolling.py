@@ -37,7 +37,7 @@ Json = dict[str, Any]
 
 
 class Enrolments(Protocol):
-    """Where homes' requests come from: the service, or a folder."""
+    """A source of homes' requests: the service, or a folder."""
 
     async def list_enrolments(self, state: str = "waiting") -> list[Json]:
         """Requests, each with ``home``, ``code`` and ``possession``."""
@@ -178,5 +178,5 @@ class Enrolling:
 
 
 def _shown(name: str) -> str:
-    """A name that somebody else chose, safe on a terminal."""
+    """A stranger's name, safe on a terminal."""
     return re.sub(r"[^A-Za-z0-9_.-]", "?", name)[:64]

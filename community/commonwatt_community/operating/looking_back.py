@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What comes late: readings of periods that are settled, and totals that fill gaps. The operator looks for both again
+"""Late readings of periods that are settled, and totals that fill gaps. The operator looks for both again
 and again, the last week often, all that is not final once in a while, and never at much of it at once."""
 
 from collections.abc import Iterator, Sequence

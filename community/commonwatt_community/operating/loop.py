@@ -18,7 +18,7 @@ from .telling import Alarm, Telling
 CLOCK_DIFFERS = "clock_differs"
 WITHOUT_RIGHTS = frozenset({"forbidden", "not_yours", "other_market"})
 STANDS = frozenset({"clock_runs_back", "clock_not_simulated", "not_configured"})
-"""What the operator alone is answered, asked to move the clock to the start of time."""
+"""The refusal that the operator alone gets when it asks to move the clock to the start of time."""
 
 LONGEST_PAUSE_S = 10.0
 """A configuration that changes is noticed by then, and so is a simulated clock that moves."""

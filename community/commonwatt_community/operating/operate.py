@@ -29,7 +29,7 @@ class Options:
     """How to operate.
 
     Attributes:
-        grid: USER@ORGANISATION, which confirms homes; None: what the community says, or nobody.
+        grid: USER@ORGANISATION, which confirms homes; None: as community.yaml says, or none.
         port: of `/healthz` and `/metrics`; 0 leaves it to the system, None serves no page.
     """
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What an operator reads of the ledger before it acts: rules, registrations, market time, periods and bills."""
+"""An operator's reads of the ledger before it acts: rules, registrations, market time, periods and bills."""
 
 import time
 from datetime import UTC, date, datetime, timedelta

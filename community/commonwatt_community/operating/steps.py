@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What an operator can have to do next, each step one transaction or a few of one kind."""
+"""The operator's possible next steps, each one transaction or a few of one kind."""
 
 from dataclasses import dataclass
 

@@ -22,7 +22,7 @@ OPERATOR = "operator"
 
 @dataclass(frozen=True)
 class Said:
-    """What became of a file's readings: how many were written, stood already, or were refused, by code."""
+    """The results of a file's readings: how many were written, stood already, or were refused, by code."""
 
     written: int
     standing: int

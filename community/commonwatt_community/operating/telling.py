@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What an operator lets people know: a line for each thing it does, alarms, and figures for a monitor."""
+"""An operator's words to people: a line for each thing it does, alarms, and figures for a monitor."""
 
 import asyncio
 import sys

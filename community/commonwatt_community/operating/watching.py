@@ -18,7 +18,7 @@ PERIODS = 2
 
 
 class Watching:
-    """Who was silent, and each meter's last totals, stay in memory: an alarm may be raised again after a start."""
+    """The silent homes and each meter's last totals stay in memory, so a restart may raise an alarm again."""
 
     def __init__(self, ledger: Ledger, telling: Telling) -> None:
         self._ledger = ledger

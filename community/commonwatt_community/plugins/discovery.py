@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What can be chosen by name: the kit's own parts, and those that installed packages offer as entry points.
+"""Parts that you choose by name: the kit's own, and those that installed packages offer as entry points.
 
 A package offers a forecast in its pyproject.toml::
 

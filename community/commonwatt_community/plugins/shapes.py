@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is wrong with an object as a strategy, a forecast, a battery plan or a meter; None: nothing that can be seen.
+"""Flaws of an object as a strategy, a forecast, a battery plan or a meter; None: no visible flaw.
 
 A factory is called once: a strategy or forecast that cannot be made is found before a home trades by it.
 """

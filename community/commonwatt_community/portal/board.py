@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the operators' page shows of periods, and of homes that have not reported. Pure."""
+"""The operators' page's figures of periods, and of homes that have not reported. Pure."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any

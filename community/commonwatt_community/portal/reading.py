@@ -24,7 +24,7 @@ _AT_ONCE = 4
 
 
 class ReadsHome(ReadsBills, Protocol):
-    """What the portal asks of a market."""
+    """The queries of a market that the portal needs."""
 
     async def get_prices(self, from_period: int, to_period: int) -> tuple[ClearedPrice, ...]: ...
 

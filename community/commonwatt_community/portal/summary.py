@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the portal shows of a home: today and this month, prices, trades, savings and CO2. Pure."""
+"""The portal's figures of a home: today and this month, prices, trades, savings and CO2. Pure."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -32,7 +32,7 @@ class Co2Factor:
 
 @dataclass(frozen=True)
 class Known:
-    """What was read of a home: bills of days that are billed, lines of the days that are not, by local day."""
+    """The records of a home: bills of days that are billed, lines of the days that are not, by local day."""
 
     home: Home
     now_s: int

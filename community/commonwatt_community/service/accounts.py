@@ -25,7 +25,7 @@ class Account:
 
 @dataclass(frozen=True)
 class First:
-    """What comes with an invitation: the name that the account shall have, by default the home's or operator's."""
+    """A new account: its name, by default the home's or operator's, its passphrase and its second factor."""
 
     invitation: str
     name: str | None

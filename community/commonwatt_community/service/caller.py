@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who calls: a home, its meter, a resident or an operator, and whose records are theirs."""
+"""The caller of a request: a home, its meter, a resident or an operator, and the records that it may see."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
 
 class Role(StrEnum):
-    """What a session may do. Residents and operators come by a browser, homes, meters and operators by a key."""
+    """The role of a session. Residents and operators come by a browser; homes, meters and operators by a key."""
 
     HOME = "home"
     METER = "meter"

@@ -63,7 +63,7 @@ Reacts = Callable[["Heard"], Awaitable[None]]
 
 @dataclass(frozen=True)
 class Place:
-    """Where an event stands: block, transaction, and the line of it."""
+    """The place of an event: block, transaction, and the line of it."""
 
     block: int
     transaction_id: str
@@ -80,7 +80,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Heard:
-    """An event of the contract, whose it is (None: everybody's; empty: operators' alone), and each home's own line."""
+    """A contract's event, the homes that may hear it (None: all; empty: operators alone), and each home's own line."""
 
     block: int
     transaction_id: str
@@ -90,7 +90,7 @@ class Heard:
     own: Mapping[str, Json] = field(default_factory=dict)
 
     def lines(self, caller: Caller, after: int = -1) -> list[bytes]:
-        """What a caller is told of it, after a line that it knows."""
+        """The lines of it for a caller, after one that the caller knows."""
         told = []
         seen = self.audience is None or caller.role is Role.OPERATOR or self.audience == caller.home
         if seen and after < 0:
@@ -184,7 +184,7 @@ class Hub:
     async def lines(
         self, caller: Caller, after: Place | None, heartbeat_s: float
     ) -> AsyncGenerator[bytes, None]:
-        """What a caller is told, without end; empty bytes after each `heartbeat_s` of silence."""
+        """The lines for a caller, without end; empty bytes after each `heartbeat_s` of silence."""
         subscriber = Subscriber(caller)
         try:
             if after is None:

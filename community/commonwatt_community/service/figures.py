@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the portal and the operators' page read: a home's figures, its statements, and the market's state."""
+"""Routes that the portal and the operators' page read: a home's figures, its statements, and the market's state."""
 
 from typing import Any
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the service asks its peer: answers passed through as they come, and the configuration and keys kept a while."""
+"""The service's questions to its peer: answers pass through as they come; configuration and keys are kept a while."""
 
 import asyncio
 import json

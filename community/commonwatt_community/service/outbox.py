@@ -64,7 +64,7 @@ class Spoken:
 
 @dataclass(frozen=True)
 class Entry:
-    """What the service knows of a message; ``result`` None while it waits."""
+    """The service's record of a message; ``result`` None while it waits."""
 
     digest: str
     home: str
@@ -160,7 +160,7 @@ class Outbox:
         self._deliver(spoken.whole)
 
     def entries(self, digest: str) -> list[Entry]:
-        """What is known of the words of this digest, by each signature that came."""
+        """The entries of this digest: one for each signature that came."""
         rows = self._store.all("SELECT * FROM messages WHERE digest = ?", digest)
         return [
             Entry(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the service consists of while it runs: what each route's handler may use."""
+"""The parts of a running service, which each route's handler may use."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field

@@ -37,7 +37,7 @@ class Passphrases:
             return await asyncio.to_thread(self._hasher.hash, passphrase)
 
     async def matches(self, kept: str | None, passphrase: str) -> bool:
-        """Whether a passphrase is that of a hash; as slow for None, so that nobody learns which accounts there are."""
+        """Whether a passphrase is that of a hash; as slow for None, which hides the list of accounts."""
         async with self._slots:
             return await asyncio.to_thread(self._verified, kept, passphrase)
 

@@ -91,7 +91,7 @@ class Problem(Exception):
 
 
 def problem_of(error: Exception) -> Problem | None:
-    """What a caller is told of an error; None for a fault of the program."""
+    """The problem that tells a caller of an error; None for a fault of the program."""
     if isinstance(error, Problem):
         return error
     if isinstance(error, Refused):

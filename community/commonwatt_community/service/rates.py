@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How much one caller, or one address without a session, may ask for: buckets that fill up again."""
+"""Limits of requests for each caller, and for each address without a session: buckets that fill up again."""
 
 import math
 import time

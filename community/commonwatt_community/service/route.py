@@ -90,7 +90,7 @@ class Route:
     """A method of a path.
 
     Attributes:
-        may: roles that may call it; empty for everybody, with or without a session.
+        may: roles that may call it; empty for any caller, with or without a session.
         body: what the body is, if there is one.
         answer: the type of a successful answer in JSON, for the document.
         content: its media type.
@@ -120,7 +120,7 @@ class Route:
         return self.handler.__name__
 
     def values(self, request: web.Request) -> dict[str, Any]:
-        """What the request gives of the parameters; Problem for one that is wrong, unknown or given twice."""
+        """The parameters' values in a request; Problem for one that is wrong, unknown or given twice."""
         found = {}
         for one in self.parameters:
             if one.where == "path":

@@ -45,7 +45,7 @@ async def begin(store: Store, way: str, role: Role, home: str, name: str = "") -
 
 
 def find(store: Store, way: str, secret: str) -> Caller | None:
-    """Whose session a secret is; None for one that is nobody's, or ended."""
+    """The session of a secret; None for an unknown secret and for a session that ended."""
     row = store.one(
         "SELECT * FROM sessions WHERE hash = ? AND way = ? AND expires_s > ?", _hash(secret), way, now_s()
     )
@@ -66,7 +66,7 @@ def counts(store: Store, caller: Caller) -> bool:
 
 
 def csrf_of(caller: Caller) -> str:
-    """What a page of ours sends in `X-CW-CSRF`: pages of others can neither read nor guess it."""
+    """The value that a page of the service sends in `X-CW-CSRF`; pages of others can neither read nor guess it."""
     return encoded(hashlib.sha256(b"csrf|" + caller.session).digest()[:16])
 
 

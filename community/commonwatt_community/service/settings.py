@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a service is told when it starts, and what it finds in its folder."""
+"""A service's settings at its start, and the keys in its folder."""
 
 import ipaddress
 import re

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who signed a message: the home, its meter or the operator, by the keys that stand on the ledger."""
+"""The signer of a message: the home, its meter or the operator, by the keys that stand on the ledger."""
 
 from dataclasses import dataclass
 
@@ -24,9 +24,9 @@ class Speaker:
 
 
 async def speaker_of(message: Message, ledger: Ledger) -> Speaker:
-    """Whose signature a message bears; the contract judges whether the key is in force for its period.
+    """The author that signed a message; the contract judges whether the key is in force for its period.
 
-    MessageRefused for another network or channel, for a key that is nobody's, and for a wrong signature.
+    MessageRefused for another network or channel, for an unknown key, and for a wrong signature.
     """
     speaker, _ = await _found(message, ledger)
     await _verified(message, speaker.key, ledger, message.typ)
@@ -34,7 +34,7 @@ async def speaker_of(message: Message, ledger: Ledger) -> Speaker:
 
 
 async def logged_in(message: Message, ledger: Ledger) -> Speaker:
-    """Whose login it is. MessageRefused besides for a key that is not in force, see `_may_log_in`."""
+    """The author that logs in. MessageRefused also for a key that is not in force, see `_may_log_in`."""
     speaker, record = await _found(message, ledger)
     await _verified(message, speaker.key, ledger, LOGIN)
     if not _may_log_in(record, speaker.key.kid, await ledger.market_minute()):

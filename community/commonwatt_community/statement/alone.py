@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the same meter readings cost at the grid's tariff alone, and so what the market saved.
+"""The cost of the same meter readings at the grid's tariff alone, and so the market's saving.
 
 Export above an envelope earns nothing with and without a market. A battery that runs for the market would run
 otherwise without one; what it would have done nobody metered.

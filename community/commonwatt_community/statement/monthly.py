@@ -52,7 +52,7 @@ class Statement:
 
     @property
     def saved_cents(self) -> int:
-        """What the market saved; negative where it cost."""
+        """The market's saving; negative where the market cost."""
         return self.without_market_cents - self.total_cents
 
 

@@ -21,7 +21,7 @@ _AT_ONCE = 4
 
 
 class ReadsBills(Protocol):
-    """What a statement asks of a market: `ForwardMarket` and the service's client both answer."""
+    """The queries of a market that a statement needs: `ForwardMarket` and the service's client both have them."""
 
     async def get_configuration(self) -> Standing: ...
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How a statement writes money, energy, prices, days and lines."""
+"""A statement's notation of money, energy, prices, days and lines."""
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
@@ -81,7 +81,7 @@ def final_day(statement: Statement) -> int | None:
 
 
 def state_why(statement: Statement) -> str:
-    """What final or provisional means for this statement."""
+    """The meaning of final or provisional for this statement."""
     said, day = words(), final_day(statement)
     if day is None:
         return said["nothing_billed" if statement.unbilled else "nothing_kept"]
@@ -98,7 +98,7 @@ def saved_why(statement: Statement) -> str:
 
 
 def text_of(line: StatementLine, statement: Statement) -> str:
-    """What a line is for."""
+    """The words of a line."""
     said = words()
     if line.kind == SUPPLY:
         return said["supply_1"] if line.quantity == 1 else said["supply"].format(count=line.quantity)
