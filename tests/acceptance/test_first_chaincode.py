@@ -77,7 +77,7 @@ def test_the_pages_four_commands_in_an_empty_directory(tmp_path: Path) -> None:
 
 
 @pytest.mark.timeout(240)
-@pytest.mark.parametrize("backend", ["embedded", "native"])
+@pytest.mark.parametrize("backend", ["embedded", pytest.param("native", marks=pytest.mark.long)])
 def test_each_save_is_live_and_what_cannot_start_leaves_the_old_code_live(
     project: Shell, backend: str
 ) -> None:

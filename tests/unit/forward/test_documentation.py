@@ -62,7 +62,8 @@ async def test_answers_events_and_records_are_told() -> None:
         told = re.findall(r'"(\w+)"', ROWS[name][2])
         if done.status < 400 and told:
             assert set(done.json()) >= set(told) - {"caps", "kid", "from_period"}, name
-            assert set(done.json()) <= set(told), name
+            if "the registration" not in ROWS[name][2]:  # a record, which has members of its own
+                assert set(done.json()) <= set(told), name
 
 
 def test_every_code_is_documented_and_used() -> None:

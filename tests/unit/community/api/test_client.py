@@ -84,7 +84,7 @@ async def test_what_a_service_refuses_and_what_fails_it_are_told_apart(tmp_path:
         return web.Response(text="<html>")
 
     async def hangs(_: web.Request) -> web.Response:
-        await asyncio.sleep(30)
+        await asyncio.sleep(4)  # longer than the client waits
         return web.Response()
 
     async with client_of(tmp_path, {**answers, "/periods/4": nonsense, "/periods/5": hangs}) as client:
