@@ -34,7 +34,7 @@ def verify_command(
     user: Annotated[str, typer.Option(help="who reads the blocks; default: the market's operator")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="print the findings as JSON")] = False,
     receipts: Annotated[
-        Path | None, typer.Option(help="a home's journal: name services that broke or contradicted a receipt")
+        Path | None, typer.Option(help="a home's journal: name carriers that broke or contradicted a receipt")
     ] = None,
     network_file: Annotated[
         str | None,

@@ -33,7 +33,7 @@ class Folder:
 
     @property
     def codes_key(self) -> Path:
-        """The secret of all invitation codes."""
+        """The secret of the homes' one-time codes."""
         return self.path / "codes.key"
 
     @property

@@ -40,7 +40,7 @@ async function show() {
     now.push(["Meter, import", kwh(state.meter.import_total_wh)], ["Meter, export", kwh(state.meter.export_total_wh)]);
     if (state.meter.battery_wh !== null) now.push(["Battery", kwh(state.meter.battery_wh)]);
   }
-  now.push(["Readings to be sent", String(state.waiting)]);
+  now.push(["Readings that wait to be sent", String(state.waiting)]);
   terms("now", now);
   list("plan", (state.plan ?? []).map((one) => `${one.local} ${one.does}: ${one.reason}`));
   const today = state.today;
