@@ -101,6 +101,11 @@ def test_levels_are_few_and_of_several_homes(requests: list[tuple[int, int]]) ->
     assert len(requests) - len(pooled) < max(LEAST_HOMES, len(requests) // MOST_LEVELS + 1)
 
 
+def test_a_large_community_has_larger_levels() -> None:
+    levels = left_over([(limit, 1) for limit in range(10_000, 10_500)])
+    assert [level.energy_wh for level in levels] == [25] * MOST_LEVELS
+
+
 def test_one_home_alone_is_not_shown() -> None:
     """With levels of one home, other communities would read its limit and what it still needs."""
     assert left_over([(120, 700)], least_homes=1) == (Level(120, 700),)
