@@ -95,7 +95,17 @@ TABLE: dict[str, Verb] = {
     "settle": Verb("period.json", DONE, DONE),
     "bill": Verb("day.json", DONE, DONE),
     "prices": Verb("price.json", DONE, DONE),
-    "hems": Verb("home001", NO_NETWORK, NO_NETWORK),
+    "community new": Verb("community.yaml", NO_NETWORK, NO_NETWORK),
+    "community confirm": Verb("community.yaml --grid operator@grid", NO_NETWORK, NO_NETWORK),
+    "community status": Verb("community.yaml", NO_NETWORK, NO_NETWORK),
+    # Without a network it was not founded; before one stopped, `community new` made its folder.
+    "community readings": Verb("readings.csv --community community.yaml", MISUSED, NO_NETWORK),
+    "community schema": Verb("", DONE, DONE),
+    "homes add": Verb("newcomers.csv --community community.yaml", MISUSED, NO_NETWORK),
+    "operate": Verb("community.yaml", NO_NETWORK, NO_NETWORK),
+    "home new": Verb("--user home001", NO_NETWORK, NO_NETWORK),
+    "home run": Verb("", MISUSED, MISUSED),  # there is no home.yaml
+    "home schema": Verb("", DONE, DONE),
     "serve": Verb("", NO_NETWORK, MISUSED),  # its market has no carriers
     "service backup": Verb("copy.db", MISUSED, MISUSED),  # no service was started here
     "service invite-operator": Verb("ada", DONE, DONE),
