@@ -1,28 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The community's verbs: `hems HOME` is one prosumer's agent on the network that is up."""
+"""The community's verbs, each from the part that does its work."""
 
-import asyncio
-import json
-import math
-import signal
-from collections.abc import Coroutine
-from pathlib import Path
-from typing import Annotated, Any
-
-import grpc
 import typer
-from commonwatt_chaincode.market.parameters import Parameters, changed
-from commonwatt_client import (
-    EndorseError,
-    GatewayError,
-    ReconnectPolicy,
-    RetryPolicy,
-    Timeouts,
-    connect_network_file,
-)
-from commonwatt_client.exit_codes import UsageError, run
-from commonwatt_client.network_file import find_network, read_network_file
-from commonwatt_client.retry import fate_is_unknown, is_away
+from commonwatt_client.exit_codes import run
 
 from commonwatt_community.founding import cli as founding
 from commonwatt_community.home import cli as home
@@ -30,6 +10,7 @@ from commonwatt_community.live import cli as live
 from commonwatt_community.operating import cli as operating
 from commonwatt_community.plugins import cli as plugins
 from commonwatt_community.service import cli as service
+from commonwatt_community.statement import cli as statement
 
 
 def register(app: typer.Typer) -> None:
@@ -39,6 +20,7 @@ def register(app: typer.Typer) -> None:
     founding.register(app)
     operating.register(app)
     live.register(app)
+    statement.register(founding.group(app, "community"))
     plugins.register(app)
 
 

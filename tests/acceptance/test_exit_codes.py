@@ -110,6 +110,7 @@ TABLE: dict[str, Verb] = {
     "service backup": Verb("copy.db", MISUSED, MISUSED),  # no service was started here
     "service invite-operator": Verb("ada", DONE, DONE),
     "service set-key": Verb("nowhere.jws --user operator@newtown", MISUSED, MISUSED),  # no such file
+    "community statement": Verb("home001 --month 2026-06", NO_NETWORK, NO_NETWORK),
     "simulate": Verb("", NO_NETWORK, NO_NETWORK),
     "live": Verb("", NO_NETWORK, MISUSED),  # the default network has another market
     "plugin list": Verb("", DONE, DONE),

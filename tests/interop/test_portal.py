@@ -227,6 +227,7 @@ async def test_everyone_can_use_it_and_it_comes_at_once(street: Town, tmp_path: 
         assert [one for one in page.problems if "403" not in one] == []
 
 
+@pytest.mark.long
 async def test_an_operator_sees_the_market_and_invites(street: Town, tmp_path: Path) -> None:
     async with opened(street, Role.OPERATOR) as (running, page):
         await come_in(page, "operator")

@@ -20,11 +20,18 @@ WHY_NOT: dict[str, str] = {
         commonwatt_audit.forward.registering commonwatt_audit.forward.salts commonwatt_audit.forward.situation
         commonwatt_audit.forward.settling commonwatt_audit.forward.submitting
     """,
+    "Plug-ins, sound and broken, run it: tests/unit/community/plugins": """
+        commonwatt_community.plugins.shapes
+    """,
     "The service that runs, every route as every role, runs them: tests/behaviour/test_service*.py": """
         commonwatt_community.service.about commonwatt_community.service.accounts
         commonwatt_community.service.doors commonwatt_community.service.households
         commonwatt_community.service.parts commonwatt_community.service.reads
         commonwatt_community.service.speakers commonwatt_community.service.speaking
+    """,
+    "A whole community lives by them: tests/acceptance/test_make_live.py": """
+        commonwatt_community.live.cli commonwatt_community.live.homes commonwatt_community.live.run
+        commonwatt_community.live.trades
     """,
     "Every network starts it as a process": """
         commonwatt_chaincode.__main__
@@ -78,6 +85,9 @@ WHY_NOT: dict[str, str] = {
     """,
     "Days on a running network run them: tests/behaviour/test_simulated_day.py": """
         commonwatt_loadgen.simulate.gateway commonwatt_loadgen.simulate.latency
+    """,
+    "A command and a browser run them: tests/behaviour/test_forward_settlement.py, tests/interop/test_portal.py": """
+        commonwatt_community.service.figures commonwatt_community.statement.cli
     """,
     "The whole paper is repeated: tests/behaviour/test_paper.py": """
         commonwatt_loadgen.paper.command commonwatt_loadgen.paper.figures

@@ -66,7 +66,8 @@ def read(compact: bytes) -> Message:
     """The message that these bytes hold, **its signature not verified**; MessageRefused for all else."""
     if len(compact) > LARGEST_BYTES:
         raise MessageRefused(MessageCode.TOO_LARGE, f"a message has at most {LARGEST_BYTES} bytes")
-    parts = compact.decode("ascii").split(".") if compact.isascii() else []
+    # Their number comes first: a thousand dots would be a thousand values to decode.
+    parts = compact.decode("ascii").split(".") if compact.isascii() and compact.count(b".") == 2 else []
     content, signature = (decoded(part) for part in parts[1:]) if len(parts) == 3 else (None, None)
     if content is None or signature is None:
         raise MessageRefused(MessageCode.BAD_FORM, NOT_COMPACT)

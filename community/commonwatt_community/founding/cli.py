@@ -131,7 +131,7 @@ def register(app: typer.Typer) -> None:
     homes.command("add")(add_command)
 
 
-def group(app: typer.Typer, name: str, help_text: str) -> typer.Typer:
+def group(app: typer.Typer, name: str, help_text: str = "") -> typer.Typer:
     """The group of this name, for parts that add verbs to one group."""
     for known in app.registered_groups:
         if known.name == name and known.typer_instance is not None:

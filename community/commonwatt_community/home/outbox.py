@@ -13,7 +13,6 @@ from .lines import Lines
 from .routes import WRITTEN, NoWay, Routes
 
 AT_ONCE = 8
-WRITTEN = "written"
 TOO_LATE = "too_late"
 FOR_GOOD = frozenset({"not_registered", "quality_not_yours", "impossible_reading", "totals_differ"})
 """Refusals of a reading that no later try changes."""
@@ -34,12 +33,12 @@ class Outbox:
         self._book = book
         self._lines = lines
         self._clock = clock
-        self._readings: asyncio.Queue[bytes] = asyncio.Queue()
+        self._readings: asyncio.Queue[tuple[bytes, bool]] = asyncio.Queue()
         self._bids: set[asyncio.Task[str]] = set()
 
-    def say(self, reading: bytes) -> None:
-        """Send a reading, however long it takes."""
-        self._readings.put_nowait(reading)
+    def say(self, reading: bytes, may_stand: bool = False) -> None:
+        """Send a reading, however long it takes. `may_stand`: it was sent before the home was started again."""
+        self._readings.put_nowait((reading, may_stand))
 
     async def bid(self, compact: bytes, until_s: float) -> str:
         """Send a bid until the gate closes; its last word."""
@@ -56,15 +55,18 @@ class Outbox:
 
     async def _work(self) -> None:
         while True:
-            await self._sent(await self._readings.get(), lambda: True)
+            reading, may_stand = await self._readings.get()
+            await self._sent(reading, lambda: True, may_stand)
 
-    async def _sent(self, compact: bytes, still: Callable[[], bool]) -> str:
+    async def _sent(self, compact: bytes, still: Callable[[], bool], may_stand: bool = False) -> str:
         message = read(compact)
         kind = str(message.kind)
         pause_s = _FIRST_PAUSE_S
         while still():
             try:
-                result = (await self._routes.carry(compact)).result
+                stands = may_stand and await self._routes.stands(compact)
+                may_stand = True
+                result = WRITTEN if stands else (await self._routes.carry(compact)).result
             except NoWay as error:
                 self._lines.trouble(
                     _WAY, f"no way to the market: {error}; I keep my messages, and send them when it answers"

@@ -30,6 +30,7 @@ from ..market.results import (
     EnvelopesOfPeriod,
     Home,
     HomeLine,
+    MessageStatus,
     PeriodAwards,
     Standing,
     StoredKeys,
@@ -46,6 +47,7 @@ FAILED = (GatewayError, MalformedMessageError, ServiceAway, ReceiptRefused, Time
 PASSING = frozenset({CARRIER_BUSY, FATE_UNKNOWN, NOT_PROVEN})
 """Results after which the same message is sent again."""
 
+WRITTEN = "written"
 _TIMEOUTS = Timeouts(evaluate_s=10.0, endorse_s=15.0)
 _QUICK = RetryPolicy(max_tries=6, first_pause_s=0.05, longest_pause_s=1.0)
 _BATCH = Limits(longest_wait_s=0.02, patience_s=15.0)
@@ -75,6 +77,10 @@ class Asks(Protocol):
     async def get_bill(self, home: str, day: int) -> Bill: ...
 
     async def get_prices(self, from_period: int, to_period: int) -> tuple[ClearedPrice, ...]: ...
+
+    async def message_status(
+        self, kind: str, period: int, home: str, seq: int, digest: str, author: str = "home"
+    ) -> MessageStatus: ...
 
     async def endorsed_status(
         self, kind: str, period: int, home: str, seq: int, digest: str, author: str = "home"
@@ -171,10 +177,10 @@ class Routes:
         raise NoWay("; ".join(reasons))
 
     async def stands(self, compact: bytes) -> bool:
-        """Whether a message is on the ledger already. It is asked before a message is sent again.
+        """Whether a message is on the ledger already.
 
-        The way that took it may not know its fate, and a reading that is written again once its period is frozen makes
-        a new version.
+        It is asked before a message is sent again: the way that took it may not know its fate, and a reading that is
+        written again once its period is frozen makes a new version.
         """
         message = read(compact)
         place = (str(message.kind), message.period, message.home, message.seq, message.digest, self._said_by)

@@ -144,7 +144,7 @@ class Overview(BaseModel):
     listeners: int
 
 
-class Summary(TypedDict):
+class Summary(BaseModel):
     """A home as the portal shows it: Wh by source, nAUD, µAUD per kWh; `co2` where the service has a factor."""
 
     home: str
@@ -160,7 +160,7 @@ class Summary(TypedDict):
     co2: Json | None
 
 
-class MonthlyStatement(TypedDict):
+class MonthlyStatement(BaseModel):
     """A month: the cents of `lines` and `rounding_cents` sum to `total_cents`; negative: the home receives."""
 
     home: str
@@ -189,7 +189,7 @@ class Board(Overview):
     envelopes: list[Json]
 
 
-class Health(TypedDict):
+class Health(BaseModel):
     """``ok``, ``no_peer``, ``no_receipt_key`` or ``stopping``."""
 
     state: str

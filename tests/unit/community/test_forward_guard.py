@@ -10,28 +10,35 @@ from commonwatt_chaincode.market.forward.prices import Prices
 from commonwatt_community.hems.energy import Silent
 from commonwatt_community.hems.forward.agent import ForwardAgent
 from commonwatt_community.hems.forward.connection_point import Store, flow
-from commonwatt_community.hems.forward.guard import is_worse_off
+from commonwatt_community.hems.forward.guard import least_price
 from commonwatt_community.hems.home import HomeSpec
 
 CHEAP, DEAR = Prices(200_000, 60_000), Prices(500_000, 60_000)
 STORE = Store(0, 10_000, 2_500, 1_000_000, 1_000_000)
 
 
-def test_a_sale_that_must_be_bought_back_at_a_higher_price_is_worse() -> None:
-    expected, tariffs = [0, 2_000], [CHEAP, DEAR]
-    assert is_worse_off(STORE, 2_000, expected, tariffs, 1_000, 300_000, 60_000)
-    assert not is_worse_off(STORE, 2_000, expected, tariffs, 1_000, 500_000, 60_000)
-    assert not is_worse_off(STORE, 4_000, expected, tariffs, 1_000, 100_000, 60_000), "it has enough of it"
+def test_what_must_be_bought_back_costs_what_it_costs_then() -> None:
+    assert least_price(STORE, 2_000, [0, 2_000], [CHEAP, DEAR], 1_000, 60_000) == 500_000
+    assert least_price(STORE, 2_000, [0, 2_000], [CHEAP, CHEAP], 1_000, 60_000) == 200_000
+    assert least_price(STORE, 4_000, [0, 2_000], [CHEAP, DEAR], 1_000, 60_000) == 60_000, (
+        "it has enough of it"
+    )
 
 
 def test_what_the_battery_holds_less_at_the_end_is_worth_what_the_grid_would_pay() -> None:
-    assert is_worse_off(STORE, 2_000, [0], [CHEAP], 1_000, 59_000, 60_000)
-    assert not is_worse_off(STORE, 2_000, [0], [CHEAP], 1_000, 60_000, 60_000)
+    assert least_price(STORE, 2_000, [0], [CHEAP], 1_000, 60_000) == 60_000
+    assert least_price(STORE, 2_000, [0], [CHEAP], 1_000, -5_000) == 0
 
 
-def test_a_surplus_that_makes_up_for_the_sale_costs_nothing() -> None:
+def test_a_surplus_that_makes_up_for_the_sale_is_worth_its_feed_in() -> None:
     expected, tariffs = [0, -3_000, 2_500], [CHEAP, CHEAP, DEAR]
-    assert not is_worse_off(STORE, 8_000, expected, tariffs, 1_000, 60_000, 60_000)
+    assert least_price(STORE, 8_000, expected, tariffs, 1_000, 60_000) == 60_000
+
+
+def test_losses_round_and_the_price_makes_up_for_it() -> None:
+    lossy = Store(1_000, 10_000, 250, 950_000, 950_000)
+    least = least_price(lossy, 3_000, [0, *[-200] * 400], [CHEAP] * 401, 100, 60_000)
+    assert 66_000 <= least <= 70_000
 
 
 def agent(plan: str, guarded: bool) -> ForwardAgent:
@@ -68,7 +75,11 @@ def test_no_bid_of_a_guarded_agent_costs_more_than_it_brings_by_its_own_forecast
                 one.store, energy_wh, expected, tariffs, decision.plan.export_wh, price
             )
             naud_without, left = cost(one.store, energy_wh, expected, tariffs, 0, 0)
-            assert naud_with + max(0, left - left_with) * 950_000 // 10**6 * 60_000 <= naud_without
+            rounding_naud = (
+                48 * DEAR.tou
+            )  # the battery's contents here are whole Wh, those of the guard are finer
+            spared_wh = max(0, left - left_with) * 950_000 // 10**6
+            assert naud_with + spared_wh * 60_000 <= naud_without + rounding_naud
     assert kept > 5
     assert sold > 5
 

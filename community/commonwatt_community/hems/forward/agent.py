@@ -13,7 +13,7 @@ from commonwatt_chaincode.market.forward.prices import Prices
 from commonwatt_community.hems.energy import MINUTES_PER_DAY
 from commonwatt_community.hems.forward.connection_point import flow, store_of
 from commonwatt_community.hems.forward.forecast import PERIOD_FORECASTS, Past, PeriodForecast
-from commonwatt_community.hems.forward.guard import is_worse_off
+from commonwatt_community.hems.forward.guard import least_price
 from commonwatt_community.hems.forward.plan import PLANS, Plan, Planner, own_use
 from commonwatt_community.hems.home import HomeSpec
 
@@ -136,16 +136,17 @@ class ForwardAgent:
         self._expected_wh[place] = expected_wh[0]
         plan = self._planned(expected_wh, energy_wh, middles)
         price = self._price(plan, prices)
-        guarded = (
-            self._guarded
-            and plan.from_battery_wh > 0
-            and is_worse_off(
-                self.store, energy_wh, expected_wh, tariffs, plan.export_wh, price, self._highest_feed_in
+        guarded = False
+        if self._guarded and plan.from_battery_wh:
+            least = least_price(
+                self.store, energy_wh, expected_wh, tariffs, plan.export_wh, self._highest_feed_in
             )
-        )
-        if guarded:
-            plan = Plan(0, plan.export_wh - plan.from_battery_wh, 0)
-            price = self._price(plan, prices)
+            guarded = least > middles[0]
+            if guarded:
+                plan = Plan(0, plan.export_wh - plan.from_battery_wh, 0)
+                price = self._price(plan, prices)
+            else:
+                price = max(price, least)
         bid = self._bid(plan, price, caps, seq)
         return Decision(bid, plan, expected_wh[0], energy_wh, guarded)
 

@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether a sale from the battery would leave a home worse off than without a market, by its own forecast."""
+"""The least price of a sale from the battery that leaves a home no worse off than without a market.
+
+All of it is by the home's own forecast.
+"""
 
 from collections.abc import Sequence
 
-from commonwatt_chaincode.market.arithmetic import PPM
+from commonwatt_chaincode.market.arithmetic import PPM, ceil_div
 from commonwatt_chaincode.market.forward.prices import Prices
 
 from commonwatt_community.hems.forward.connection_point import Store, flow
@@ -18,30 +21,32 @@ def least_price(
     expected_wh: Sequence[int],
     tariffs: Sequence[Prices],
     sold_wh: int,
-    price_uaud_per_kwh: int,
     highest_feed_in: int,
-) -> bool:
-    """Whether the home pays more in the periods that are expected if it sells `sold_wh` in the first one.
+) -> int:
+    """What the home must get at least, in µAUD per kWh, for `sold_wh` of the first period that is expected.
 
-    It sells at `price_uaud_per_kwh`, the least that it takes. Without neighbours it pays the tariffs of those periods.
-    What the battery holds less at the end is worth what the grid would pay for it at best.
+    For that it pays no more in all these periods than it would without the sale; beside it, it pays their tariffs. What
+    the battery holds less at the end is worth what the grid would pay for it at best.
     """
-    with_naud, left_with_wh = _cost(store, energy_wh, expected_wh, tariffs, sold_wh, price_uaud_per_kwh)
-    without_naud, left_wh = _cost(store, energy_wh, expected_wh, tariffs, 0, 0)
-    spared_wh = max(0, left_wh - left_with_wh) * store.eta_d_ppm // PPM
-    return with_naud + spared_wh * max(0, highest_feed_in) > without_naud
+    fine = Store(
+        store.floor_wh * _FINER,
+        store.full_wh * _FINER,
+        store.rate_wh * _FINER,
+        store.eta_c_ppm,
+        store.eta_d_ppm,
+    )
+    energy, expected = energy_wh * _FINER, [net_wh * _FINER for net_wh in expected_wh]
+    with_sale, left_with = _cost(fine, energy, expected, tariffs, sold_wh * _FINER)
+    without, left = _cost(fine, energy, expected, tariffs, 0)
+    spared = max(0, left - left_with) * store.eta_d_ppm // PPM
+    return ceil_div(with_sale + spared * max(0, highest_feed_in) - without, sold_wh * _FINER)
 
 
 def _cost(
-    store: Store,
-    energy_wh: int,
-    expected_wh: Sequence[int],
-    tariffs: Sequence[Prices],
-    sold_wh: int,
-    price_uaud_per_kwh: int,
+    store: Store, energy_wh: int, expected_wh: Sequence[int], tariffs: Sequence[Prices], sold_wh: int
 ) -> tuple[int, int]:
-    """What the home pays, in nAUD, and what the battery holds at the end."""
-    cost_naud = -sold_wh * price_uaud_per_kwh
+    """What the home pays beside the sale, and what the battery holds at the end, in the units of `energy_wh`."""
+    cost_naud = 0
     for place, (net_wh, prices) in enumerate(zip(expected_wh, tariffs, strict=False)):
         promised_wh = sold_wh if place == 0 else 0
         import_wh, export_wh, energy_wh = flow(store, energy_wh, net_wh, promised_wh)

@@ -37,7 +37,7 @@ class Blinking:
         return MessageStatus(place[4], "written" if self.stands else "absent", 1 if self.stands else None)
 
 
-async def sent(folder: Path, peer: Blinking) -> str | None:
+async def sent(folder: Path, peer: Blinking, may_stand: bool = False) -> str | None:
     """A reading's last word."""
     key = make_key(folder / "key.pem")
     with Journal(folder / "journal") as journal, Book(folder / "book") as book:
@@ -48,7 +48,7 @@ async def sent(folder: Path, peer: Blinking) -> str | None:
             Routes([way], author, journal, clock=clock), book, Lines(clock, lambda line: None), clock
         )
         reading = author.reading(29_400_000, 10, 0)
-        outbox.say(reading)
+        outbox.say(reading, may_stand)
         running = asyncio.create_task(outbox.run())
         async with asyncio.timeout(20):
             while book.outcome(read(reading).digest) is None:  # noqa: ASYNC110 - the book gives no notice
@@ -68,3 +68,9 @@ async def test_it_is_sent_again_where_it_does_not_stand(tmp_path: Path) -> None:
     peer = Blinking(stands=False)
     assert await sent(tmp_path, peer) == "written"
     assert peer.carried == 2
+
+
+async def test_what_a_killed_home_had_sent_is_asked_for_first(tmp_path: Path) -> None:
+    peer = Blinking(stands=True)
+    assert await sent(tmp_path, peer, may_stand=True) == "written"
+    assert peer.carried == 0

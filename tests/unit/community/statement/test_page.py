@@ -6,7 +6,7 @@ from dataclasses import replace
 from html.parser import HTMLParser
 
 from commonwatt_community.statement import page_style, statement_html
-from commonwatt_community.statement.page import MOST_CORRECTIONS, MOST_ROWS
+from commonwatt_community.statement.page import MOST_CORRECTIONS
 
 from .conftest import StatementOf
 
