@@ -98,8 +98,8 @@ async def test_a_day_of_many_parts_is_billed(monkeypatch: pytest.MonkeyPatch) ->
 
 @pytest.mark.long
 @pytest.mark.timeout(3_600)
-async def test_ten_thousand_homes_trade_and_are_settled_and_billed_for_a_day() -> None:
-    channel = LargeChannel(10_000, 48)
+async def test_two_thousand_homes_trade_and_are_settled_and_billed_for_a_day() -> None:
+    channel = LargeChannel(2_000, 48)
     await channel.founded()
     for number, period in enumerate(channel.periods):
         await traded(channel, period)
