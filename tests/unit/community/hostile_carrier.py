@@ -161,7 +161,7 @@ class Enemy:
                 raise TimeoutError
             case "of another message":
                 others = [one for one, _ in self.given if read(one).digest != digest]
-                question = question_of(others[-1]) if others else question | {"seq": 33}
+                question = question_of(others[-1]) if others else question | {"seq": question["seq"] % 32 + 1}
             case "of one organisation":
                 return endorsed(question, [ours], written, asked_s=now_s)
             case "of one organisation twice":

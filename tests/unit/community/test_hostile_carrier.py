@@ -405,4 +405,4 @@ class TestFewDays(HostileCarrier.TestCase):
 @pytest.mark.long
 @pytest.mark.timeout(1_800)
 class TestManyDays(HostileCarrier.TestCase):
-    settings = settings(FEW, max_examples=600, stateful_step_count=50)
+    settings = settings(FEW, max_examples=150, stateful_step_count=50)
