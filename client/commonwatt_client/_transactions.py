@@ -2,6 +2,7 @@
 """The flow of a transaction, without I/O: evaluate, endorse, submit, commit status, each once."""
 
 import math
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,6 +35,9 @@ EVALUATE = "/gateway.Gateway/Evaluate"
 ENDORSE = "/gateway.Gateway/Endorse"
 SUBMIT = "/gateway.Gateway/Submit"
 COMMIT_STATUS = "/gateway.Gateway/CommitStatus"
+
+_TIMERS_APART_S = 0.1
+"""How much earlier than the client's timer a peer's may fire: both count from when they saw the call."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,10 +103,13 @@ def call(
     peers = party.peers
     for attempt in range(len(peers)):
         index = peers.current
+        began = time.monotonic()
         try:
             answer: bytes = yield Call(index, method, request, timeout_s)
             return answer
         except CallFailed as failed:
+            if was_ended_at_its_deadline(failed, time.monotonic() - began, timeout_s):
+                failed = CallFailed(grpc.StatusCode.DEADLINE_EXCEEDED, failed.message, failed.details)
             # A peer that lets calls run into their timeout may hang: the next call tries another one.
             if is_unreachable(failed) or failed.status is grpc.StatusCode.DEADLINE_EXCEEDED:
                 peers.leave(index, failed.status.name)
@@ -110,6 +117,17 @@ def call(
                 continue
             raise call_error(kind, failed, peers.name(index), transaction_id) from failed
     raise AssertionError("a ring has at least one peer")
+
+
+def was_ended_at_its_deadline(failed: CallFailed, elapsed_s: float, timeout_s: float | None) -> bool:
+    """Whether a call that reads as cancelled has run into its deadline.
+
+    A peer keeps the deadline too and resets the call's stream then (HTTP/2's CANCEL). Where that arrives before
+    the client's own timer has fired, gRPC reports CANCELLED; the client itself cancels no call this way.
+    """
+    if failed.status is not grpc.StatusCode.CANCELLED or timeout_s is None:
+        return False
+    return elapsed_s >= timeout_s - min(_TIMERS_APART_S, timeout_s / 10)
 
 
 def is_unreachable(failed: CallFailed) -> bool:

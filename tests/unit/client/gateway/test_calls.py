@@ -112,6 +112,23 @@ async def test_every_phase_has_a_timeout_of_its_own(
     assert caught.value.reason == "DEADLINE_EXCEEDED"
 
 
+async def test_a_peer_that_keeps_the_deadline_first_ends_no_call_as_cancelled(
+    keyed: Keyed, peer: StandIn
+) -> None:
+    def cancel_after(wait_s: float) -> Callable[[bytes, grpc.ServicerContext], Any]:
+        def behaviour(request: bytes, context: grpc.ServicerContext) -> Any:
+            peer.stopping.wait(wait_s)
+            context.abort(grpc.StatusCode.CANCELLED, "Stream removed")
+
+        return behaviour
+
+    for wait_s, reason in ((0.95, "DEADLINE_EXCEEDED"), (0.0, "CANCELLED")):
+        peer.behaviours["Evaluate"] = cancel_after(wait_s)
+        with pytest.raises(EvaluateError) as caught:
+            await call(peer.peer, keyed, lambda contract: contract.evaluate("f", timeout_s=1.0))
+        assert caught.value.reason == reason
+
+
 async def test_senseless_timeouts_are_refused(keyed: Keyed, peer: StandIn) -> None:
     with pytest.raises(ConfigurationError, match="above 0"):
         await call(peer.peer, keyed, lambda contract: contract.evaluate("f", timeout_s=-1))
