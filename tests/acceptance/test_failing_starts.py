@@ -50,6 +50,7 @@ def failed(result: subprocess.CompletedProcess[str], shell: Any, name: str, said
     assert not shell.processes()
 
 
+@pytest.mark.long
 def test_a_process_that_cannot_start_is_heard(shell: Any, refused: Any) -> None:
     """An orderer, then a peer, whose ledger is damaged: a disk can do that. Mended, the network goes on as it was."""
     assert up(shell).returncode == 0

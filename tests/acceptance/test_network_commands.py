@@ -101,7 +101,8 @@ def test_a_network_starts_stops_and_starts_again_with_its_ledger(shell: Any) -> 
     assert not shell.directory.exists()
 
 
-@pytest.mark.parametrize("backend", ["embedded", pytest.param("native", marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("backend", ["embedded", "native"])
 def test_two_networks_at_once(shell: Any, backend: str, tmp_path_factory: pytest.TempPathFactory) -> None:
     if backend == "native":
         try:

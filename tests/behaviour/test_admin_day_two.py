@@ -143,6 +143,7 @@ async def test_an_organisation_comes_and_goes_by_majority(nodes: Nodes, change: 
     assert max(pauses) < LONGEST_PAUSE_S
 
 
+@pytest.mark.long
 async def test_an_orderer_leaves_and_comes_back_while_trade_goes_on(
     nodes: Nodes, change: Any, peer: PeerAdmin
 ) -> None:
@@ -168,7 +169,7 @@ async def test_an_orderer_leaves_and_comes_back_while_trade_goes_on(
 
 async def relation(orderer: OrdererAdmin, wanted: str) -> None:
     """Wait until the orderer stands so to the channel."""
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(150):
         while (await orderer.get_channel(CHANNEL)).consensus_relation != wanted:  # noqa: ASYNC110
             await asyncio.sleep(0.1)
 

@@ -86,6 +86,7 @@ async def street(folder: Path, rate: float = 100.0, **settings: object) -> Async
             print(home, *said, sep="\n  ")
 
 
+@pytest.mark.long
 async def test_two_homes_trade_and_say_what_their_meters_counted(tmp_path: Path) -> None:
     async with street(tmp_path, rate=250.0, bid_before_gate_s=200) as homes:
         for home in HOMES:
