@@ -56,6 +56,9 @@ def configure(ledger: Ledger, recorded: Recorded) -> Outcome:
         configuration, first = _changed(now, recorded, argument)
     public[CONFIGURATION] = configuration
     _check(configuration, first)
+    for one in configuration["rules"]:
+        own = "exchange" in one and one["exchange"]["channel"] == recorded.channel
+        require(not own, "the channel of its exchange is the community's own")
     return Outcome(public, {})
 
 
@@ -113,7 +116,7 @@ def _changed(now: Situation, recorded: Recorded, argument: Json) -> tuple[Json, 
         day = calendar.day_at(first_s)
         require(calendar.first_instant(day) == first_s, f"period_min changes at {first}, no local midnight")
         after["lengths"] = _with_start(before["lengths"], [day, argument["period_min"]])
-    if times or "times" in argument or any(name in argument for name in _RULES):
+    if any(name in argument for name in (*_RULES, "times", "exchange")):
         rules = [*before["rules"], _with(now.rules(first), argument, first)]
         after["rules"] = sorted(rules, key=lambda one: int(one["from_period"]))
     if "tariff" in argument:
@@ -137,6 +140,11 @@ def _changed(now: Situation, recorded: Recorded, argument: Json) -> tuple[Json, 
 def _with(rules: Json, argument: Json, from_period: int) -> Json:
     changed = {name: argument[name] for name in _RULES if name in argument}
     times = {name: value for name, value in (argument.get("times") or {}).items() if value is not None}
+    rules = dict(rules)
+    if argument.get("exchange") == "none":
+        rules.pop("exchange", None)
+    elif "exchange" in argument:
+        rules["exchange"] = argument["exchange"]
     return {**rules, **changed, "from_period": from_period, "times": {**rules["times"], **times}}
 
 

@@ -13,9 +13,18 @@ from .calendar import Period
 from .homes import connection_at
 from .ledger import UNKNOWN, Ledger, Outcome, Unseen
 from .places import BID, READING, indexed
-from .prices import Prices
+from .residuals import pools_of, residual_of
 from .salts import salt
-from .situation import OPERATOR, Situation, require_member, situation
+from .situation import (
+    GRID,
+    OPERATOR,
+    Situation,
+    require_grid,
+    require_member,
+    require_operator,
+    require_role,
+    situation,
+)
 
 CLOSED, FROZEN = "closed", "frozen"
 
@@ -53,6 +62,11 @@ def clear_period(ledger: Ledger, recorded: Recorded, anomalies: Anomalies) -> Ou
     gate = ledger.get(f"gate/{number:09d}")
     require(gate is not None and gate["state"] == CLOSED, f"the gate of period {number} is not closed")
     require(ledger.get(f"cleared/{number:09d}") is None, f"period {number} was cleared before")
+    alone = bool(recorded.argument.get("alone", False))
+    if alone:
+        overseer = require_operator if require_role(recorded, OPERATOR, GRID) == OPERATOR else require_grid
+        overseer(recorded, now.mspid)
+    on_exchange = not alone and "exchange" in now.rules(number)
     require(now.now_s < period.start_s, f"it clears period {number} at {now.now_s}, after its start")
     if next(indexed(ledger, READING, number), None) is not None:
         anomalies.notice(Kind.CLEARED_BEHIND_READINGS, "community", number)
@@ -68,10 +82,10 @@ def clear_period(ledger: Ledger, recorded: Recorded, anomalies: Anomalies) -> Ou
         standing = _standing(ledger, number)
     except Unseen:
         ledger.unchecked["awards of clearings"] += 1
-        shown = dict.fromkeys(_SUMS, UNKNOWN)
+        shown = dict.fromkeys((*_SUMS, "exchange") if on_exchange else _SUMS, UNKNOWN)
         _check_sums(recorded, key)
         return Outcome({key: {**record, **shown}}, {place: UNKNOWN})
-    return _cleared(ledger, now, period, prices, record, standing, anomalies)
+    return _cleared(ledger, now, recorded, period, record, standing, on_exchange, anomalies)
 
 
 _SUMS = (
@@ -111,13 +125,14 @@ def _standing(ledger: Ledger, period: int) -> list[Statement]:
 def _cleared(
     ledger: Ledger,
     now: Situation,
+    recorded: Recorded,
     period: Period,
-    prices: Prices,
     record: Json,
     standing: list[Statement],
+    on_exchange: bool,
     anomalies: Anomalies,
 ) -> Outcome:
-    number = period.start_min
+    number, prices = period.start_min, now.prices(period)
     homes = [str(said.payload["home"]) for said in standing]
     gate_s = times.gate_s(period, now.times(period))
     registrations = {home: ledger.get(f"home/{home}") for home in homes}
@@ -149,8 +164,8 @@ def _cleared(
                 "salt": salt(str(said.payload["nonce"]), "award", number),
             }
         )
-    awards = {"period": number, "price_uaud_per_kwh": found.price, "awards": lines}
-    sums = {
+    awards: Json = {"period": number, "price_uaud_per_kwh": found.price, "awards": lines}
+    sums: Json = {
         "price_uaud_per_kwh": found.price,
         "traded_wh": found.traded_wh,
         "requested_wh": sum(one.energy_wh for one in judged.requests),
@@ -159,6 +174,9 @@ def _cleared(
         "offers": len(judged.offers),
         "refused": len(judged.refused),
     }
+    if on_exchange:
+        awards["exchange"] = pools_of(judged.requests, judged.offers, found)
+        sums["exchange"] = residual_of(recorded.channel, awards["exchange"])
     return Outcome({f"cleared/{number:09d}": {**record, **sums}}, {f"awards/{number:09d}": awards})
 
 

@@ -118,6 +118,7 @@ def _left(ledger: Ledger, name: str, homes: Collection[str]) -> Any:
     member, home_of = _HOME_IN[name.split("/")[0]]
     left = [one for one in record[member] if home_of(one) not in homes]
     require(len(left) < len(record[member]), f"it writes {name} anew, which holds none of the homes")
+    record.pop("exchange", None)  # the rests behind a residual: of use until the import alone
     return {**record, member: left}
 
 

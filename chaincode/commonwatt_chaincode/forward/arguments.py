@@ -43,6 +43,8 @@ CarrierId = Annotated[
 Seconds = Annotated[int, Within(0, 7 * 86_400)]
 Thumbprint = Annotated[str, Text(r"[A-Za-z0-9_-]{43}", "a thumbprint of 43 characters")]
 TransactionId = Annotated[str, Text(r"[0-9a-f]{64}", "a transaction id of 64 hex digits")]
+ChannelId = Annotated[str, Text(r"[a-z][a-z0-9.-]{0,248}", "a channel's name")]
+ChaincodeName = Annotated[str, Text(r"[A-Za-z0-9_-]{1,64}", "a chaincode's name")]
 Digest = Annotated[str, Text(r"[0-9a-f]{64}", "a SHA-256 in 64 hex digits")]
 IndexKey = Annotated[
     str, Text(r"m/[A-Za-z0-9._/-]{1,140}", "the index key of a message, which begins with m/")
@@ -60,6 +62,15 @@ class NewTimes(Bounded):
     readings_due_s: Annotated[int, Within(0, 90 * 86_400)] | None = None
     resettle_every_s: Annotated[int, Within(60, 90 * 86_400)] | None = None
     final_after_d: Annotated[int, Within(1, 3_650)] | None = None
+
+
+@dataclass(frozen=True)
+class NewExchange(Bounded):
+    """The channel and the chaincode of the exchange, and until how long after a gate a residual is brought."""
+
+    channel: ChannelId
+    chaincode: ChaincodeName
+    void_after_s: Annotated[int, Within(1, 7 * 86_400)]
 
 
 @dataclass(frozen=True)
@@ -98,7 +109,10 @@ def _check_price(price: int) -> None:
 
 @dataclass(frozen=True)
 class Configure(Bounded):
-    """What changes, and the version that it replaces; ``clock``, ``at_s`` and ``trust_homes`` the first time alone."""
+    """What changes, and the version that it replaces; ``clock``, ``at_s`` and ``trust_homes`` the first time alone.
+
+    ``exchange`` "none": the community leaves it.
+    """
 
     replaces: Annotated[int, Within(0, 10**6)]
     clock: Literal["live", "simulated"] | None = None
@@ -115,6 +129,7 @@ class Configure(Bounded):
     key_delay_h: Annotated[int, Within(0, 24 * 90)] | None = None
     heal_s: Annotated[int, Within(0, 90 * 86_400)] | None = None
     keep_d: Annotated[int, Within(1, 36_500)] | None = None
+    exchange: NewExchange | Literal["none"] | None = None
     tariff: NewTariff | None = None
     holidays: tuple[int, ...] = ()
 
@@ -263,6 +278,13 @@ class OnePeriod(Bounded):
     """A period by its id, the epoch minute of its start."""
 
     period: PeriodId
+
+
+@dataclass(frozen=True)
+class ClearPeriod(OnePeriod):
+    """A period; ``alone``: its residual is never brought to the exchange."""
+
+    alone: bool | None = None
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ until then is void.
 
 from typing import Any
 
+from ..market.exchange.residual import Pools, pools_of, residual
 from ..market.forward import bids as rules
 from ..market.forward.bids import Bid, Judged
 from ..market.forward.clearing import Clearing, clear
@@ -18,8 +19,8 @@ from ..messages.fields import OFFER, REQUEST
 from ..messages.message import BID
 from ..shim import Stub
 from . import keys
-from .access import require_member
-from .arguments import OnePeriod
+from .access import require_member, require_operator_or_grid
+from .arguments import ClearPeriod
 from .records import CLOSED, Award, Awards, Cleared, Gate, as_json, decode_optional, encode
 from .refusals import Code, refuse
 from .salts import salt
@@ -39,10 +40,15 @@ AWARD = "award"
 """The kind in an award's salt."""
 
 
-async def clear_period(stub: Stub, arguments: OnePeriod) -> dict[str, Any]:
-    """Clear a period whose gate is closed and that has not begun."""
+async def clear_period(stub: Stub, arguments: ClearPeriod) -> dict[str, Any]:
+    """Clear a period whose gate is closed and that has not begun.
+
+    Operator and grid may keep it from the exchange, as they do while they do not reach it.
+    """
     require_member(stub)
     now = await situation(stub)
+    if arguments.alone:
+        require_operator_or_grid(stub, now.configuration)
     period = now.period(arguments.period)
     gate, cleared = await stub.get_states([keys.gate_key(period.id), keys.cleared_key(period.id)])
     _require_due(now, period, decode_optional(Gate, gate), cleared)
@@ -51,6 +57,7 @@ async def clear_period(stub: Stub, arguments: OnePeriod) -> dict[str, Any]:
     prices = now.tariff(period).prices
     pricing = now.rules(period).pricing
     clearing = clear(judged.requests, judged.offers, prices, pricing)
+    pools = None if arguments.alone else _pools(now, period, judged, clearing)
     record = Cleared(
         period=period.id,
         pricing=pricing,
@@ -65,8 +72,11 @@ async def clear_period(stub: Stub, arguments: OnePeriod) -> dict[str, Any]:
         offers=len(judged.offers),
         refused=len(judged.refused),
         transaction=stub.transaction_id,
+        exchange=None if pools is None else residual(stub.channel_id, pools),
     )
-    awards = Awards(period.id, clearing.price_uaud_per_kwh, _awards(period, standing, judged, clearing))
+    awards = Awards(
+        period.id, clearing.price_uaud_per_kwh, _awards(period, standing, judged, clearing), pools
+    )
     await stub.put_state(keys.cleared_key(period.id), encode(record))
     await stub.put_private_data(keys.COLLECTION, keys.awards_key(period.id), encode(awards))
     told = {
@@ -116,6 +126,11 @@ async def _judged(stub: Stub, now: Situation, period: Period, standing: list[Ind
         connections(registered, period),
         caps_of(envelopes, homes, period, closes_s),
     )
+
+
+def _pools(now: Situation, period: Period, judged: Judged, clearing: Clearing) -> Pools | None:
+    """What the clearing leaves over for the exchange; None where the community is on none."""
+    return None if now.rules(period).exchange is None else pools_of(judged, clearing)
 
 
 def _bid(one: Indexed) -> Bid:

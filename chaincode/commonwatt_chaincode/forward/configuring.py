@@ -17,7 +17,7 @@ from ..shim import Stub
 from . import keys
 from .access import OPERATOR, require_operator, require_role
 from .arguments import AdvanceClock, Configure, NewTimes
-from .records import LIVE, SIMULATED, Configuration, Rules, SimulatedClock, encode
+from .records import LIVE, SIMULATED, Configuration, Exchange, Rules, SimulatedClock, encode
 from .refusals import Code, refuse
 from .state import Situation, situation, situation_of, void_once_the_next_gate_closes
 
@@ -45,6 +45,7 @@ async def configure(stub: Stub, arguments: Configure) -> dict[str, Any]:
             await void_once_the_next_gate_closes(stub, now)
             configuration, from_period = _changed(now, arguments, stub.transaction_id)
         _check(configuration, from_period)
+        _check_exchanges(configuration, stub.channel_id)
     except ValueError as error:
         raise refuse(Code.BAD_ARGUMENT, str(error)) from None
     await stub.put_state(keys.CONFIGURATION, encode(configuration))
@@ -121,7 +122,7 @@ def _changed(now: Situation, arguments: Configure, transaction: str) -> tuple[Co
         day = _day_that_starts(first_s, offsets)
         lengths = _started(lengths, (day, arguments.period_min))
     rules = before.rules
-    if arguments.times is not None or any(getattr(arguments, name) is not None for name in RULES):
+    if any(getattr(arguments, name) is not None for name in (*RULES, "times", "exchange")):
         changed = _with_rules(before.rules_of(first), arguments, first)
         rules = tuple(sorted((*rules, changed), key=lambda one: one.from_period))
     tariffs = before.tariffs
@@ -152,7 +153,11 @@ def _with_rules(before: Rules, arguments: Configure, from_period: int) -> Rules:
     """The rules with what the argument changes."""
     given = {name: getattr(arguments, name) for name in RULES if getattr(arguments, name) is not None}
     times = replace(before.times, **_given(arguments.times)) if arguments.times else before.times
-    return replace(before, from_period=from_period, times=times, **given)
+    exchange = before.exchange
+    if arguments.exchange is not None:
+        new = arguments.exchange
+        exchange = None if new == "none" else Exchange(new.channel, new.chaincode, new.void_after_s)
+    return replace(before, from_period=from_period, times=times, exchange=exchange, **given)
 
 
 def _given(times: NewTimes) -> dict[str, int]:
@@ -213,6 +218,11 @@ def _check(configuration: Configuration, from_period: int) -> None:
         if tariff.from_day >= latest:
             for length_min in lengths:
                 check_version(tariff, length_min)
+
+
+def _check_exchanges(configuration: Configuration, channel: str) -> None:
+    if any(rules.exchange is not None and rules.exchange.channel == channel for rules in configuration.rules):
+        raise ValueError("exchange: its channel is another one than the community's own")
 
 
 def _lengths_from(day: int, lengths: Lengths) -> set[int]:

@@ -20,6 +20,7 @@ from . import (
     losses,
     periods,
     queries,
+    residuals,
     settlement_queries,
     settling,
     sharing,
@@ -28,6 +29,7 @@ from . import (
 from .arguments import (
     AdvanceClock,
     Batch,
+    ClearPeriod,
     Configure,
     ConfirmHome,
     ConfirmHomes,
@@ -143,7 +145,7 @@ class ForwardMarket(Contract):
         return await closing.close_gate(stub, arguments)
 
     @transaction
-    async def clear_period(self, stub: Stub, arguments: OnePeriod) -> Json:
+    async def clear_period(self, stub: Stub, arguments: ClearPeriod) -> Json:
         """Members: clear a period whose gate is closed."""
         return await clearing.clear_period(stub, arguments)
 
@@ -220,6 +222,11 @@ class ForwardMarket(Contract):
     async def list_periods(self, stub: Stub, arguments: Span) -> Json:
         """Every role: the states of periods."""
         return await periods.list_periods(stub, arguments)
+
+    @evaluate
+    async def get_residual(self, stub: Stub, arguments: OnePeriod) -> Json:
+        """Every role: what a cleared period leaves over for the exchange, until it is too late to bring it."""
+        return await residuals.get_residual(stub, arguments)
 
     @evaluate
     async def get_prices(self, stub: Stub, arguments: Span) -> Json:

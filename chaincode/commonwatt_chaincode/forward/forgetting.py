@@ -261,7 +261,11 @@ def _awards_without(homes: Sequence[str]) -> Without:
     def without(value: bytes) -> bytes | None:
         awards = decode(Awards, value)
         left = tuple(one for one in awards.awards if one.home not in homes)
-        return None if len(left) == len(awards.awards) else encode(replace(awards, awards=left))
+        if len(left) == len(awards.awards):
+            return None
+        return encode(
+            replace(awards, awards=left, exchange=None)
+        )  # the pools are of use until the import alone
 
     return without
 

@@ -5,11 +5,12 @@ Times are epoch seconds (``_s``); periods are their ids, the epoch minute of the
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields, is_dataclass
 from functools import cache
 from typing import Any, NamedTuple, TypeVar
 
+from ..market.exchange.residual import Pools, Residual
 from ..market.forward.bids import Connection
 from ..market.forward.bills import Adjustment, Bill
 from ..market.forward.clearing import MID_MARKET
@@ -28,6 +29,19 @@ KEEP_D = 2_555
 """Days after which what is private of a period may be erased, unless the rules say otherwise: seven years."""
 
 
+EXCHANGE = "exchange"
+"""The member of a record that is left out where it is None: without an exchange records are what they always were."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """Where a community trades what it leaves over, and until how long after a gate it brings its residual."""
+
+    channel: str
+    chaincode: str
+    void_after_s: int
+
+
 @dataclass(frozen=True, slots=True)
 class Rules:
     """What may change from a period on; ``from_period`` is later than every period whose window is open by then."""
@@ -41,6 +55,7 @@ class Rules:
     key_delay_h: int = 24
     heal_s: int = 3_600
     keep_d: int = KEEP_D
+    exchange: Exchange | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +167,10 @@ class Meter:
 
 @dataclass(frozen=True, slots=True)
 class Cleared:
-    """A clearing in sums. The price is None where nothing trades."""
+    """A clearing in sums. The price is None where nothing trades.
+
+    ``exchange`` is the residual that the community may bring to the exchange; None: it stays alone in this period.
+    """
 
     period: int
     pricing: str
@@ -167,6 +185,7 @@ class Cleared:
     offers: int
     refused: int
     transaction: str
+    exchange: Residual | None = None
 
 
 class Award(NamedTuple):
@@ -182,11 +201,12 @@ class Award(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Awards:
-    """All awards of a period, by home (private)."""
+    """All awards of a period, by home (private). ``exchange`` are the bids' rests behind the residual."""
 
     period: int
     price_uaud_per_kwh: int | None
     awards: tuple[Award, ...]
+    exchange: Pools | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -413,16 +433,21 @@ def decode_optional(kind: type[Record], value: bytes | None) -> Record | None:
 
 
 def as_json(value: Any) -> Any:
-    """A record as JSON values: dataclasses and named tuples become objects."""
+    """A record as JSON values: dataclasses and named tuples become objects, without an ``exchange`` that is None."""
     if isinstance(value, tuple) and hasattr(value, "_fields"):
-        return {name: as_json(getattr(value, name)) for name in value._fields}
+        return _members(value, value._fields)
     if is_dataclass(value):
-        return {field.name: as_json(getattr(value, field.name)) for field in fields(value)}
+        return _members(value, (field.name for field in fields(value)))
     if isinstance(value, (tuple, list)):
         return [as_json(item) for item in value]
     if isinstance(value, dict):
         return {name: as_json(item) for name, item in value.items()}
     return value
+
+
+def _members(value: Any, names: Iterable[str]) -> dict[str, Any]:
+    members = ((name, getattr(value, name)) for name in names)
+    return {name: as_json(member) for name, member in members if name != EXCHANGE or member is not None}
 
 
 _reader: Callable[[type], Check] = cache(checker)

@@ -50,6 +50,7 @@ GOOD: dict[str, tuple[str, Any]] = {
     "get_sharing_keys": ("h1", PERIOD),
     "get_period": ("h1", PERIOD),
     "list_periods": ("h1", SPAN),
+    "get_residual": ("grid", PERIOD),
     "get_prices": ("h1", SPAN),
     "list_awards": ("h1", {**SPAN, "home": "h1"}),
     "list_messages": ("h1", {**PERIOD, "kind": "bid", "home": "h1"}),

@@ -53,6 +53,7 @@ MAY: dict[str, set[str]] = {
     "get_sharing_keys": OVERSEERS | HOMES,
     "get_period": EVERYBODY,
     "list_periods": EVERYBODY,
+    "get_residual": EVERYBODY,
     "get_prices": EVERYBODY,
     "list_awards": OVERSEERS | {"h1", "meter of h1"},
     "list_messages": OVERSEERS | {"h1", "meter of h1"},

@@ -59,6 +59,7 @@ class MemoryLedger:
     """One channel's world state and the chaincode that changes it, each submitted transaction its own block.
 
     ``collections`` names the private collections; ``others`` gives chaincodes that may be called, by name.
+    ``channels`` are the peer's other channels, by name: their chaincodes may be called, and what they write is dropped.
     Arguments are sent as they are when they are text or bytes, as JSON otherwise.
     """
 
@@ -73,6 +74,7 @@ class MemoryLedger:
     ) -> None:
         self.channel_id = channel_id
         self.state = WorldState()
+        self.channels: dict[str, MemoryLedger] = {}
         self._name = name
         self._collections = frozenset(collections)
         programs = {name: chaincode, **(others or {})}
@@ -177,10 +179,17 @@ class MemoryLedger:
         async def call(request: Any) -> None:
             spec = chaincode_pb2.ChaincodeSpec.FromString(request.payload)
             called, _, channel = spec.chaincode_id.name.partition("/")
-            if called not in self._handlers or channel not in ("", self.channel_id):
+            ledger, inner_simulation = self, simulation
+            if channel not in ("", self.channel_id) and channel in self.channels:
+                ledger = self.channels[channel]
+                inner_simulation = Simulation(ledger.state, simulation.transaction_id, ledger._collections)
+            elif channel not in ("", self.channel_id):
+                session.receive(reply(_Message.ERROR, request, f"channel {channel} not found".encode()))
+                return
+            if called not in ledger._handlers:
                 session.receive(reply(_Message.ERROR, request, f"chaincode {called} not found".encode()))
                 return
-            inner = await self._run(called, list(spec.input.args), proposal, simulation)
+            inner = await ledger._run(called, list(spec.input.args), proposal, inner_simulation)
             inner.ClearField("chaincode_event")
             session.receive(reply(_Message.RESPONSE, request, inner.SerializeToString()))
 
