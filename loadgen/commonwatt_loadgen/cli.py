@@ -3,6 +3,7 @@
 
 import typer
 
+from commonwatt_loadgen.experiments.command import app as experiment_app
 from commonwatt_loadgen.paper.command import paper_command
 from commonwatt_loadgen.simulate.command import simulate_command
 from commonwatt_loadgen.simulate.compare_command import compare_command
@@ -15,6 +16,7 @@ def register(app: typer.Typer) -> None:
     """Add the verbs to `app`."""
     app.command("simulate")(simulate_command)
     app.add_typer(traces_app, name="traces")
+    app.add_typer(experiment_app, name="experiment")
     app.command("compare")(compare_command)
     app.command("paper")(paper_command)
     app.command("load")(load_command)

@@ -93,7 +93,7 @@ def tariff_version(options: ForwardOptions) -> Version:
     """The grid's time-of-use prices with the feed-in prices and the local fee of the options."""
     hours = _feed_in_by_hour(options.feed_in)
     bands = []
-    for band in TABLE_2:
+    for band in options.run.tou or TABLE_2:
         edges = [band.from_hour]
         edges += [hour for hour in range(band.from_hour + 1, band.to_hour) if hours[hour] != hours[hour - 1]]
         for begin, end in zip(edges, [*edges[1:], band.to_hour], strict=True):

@@ -41,12 +41,14 @@ def community_in_process(
     advance: Advance = lambda _: None,
     users: Mapping[str, str] = MappingProxyType({}),
     folder: Path | None = None,
+    *,
+    alone: bool = False,
 ) -> Json:
     """One community's days; `advance` is told the days that are done.
 
     `users`: the homes' ids on a ledger with their names, in order. What is left over when energy is divided goes by
     ids, so the days of a ledger are repeated to the nAUD with its ids alone. The community's tables go to `folder`, as
-    far as the options want them.
+    far as the options want them. `alone`: they are not traded once more under other forecasts and plans.
 
     Raises:
         UsageError: the options or the traces cannot be used.
@@ -64,7 +66,7 @@ def community_in_process(
         "channel": channel_of(place),
         "first_day": first_day.isoformat(),
         **summary,
-        "compared": compared(options, homes, rules, summary),
+        "compared": None if alone else compared(options, homes, rules, summary),
     }
 
 

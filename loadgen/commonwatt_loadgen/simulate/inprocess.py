@@ -71,12 +71,14 @@ def community_in_process(
     advance: Callable[[int], None] = lambda _: None,
     users: Mapping[str, str] = MappingProxyType({}),
     folder: Path | None = None,
+    *,
+    alone: bool = False,
 ) -> Json:
     """One community's days; `advance` is told the days that are done.
 
     `users`: the homes' ids on a ledger with their names, in order. Ties between equal prices go by ids, so the day of a
     ledger is repeated to the nAUD with its ids alone. The community's tables go to `folder`, as far as the options
-    want them.
+    want them. `alone`: they are not traded once more under other policies.
     """
     rules = changed(Parameters(), options.parameter_changes())
     home_ids = list(users) or [
@@ -104,7 +106,7 @@ def community_in_process(
         "channel": channel_of(place),
         "first_day": traces.first_day.isoformat(),
         **summary,
-        "policies": by_policy(options, homes, beginning, seed, summary),
+        "policies": None if alone else by_policy(options, homes, beginning, seed, summary),
     }
 
 

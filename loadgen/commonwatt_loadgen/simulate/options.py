@@ -5,6 +5,8 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from commonwatt_chaincode.market.parameters import Parameters
+from commonwatt_chaincode.market.tariff import Tariff, highest_tou
 from commonwatt_client.exit_codes import UsageError
 from commonwatt_client.network_file import default_path
 from commonwatt_community import plugins
@@ -23,7 +25,7 @@ class SimulationOptions:
 
     `disutility` is c/kWh of marginal discomfort per kW that a consumer's load is moved; None moves none.
     `storage_from_grid` None leaves the community's parameter as it is. `data`: whether results are written as CSV, too;
-    None: unless the run is long. `layout`, `columns`, `zone` and `meters` say how `traces` is read, as in `ReadAs`.
+    None: unless the run is long. `tou` and `feed_in_uaud_per_kwh` None leave the tariff as it is. `layout`, `columns`, `zone` and `meters` say how `traces` is read, as in `ReadAs`.
     """
 
     seed: int = 1
@@ -47,6 +49,8 @@ class SimulationOptions:
     disutility: float | None = None
     storage_from_grid: bool | None = None
     usage_scale_ppm: int = NSW_USAGE_SCALE_PPM
+    tou: Tariff | None = None
+    feed_in_uaud_per_kwh: int | None = None
     data: bool | None = None
     out: Path = Path("out/simulate")
     network_file: Path = field(default_factory=default_path)
@@ -97,8 +101,19 @@ class SimulationOptions:
         return (with_equation_one(traces) if self.pv == "equation" else traces), problems
 
     def parameter_changes(self) -> dict[str, object]:
-        """What to set of the community's parameters before trading."""
+        """What to set of the community's parameters before trading.
+
+        Under another tariff the prices that the first rounds begin with lie within its bounds.
+        """
         changes: dict[str, object] = {"spill_policy": self.spill}
+        known = Parameters()
+        feed_in = known.feed_in if self.feed_in_uaud_per_kwh is None else self.feed_in_uaud_per_kwh
+        tou = known.tou if self.tou is None else self.tou
+        if (feed_in, tou) != (known.feed_in, known.tou):
+            changes["feed_in"] = feed_in
+            changes["tou"] = [[one.from_hour, one.to_hour, one.price_uaud_per_kwh] for one in tou]
+            for name in ("seed_s", "seed_b"):
+                changes[name] = max(feed_in, min(getattr(known, name), highest_tou(tou)))
         if self.storage_from_grid is not None:
             changes["storage_from_grid"] = self.storage_from_grid
         return changes

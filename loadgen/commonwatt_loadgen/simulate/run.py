@@ -70,7 +70,7 @@ async def simulate(options: SimulationOptions, progress: Progress) -> Json:
             run.cancel()
         await asyncio.gather(*runs, return_exceptions=True)
     return {
-        **_opening(options, traces, problems, communities, network.name, network.backend),
+        **opening(options, traces, problems, communities, network.name, network.backend),
         "performance": {
             **latencies.summary(time.monotonic() - started),
             "mechanism": mechanism_cost(
@@ -93,7 +93,7 @@ def simulate_in_process(options: SimulationOptions, communities: int, progress: 
         raise UsageError(f"--communities {communities}: must be within 1..1000")
     traces, problems = options.trace_set()
     done = communities_in_process(options, traces, communities, progress)
-    return {**_opening(options, traces, problems, done, "", "in-process"), "performance": {}}
+    return {**opening(options, traces, problems, done, "", "in-process"), "performance": {}}
 
 
 def other_is_unfinished(options: SimulationOptions) -> bool:
@@ -113,7 +113,7 @@ def _unfinished(options: SimulationOptions) -> Unfinished:
     return Unfinished(options.out / FILE, about)
 
 
-def _opening(
+def opening(
     options: SimulationOptions,
     traces: TraceSet,
     problems: list[Problem],
@@ -121,6 +121,7 @@ def _opening(
     network: str,
     backend: str,
 ) -> Json:
+    """The summary of these communities: what was run, and their figures; `performance` is the caller's to add."""
     return {
         "schema": "commonwatt-simulation-1",
         "definitions": DEFINITIONS,

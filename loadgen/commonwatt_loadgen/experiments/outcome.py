@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What all runs of an experiment came to: tables of runs, of homes, and of variants with confidence intervals."""
+
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from commonwatt_client.exit_codes import UsageError
+
+from commonwatt_loadgen.experiments.figures_of import figures_of
+from commonwatt_loadgen.experiments.intervals import LEVEL, interval_of
+from commonwatt_loadgen.experiments.one_run import Run
+from commonwatt_loadgen.experiments.variants import Variant
+from commonwatt_loadgen.simulate.compare import read_summary
+
+Json = dict[str, Any]
+TABLES = ("runs", "homes", "variants")
+
+
+def write_outcome(folder: Path, variants: Sequence[Variant], runs: Iterable[Run]) -> dict[str, pd.DataFrame]:
+    """Write `runs`, `homes` and `variants` as CSV and, where pyarrow is installed, as Parquet; return them.
+
+    Raises:
+        UsageError: a run's summary was damaged or removed.
+    """
+    chosen = {one.name: _cells(one.choices) for one in variants}
+    of_runs, of_homes = [], []
+    for run in runs:
+        summary = read_summary(run.folder)
+        heading = {"variant": run.variant, **chosen[run.variant], "seed": run.seed}
+        try:
+            community = summary["communities"][0]
+            of_runs.append({**heading, **figures_of(community)})
+            of_homes += [
+                {**heading, "home": home["home"], **{key: home[key] for key in home if key != "home"}}
+                for home in community["homes"]
+            ]
+        except (KeyError, TypeError, AttributeError, IndexError) as error:
+            raise UsageError(f"{run.folder / 'summary.json'}: is incomplete or damaged: {error!r}") from error
+    frames = {"runs": _typed(of_runs), "homes": _typed(of_homes)}
+    frames["variants"] = _by_variant(frames["runs"], [name for one in chosen.values() for name in one])
+    for name, frame in frames.items():
+        write_frame(frame, folder / name)
+    return frames
+
+
+def write_frame(frame: pd.DataFrame, path: Path) -> None:
+    """Write a frame as CSV and, where pyarrow is installed, as Parquet, under names that are there whole or not."""
+    csv, parquet = path.with_name(f"{path.name}.csv"), path.with_name(f"{path.name}.parquet")
+    unfinished = path.with_name(f".{path.name}.unfinished")
+    frame.to_csv(unfinished, index=False)
+    os.replace(unfinished, csv)
+    parquet.unlink(missing_ok=True)
+    try:
+        import pyarrow  # noqa: F401 - the extra `parquet`
+    except ImportError:
+        return
+    frame.to_parquet(unfinished, index=False)
+    os.replace(unfinished, parquet)
+
+
+def _cells(choices: Json) -> Json:
+    """The swept values as cells of a table; lists and mappings as the text that JSON has for them."""
+    return {path: str(value) if isinstance(value, (list, dict)) else value for path, value in choices.items()}
+
+
+def _typed(rows: list[Json]) -> pd.DataFrame:
+    """Whole numbers stay whole where some are missing."""
+    return pd.DataFrame(rows).convert_dtypes()
+
+
+def _by_variant(runs: pd.DataFrame, choices: Sequence[str]) -> pd.DataFrame:
+    kept = dict.fromkeys(choices)
+    numbers = [
+        name
+        for name in runs.columns
+        if name not in ("variant", "seed", *kept)
+        and pd.api.types.is_numeric_dtype(runs[name])
+        and not pd.api.types.is_bool_dtype(runs[name])
+    ]
+    rows = []
+    for variant, group in runs.groupby("variant", sort=False):
+        heading = {"variant": variant, **{path: group[path].iloc[0] for path in kept}}
+        for name in numbers:
+            values = group[name].dropna().astype(float)
+            if len(values):
+                rows.append({**heading, "figure": name, **interval_of(values.to_numpy()).cells(LEVEL)})
+    return pd.DataFrame(rows)
