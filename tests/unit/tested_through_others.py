@@ -44,6 +44,15 @@ WHY_NOT: dict[str, str] = {
         commonwatt_chaincode.contract.records commonwatt_chaincode.contract.requests
         commonwatt_chaincode.contract.rounds
     """,
+    "Transactions of the whole contract run them: tests/unit/exchange": """
+        commonwatt_chaincode.exchange.anchoring commonwatt_chaincode.exchange.arguments
+        commonwatt_chaincode.exchange.attesting
+        commonwatt_chaincode.exchange.elsewhere commonwatt_chaincode.exchange.founding
+        commonwatt_chaincode.exchange.keys commonwatt_chaincode.exchange.links
+        commonwatt_chaincode.exchange.queries commonwatt_chaincode.exchange.records
+        commonwatt_chaincode.exchange.refusals commonwatt_chaincode.exchange.rounds
+        commonwatt_chaincode.exchange.state commonwatt_chaincode.forward.digests
+    """,
     "Transactions of the whole contract run them: tests/unit/forward": """
         commonwatt_chaincode.forward.access commonwatt_chaincode.forward.carrier_keys
         commonwatt_chaincode.forward.clearing

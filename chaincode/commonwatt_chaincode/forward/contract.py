@@ -11,6 +11,7 @@ from . import (
     clearing,
     closing,
     configuring,
+    digests,
     envelopes,
     forgetting,
     freezing,
@@ -232,6 +233,11 @@ class ForwardMarket(Contract):
     async def get_prices(self, stub: Stub, arguments: Span) -> Json:
         """Every role: what periods were cleared at."""
         return await periods.get_prices(stub, arguments)
+
+    @evaluate
+    async def list_digests(self, stub: Stub, arguments: Span) -> Json:
+        """Every role: digests of settled periods, which the exchange anchors."""
+        return await digests.list_digests(stub, arguments)
 
     @evaluate
     async def list_awards(self, stub: Stub, arguments: HomeSpan) -> Json:

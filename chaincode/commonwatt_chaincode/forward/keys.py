@@ -74,6 +74,11 @@ def part_key(period: int, version: int, part: int) -> str:
     return f"part/{period:09d}/{version:04d}/{part:04d}"
 
 
+def parts_range(period: int, version: int) -> tuple[str, str]:
+    """The range of all parts of a version."""
+    return range_of(f"part/{period:09d}/{version:04d}/")
+
+
 def plan_key(period: int, version: int) -> str:
     """How a version is settled in several parts; written once. The private plan stands under the same key."""
     return f"plan/{period:09d}/{version:04d}"

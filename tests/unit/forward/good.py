@@ -52,6 +52,7 @@ GOOD: dict[str, tuple[str, Any]] = {
     "list_periods": ("h1", SPAN),
     "get_residual": ("grid", PERIOD),
     "get_prices": ("h1", SPAN),
+    "list_digests": ("h1", SPAN),
     "list_awards": ("h1", {**SPAN, "home": "h1"}),
     "list_messages": ("h1", {**PERIOD, "kind": "bid", "home": "h1"}),
     "list_lines": ("h1", {**SPAN, "home": "h1"}),

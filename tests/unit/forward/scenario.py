@@ -79,6 +79,7 @@ async def play(town: Neighbourhood) -> None:
         ("h1", "get_period", {"period": NOON}),
         ("h1", "list_periods", month),
         ("h1", "get_prices", month),
+        ("h1", "list_digests", month),
         ("operator", "list_awards", month),
         ("h1", "list_lines", {**month, "home": "h1"}),
         ("grid", "list_lines", month),

@@ -55,6 +55,7 @@ MAY: dict[str, set[str]] = {
     "list_periods": EVERYBODY,
     "get_residual": EVERYBODY,
     "get_prices": EVERYBODY,
+    "list_digests": EVERYBODY,
     "list_awards": OVERSEERS | {"h1", "meter of h1"},
     "list_messages": OVERSEERS | {"h1", "meter of h1"},
     "list_lines": OVERSEERS | {"h1", "meter of h1"},
