@@ -25,6 +25,12 @@ class Place(NamedTuple):
     author: str
     seq: int
 
+    @property
+    def key(self) -> str:
+        """The index key."""
+        version = f"/{self.version:04d}" if self.version else ""
+        return f"m/{self.kind}/{self.period:09d}{version}/{self.home}/{self.author}/{self.seq:02d}"
+
 
 def place_of(key: str) -> Place:
     """What an index key says. Difference for another key."""

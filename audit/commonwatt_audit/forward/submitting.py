@@ -48,6 +48,7 @@ def submit_messages(ledger: Ledger, recorded: Recorded, speech: Speech, anomalie
             f"{key} is written, which is no place of {kind}s of period {period.start_min}"
             + (f" under version {version}" if version else ""),
         )
+        _require_new(ledger, place)
         shown = recorded.shown.get((COLLECTION, key))
         public[key] = _digest(recorded, key, digest)
         private[key] = UNKNOWN
@@ -75,6 +76,16 @@ def _open_for(ledger: Ledger, now: Situation, kind: str, start_min: int) -> int:
     )
     meter = ledger.get(f"meter/{start_min:09d}")
     return 1 if meter is None else int(meter["version"]) + 1
+
+
+def _require_new(ledger: Ledger, place: Place) -> None:
+    """What an author said under a seq in a frozen version stands: carried again it makes no news."""
+    for version in range(1, place.version):
+        before = place._replace(version=version)
+        require(
+            ledger.get(before.key) is None,
+            f"{place.key} is written, and its seq stands under version {version}, which is frozen",
+        )
 
 
 def _digest(recorded: Recorded, key: str, digest: bytes | None) -> str:
@@ -118,11 +129,26 @@ def _judge(
     for member, value in (("home", place.home), ("period", place.period), ("seq", place.seq)):
         require(said.payload[member] == value, f"{where} says {member} {said.payload[member]}")
     if place.kind == READING:
-        _judge_reading(now, place, said, connection or {}, where, anomalies)
+        _judge_reading(ledger, now, place, said, connection or {}, where, anomalies)
+
+
+def _spoke_before(ledger: Ledger, place: Place) -> bool:
+    """Whether the home said something of the period in a version that is frozen."""
+    before = f"m/{READING}/{place.period:09d}"
+    return any(
+        any(ledger.under(f"{before}/{version:04d}/{place.home}/{place.author}/"))
+        for version in range(1, place.version)
+    )
 
 
 def _judge_reading(
-    now: Situation, place: Place, said: Statement, connection: Json, where: str, anomalies: Anomalies
+    ledger: Ledger,
+    now: Situation,
+    place: Place,
+    said: Statement,
+    connection: Json,
+    where: str,
+    anomalies: Anomalies,
 ) -> None:
     period, reading = now.period(place.period), reading_of(place, said)
     code = readings.fault_of(reading, period, connection, now.rules(place.period)["readings_by"])
@@ -135,7 +161,7 @@ def _judge_reading(
         most_wh = readings.most_wh(period, power_w)
         if most_wh and 100 * energy_wh >= _AT_BOUND_PERCENT * most_wh:
             anomalies.notice(Kind.AT_BOUND, place.home, place.period, f"{energy_wh} of {most_wh} Wh")
-    if place.author == "home" and place.version > 1:
+    if place.author == "home" and _spoke_before(ledger, place):
         anomalies.notice(Kind.SEVERAL_READINGS, place.home, place.period)
 
 

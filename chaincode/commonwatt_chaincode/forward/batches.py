@@ -6,7 +6,7 @@ What the answer, the event and the public index say of a message is that it was 
 """
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,6 +31,7 @@ MOST_MESSAGES = 1_000
 MOST_BYTES = MOST_MESSAGES * (LARGEST_BYTES + 1)
 WRITTEN = "written"
 WRONG_PERIOD = "wrong_period"
+SEQ_TAKEN = "seq_taken"
 
 
 async def submit_messages(stub: Stub, arguments: Batch) -> dict[str, Any]:
@@ -50,16 +51,21 @@ async def submit_messages(stub: Stub, arguments: Batch) -> dict[str, Any]:
     read_ones = [_read(one, arguments) for one in compact]
     homes = sorted({message.home for message in read_ones if isinstance(message, Message)})
     senders = await _senders(stub, now, homes, arguments.kind, period)
-    results = []
-    for content, message in zip(compact, read_ones, strict=True):
-        result: str | Place = message if isinstance(message, str) else senders.place_of(message, version)
-        if isinstance(result, Place):
-            digest = hashlib.sha256(content).hexdigest()
-            await stub.put_state(result.key, digest.encode())
-            await stub.put_private_data(keys.COLLECTION, result.key, content)
-            result = WRITTEN
-        results.append(result)
-    if count := results.count(WRITTEN):
+    found = [one if isinstance(one, str) else senders.place_of(one, version) for one in read_ones]
+    frozen = await _frozen(stub, [one for one in found if isinstance(one, Place)])
+    results, count = [], 0
+    for content, place in zip(compact, found, strict=True):
+        if isinstance(place, str):
+            results.append(place)
+            continue
+        digest = hashlib.sha256(content).hexdigest()
+        before = frozen.get(place, set())
+        if not before:
+            await stub.put_state(place.key, digest.encode())
+            await stub.put_private_data(keys.COLLECTION, place.key, content)
+            count += 1
+        results.append(SEQ_TAKEN if before - {digest} else WRITTEN)
+    if count:
         told = {"kind": arguments.kind, "period": period.id, "count": count}
         stub.set_event("messages", encode(told))
     return {"results": results}
@@ -99,6 +105,20 @@ def _open_version(now: Situation, period: Period, meter: bytes | None) -> int:
     now.require_open(period)
     frozen = decode_optional(Meter, meter)
     return 1 if frozen is None else frozen.version + 1
+
+
+async def _frozen(stub: Stub, places: Sequence[Place]) -> dict[Place, set[str]]:
+    """The digests of what authors said under the same seq in versions that are frozen: it stands, and nothing is new.
+
+    Were it written again, everybody who carries a message a second time would make a new version.
+    """
+    found: dict[Place, set[str]] = {}
+    for version in range(1, (places[0].version or 1) if places else 1):
+        names = [place._replace(version=version).key for place in places]
+        for place, value in zip(places, await stub.get_states(names), strict=True):
+            if value is not None:
+                found.setdefault(place, set()).add(value.decode())
+    return found
 
 
 def _read(compact: bytes, batch: Batch) -> Message | str:

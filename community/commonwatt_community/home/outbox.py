@@ -14,8 +14,12 @@ from .routes import WRITTEN, NoWay, Routes
 
 AT_ONCE = 8
 TOO_LATE = "too_late"
-FOR_GOOD = frozenset({"not_registered", "quality_not_yours", "impossible_reading", "totals_differ"})
+FOR_GOOD = frozenset(
+    {"not_registered", "quality_not_yours", "impossible_reading", "totals_differ", "seq_taken"}
+)
 """Refusals of a reading that no later try changes."""
+SEQ_TAKEN = "seq_taken"
+"""A frozen version holds what stands under the seq: this very reading, signed by the same key, or other words."""
 
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.5, 30.0
 _WAY = "the way to the market"
@@ -67,6 +71,8 @@ class Outbox:
                 stands = may_stand and await self._routes.stands(compact)
                 may_stand = True
                 result = WRITTEN if stands else (await self._routes.carry(compact)).result
+                if result == SEQ_TAKEN and await self._routes.stands(compact):
+                    result = WRITTEN
             except NoWay as error:
                 self._lines.trouble(
                     _WAY, f"no way to the market: {error}; I keep my messages, and send them when it answers"

@@ -289,3 +289,52 @@ async def test_readings_after_a_frozen_version_come_under_the_next(newtown: Neig
     answer = await newtown.ask("h2", "message_status", asked)
     assert (answer["status"], answer["version"]) == ("written", 2)
     assert (await newtown.ask("h2", "message_status", asked | {"seq": 2}))["status"] == "absent"
+
+
+async def test_what_stands_under_a_frozen_version_is_no_news(newtown: Neighbourhood) -> None:
+    """Carried again, a reading makes no new version; other words under its seq, or another signature, count as none."""
+    newtown.at(NOON, 300)
+    said, late = newtown.reading("h1", NOON, 10), newtown.reading("h2", NOON, 20)
+    assert await newtown.readings(NOON, said) == ["written"]
+    newtown.at(NOON, 300 + 172_800)
+    await newtown.do("operator", "freeze_period", {"period": NOON})
+    await newtown.do("operator", "settle_period", {"period": NOON})
+    readings = BIDS | {"kind": "reading"}
+    again = await newtown.submit("carrier", "submit_messages", readings, carried(said))
+    assert (again.json(), again.writes, again.event) == ({"results": ["written"]}, {}, None)
+    other = newtown.reading("h1", NOON, 11)
+    assert await newtown.readings(NOON, other, said, other) == ["seq_taken", "written", "seq_taken"]
+    newtown.at(NOON, 300 + 172_800 + 86_400)
+    assert await newtown.refused("operator", "freeze_period", {"period": NOON}) == "nothing_new"
+    mixed = await newtown.submit("carrier", "submit_messages", readings, carried(said, late))
+    assert mixed.json() == {"results": ["written", "written"]}
+    assert mixed.event is not None
+    assert mixed.event[1] == b'{"count":1,"kind":"reading","period":%d}' % NOON
+    assert await newtown.readings(NOON, newtown.reading("h1", NOON, 12, seq=2)) == ["written"]
+    for version in (2, 3):
+        await newtown.do("operator", "freeze_period", {"period": NOON})
+        await newtown.do("operator", "settle_period", {"period": NOON})
+        newtown.at(NOON, 300 + 172_800 + version * 86_400)
+        assert await newtown.readings(NOON, said, late) == ["written", "written"]
+        if version == 2:
+            assert await newtown.readings(NOON, newtown.reading("h2", NOON, 12, seq=2)) == ["written"]
+    index = newtown.ledger.keys(*keys.range_of(keys.index_prefix("reading", NOON)))
+    assert [key.removeprefix(keys.index_prefix("reading", NOON)) for key in index] == [
+        "0001/h1/home/01",
+        "0002/h1/home/02",
+        "0002/h2/home/01",
+        "0003/h2/home/02",
+    ]
+
+
+async def test_a_batch_reads_of_frozen_versions_its_own_places(newtown: Neighbourhood) -> None:
+    newtown.at(NOON, 300)
+    assert await newtown.readings(NOON, newtown.reading("h1", NOON, 10)) == ["written"]
+    newtown.at(NOON, 300 + 172_800)
+    await newtown.do("operator", "freeze_period", {"period": NOON})
+    readings = BIDS | {"kind": "reading"}
+    done = await newtown.endorse("h2", "submit_messages", readings, carried(newtown.reading("h2", NOON, 5)))
+    senders = {"home/h2", "key/home/h2", "key/meter/h2", "key/operator/NewtownMSP"}
+    place = f"m/reading/{NOON:09d}/0001/h2/home/01"
+    assert set(done.reads) == {f"meter/{NOON:09d}", "configuration", "clock", *senders, place}
+    assert done.ranges == ()

@@ -70,3 +70,17 @@ async def test_a_lost_message_was_never_said(
 )
 async def test_other_keys_are_no_messages(newtown: Neighbourhood, said: bytes, key: str) -> None:
     assert await newtown.refused("operator", "declare_lost", {"key": key}) == "bad_argument"
+
+
+async def test_a_lost_reading_can_be_said_again_after_its_version_is_frozen(
+    newtown: Neighbourhood, said: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    newtown.at(NOON, 300 + 172_800)
+    await newtown.do("operator", "freeze_period", {"period": NOON})
+    assert await newtown.readings(NOON, said) == ["written"]
+    again = keys.index_key("reading", NOON, 2, "h1", "home", 1)
+    assert not newtown.ledger.get(again)
+    lose(newtown, monkeypatch, said)
+    await newtown.do("operator", "declare_lost", LOST)
+    assert await newtown.readings(NOON, said) == ["written"]
+    assert newtown.ledger.get(again) == hashlib.sha256(said).hexdigest().encode()

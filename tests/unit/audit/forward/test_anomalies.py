@@ -84,6 +84,13 @@ async def test_a_home_that_changes_what_it_said_is_noticed() -> None:
     assert [(one.subject, one.first_period) for one in found] == [("h1", MIDNIGHT)]
 
 
+async def test_a_first_word_that_comes_late_changes_nothing_that_was_said() -> None:
+    town = await a_day(import_wh=500)
+    await town.do("operator", "freeze_period", {"period": MIDNIGHT})
+    await town.readings(MIDNIGHT, town.reading("h2", MIDNIGHT, 400))
+    assert not [one for one in replayed(town.recorded).anomalies.all() if one.kind == Kind.SEVERAL_READINGS]
+
+
 async def test_two_signatures_of_one_message_are_one_message() -> None:
     town = await founded()
     town.in_window(MIDNIGHT + DAY_MIN)

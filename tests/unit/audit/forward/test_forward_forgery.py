@@ -295,6 +295,16 @@ def test_a_reading_under_a_frozen_version_is_found(town: Recording) -> None:
         replay.check(batch(reading, READING, message))
 
 
+def test_a_reading_that_stands_under_a_frozen_version_and_is_written_again_is_found(town: Recording) -> None:
+    place = first(town, "freeze_period")
+    reading = next(one for one in town.recorded if any(key.startswith("m/reading/") for key in one.writes))
+    key = next(iter(reading.writes))
+    replay = replayed(town.recorded[: place + 1])
+    again = batch(reading, key.replace("/0001/", "/0002/"), reading.shown[COLLECTION, key])
+    with pytest.raises(Difference, match="its seq stands under version 1"):
+        replay.check(again)
+
+
 def test_a_bid_of_who_is_not_registered_is_found(town: Recording) -> None:
     place = first(town, "submit_messages")
     message = town.request("h1", MIDNIGHT, 100, 200_000, seq=9)

@@ -21,17 +21,18 @@ from commonwatt_community.meters.clock import Clock
 
 
 class Blinking:
-    """A peer that says nothing of the first message that it takes; `stands`: whether it is on the ledger then."""
+    """A peer that says `first`, or nothing, of the first message that it takes; `stands`: whether it is on the ledger."""
 
-    def __init__(self, stands: bool) -> None:
+    def __init__(self, stands: bool, first: str | None = None) -> None:
         self.stands = stands
+        self.first = first
         self.carried = 0
 
     async def carry(self, compact: bytes) -> Carried:
         self.carried += 1
-        if self.carried == 1:
+        if self.carried == 1 and self.first is None:
             raise TimeoutError
-        return Carried(read(compact).digest, "written")
+        return Carried(read(compact).digest, self.first or "written")
 
     async def message_status(self, *place: Any) -> MessageStatus:
         return MessageStatus(place[4], "written" if self.stands else "absent", 1 if self.stands else None)
@@ -74,3 +75,13 @@ async def test_what_a_killed_home_had_sent_is_asked_for_first(tmp_path: Path) ->
     peer = Blinking(stands=True)
     assert await sent(tmp_path, peer, may_stand=True) == "written"
     assert peer.carried == 0
+
+
+async def test_a_seq_that_is_taken_is_the_reading_itself_or_other_words(tmp_path: Path) -> None:
+    """A carrier can write another signature of the same words; other words stand for good."""
+    for stands, last in ((True, "written"), (False, "seq_taken")):
+        folder = tmp_path / last
+        folder.mkdir()
+        peer = Blinking(stands, first="seq_taken")
+        assert await sent(folder, peer) == last
+        assert peer.carried == 1
