@@ -29,6 +29,7 @@ BOTH = ("NewtownMSP", "GridMSP")
 MIDNIGHT = 20_420 * 1_440 - 660
 """The first minute of a local day at UTC+11: a period's id."""
 FIRST_PERIOD = MIDNIGHT + 720
+LENGTH_MIN = 5
 BEGINS_S = MIDNIGHT * 60 - 86_400
 OPERATOR, GRID = "newtown/operator", "grid/operator"
 CARRIERS = ("newtown/carrier", "grid/carrier")
@@ -36,7 +37,7 @@ CONFIGURATION = {
     "replaces": 0,
     "clock": "simulated",
     "at_s": BEGINS_S,
-    "period_min": 5,
+    "period_min": LENGTH_MIN,
     "utc_offset_min": 660,
     "tariff": {
         "schedules": [
@@ -196,6 +197,15 @@ class ForwardNetwork:
         cleared = await self.submit(GRID, "clear_period", {"period": period})
         assert cleared["traded_wh"] == requested_wh
         return said
+
+    async def settle(self, period: int) -> None:
+        """The readings of all homes, and the settlement of a period."""
+        await self.set_clock((period + LENGTH_MIN) * 60)
+        said = [self.reading(home, period, 40 + place, 10) for place, home in enumerate(self.homes)]
+        assert await self.carry(CARRIERS[0], period, said, "reading") == ["written"] * len(said)
+        await self.submit(OPERATOR, "freeze_period", {"period": period})
+        settled = await self.submit(GRID, "settle_period", {"period": period})
+        assert settled["settled"]
 
     async def close(self, period: int) -> None:
         """Let the gate's time pass, and close it."""

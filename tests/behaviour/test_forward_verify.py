@@ -25,23 +25,8 @@ from ..support.fabric import require_backend
 from .audited import VALID, Ledger
 from .conftest import BACKENDS, quiet, run_apart
 from .forgery import Forger, nothing
-from .forward_network import CARRIERS, CHANNEL, FIRST_PERIOD, GRID, OPERATOR, ForwardNetwork
+from .forward_network import CHANNEL, FIRST_PERIOD, ForwardNetwork
 from .test_planted import planted
-
-LENGTH_MIN = 5
-
-
-async def settle(network: ForwardNetwork, period: int) -> None:
-    """The readings of all homes, and the settlement of a period."""
-    await network.set_clock((period + LENGTH_MIN) * 60)
-    said = [network.reading(home, period, 40 + place, 10) for place, home in enumerate(network.homes)]
-    batch = {"messages": b"\n".join(said)}
-    readings = {"kind": "reading", "period": period}
-    answer = await network.submit(CARRIERS[0], "submit_messages", readings, batch)
-    assert answer["results"] == ["written"] * len(said)
-    await network.submit(OPERATOR, "freeze_period", {"period": period})
-    settled = await network.submit(GRID, "settle_period", {"period": period})
-    assert settled["settled"]
 
 
 @pytest.fixture(scope="module", params=BACKENDS)
@@ -58,7 +43,7 @@ def settled(
         network = ForwardNetwork(made.nodes, folder / "keys")
         await network.found(homes=3)
         await network.trade(FIRST_PERIOD)
-        await settle(network, FIRST_PERIOD)
+        await network.settle(FIRST_PERIOD)
         return network
 
     try:

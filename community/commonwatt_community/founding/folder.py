@@ -11,7 +11,8 @@ from commonwatt_client.errors import ConfigurationError
 from commonwatt_client.exit_codes import UsageError
 from commonwatt_client.network_file import MARKET, NetworkFile, find_network, read_network_file
 
-from commonwatt_community.market.forward import FORWARD, RETRY, ForwardMarket, organizations_of
+from commonwatt_community.market.calls import RETRY
+from commonwatt_community.market.forward import FORWARD, ForwardMarket, organizations_of
 from commonwatt_community.market.refused import DATA_NOT_HERE
 
 from .community_file import FILE, CommunityFile, read_community_file

@@ -1,20 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """The contract ``forward`` of one channel, as one identity calls it."""
 
-import asyncio
 import json
-import random
 import time
 from collections.abc import Callable, Container, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 from commonwatt_chaincode.market.forward.bills import Bill
-from commonwatt_client import Contract, EndorseError, EvaluateError, Gateway, RetryPolicy
+from commonwatt_client import Contract, EndorseError, Gateway, RetryPolicy
 from commonwatt_client.errors import ConfigurationError
 from commonwatt_client.network_file import MARKET, NetworkFile
 from commonwatt_client.retry import can_endorse_again
 
+from . import calls
+from .calls import PASSING_TRIES, RETRY, pause
 from .refused import DATA_NOT_HERE, refusal_of
 from .results import (
     AwardsOfPeriods,
@@ -51,12 +51,6 @@ from .results import (
 
 FORWARD = "forward"
 """The contract's name within the chaincode."""
-
-RETRY = RetryPolicy(max_tries=12, first_pause_s=0.02, longest_pause_s=1.0)
-"""A lost race is tried again at once: gates and clocks change between batches all day."""
-
-_PASSING_TRIES = 15
-_PASSING_PAUSE_S = 0.02  # the longer the more often it was tried: two seconds in all
 
 Kind = TypeVar("Kind")
 Json = dict[str, Any]
@@ -100,38 +94,22 @@ class ForwardMarket:
     ) -> bytes:
         """Have a transaction committed; its result as it came."""
         started = time.monotonic()
-        tries = 0
-        while True:
-            tries += 1
-            try:
-                outcome = await self._contract.submit(
-                    name,
-                    arguments=(json.dumps(argument),),
-                    transient=transient,
-                    endorsing_organizations=self._organizations,
-                    retry=self._retry,
-                )
-            except EndorseError as error:
-                refused = refusal_of(error, name)
-                if refused is None:
-                    raise
-                if refused.code not in self._passing or tries == _PASSING_TRIES:
-                    raise refused from error
-                await asyncio.sleep(_PASSING_PAUSE_S * tries * random.uniform(0.5, 1.5))  # noqa: S311 - jitter
-            else:
-                if self._told is not None:
-                    self._told(name, time.monotonic() - started, outcome.tries + tries - 1)
-                return outcome.result
+        result, tries = await calls.submit(
+            self._contract,
+            name,
+            argument,
+            transient=transient,
+            organizations=self._organizations,
+            retry=self._retry,
+            passing=self._passing,
+        )
+        if self._told is not None:
+            self._told(name, time.monotonic() - started, tries)
+        return result
 
     async def evaluate(self, name: str, argument: Mapping[str, Any]) -> bytes:
         """Ask without writing; the answer as it came."""
-        try:
-            return await self._contract.evaluate(name, arguments=(json.dumps(argument),), retry=self._retry)
-        except EvaluateError as error:
-            refused = refusal_of(error, name)
-            if refused is None:
-                raise
-            raise refused from error
+        return await calls.evaluate(self._contract, name, argument, self._retry)
 
     # The operator and the grid set up
 
@@ -326,9 +304,9 @@ class ForwardMarket:
             except EndorseError as error:
                 refused = refusal_of(error, "message_status")
                 passes = can_endorse_again(error) if refused is None else refused.code in self._passing
-                if not passes or tries == _PASSING_TRIES:
+                if not passes or tries == PASSING_TRIES:
                     raise (refused or error) from error
-                await asyncio.sleep(_PASSING_PAUSE_S * tries * random.uniform(0.5, 1.5))  # noqa: S311 - jitter
+                await pause(tries)
 
     async def list_lines(
         self, from_period: int, to_period: int, home: str | None = None

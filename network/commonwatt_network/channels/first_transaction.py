@@ -11,7 +11,7 @@ from typing import TypeVar
 from commonwatt_client import Contract, GatewayError, connect_network_file
 
 from commonwatt_network.errors import NetworkError
-from commonwatt_network.model.forward_market import FORWARD
+from commonwatt_network.model.forward_market import EX_POST
 from commonwatt_network.model.nodes import Nodes
 from commonwatt_network.model.roster import ADMIN
 from commonwatt_network.model.topology_parts import Chaincode
@@ -32,7 +32,8 @@ class FirstTransactionError(NetworkError):
 async def first_transactions(nodes: Nodes) -> None:
     """On every channel: the community sets the market's clock, then every member has a transaction committed.
 
-    A forward market begins with a tariff, which its operator gives later: members have the chaincode describe itself.
+    A forward market begins with a tariff, which its operator gives later, and the grid founds an exchange: there
+    members have the chaincode describe itself.
     """
     channels = nodes.topology.channels
     await asyncio.gather(
@@ -48,12 +49,12 @@ async def first_transactions(nodes: Nodes) -> None:
 async def _first_on_channel(nodes: Nodes, channel: str, chaincode: str) -> None:
     settings = nodes.topology.channels[channel]
     community = settings.organizations[0]
-    forward = settings.market == FORWARD
-    if not forward:
+    founded = settings.market == EX_POST
+    if founded:
         await _as_member(
             nodes, channel, chaincode, community, lambda contract: _configure(contract, settings.clock)
         )
-    action = _describe if forward else _transact
+    action = _transact if founded else _describe
     await asyncio.gather(
         *(_as_member(nodes, channel, chaincode, member, action) for member in settings.organizations)
     )

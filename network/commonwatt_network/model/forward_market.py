@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The forward market in a topology: the definition that its channel gets, and what such a channel must be.
+"""The forward market in a topology, and the exchange: the definitions that channels get, and what they must be.
 
 Homes' messages stand in the collection `community`, at the peers of two organisations: the community and the grid.
 """
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from commonwatt_network.model.exchange_market import EXCHANGE, exchange_definition, exchange_mistakes
 from commonwatt_network.model.topology_chaincode import Collection
 
 if TYPE_CHECKING:
@@ -59,12 +60,14 @@ def forward_definition(community: str, grid: str) -> dict[str, Any]:
 
 
 def chaincode_on(topology: TopologyFields, channel: str, name: str) -> Chaincode:
-    """One of the topology's chaincodes as the channel has it: a forward market's definition is generated."""
+    """One of the topology's chaincodes as the channel has it: markets with generated definitions have theirs."""
     chaincode, settings = topology.chaincodes[name], topology.channels[channel]
-    if name != MARKET or settings.market != FORWARD:
+    if name != MARKET or settings.market == EX_POST:
         return chaincode
-    community, grid = map(topology.mspid, settings.organizations)
-    return chaincode.model_copy(update=forward_definition(community, grid))
+    first, *others = map(topology.mspid, settings.organizations)
+    if settings.market == EXCHANGE:
+        return chaincode.model_copy(update=exchange_definition(first, others))
+    return chaincode.model_copy(update=forward_definition(first, *others))
 
 
 def market_of(definition: ChaincodeDefinition) -> str:
@@ -73,11 +76,17 @@ def market_of(definition: ChaincodeDefinition) -> str:
 
 
 def forward_mistakes(topology: TopologyFields) -> Mistakes:
-    """Channels that cannot be those of a forward market, and a definition of one's own in place of the generated."""
-    forward = [name for name, channel in topology.channels.items() if channel.market == FORWARD]
+    """Channels that cannot be those of their market, and a definition of one's own in place of the generated."""
+    forward = [name for name, channel in topology.channels.items() if channel.market != EX_POST]
     for name in forward:
-        for words, location in _channel_mistakes(topology, topology.channels[name]):
-            yield f"channel {name} has the forward market: {words}", ("channels", name, *location)
+        channel = topology.channels[name]
+        kind, mistakes = (
+            ("the exchange", exchange_mistakes)
+            if channel.market == EXCHANGE
+            else ("the forward market", _parties)
+        )
+        for words, location in (*_common(channel), *mistakes(topology, channel)):
+            yield f"channel {name} has {kind}: {words}", ("channels", name, *location)
     if forward and MARKET in topology.chaincodes:
         for field in ("endorsement_policy", "collections"):
             if getattr(topology.chaincodes[MARKET], field) is not None:
@@ -88,7 +97,7 @@ def forward_mistakes(topology: TopologyFields) -> Mistakes:
                 )
 
 
-def _channel_mistakes(topology: TopologyFields, channel: Channel) -> Mistakes:
+def _common(channel: Channel) -> Mistakes:
     if MARKET not in channel.chaincodes:
         yield f"its chaincode is `{MARKET}`; name it among the chaincodes", ("market",)
     if channel.readers != "operators":
@@ -97,6 +106,9 @@ def _channel_mistakes(topology: TopologyFields, channel: Channel) -> Mistakes:
             "leave `readers` out",
             ("readers",),
         )
+
+
+def _parties(topology: TopologyFields, channel: Channel) -> Mistakes:
     community, *others = channel.organizations
     if not others:
         yield (
@@ -108,20 +120,15 @@ def _channel_mistakes(topology: TopologyFields, channel: Channel) -> Mistakes:
             f"{stranger} is a third organisation; homes' messages go to two, the community and the grid",
             ("organizations", number),
         )
-    if _has_grid(topology, community):
+    if topology.has_grid(community):
         yield (
             f"{community}, its first organisation, is the community, and has a user of role grid; the grid is to "
             "confirm what the community proposes",
             ("organizations", 0),
         )
-    if others and not any(_has_grid(topology, name) for name in others):
+    if others and not any(topology.has_grid(name) for name in others):
         yield (
             f"{others[0]} has no user of role grid, without whom no home is confirmed; give it one: "
             "users: {operator: {role: grid}}",
             ("organizations", 1),
         )
-
-
-def _has_grid(topology: TopologyFields, organization: str) -> bool:
-    users = topology.organizations[organization].users.values()
-    return any((user.role or user.attributes.get("role")) == "grid" for user in users)

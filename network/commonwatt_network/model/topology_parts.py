@@ -139,11 +139,12 @@ class Batch(_Model):
 def default_batch(clock: str, market: str = "ex_post") -> Batch:
     """When blocks are cut on a channel that does not say: in real time rather full, in simulated time at once.
 
-    A forward market's transactions are few and carry many messages, so there a block of one costs nothing.
+    A forward market's transactions are few and carry many messages, so there a block of one costs nothing; nor does
+    it on an exchange.
     """
     if clock == "live":
         return Batch()
-    return Batch(timeout_ms=10 if market == "forward" else 50)
+    return Batch(timeout_ms=50 if market == "ex_post" else 10)
 
 
 def default_readers(chaincodes: Sequence[str]) -> Literal["operators", "members"]:
@@ -160,10 +161,11 @@ class Channel(_Model):
     clock: Literal["simulated", "live"] = Field(
         default="simulated", description="the market's time on this channel"
     )
-    market: Literal["ex_post", "forward"] = Field(
+    market: Literal["ex_post", "forward", "exchange"] = Field(
         default="ex_post",
         description="for good: ex_post settles readings by requests and offers afterwards, public on the ledger; "
-        "forward takes signed messages ahead of each period, private to two organisations",
+        "forward takes signed messages ahead of each period, private to two organisations; "
+        "exchange is no community's: the grid, first, and communities vouch and trade there with each other",
     )
     clock_error_s: int | None = Field(
         default=None,
@@ -181,7 +183,7 @@ class Channel(_Model):
             known.get("clock", "simulated"), known.get("market", "ex_post")
         ),
         description="left out: cut after 200 ms where the clock is live; after 50 ms where it is simulated, "
-        "since a simulated day is one transaction after another; after 10 ms where the market is forward, too",
+        "since a simulated day is one transaction after another; after 10 ms where the market is forward or exchange",
     )
 
 
@@ -292,3 +294,8 @@ class TopologyFields(_Model):
             raise KeyError(organization)
         words = re.split("[-.]", organization)
         return entry.mspid or "".join(word.title() for word in words) + "MSP"
+
+    def has_grid(self, organization: str) -> bool:
+        """Whether a user of this member is of the role grid."""
+        users = self.organizations[organization].users.values()
+        return any((user.role or user.attributes.get("role")) == "grid" for user in users)

@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A region on real peers: who can vouch for a community, and who cannot, by Fabric's own rules."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from commonwatt_client import CommitError, EndorseError
+from commonwatt_client.network_file import read_network_file
+from commonwatt_community.market.exchange import Block, Digest, ExchangeMarket, exchange_of
+from commonwatt_network.down import down
+from commonwatt_network.model.topology import load_topology
+from commonwatt_network.up import up
+
+from ..support.fabric import require_backend
+from .conftest import BACKENDS, quiet, run_apart
+from .forward_network import BEGINS_S, FIRST_PERIOD, GRID, LENGTH_MIN, OPERATOR, ForwardNetwork
+
+EXCHANGE = "exchange"
+COMMUNITIES = ("newtown", "enmore", "glebe")
+SPAN = {"from_period": FIRST_PERIOD, "to_period": FIRST_PERIOD + LENGTH_MIN}
+
+
+class Region(ForwardNetwork):
+    """Newtown as a forward market that has settled a period, and the exchange of all."""
+
+    @asynccontextmanager
+    async def exchange(self, who: str) -> AsyncIterator[ExchangeMarket]:
+        """The exchange as somebody calls it."""
+        async with self.gateway(who) as gateway:
+            yield exchange_of(gateway, read_network_file(self.path), EXCHANGE)
+
+    async def block(self) -> Block:
+        """The newest block of newtown's channel."""
+        async with self.peer_of("newtown", OPERATOR) as peer:
+            info = await peer.get_chain_info("newtown")
+        return Block(info.height - 1, info.current_block_hash.hex())
+
+    async def begin(self) -> None:
+        """Trade and settle a period, found the exchange."""
+        await self.found(homes=3)
+        await self.trade(FIRST_PERIOD)
+        await self.settle(FIRST_PERIOD)
+        async with self.exchange(GRID) as exchange:
+            await exchange.found("simulated", BEGINS_S)
+            for channel in COMMUNITIES:
+                await exchange.register_community(channel)
+
+    async def verdict(self, who: str, name: str, argument: Any, endorsers: tuple[str, ...]) -> str:
+        """What peers say of a transaction of the exchange that these organisations endorsed."""
+        async with self.gateway(who) as gateway:
+            contract = gateway.get_network(EXCHANGE).get_contract("market", "exchange")
+            try:
+                await contract.submit(
+                    name, arguments=[json.dumps(argument)], endorsing_organizations=endorsers
+                )
+            except CommitError as error:
+                return error.code.name
+        return "VALID"
+
+
+@pytest.fixture(scope="module", params=BACKENDS)
+def region(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Region]:
+    require_backend(request.param)
+    folder = tmp_path_factory.mktemp(f"region-{request.param}")
+    directory = folder / ".commonwatt"
+
+    async def begin() -> Region:
+        made = await up(directory, load_topology("region"), request.param, quiet)
+        network = Region(made.nodes, folder / "keys")
+        await network.begin()
+        return network
+
+    try:
+        yield run_apart(begin)
+    finally:
+        down(directory)
+
+
+async def test_a_community_and_the_grid_anchor_what_it_settled(region: Region) -> None:
+    block = await region.block()
+    async with region.exchange(OPERATOR) as exchange:
+        anchored = await exchange.anchor("newtown", **SPAN, block=block)
+    settled = (await region.ask(OPERATOR, "list_digests", SPAN))["periods"]
+    assert [(one.period, one.version, one.digest) for one in anchored.periods] == [
+        (one["period"], one["version"], one["digest"]) for one in settled
+    ]
+    assert (anchored.number, anchored.block, anchored.header) == (1, block.number, block.header)
+    async with region.exchange("glebe/operator") as exchange:
+        assert await exchange.get_anchor("newtown") == anchored
+
+
+async def test_nobody_else_vouches_for_a_community(region: Region) -> None:
+    block = await region.block()
+    argument = {"channel": "newtown", **SPAN, "block": block.number, "header": block.header}
+    assert await region.verdict(GRID, "anchor", argument, ("GridMSP",)) == "ENDORSEMENT_POLICY_FAILURE"
+    with pytest.raises(EndorseError) as refused:
+        await region.verdict(GRID, "anchor", argument, ("EnmoreMSP", "GlebeMSP"))
+    response = refused.value.chaincode_response
+    assert response is not None
+    assert response.message.startswith("not_here: "), "peers of others are not on the channel"
+
+
+async def test_a_new_key_asks_for_the_grid_and_a_majority(region: Region) -> None:
+    block = await region.block()
+    said = [{"period": FIRST_PERIOD, "version": 1, "digest": "0" * 64}]
+    argument = {"channel": "glebe", "periods": said, "block": block.number, "header": block.header}
+    for endorsers in (("GridMSP",), ("GridMSP", "GlebeMSP"), ("NewtownMSP", "EnmoreMSP", "GlebeMSP")):
+        assert await region.verdict(GRID, "attest", argument, endorsers) == "ENDORSEMENT_POLICY_FAILURE"
+    async with region.exchange(GRID) as exchange:
+        digest = Digest(FIRST_PERIOD, 1, "0" * 64)
+        assert await exchange.attest("glebe", [digest], block) == 1
+        [attested] = await exchange.list_attested("glebe", **SPAN)
+    assert (attested.digest, attested.block) == ("0" * 64, block.number)
