@@ -17,13 +17,13 @@ from commonwatt_chaincode.market.parameters import Parameters
 from commonwatt_chaincode.market.settlement import settle_interval
 from commonwatt_chaincode.market.tariff import HOUR_MIN, band_at, lowest_tou
 
-from commonwatt_community.hems.battery import BATTERY_POLICIES, Holding
+from commonwatt_community.hems.battery import BATTERY_POLICIES, Foreseen, Holding, Spared
 from commonwatt_community.hems.draws import Draws
 from commonwatt_community.hems.energy import MINUTES_PER_DAY
 from commonwatt_community.hems.forecast import FORECASTS, Metered, Perfect
 from commonwatt_community.hems.grid_charging import expected_need_wh, grid_charge_wh
 from commonwatt_community.hems.home import HomeSpec
-from commonwatt_community.hems.reserve import Ahead, spare_wh
+from commonwatt_community.hems.reserve import Ahead
 from commonwatt_community.hems.strategy import STRATEGIES, PriceView, Strategy
 
 HORIZON_MIN = 36 * 60  # how far ahead a home asks what it will need of its battery
@@ -95,7 +95,7 @@ class HomeAgent:
         self._policy = BATTERY_POLICIES[battery_policy]()
         self._last_min = None if last_day is None else (last_day + 1) * MINUTES_PER_DAY
         self._least_ask = self._policy.least_ask_uaud_per_kwh(self.battery, parameters.feed_in)
-        self._spare_from: tuple[int, int] | None = None  # spare Wh, and what was stored then
+        self._spare_from: tuple[Spared, int] | None = None  # and what was stored then
         self._offerable: tuple[Account, int] | None = None  # Wh, with this account in this interval
         self._buys_to_store = parameters.storage_from_grid and self.battery.capacity_wh > 0
         self._needed_wh = 0  # of the battery, until grid energy is cheapest again
@@ -105,7 +105,7 @@ class HomeAgent:
         self._past: deque[Metered] = deque(maxlen=_REMEMBERED_INTERVALS)
         self._settled_min = 0
         self._days: dict[int, list[Interval]] = {}
-        self._foreseen: dict[int, list[tuple[int, Ahead]]] = {}
+        self._foreseen: dict[int, list[Foreseen]] = {}
 
     @property
     def home(self) -> str:
@@ -198,6 +198,8 @@ class HomeAgent:
             return None
         view = PriceView(self.parameters.feed_in, tou, suggested, energy_wh, decision)
         price = max(self.strategy.ask(view, self._asks), self._least_ask)
+        if self._spare_from is not None:
+            price = max(price, self._spare_from[0].least_uaud_per_kwh)
         if self._buys_to_store:
             price = max(price, lowest_tou(self.parameters.tou))
         return Ask(energy_wh, price) if price <= tou else None
@@ -206,30 +208,28 @@ class HomeAgent:
         """Stored Wh that the home can do without, its running interval included; open offers count as sold."""
         stored_wh = self.account.energy_wh
         if self._spare_from is None:
-            self._spare_from = spare_wh(self.battery, stored_wh, self._ahead()), stored_wh
-        spare, then_wh = self._spare_from
-        return max(0, spare - (then_wh - stored_wh) - self.account.reserved_wh)
+            spared = self._policy.spared(self.parameters, self.battery, stored_wh, self._ahead())
+            self._spare_from = spared, stored_wh
+        spared, then_wh = self._spare_from
+        return max(0, spared.stored_wh - (then_wh - stored_wh) - self.account.reserved_wh)
 
-    def _ahead(self) -> list[Ahead]:
+    def _ahead(self) -> list[Foreseen]:
         """The home's own intervals from the running one on, with what it expects of them."""
         until = self._settled_min + HORIZON_MIN
         if self._last_min is not None:
             until = min(until, self._last_min)
         days = range(self._settled_min // MINUTES_PER_DAY, -(-until // MINUTES_PER_DAY))
         return [
-            interval
-            for day in days
-            for start_min, interval in self._expected(day)
-            if self._settled_min <= start_min < until
+            one for day in days for one in self._expected(day) if self._settled_min <= one.start_min < until
         ]
 
-    def _expected(self, day: int) -> list[tuple[int, Ahead]]:
+    def _expected(self, day: int) -> list[Foreseen]:
         """A day's intervals by their start; what is known for certain is remembered."""
         if day in self._foreseen:
             return self._foreseen[day]
         certain = isinstance(self._forecast, Perfect)
         expected = [
-            (
+            Foreseen(
                 one.start_min,
                 Ahead(one.end_min - one.start_min, self._net_forecast(one.start_min, one.end_min)),
             )

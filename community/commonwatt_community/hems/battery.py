@@ -5,12 +5,30 @@ Charging from surplus and own use before the market are the paper's rule and the
 the market specification); a policy decides what the home keeps for itself.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from commonwatt_chaincode.market.arithmetic import PPM, ceil_div
 from commonwatt_chaincode.market.battery import Battery, drawn_wh
+from commonwatt_chaincode.market.parameters import Parameters
+
+from commonwatt_community.hems.reserve import Ahead, spare_wh
+from commonwatt_community.planning import MissingSolver, is_installed
+
+
+class Foreseen(NamedTuple):
+    """An interval to come, and the minute of its start from 0:00 of the first simulated day."""
+
+    start_min: int
+    ahead: Ahead
+
+
+class Spared(NamedTuple):
+    """Stored Wh that the home lets go before the next interval, and the µAUD that a delivered kWh must bring."""
+
+    stored_wh: int
+    least_uaud_per_kwh: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,8 +36,7 @@ class Holding:
     """What a home holds when it may offer.
 
     `sellable_wh` is what its account lets it sell, `sold_wh` what it ever sold, both delivered. `spare_wh()` gives
-    the stored Wh that may leave the battery without one Wh more from the grid, by the home's own forecast; it takes
-    time to compute.
+    the stored Wh that the policy itself lets go, by the home's own forecast; it takes time to compute.
     """
 
     battery: Battery
@@ -39,6 +56,12 @@ class BatteryPolicy(Protocol):
         """The price below which the home does not sell."""
         ...
 
+    def spared(
+        self, rules: Parameters, battery: Battery, energy_wh: int, foreseen: Sequence[Foreseen]
+    ) -> Spared:
+        """What the home lets go of a battery of `energy_wh` before the first interval of `foreseen`."""
+        ...
+
 
 class SellAll:
     """The paper's rule: the home offers everything available, at any price the market takes."""
@@ -48,6 +71,11 @@ class SellAll:
 
     def least_ask_uaud_per_kwh(self, battery: Battery, feed_in_uaud_per_kwh: int) -> int:
         return feed_in_uaud_per_kwh
+
+    def spared(
+        self, rules: Parameters, battery: Battery, energy_wh: int, foreseen: Sequence[Foreseen]
+    ) -> Spared:
+        return Spared(max(0, energy_wh - battery.e_min_wh), 0)
 
 
 class Reserve:
@@ -66,5 +94,33 @@ class Reserve:
     def least_ask_uaud_per_kwh(self, battery: Battery, feed_in_uaud_per_kwh: int) -> int:
         return ceil_div(feed_in_uaud_per_kwh * PPM * PPM, battery.eta_c_ppm * battery.eta_d_ppm)
 
+    def spared(
+        self, rules: Parameters, battery: Battery, energy_wh: int, foreseen: Sequence[Foreseen]
+    ) -> Spared:
+        """What leaves the battery without one Wh more from the grid later."""
+        return Spared(spare_wh(battery, energy_wh, [one.ahead for one in foreseen]), 0)
 
-BATTERY_POLICIES: dict[str, Callable[[], BatteryPolicy]] = {"reserve": Reserve, "sell-all": SellAll}
+
+def mpc() -> BatteryPolicy:
+    """The policy `mpc`, which plans by a linear program.
+
+    Raises:
+        MissingSolver: SciPy is not installed; the message says what to install.
+    """
+    if not is_installed():
+        raise MissingSolver
+    from commonwatt_community.planning.rounds import MpcOfRounds  # numpy and scipy are an extra
+
+    return MpcOfRounds()
+
+
+BATTERY_POLICIES: dict[str, Callable[[], BatteryPolicy]] = {
+    "reserve": Reserve,
+    "sell-all": SellAll,
+    "mpc": mpc,
+}
+
+
+def usable_policies() -> list[str]:
+    """The names of the policies whose libraries are installed."""
+    return [name for name in BATTERY_POLICIES if name != "mpc" or is_installed()]

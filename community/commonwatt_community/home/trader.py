@@ -76,6 +76,7 @@ class Trader:
             highest_feed_in=calendar.highest_feed_in,
             connection_w=connection.connection_w,
             guarded=True,
+            holds_back=False,
         )
         self._order: list[_Place] = []
         self._places: dict[int, int] = {}

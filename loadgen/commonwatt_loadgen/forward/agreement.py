@@ -91,7 +91,7 @@ def offsets_of(zone: str | None, first_day: date, days: int) -> tuple[tuple[int,
 
 def tariff_version(options: ForwardOptions) -> Version:
     """The grid's time-of-use prices with the feed-in prices and the local fee of the options."""
-    hours = _feed_in_by_hour(options.feed_in)
+    hours = feed_in_by_hour(options.feed_in)
     bands = []
     for band in options.run.tou or TABLE_2:
         edges = [band.from_hour]
@@ -110,7 +110,8 @@ def tariff_version(options: ForwardOptions) -> Version:
     return Version(0, 0, (schedule,), local_fee=round(options.local_fee * UAUD_PER_CENT))
 
 
-def _feed_in_by_hour(given: Sequence[str]) -> list[int]:
+def feed_in_by_hour(given: Sequence[str]) -> list[int]:
+    """The feed-in price of each hour, in µAUD per kWh. UsageError where one cannot be read."""
     hours = [0] * 24
     for one in given:
         found = re.fullmatch(r"(?:(\d{1,2})-(\d{1,2})=)?(-?\d{1,4}(?:\.\d{1,4})?)", one)

@@ -16,7 +16,7 @@ from commonwatt_community import plugins
 from commonwatt_community.hems.forward.agent import ForwardAgent
 from commonwatt_community.hems.home import HomeSpec
 
-from commonwatt_loadgen.forward.agreement import EPOCH, rules_of
+from commonwatt_loadgen.forward.agreement import EPOCH, feed_in_by_hour, rules_of
 from commonwatt_loadgen.forward.data_files import ForwardTables
 from commonwatt_loadgen.forward.engine import live
 from commonwatt_loadgen.forward.inprocess import InProcessForwardMarket
@@ -58,7 +58,9 @@ def community_in_process(
     ]
     first_day = options.first_day or traces.first_day
     rules = rules_of(options, home_ids, first_day)
-    homes = draw_homes(options.run, home_ids, traces, options.run.seed + place, users)
+    homes = draw_homes(
+        options.run, home_ids, traces, options.run.seed + place, users, feed_in_by_hour(options.feed_in)
+    )
     agents = agents_of(options, homes, rules)
     market = in_process(rules, agents)
     summary = asyncio.run(trade(options, rules, agents, market, first_day, advance, folder))
@@ -99,14 +101,14 @@ async def trade(
 
 
 def agents_of(options: ForwardOptions, homes: Sequence[HomeSpec], rules: ForwardRules) -> list[ForwardAgent]:
-    """An agent per home, with an empty battery.
+    """An agent per home, with an empty battery, and that of the battery which they share.
 
     Raises:
         PluginError: the forecast or the battery plan comes from a package that cannot be used.
     """
     forecast = plugins.choose("forecasts", options.run.forecast)
     plan = plugins.choose("batteries", options.run.battery)
-    return [
+    agents = [
         ForwardAgent(
             home,
             battery_of(Parameters(), home.storage_wh),
@@ -118,6 +120,11 @@ def agents_of(options: ForwardOptions, homes: Sequence[HomeSpec], rules: Forward
         )
         for home in homes
     ]
+    if options.community_battery:
+        from commonwatt_community.planning.community_battery import CommunityBattery  # SciPy is an extra
+
+        agents.append(CommunityBattery(options.community_battery, rules.period_min))
+    return agents
 
 
 def forecast_error_wh(agents: Sequence[ForwardAgent]) -> float | None:

@@ -90,7 +90,8 @@ class _Community:
         days_ahead = -(-HORIZON_MIN // DAY_MIN) + 1
         self._periods = [one for day in range(days + days_ahead) for one in rules.periods(day)]
         self._minutes = [rules.minute(period) for period in self._periods]
-        self._middles = [rules.tariff(period).prices.middle for period in self._periods]
+        self._tariffs = [rules.tariff(period).prices for period in self._periods]
+        self._middles = [prices.middle for prices in self._tariffs]
         self._open: dict[int, tuple[Sequence[Bid], Cleared, Mapping[str, Caps]]] = {}
 
     def is_over(self, place: int, when_bidding_for: int) -> bool:
@@ -100,22 +101,24 @@ class _Community:
     async def bid(self, place: int, lived: int) -> None:
         """Let every home bid for a period, and clear it; `lived` periods are read so far."""
         period = self._periods[place]
-        prices = self._rules.tariff(period).prices
+        prices = self._tariffs[place]
         minutes = self._minutes[lived : place + 1 + self._ahead]
         middles = self._middles[place : place + 1 + self._ahead]
+        tariffs = self._tariffs[place : place + 1 + self._ahead]
         caps: Mapping[str, Caps] = {}
         if self._rules.envelopes:
             caps = {agent.home: self._rules.caps(agent.home, period) for agent in self._agents}
         bids = []
         for agent in self._agents:
-            bid = agent.bid(place, minutes, prices, middles, caps.get(agent.home, NO_CAPS), FIRST_SEQ)
+            own_caps = caps.get(agent.home, NO_CAPS)
+            bid = agent.bid(place, minutes, prices, middles, own_caps, FIRST_SEQ, tariffs)
             if bid is not None:
                 bids.append(bid)
         cleared = await self._market.period(period, bids)
         for agent in self._agents:
             award = cleared.awards.get(agent.home)
             if award is not None:
-                agent.awarded(place, award.sold_wh)
+                agent.awarded(place, award.sold_wh, award.bought_wh)
         self._open[place] = bids, cleared, caps
 
     def live(self, place: int) -> "_Lived":

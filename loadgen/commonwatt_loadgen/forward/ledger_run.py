@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
+from commonwatt_client.exit_codes import UsageError
 from commonwatt_client.network_file import Community, NetworkFile, read_network_file
 from commonwatt_community.hems.home import HomeSpec
 
-from commonwatt_loadgen.forward.agreement import rules_of
+from commonwatt_loadgen.forward.agreement import feed_in_by_hour, rules_of
 from commonwatt_loadgen.forward.community import agents_of, compared, trade
 from commonwatt_loadgen.forward.founding import first_day_on, found
 from commonwatt_loadgen.forward.options import ForwardOptions
@@ -35,6 +36,8 @@ async def simulate_forward_on_ledger(options: ForwardOptions, progress: Progress
         Refused, NotTaken, GatewayError: the contract or the network failed a transaction or a message.
     """
     options.check()
+    if options.community_battery:
+        raise UsageError("--community-battery: counts with --in-process alone, no channel registers it")
     traces, problems = options.run.trace_set()
     network = read_network_file(options.run.network_file)
     latencies = Latencies()
@@ -94,7 +97,7 @@ async def _community(
     progress: Progress,
 ) -> _Traded:
     run, channel = options.run, community.channel
-    homes = homes_of(run, community, traces, run.seed + place)
+    homes = homes_of(run, community, traces, run.seed + place, feed_in_by_hour(options.feed_in))
     write_homes(run, community, homes)
     folder = run.out if len(network.communities) == 1 else run.out / channel
     async with parties_of(network, community, _counting(latencies)) as parties:

@@ -9,7 +9,7 @@ from commonwatt_chaincode.market.forward.clearing import MID_MARKET, PRICINGS
 from commonwatt_chaincode.market.forward.periods import LENGTHS_MIN
 from commonwatt_chaincode.market.forward.sharing import DYNAMIC, MODES, STATIC
 from commonwatt_client.exit_codes import UsageError
-from commonwatt_community import plugins
+from commonwatt_community import planning, plugins
 
 from commonwatt_loadgen.simulate.options import SimulationOptions
 
@@ -23,7 +23,7 @@ class ForwardOptions:
     `feed_in`: c/kWh, or `FROM-TO=c/kWh` for hours of the day; later ones go before earlier ones. `clock_zone`: a time
     zone whose clock changes count; None: the same offset all the time. `first_day`: where the simulated days begin;
     None: where the traces do. `export_limit_w` bounds every home at all times, beside what the file `envelopes` says.
-    `curtail`: panels keep exports within the envelope.
+    `curtail`: panels keep exports within the envelope. `community_battery`: Wh of a battery that the homes share.
     """
 
     run: SimulationOptions = field(default_factory=SimulationOptions)
@@ -36,6 +36,7 @@ class ForwardOptions:
     envelopes: Path | None = None
     export_limit_w: int | None = None
     curtail: bool = False
+    community_battery: int = 0
     clock_zone: str | None = None
     first_day: date | None = None
 
@@ -55,6 +56,10 @@ class ForwardOptions:
             raise UsageError(f"--export-limit-w {self.export_limit_w}: must be within 0..{10**9}")
         if self.first_day is not None and not FIRST_DAYS[0] <= self.first_day <= FIRST_DAYS[1]:
             raise UsageError(f"--first-day {self.first_day}: must be within {FIRST_DAYS[0]}..{FIRST_DAYS[1]}")
+        if not 0 <= self.community_battery <= 10**9:
+            raise UsageError(f"--community-battery {self.community_battery}: must be within 0..{10**9}")
+        if self.community_battery and not planning.is_installed():
+            raise UsageError(f"--community-battery: {planning.INSTALL}")
         if self.sharing_keys is not None and self.sharing != STATIC:
             raise UsageError("--sharing-keys: counts with --sharing static alone")
         if self.curtail and self.envelopes is None and self.export_limit_w is None:

@@ -10,6 +10,7 @@ from commonwatt_loadgen.forward.community import community_in_process
 from commonwatt_loadgen.forward.definitions import DEFINITIONS, SCHEMA
 from commonwatt_loadgen.forward.options import ForwardOptions
 from commonwatt_loadgen.simulate.inprocess import communities_by
+from commonwatt_loadgen.simulate.options import devices_of
 from commonwatt_loadgen.traces import Problem, TraceSet
 from commonwatt_loadgen.traces.checks import counted
 
@@ -62,6 +63,8 @@ def opening(
             "envelopes": str(options.envelopes) if options.envelopes else None,
             "export_limit_w": options.export_limit_w,
             "curtail": options.curtail,
+            "community_battery_wh": options.community_battery,
+            **devices_of(run),
             "clock_zone": options.clock_zone,
             "pv": run.pv,
             "noise_percent": run.noise_percent,

@@ -11,7 +11,7 @@ from typing import Any
 
 from commonwatt_chaincode.market.battery import Account
 from commonwatt_chaincode.market.parameters import Parameters
-from commonwatt_community.hems.battery import BATTERY_POLICIES
+from commonwatt_community.hems.battery import usable_policies
 from commonwatt_community.hems.home import HomeSpec
 
 from commonwatt_loadgen.inprocess import InProcessMarket
@@ -64,7 +64,7 @@ def by_policy(
     if len(homes) * options.days > MOST_HOME_DAYS or not any(home.storage_wh for home in homes):
         return None
     rows = []
-    for policy in sorted(BATTERY_POLICIES, key=lambda name: (name != options.battery, name)):
+    for policy in sorted(usable_policies(), key=lambda name: (name != options.battery, name)):
         figures = community
         if policy != options.battery:
             market = MarketBeside(replace(options, battery=policy), homes, beginning, seed)

@@ -54,7 +54,7 @@ def simulate_command(
         str,
         typer.Option(
             envvar="BATTERY",
-            help="reserve: keep what saves a purchase later; sell-all; forward also none: own use alone, and plug-ins",
+            help="reserve: keep what saves a purchase later; sell-all; mpc: linear program; forward: also none, plug-ins",
         ),
     ] = "reserve",
     spill: Annotated[
@@ -131,6 +131,14 @@ def simulate_command(
             show_default=False,
         ),
     ] = None,
+    community_battery: Annotated[
+        int | None,
+        typer.Option(
+            help="Wh of a battery that the community shares; in-process",
+            rich_help_panel=FORWARD,
+            show_default=False,
+        ),
+    ] = None,
     clock_zone: Annotated[
         str | None,
         typer.Option(
@@ -170,6 +178,18 @@ def simulate_command(
             help="consumers move load at this discomfort, c/kWh per kW; default: none does",
         ),
     ] = None,
+    ev: Annotated[
+        float, typer.Option(help="percent of the homes with a car that is charged overnight")
+    ] = 0.0,
+    hot_water: Annotated[
+        float, typer.Option(help="percent of the homes with an electric hot-water tank")
+    ] = 0.0,
+    deferrable: Annotated[
+        float, typer.Option(help="percent of the homes with a dishwasher and a washing machine that can wait")
+    ] = 0.0,
+    devices_at_once: Annotated[
+        bool, typer.Option("--devices-at-once", help="devices run as soon as they may, and nobody plans them")
+    ] = False,
     storage_from_grid: Annotated[
         bool | None,
         typer.Option(
@@ -224,6 +244,7 @@ def simulate_command(
         "envelopes": envelopes,
         "export_limit_w": export_limit_w,
         "curtail": curtail,
+        "community_battery": community_battery,
         "clock_zone": clock_zone,
         "first_day": first_day.date() if first_day else None,
     }
@@ -276,6 +297,10 @@ def simulate_command(
         pv=pv,
         noise_percent=noise,
         disutility=disutility,
+        ev_percent=ev,
+        hot_water_percent=hot_water,
+        deferrable_percent=deferrable,
+        devices_at_once=devices_at_once,
         storage_from_grid=storage_from_grid,
         data=data,
         out=out,

@@ -9,7 +9,7 @@ from commonwatt_chaincode.market.parameters import Parameters
 from commonwatt_chaincode.market.tariff import Tariff, highest_tou
 from commonwatt_client.exit_codes import UsageError
 from commonwatt_client.network_file import default_path
-from commonwatt_community import plugins
+from commonwatt_community import planning, plugins
 from commonwatt_community.hems.battery import BATTERY_POLICIES
 from commonwatt_community.hems.forecast import FORECASTS
 
@@ -23,9 +23,11 @@ NSW_USAGE_SCALE_PPM = 1_684_000  # to the Ausgrid sample's mean with controlled 
 class SimulationOptions:
     """How to simulate; `homes` 0 means every home of the network.
 
-    `disutility` is c/kWh of marginal discomfort per kW that a consumer's load is moved; None moves none.
-    `storage_from_grid` None leaves the community's parameter as it is. `data`: whether results are written as CSV, too;
-    None: unless the run is long. `tou` and `feed_in_uaud_per_kwh` None leave the tariff as it is. `layout`, `columns`, `zone` and `meters` say how `traces` is read, as in `ReadAs`.
+    `disutility` is c/kWh of marginal discomfort per kW that a consumer's load is moved; None moves none. `ev_percent`,
+    `hot_water_percent` and `deferrable_percent` of the homes have such devices; `devices_at_once`: they run as soon as
+    they may, and nobody plans them. `storage_from_grid` None leaves the community's parameter as it is. `data`: whether
+    results are written as CSV, too; None: unless the run is long. `layout`, `columns`, `zone` and `meters` say how
+    `traces` is read, as in `ReadAs`.
     """
 
     seed: int = 1
@@ -47,6 +49,10 @@ class SimulationOptions:
     pv: str = "traces"
     noise_percent: float = 0.0
     disutility: float | None = None
+    ev_percent: float = 0.0
+    hot_water_percent: float = 0.0
+    deferrable_percent: float = 0.0
+    devices_at_once: bool = False
     storage_from_grid: bool | None = None
     usage_scale_ppm: int = NSW_USAGE_SCALE_PPM
     tou: Tariff | None = None
@@ -65,6 +71,9 @@ class SimulationOptions:
             ("--share", self.share_percent, 0, 100),
             ("--storage", self.storage_wh, 0, 10**9),
             ("--trace-day", self.trace_day, 1, 100_000),
+            ("--ev", self.ev_percent, 0, 100),
+            ("--hot-water", self.hot_water_percent, 0, 100),
+            ("--deferrable", self.deferrable_percent, 0, 100),
             ("--noise", self.noise_percent, 0, 50),
             ("--disutility", 1.0 if self.disutility is None else self.disutility, 0.01, 100_000),
         ):
@@ -81,6 +90,8 @@ class SimulationOptions:
                 if name not in known:
                     raise UsageError(f"{option} {name}: is none of {', '.join(sorted(known))}")
 
+        if self.battery == "mpc" and not planning.is_installed():
+            raise UsageError(f"--battery mpc: {planning.INSTALL}")
         try:
             self.read_as.check()
         except ValueError as error:
@@ -130,3 +141,13 @@ class SimulationOptions:
                 f"{self.traces}: holds {traces.days} days; --trace-day {self.trace_day} is beyond them"
             )
         return (traces.from_day(self.trace_day - 1), problems) if self.trace_day > 1 else (traces, problems)
+
+
+def devices_of(options: SimulationOptions) -> dict[str, object]:
+    """What a summary says of the homes' devices."""
+    return {
+        "ev_percent": options.ev_percent,
+        "hot_water_percent": options.hot_water_percent,
+        "deferrable_percent": options.deferrable_percent,
+        "devices_at_once": options.devices_at_once,
+    }

@@ -7,9 +7,12 @@ from types import MappingProxyType
 
 from commonwatt_chaincode.market.battery import Account
 from commonwatt_chaincode.market.parameters import Parameters
+from commonwatt_chaincode.market.tariff import HOUR_MIN, TABLE_2, tou_at
 from commonwatt_client.exit_codes import UsageError
 from commonwatt_community import plugins
 from commonwatt_community.hems.agent import HomeAgent
+from commonwatt_community.hems.devices.household import Prices, with_devices
+from commonwatt_community.hems.energy import MINUTES_PER_DAY, SLOT_MINUTES
 from commonwatt_community.hems.flexibility import with_flexible_consumers
 from commonwatt_community.hems.home import HomeSpec
 from commonwatt_community.hems.noise import with_noise
@@ -19,6 +22,7 @@ from commonwatt_loadgen.simulate.options import SimulationOptions
 from commonwatt_loadgen.traces import TraceSet
 
 _UAUD_PER_CENT = 10_000
+FEED_IN_BY_HOUR = (Parameters().feed_in,) * 24
 
 
 def draw_homes(
@@ -27,10 +31,11 @@ def draw_homes(
     traces: TraceSet,
     seed: int,
     users: Mapping[str, str] = MappingProxyType({}),
+    feed_in_by_hour: Sequence[int] = FEED_IN_BY_HOUR,
 ) -> list[HomeSpec]:
-    """Homes with their types, noise and installations drawn; raises UsageError where the traces cannot do.
+    """Homes with their types, noise, installations and devices drawn; raises UsageError where the traces cannot do.
 
-    `users`: the name of each home whose id is random.
+    `users`: the name of each home whose id is random. `feed_in_by_hour`, in µAUD per kWh, counts for devices alone.
     """
     try:
         homes = make_community(
@@ -44,7 +49,24 @@ def draw_homes(
     except ValueError as error:
         raise UsageError(str(error)) from error
     named = [replace(home, user=users.get(home.home, "")) for home in homes]
-    return with_noise(named, options.noise_percent, seed)
+    return with_devices(
+        with_noise(named, options.noise_percent, seed),
+        _prices(feed_in_by_hour),
+        seed,
+        ev_percent=options.ev_percent,
+        hot_water_percent=options.hot_water_percent,
+        deferrable_percent=options.deferrable_percent,
+        planned=not options.devices_at_once,
+    )
+
+
+def _prices(feed_in_by_hour: Sequence[int]) -> Prices:
+    """What devices plan by: Table 2, and what the grid pays."""
+    minutes = range(0, MINUTES_PER_DAY, SLOT_MINUTES)
+    return Prices(
+        tuple(tou_at(TABLE_2, minute) for minute in minutes),
+        tuple(feed_in_by_hour[minute // HOUR_MIN] for minute in minutes),
+    )
 
 
 def as_they_live(options: SimulationOptions, homes: list[HomeSpec], rules: Parameters) -> list[HomeSpec]:

@@ -24,8 +24,8 @@ from commonwatt_loadgen.simulate.inprocess import communities_in_process
 from commonwatt_loadgen.simulate.latency import Latencies
 from commonwatt_loadgen.simulate.mechanism import mechanism_cost, processor_s
 from commonwatt_loadgen.simulate.onledger import MINUTE_S, OnLedgerMarket
-from commonwatt_loadgen.simulate.options import SimulationOptions
-from commonwatt_loadgen.simulate.people import agents_of, as_they_live, draw_homes
+from commonwatt_loadgen.simulate.options import SimulationOptions, devices_of
+from commonwatt_loadgen.simulate.people import FEED_IN_BY_HOUR, agents_of, as_they_live, draw_homes
 from commonwatt_loadgen.simulate.preparation import Standing, prepare
 from commonwatt_loadgen.simulate.resuming import FILE, ForeignTrade, ResumedCalls, Unfinished, resume
 from commonwatt_loadgen.simulate.summary import Tally
@@ -135,6 +135,7 @@ def opening(
             "pv": options.pv,
             "noise_percent": options.noise_percent,
             "disutility_c_per_kwh_per_kw": options.disutility,
+            **devices_of(options),
             "network": network,
             "backend": backend,
             "source": traces.source,
@@ -241,7 +242,13 @@ def _first_day(standing: Standing) -> date:
     return datetime.fromtimestamp(local_s, UTC).date()
 
 
-def homes_of(options: SimulationOptions, community: Community, traces: TraceSet, seed: int) -> list[HomeSpec]:
+def homes_of(
+    options: SimulationOptions,
+    community: Community,
+    traces: TraceSet,
+    seed: int,
+    feed_in_by_hour: Sequence[int] = FEED_IN_BY_HOUR,
+) -> list[HomeSpec]:
     """The community's homes with their types drawn; raises UsageError where there are too few."""
     known = list(community.homes)
     wanted = options.homes or len(known)
@@ -250,7 +257,7 @@ def homes_of(options: SimulationOptions, community: Community, traces: TraceSet,
             f"channel {community.channel} has {len(known)} homes, not {wanted}; "
             f"start the network with more: `make network-reset network-up HOMES={wanted}`"
         )
-    return draw_homes(options, known[:wanted], traces, seed, community.homes)
+    return draw_homes(options, known[:wanted], traces, seed, community.homes, feed_in_by_hour)
 
 
 def write_homes(options: SimulationOptions, community: Community, homes: Sequence[HomeSpec]) -> None:

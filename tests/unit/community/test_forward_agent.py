@@ -11,7 +11,7 @@ from commonwatt_community.hems.energy import Silent
 from commonwatt_community.hems.forward.agent import ForwardAgent
 from commonwatt_community.hems.forward.connection_point import Store, flow, store_of
 from commonwatt_community.hems.forward.forecast import PERIOD_FORECASTS, Past
-from commonwatt_community.hems.forward.plan import own_use, reserve, sell_all, spare_wh
+from commonwatt_community.hems.forward.plan import Plan, own_use, reserve, sell_all, spare_wh
 from commonwatt_community.hems.home import HomeSpec
 from commonwatt_loadgen.traces import HourlyProfile
 from hypothesis import given, settings
@@ -96,9 +96,9 @@ def test_a_reserve_buys_no_more_and_sells_no_later_surplus_below_its_price(store
 
 def test_sell_all_empties_the_battery_and_own_use_keeps_it():
     store, expected = Store(0, 5000, 2500, 10**6, 10**6), [-300, 400, 400]
-    assert sell_all(store, 1000, expected, [1, 1, 1]) == (0, 1300, 1300)
-    assert own_use(store, 4800, expected, [1, 1, 1]) == (0, 100, 0)
-    assert own_use(store, 0, [250], [1]) == sell_all(store, 0, [250], [1]) == (250, 0, 0)
+    assert sell_all(store, 1000, expected, [1, 1, 1]) == Plan(0, 1300, 1300)
+    assert own_use(store, 4800, expected, [1, 1, 1]) == Plan(0, 100, 0)
+    assert own_use(store, 0, [250], [1]) == sell_all(store, 0, [250], [1]) == Plan(250, 0, 0)
 
 
 def past_of(days, length=30, forecast="yesterday"):

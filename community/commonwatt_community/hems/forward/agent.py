@@ -14,7 +14,7 @@ from commonwatt_community.hems.energy import MINUTES_PER_DAY
 from commonwatt_community.hems.forward.connection_point import flow, store_of
 from commonwatt_community.hems.forward.forecast import PERIOD_FORECASTS, Past, PeriodForecast
 from commonwatt_community.hems.forward.guard import least_price
-from commonwatt_community.hems.forward.plan import PLANS, Plan, Planner, own_use
+from commonwatt_community.hems.forward.plan import PLANS, Plan, Planner, TariffPlanner, own_use
 from commonwatt_community.hems.home import HomeSpec
 
 HORIZON_MIN = 36 * 60
@@ -71,13 +71,14 @@ class ForwardAgent:
         connection_w: int = 24_000,
         curtails: bool = False,
         guarded: bool = False,
+        holds_back: bool = True,
     ) -> None:
         """`highest_feed_in`, in µAUD per kWh, is what the energy of its battery earns at most without a market.
 
         `forecast` and `plan` are one of `PERIOD_FORECASTS` and of `PLANS` by its name, or another one itself: a
         forecast serves this home alone. `curtails`: its panels keep exports within the envelope. `guarded`: where the
         plan would leave the home worse off than without a market, by its own forecast, its battery serves the home
-        alone.
+        alone. `holds_back`: its battery can be told to leave the home to the grid.
         """
         self.spec = spec
         self.home = spec.home
@@ -92,6 +93,7 @@ class ForwardAgent:
         self._backs = self._plan is not own_use
         self._curtails = curtails
         self._guarded = guarded
+        self._holds_back = holds_back
         self._highest_feed_in = highest_feed_in
         self._battery_price = ceil_div(highest_feed_in * PPM * PPM, battery.eta_c_ppm * battery.eta_d_ppm)
         self.forecast = PERIOD_FORECASTS[forecast]() if isinstance(forecast, str) else forecast
@@ -101,6 +103,7 @@ class ForwardAgent:
         self._past = Past(self.forecast.days)
         self._expected_wh: dict[int, int] = {}  # by place: bid for, not yet lived
         self._sold_wh: dict[int, int] = {}  # by place: cleared, not yet lived
+        self._keep_wh: dict[int, int] = {}  # by place: planned, not yet lived
         self._place = 0  # of the first period that is not yet lived
         self._metered: dict[int, tuple[list[int], list[int]]] = {}  # by day: use, generation
 
@@ -112,6 +115,7 @@ class ForwardAgent:
         middles: Sequence[int],
         caps: Caps = NO_CAPS,
         seq: int = 1,
+        tariffs: Sequence[Prices] = (),
     ) -> Bid | None:
         """What the home wants to buy or sell in a period, or None.
 
@@ -119,7 +123,7 @@ class ForwardAgent:
         has not lived to the horizon; `middles` are what energy will probably trade at in this period and those after
         it, the middle of each one's prices.
         """
-        return self.decide(place, minutes, prices, middles, caps, seq).bid
+        return self.decide(place, minutes, prices, middles, caps, seq, tariffs).bid
 
     def decide(
         self,
@@ -131,10 +135,13 @@ class ForwardAgent:
         seq: int = 1,
         tariffs: Sequence[Prices] = (),
     ) -> Decision:
-        """As `bid`, with what the bid rests on; a guarded agent needs the `tariffs` of the periods of `middles`."""
+        """As `bid`, with what the bid rests on.
+
+        A guarded agent, and a plan that looks at them, need the `tariffs` of the periods of `middles`.
+        """
         expected_wh, energy_wh = self._expected(place, minutes)
         self._expected_wh[place] = expected_wh[0]
-        plan = self._planned(expected_wh, energy_wh, middles)
+        plan = self._planned(expected_wh, energy_wh, middles, tariffs)
         price = self._price(plan, prices)
         guarded = False
         if self._guarded and plan.from_battery_wh:
@@ -147,6 +154,10 @@ class ForwardAgent:
                 price = self._price(plan, prices)
             else:
                 price = max(price, least)
+        if plan.keep_wh:
+            self._keep_wh[place] = plan.keep_wh
+        else:
+            self._keep_wh.pop(place, None)
         bid = self._bid(plan, price, caps, seq)
         return Decision(bid, plan, expected_wh[0], energy_wh, guarded)
 
@@ -167,7 +178,7 @@ class ForwardAgent:
         energy_wh = _within(plan.export_wh, most_wh, caps.export_wh)
         return Bid(self.home, seq, OFFER, energy_wh, price) if energy_wh else None
 
-    def awarded(self, place: int, sold_wh: int) -> None:
+    def awarded(self, place: int, sold_wh: int, bought_wh: int = 0) -> None:
         """Take note of what the home sold in a period that it has not lived yet."""
         if sold_wh:
             self._sold_wh[place] = sold_wh
@@ -176,10 +187,13 @@ class ForwardAgent:
         """Live the next period: what its meter counts is the home's reading."""
         use_wh, generation_wh = self._meter(minute)
         sold_wh = self._sold_wh.pop(self._place, 0)
+        keep_wh = self._keep_wh.pop(self._place, 0)
         net_wh = use_wh - generation_wh
         self._learn(self._place, minute, net_wh)
         self._place += 1
-        import_wh, export_wh, self.energy_wh = flow(self.store, self.energy_wh, net_wh, sold_wh, self._backs)
+        import_wh, export_wh, self.energy_wh = flow(
+            self.store, self.energy_wh, net_wh, sold_wh, self._backs, keep_wh
+        )
         curtailed_wh = 0
         if self._curtails and caps.export_wh is not None and export_wh > caps.export_wh:
             curtailed_wh = min(export_wh - caps.export_wh, generation_wh)
@@ -192,6 +206,7 @@ class ForwardAgent:
         """
         while self._place <= place:
             self._sold_wh.pop(self._place, None)
+            self._keep_wh.pop(self._place, None)
             if self._place < place:
                 self._expected_wh.pop(self._place, None)
             self._place += 1
@@ -220,13 +235,28 @@ class ForwardAgent:
         energy_wh = self.energy_wh
         for ahead in range(running):
             sold_wh = self._sold_wh.get(self._place + ahead, 0)
-            energy_wh = flow(self.store, energy_wh, expected_wh[ahead], sold_wh, self._backs).energy_wh
+            keep_wh = self._keep_wh.get(self._place + ahead, 0)
+            energy_wh = flow(
+                self.store, energy_wh, expected_wh[ahead], sold_wh, self._backs, keep_wh
+            ).energy_wh
         return expected_wh[running:] if running else expected_wh, energy_wh
 
-    def _planned(self, expected_wh: Sequence[int], energy_wh: int, middles: Sequence[int]) -> Plan:
+    def _planned(
+        self,
+        expected_wh: Sequence[int],
+        energy_wh: int,
+        middles: Sequence[int],
+        tariffs: Sequence[Prices],
+    ) -> Plan:
         if not self._stores:
             return Plan(max(0, expected_wh[0]), max(0, -expected_wh[0]), 0)
-        plan = self._plan(self.store, energy_wh, expected_wh, middles)
+        if isinstance(self._plan, TariffPlanner) and tariffs:
+            plan = self._plan.by_tariff(self.store, energy_wh, expected_wh, middles, tariffs, self.period_min)
+        else:
+            plan = self._plan(self.store, energy_wh, expected_wh, middles)
+        if plan.keep_wh and not self._holds_back:
+            usual = flow(self.store, energy_wh, expected_wh[0])
+            plan = Plan(usual.import_wh, usual.export_wh, 0)
         if plan.from_battery_wh and self._battery_price > middles[0]:
             return Plan(0, plan.export_wh - plan.from_battery_wh, 0)
         return plan

@@ -40,11 +40,14 @@ def store_of(battery: Battery, period_min: int) -> Store:
     )
 
 
-def flow(store: Store, energy_wh: int, net_wh: int, sold_wh: int = 0, backed: bool = True) -> Flow:
+def flow(
+    store: Store, energy_wh: int, net_wh: int, sold_wh: int = 0, backed: bool = True, keep_wh: int = 0
+) -> Flow:
     """A period: ``net_wh`` is use less generation, ``sold_wh`` what the home promised to export.
 
     Generation serves the home, then the contract, then the battery; what finds no room is exported. What the home
-    lacks comes from the battery, and what the contract lacks too, if the battery backs it; the rest is imported.
+    lacks comes from the battery, and what the contract lacks too, if the battery backs it; the rest is imported. The
+    battery gives nothing below `keep_wh`.
     """
     floor_wh, full_wh, rate_wh, eta_c_ppm, eta_d_ppm = store
     surplus_wh = -net_wh
@@ -55,6 +58,7 @@ def flow(store: Store, energy_wh: int, net_wh: int, sold_wh: int = 0, backed: bo
             return Flow(0, surplus_wh, energy_wh)
         return Flow(0, surplus_wh - taken_wh, energy_wh + taken_wh * eta_c_ppm // PPM)
     lacking_wh = (sold_wh if backed else 0) - surplus_wh
+    floor_wh = max(floor_wh, keep_wh)
     own_wh = min(lacking_wh, (energy_wh - floor_wh) * eta_d_ppm // PPM, rate_wh)
     if own_wh > 0:
         energy_wh += -own_wh * PPM // eta_d_ppm

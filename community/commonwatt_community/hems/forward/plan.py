@@ -7,25 +7,45 @@ lets the battery give.
 """
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from commonwatt_chaincode.market.arithmetic import PPM
+from commonwatt_chaincode.market.forward.prices import Prices
 
 from commonwatt_community.hems.forward.connection_point import Store, flow
 
 
 class Plan(NamedTuple):
-    """What a home expects of a period: its import, or else its export; ``from_battery_wh`` of it is the battery's."""
+    """What a home expects of a period: its import, or else its export; ``from_battery_wh`` of it is the battery's.
+
+    The battery gives nothing below ``keep_wh`` in this period: it keeps that for a dearer one.
+    """
 
     import_wh: int
     export_wh: int
     from_battery_wh: int
+    keep_wh: int = 0
 
 
 Planner = Callable[[Store, int, Sequence[int], Sequence[int]], Plan]
 """From the battery, its content when the period begins, and the net use and the market's price expected of this period
 and those after it.
 """
+
+
+@runtime_checkable
+class TariffPlanner(Protocol):
+    """A plan that also looks at what the grid takes and pays in these periods."""
+
+    def by_tariff(
+        self,
+        store: Store,
+        energy_wh: int,
+        expected_wh: Sequence[int],
+        prices: Sequence[int],
+        tariffs: Sequence[Prices],
+        period_min: int,
+    ) -> Plan: ...
 
 
 def own_use(store: Store, energy_wh: int, expected_wh: Sequence[int], prices: Sequence[int]) -> Plan:
