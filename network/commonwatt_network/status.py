@@ -15,6 +15,7 @@ from commonwatt_client.admin import openings
 from commonwatt_client.admin.configuration.checks import bft_quorum
 from cryptography import x509
 
+from commonwatt_network.backends.backend import Condition
 from commonwatt_network.backends.registry import backend_called, nodes_of
 from commonwatt_network.channels.deploy import peer_admin
 from commonwatt_network.channels.readers import readers_mistakes
@@ -34,7 +35,8 @@ KINDS = {Orderer: "orderer", Peer: "peer", ChaincodeServer: "chaincode", Authori
 class NodeStatus:
     """One orderer, peer, chaincode server or Fabric CA server. Nodes of an embedded process share its process id.
 
-    `state` is running, stopped, or suspended: the process is there and stands still (SIGSTOP).
+    `state` is running, stopped, or suspended: the process is there and stands still (SIGSTOP). A container may also be
+    restarting, or unhealthy: it runs and does not answer. `remedy` says what helps, where something does.
     """
 
     name: str
@@ -45,6 +47,7 @@ class NodeStatus:
     pid: int | None
     memory_bytes: int | None
     certificate_days_left: int | None
+    remedy: str | None = None
 
 
 @dataclass(frozen=True)
@@ -79,24 +82,25 @@ async def network_status(directory: Path) -> NetworkStatus:
     nodes = nodes_of(layout, state)
     alive = processes.running(layout)
     backend = backend_called(state.backend)
-    serving = backend.running(nodes, alive)
+    conditions = await asyncio.to_thread(backend.conditions, nodes)
     statuses = []
     for node in (*nodes.authorities, *nodes.fabric_nodes, *nodes.chaincode_servers):
         running = alive.get(backend.program_of(node), [])
         if isinstance(node, AuthorityServer) or not backend.in_containers:
-            node_state = processes.state_of(running)
+            condition = _of_processes(running)
         else:
-            node_state = "running" if node.name in serving else "stopped"
+            condition = conditions.get(node.name, Condition("stopped"))
         statuses.append(
             NodeStatus(
                 name=node.name,
                 kind=KINDS[type(node)],
                 organization=node.organization,
                 address=node.address,
-                state=node_state,
+                state=condition.state,
                 pid=running[0].pid if running else None,
-                memory_bytes=sum(map(_memory, running)) if running else None,
+                memory_bytes=condition.memory_bytes,
                 certificate_days_left=_days_left(node.tls_directory / "server.crt"),
+                remedy=condition.remedy,
             )
         )
     states = {status.state for status in statuses}
@@ -107,7 +111,8 @@ async def network_status(directory: Path) -> NetworkStatus:
         str(layout.directory),
         network_state,
         tuple(statuses),
-        sum(_memory(process) for group in alive.values() for process in group),
+        sum(_memory(process) for group in alive.values() for process in group)
+        + sum(condition.memory_bytes or 0 for condition in conditions.values()),
         await heights(nodes, {status.name for status in statuses if status.state == "running"}),
         None if states == {"stopped"} else missing_quorum(state.topology, statuses),
     )
@@ -163,6 +168,12 @@ async def wide_readers(nodes: Nodes, running: set[str]) -> dict[str, tuple[str, 
     channels = nodes.topology.channels
     answers = await asyncio.gather(*(ask(name, entry.readers) for name, entry in channels.items()))
     return {name: words for name, words in zip(channels, answers, strict=True) if words is not None}
+
+
+def _of_processes(running: Sequence[psutil.Process]) -> Condition:
+    state = processes.state_of(running)
+    remedy = f"let it go on with `kill -CONT {running[0].pid}`" if state == "suspended" else None
+    return Condition(state, remedy, sum(map(_memory, running)) if running else None)
 
 
 def _memory(process: psutil.Process) -> int:

@@ -40,6 +40,19 @@ class LogCommand:
     environment: Mapping[str, str]
 
 
+@dataclass(frozen=True)
+class Condition:
+    """How a node does that runs in a container.
+
+    `state` is running, stopped, suspended (paused), restarting, or unhealthy: it does not answer. `remedy` says what
+    helps, where something does.
+    """
+
+    state: str
+    remedy: str | None = None
+    memory_bytes: int | None = None
+
+
 class Backend(Protocol):
     """Where the orderers, peers and chaincode servers of a network run."""
 
@@ -90,6 +103,9 @@ class Backend(Protocol):
 
     def running(self, nodes: Nodes, alive: Collection[str]) -> set[str]:
         """The names of the nodes that run. `alive`: the programs of this machine that run."""
+
+    def conditions(self, nodes: Nodes) -> Mapping[str, Condition]:
+        """Node -> how it does, of those that run in containers; one that is not named there is stopped."""
 
     def holding_ports(self, nodes: Nodes, alive: Collection[str]) -> set[str]:
         """The names of the nodes whose ports on this machine are held by the network itself."""

@@ -4,15 +4,15 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import shutil
-import subprocess
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from commonwatt_network.backends import engine
 from commonwatt_network.backends.backend import (
+    Condition,
     File,
     Files,
     LogCommand,
@@ -31,23 +31,23 @@ from commonwatt_network.backends.containers import (
     host_of,
     write_files,
 )
-from commonwatt_network.errors import NetworkError, UsageError
+from commonwatt_network.backends.engine import COMMAND, ComposeError
+from commonwatt_network.errors import UsageError
 from commonwatt_network.model.layout import Layout
 from commonwatt_network.model.nodes import HOST, AuthorityServer, Node, Nodes
 from commonwatt_network.programs.processes import Program
 
 HERE = "local"
-COMMAND = ("docker", "compose")
-START_TIMEOUT_S = 120
+# A program that stands still keeps its port open: only an answer proves that it lives.
+HANDSHAKE = (
+    "import socket, ssl; context = ssl._create_unverified_context(); context.set_alpn_protocols(['h2']); "
+    "context.wrap_socket(socket.create_connection(('127.0.0.1', {port}), 3)).close()"
+)
 UNPRIVILEGED = 10001  # who owns files and runs containers when the command itself is run by root
 
 
 class ComposeNotFoundError(UsageError):
     """There is no `docker compose` here, or its engine does not answer."""
-
-
-class ComposeError(NetworkError):
-    """`docker compose` failed; the message carries what it said."""
 
 
 class Compose(InContainers):
@@ -72,17 +72,17 @@ class Compose(InContainers):
                 "docker is not on PATH; install a container engine with `docker compose`, or render the files for "
                 "another machine with `commonwatt network render --backend compose --output DIR`"
             )
-        if _run((*COMMAND, "version")).returncode != 0:
+        if engine.run((*COMMAND, "version")).returncode != 0:
             raise ComposeNotFoundError("docker has no `compose` here; install its Compose plugin")
-        answer = _run(("docker", "version", "--format", "{{.Server.Version}}"))
+        answer = engine.run(("docker", "version", "--format", "{{.Server.Version}}"))
         if answer.returncode != 0:
             raise ComposeNotFoundError(
-                f"the container engine does not answer: {_last_line(answer.stderr)}; start it"
+                f"the container engine does not answer: {engine.last_line(answer.stderr)}; start it"
             )
 
     @contextmanager
     def started(self, nodes: Nodes, phase: Phase) -> Iterator[tuple[str, ...]]:
-        """Start what does not run and wait until all is healthy; stop it if the body fails. Yields what was started."""
+        """Start what does not run; stop it if the body fails. Yields the names of what was started."""
         before = running(nodes.layout)
         folder = directory(nodes.layout)
         self.write(folder, render(nodes))
@@ -90,22 +90,13 @@ class Compose(InContainers):
         missing = tuple(name for name in names if name not in before)
         try:
             with phase("containers"):
-                answer = _compose(
-                    folder / HERE,
-                    "up",
-                    "--detach",
-                    "--quiet-pull",
-                    "--wait",
-                    "--wait-timeout",
-                    str(START_TIMEOUT_S),
-                )
+                answer = engine.compose(folder / HERE, "up", "--detach", "--quiet-pull")
                 if answer.returncode != 0:
-                    logs = _compose(folder / HERE, "logs", "--no-color", "--tail", "8").stdout
-                    raise ComposeError(f"docker compose up failed: {answer.stderr.strip()}\n{logs.strip()}")
+                    raise ComposeError(_not_started(nodes, answer.stderr.strip()))
             yield missing
         except BaseException:
             if missing:
-                _compose(folder / HERE, "stop", *missing)
+                engine.compose(folder / HERE, "stop", *missing)
             raise
 
     def stop(self, layout: Layout, *, delete: bool) -> tuple[str, ...]:
@@ -114,7 +105,7 @@ class Compose(InContainers):
         if not (folder / "compose.yaml").exists():
             return ()
         names = tuple(sorted(running(layout)))
-        answer = _compose(folder, "down", *(("--volumes", "--remove-orphans") if delete else ()))
+        answer = engine.compose(folder, "down", *(("--volumes", "--remove-orphans") if delete else ()))
         if answer.returncode != 0:
             raise ComposeError(f"docker compose down failed: {answer.stderr.strip()}")
         return names
@@ -134,13 +125,20 @@ class Compose(InContainers):
         return []
 
     async def wait_ready(self, nodes: Nodes, pids: Mapping[str, int]) -> None:
-        return None  # `docker compose up --wait` came back when every container was healthy
+        probes = {entry.name: _probe(entry) for entry in containers(nodes)}
+        await engine.wait_serving(directory(nodes.layout) / HERE, probes)
 
     def running(self, nodes: Nodes, alive: Collection[str]) -> set[str]:
         return running(nodes.layout)
 
+    def conditions(self, nodes: Nodes) -> Mapping[str, Condition]:
+        folder = directory(nodes.layout) / HERE
+        return engine.conditions(folder) if _driven(folder) else {}
+
     def holding_ports(self, nodes: Nodes, alive: Collection[str]) -> set[str]:
-        return running(nodes.layout) | {node.name for node in nodes.authorities if node.name in alive}
+        inside = {server.name for server in nodes.chaincode_servers}  # their ports are not this machine's
+        authorities = {node.name for node in nodes.authorities if node.name in alive}
+        return running(nodes.layout) | inside | authorities
 
     def log_command(
         self, nodes: Nodes, node: Node | AuthorityServer, lines: int, *, follow: bool
@@ -150,7 +148,7 @@ class Compose(InContainers):
         options = ["--no-color", "--no-log-prefix", f"--tail={lines}", *(["--follow"] if follow else [])]
         folder = directory(nodes.layout) / HERE
         words = [*COMMAND, "--project-directory", str(folder), "logs", *options, node.name]
-        return LogCommand(words, _environment())
+        return LogCommand(words, engine.environment())
 
     def render(self, nodes: Nodes) -> Files:
         return render(nodes)
@@ -182,12 +180,12 @@ def render(nodes: Nodes, owner: tuple[int, int] | None = None) -> dict[str, File
                 containers=local,
                 elsewhere=elsewhere,
                 publish=machine or HOST,
-                health=_health,
+                health=lambda container: ["CMD", *_in_compose_file(_probe(container))],
                 configuration_folder=CONFIGURATION,
                 ledger_folder=LEDGER,
             )
         )
-        files = {"compose.yaml": File(text.encode()), ".env": _variables(nodes, owner or _owner())}
+        files = {"compose.yaml": File(text.encode()), ".env": _variables(nodes, machine, owner or _owner())}
         for entry in local:
             files |= {f"{entry.name}/{path}": file for path, file in entry.files.items()}
         rendered |= {f"{machine or HERE}/{path}": file for path, file in files.items()}
@@ -200,33 +198,56 @@ def directory(layout: Layout) -> Path:
 
 
 def running(layout: Layout) -> set[str]:
-    """The names of the nodes whose containers run."""
+    """The names of the nodes whose containers run, paused ones among them."""
     folder = directory(layout) / HERE
-    if not (folder / "compose.yaml").exists() or shutil.which(COMMAND[0]) is None:
+    if not _driven(folder):
         return set()
-    answer = _compose(folder, "ps", "--format", "json")
-    found = [json.loads(line) for line in answer.stdout.splitlines() if line.startswith("{")]
-    return {entry["Service"] for entry in found if entry.get("State") == "running"}
+    return {name for name, seen in engine.containers_of(folder).items() if not seen.ended}
 
 
-def _health(container: Container) -> list[str]:
-    """How the container itself finds out that it is well: the images carry bash, or Python, and nothing more."""
+def _driven(folder: Path) -> bool:
+    """Whether this machine's containers were rendered, and can be asked for."""
+    return (folder / "compose.yaml").exists() and shutil.which(COMMAND[0]) is not None
+
+
+def _not_started(nodes: Nodes, said: str) -> str:
+    """Why `docker compose up` failed: an image that is nowhere, or else what it said."""
+    images = nodes.topology.images
+    missing = engine.missing_images((images.peer, images.orderer, images.chaincode))
+    if not missing:
+        return f"docker compose up failed: {said}"
+    build = f"build it from the folder chaincode with `docker build -t {images.chaincode} chaincode`"
+    pull = f"fetch it with `docker pull {missing[0]}`, or name another under `images` of the topology"
+    return (
+        f"the container engine has no image {missing[0]} and cannot fetch it "
+        f"({engine.last_line(said)}); {build if missing[0] == images.chaincode else pull}"
+    )
+
+
+def _probe(container: Container) -> list[str]:
+    """The command by which a container finds out that it serves: the images carry bash, or Python, and nothing more."""
     if container.kind == "chaincode":
-        probe = f"import socket; socket.create_connection(('127.0.0.1', {container.node.port}), 2).close()"
-        return ["CMD", "/venv/bin/python", "-c", probe]
+        return ["/venv/bin/python", "-c", HANDSHAKE.format(port=container.node.port)]
     connect = f"exec 3<>/dev/tcp/127.0.0.1/{container.operations_port}"
-    ask = r"printf 'GET /healthz HTTP/1.0\r\n\r\n' >&3 && head -n 1 <&3 | grep -q ' 200 '"
-    return ["CMD", "bash", "-c", f"{connect} && {ask}"]
+    ask = r"printf 'GET /healthz HTTP/1.0\r\n\r\n' >&3 && read -r -t 3 line <&3 && [[ $line == *' 200 '* ]]"
+    return ["bash", "-c", f"{connect} && {ask}"]
 
 
-def _variables(nodes: Nodes, owner: tuple[int, int]) -> File:
-    return File(f"COMPOSE_PROJECT_NAME={_project(nodes)}\nCOMMONWATT_USER={owner[0]}:{owner[1]}\n".encode())
+def _in_compose_file(words: list[str]) -> list[str]:
+    """Words that Compose leaves as they are: a dollar would begin a variable."""
+    return [word.replace("$", "$$") for word in words]
 
 
-def _project(nodes: Nodes) -> str:
-    """Two networks on one machine may have one name; their folders differ."""
-    mark = hashlib.sha256(str(nodes.layout.directory).encode()).hexdigest()[:8]
-    return f"{nodes.topology.name}-{mark}"
+def _variables(nodes: Nodes, machine: str | None, owner: tuple[int, int]) -> File:
+    return File(
+        f"COMPOSE_PROJECT_NAME={_project(nodes, machine)}\nCOMMONWATT_USER={owner[0]}:{owner[1]}\n".encode()
+    )
+
+
+def _project(nodes: Nodes, machine: str | None) -> str:
+    """Two networks on one engine may have one name, and one network several parts; their folders differ."""
+    folder = f"{nodes.layout.directory}/{machine}" if machine else str(nodes.layout.directory)
+    return f"{nodes.topology.name}-{hashlib.sha256(folder.encode()).hexdigest()[:8]}"
 
 
 def _owner() -> tuple[int, int]:
@@ -236,35 +257,3 @@ def _owner() -> tuple[int, int]:
 
 def _organizations(nodes: Nodes) -> list[str]:
     return [*nodes.topology.orderers.organizations, *nodes.topology.organizations]
-
-
-def _compose(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return _run((*COMMAND, "--project-directory", str(folder), *arguments))
-
-
-def _run(command: tuple[str, ...]) -> subprocess.CompletedProcess[str]:
-    try:
-        return subprocess.run(
-            command,
-            capture_output=True,
-            text=True,
-            timeout=START_TIMEOUT_S + 60,
-            stdin=subprocess.DEVNULL,
-            env=_environment(),
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise ComposeError(f"{' '.join(command[:3])}: {error}") from error
-
-
-def _environment() -> dict[str, str]:
-    """Ours, without what would lead `docker compose` to another project's files: they outweigh our `.env`."""
-    return {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith("COMPOSE_") and name != "COMMONWATT_USER"
-    }
-
-
-def _last_line(text: str) -> str:
-    lines = text.strip().splitlines()
-    return lines[-1] if lines else "it said nothing"

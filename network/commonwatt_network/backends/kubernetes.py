@@ -22,6 +22,7 @@ import yaml
 
 from commonwatt_network.backends import cluster as clusters
 from commonwatt_network.backends.backend import (
+    Condition,
     File,
     Files,
     LogCommand,
@@ -131,6 +132,9 @@ class Kubernetes(InContainers):
 
     def running(self, nodes: Nodes, alive: Collection[str]) -> set[str]:
         return running(nodes.layout)
+
+    def conditions(self, nodes: Nodes) -> Mapping[str, Condition]:
+        return {name: Condition("running") for name in running(nodes.layout)}
 
     def holding_ports(self, nodes: Nodes, alive: Collection[str]) -> set[str]:
         forwarded = (*nodes.fabric_nodes, *nodes.authorities)  # each by a program of its name

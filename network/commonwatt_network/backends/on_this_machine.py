@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
-from commonwatt_network.backends.backend import Backend, Files, Phase
+from commonwatt_network.backends.backend import Backend, Condition, Files, Phase
 from commonwatt_network.errors import UsageError
 from commonwatt_network.model.layout import Layout
 from commonwatt_network.model.nodes import AuthorityServer, Node, Nodes, Orderer, Peer
@@ -37,6 +37,9 @@ class OnThisMachine(Backend):
     def running(self, nodes: Nodes, alive: Collection[str]) -> set[str]:
         everyone = (*nodes.fabric_nodes, *nodes.chaincode_servers, *nodes.authorities)
         return {node.name for node in everyone if self.program_of(node) in alive}
+
+    def conditions(self, nodes: Nodes) -> Mapping[str, Condition]:
+        return {}
 
     def holding_ports(self, nodes: Nodes, alive: Collection[str]) -> set[str]:
         return self.running(nodes, alive)

@@ -219,8 +219,8 @@ def network_status(
     if status.no_quorum:
         out.print(f"[red]no quorum: {status.no_quorum}[/]; nothing is ordered until more of them run")
     for node in status.processes:
-        if node.state == "suspended":
-            out.print(f"{node.name} is suspended; let it go on with `kill -CONT {node.pid}`")
+        if node.remedy:
+            plain.print(f"{node.name} is {node.state}; {node.remedy}")
     memory = f", {status.memory_bytes / 1e6:.0f} MB" if status.memory_bytes else ""
     out.print(f"{status.backend} network {status.state}{memory}")
 

@@ -163,6 +163,11 @@ def last_lines(layout: Layout, name: str, count: int = 8) -> str:
             text = file.read().decode(errors="replace")
     except OSError:
         return ""
+    return readable_end(text, count)
+
+
+def readable_end(text: str, count: int = 8) -> str:
+    """The last lines of what a program said, indented for a message; without Go's stacks."""
     said = text.split("\ngoroutine ")[0] if "\ngoroutine " in text else text
     return "\n".join(f"    {line[:400]}" for line in said.strip().splitlines()[-count:])
 

@@ -52,6 +52,29 @@ class StandIn:
         return self.calls.read_text().splitlines() if self.calls.exists() else []
 
 
+def container(service: str, state: str = "running", **more: Any) -> dict[str, Any]:
+    """A container as `docker inspect` describes it, of what is read. `more`: of its State, and RestartCount."""
+    restarts = more.pop("RestartCount", 0)
+    return {
+        "Id": service.encode().hex().ljust(64, "0"),
+        "State": {"Status": state, "ExitCode": 0, "OOMKilled": False} | more,
+        "RestartCount": restarts,
+        "HostConfig": {"Memory": 512 * 2**20},
+        "Config": {"Labels": {"com.docker.compose.service": service}},
+    }
+
+
+def answering(*containers: dict[str, Any], more: str = "") -> str:
+    """A script of `docker` that has these containers; `more`: further cases of its arguments."""
+    return f"""case "$*" in
+{more}
+*" ps --all --quiet") echo one ;;
+"inspect "*) cat <<'END'
+{json.dumps(containers)}
+END
+;; esac"""
+
+
 class Clusters:
     """`kubectl` and the clusters behind its contexts: namespaces come, go and keep their UIDs as on the real ones."""
 
@@ -153,10 +176,8 @@ def test_compose_is_started_asked_stopped_and_deleted(path: Path, tmp_path: Path
     folder = compose.directory(nodes.layout) / "local"
     assert (folder / "compose.yaml").exists()
     assert (folder / "ledgers" / "peer0.newtown").is_dir()
-    assert docker.asked()[-1] == (
-        f"compose --project-directory {folder} up --detach --quiet-pull --wait --wait-timeout 120"
-    )
-    docker.answers('[ "$4" = ps ] && echo \'{"Service":"peer0.grid","State":"running"}\'; exit 0')
+    assert docker.asked()[-1] == f"compose --project-directory {folder} up --detach --quiet-pull"
+    docker.answers(answering(container("peer0.grid"), container("market.grid", "exited")))
     assert compose.running(nodes.layout) == {"peer0.grid"}
     assert down(nodes.layout.directory) == ("peer0.grid",)
     assert docker.asked()[-1].endswith("down")
@@ -194,11 +215,26 @@ async def test_kubectl_prints_the_logs_of_its_pods(path: Path, tmp_path: Path) -
 
 def test_a_compose_start_that_fails_is_told_and_undone(path: Path, tmp_path: Path) -> None:
     docker = StandIn(path, "docker")
-    docker.answers('[ "$4" = up ] && { echo "no such image" >&2; exit 1; }; exit 0')
+    docker.answers('[ "$4" = up ] && { echo "port is already allocated" >&2; exit 1; }; exit 0')
     nodes = made("compose", tmp_path)
-    with pytest.raises(NetworkError, match="no such image"), Compose().started(nodes, quiet):
+    with pytest.raises(NetworkError, match="port is already allocated"), Compose().started(nodes, quiet):
         pass
     assert docker.asked()[-1].endswith("stop " + " ".join(NAMES))
+
+
+def test_an_image_that_is_nowhere_is_told_with_what_to_do(path: Path, tmp_path: Path) -> None:
+    docker = StandIn(path, "docker")
+    nodes = made("compose", tmp_path)
+    for absent, advice in (
+        ("commonwatt-chaincode", "docker build -t"),
+        ("hyperledger/fabric-peer", "docker pull"),
+    ):
+        docker.answers(
+            f'case "$*" in "image inspect {absent}"*) exit 1 ;; *" up "*) echo denied >&2; exit 1 ;; esac; exit 0'
+        )
+        told = f"no image {absent}:[0-9.]+ and cannot fetch it .denied.; .*{advice}"
+        with pytest.raises(NetworkError, match=told), Compose().started(nodes, quiet):
+            pass
 
 
 def test_compose_never_acts_on_the_project_that_the_shell_names(

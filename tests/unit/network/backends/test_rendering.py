@@ -111,7 +111,7 @@ def configurations_apart(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave core.yaml and orderer.yaml out of what is golden here: other tests hold them to the native backend's."""
     monkeypatch.setattr(containers, "peer_configuration", lambda peer, *_, **__: f"# {peer.name}\n")
     monkeypatch.setattr(containers, "orderer_configuration", lambda orderer, *_: f"# {orderer.name}\n")
-    monkeypatch.setattr(compose, "_project", lambda nodes: "commonwatt-golden")
+    monkeypatch.setattr(compose, "_project", lambda nodes, machine: "commonwatt-golden")
 
 
 @pytest.mark.usefixtures("configurations_apart")
@@ -192,14 +192,17 @@ def test_keys_lie_in_secrets_alone(written: Any) -> None:
 
 def test_every_compose_service_is_confined_watched_and_limited(written: Any) -> None:
     files = compose.render(written(small("default"), "compose"), OWNER)
-    for service in yaml.safe_load(files["local/compose.yaml"].content)["services"].values():
+    for name, service in yaml.safe_load(files["local/compose.yaml"].content)["services"].items():
         assert service["user"].startswith("${COMMONWATT_USER:?")
         assert service["read_only"]
         assert service["cap_drop"] == ["ALL"]
         assert service["healthcheck"]["test"]
         assert set(service["deploy"]["resources"]["limits"]) == {"cpus", "memory", "pids"}
         assert ":latest" not in service["image"]
-        assert all(port.startswith("127.0.0.1:") for port in service["ports"])
+        ports = service.get("ports", [])
+        assert all(port.startswith("127.0.0.1:") for port in ports)
+        wanted = {"orderer0": 3, "market.newtown": 0, "market.grid": 0}
+        assert len(ports) == wanted.get(name, 2), "chaincode is dialled by its peers, among the containers"
     assert b"COMMONWATT_USER=1000:1000" in files["local/.env"].content
 
 
@@ -251,6 +254,11 @@ def test_one_compose_file_per_machine_each_knowing_the_others(written: Any) -> N
     assert not [name for name in files if name.startswith("192.0.2.1/") and "grid" in name], (
         "nobody else's keys"
     )
+
+
+def test_parts_of_one_network_are_projects_of_their_own_on_one_engine(written: Any) -> None:
+    files = compose.render(written(on_three_machines(), "compose"), OWNER)
+    assert len({file.content for name, file in files.items() if name.endswith(".env")}) == 3
 
 
 def test_a_topology_half_on_machines_is_refused(written: Any) -> None:
