@@ -34,7 +34,9 @@ async def test_a_community_lives_and_trades_soon(
         assert code == 0
         port = 20_000 + os.getpid() % 10_000
         live = await asyncio.create_subprocess_exec(
-            COMMONWATT, "live", "--port", str(port), stdout=asyncio.subprocess.PIPE
+            *(COMMONWATT, "live", "--port", str(port)),
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
         )
         try:
             address = (await said(live, r"the portal: (https://\S+)"))[1]
@@ -54,6 +56,8 @@ async def test_a_community_lives_and_trades_soon(
             live.send_signal(signal.SIGINT)
         memory = await said(live, r"at most (\d+) MB of memory")
         assert await asyncio.wait_for(live.wait(), 30) == 0
+        assert live.stderr is not None
+        assert b"lacks the key" not in await live.stderr.read()  # of the service's receipts: it is set before
     finally:
         down(tmp_path / "network")
     load = os.getloadavg()[0]

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from commonwatt_chaincode.messages.versions import KeyVersion
 from commonwatt_client.network_file import NetworkFile
 
 from ..founding.adding import add_homes, with_ids
@@ -16,12 +17,15 @@ from ..founding.codes import LIFE_S
 from ..founding.folder import Folder, open_folder
 from ..founding.homes_file import read_homes
 from ..founding.new import found
+from ..market.forward import ForwardMarket
+from ..market.receipts import Service, keys_of_carrier
+from ..market.refused import Refused
 from ..operating.operate import Options, operate
 from ..operating.telling import Telling
 from ..service.caller import Role
 from ..service.invitations import Invitations
 from ..service.running import Running, serving
-from ..service.settings import POSSESSION, Settings, carrier_of
+from ..service.settings import CARRIER, Settings, carrier_of
 from ..service.tls import own_certificate
 from ..together import together
 from .homes import enrol, ids_of, live
@@ -29,7 +33,6 @@ from .sample import HOMES, sample_homes, write_community
 from .trades import tell_trades
 
 SERVICE = "service"
-_FILE_PAUSE_S = 0.1
 
 
 @dataclass(frozen=True)
@@ -77,8 +80,8 @@ async def demonstrated(
             await found(community, community.mspid(network), market, say)
             homes = read_homes(folder / "homes.csv")
             await add_homes(community, with_ids(community, folder / "homes.csv", homes), market, say, LIFE_S)
+            await _set_receipts_key(settings, community.mspid(network), market)
     async with serving(settings) as running:
-        await _gives_receipts(community, network, settings, running)
         home_ids = ids_of(folder)
         tasks = asyncio.ensure_future(_all(community, network, home_ids))
         try:
@@ -104,16 +107,21 @@ def service_settings(network: NetworkFile, folder: Path, host: str, port: int) -
     )
 
 
-async def _gives_receipts(folder: Folder, network: NetworkFile, settings: Settings, running: Running) -> None:
-    """Set the key of the service's receipts, as its organisation's operator does."""
-    possession = settings.folder / POSSESSION
-    while running.parts.receipts() is None:
-        if possession.exists():
-            async with folder.operator(network) as market:
-                carrier = f"{folder.mspid(network)}.{settings.carrier}"
-                await market.set_carrier_key(carrier, possession.read_bytes())
-            return
-        await asyncio.sleep(_FILE_PAUSE_S)
+async def _set_receipts_key(settings: Settings, mspid: str, market: ForwardMarket) -> None:
+    """Set the key of the service's receipts, as its organisation's operator does, before the service looks for it."""
+    key, carrier = settings.receipts_key(), f"{mspid}.{settings.carrier}"
+    net = (await market.get_configuration()).configuration.net
+    try:
+        stored = await market.get_keys(CARRIER, carrier)
+    except Refused as refused:
+        if refused.code != "no_key":
+            raise
+        versions: tuple[KeyVersion, ...] = ()
+    else:
+        versions = keys_of_carrier(stored, net, settings.channel).versions
+    if not versions or versions[-1].key.kid != key.public.kid:
+        service = Service(key, net, settings.channel, carrier, settings.deliver_within_s)
+        await market.set_carrier_key(carrier, service.brings_key(len(versions) + 1))
 
 
 async def _all(folder: Folder, network: NetworkFile, homes: list[str]) -> None:

@@ -21,7 +21,7 @@ from commonwatt_community.meters.clock import Clock
 
 
 class Blinking:
-    """A peer that says `first`, or nothing, of the first message that it takes; `stands`: whether it is on the ledger."""
+    """A peer that says `first` of a message, or nothing of the first one; `stands`: whether it is on the ledger."""
 
     def __init__(self, stands: bool, first: str | None = None) -> None:
         self.stands = stands
