@@ -174,7 +174,7 @@ WHY_NOT: dict[str, str] = {
         commonwatt_network.embedded.peer.gateway.events
         commonwatt_network.embedded.peer.gateway.plans
         commonwatt_network.embedded.peer.gateway.service commonwatt_network.embedded.peer.interest
-        commonwatt_network.embedded.peer.metrics commonwatt_network.embedded.peer.peer
+        commonwatt_network.embedded.peer.metrics
         commonwatt_network.embedded.peer.private_data
         commonwatt_network.embedded.peer.snapshot_requests
         commonwatt_network.embedded.peer.system.cscc

@@ -17,6 +17,10 @@ LARGEST_BYTES = 1_024  # of the whole message: checked before anything is parsed
 NOT_COMPACT = "a message is three parts in base64url without padding, with dots between"
 HEADER = {"alg", "kid", "typ"}
 BID, A_READING = "bid", "reading"
+LONGEST_HEADER_KEPT = (
+    160  # characters; a header without spaces has 116 at most, and one with spaces is read each time
+)
+HEADERS_KEPT = 16_384
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,9 +112,12 @@ def accepted(compact: bytes, key: PublicKey, *, net: str, channel: str, typs: Co
     return message
 
 
-@lru_cache(maxsize=16_384)
 def _header(spelled: str) -> tuple[str, str, str]:
     """Algorithm, key and type; the messages of one type under one key mostly begin with the same header."""
+    return _kept_header(spelled) if len(spelled) <= LONGEST_HEADER_KEPT else _read_header(spelled)
+
+
+def _read_header(spelled: str) -> tuple[str, str, str]:
     content = decoded(spelled)
     if content is None:
         raise MessageRefused(MessageCode.BAD_FORM, NOT_COMPACT)
@@ -128,3 +135,6 @@ def _header(spelled: str) -> tuple[str, str, str]:
     if not isinstance(typ, str) or typ not in FIELDS:
         raise MessageRefused(MessageCode.BAD_TYP, f"the type is one of {', '.join(FIELDS)}")
     return alg, kid, typ
+
+
+_kept_header = lru_cache(maxsize=HEADERS_KEPT)(_read_header)

@@ -20,7 +20,7 @@ from commonwatt_client.network_file import MARKET, find_network, read_network_fi
 
 from ..api.client import ServiceClient
 from ..api.failures import ServiceAway
-from ..market.carrier import CARRIER_BUSY, FATE_UNKNOWN, Admitted, Carried, Carrier, Limits
+from ..market.carrier import CARRIER_BUSY, FATE_UNKNOWN, Admitted, Carried, Carrier, CarrierFailed, Limits
 from ..market.commit_receipts import Pins, committed
 from ..market.forward import FORWARD, ForwardMarket, organizations_of
 from ..market.receipts import ReceiptRefused, keys_of_carrier
@@ -41,7 +41,7 @@ from ..messages.journal import Journal
 from ..meters.clock import Clock
 from .settings import HomeSettings, PeerCarrier, ServiceCarrier, beside
 
-FAILED = (GatewayError, MalformedMessageError, ServiceAway, ReceiptRefused, TimeoutError)
+FAILED = (GatewayError, MalformedMessageError, CarrierFailed, ServiceAway, ReceiptRefused, TimeoutError)
 """What one way may fail with while another one, or a later try, helps."""
 
 PASSING = frozenset({CARRIER_BUSY, FATE_UNKNOWN, NOT_PROVEN})

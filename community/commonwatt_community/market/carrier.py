@@ -17,7 +17,7 @@ from typing import NamedTuple, Protocol, Self
 from commonwatt_chaincode.messages.fields import HIGHEST_SEQ
 from commonwatt_chaincode.messages.message import Message, read
 from commonwatt_chaincode.messages.refusals import MessageCode, MessageRefused
-from commonwatt_client import CommitError, CommitStatusError, GatewayError, SubmitError
+from commonwatt_client import ClientError, CommitError, CommitStatusError, GatewayError, SubmitError
 from commonwatt_client.errors import MalformedMessageError
 from commonwatt_client.retry import LOST_RACES, can_endorse_again, fate_is_unknown
 
@@ -117,6 +117,13 @@ class Carried(NamedTuple):
         return self.result == WRITTEN
 
 
+class CarrierFailed(ClientError):
+    """A carrier failed in a way that nobody foresaw, which its log tells: the message may be on the ledger or not.
+
+    Send the same message again, or ask for its status.
+    """
+
+
 @dataclass(eq=False, slots=True)
 class _Waiting:
     home: str
@@ -210,6 +217,8 @@ class Carrier:
 
         Raises:
             GatewayError: the network failed it for `patience_s`; send it again, here or by another carrier.
+            MalformedMessageError: the contract's answer cannot be read.
+            CarrierFailed: nobody foresaw this failure; it is logged.
         """
         try:
             message = read(compact)
@@ -255,14 +264,21 @@ class Carrier:
             batch = self._next_batch(place)
             if not batch:
                 return
+            answers: Sequence[str | Exception | None] = [None] * len(batch)
             try:
-                answers: Sequence[str | Exception] = await self._written(
-                    place, [one.compact for one in batch]
-                )
+                answers = await self._written(place, [one.compact for one in batch])
             except (GatewayError, MalformedMessageError) as error:
                 answers = [error] * len(batch)
-            for one, answer in zip(batch, answers, strict=True):
-                self._answered(place, one, answer)
+            except Exception as error:
+                _log.exception("a batch of %d messages of kind %s failed unforeseen", len(batch), place.kind)
+                failure = CarrierFailed(
+                    f"the carrier failed with {type(error).__name__}", advice="send the message again"
+                )
+                failure.__cause__ = error
+                answers = [failure] * len(batch)
+            finally:  # a message without an answer would keep its home waiting, and its place taken, for ever
+                for one, answer in zip(batch, answers, strict=True):
+                    self._answered(place, one, answer)
 
     def _next_batch(self, place: Place) -> list[_Waiting]:
         """As many as a batch takes; those that are left get a batch of their own in time."""
@@ -284,7 +300,7 @@ class Carrier:
             queue.timer = loop.call_later(self._limits.longest_wait_s, self._send, place)
         return batch
 
-    def _answered(self, place: Place, one: _Waiting, answer: str | Exception) -> None:
+    def _answered(self, place: Place, one: _Waiting, answer: str | Exception | None) -> None:
         del self._held[one.compact]
         self._of_a_home[place, one.home] -= 1
         if not self._of_a_home[place, one.home]:
@@ -292,7 +308,9 @@ class Carrier:
         self._of_a_home_in_all[one.home] -= 1
         if not self._of_a_home_in_all[one.home]:
             del self._of_a_home_in_all[one.home]
-        if isinstance(answer, str):
+        if answer is None:
+            one.answer.cancel()
+        elif isinstance(answer, str):
             one.answer.set_result(answer)
         else:
             one.answer.set_exception(answer)

@@ -17,7 +17,7 @@ from commonwatt_chaincode.messages.message import Message, read
 from commonwatt_client import GatewayError
 from commonwatt_client.errors import MalformedMessageError
 
-from ..market.carrier import ADMITTED, CARRIER_BUSY, FATE_UNKNOWN, WRITTEN, Admitted, Carrier
+from ..market.carrier import ADMITTED, CARRIER_BUSY, FATE_UNKNOWN, WRITTEN, Admitted, Carrier, CarrierFailed
 from ..market.forward import ForwardMarket
 from ..market.receipts import Service
 from ..market.refused import Refused
@@ -234,7 +234,7 @@ class Outbox:
                     return WRITTEN
                 if carried.result not in (CARRIER_BUSY, FATE_UNKNOWN):
                     return carried.result
-            except (GatewayError, MalformedMessageError, Refused) as error:
+            except (GatewayError, MalformedMessageError, CarrierFailed, Refused) as error:
                 _log.info("a message of kind %s waits: %s", waiting.spoken.message.kind, type(error).__name__)
             failures += 1
             pause_s = min(_LONGEST_PAUSE_S, 0.2 * 2.0 ** min(failures, 10))

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 class PeerFaults:
     """What is to go wrong at one peer. All off at first; a test sets and clears fields as it likes.
 
-    down: the peer answers no other peer's gateway. commit_delay_s: wait before each block is committed.
+    down: the peer answers no other peer. commit_delay_s: wait before each block is committed.
     mismatching: the peer's endorsements differ from the others'. clashes: so many of the coming endorser
     transactions count as MVCC_READ_CONFLICT (set it on every peer, else their ledgers part).
     """

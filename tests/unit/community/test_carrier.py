@@ -11,7 +11,7 @@ from pathlib import Path
 import grpc
 import pytest
 from commonwatt_client import CommitError, CommitStatusError, EndorseError, GatewayError, ValidationCode
-from commonwatt_community.market.carrier import CARRIER_BUSY, FATE_UNKNOWN, Carrier, Limits
+from commonwatt_community.market.carrier import CARRIER_BUSY, FATE_UNKNOWN, Carrier, CarrierFailed, Limits
 from commonwatt_community.market.home import SpeakingHome
 from commonwatt_community.market.refused import Refused
 from commonwatt_community.market.results import Written
@@ -87,6 +87,33 @@ async def test_a_batch_that_fails_is_tried_again_over_another_connection(author)
         assert (await carrier.carry(author("h1").withdraw(PERIOD))).written
     assert len(lost.tries) == len(other.tries) == 1
     assert lost.tries == other.tries
+
+
+async def test_a_failure_that_nobody_foresaw_is_an_answer_and_makes_room(author, caplog) -> None:
+    ledger, home = Ledger(KeyError("results")), author("h1")
+    message = home.withdraw(PERIOD)
+    async with Carrier(ledger, Limits(longest_wait_s=0.01, most_of_a_home=1)) as carrier:
+        with pytest.raises(CarrierFailed, match="KeyError") as failed:
+            await asyncio.wait_for(carrier.carry(message), 5)
+        assert isinstance(failed.value.__cause__, KeyError)
+        assert (await carrier.carry(message)).written
+    assert [record.levelname for record in caplog.records] == ["ERROR"]
+    assert message.decode() not in caplog.text
+    assert len(ledger.tries) == 2
+
+
+async def test_a_batch_that_is_cut_off_leaves_nobody_waiting(author) -> None:
+    ledger = Ledger()
+    ledger.pause_s = 60
+    carrier = Carrier(ledger, Limits(longest_wait_s=0.0))
+    carrying = asyncio.create_task(carrier.carry(author("h1").withdraw(PERIOD)))
+    while not ledger.tries:  # noqa: ASYNC110
+        await asyncio.sleep(0.001)
+    for task in asyncio.all_tasks() - {asyncio.current_task(), carrying}:
+        task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.wait_for(carrying, 5)
+    await asyncio.wait_for(carrier.close(), 5)
 
 
 def test_a_carrier_needs_a_market() -> None:

@@ -7,8 +7,9 @@ import hmac
 from typing import Any
 
 import pytest
+from commonwatt_chaincode.messages import message as message_module
 from commonwatt_chaincode.messages.keys import PublicKey
-from commonwatt_chaincode.messages.message import Message, read
+from commonwatt_chaincode.messages.message import LONGEST_HEADER_KEPT, Message, read
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
 from .making import (
@@ -49,6 +50,20 @@ def test_each_type_is_accepted(typ: str, key: PublicKey) -> None:
     assert both(content, key, typs=PAYLOADS.keys() - {typ}) == "wrong_typ"
     assert both(content, key, net="another") == "wrong_net"
     assert both(content, key, channel="oldtown") == "wrong_channel"
+
+
+def test_headers_of_any_length_are_read_and_only_short_ones_are_kept() -> None:
+    longest = max(len(b64(compact(header(EC_KEY, typ)))) for typ in PAYLOADS)
+    assert longest <= LONGEST_HEADER_KEPT
+    before = message_module._kept_header.cache_info()
+    padded = compact(header(EC_KEY, "cw-request")).replace(b",", b"," + b" " * 200)
+    content = compact(REQUEST)
+    for _ in range(2):
+        assert read(signed(EC_KEY, padded, content)).kid == EC_KEY.kid
+    assert message_module._kept_header.cache_info() == before
+    read(message("cw-request", key=EC_KEY))
+    read(message("cw-request", key=EC_KEY))
+    assert message_module._kept_header.cache_info().hits > before.hits
 
 
 def test_what_a_message_says() -> None:

@@ -9,7 +9,7 @@ block with private data waits for the disk here too.
 
 from commonwatt_network.embedded.ledger.database import LedgerDamaged
 from commonwatt_network.embedded.ledger.ledger import Base, BlockCommit, CommittedTransaction, Ledger
-from commonwatt_network.embedded.ledger.private import ExpiringKey, PrivateUpdates, PrivateWrite
+from commonwatt_network.embedded.ledger.private import ExpiringKey, MissingWrite, PrivateUpdates, PrivateWrite
 from commonwatt_network.embedded.ledger.state import StateView, hashed_namespace, private_namespace
 from commonwatt_network.embedded.ledger.values import Version, VersionedValue
 
@@ -20,6 +20,7 @@ __all__ = [
     "ExpiringKey",
     "Ledger",
     "LedgerDamaged",
+    "MissingWrite",
     "PrivateUpdates",
     "PrivateWrite",
     "StateView",

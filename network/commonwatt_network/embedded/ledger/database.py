@@ -4,11 +4,27 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
-PRIVATE_SCHEMA = """
+SINCE_2 = """
+create table others_private_writes (
+    namespace text not null, collection text not null, block integer not null, position integer not null,
+    primary key (namespace, collection, block, position)
+) without rowid;
+create table purged_keys (
+    namespace text not null, collection text not null, key_hash blob not null,
+    block integer not null, position integer not null,
+    primary key (namespace, collection, key_hash, block, position)
+) without rowid;
+"""
+# Format 1 did not note which keys were purged after a write set that is missing, so none of these is asked for again.
+FROM_1_TO_2 = SINCE_2 + "delete from missing_private_writes;"  # noqa: S608
+
+PRIVATE_SCHEMA = f"""
 create table private_writes (
     block integer not null, position integer not null, namespace text not null, collection text not null,
     rwset blob not null, expires_at integer, primary key (block, position, namespace, collection)
@@ -26,7 +42,7 @@ create table missing_private_writes (
 create table transient_writes (
     txid text not null, content blob not null, received_at integer not null, primary key (txid, content)
 ) without rowid;
-"""
+{SINCE_2}"""
 
 SCHEMA = f"""
 create table blocks (
@@ -85,6 +101,19 @@ def open_private_copies(path: Path) -> sqlite3.Connection:
     return _open(path, PRIVATE_SCHEMA, REFILLED)
 
 
+@contextmanager
+def in_one_transaction(database: sqlite3.Connection) -> Iterator[None]:
+    """All of what is written within, or nothing. Raises sqlite3.Error."""
+    database.execute("begin immediate")
+    try:
+        yield
+        database.execute("commit")
+    except BaseException:
+        if database.in_transaction:
+            database.execute("rollback")
+        raise
+
+
 def _open(path: Path, schema: str, remedy: str) -> sqlite3.Connection:
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
@@ -112,6 +141,8 @@ def _prepare(database: sqlite3.Connection, path: Path, schema: str, remedy: str)
     (version,) = database.execute("pragma user_version").fetchone()
     if version == 0:
         database.executescript(f"begin; {schema} pragma user_version = {SCHEMA_VERSION}; commit;")
+    elif version == 1:
+        database.executescript(f"begin; {FROM_1_TO_2} pragma user_version = {SCHEMA_VERSION}; commit;")
     elif version != SCHEMA_VERSION:
         raise LedgerDamaged(
             f"{path}: in format {version}, which this version of the program does not know: it was written by "

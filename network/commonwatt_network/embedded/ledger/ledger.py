@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -13,8 +14,21 @@ from typing import Any
 from fabric_protos.common import common_pb2, configtx_pb2
 from google.protobuf.message import DecodeError
 
-from commonwatt_network.embedded.ledger.database import ANEW, LedgerDamaged, explain_failure, open_database
-from commonwatt_network.embedded.ledger.private import PrivateCopies, PrivateData, PrivateUpdates
+from commonwatt_network.embedded.ledger.database import (
+    ANEW,
+    LedgerDamaged,
+    explain_failure,
+    in_one_transaction,
+    open_database,
+)
+from commonwatt_network.embedded.ledger.private import (
+    ExpiringKey,
+    MissingWrite,
+    PrivateCopies,
+    PrivateData,
+    PrivateUpdates,
+    PrivateWrite,
+)
 from commonwatt_network.embedded.ledger.snapshot_files import SnapshotDamaged
 from commonwatt_network.embedded.ledger.state import Location, State, StateView, Updates
 
@@ -124,8 +138,7 @@ class Ledger:
     def start_with(self, base: Base, state: Updates, txids: Iterable[str]) -> None:
         """Begin an empty ledger with a snapshot's state instead of blocks, or not at all. Raises sqlite3.Error."""
         database = self.database
-        database.execute("begin immediate")
-        try:
+        with in_one_transaction(database):
             self.state.write(state)
             database.executemany(
                 "insert or ignore into transactions values (?, ?, ?, ?)",
@@ -141,11 +154,6 @@ class Ledger:
                 "base_collections": base.collections,
             }
             database.executemany("insert into facts values (?, ?)", facts.items())
-            database.execute("commit")
-        except BaseException:
-            if database.in_transaction:
-                database.execute("rollback")
-            raise
         self.height, self.last_hash, self.previous_hash = base.height, base.block_hash, base.previous_hash
         self.commit_hash = base.commit_hash
 
@@ -195,11 +203,7 @@ class Ledger:
             raise ValueError(f"{self.path}: block {number} cannot follow block {self.height - 1}")
         database = self.database
         self.copies.write(number, commit.private)
-        wait_for_disk = bool(commit.private.writes)
-        if wait_for_disk:
-            database.execute("pragma synchronous = full")
-        database.execute("begin immediate")
-        try:
+        with self._waiting_for_disk(bool(commit.private.writes)), in_one_transaction(database):
             database.execute(
                 "insert into blocks values (?, ?, ?)", (number, commit.block_hash, block.SerializeToString())
             )
@@ -218,20 +222,44 @@ class Ledger:
                 database.execute(
                     "insert or replace into facts values ('config_block', ?)", (number.to_bytes(8, "big"),)
                 )
-            database.execute("commit")
-        except BaseException:
-            if database.in_transaction:
-                database.execute("rollback")
-            raise
-        finally:
-            if wait_for_disk:
-                database.execute("pragma synchronous = normal")
         self.height = number + 1
         self.previous_hash, self.last_hash = block.header.previous_hash, commit.block_hash
         self.commit_hash = commit.commit_hash
         self._forget_logs |= bool(commit.private.purged)
         if self._forget_logs:
             self._forget_logs = not self.gather()
+
+    @contextmanager
+    def _waiting_for_disk(self, wait: bool) -> Iterator[None]:
+        if wait:
+            self.database.execute("pragma synchronous = full")
+        try:
+            yield
+        finally:
+            if wait:
+                self.database.execute("pragma synchronous = normal")
+
+    def settle_missing(
+        self, place: MissingWrite, write: PrivateWrite, expiring: Sequence[ExpiringKey], standing: Updates
+    ) -> None:
+        """Add a write set that was missing when its block came, and its values that stand; nothing of it if it expired.
+
+        Raises sqlite3.Error, and then it is missing still.
+        """
+        expired = write.expires_at is not None and write.expires_at < self.height
+        kept, ends = (None, ()) if expired else (write, expiring)
+        with in_one_transaction(self.copies.database):
+            self.copies.data.settle_missing(place, kept, ends)
+        with self._waiting_for_disk(not expired), in_one_transaction(self.database):
+            self.private.settle_missing(place, kept, ends)
+            if not expired:
+                self.state.write(standing)
+
+    def want(self, namespace: str, collection: str) -> None:
+        """Count as missing what was written to a collection before this peer was to hold it. Raises sqlite3.Error."""
+        for database, private in ((self.copies.database, self.copies.data), (self.database, self.private)):
+            with in_one_transaction(database):
+                private.want(namespace, collection)
 
     def keep_transient(self, txid: str, content: bytes) -> None:
         """Keep an endorsed transaction's private writes until its block comes. Raises sqlite3.Error.

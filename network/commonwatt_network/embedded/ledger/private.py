@@ -4,17 +4,31 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
+from typing import NamedTuple
 
 from fabric_protos.ledger.rwset.kvrwset import kv_rwset_pb2 as kv
 
-from commonwatt_network.embedded.ledger.database import REFILLED, explain_failure, open_private_copies
+from commonwatt_network.embedded.ledger.database import (
+    REFILLED,
+    explain_failure,
+    in_one_transaction,
+    open_private_copies,
+)
 from commonwatt_network.embedded.ledger.state import Location, hashed_namespace, private_namespace
 from commonwatt_network.embedded.ledger.values import Version
 
-PRIVATE_TABLES = ("private_writes", "private_expiry", "missing_private_writes", "transient_writes")
+PRIVATE_TABLES = (
+    "private_writes",
+    "private_expiry",
+    "missing_private_writes",
+    "others_private_writes",
+    "purged_keys",
+    "transient_writes",
+)
 TRANSIENT_RETENTION_BLOCKS = 20_000  # as `transientstoreMaxBlockRetention` of a real peer
 
 
@@ -41,14 +55,28 @@ class ExpiringKey:
     position: int
 
 
+class MissingWrite(NamedTuple):
+    """Where a write set belongs that this peer does not have."""
+
+    block: int
+    position: int
+    namespace: str
+    collection: str
+
+
 @dataclass(frozen=True)
 class PrivateUpdates:
-    """What one block changes of the private data beyond the state database."""
+    """What one block changes of the private data beyond the state database.
+
+    `missing` and `others` are the (position, chaincode, collection) of write sets that were not to be had, and of those
+    that this peer is not to hold; `purged` are (position, chaincode, collection, hash of the key).
+    """
 
     writes: list[PrivateWrite] = field(default_factory=list)
     expiring: list[ExpiringKey] = field(default_factory=list)
     missing: list[tuple[int, str, str]] = field(default_factory=list)
-    purged: list[tuple[str, str, bytes]] = field(default_factory=list)
+    others: list[tuple[int, str, str]] = field(default_factory=list)
+    purged: list[tuple[int, str, str, bytes]] = field(default_factory=list)
     committed_txids: list[str] = field(default_factory=list)
 
 
@@ -64,57 +92,70 @@ class PrivateData:
 
     def copy_to(self, other: sqlite3.Connection) -> None:
         """Put all rows into the same tables of another file."""
-        other.execute("begin immediate")
-        for table in PRIVATE_TABLES:
-            rows = self._database.execute(f"select * from {table}").fetchall()  # noqa: S608
-            if rows:
-                places = ", ".join("?" * len(rows[0]))
-                other.executemany(f"insert into {table} values ({places})", rows)  # noqa: S608
-        other.execute("commit")
+        with in_one_transaction(other):
+            for table in PRIVATE_TABLES:
+                rows = self._database.execute(f"select * from {table}").fetchall()  # noqa: S608
+                if rows:
+                    places = ", ".join("?" * len(rows[0]))
+                    other.executemany(f"insert into {table} values ({places})", rows)  # noqa: S608
 
     def write(self, block_number: int, updates: PrivateUpdates) -> None:
         database = self._database
-        if updates.writes:
-            database.executemany(
-                "insert or replace into private_writes values (?, ?, ?, ?, ?, ?)",
-                [
-                    (block_number, w.position, w.namespace, w.collection, w.rwset, w.expires_at)
-                    for w in updates.writes
-                ],
-            )
-        if updates.expiring:
-            database.executemany(
-                "insert or replace into private_expiry values (?, ?, ?, ?, ?, ?, ?)",
-                [
-                    (e.expires_at, e.namespace, e.collection, e.key_hash, e.key, block_number, e.position)
-                    for e in updates.expiring
-                ],
-            )
+        self._add(block_number, updates.writes, updates.expiring)
         if updates.missing:
             database.executemany(
                 "insert or ignore into missing_private_writes values (?, ?, ?, ?)",
                 [(block_number, *missing) for missing in updates.missing],
             )
-        purged: dict[tuple[str, str], set[bytes]] = {}
-        for namespace, collection, key_hash in updates.purged:
-            purged.setdefault((namespace, collection), set()).add(key_hash)
-        for place, key_hashes in purged.items():
-            self._purge(*place, key_hashes)
+        if updates.others:
+            database.executemany(
+                "insert or ignore into others_private_writes values (?, ?, ?, ?)",
+                [(namespace, collection, block_number, n) for n, namespace, collection in updates.others],
+            )
+        purged: dict[tuple[str, str], dict[bytes, int]] = {}
+        for position, namespace, collection, key_hash in updates.purged:
+            purged.setdefault((namespace, collection), {})[key_hash] = position
+        for place, keys in purged.items():
+            self._purge(*place, block_number, keys)
+            if self._lacks_any(*place):
+                database.executemany(
+                    "insert or ignore into purged_keys values (?, ?, ?, ?, ?)",
+                    [(*place, key_hash, block_number, position) for key_hash, position in keys.items()],
+                )
         if updates.committed_txids:
             database.executemany(
                 "delete from transient_writes where txid = ?", [(txid,) for txid in updates.committed_txids]
             )
         self._expire(block_number)
 
-    def _purge(self, namespace: str, collection: str, key_hashes: set[bytes]) -> None:
-        """Take purged keys out of every write set that was stored before."""
+    def _add(self, block: int, writes: Sequence[PrivateWrite], expiring: Sequence[ExpiringKey]) -> None:
+        if writes:
+            self._database.executemany(
+                "insert or replace into private_writes values (?, ?, ?, ?, ?, ?)",
+                [(block, w.position, w.namespace, w.collection, w.rwset, w.expires_at) for w in writes],
+            )
+        if expiring:
+            self._database.executemany(
+                "insert or replace into private_expiry values (?, ?, ?, ?, ?, ?, ?)",
+                [
+                    (e.expires_at, e.namespace, e.collection, e.key_hash, e.key, block, e.position)
+                    for e in expiring
+                ],
+            )
+
+    def _purge(self, namespace: str, collection: str, number: int, keys: dict[bytes, int]) -> None:
+        """Take keys out of every write set that stood before transaction `keys[hash of the key]` of block `number`."""
         rows = self._database.execute(
             "select block, position, rwset from private_writes where namespace = ? and collection = ?",
             (namespace, collection),
         )
         for block, position, encoded in rows.fetchall():
             rwset = kv.KVRWSet.FromString(encoded)
-            kept = [write for write in rwset.writes if sha256(write.key.encode()).digest() not in key_hashes]
+            kept = []
+            for write in rwset.writes:
+                purged = keys.get(sha256(write.key.encode()).digest())
+                if purged is None or (block, position) > (number, purged):
+                    kept.append(write)
             if len(kept) < len(rwset.writes):
                 rwset = kv.KVRWSet(writes=kept, metadata_writes=rwset.metadata_writes)
                 self._database.execute(
@@ -122,6 +163,77 @@ class PrivateData:
                     "where block = ? and position = ? and namespace = ? and collection = ?",
                     (rwset.SerializeToString(), block, position, namespace, collection),
                 )
+
+    # What is missing
+
+    def missing_after(self, place: MissingWrite | None) -> MissingWrite | None:
+        """The next write set that this peer should hold and does not have, in the order of the blocks."""
+        row = self._database.execute(
+            "select block, position, namespace, collection from missing_private_writes "
+            "where (block, position, namespace, collection) > (?, ?, ?, ?) "
+            "order by block, position, namespace, collection limit 1",
+            place or (-1, 0, "", ""),
+        ).fetchone()
+        return MissingWrite(*row) if row else None
+
+    def others_collections(self) -> list[tuple[str, str]]:
+        """(chaincode, collection) of which there are write sets that this peer was not to hold."""
+        found: list[tuple[str, str]] = []
+        query = (
+            "select namespace, collection from others_private_writes where (namespace, collection) > (?, ?) "
+            "order by namespace, collection limit 1"
+        )
+        while row := self._database.execute(query, found[-1] if found else ("", "")).fetchone():
+            found.append((row[0], row[1]))
+        return found
+
+    def want(self, namespace: str, collection: str) -> None:
+        """From now on what others wrote to a collection is missing here."""
+        place = (namespace, collection)
+        self._database.execute(
+            "insert or ignore into missing_private_writes select block, position, namespace, collection "
+            "from others_private_writes where namespace = ? and collection = ?",
+            place,
+        )
+        self._database.execute(
+            "delete from others_private_writes where namespace = ? and collection = ?", place
+        )
+
+    def purged_since(self, place: MissingWrite) -> set[bytes]:
+        """The hashes of a collection's keys that a later transaction has purged."""
+        rows = self._database.execute(
+            "select key_hash from purged_keys where namespace = ? and collection = ? and (block, position) > (?, ?)",
+            (place.namespace, place.collection, place.block, place.position),
+        )
+        return {row[0] for row in rows}
+
+    def settle_missing(
+        self, place: MissingWrite, write: PrivateWrite | None, expiring: Sequence[ExpiringKey] = ()
+    ) -> None:
+        """Add a write set that was missing, or none where it has expired; it is missing no more."""
+        self._add(place.block, [write] if write else [], expiring)
+        self._database.execute(
+            "delete from missing_private_writes where block = ? and position = ? and namespace = ? and collection = ?",
+            place,
+        )
+        if not self._lacks_any(place.namespace, place.collection):
+            self._database.execute(
+                "delete from purged_keys where namespace = ? and collection = ?",
+                (place.namespace, place.collection),
+            )
+
+    def _lacks_any(self, namespace: str, collection: str) -> bool:
+        """Whether a write set of the collection may still come, with keys that were purged since."""
+        tables = ("missing_private_writes", "others_private_writes")
+        return any(
+            self._database.execute(
+                f"select 1 from {table} where namespace = ? and collection = ? limit 1",  # noqa: S608
+                (namespace, collection),
+            ).fetchone()
+            for table in tables
+        )
+
+    # What expires
 
     def due(self, block_number: int) -> list[tuple[Location, Version]]:
         """Keys and hashed keys that end with this block, if nothing has overwritten that version since."""
@@ -198,14 +310,8 @@ class PrivateCopies:
 
     def write(self, block_number: int, updates: PrivateUpdates) -> None:
         """Take over what a block changes, before the ledger does: again does no harm. Raises sqlite3.Error."""
-        self.database.execute("begin immediate")
-        try:
+        with in_one_transaction(self.database):
             self.data.write(block_number, updates)
-            self.database.execute("commit")
-        except BaseException:
-            if self.database.in_transaction:
-                self.database.execute("rollback")
-            raise
 
     def gather(self) -> bool:
         (busy, *_) = self.database.execute("pragma wal_checkpoint(truncate)").fetchone()

@@ -154,11 +154,7 @@ class PeerChannel:
             self._memberships.clear()
             self.rules_version = next(_rules_versions)
         if any(namespace.startswith(NAMESPACE) for namespace, _ in commit.updates):
-            self._definitions.clear()
-            self._packages.clear()
-            self._collections.clear()
-            self._memberships.clear()
-            self.rules_version = next(_rules_versions)
+            self.read_definitions_anew()
         number = block.header.number
         self._recent[number] = (block, transactions)
         if len(self._recent) > REMEMBERED_BLOCKS:
@@ -171,6 +167,14 @@ class PeerChannel:
         self._grown = asyncio.Event()
         for listener in self.on_commit:
             listener(block)
+
+    def read_definitions_anew(self) -> None:
+        """Forget what was read of the chaincodes' definitions: their records have changed."""
+        self._definitions.clear()
+        self._packages.clear()
+        self._collections.clear()
+        self._memberships.clear()
+        self.rules_version = next(_rules_versions)
 
     def _next_config(self, block: Any) -> ChannelConfig | None:
         """The configuration that a block brings, if any. Raises BlockError if it was not rightly authorised."""

@@ -36,6 +36,7 @@ from commonwatt_network.embedded.peer.ledger_check import check_at_start
 from commonwatt_network.embedded.peer.ledger_snapshot import collect_private, load_snapshot
 from commonwatt_network.embedded.peer.metrics import PeerMetrics
 from commonwatt_network.embedded.peer.private_data import distribute, fetch_from
+from commonwatt_network.embedded.peer.reconciliation import reconcile
 from commonwatt_network.embedded.peer.snapshot_requests import SnapshotRequests
 from commonwatt_network.embedded.peer.system.registry import SYSTEM_CHAINCODES
 from commonwatt_network.embedded.trust.access import check_channel_access, check_peer_access
@@ -80,6 +81,7 @@ class Peer:
         self._parser = parser
         self._fingerprint = self.local.deserialize(self.signer.creator).fingerprint
         self._followers: dict[str, asyncio.Task[None]] = {}
+        self._reconciler: asyncio.Task[None] | None = None
         self.open_channels()
 
     def open_channels(self) -> None:
@@ -177,6 +179,11 @@ class Peer:
         self._deleted.clear()
         for channel in self.channels.values():
             self._follow(channel)
+        if self._reconciler is None:
+            self._reconciler = self.tasks.start(
+                reconcile(self.name, self.channels, self._others),
+                "the search for missing private data",
+            )
 
     def join(self, channel_id: str, genesis: Any) -> None:
         """Start a ledger with a genesis block and follow the channel.
@@ -292,6 +299,10 @@ class Peer:
         self.release()
 
     async def close(self) -> None:
+        if self._reconciler is not None:
+            self._reconciler.cancel()
+            await asyncio.gather(self._reconciler, return_exceptions=True)
+            self._reconciler = None
         await self.close_channels()
         await self.runtime.close()
         await self.second_runtime.close()
@@ -339,21 +350,21 @@ class Peer:
 
     def distribute_private(self, channel: PeerChannel, transaction_id: str, private: Any) -> str:
         """Keep an endorsed transaction's private writes, and give members' peers theirs; what went wrong, if so."""
-        others = [
-            other
-            for peer in self.peers
-            if peer is not self
-            and not peer.faults.down
-            and (other := peer.channels.get(channel.channel_id)) is not None
-        ]
-        return distribute(channel, others, transaction_id, private)
+        return distribute(channel, self._others(channel.channel_id), transaction_id, private)
 
     def _fetch_private(self, channel_id: str) -> Fetch:
         def channels() -> tuple[PeerChannel | None, list[PeerChannel]]:
-            others = [peer.channels.get(channel_id) for peer in self.peers if peer is not self]
-            return self.channels.get(channel_id), [other for other in others if other is not None]
+            return self.channels.get(channel_id), self._others(channel_id)
 
         return fetch_from(channels, self.signer.creator)
+
+    def _others(self, channel_id: str) -> list[PeerChannel]:
+        """A channel at the other peers that answer."""
+        return [
+            peer.channels[channel_id]
+            for peer in self.peers
+            if peer is not self and not peer.faults.down and channel_id in peer.channels
+        ]
 
 
 def _evidence(proposal: Proposal) -> SignedData:

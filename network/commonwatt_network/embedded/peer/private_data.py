@@ -8,7 +8,7 @@ from typing import Any
 
 from fabric_protos.ledger.rwset import rwset_pb2
 
-from commonwatt_network.embedded.ledger import Version
+from commonwatt_network.embedded.ledger import MissingWrite, Version
 from commonwatt_network.embedded.peer.channel import PeerChannel
 from commonwatt_network.embedded.validation.private import Fetch, find_write_set
 
@@ -60,6 +60,14 @@ def fetch_from(
                 yield from _existing(other.ledger.private.write_set(*place))
 
     return fetch
+
+
+def held(own: PeerChannel, others: Sequence[PeerChannel], place: MissingWrite) -> Iterator[bytes]:
+    """A committed write set from this peer's second file, and from other members that committed it."""
+    yield from _existing(own.ledger.copies.data.write_set(*place))
+    for other in others:
+        if other.identity_is_member(own.signer.creator, place.namespace, place.collection):
+            yield from _existing(other.ledger.private.write_set(*place))
 
 
 def _transient(

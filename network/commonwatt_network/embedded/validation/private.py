@@ -71,17 +71,13 @@ class PrivateCommit:
                 name = collection.collection
                 encoded = self._found(transaction_id, sets.namespace, collection, version)
                 if encoded is not None:
-                    expires_at = self._expires_at(sets.namespace, name)
-                    write = PrivateWrite(
-                        version.transaction_number, sets.namespace, name, encoded, expires_at
-                    )
+                    end = self._expires_at(sets.namespace, name)
+                    write = PrivateWrite(version.transaction_number, sets.namespace, name, encoded, end)
                     self.result.writes.append(write)
                     self.result.committed_txids.append(transaction_id)
 
     def _expires_at(self, namespace: str, collection: str) -> int | None:
-        block_to_live = self._collections.block_to_live(namespace, collection)
-        expires_at = self._block_number + block_to_live + 1
-        return expires_at if block_to_live and expires_at <= LAST_BLOCK_NUMBER else None
+        return expires_at(self._block_number, self._collections.block_to_live(namespace, collection))
 
     def _found(
         self, transaction_id: str, namespace: str, sets: CollectionSets, version: Version
@@ -95,26 +91,32 @@ class PrivateCommit:
 
     def _apply(self, transaction_id: str, namespace: str, sets: CollectionSets, version: Version) -> None:
         name, position = sets.collection, version.transaction_number
-        expires_at = self._expires_at(namespace, name)
+        end = self._expires_at(namespace, name)
         keys: dict[bytes, bytes] = {}
-        if sets.private_hash and self._collections.is_member(namespace, name):
+        if sets.private_hash and not self._collections.is_member(namespace, name):
+            self.result.others.append((position, namespace, name))
+        elif sets.private_hash:
             encoded = self._found(transaction_id, namespace, sets, version)
             if encoded is None:
                 self.result.missing.append((position, namespace, name))
             else:
                 rwset = kv.KVRWSet.FromString(encoded)
                 self._updates.apply_private(namespace, name, rwset, version)
-                write = PrivateWrite(position, namespace, name, encoded, expires_at)
+                write = PrivateWrite(position, namespace, name, encoded, end)
                 self.result.writes.append(write)
                 keys = {sha256(write.key.encode()).digest(): write.key.encode() for write in rwset.writes}
         for hashed in sets.hashed.hashed_writes:
             if hashed.is_purge:
-                self.result.purged.append((namespace, name, hashed.key_hash))
-            if expires_at is not None and not hashed.is_delete:
+                self.result.purged.append((position, namespace, name, hashed.key_hash))
+            if end is not None and not hashed.is_delete:
                 key = keys.get(hashed.key_hash)
-                self.result.expiring.append(
-                    ExpiringKey(expires_at, namespace, name, hashed.key_hash, key, position)
-                )
+                self.result.expiring.append(ExpiringKey(end, namespace, name, hashed.key_hash, key, position))
+
+
+def expires_at(block_number: int, block_to_live: int) -> int | None:
+    """With which block ends what block `block_number` wrote; None if it never does."""
+    end = block_number + block_to_live + 1
+    return end if block_to_live and end <= LAST_BLOCK_NUMBER else None
 
 
 def is_write_set(encoded: bytes, sets: CollectionSets) -> bool:
