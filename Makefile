@@ -130,6 +130,13 @@ coverage: $(READY) ## Measure what the unit tests run of each part
 	$(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile -m "not long" tests/unit $(PARTS:%=--cov=commonwatt_%) --cov-report=term:skip-covered
 	@for part in $(PARTS); do echo "$$part: $$($(BIN)/coverage report --format=total --include="$$part/*") %"; done
 
+SITE := out/site
+
+.PHONY: docs
+docs: $(READY) ## Build the documentation as a site into out/site, and check its menu, links and anchors
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet --site-dir $(SITE)
+	@$(BIN)/python tools/check_site.py $(SITE)
+
 .PHONY: release
 release: $(READY) ## Build, check and tag the version that pyproject.toml states
 	@PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python tools/release.py make
