@@ -14,6 +14,7 @@ from commonwatt_chaincode.market.forward.bids import Bid
 from commonwatt_chaincode.market.forward.bills import Bill, Settled
 from commonwatt_chaincode.market.forward.envelopes import Caps
 from commonwatt_chaincode.market.forward.periods import Period
+from commonwatt_chaincode.market.forward.prices import Prices
 from commonwatt_chaincode.market.forward.readings import HOME, MEASURED, Reading
 from commonwatt_chaincode.market.tariff import DAY_MIN
 from commonwatt_community.hems.forward.agent import HORIZON_MIN, NO_CAPS, ForwardAgent, PeriodRead
@@ -53,7 +54,7 @@ async def live(
 
     Periods are settled while later ones are bid for: on a ledger that takes time.
     """
-    community = _Community(market, rules, agents, days)
+    community = Community(market, rules, agents, days)
     lengths = [len(rules.periods(day)) for day in range(days)]
     last, lived, day = sum(lengths), 0, 0
     settling: list[asyncio.Task[PeriodRecord]] = []
@@ -77,7 +78,7 @@ async def live(
         await asyncio.gather(*settling, return_exceptions=True)
 
 
-class _Community:
+class Community:
     """The homes of a community, with the periods that they bid for and have not lived yet."""
 
     def __init__(
@@ -98,13 +99,16 @@ class _Community:
         """Whether a period's meters are read when homes bid for another one."""
         return self._periods[place].end_s <= self._rules.bids_s(self._periods[when_bidding_for])
 
-    async def bid(self, place: int, lived: int) -> None:
+    def outlook(self, place: int, lived: int) -> "Outlook":
+        """What homes know of the times and prices of a period, with `lived` periods read."""
+        until = place + 1 + self._ahead
+        return Outlook(self._minutes[lived:until], self._middles[place:until], self._tariffs[place:until])
+
+    async def bid(self, place: int, lived: int) -> Cleared:
         """Let every home bid for a period, and clear it; `lived` periods are read so far."""
         period = self._periods[place]
         prices = self._tariffs[place]
-        minutes = self._minutes[lived : place + 1 + self._ahead]
-        middles = self._middles[place : place + 1 + self._ahead]
-        tariffs = self._tariffs[place : place + 1 + self._ahead]
+        minutes, middles, tariffs = self.outlook(place, lived)
         caps: Mapping[str, Caps] = {}
         if self._rules.envelopes:
             caps = {agent.home: self._rules.caps(agent.home, period) for agent in self._agents}
@@ -120,15 +124,16 @@ class _Community:
             if award is not None:
                 agent.awarded(place, award.sold_wh, award.bought_wh)
         self._open[place] = bids, cleared, caps
+        return cleared
 
-    def live(self, place: int) -> "_Lived":
+    def live(self, place: int) -> "Lived":
         """Let every home live a period and read its meter."""
         period, minute = self._periods[place], self._minutes[place]
         bids, cleared, caps = self._open.pop(place)
         reads = {agent.home: agent.live(minute, caps.get(agent.home, NO_CAPS)) for agent in self._agents}
-        return _Lived(period, minute, bids, cleared, reads, caps)
+        return Lived(period, minute, bids, cleared, reads, caps)
 
-    async def settle(self, lived: "_Lived") -> PeriodRecord:
+    async def settle(self, lived: "Lived") -> PeriodRecord:
         """Settle a period by the homes' readings; nothing that homes do later depends on it."""
         readings = [
             Reading(home, HOME, MEASURED, FIRST_SEQ, FIRST_VERSION, read.import_wh, read.export_wh)
@@ -139,7 +144,19 @@ class _Community:
         return PeriodRecord(period, minute, bids, cleared, reads, settled, caps)
 
 
-class _Lived(NamedTuple):
+class Outlook(NamedTuple):
+    """The minutes of the periods from the first one that is not read, and middle prices and tariffs from the one that is
+    bid for.
+    """
+
+    minutes: Sequence[int]
+    middles: Sequence[int]
+    tariffs: Sequence[Prices]
+
+
+class Lived(NamedTuple):
+    """A period that homes have lived, before its settlement."""
+
     period: Period
     minute: int
     bids: Sequence[Bid]

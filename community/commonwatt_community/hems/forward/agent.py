@@ -139,7 +139,7 @@ class ForwardAgent:
 
         A guarded agent, and a plan that looks at them, need the `tariffs` of the periods of `middles`.
         """
-        expected_wh, energy_wh = self._expected(place, minutes)
+        expected_wh, energy_wh = self.foresee(place, minutes)
         self._expected_wh[place] = expected_wh[0]
         plan = self._planned(expected_wh, energy_wh, middles, tariffs)
         price = self._price(plan, prices)
@@ -226,10 +226,13 @@ class ForwardAgent:
         """The first period that is not lived yet, and with which the `minutes` of a bid begin."""
         return self._place
 
-    def _expected(self, place: int, minutes: Sequence[int]) -> tuple[list[int], int]:
-        """The net use of a period and those after it, and what the battery will hold when it begins."""
+    def foresee(self, place: int, minutes: Sequence[int], *, whole: bool = False) -> tuple[list[int], int]:
+        """The net use of a period and those after it, and what the battery will hold when it begins.
+
+        A home without a battery looks at the one period alone, unless it is asked for the `whole`.
+        """
         running = place - self._place  # periods before it that are not lived yet
-        if not self._stores:
+        if not self._stores and not whole:
             return self.forecast.expect(minutes[running : running + 1], self._past, self._net), self.energy_wh
         expected_wh = self.forecast.expect(minutes, self._past, self._net)
         energy_wh = self.energy_wh

@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The spaces of observations and actions, the same for every home."""
+
+from typing import Any
+
+import numpy as np
+from gymnasium.spaces import Box
+
+from commonwatt_loadgen.environment.acting import Action
+from commonwatt_loadgen.environment.observing import HIGHEST, OBSERVED
+
+
+def observations() -> Box:
+    """One number for each of `OBSERVED`."""
+    return Box(-HIGHEST, HIGHEST, (len(OBSERVED),), np.float32)
+
+
+def actions() -> Box:
+    """The fields of `Action`, in order."""
+    return Box(-1.0, 1.0, (len(Action._fields),), np.float32)
+
+
+def action_of(numbers: Any) -> Action:
+    """An action from the numbers of the space; what is out of bounds is cut off there."""
+    battery, reluctance = np.clip(np.asarray(numbers, dtype=float), -1.0, 1.0)
+    return Action(float(battery), float(reluctance))
