@@ -17,6 +17,7 @@ from cryptography import x509
 from fabric_protos.common import common_pb2
 
 from commonwatt_audit.envelopes import Judged
+from commonwatt_audit.exchange.replay import ExchangeReplay
 from commonwatt_audit.forward import receipts
 from commonwatt_audit.forward.deliveries import Deliveries
 from commonwatt_audit.forward.replay import ForwardReplay
@@ -27,6 +28,7 @@ from commonwatt_audit.signatures import Signed, brings_configuration, look_at, t
 from commonwatt_audit.verdicts import Verdict, Verdicts
 from commonwatt_audit.world import Difference, PrivateWrite, Recorded
 
+VALIDATION_PARAMETER = "VALIDATION_PARAMETER"
 ATTRIBUTES_OID = x509.ObjectIdentifier("1.2.3.4.5.6.7.8.1")
 
 
@@ -67,11 +69,23 @@ class Audit:
         self._before: Block | None = None
         self._config = b""
         self._shown: PrivateValues = {}
+        self.headers: dict[int, str] = {}
+        """The SHA-256 of each block's header so far, in hex, by number."""
 
     @property
     def forward(self) -> ForwardReplay | None:
         """The replay of the forward market; None where the channel has another."""
         return self._replay.forward if self._replay.forward.begun else None
+
+    @property
+    def channel(self) -> str:
+        """The channel of the blocks so far."""
+        return trust(self._config)[0].channel
+
+    @property
+    def exchange(self) -> ExchangeReplay | None:
+        """The replay of the exchange between communities; None where the channel is none."""
+        return self._replay.exchange if self._replay.exchange.begun else None
 
     def receipts(self, now_s: int = 0) -> tuple[receipts.Judged, ...]:
         """The receipts of the journal against the blocks, which are all until `now_s` (0: until the last one)."""
@@ -98,6 +112,7 @@ class Audit:
             raise FirstDifference(f"block {block.number}: {error}") from error
         self.findings.transactions += len(block.envelopes)
         self._before = block
+        self.headers[block.number] = block.header_hash.hex()
         self.findings.blocks += 1
 
     def _note_readers(self, block: Block) -> None:
@@ -161,15 +176,14 @@ class Audit:
                 for each in namespace.collections
                 for write in each.writes
             )
-            policies = tuple(
-                [each.key for namespace in own for each in namespace.metadata_writes]
-                + [
-                    each.key_hash.hex()
-                    for namespace in own
-                    for collection in namespace.collections
-                    for each in collection.metadata_writes
-                ]
-            )
+            policies = {
+                each.key: _policy(each.entries) for namespace in own for each in namespace.metadata_writes
+            } | {
+                each.key_hash.hex(): _policy(each.entries)
+                for namespace in own
+                for collection in namespace.collections
+                for each in collection.metadata_writes
+            }
             if action.chaincode != self.chaincode and not writes and not hashed and not policies:
                 continue
             recorded = Recorded(
@@ -193,6 +207,11 @@ class Audit:
             )
             self._replay.check(recorded)
             self.findings.functions[recorded.function] += 1
+
+
+def _policy(entries: tuple[tuple[str, bytes], ...]) -> bytes:
+    """The endorsement policy in a key's metadata; empty where the metadata is something else."""
+    return dict(entries).get(VALIDATION_PARAMETER, b"")
 
 
 def _is_in_order(judged: Judged) -> bool:

@@ -23,6 +23,7 @@ from commonwatt_audit.forward_cases import settled
 
 if TYPE_CHECKING:
     from commonwatt_audit.audit import Audit, Findings
+    from commonwatt_audit.exchange.anchors import Compared
     from commonwatt_audit.forward.receipts import Judged
 
 
@@ -33,6 +34,10 @@ def verify_command(
     ] = None,
     user: Annotated[str, typer.Option(help="who reads the blocks; default: the market's operator")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="print the findings as JSON")] = False,
+    anchors: Annotated[
+        str,
+        typer.Option(help="the exchange's channel, or with --blocks a folder of its blocks: compare anchors"),
+    ] = "",
     receipts: Annotated[
         Path | None, typer.Option(help="a home's journal: name carriers that broke or contradicted a receipt")
     ] = None,
@@ -48,32 +53,43 @@ def verify_command(
 ) -> None:
     """Replay a channel from its blocks: hashes, signatures, every award, battery account and bill."""
     from commonwatt_audit.audit import Audit, FirstDifference
+    from commonwatt_audit.exchange.anchors import compare_with
     from commonwatt_audit.forward.receipts import BLAMED
     from commonwatt_audit.journal import read_journal
     from commonwatt_audit.parallel import ParallelAudit
     from commonwatt_audit.source import blocks_of_files
 
     audit = Audit(journal=read_journal(receipts) if receipts is not None else None)
+    exchange = Audit() if anchors else None
     difference = ""
     try:
         if blocks is not None:
-            with ParallelAudit(audit) as parallel:
-                for block in blocks_of_files(blocks):
-                    parallel.check(block)
+            for each, folder in ((exchange, Path(anchors)), (audit, blocks)):
+                if each is not None:
+                    with ParallelAudit(each) as parallel:
+                        for block in blocks_of_files(folder):
+                            parallel.check(block)
         else:
-            asyncio.run(_check_all(audit, channel, user, find_network(network_file)))
+            network = find_network(network_file)
+            if exchange is not None:
+                asyncio.run(_check_all(exchange, anchors, user, network))
+            asyncio.run(_check_all(audit, channel, user, network))
     except FirstDifference as error:
         difference = str(error)
     except OSError as error:
         raise UsageError(
             f"{error.filename or blocks}: {error.strerror}; name a folder that can be read"
         ) from error
+    found = None
+    if exchange is not None and not difference:
+        found = compare_with(exchange, audit, anchors)
+        difference = found.difference
     judged = None
     if receipts is not None and not difference:
         if audit.forward is None:
             raise UsageError(f"{receipts}: receipts are of a forward market, which this channel has not")
         judged = audit.receipts(0 if blocks is not None else int(time.time()))
-    _print(audit, difference, as_json, judged)
+    _print(audit, difference, as_json, judged, found)
     blamed = any(one.verdict in BLAMED for one in judged or ())
     raise typer.Exit(1 if difference or blamed else 0)
 
@@ -99,7 +115,13 @@ async def _check_all(audit: Audit, channel: str, user: str, network_file: Path) 
                 parallel.check(block)
 
 
-def _print(audit: Audit, difference: str, as_json: bool, judged: tuple[Judged, ...] | None = None) -> None:
+def _print(
+    audit: Audit,
+    difference: str,
+    as_json: bool,
+    judged: tuple[Judged, ...] | None = None,
+    anchors: Compared | None = None,
+) -> None:
     from commonwatt_audit.forward import receipts, report
 
     findings, forward = audit.findings, audit.forward
@@ -113,6 +135,7 @@ def _print(audit: Audit, difference: str, as_json: bool, judged: tuple[Judged, .
             "first_difference": difference or None,
             "openings": list(findings.openings.values()),
             "forward": None if forward is None else report.as_json(forward),
+            "exchange": None if anchors is None else anchors.as_json(),
             "receipts": None if judged is None else [one.as_json() for one in judged],
         }
         typer.echo(json.dumps(found, indent=2))
@@ -123,6 +146,8 @@ def _print(audit: Audit, difference: str, as_json: bool, judged: tuple[Judged, .
     )
     for sentence in report.sentences(forward) if forward else ():
         typer.echo(sentence)
+    if anchors is not None:
+        typer.echo(anchors.sentence())
     for sentence in receipts.sentences(judged) if judged is not None else ():
         typer.echo(sentence)
     for opening in findings.openings.values():
@@ -132,6 +157,9 @@ def _print(audit: Audit, difference: str, as_json: bool, judged: tuple[Judged, .
 
 def _recomputed(findings: Findings) -> str:
     functions = findings.functions
+    if functions["exchange:found"]:
+        rounds, anchored = functions["exchange:clear_round"], functions["exchange:anchor"]
+        return f"{rounds:,} rounds, {anchored:,} anchors, {functions['exchange:attest']:,} attestations"
     if functions["forward:configure"]:
         cleared, settled = functions["forward:clear_period"], functions["forward:settle_period"]
         return f"{cleared:,} clearings, {settled:,} settlements, {functions['forward:settle_day']:,} days of bills"

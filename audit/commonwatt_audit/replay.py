@@ -4,6 +4,7 @@
 from collections.abc import Callable
 
 from commonwatt_audit import administration, bids, bills, metering, rounds
+from commonwatt_audit.exchange import replay as exchange
 from commonwatt_audit.forward.replay import CONTRACT, UNREADABLE, ForwardReplay
 from commonwatt_audit.world import Difference, Recorded, World, Writes, compare, require
 
@@ -30,12 +31,21 @@ class Replay:
     def __init__(self) -> None:
         self.world = World()
         self.forward = ForwardReplay()
+        self.exchange = exchange.ExchangeReplay()
 
     def check(self, recorded: Recorded) -> None:
         """Compute what a transaction writes and compare. Raises Difference; the state is then undefined."""
+        if recorded.function.startswith(exchange.CONTRACT):
+            require(
+                not self.forward.begun and self.world.get("community") is None,
+                "the channel is a community's, and no exchange",
+            )
+            self.exchange.check(recorded)
+            return
+        require(not (self.exchange.begun and recorded.writes), "the channel is an exchange")
         if recorded.policies:
             raise Difference(
-                f"it gives {recorded.policies[0]} an endorsement policy of its own, and no rule does"
+                f"it gives {next(iter(recorded.policies))} an endorsement policy of its own, and no rule does"
             )
         if recorded.function.startswith(CONTRACT):
             require(self.world.get("community") is None, "the channel's market is ex_post")

@@ -39,8 +39,8 @@ class Recorded:
 
     `attributes` are those of the caller's certificate; `writes` maps keys to values, None for a deletion; `reads` are
     the public keys that were read, `ranges` the (start, end) of ranges of them; `shown` maps (collection, key) to what
-    the auditor was shown of its private writes. `policies` are the keys, private ones by hash, that get an endorsement
-    policy of their own.
+    the auditor was shown of its private writes. `policies` maps the keys, private ones by hash, that get an
+    endorsement policy of their own to it.
     """
 
     block: int
@@ -55,7 +55,7 @@ class Recorded:
     ranges: frozenset[tuple[str, str]] = frozenset()
     hashed: tuple[PrivateWrite, ...] = ()
     shown: Mapping[tuple[str, str], bytes] = field(default_factory=dict)
-    policies: tuple[str, ...] = ()
+    policies: Mapping[str, bytes] = field(default_factory=dict)
 
     @cached_property
     def private_writes(self) -> Mapping[tuple[str, bytes], PrivateWrite]:

@@ -11,6 +11,8 @@ from typing import Any
 from commonwatt_client.errors import ConfigurationError, NoNetworkError
 
 MARKET = "market"
+EXCHANGE = "exchange"
+"""What a channel's market is called where communities meet: nobody lives there."""
 OPERATOR = "operator"
 CONNECTED = "connected"  # what the file of a network that others made says in place of a backend
 READING_ROLES = ("operator", "grid")
@@ -171,7 +173,7 @@ def _operated(content: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
 def _communities(path: Path, content: Mapping[str, Any]) -> list[Community]:
     communities = []
     for channel, described in content["channels"].items():
-        if MARKET not in described["chaincodes"]:
+        if MARKET not in described["chaincodes"] or described.get("market") == EXCHANGE:
             continue
         for organization in described["organizations"]:
             users = content["organizations"][organization]["users"]

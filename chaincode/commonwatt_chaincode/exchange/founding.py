@@ -3,7 +3,9 @@
 
 from typing import Any
 
+from ..forward.keys import CONFIGURATION
 from ..forward.records import as_json, encode
+from ..ledger import COMMUNITY
 from ..shim import KeyEndorsementPolicy, Stub
 from . import keys
 from .arguments import AdvanceClock, Found, NewCommunity
@@ -17,8 +19,11 @@ MOST_COMMUNITIES = 100
 async def found(stub: Stub, arguments: Found) -> dict[str, Any]:
     """Found the exchange for good; the caller's organisation is its grid."""
     caller = require_grid_role(stub)
-    if await stub.get_state(keys.RULES) is not None:
+    rules_now, *markets = await stub.get_states([keys.RULES, CONFIGURATION, COMMUNITY])
+    if rules_now is not None:
         raise refuse(Code.ALREADY_FOUNDED, "the exchange has been founded, and its rules stay")
+    if any(value is not None for value in markets):
+        raise refuse(Code.OTHER_MARKET, "this channel is a community's; found the exchange on one of its own")
     if (arguments.at_s is not None) != (arguments.clock == SIMULATED):
         raise refuse(
             Code.BAD_ARGUMENT, "a simulated clock has a time at_s to start from, a live one has none"

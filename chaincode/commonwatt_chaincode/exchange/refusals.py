@@ -11,6 +11,7 @@ class Code(StrEnum):
 
     BAD_ARGUMENT = "bad_argument"
     FORBIDDEN = "forbidden"
+    OTHER_MARKET = "other_market"
     NOT_FOUNDED = "not_founded"
     ALREADY_FOUNDED = "already_founded"
     CLOCK_NOT_SIMULATED = "clock_not_simulated"

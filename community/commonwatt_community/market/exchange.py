@@ -6,14 +6,11 @@ from typing import Any, Literal, TypeVar
 
 from commonwatt_client import Contract, Gateway
 from commonwatt_client.errors import ConfigurationError
-from commonwatt_client.network_file import MARKET, NetworkFile
+from commonwatt_client.network_file import EXCHANGE, MARKET, NetworkFile
 from pydantic.dataclasses import dataclass
 
 from . import calls
 from .results import read_result
-
-EXCHANGE = "exchange"
-"""The contract's name within the chaincode, and what the network file calls its channel's market."""
 
 BEHIND = frozenset({"not_settled"})
 """What an endorser answers that is a block behind."""
@@ -248,5 +245,5 @@ def exchange_of(gateway: Gateway, network: NetworkFile, channel: str) -> Exchang
         for name, one in channels.items()
         if one.get("market") == "forward" and one["organizations"][0] in members
     }
-    contract = gateway.get_network(channel).get_contract(MARKET, EXCHANGE)
+    contract = gateway.get_network(channel).get_contract(MARKET, "exchange")
     return ExchangeMarket(contract, organizations[grid]["mspid"], communities)

@@ -26,7 +26,7 @@ async def test_an_anchor_holds_digests_and_no_sums(region: Region) -> None:
     assert set(record) == {
         *("channel", "number", "from_period", "to_period", "periods", "block", "header", "transaction"),
     }
-    assert set(done.writes) == {"anchor/newtown"}, "a new key would ask for the chaincode's policy"
+    assert set(done.writes) == {"exchange/anchor/newtown"}, "a new key would ask for the chaincode's policy"
     assert done.event == ("anchored", b'{"channel":"newtown","number":1}')
     assert await region.ask("home", "get_anchor", {"channel": "newtown"}) == record
 
@@ -55,11 +55,11 @@ async def test_a_digest_covers_each_record_of_a_settlement_and_nothing_else(regi
 
 
 async def test_a_registered_community_endorses_its_own_keys_with_the_grid(region: Region) -> None:
-    for key in ("anchor/newtown", "residual/newtown"):
+    for key in ("exchange/anchor/newtown", "exchange/residual/newtown"):
         policy = region.ledger.state.metadata[Place("region", "", key)][VALIDATION_PARAMETER]
         assert KeyEndorsementPolicy(policy).organizations() == ["GridMSP", "NewtownMSP"]
     for key in region.ledger.keys():  # noqa: SIM118 - no mapping
-        own = key.startswith(("anchor/", "residual/"))
+        own = key.startswith(("exchange/anchor/", "exchange/residual/"))
         assert (Place("region", "", key) in region.ledger.state.metadata) == own, key
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import pytest
 from commonwatt_chaincode.exchange import Exchange
+from commonwatt_chaincode.shim.testing import MemoryLedger
 
 from .good import GOOD
 from .region import Region
@@ -80,3 +81,12 @@ async def test_a_live_exchange_keeps_its_clock(region: Region, bare: Region) -> 
     await bare.do("grid", "advance_clock", {"to_s": 200})
     assert await bare.refused("grid", "advance_clock", {"to_s": 199}) == "clock_runs_back"
     assert (await bare.ask("grid", "get_rules", {}))["now_s"] == 200
+
+
+async def test_no_exchange_is_founded_on_a_communitys_channel(region: Region) -> None:
+    await region.settle()
+    newtown = region.newtown.ledger
+    there = MemoryLedger(Exchange(), "newtown", name="market")
+    there.state = newtown.state
+    done = await there.evaluate("found", {}, creator=region.callers["grid"])
+    assert done.message.startswith("other_market: ")

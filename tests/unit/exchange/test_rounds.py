@@ -33,7 +33,9 @@ async def linked(region: Region) -> Region:
 async def test_a_round_is_cleared_as_the_rules_clear_it(linked: Region) -> None:
     for channel in ("enmore", "glebe"):
         done = await linked.submit(channel, "bring_residual", of(channel))
-        assert set(done.writes) == {f"residual/{channel}"}, "a new key would ask for the chaincode's policy"
+        assert set(done.writes) == {f"exchange/residual/{channel}"}, (
+            "a new key would ask for the chaincode's policy"
+        )
     assert await linked.refused("glebe", "clear_round", THIS) == "too_early"
     assert await linked.refused("glebe", "get_round", of("glebe")) == "round_open"
     linked.now_s = BEGINS_S - 180

@@ -10,10 +10,11 @@ from typing import Any
 
 from commonwatt_audit.forward.replay import ForwardReplay
 from commonwatt_audit.world import PrivateWrite, Recorded
+from commonwatt_chaincode.shim.endorsement import VALIDATION_PARAMETER
 from commonwatt_chaincode.shim.identity import parse_creator
 from commonwatt_chaincode.shim.testing import Invocation, MemoryLedger, caller
 
-from ...forward.neighbourhood import CHANNEL, Neighbourhood
+from ...forward.neighbourhood import Neighbourhood
 
 COLLECTION = "community"
 
@@ -44,14 +45,16 @@ def recording(ledger: MemoryLedger, contract: str = "") -> list[Recorded]:
     def committing(done: Invocation) -> str:
         code = commit(done)
         if code == "VALID":
-            recorded.append(_as_block(len(recorded), *asked[done.transaction_id], done))
+            recorded.append(_as_block(ledger.channel_id, len(recorded), *asked[done.transaction_id], done))
         return code
 
     ledger.evaluate, ledger.commit = noting, committing  # type: ignore[method-assign]
     return recorded
 
 
-def _as_block(block: int, name: str, arguments: Any, creator: bytes, done: Invocation) -> Recorded:
+def _as_block(
+    channel: str, block: int, name: str, arguments: Any, creator: bytes, done: Invocation
+) -> Recorded:
     identity = parse_creator(creator)
     public = {key: value for key, value in done.writes.items() if isinstance(key, str)}
     private = {key: value for key, value in done.writes.items() if not isinstance(key, str)}
@@ -63,11 +66,16 @@ def _as_block(block: int, name: str, arguments: Any, creator: bytes, done: Invoc
         timestamp_s=done.timestamp.seconds,
         arguments=(name.encode(), *(json.dumps(one).encode() for one in arguments)),
         writes=public,
-        channel=CHANNEL,
+        channel=channel,
         reads=frozenset(key for key in done.reads if isinstance(key, str)),
         hashed=tuple(
             hashed(*place, value)._replace(is_purge=place in done.purges) for place, value in private.items()
         ),
+        policies={
+            key: entry[VALIDATION_PARAMETER]
+            for key, entry in done.metadata_writes.items()
+            if isinstance(key, str)
+        },
         ranges=frozenset((one.start, one.end) for one in done.ranges),
         shown={place: value for place, value in private.items() if value is not None},
     )

@@ -499,7 +499,7 @@ def test_the_other_market_is_not_configured_on_this_channel(town: Recording) -> 
 def test_a_key_with_an_endorsement_policy_of_its_own_is_found(town: Recording) -> None:
     """Else one organisation alone could change it from then on."""
     with pytest.raises(Difference, match="gives configuration an endorsement policy"):
-        Replay().check(replace(town.recorded[0], policies=("configuration",)))
+        Replay().check(replace(town.recorded[0], policies={"configuration": b""}))
     Replay().check(town.recorded[0])
 
 
