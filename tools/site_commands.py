@@ -57,9 +57,7 @@ def _prose(text: str | None) -> str:
     """A help text without terminal markup. Words between quotes stay as they are."""
     plain = re.sub(r"\[/?(?:bold|italic|dim|green|yellow|red|cyan)\]", "", text or "")
     pieces = re.split(r"(`[^`]*`)", plain.replace("\f", "\n\n").replace("\b", ""))
-    return "".join(
-        one if one.startswith("`") else re.sub(r"([<>*_\[\]{}|])", r"\\\1", one) for one in pieces
-    )
+    return "".join(one if one.startswith("`") else re.sub(r"([<>*_\[\]{}|])", r"\\\1", one) for one in pieces)
 
 
 def _cell(text: str) -> str:

@@ -85,7 +85,12 @@ def _bounds(value: Json) -> str:
 
 
 def _route(verb: str, path: str, route: Json) -> Iterator[str]:
-    yield from (f"## {verb.upper()} {path.replace('{', '&#123;')}", "", _text(route.get("description", "")), "")
+    yield from (
+        f"## {verb.upper()} {path.replace('{', '&#123;')}",
+        "",
+        _text(route.get("description", "")),
+        "",
+    )
     parameters = route.get("parameters", ())
     if parameters:
         yield from ("| parameter | in | value | meaning |", "|---|---|---|---|")

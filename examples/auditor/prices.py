@@ -38,7 +38,9 @@ def write_prices(audit: Audit) -> None:
     for key, cleared in audit.forward.ledger.under("cleared/"):
         period = int(key.removeprefix("cleared/"))
         begins = datetime.fromtimestamp(period * 60, UTC)
-        table.writerow([period, f"{begins:%Y-%m-%dT%H:%M}", cleared["price_uaud_per_kwh"], cleared["traded_wh"]])
+        table.writerow(
+            [period, f"{begins:%Y-%m-%dT%H:%M}", cleared["price_uaud_per_kwh"], cleared["traded_wh"]]
+        )
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +14,7 @@ import pytest
 import yaml
 
 from ..support.installed import install_editable
+from ..support.mosquitto import free_port
 from ..support.page_reader import blocks, reading
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -67,13 +67,6 @@ def test_the_topology_becomes_a_folder_for_each_of_three_hosts(tmp_path: Path) -
         others = hosts.values() - {organization}
         assert keys
         assert not any(other in key for key in keys for other in others)
-
-
-def free_port() -> int:
-    """A port that nobody listens on now."""
-    with socket.socket() as bound:
-        bound.bind(("127.0.0.1", 0))
-        return int(bound.getsockname()[1])
 
 
 @pytest.mark.long

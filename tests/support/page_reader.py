@@ -100,7 +100,9 @@ def reading(folder: Path, network: str = ".commonwatt") -> Iterator[Reader]:
     """A reader in an empty folder, with `commonwatt` on PATH. In the end terminals and the network are stopped."""
     kept = ("COMMONWATT_PORTS",)
     environment = {
-        name: value for name, value in os.environ.items() if name in kept or not name.startswith("COMMONWATT_")
+        name: value
+        for name, value in os.environ.items()
+        if name in kept or not name.startswith("COMMONWATT_")
     }
     for name in ("TOPOLOGY", "COMMUNITIES", "HOMES"):
         environment.pop(name, None)
