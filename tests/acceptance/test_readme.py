@@ -27,7 +27,13 @@ def test_the_first_trade_runs_as_printed(shell: Any) -> None:
 
 
 def test_every_link_of_every_page_leads_to_a_file() -> None:
-    pages = [ROOT / "README.md", ROOT / "SUPPORTED.md", *ROOT.glob("docs/*.md"), *ROOT.glob("*/README.md")]
+    pages = [
+        ROOT / "README.md",
+        ROOT / "SUPPORTED.md",
+        *ROOT.glob("docs/**/*.md"),
+        *ROOT.glob("*/README.md"),
+        *ROOT.glob("examples/*/README.md"),
+    ]
     broken = [
         f"{page.relative_to(ROOT)}: {target}"
         for page in pages
@@ -39,7 +45,12 @@ def test_every_link_of_every_page_leads_to_a_file() -> None:
 
 def test_every_make_target_of_the_pages_exists() -> None:
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
-    pages = [ROOT / "README.md", *ROOT.glob("docs/*.md"), *ROOT.glob("*/README.md")]
+    pages = [
+        ROOT / "README.md",
+        *ROOT.glob("docs/**/*.md"),
+        *ROOT.glob("*/README.md"),
+        *ROOT.glob("examples/*/README.md"),
+    ]
     named = {
         name
         for page in pages
