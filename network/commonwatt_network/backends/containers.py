@@ -175,12 +175,17 @@ def containers(nodes: Nodes) -> tuple[Container, ...]:
 
 
 def write_files(directory: Path, files: Files, owner: tuple[int, int] | None = None) -> None:
-    """Write rendered files under `directory`, owned by `owner` (user and group id) where one is given."""
+    """Write rendered files under `directory`, and the folders they lie in, for `owner` where one is given.
+
+    `owner`: user and group id. The folders are their owner's alone, so he must be the one who reads them.
+    """
     for name, file in files.items():
         path = directory / name
         write_atomically(path, file.content, file.mode)
         if owner:
-            os.chown(path, *owner)
+            folders = path.parents[: len(path.relative_to(directory).parts) - 1]
+            for mine in (path, *folders):
+                os.chown(mine, *owner)
 
 
 def _orderer(nodes: Nodes, orderer: Orderer) -> Container:
@@ -241,6 +246,9 @@ def _chaincode(nodes: Nodes, server: ChaincodeServer) -> Container:
     }
     for name in ("CHAINCODE_SERVER_ADDRESS", "CORE_CHAINCODE_ADDRESS"):
         environment[name] = f"{EVERYWHERE}:{server.port}"
+    environment["GRPC_VERBOSITY"] = (
+        "ERROR"  # else each health check is noted as a caller without a certificate
+    )
     return Container(
         server,
         "chaincode",

@@ -256,6 +256,17 @@ def test_one_compose_file_per_machine_each_knowing_the_others(written: Any) -> N
     )
 
 
+def test_what_containers_read_is_their_users_with_every_folder(
+    written: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Folders are their owner's alone: one left to root would hide the keys from a container without root."""
+    given: set[Path] = set()
+    monkeypatch.setattr(containers.os, "chown", lambda path, *owner: given.add(Path(path)))
+    files = compose.render(written(small("default"), "compose"), OWNER)
+    containers.write_files(tmp_path / "out", files, OWNER)
+    assert given == set((tmp_path / "out").rglob("*"))
+
+
 def test_parts_of_one_network_are_projects_of_their_own_on_one_engine(written: Any) -> None:
     files = compose.render(written(on_three_machines(), "compose"), OWNER)
     assert len({file.content for name, file in files.items() if name.endswith(".env")}) == 3
