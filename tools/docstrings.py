@@ -20,6 +20,10 @@ class Examples(griffe.Extension):
         if obj.docstring is not None:
             obj.docstring.value = EXAMPLE.sub(_block, obj.docstring.value)
 
+    def on_module(self, *, mod: griffe.Module, **_: Any) -> None:
+        """The same for a module, which griffe reads in another way."""
+        self.on_object(obj=mod)
+
 
 def _block(found: re.Match[str]) -> str:
     lead = f"{found['before']}:\n\n" if found["before"] else ""

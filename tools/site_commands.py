@@ -54,11 +54,16 @@ def _variables(parameter: Any) -> str:
 
 
 def _prose(text: str | None) -> str:
-    """A help text without terminal markup. Words between quotes stay as they are."""
+    """A help text without terminal markup, safe in Markdown. Words between backticks stay as they are."""
     plain = re.sub(r"\[/?(?:bold|italic|dim|green|yellow|red|cyan)\]", "", text or "")
     pieces = re.split(r"(`[^`]*`)", plain.replace("\f", "\n\n").replace("\b", ""))
-    return "".join(one if one.startswith("`") else re.sub(r"([<>*_\[\]{}|])", r"\\\1", one) for one in pieces)
+    return "".join(one if one.startswith("`") else _escaped(one) for one in pieces)
+
+
+def _escaped(text: str) -> str:
+    marked = re.sub(r"([*_\[\]{}])", r"\\\1", text)
+    return marked.replace("<", "&lt;").replace(">", "&gt;")
 
 
 def _cell(text: str) -> str:
-    return re.sub(r"(?<!\\)\|", r"\\|", " ".join(text.split()))
+    return " ".join(text.split()).replace("|", "\\|")

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 Json = Mapping[str, Any]
+PROBLEM = "[Problem](#problem)"
 
 
 def schema(content: Json) -> str:
@@ -19,13 +20,14 @@ def schema(content: Json) -> str:
 
 
 def routes(content: Json) -> str:
-    """A section for each route of an OpenAPI document: its callers, what it takes, what it answers."""
-    return "\n".join(
-        line
-        for path, verbs in content["paths"].items()
-        for verb, route in verbs.items()
-        for line in _route(verb, path, route)
-    )
+    """A section for each route of an OpenAPI document: what it takes, what it answers; then each kind of value."""
+    parts: list[str] = []
+    for path, verbs in content["paths"].items():
+        for verb, route in verbs.items():
+            parts += _route(verb, path, route)
+    for name, value in content["components"]["schemas"].items():
+        parts += _object(name, value)
+    return "\n".join(parts)
 
 
 def _object(name: str, content: Json) -> Iterator[str]:
@@ -37,8 +39,14 @@ def _object(name: str, content: Json) -> Iterator[str]:
     yield from ("| member | value | default | meaning |", "|---|---|---|---|")
     for member, value in members.items():
         needed = "needed" if member in content.get("required", ()) else _default(value)
-        yield f"| `{member}` | {_kind(value)} | {needed} | {_text(value.get('description', ''))} |"
+        yield f"| `{member}` | {_kind(value)} | {needed} | {_meaning(value)} |"
     yield ""
+
+
+def _meaning(value: Json) -> str:
+    names = value.get("propertyNames", {}).get("description")
+    said = [value.get("description", ""), f"names: {names}" if names else ""]
+    return _text("; ".join(one for one in said if one))
 
 
 def _default(value: Json) -> str:
@@ -62,6 +70,8 @@ def _kind(value: Json) -> str:
             return "list of " + ", ".join(_kind(one) for one in items)
         case "object" if isinstance(value.get("additionalProperties"), Mapping):
             return f"names, each with {_kind(value['additionalProperties'])}"
+        case "object" if "patternProperties" in value:
+            return "names, each with " + " or ".join(map(_kind, value["patternProperties"].values()))
         case None:
             return "any value"
         case kind:
@@ -98,16 +108,15 @@ def _route(verb: str, path: str, route: Json) -> Iterator[str]:
         needed = ", needed" if one.get("required") else ""
         meaning = _text(one.get("description", ""))
         yield f"| `{one['name']}` | {one['in']}{needed} | {_kind(one['schema'])} | {meaning} |"
-    yield from ("", "| answer | codes or content |", "|---|---|")
+    if body := route.get("requestBody"):
+        kinds = [_kind(one["schema"]) for one in body["content"].values()]
+        yield from ("", f"The body is {' or '.join(kinds)}.")
+    yield from ("", "| answer | content, or codes |", "|---|---|")
     for status, answer in route["responses"].items():
-        kinds = [_name_of(one.get("schema", {})) for one in answer.get("content", {}).values()]
-        content = ", ".join(f"`{kind}`" for kind in kinds if kind and kind != "Problem")
+        kinds = [_kind(one.get("schema", {})) for one in answer.get("content", {}).values()]
+        content = ", ".join(kind for kind in kinds if kind != PROBLEM)
         yield f"| {status} | {content or _text(answer['description'])} |"
     yield ""
-
-
-def _name_of(value: Json) -> str:
-    return str(value.get("$ref", "")).rsplit("/", 1)[-1]
 
 
 def _text(words: str) -> str:

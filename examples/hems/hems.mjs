@@ -58,6 +58,7 @@ for (let running, before; ; await pause(2000)) {
   const period = Math.floor(now_s / 60 / length) * length;
   if (period === running) continue;
   const counted = JSON.parse(readFileSync("meter.json"));
+  console.log("period", period);
   if (running === period - length) { // after a pause nobody knows which period used what
     const [import_wh, export_wh] = ["import_wh", "export_wh"].map((name) => counted[name] - before[name]);
     await say("reading", running, { import_wh, export_wh, quality: "measured" });

@@ -35,6 +35,7 @@ async def trade(service: ServiceClient, home: Author) -> None:
         period = market.now_s // 60 // length_min * length_min
         if period != running:
             counted = totals_wh()
+            print("period", period, flush=True)
             if running == period - length_min:  # after a pause nobody knows which period used what
                 imported, exported = counted[0] - before[0], counted[1] - before[1]
                 await say(service, "reading", home.reading(running, imported, exported))
