@@ -3,10 +3,10 @@
 
 import typer
 
+from commonwatt_loadgen.comparing.command import compare_command
 from commonwatt_loadgen.experiments.command import app as experiment_app
 from commonwatt_loadgen.paper.command import paper_command
 from commonwatt_loadgen.simulate.command import simulate_command
-from commonwatt_loadgen.simulate.compare_command import compare_command
 from commonwatt_loadgen.throughput.caliper_command import caliper_command
 from commonwatt_loadgen.throughput.command import load_command, load_max_command
 from commonwatt_loadgen.trace_commands import app as traces_app

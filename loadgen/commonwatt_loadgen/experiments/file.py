@@ -5,7 +5,7 @@ import difflib
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from commonwatt_client.exit_codes import UsageError
 from commonwatt_client.yaml_models import Location, named, parse_model, refuse, words_of
@@ -48,11 +48,14 @@ class ExperimentFile(Setting):
 
     name: str = named(r"^[a-zA-Z0-9][a-zA-Z0-9_-]{0,59}$", "letters, digits, - and _")
     about: str = Field(default="", max_length=2_000)
-    seeds: Seeds = [1]
+    seeds: Seeds = Field(default=[1])
     sweep: dict[str, Annotated[list[Any], Field(min_length=1, max_length=1_000)]] = Field(
         default={}, description="every value with every other one: batteries.plan: [reserve, sell-all]"
     )
-    tables: bool = Field(default=False, description="keep every run's homes, trades, rounds and bills as CSV")
+    tables: Literal["none", "csv", "parquet"] = Field(
+        default="none",
+        description="keep each run's homes, trades, rounds and bills; parquet: as CSV and Parquet",
+    )
 
     @property
     def setting(self) -> Setting:

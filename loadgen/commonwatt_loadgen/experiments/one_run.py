@@ -34,7 +34,7 @@ class Run:
     identity: str
     files: Path
     folder: Path
-    tables: bool
+    tables: str
 
     @property
     def is_kept(self) -> bool:

@@ -26,7 +26,7 @@ def files_of(setting: Setting, folder: Path) -> dict[str, Path]:
 
 
 def options_of(
-    setting: Setting, seed: int, folder: Path, out: Path, *, tables: bool
+    setting: Setting, seed: int, folder: Path, out: Path, *, tables: str
 ) -> SimulationOptions | ForwardOptions:
     """The options of one run, whose tables go to `out`."""
     files = files_of(setting, folder)
@@ -40,7 +40,7 @@ def options_of(
         strategies=("suggested",) if forward else tuple(setting.strategies),
         forecast=setting.forecast,
         battery=setting.batteries.plan,
-        spill=setting.spill,
+        spill="FEED_IN" if forward else setting.spill,
         traces=files.get("data.file"),
         layout=data.layout,
         columns=data.columns,
@@ -54,7 +54,8 @@ def options_of(
         storage_from_grid=None if forward else setting.batteries.from_grid,
         tou=tuple(_bands(setting)) or None,
         feed_in_uaud_per_kwh=None if forward else round(tariff.feed_in_c_per_kwh * UAUD_PER_CENT),
-        data=tables,
+        data=tables != "none",
+        parquet=tables == "parquet",
         out=out,
     )
     if not forward:
@@ -79,7 +80,7 @@ def options_of(
 
 def tariff_flaw(setting: Setting) -> str | None:
     """What no market accepts of the tariff; None where it is sound."""
-    options = options_of(setting, 1, Path(), Path(), tables=False)
+    options = options_of(setting, 1, Path(), Path(), tables="none")
     try:
         if isinstance(options, SimulationOptions):
             changed(Parameters(), options.parameter_changes())

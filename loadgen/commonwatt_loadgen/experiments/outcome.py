@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What all runs of an experiment came to: tables of runs, of homes, and of variants with confidence intervals."""
 
-import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,11 +8,12 @@ from typing import Any
 import pandas as pd
 from commonwatt_client.exit_codes import UsageError
 
-from commonwatt_loadgen.experiments.figures_of import figures_of
-from commonwatt_loadgen.experiments.intervals import LEVEL, interval_of
+from commonwatt_loadgen.comparing.figures_of import figures_of
+from commonwatt_loadgen.comparing.intervals import LEVEL, interval_of
+from commonwatt_loadgen.comparing.totals import read_summary
 from commonwatt_loadgen.experiments.one_run import Run
 from commonwatt_loadgen.experiments.variants import Variant
-from commonwatt_loadgen.simulate.compare import read_summary
+from commonwatt_loadgen.frames import write_frame
 
 Json = dict[str, Any]
 TABLES = ("runs", "homes", "variants")
@@ -44,21 +44,6 @@ def write_outcome(folder: Path, variants: Sequence[Variant], runs: Iterable[Run]
     for name, frame in frames.items():
         write_frame(frame, folder / name)
     return frames
-
-
-def write_frame(frame: pd.DataFrame, path: Path) -> None:
-    """Write a frame as CSV and, where pyarrow is installed, as Parquet, under names that are there whole or not."""
-    csv, parquet = path.with_name(f"{path.name}.csv"), path.with_name(f"{path.name}.parquet")
-    unfinished = path.with_name(f".{path.name}.unfinished")
-    frame.to_csv(unfinished, index=False)
-    os.replace(unfinished, csv)
-    parquet.unlink(missing_ok=True)
-    try:
-        import pyarrow  # noqa: F401 - the extra `parquet`
-    except ImportError:
-        return
-    frame.to_parquet(unfinished, index=False)
-    os.replace(unfinished, parquet)
 
 
 def _cells(choices: Json) -> Json:

@@ -65,7 +65,7 @@ def digest_of(path: Path) -> str:
     return found.hexdigest()
 
 
-def _identity(setting: Json, seed: int, files: Mapping[str, str], *, tables: bool) -> str:
+def _identity(setting: Json, seed: int, files: Mapping[str, str], *, tables: str) -> str:
     counting = {name: value for name, value in setting.items() if name != "data"}
     counting["data"] = {name: value for name, value in setting["data"].items() if name != "file"}
     told = {

@@ -17,6 +17,7 @@ from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from commonwatt_loadgen.experiments.file import ExperimentFile
 from commonwatt_loadgen.experiments.one_run import KEPT, SCHEMA, Run, simulate_run
+from commonwatt_loadgen.experiments.orphans import end_with
 from commonwatt_loadgen.experiments.outcome import write_outcome
 from commonwatt_loadgen.experiments.plan import RUNS, runs_of
 from commonwatt_loadgen.experiments.versions import versions
@@ -63,13 +64,18 @@ def _simulated(waiting: Sequence[Run], jobs: int) -> Iterator[Run]:
         run.folder.mkdir(parents=True, exist_ok=True)
     try:
         yield from Parallel(n_jobs=jobs, return_as="generator_unordered", batch_size=1)(
-            delayed(simulate_run)(run) for run in waiting
+            delayed(_simulated_for)(os.getpid(), run) for run in waiting
         )
     except TerminatedWorkerError as error:
         raise CommandError(
             "a process that simulated a part was killed, most often for want of memory; the same command goes on "
             "from here, with --jobs 1 in the least memory"
         ) from error
+
+
+def _simulated_for(parent: int, run: Run) -> Run:
+    end_with(parent)
+    return simulate_run(run)
 
 
 def _is_kept(run: Run) -> bool:

@@ -86,7 +86,8 @@ async def trade(
     with ExitStack() as stack:
         tables = None
         if folder is not None and wanted(options.run.data, len(agents), options.run.days):
-            tables = ForwardTables(folder, [agent.spec for agent in agents], rules, first_day)
+            specs = [agent.spec for agent in agents]
+            tables = ForwardTables(folder, specs, rules, first_day, parquet=options.run.parquet)
             stack.enter_context(tables.tables)
         elif folder is not None:
             remove_data(folder)

@@ -43,8 +43,16 @@ COLUMNS = {
 class ForwardTables:
     """Writes the tables of one community's days."""
 
-    def __init__(self, folder: Path, homes: Sequence[HomeSpec], rules: ForwardRules, first_day: date) -> None:
-        self.tables = Tables(folder, COLUMNS)
+    def __init__(
+        self,
+        folder: Path,
+        homes: Sequence[HomeSpec],
+        rules: ForwardRules,
+        first_day: date,
+        *,
+        parquet: bool = False,
+    ) -> None:
+        self.tables = Tables(folder, COLUMNS, parquet=parquet)
         self._names = {home.home: home.draws_as for home in homes}
         self._rules = rules
         self._first_day = first_day

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A report's figures as files: SVG as in the report, and PNG for what takes no SVG."""
+"""A report's figures as files: SVG as in the report, PNG for what takes no SVG, and PDF for papers."""
 
 import re
 import xml.etree.ElementTree as ElementTree
@@ -18,7 +18,8 @@ _DOTS_PER_INCH = 160
 _SVG = "{http://www.w3.org/2000/svg}"
 _UNITS_PER_INCH = 100
 _POINTS = 72
-_SIMULATED = re.compile(r"(c\d+|communities)-[a-z]+\.(svg|png)")
+_SIMULATED = re.compile(r"(c\d+|communities)-[a-z]+\.(svg|png|pdf)")
+_UNDATED = {"Creator": None, "Producer": None, "CreationDate": None}  # equal results make equal files
 
 
 def figures_of(page: Page) -> Iterator[Figure]:
@@ -28,13 +29,14 @@ def figures_of(page: Page) -> Iterator[Figure]:
 
 
 def write_figures(page: Page, folder: Path) -> None:
-    """Write each figure of a report as `<key>.svg` and `<key>.png`."""
+    """Write each figure of a report as `<key>.svg`, `<key>.png` and `<key>.pdf`."""
     folder.mkdir(parents=True, exist_ok=True)
     for figure in figures_of(page):
         (folder / f"{figure.key}.svg").write_text(f"{figure.svg}\n", "utf-8")
         drawing = figure.svg.drawing if isinstance(figure.svg, Drawn) else drawn_again(figure.svg)
         with matplotlib.rc_context(SETTINGS):
             drawing.savefig(folder / f"{figure.key}.png", dpi=_DOTS_PER_INCH, metadata={"Software": None})
+            drawing.savefig(folder / f"{figure.key}.pdf", metadata=_UNDATED)
 
 
 def remove_figures(folder: Path) -> None:

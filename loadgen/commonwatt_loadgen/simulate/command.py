@@ -221,8 +221,12 @@ def simulate_command(
             help="homes, trades, rounds and bills as CSV; default: unless homes x days exceed 10,000",
         ),
     ] = None,
+    parquet: Annotated[
+        bool, typer.Option("--parquet", help="the tables as Parquet beside CSV, and --data unless --no-data")
+    ] = False,
     figures: Annotated[
-        bool, typer.Option("--figures/--no-figures", help="the report's figures as SVG and PNG in figures/")
+        bool,
+        typer.Option("--figures/--no-figures", help="the report's figures as SVG, PNG and PDF in figures/"),
     ] = True,
     new_day: Annotated[
         bool, typer.Option("--new-day", help="forget an interrupted simulation and begin with a new day")
@@ -302,7 +306,8 @@ def simulate_command(
         deferrable_percent=deferrable,
         devices_at_once=devices_at_once,
         storage_from_grid=storage_from_grid,
-        data=data,
+        data=True if parquet and data is None else data,
+        parquet=parquet,
         out=out,
         network_file=path,
     )

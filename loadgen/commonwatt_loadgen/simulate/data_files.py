@@ -76,7 +76,7 @@ def data_files(
     if folder is None:
         return nullcontext()
     if wanted(options.data, len(homes), options.days):
-        return DataFiles(folder, homes, rules, midnight_s, first_day)
+        return DataFiles(folder, homes, rules, midnight_s, first_day, options.parquet)
     remove_data(folder)
     return nullcontext()
 
@@ -96,10 +96,11 @@ class DataFiles:
     rules: Parameters
     midnight_s: int
     first_day: date
+    parquet: bool = False
     _without_naud: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._tables = Tables(self.folder, COLUMNS)
+        self._tables = Tables(self.folder, COLUMNS, parquet=self.parquet)
         self._names = {home.home: home.draws_as for home in self.homes}
 
     def __enter__(self) -> "DataFiles":

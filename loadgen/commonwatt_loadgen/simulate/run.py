@@ -107,7 +107,7 @@ def finished(options: SimulationOptions) -> None:
 
 
 def _unfinished(options: SimulationOptions) -> Unfinished:
-    about = {name: value for name, value in asdict(options).items() if name not in ("out", "data")}
+    about = {name: value for name, value in asdict(options).items() if name not in ("out", "data", "parquet")}
     about = json.loads(json.dumps(about, default=str))
     about["network_file"] = str(options.network_file.absolute())
     return Unfinished(options.out / FILE, about)

@@ -26,6 +26,9 @@ _BEGINNINGS = {
 }
 """How the first line of each table of either market begins."""
 
+TABLES = tuple(_BEGINNINGS)
+"""The names of all tables."""
+
 
 def wanted(data: bool | None, homes: int, days: int) -> bool:
     """Whether tables are written: as asked, else where the run is not too long."""
@@ -42,6 +45,10 @@ def require_own_tables(folder: Path) -> None:
         path = folder / f"{name}.csv"
         if path.exists() and not _is_ours(path, name):
             raise UsageError(f"{path}: is no table of an earlier simulation; name another folder by --out")
+        if path.with_suffix(".parquet").exists() and not path.exists():
+            raise UsageError(
+                f"{path.with_suffix('.parquet')}: lies beside no {path.name}; name another folder by --out"
+            )
 
 
 def remove_data(folder: Path) -> None:
@@ -49,6 +56,7 @@ def remove_data(folder: Path) -> None:
     for name in _BEGINNINGS:
         path = folder / f"{name}.csv"
         if path.exists() and _is_ours(path, name):
+            path.with_suffix(".parquet").unlink(missing_ok=True)
             path.unlink()
 
 
@@ -66,8 +74,10 @@ def _for_me_alone(path: str, flags: int) -> int:
 class Tables:
     """Tables of one folder, by name; a context manager that gives them their names unless it ends in an error."""
 
-    def __init__(self, folder: Path, columns: Mapping[str, Sequence[str]]) -> None:
+    def __init__(self, folder: Path, columns: Mapping[str, Sequence[str]], *, parquet: bool = False) -> None:
+        """`parquet`: each is written as Parquet, too, which the caller made sure can be."""
         self._folder = folder
+        self._parquet = parquet
         self._columns = columns
         self._files: dict[str, TextIO] = {}
 
@@ -88,12 +98,19 @@ class Tables:
             file.close()
             if kind is None:
                 os.replace(self._unfinished(name), self._folder / f"{name}.csv")
+                if self._parquet:
+                    self._write_parquet(self._folder / f"{name}.csv")
             else:
                 self._unfinished(name).unlink(missing_ok=True)
 
     def write(self, name: str, rows: Sequence[Sequence[Any]]) -> None:
         """Add rows to a table."""
         csv.writer(self._files[name]).writerows(rows)
+
+    def _write_parquet(self, csv: Path) -> None:
+        from commonwatt_loadgen.frames import parquet_beside  # pandas is slow to load
+
+        parquet_beside(csv)
 
     def _unfinished(self, name: str) -> Path:
         return self._folder / f".{name}.csv.unfinished"

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import pytest
 from commonwatt_client.exit_codes import UsageError
 from commonwatt_loadgen.cli import register
+from commonwatt_loadgen.comparing.totals import compare, read_summary
 from commonwatt_loadgen.forward.command import simulate_forward
 from commonwatt_loadgen.forward.definitions import DEFINITIONS, SCHEMA
 from commonwatt_loadgen.report.costs import saved_aud
@@ -16,7 +17,6 @@ from commonwatt_loadgen.report.forward import forward_page
 from commonwatt_loadgen.report.forward_costs import class_table, compared_table, gains
 from commonwatt_loadgen.report.forward_energy import envelope_table, matrix
 from commonwatt_loadgen.report.page import render
-from commonwatt_loadgen.simulate.compare import compare, read_summary
 from commonwatt_loadgen.simulate.market_choice import check_market, require_channels_with
 from commonwatt_loadgen.simulate.options import SimulationOptions
 from commonwatt_loadgen.simulate.run import simulate_in_process, write_summary

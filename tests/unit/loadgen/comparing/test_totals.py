@@ -6,7 +6,7 @@ import json
 import pytest
 from commonwatt_client.exit_codes import UsageError
 from commonwatt_loadgen.cli import register
-from commonwatt_loadgen.simulate.compare import LARGEST_BYTES, SCHEMA, compare, read_summary
+from commonwatt_loadgen.comparing.totals import LARGEST_BYTES, SCHEMA, compare, read_summary
 from commonwatt_loadgen.simulate.options import SimulationOptions
 from commonwatt_loadgen.simulate.run import simulate_in_process, write_summary
 from typer import Typer
