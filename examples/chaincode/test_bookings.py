@@ -36,7 +36,7 @@ async def test_two_neighbours_at_the_same_moment(tmp_path: Path) -> None:
                 *(one.submit("book", arguments=["c1", "7", "1"]) for one in both), return_exceptions=True
             )
             assert sum(isinstance(one, ClientError) for one in tried) == 1
-            await network.level()
+            network.level()
             listed = [await one.evaluate("list_bookings", arguments=["c1"]) for one in both]
             assert listed[0] == listed[1]
             assert listed[0].count(b'"by"') == 1
