@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A comparison as a report with its figures."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 
@@ -53,14 +54,14 @@ def comparison_page(first: str, second: str, pairs: Sequence[tuple[str, Paired]]
 
 
 def _table(frame: pd.DataFrame, figures: Figures, title: str) -> Table:
-    known = frame.set_index("figure")
+    known = {one["figure"]: one for one in frame.to_dict("records")}
     rows: list[list[Cell]] = [
-        [words, *_cells(known.loc[name], unit)] for name, words, unit in figures if name in known.index
+        [words, *_cells(known[name], unit)] for name, words, unit in figures if name in known
     ]
     return Table([title, *_HEADERS], rows)
 
 
-def _cells(one: "pd.Series[float]", unit: float) -> list[Cell]:
+def _cells(one: Mapping[Any, Any], unit: float) -> list[Cell]:
     return [
         None if pd.isna(one[name]) else float(one[name]) / unit
         for name in ("first", "second", "difference", "low", "high")
@@ -70,7 +71,7 @@ def _cells(one: "pd.Series[float]", unit: float) -> list[Cell]:
 def _of_seeds(paired: Paired, key: str) -> Iterator[Figure]:
     rows = paired.seed_differences
     rows = rows[rows["figure"] == "saved_naud"]
-    one = paired.by_seed.set_index("figure").loc["saved_naud"]
+    one = next(one for one in paired.by_seed.to_dict("records") if one["figure"] == "saved_naud")
     drawing = canvas()
     axes = drawing.subplots()
     aud = rows["difference"] / _AUD
@@ -94,8 +95,8 @@ def _of_seeds(paired: Paired, key: str) -> Iterator[Figure]:
         Table(
             ["seed", "first, AUD", "second, AUD", "difference, AUD"],
             [
-                [str(row.seed), row.first / _AUD, row.second / _AUD, row.difference / _AUD]
-                for row in rows.itertuples()
+                [str(row["seed"]), *(row[name] / _AUD for name in ("first", "second", "difference"))]
+                for row in rows.to_dict("records")
             ],
         ),
     )

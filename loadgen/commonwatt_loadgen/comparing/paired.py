@@ -82,7 +82,8 @@ def _paired(first: Side, second: Side) -> Paired:
 def _of_seed(seed: int, first: Side, second: Side) -> Iterator[Json]:
     ones, others = (figures_of(side.communities[seed]) for side in (first, second))
     for name in ones:
-        one, other = ones[name], others.get(name)
+        one: Any = ones[name]
+        other: Any = others.get(name)
         if _is_number(one) and _is_number(other):
             yield {"seed": seed, "figure": name, "first": one, "second": other, "difference": other - one}
 
@@ -144,5 +145,5 @@ def _intervals(rows: pd.DataFrame, counted: str) -> pd.DataFrame:
     return pd.DataFrame(found)
 
 
-def _is_number(value: object) -> Any:
+def _is_number(value: object) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)

@@ -50,12 +50,12 @@ def lines_of(paired: Paired) -> Iterator[str]:
 
 
 def _rows(frame: pd.DataFrame, figures: Figures, *, homes: bool = False) -> list[list[str]]:
-    known = frame.set_index("figure")
+    known = {one["figure"]: one for one in frame.to_dict("records")}
     rows = []
     for name, title, unit in figures:
-        if name not in known.index:
+        if name not in known:
             continue
-        one = known.loc[name]
+        one = known[name]
         interval = "–"
         if pd.notna(one["low"]):
             interval = f"{one['low'] / unit:+,.2f} .. {one['high'] / unit:+,.2f}"

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from commonwatt_client.exit_codes import UsageError
 
@@ -69,7 +70,7 @@ def _by_variant(runs: pd.DataFrame, choices: Sequence[str]) -> pd.DataFrame:
     for variant, group in runs.groupby("variant", sort=False):
         heading = {"variant": variant, **{path: group[path].iloc[0] for path in kept}}
         for name in numbers:
-            values = group[name].dropna().astype(float)
+            values = group[name].dropna().to_numpy(dtype=np.float64)
             if len(values):
-                rows.append({**heading, "figure": name, **interval_of(values.to_numpy()).cells(LEVEL)})
+                rows.append({**heading, "figure": name, **interval_of(values).cells(LEVEL)})
     return pd.DataFrame(rows)

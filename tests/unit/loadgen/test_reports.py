@@ -156,12 +156,14 @@ def test_every_figure_of_a_report_is_a_file(summary, tmp_path):
     keys = [figure.key for figure in figures_of(page)]
     assert "c0-flows" in keys
     assert {file.name for file in tmp_path.iterdir()} == {
-        f"{key}.{kind}" for key in keys for kind in ("svg", "png")
+        f"{key}.{kind}" for key in keys for kind in ("svg", "png", "pdf")
     }
     for file in tmp_path.glob("*.png"):
         content = file.read_bytes()
         assert content.startswith(b"\x89PNG")
         assert len(content) > 5_000, file  # more than an empty sheet
+    for file in tmp_path.glob("*.pdf"):
+        assert file.read_bytes().startswith(b"%PDF")
     for file in tmp_path.glob("*.svg"):
         assert 'xmlns="http://www.w3.org/2000/svg"' in file.read_text()[:400]
     mine = Path(tmp_path, "photo.png")

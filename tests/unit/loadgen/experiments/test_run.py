@@ -71,8 +71,9 @@ def test_each_run_is_the_simulation_that_its_setting_says(done):
 
 def test_the_variants_means_are_those_of_their_runs(done):
     _, frames = done
+    told_of = frames["variants"].query("figure == 'saved_naud'").set_index("variant")
     for variant, group in frames["runs"].groupby("variant"):
-        told = frames["variants"].query("variant == @variant and figure == 'saved_naud'").iloc[0]
+        told = told_of.loc[variant]
         values = group["saved_naud"].to_numpy(dtype=float)
         assert told["count"] == 2
         assert told["mean"] == pytest.approx(values.mean())
