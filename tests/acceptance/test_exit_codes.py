@@ -118,6 +118,9 @@ TABLE: dict[str, Verb] = {
     "traces check": Verb("homes.csv", DONE, DONE),
     "traces layouts": Verb("", DONE, DONE),
     "compare": Verb("results results", DONE, DONE),
+    "experiment new": Verb("", DONE, DONE),
+    "experiment run": Verb("two_homes.yaml --jobs 1", DONE, DONE),
+    "experiment schema": Verb("", DONE, DONE),
     "paper": Verb("", ELSEWHERE, ELSEWHERE),
     "load": Verb("--duration 1", NO_NETWORK, NO_NETWORK),
     "load-max": Verb("--duration 1", NO_NETWORK, NO_NETWORK),
@@ -171,6 +174,9 @@ WRONG_USE = (
     "traces check nowhere.csv",
     "traces check homes.csv --layout nowhere",
     "compare nowhere nowhere",
+    "experiment run nowhere.yaml",
+    "experiment run homes.csv",
+    "experiment new nowhere/experiment.yaml",
     "org init nowhere.yaml",
     "org restore nowhere.backup --passphrase-file nowhere",
     "consortium create newtown nowhere.json --output made.block",
@@ -244,6 +250,7 @@ def place_files(app: typer.Typer, folder: Path, repository: Path) -> None:
     day = {"market": "forward", "home": "home001", "day": 0, "periods": []}
     (folder / "day.json").write_text(json.dumps(day))
     (folder / "homes.csv").write_text("home,time,use_kwh\na,2024-01-15T00:00,1\na,2024-01-15T00:30,1\n")
+    (folder / "two_homes.yaml").write_text("name: two\nhomes: 2\nshare_percent: 0\n")
     (folder / "community.yaml").write_text(COMMUNITY)
     (folder / "newcomers.csv").write_text("class\nconsumer\n")
     (folder / "readings.csv").write_text("home,time,minutes,import_wh,export_wh\n")
