@@ -122,8 +122,8 @@ class Town:
         self.grid = channel.market("GridMSP", "grid")
         self.net = ""
 
-    async def found(self, battery_w: int = 0) -> None:
-        self.net = (await self.operator.configure(0, **CONFIGURATION)).net
+    async def found(self, battery_w: int = 0, **configuration: Any) -> None:
+        self.net = (await self.operator.configure(0, **{**CONFIGURATION, **configuration})).net
         homes = [
             {"home": home, "home_class": "prosumer", "pv_w": 5_000, "battery_w": battery_w} for home in HOMES
         ]

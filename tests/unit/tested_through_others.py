@@ -86,7 +86,7 @@ WHY_NOT: dict[str, str] = {
         commonwatt_community.hems.noise
     """,
     "Homes that live run them: tests/unit/community/home/test_living.py, tests/behaviour/test_home_run.py": """
-        commonwatt_community.home.readings commonwatt_community.home.residents
+        commonwatt_community.home.residents
         commonwatt_community.home.run commonwatt_community.home.steering
     """,
     "Meters that ask for a token: tests/unit/community/meters/test_http.py": """

@@ -70,11 +70,14 @@ class Bidding:
             self._bids.send_again(period, calendar.gate_s(period))
             self.choices[period.id] = Choice(None, "I bid before I was started again")
         else:
-            caps = await self._questions.caps(period)
-            choice = self._trading.choose(period, caps)
+            caps = await self._questions.caps(period)  # however long nobody answers
+            gate_s = (await self._participation.known()).gate_s(period)
+            if self._clock.now() >= gate_s - _MARGIN_S:
+                choice = Choice(None, "the market did not answer before the gate")
+            else:
+                choice = self._trading.choose(period, caps)
             self.choices[period.id] = choice
             if choice.bid is not None:
-                calendar = await self._participation.known()
-                self._bids.send(period, choice.bid, calendar.gate_s(period))
+                self._bids.send(period, choice.bid, gate_s)
         while len(self.choices) > _KEPT_CHOICES:
             del self.choices[next(iter(self.choices))]

@@ -56,7 +56,7 @@ class LivingHome:
         self._participation = Participation(questions, lines, clock, self._learned)
         self._trading = Trading(settings, book, clock, self._participation, self._wished)
         self._metering = Metering(meter, book, lines, clock, self._participation, self._cut)
-        self._readings = Readings(settings, author, journal, book, self.outbox, self._participation)
+        self._readings = Readings(settings, author, journal, book, self.outbox, self._participation, lines)
         self._bids = Bids(author, journal, book, self.outbox)
         self._bidding = Bidding(
             settings, questions, self._participation, self._trading, self._bids, lines, clock
@@ -128,6 +128,7 @@ class LivingHome:
         if configuration_changed:
             self._metering.cut_anew()
         self._trading.renew()
+        self._readings.tell_who_reads(self.clock.now())
         if not self._participation.is_known:
             self._readings.say_what_waits()
 

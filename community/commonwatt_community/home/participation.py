@@ -4,6 +4,8 @@
 import asyncio
 from collections.abc import Callable
 
+from commonwatt_chaincode.market.forward.readings import METER
+
 from ..market.results import Home, Standing
 from ..meters.clock import Clock
 from .calendar import Calendar
@@ -66,6 +68,11 @@ class Participation:
         registration = self.registration
         begins = registration.versions[0].from_period
         return begins <= period and (registration.to_period is None or period < registration.to_period)
+
+    def measures_itself(self, period: int) -> bool:
+        """Whether the market takes the home's own word for what it counted. The configuration is known."""
+        assert self._standing is not None
+        return self._standing.configuration.rules_of(period).readings_by != METER
 
     async def _registered(self) -> Home:
         """The registration, once the grid has confirmed it."""

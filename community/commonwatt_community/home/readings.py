@@ -7,13 +7,25 @@ from ..messages.author import Author
 from ..messages.journal import Journal
 from ..meters.cutting import Cut
 from .book import Book
+from .lines import Lines
 from .outbox import Outbox
 from .participation import Participation
 from .settings import HomeSettings
 
+LEFT = (
+    "I send no readings, as home.yaml says (`readings: leave`): the meter says them with a key of its own, "
+    "and what carries its messages is not this agent"
+)
+BY_METERS = (
+    "this market takes readings of meters with keys of their own alone, and I hold no meter's key: I send none; "
+    "see that the meter's messages reach the market, or your periods are estimated"
+)
+
+_WHO_READS = "who says the readings"
+
 
 class Readings:
-    """Says the periods in which the home takes part, unless home.yaml leaves the readings to others."""
+    """Says the periods in which the home takes part, unless the market or home.yaml leaves readings to meters."""
 
     def __init__(
         self,
@@ -23,6 +35,7 @@ class Readings:
         book: Book,
         outbox: Outbox,
         participation: Participation,
+        lines: Lines,
     ) -> None:
         self._leaves = settings.readings == "leave"
         self._author = author
@@ -30,12 +43,27 @@ class Readings:
         self._book = book
         self._outbox = outbox
         self._participation = participation
+        self._lines = lines
+        self._has_told = False
+
+    def tell_who_reads(self, now_s: float) -> None:
+        """Tell the household where its own agent sends no readings. The configuration is known."""
+        if self._leaves:
+            if not self._has_told:
+                self._lines.tell(LEFT)
+                self._has_told = True
+        elif not self._participation.measures_itself(int(now_s // 60)):
+            self._lines.trouble(_WHO_READS, BY_METERS)
+        else:
+            self._lines.over(_WHO_READS, "the market takes my readings")
 
     def say(self, cut: Cut) -> None:
         """Sign a period's reading, if it has none yet, and send it."""
         if self._leaves or self._participation.registration is None:
             return
         period = cut.period.id
+        if not self._participation.measures_itself(period):
+            return
         if not self._participation.has(period) or self._author.highest_seq(A_READING, period):
             return
         self._outbox.say(

@@ -108,6 +108,10 @@ class Trader:
         """What to do about a period whose window is open."""
         if wishes.paused:
             return Choice(None, "trading is paused by the household")
+        if self._places.get(period.id, self.agent.first_place) < self.agent.first_place:
+            return Choice(
+                None, "the meter has counted a later period already; was this machine's clock set back?"
+            )
         decision = self._decide(period, caps)
         prices = self.calendar.prices(period)
         bid = None if decision.bid is None else wishes.limited(decision.bid, prices)
