@@ -118,7 +118,6 @@ WHY_NOT: dict[str, str] = {
         commonwatt_loadgen.report.units
     """,
     "Whole simulations and loads run them: tests/behaviour/test_simulated_day.py, test_load.py": """
-        commonwatt_loadgen.comparing.command
         commonwatt_loadgen.simulate.series
         commonwatt_loadgen.throughput.caliper commonwatt_loadgen.throughput.caliper_command
         commonwatt_loadgen.throughput.machines
