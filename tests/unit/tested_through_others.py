@@ -14,6 +14,7 @@ WHY_NOT: dict[str, str] = {
         commonwatt_audit.forward.adjustments
         commonwatt_audit.forward.configuring commonwatt_audit.forward.freezing commonwatt_audit.forward.frozen
         commonwatt_audit.forward.gates commonwatt_audit.forward.homes
+        commonwatt_audit.forward.importing commonwatt_audit.forward.outside commonwatt_audit.forward.residuals
         commonwatt_audit.forward.key_changes commonwatt_audit.forward.keys commonwatt_audit.forward.ledger
         commonwatt_audit.forward.places commonwatt_audit.forward.planning
         commonwatt_audit.forward.publishing commonwatt_audit.forward.purging
@@ -58,6 +59,7 @@ WHY_NOT: dict[str, str] = {
         commonwatt_chaincode.forward.clearing
         commonwatt_chaincode.forward.closing commonwatt_chaincode.forward.configuring
         commonwatt_chaincode.forward.envelopes commonwatt_chaincode.forward.homes
+        commonwatt_chaincode.forward.importing commonwatt_chaincode.forward.residuals
         commonwatt_chaincode.forward.losses commonwatt_chaincode.forward.periods
         commonwatt_chaincode.forward.queries commonwatt_chaincode.forward.sharing
         commonwatt_chaincode.forward.standing

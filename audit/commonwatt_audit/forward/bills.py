@@ -8,6 +8,7 @@ from typing import NamedTuple
 from commonwatt_audit.world import Json
 
 from .calendar import DAY_S, Calendar, Period
+from .outside import as_member, summed
 from .prices import Prices, counts_on
 from .readings import ESTIMATED, MEASURED, SUBSTITUTED
 from .settlement import Line, Metered
@@ -45,6 +46,7 @@ def bill_of(
     demand_naud = demand["amount_naud"] if demand else 0
     taxable = supply_naud + demand_naud + sum(one["taxable_naud"] for one in adjustments)
     taxable += sum(band["grid_in_naud"] + band["fee_naud"] for band in bands)
+    taxable += sum(one.metered.outside.fee_naud for one in periods)
     amount = supply_naud + demand_naud + sum(one["change"]["amount_naud"] for one in adjustments)
     amount += sum(one.line.amount_naud for one in periods)
     return {
@@ -73,7 +75,7 @@ def _band(group: Sequence[Settled]) -> Json:
     band["grid_in_naud"] = band["grid_in_wh"] * prices.tou
     band["grid_out_naud"] = -band["grid_out_wh"] * prices.feed_in
     band["breach_naud"] = -band["breach_wh"] * min(prices.feed_in, 0)
-    return band
+    return {**band, **as_member(summed(one.metered.outside for one in group))}
 
 
 def adjustment_of(period: int, prices: Prices, before: Line, after: Line, reason: str) -> Json:

@@ -12,9 +12,11 @@ from .calendar import Period
 from .freezing import readings_of
 from .gates import caps_at
 from .homes import connections_at
+from .importing import outside_of
 from .ledger import Ledger
 from .lines import SettledLine, alike, lines_at, parts_of, with_gap
 from .order import Draw
+from .outside import NOTHING, Outside
 from .places import READING
 from .prices import Prices
 from .salts import salt
@@ -37,6 +39,7 @@ class Frozen(NamedTuple):
     readings: Mapping[str, list[readings.Reading]]
     caps: Mapping[str, bids.Caps]
     keys_ppm: Mapping[str, int]
+    outside: Mapping[str, Outside]
 
 
 def frozen_of(
@@ -69,6 +72,7 @@ def frozen_of(
         readings_of(ledger, number, version, connections),
         caps_at(ledger, connections, period, gate_s),
         keys_ppm,
+        outside_of(ledger, number),
     )
 
 
@@ -111,7 +115,11 @@ def settled_lines(
         if home in silent:
             bought_wh, _ = frozen.awarded.get(home, (0, 0))
             assumed_wh = readings.estimated_import_wh(
-                now.calendar, frozen.period, past[home], bought_wh, frozen.estimate_w
+                now.calendar,
+                frozen.period,
+                past[home],
+                bought_wh + frozen.outside.get(home, NOTHING).imported_wh,
+                frozen.estimate_w,
             )
         as_shared = metered(frozen, home, assumed_wh)
         lines.append(_line_of(ledger, frozen, as_shared, sharing.of(as_shared, draw), old, gaps[home]))
@@ -158,12 +166,14 @@ def metered(frozen: Frozen, home: str, assumed_wh: int) -> Metered:
     bought_wh, sold_wh = frozen.awarded.get(home, (0, 0))
     cap_wh = frozen.caps.get(home, bids.Caps()).export_wh
     key_ppm = frozen.keys_ppm.get(home, 0)
+    outside = frozen.outside.get(home, NOTHING)
     reading = readings.counting(frozen.readings.get(home, []), frozen.last_shared)
     if reading is None:
         pv_w = frozen.connections[home]["pv_w"]
         export_wh = readings.estimated_export_wh(frozen.period, pv_w, frozen.prices.feed_in)
-        return Metered(home, bought_wh, sold_wh, assumed_wh, export_wh, cap_wh, key_ppm, True)
-    return Metered(home, bought_wh, sold_wh, reading.import_wh, reading.export_wh, cap_wh, key_ppm)
+        return Metered(home, bought_wh, sold_wh, assumed_wh, export_wh, cap_wh, key_ppm, True, outside)
+    read = reading.import_wh, reading.export_wh
+    return Metered(home, bought_wh, sold_wh, *read, cap_wh, key_ppm, False, outside)
 
 
 def _built(
@@ -191,6 +201,7 @@ def _built(
         tuple(beyond),
         line,
         "",
+        metered.outside,
     )
 
 

@@ -8,6 +8,7 @@ from commonwatt_audit.world import Json
 
 from .calendar import Calendar, Period
 from .ledger import Ledger
+from .outside import NOTHING, Outside
 from .prices import Prices
 from .readings import ESTIMATED, SUBSTITUTED
 from .settlement import Line, Metered, Terms, resettled
@@ -37,6 +38,7 @@ class SettledLine(NamedTuple):
     exceeded: tuple[str, ...]
     line: Line
     salt: str
+    outside: Outside = NOTHING
 
     @property
     def metered(self) -> Metered:
@@ -50,6 +52,7 @@ class SettledLine(NamedTuple):
             self.export_cap_wh,
             self.key_ppm,
             self.quality == ESTIMATED,
+            self.outside,
         )
 
 
@@ -78,7 +81,7 @@ def place_of_lines(period: int, version: int, part: int) -> str:
 
 def stored(header: Json, lines: Iterable[SettledLine]) -> Json:
     """A part's lines as the ledger holds them: each an array."""
-    return {**header, "lines": [[*one[:-2], list(one.line), one.salt] for one in lines]}
+    return {**header, "lines": [_values(one) for one in lines]}
 
 
 def lines_at(ledger: Ledger, period: int, version: int, part: int) -> dict[str, SettledLine]:
@@ -87,8 +90,20 @@ def lines_at(ledger: Ledger, period: int, version: int, part: int) -> dict[str, 
     return {one[0]: _line(one) for one in found["lines"]}
 
 
+_OUTSIDE_AT = SettledLine._fields.index("outside")
+
+
+def _values(one: SettledLine) -> list[Any]:
+    """What a home traded with other communities is the last value, where it did."""
+    values: list[Any] = [*one[: _OUTSIDE_AT - 2], list(one.line), one.salt]
+    return values if one.outside == NOTHING else [*values, list(one.outside)]
+
+
 def _line(values: list[Any]) -> SettledLine:
-    return SettledLine._make([*values[:-3], tuple(values[-3]), Line(*values[-2]), values[-1]])
+    exceeded, line, its_salt = values[_OUTSIDE_AT - 3 : _OUTSIDE_AT]
+    outside = Outside(*values[_OUTSIDE_AT]) if len(values) > _OUTSIDE_AT else NOTHING
+    known = [*values[: _OUTSIDE_AT - 3], tuple(exceeded), Line(*line), its_salt]
+    return SettledLine(*known, outside)
 
 
 def with_gap(line: SettledLine, gap: Mapping[str, int] | None, terms: Terms) -> SettledLine:

@@ -105,6 +105,7 @@ _HOME_AT = {"m": -3, "gap": 2, "adjustment": 1, "key": 2}
 _HOME_IN: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "lines": ("lines", lambda one: one[0]),
     "awards": ("awards", lambda one: one["home"]),
+    "outside": ("awards", lambda one: one["home"]),
     "bills": ("bills", lambda one: one["bill"]["home"]),
 }
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a clearing leaves over for other communities, gathered a second time: rests of bids in levels of several homes."""
+"""What a clearing leaves over for other communities, gathered a second time: rests in levels of several homes."""
 
 from collections.abc import Mapping, Sequence
 from itertools import groupby

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from .order import Division, Draw, divided
+from .outside import NOTHING, Outside
 from .prices import Prices
 
 NONE, DYNAMIC, STATIC = "none", "dynamic", "static"
@@ -22,6 +23,17 @@ class Metered(NamedTuple):
     export_cap_wh: int | None = None
     key_ppm: int = 0
     assumed: bool = False
+    outside: Outside = NOTHING
+
+    @property
+    def comes_wh(self) -> int:
+        """What neighbours and other communities owe it."""
+        return self.bought_wh + self.outside.imported_wh
+
+    @property
+    def goes_wh(self) -> int:
+        """What it owes them."""
+        return self.sold_wh + self.outside.exported_wh
 
     @property
     def within_wh(self) -> int:
@@ -83,8 +95,8 @@ def wishes(one: Metered) -> tuple[int, int]:
     """What a home could take from its neighbours and give them: it shares nothing with itself."""
     if one.assumed:
         return 0, 0
-    short_wh = max(0, one.import_wh - one.bought_wh)
-    long_wh = max(0, one.within_wh - one.sold_wh)
+    short_wh = max(0, one.import_wh - one.comes_wh)
+    long_wh = max(0, one.within_wh - one.goes_wh)
     both_wh = min(short_wh, long_wh)
     return short_wh - both_wh, long_wh - both_wh
 
@@ -131,15 +143,15 @@ def line_of(one: Metered, terms: Terms, taken_wh: int, given_wh: int) -> Line:
     prices = terms.prices
     delivered_wh = 0 if one.assumed else one.within_wh
     charged_wh = one.within_wh if one.assumed else 0
-    need_wh = one.import_wh - one.bought_wh - taken_wh
-    spare_wh = delivered_wh - one.sold_wh - given_wh
+    need_wh = one.import_wh - one.comes_wh - taken_wh
+    spare_wh = delivered_wh - one.goes_wh - given_wh
     grid_in_wh = max(need_wh, 0) + max(-spare_wh, 0)
     grid_out_wh = max(spare_wh, 0) + max(-need_wh, 0) + charged_wh
     breach_wh = one.export_wh - one.within_wh
     contract = (one.bought_wh - one.sold_wh) * (terms.price or 0)
     shared = (taken_wh - given_wh) * prices.of_sharing
     grid = grid_in_wh * prices.tou - grid_out_wh * prices.feed_in - breach_wh * min(prices.feed_in, 0)
-    fee = (one.bought_wh + taken_wh) * prices.local_fee
+    fee = (one.comes_wh + taken_wh) * prices.local_fee
     return Line(
         taken_wh,
         given_wh,
@@ -150,5 +162,5 @@ def line_of(one: Metered, terms: Terms, taken_wh: int, given_wh: int) -> Line:
         shared,
         grid,
         fee,
-        contract + shared + grid + fee,
+        contract + shared + grid + fee + one.outside.amount_naud,
     )

@@ -14,8 +14,11 @@ from .calendar import Period
 from .feeder import note_feeder
 from .frozen import Frozen, before_of, frozen_of, settled_lines
 from .homes import connections_at
+from .importing import imported_sums
 from .ledger import UNKNOWN, Ledger, Outcome, Unseen, encoded, hash_in
 from .lines import SettledLine, gap_of, parts_of, place_of_lines, stored
+from .outside import NOTHING as NO_TRADE
+from .outside import Outside, as_member, summed
 from .planning import place_of_plan, planned, sharing_of_all, standing_plan, unseen_plan
 from .salts import salt
 from .settlement import Sharing
@@ -58,6 +61,7 @@ def settle_period(ledger: Ledger, recorded: Recorded, anomalies: Anomalies) -> O
     key = _part_key(number, version, part)
     if ledger.get(key) is not None:
         return Outcome({}, {})
+    traded = imported_sums(ledger, number)
     planned_before = ledger.get(place_of_plan(number, version)) is not None
     of_part = {home: connections[home] for home in parts[part]}
     try:
@@ -71,12 +75,12 @@ def settle_period(ledger: Ledger, recorded: Recorded, anomalies: Anomalies) -> O
         outcome = _settled(ledger, now, recorded, frozen, sharing, parts[part], part, anomalies)
     except Unseen:
         ledger.unchecked["lines of settlements"] += 1
-        outcome = _unseen(recorded, period, version, parts[part], part)
+        outcome = _unseen(recorded, period, version, parts[part], part, traded != NO_TRADE)
         plan = NOTHING
         if len(parts) > 1 and not planned_before:
             plan = unseen_plan(recorded, number, version, parts)
     outcome = Outcome({**outcome.public, **plan.public}, {**outcome.private, **plan.private})
-    _end(ledger, recorded, now, meter, outcome, len(parts), part, anomalies)
+    _end(ledger, recorded, now, meter, outcome, len(parts), part, traded, anomalies)
     return outcome
 
 
@@ -134,6 +138,7 @@ def _part(recorded: Recorded, frozen: Frozen, part: int, lines: list[SettledLine
         "part": part,
         "homes": len(lines),
         **sums,
+        **as_member(summed(one.outside for one in lines)),
         "digest": digest,
         "transaction": recorded.transaction_id,
     }
@@ -156,7 +161,9 @@ def _adjust(
     leave(public, private, after.home, number, frozen.version, change, salt(after.salt, "adjustment", number))
 
 
-def _unseen(recorded: Recorded, period: Period, version: int, homes: list[str], part: int) -> Outcome:
+def _unseen(
+    recorded: Recorded, period: Period, version: int, homes: list[str], part: int, may_trade: bool
+) -> Outcome:
     """Check what holds of a part for any readings: its records, how many homes it has, its digests."""
     number = period.start_min
     record: Json = {
@@ -168,7 +175,10 @@ def _unseen(recorded: Recorded, period: Period, version: int, homes: list[str], 
         "digest": hash_in(recorded, place_of_lines(number, version, part)),
         "transaction": recorded.transaction_id,
     }
-    public: dict[str, Any] = {_part_key(number, version, part): record}
+    key = _part_key(number, version, part)
+    if may_trade and "exchange" in json.loads(recorded.writes.get(key) or b"{}"):
+        record["exchange"] = UNKNOWN
+    public: dict[str, Any] = {key: record}
     private: dict[str, Any] = {place_of_lines(number, version, part): UNKNOWN}
     for home in homes:
         mark = f"pending/{home}/{number:09d}/{version:04d}"
@@ -186,6 +196,7 @@ def _end(
     outcome: Outcome,
     parts: int,
     part: int,
+    traded: Outside,
     anomalies: Anomalies,
 ) -> None:
     """The sums of the whole, once all its parts are there; whatever was shown, they have to be even."""
@@ -196,7 +207,9 @@ def _end(
         return
     every = [own, *found]
     whole = {name: sum(int(one[name]) for one in every) for name in ("homes", *SUMS)}
-    _check_even(number, whole)
+    outside = summed(Outside(**one.get("exchange", {})) for one in every)
+    require(outside == traded, f"in period {number} homes trade other sums with others than was imported")
+    _check_even(number, whole, outside)
     cleared = ledger.get(f"cleared/{number:09d}")
     outcome.public[f"period/{number:09d}/{version:04d}"] = {
         "period": number,
@@ -208,6 +221,7 @@ def _end(
         "final": meter["final_version"] is not None,
         "shared_wh": whole["shared_in_wh"],
         **{name: whole[name] for name in SUMS if not name.startswith("shared")},
+        **as_member(outside),
         "transaction": recorded.transaction_id,
     }
     outcome.public[f"settled/{number:09d}"] = {
@@ -237,13 +251,14 @@ def _standing_part(recorded: Recorded, outcome: Outcome, key: str) -> Json:
     return dict(stands)
 
 
-def _check_even(number: int, whole: Json) -> None:
+def _check_even(number: int, whole: Json, outside: Outside) -> None:
     require(whole["bought_wh"] == whole["sold_wh"], f"in period {number} more is bought than sold, or less")
     require(
         whole["shared_in_wh"] == whole["shared_out_wh"],
         f"in period {number} more is taken than given, or less",
     )
     grid_wh = whole["grid_in_wh"] - whole["grid_out_wh"] - whole["breach_wh"]
+    grid_wh += outside.imported_wh - outside.exported_wh
     require(
         grid_wh == whole["import_wh"] - whole["export_wh"],
         f"in period {number} the grid's energy is not what the meters counted",

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from ..market.forward.bids import Connection
 from ..market.forward.gates import gate_s
+from ..market.forward.outside import Outside
 from ..market.forward.period_settlement import FrozenPeriod
 from ..market.forward.period_settlement import plan as plan_of_all
 from ..market.forward.periods import Period
@@ -23,6 +24,13 @@ from .registry import Registry
 from .state import Indexed, Situation, envelopes_of, sharing_keys_of
 
 
+class Traded(NamedTuple):
+    """What was traded before a period: within the community, None where nobody cleared it, and outside by home."""
+
+    cleared: Cleared | None
+    outside: Mapping[str, Outside]
+
+
 class Basis(NamedTuple):
     """What the lines of some homes rest on: all readings of theirs, and the sharing among all homes."""
 
@@ -37,13 +45,13 @@ async def planned(
     now: Situation,
     period: Period,
     meter: Meter,
-    cleared: Cleared | None,
+    traded: Traded,
     registry: Registry,
     part: int,
 ) -> Basis:
     """What the first part of a version rests on: everything. Where others follow, their plan is written."""
     parts = registry.parts(period.id)
-    frozen, said = await _frozen(stub, now, period, meter, cleared, registry.connections(period.id))
+    frozen, said = await _frozen(stub, now, period, meter, traded, registry.connections(period.id))
     sharing = plan_of_all(frozen)
     if len(parts) > 1:
         await put_plan(stub, frozen, parts, said, sharing)
@@ -51,11 +59,11 @@ async def planned(
 
 
 async def by_plan(
-    stub: Stub, now: Situation, period: Period, meter: Meter, cleared: Cleared | None, plan: Plan, part: int
+    stub: Stub, now: Situation, period: Period, meter: Meter, traded: Traded, plan: Plan, part: int
 ) -> Basis:
     """What a further part rests on: what its own homes said, and the plan."""
     connections = await connections_of(stub, plan, part, period)
-    frozen, said = await _frozen(stub, now, period, meter, cleared, connections)
+    frozen, said = await _frozen(stub, now, period, meter, traded, connections)
     return Basis(tuple(connections), frozen, said, await sharing_of(stub, plan))
 
 
@@ -64,12 +72,13 @@ async def _frozen(
     now: Situation,
     period: Period,
     meter: Meter,
-    cleared: Cleared | None,
+    traded: Traded,
     connections: Mapping[str, Connection],
 ) -> tuple[FrozenPeriod, Sequence[Indexed]]:
     """The frozen version as far as it is about some homes, in their order, and the messages of their readings."""
     said = await standing_readings(stub, period, connections, meter.version, meter.final_version)
     tariff, rules = now.tariff(period), now.rules(period)
+    cleared = traded.cleared
     price = cleared.price_uaud_per_kwh if cleared else None  # none where nobody cleared the period
     awarded_wh = await _awarded_wh(stub, period) if cleared else {}
     frozen = FrozenPeriod(
@@ -85,6 +94,7 @@ async def _frozen(
         _by_home(map(reading_of, said)),
         await envelopes_of(stub, period, tuple(connections)),
         await sharing_keys_of(stub, period) if rules.sharing == STATIC else {},
+        traded.outside,
     )
     return frozen, said
 

@@ -17,6 +17,7 @@ from . import (
     freezing,
     gap_settling,
     homes,
+    importing,
     keyring,
     losses,
     periods,
@@ -149,6 +150,11 @@ class ForwardMarket(Contract):
     async def clear_period(self, stub: Stub, arguments: ClearPeriod) -> Json:
         """Members: clear a period whose gate is closed."""
         return await clearing.clear_period(stub, arguments)
+
+    @transaction
+    async def import_residual(self, stub: Stub, arguments: OnePeriod) -> Json:
+        """Members: import what the exchange's round came to for the community."""
+        return await importing.import_residual(stub, arguments)
 
     @transaction
     async def declare_lost(self, stub: Stub, arguments: OneKey) -> Json:

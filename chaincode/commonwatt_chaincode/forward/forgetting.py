@@ -25,7 +25,9 @@ from .records import (
     Bills,
     Forgotten,
     Home,
+    Imported,
     Meter,
+    OutsideAwards,
     Rewritten,
     StoredKeys,
     decode,
@@ -178,15 +180,21 @@ class _State(NamedTuple):
     period: Period
     version: int
     cleared: bool
+    traded_outside: bool
 
 
 async def _states(stub: Stub, periods: Sequence[Period]) -> list[_State]:
-    names = [key(one.id) for one in periods for key in (keys.meter_key, keys.cleared_key)]
-    values = await stub.get_states(names)
+    kinds = (keys.meter_key, keys.cleared_key, keys.imported_key)
+    values = await stub.get_states([key(one.id) for one in periods for key in kinds])
     found = []
-    for period, meter, cleared in zip(periods, values[::2], values[1::2], strict=True):
+    for period, meter, cleared, imported in zip(
+        periods, values[::3], values[1::3], values[2::3], strict=True
+    ):
         frozen = decode_optional(Meter, meter)
-        found.append(_State(period, frozen.version if frozen else 0, cleared is not None))
+        known = decode_optional(Imported, imported)
+        found.append(
+            _State(period, frozen.version if frozen else 0, cleared is not None, bool(known and known.trades))
+        )
     return found
 
 
@@ -218,6 +226,8 @@ async def _forget_period(walk: _Walk, state: _State, homes: Sequence[str]) -> No
             await _rewrite(walk, keys.lines_key(period.id, *place), _lines_without(homes))
     if state.cleared:
         await _rewrite(walk, keys.awards_key(period.id), _awards_without(homes))
+    if state.traded_outside:
+        await _rewrite(walk, keys.outside_key(period.id), _outside_without(homes))
 
 
 async def _gaps_and_adjustments(walk: _Walk, state: _State, home: str) -> list[str]:
@@ -266,6 +276,15 @@ def _awards_without(homes: Sequence[str]) -> Without:
         return encode(
             replace(awards, awards=left, exchange=None)
         )  # the pools are of use until the import alone
+
+    return without
+
+
+def _outside_without(homes: Sequence[str]) -> Without:
+    def without(value: bytes) -> bytes | None:
+        traded = decode(OutsideAwards, value)
+        left = tuple(one for one in traded.awards if one.home not in homes)
+        return None if len(left) == len(traded.awards) else encode(replace(traded, awards=left))
 
     return without
 

@@ -59,6 +59,11 @@ def cleared_key(period: int) -> str:
     return f"cleared/{period:09d}"
 
 
+def imported_key(period: int) -> str:
+    """What the exchange's round came to for the community; written once, before the first settlement."""
+    return f"imported/{period:09d}"
+
+
 def settled_key(period: int) -> str:
     """Which version is settled, and whether all parts are."""
     return f"settled/{period:09d}"
@@ -163,6 +168,11 @@ def consent_key(author: str, home: str, version: int) -> str:
 def awards_key(period: int) -> str:
     """The awards of a period's bids, home by home."""
     return f"awards/{period:09d}"
+
+
+def outside_key(period: int) -> str:
+    """What homes trade with other communities in a period, home by home."""
+    return f"outside/{period:09d}"
 
 
 def lines_key(period: int, version: int, part: int) -> str:

@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from ..market.forward import gaps
+from ..market.forward.outside import Outside
 from ..market.forward.period_settlement import SettledLine, with_gap
 from ..market.forward.periods import Period
 from ..market.forward.prices import Prices
@@ -21,6 +22,8 @@ from .records import Lines, Meter, Part, Settled, Spread, as_json, decode, decod
 from .refusals import Code, refuse
 from .registry import Registry
 from .state import private
+
+_WITHOUT_EXCHANGE = len(SettledLine._fields) - 1
 
 AT_ONCE = 64
 """Parts of lines that are in memory at one time."""
@@ -44,7 +47,7 @@ class Wanted(NamedTuple):
 
 def encode_lines(lines: Lines) -> bytes:
     """The stored form of a part's lines."""
-    arrays = [[*one[:-2], list(one.line), one.salt] for one in lines.lines]
+    arrays = [_array(one) for one in lines.lines]
     return encode({**as_json(replace(lines, lines=())), "lines": arrays})
 
 
@@ -55,12 +58,21 @@ def decode_lines(value: bytes) -> Lines:
         **{
             **stored,
             "prices": Prices(**stored["prices"]),
-            "lines": tuple(
-                SettledLine._make([*values[:-3], tuple(values[-3]), Line(*values[-2]), values[-1]])
-                for values in stored["lines"]
-            ),
+            "lines": tuple(map(_line, stored["lines"])),
         }
     )
+
+
+def _array(one: SettledLine) -> list[Any]:
+    """Its values in order; those of the exchange, at the end, where the home traded there alone."""
+    *values, line, salt, exchange = one
+    return [*values, list(line), salt, *([list(exchange)] if exchange else [])]
+
+
+def _line(values: list[Any]) -> SettledLine:
+    *said, exceeded, line, salt = values[:_WITHOUT_EXCHANGE]
+    exchange = [Outside(*one) for one in values[_WITHOUT_EXCHANGE:]]
+    return SettledLine._make([*said, tuple(exceeded), Line(*line), salt, *(exchange or [None])])
 
 
 def terms_of(lines: Lines) -> Terms:

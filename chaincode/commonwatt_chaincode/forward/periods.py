@@ -2,6 +2,7 @@
 """Questions about periods: their times, states, prices and sums, which are everybody's; their awards, which are not."""
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from ..market.forward.gates import closes_from_s, final_from_s, gate_s, window_opens_s
@@ -11,7 +12,7 @@ from .access import require_any_role
 from .arguments import HomeSpan, OnePeriod, Span
 from .kept import kept
 from .queries import home_in_view
-from .records import Awards, Cleared, as_json, decode
+from .records import Awards, Cleared, Imported, OutsideAward, OutsideAwards, as_json, decode
 from .state import rows, situation
 
 Json = dict[str, Any]
@@ -30,9 +31,12 @@ async def get_period(stub: Stub, arguments: OnePeriod) -> Json:
         "cleared": keys.cleared_key(period.id),
         "settled": keys.settled_key(period.id),
         "feeder": keys.feeder_key(period.id),
+        "imported": keys.imported_key(period.id),
     }
     values = await stub.get_states(list(names.values()))
     found = {name: _json(value) for name, value in zip(names, values, strict=True)}
+    if found["imported"] is None:
+        del found["imported"]  # as it always was, where nothing is traded with other communities
     sums = None
     if found["settled"]:
         sums = _json(await stub.get_state(keys.period_key(period.id, found["settled"]["version"])))
@@ -98,6 +102,7 @@ async def list_awards(stub: Stub, arguments: HomeSpan) -> Json:
     home = await home_in_view(stub, now, arguments.home)
     periods = [decode(Cleared, row.value).period for row in await _cleared(stub, arguments)]
     found = await kept(stub, [keys.awards_key(period) for period in periods])
+    outside = await _outside(stub, periods)
     answers = []
     for period, one in zip(periods, found, strict=True):
         known = decode(Awards, one.checked())
@@ -106,9 +111,25 @@ async def list_awards(stub: Stub, arguments: HomeSpan) -> Json:
                 "period": period,
                 "price_uaud_per_kwh": known.price_uaud_per_kwh,
                 "awards": [as_json(one) for one in known.awards if home in (None, one.home)],
+                **(
+                    {"exchange": [as_json(one) for one in outside[period] if home in (None, one.home)]}
+                    if period in outside
+                    else {}
+                ),
             }
         )
     return {"periods": answers}
+
+
+async def _outside(stub: Stub, periods: Sequence[int]) -> dict[int, tuple[OutsideAward, ...]]:
+    """What homes trade with other communities, by period in which they do."""
+    values = await stub.get_states([keys.imported_key(period) for period in periods])
+    imported = [decode(Imported, value) for value in values if value is not None]
+    traded = [one.period for one in imported if one.trades]
+    found = await kept(stub, [keys.outside_key(period) for period in traded])
+    return {
+        period: decode(OutsideAwards, one.checked()).awards for period, one in zip(traded, found, strict=True)
+    }
 
 
 async def _cleared(stub: Stub, span: Span) -> list[KeyValue]:

@@ -10,12 +10,14 @@ from dataclasses import dataclass, fields, is_dataclass
 from functools import cache
 from typing import Any, NamedTuple, TypeVar
 
+from ..market.exchange.clearing import Trade
 from ..market.exchange.residual import Pools, Residual
 from ..market.forward.bids import Connection
 from ..market.forward.bills import Adjustment, Bill
 from ..market.forward.clearing import MID_MARKET
 from ..market.forward.envelopes import Envelope
 from ..market.forward.gates import Times
+from ..market.forward.outside import Outside
 from ..market.forward.period_settlement import SettledLine
 from ..market.forward.prices import Prices
 from ..market.forward.sharing import DYNAMIC, SharingPlan
@@ -210,6 +212,36 @@ class Awards:
 
 
 @dataclass(frozen=True, slots=True)
+class Imported:
+    """The community's trades in the exchange's round (public, written once). ``state``: cleared, or void."""
+
+    period: int
+    state: str
+    trades: tuple[Trade, ...]
+    sums: Outside
+    transaction: str
+
+
+class OutsideAward(NamedTuple):
+    """What a home trades with other communities; ``salt`` keeps hashes unguessable."""
+
+    home: str
+    imported_wh: int
+    exported_wh: int
+    amount_naud: int
+    fee_naud: int
+    salt: str
+
+
+@dataclass(frozen=True, slots=True)
+class OutsideAwards:
+    """What all homes of a period trade with other communities, by home (private)."""
+
+    period: int
+    awards: tuple[OutsideAward, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Lines:
     """The lines of one part of the homes, by home (private). ``band`` names the tariff's band."""
 
@@ -269,6 +301,7 @@ class Part:
     changed: int
     digest: str
     transaction: str
+    exchange: Outside | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,6 +329,7 @@ class SettledPeriod:
     estimated: int
     changed: int
     transaction: str
+    exchange: Outside | None = None
 
 
 @dataclass(frozen=True, slots=True)

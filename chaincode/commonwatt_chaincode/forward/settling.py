@@ -9,6 +9,7 @@ from ..market.forward.bills import Adjustment
 from ..market.forward.day_bills import adjusted
 from ..market.forward.estimates import alike
 from ..market.forward.gaps import Spread
+from ..market.forward.outside import NOTHING
 from ..market.forward.period_settlement import (
     FrozenPeriod,
     SettledLine,
@@ -26,12 +27,14 @@ from ..shim import Stub
 from . import keys
 from .access import require_member
 from .arguments import OnePart
-from .basis import by_plan, planned
+from .basis import Traded, by_plan, planned
+from .importing import outside_of, require_imported
 from .kept import digest_of
 from .lines import Wanted, encode_lines, gaps_of, lines_of, lines_of_part, settled_versions, with_gaps
 from .planning import first_nonces, nonces_of
 from .records import (
     Cleared,
+    Imported,
     Lines,
     Meter,
     Part,
@@ -58,8 +61,8 @@ async def settle_period(stub: Stub, arguments: OnePart) -> dict[str, Any]:
     now = await situation(stub)
     period = now.period(arguments.period)
     now.require_open(period)
-    meter_value, settled_value, cleared_value = await stub.get_states(
-        [keys.meter_key(period.id), keys.settled_key(period.id), keys.cleared_key(period.id)]
+    meter_value, settled_value, cleared_value, imported_value = await stub.get_states(
+        [key(period.id) for key in (keys.meter_key, keys.settled_key, keys.cleared_key, keys.imported_key)]
     )
     meter = decode_optional(Meter, meter_value)
     if meter is None:
@@ -74,10 +77,13 @@ async def settle_period(stub: Stub, arguments: OnePart) -> dict[str, Any]:
         complete = settled is not None and settled.version == meter.version
         return _answer(decode(Part, known), parts, complete)
     cleared = decode_optional(Cleared, cleared_value)
+    imported = decode_optional(Imported, imported_value)
+    require_imported(period, cleared, imported)
+    traded = Traded(cleared, await outside_of(stub, period, imported))
     if plan is None:
-        basis = await planned(stub, now, period, meter, cleared, await registrations(), part)
+        basis = await planned(stub, now, period, meter, traded, await registrations(), part)
     else:
-        basis = await by_plan(stub, now, period, meter, cleared, plan, part)
+        basis = await by_plan(stub, now, period, meter, traded, plan, part)
     homes, frozen, said, sharing = basis
     spreads = await _spreads(stub, frozen, homes)
     before = await _before(stub, frozen, part, homes)
@@ -101,9 +107,10 @@ async def settle_period(stub: Stub, arguments: OnePart) -> dict[str, Any]:
     await stub.put_private_data(keys.COLLECTION, keys.lines_key(period.id, meter.version, part), value)
     await _adjust(stub, now, registrations, frozen, before, settled_lines)
     sums = sums_of(settled_lines, meter.version, meter.final_version is not None)
-    record = Part(period.id, meter.version, part, *sums, digest_of(value), stub.transaction_id)
+    *counted, exchange = sums
+    record = Part(period.id, meter.version, part, *counted, digest_of(value), stub.transaction_id, exchange)
     await stub.put_state(part_key, encode(record))
-    complete = await _end(stub, meter, terms, record, sums, parts)
+    complete = await _end(stub, meter, terms, record, sums, parts, imported)
     return _answer(record, parts, complete)
 
 
@@ -219,7 +226,15 @@ async def _adjust(
         )
 
 
-async def _end(stub: Stub, meter: Meter, terms: Terms, record: Part, sums: Sums, parts: int) -> bool:
+async def _end(
+    stub: Stub,
+    meter: Meter,
+    terms: Terms,
+    record: Part,
+    sums: Sums,
+    parts: int,
+    imported: Imported | None,
+) -> bool:
     """End the version if all other parts are there.
 
     They are read one by one from the next one on, until one is missing: so of parts that are settled at once only
@@ -237,6 +252,8 @@ async def _end(stub: Stub, meter: Meter, terms: Terms, record: Part, sums: Sums,
         others.append(_sums_of(decode(Part, other)))
     try:
         whole = added([sums, *others])
+        if (whole.exchange or NOTHING) != (imported.sums if imported else NOTHING):
+            raise ValueError("what homes trade with other communities is not what the community does")
     except ValueError:
         raise refuse(
             Code.NOT_SETTLED,
@@ -265,6 +282,7 @@ async def _end(stub: Stub, meter: Meter, terms: Terms, record: Part, sums: Sums,
         whole.estimated,
         whole.changed,
         stub.transaction_id,
+        whole.exchange,
     )
     await stub.put_state(keys.period_key(meter.period, meter.version), encode(settled))
     stands = Settled(meter.period, meter.version, parts, stub.transaction_id)

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from commonwatt_client.exit_codes import InterruptedByUser
+from commonwatt_client.exit_codes import InterruptedByUser, UsageError
 from rich.console import Console
 
 from commonwatt_loadgen.forward.ledger_run import simulate_forward_on_ledger
@@ -38,6 +38,8 @@ def simulate_forward(
     `given` are fields of `ForwardOptions` that differ from their defaults.
     """
     options = ForwardOptions(run=run, **given)
+    if options.link_fee is not None and not in_process:
+        raise UsageError("--link-fee: counts with --in-process alone")
     try:
         with ExitStack() as stack:
             if not in_process:
@@ -73,6 +75,12 @@ def _print(summary: Json, report: Path) -> None:
             f"{imbalance:,.2f} AUD of it for forecasts that erred; with the same equipment and no market "
             f"{before:,.2f} AUD ({totals['saved_percent']} % saved, {worse or 'no'} "
             f"home{'' if worse == 1 else 's'} worse off)"
+        )
+    if (exchange := summary.get("exchange")) is not None:
+        gained = exchange["gained_naud"] / 10**9
+        print(
+            f"exchange: {exchange['traded_wh'] / 1000:,.1f} kWh between communities; homes pay {abs(gained):,.2f} AUD "
+            f"{'less' if gained >= 0 else 'more'} than in separate communities"
         )
     speed = summary["performance"]
     if speed:

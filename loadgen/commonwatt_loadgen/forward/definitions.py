@@ -49,5 +49,7 @@ DEFINITIONS = {
     "retries": "transactions that lost a race, or met a peer that was a block behind, and were tried again",
     "mechanism": "transactions and the network processes' processor time, in all and per kWh that contracts and shares "
     "carry; null where the network's processes are not on this machine; bytes on the ledger are not measured",
+    "exchange": "the same communities, homes, days and seed, trading what each leaves over, beside the same alone; "
+    "exchange_naud: what its homes pay other communities; gained_naud: what they pay less than alone",
     "refused": "bids that the clearing refused, by code",
 }

@@ -122,7 +122,7 @@ class Community:
         for agent in self._agents:
             award = cleared.awards.get(agent.home)
             if award is not None:
-                agent.awarded(place, award.sold_wh, award.bought_wh)
+                agent.awarded(place, award.sold_wh + award.outside.exported_wh)
         self._open[place] = bids, cleared, caps
         return cleared
 

@@ -4,18 +4,22 @@
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 
+from commonwatt_chaincode.market.exchange.awards import awards_of
+from commonwatt_chaincode.market.exchange.residual import pools_of, residual
 from commonwatt_chaincode.market.forward.bids import Bid, Connection, judge
 from commonwatt_chaincode.market.forward.bills import Bill, Settled, ends_month, month_of
 from commonwatt_chaincode.market.forward.clearing import clear
 from commonwatt_chaincode.market.forward.day_bills import Day, MonthlyDemand, billable, day_bill
 from commonwatt_chaincode.market.forward.envelopes import Caps
 from commonwatt_chaincode.market.forward.gates import gate_s
+from commonwatt_chaincode.market.forward.outside import NOTHING
 from commonwatt_chaincode.market.forward.period_settlement import FrozenPeriod, settle_homes
 from commonwatt_chaincode.market.forward.periods import Period, Registration
 from commonwatt_chaincode.market.forward.readings import HOME, Reading, refusal
 from commonwatt_chaincode.market.forward.settlement import Terms
 from commonwatt_chaincode.market.tariff import local_day
 
+from commonwatt_loadgen.forward.exchange import InProcessExchange
 from commonwatt_loadgen.forward.market import Award, Cleared
 from commonwatt_loadgen.forward.rules import ForwardRules
 
@@ -23,11 +27,20 @@ from commonwatt_loadgen.forward.rules import ForwardRules
 class InProcessForwardMarket:
     """One community's market, whose homes are registered from the start of time on.
 
+    With an exchange it brings what its clearing leaves over to a round of all communities, under its own name.
     It remembers a day's lines until the day is billed, and a month's where the tariff has a demand charge.
     """
 
-    def __init__(self, rules: ForwardRules, connections: Mapping[str, Connection]) -> None:
+    def __init__(
+        self,
+        rules: ForwardRules,
+        connections: Mapping[str, Connection],
+        name: str = "",
+        exchange: InProcessExchange | None = None,
+    ) -> None:
         self._rules = rules
+        self._name = name
+        self._exchange = exchange
         self._connections = connections
         self._cleared: dict[int, Cleared] = {}
         self._days: dict[int, list[Mapping[str, Settled]]] = {}
@@ -41,6 +54,12 @@ class InProcessForwardMarket:
         awards |= {one.home: Award(sold_wh=clearing.sold_wh[one.id]) for one in judged.offers}
         for order_id, code in judged.refused.items():
             awards[order_id.split("-", 2)[2]] = Award(code=code)
+        if self._exchange is not None:
+            pools = pools_of(judged, clearing)
+            result = await self._exchange.trade(period.id, residual(self._name, pools))
+            own = [one for one in result.trades if self._name in (one.seller, one.buyer)]
+            for home, outside in awards_of(self._name, pools, own).items():
+                awards[home] = awards[home]._replace(outside=outside)
         cleared = Cleared(clearing.price_uaud_per_kwh, awards)
         self._cleared[period.id] = cleared
         return cleared
@@ -67,6 +86,7 @@ class InProcessForwardMarket:
             },
             envelopes=rules.envelopes_of(period),
             keys_ppm=rules.keys_ppm,
+            outside={home: one.outside for home, one in cleared.awards.items() if one.outside != NOTHING},
         )
         missing = self._connections.keys() - frozen.readings.keys()
         if missing:

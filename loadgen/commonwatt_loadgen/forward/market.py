@@ -11,16 +11,18 @@ from typing import NamedTuple, Protocol
 
 from commonwatt_chaincode.market.forward.bids import Bid
 from commonwatt_chaincode.market.forward.bills import Bill, Settled
+from commonwatt_chaincode.market.forward.outside import NOTHING, Outside
 from commonwatt_chaincode.market.forward.periods import Period
 from commonwatt_chaincode.market.forward.readings import Reading
 
 
 class Award(NamedTuple):
-    """What a home's bid came to, in Wh; ``code`` says why it was refused, or is empty."""
+    """What a home's bid came to, in Wh, with other communities too; ``code`` says why it was refused, or is empty."""
 
     bought_wh: int = 0
     sold_wh: int = 0
     code: str = ""
+    outside: Outside = NOTHING
 
 
 @dataclass(frozen=True, slots=True)

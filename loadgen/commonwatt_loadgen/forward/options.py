@@ -23,7 +23,8 @@ class ForwardOptions:
     `feed_in`: c/kWh, or `FROM-TO=c/kWh` for hours of the day; later ones go before earlier ones. `clock_zone`: a time
     zone whose clock changes count; None: the same offset all the time. `first_day`: where the simulated days begin;
     None: where the traces do. `export_limit_w` bounds every home at all times, beside what the file `envelopes` says.
-    `curtail`: panels keep exports within the envelope. `community_battery`: Wh of a battery that the homes share.
+    `curtail`: panels keep exports within the envelope. `link_fee` (c/kWh): communities trade what they leave over, over
+    links of `link_limit_w` from each to each; None: they do not.
     """
 
     run: SimulationOptions = field(default_factory=SimulationOptions)
@@ -39,6 +40,8 @@ class ForwardOptions:
     community_battery: int = 0
     clock_zone: str | None = None
     first_day: date | None = None
+    link_fee: float | None = None
+    link_limit_w: int | None = None
 
     def check(self) -> None:
         """Raise UsageError for a value that cannot be."""
@@ -52,6 +55,12 @@ class ForwardOptions:
                 raise UsageError(f"{option} {chosen}: is none of {', '.join(map(str, known))}")
         if not 0 <= self.local_fee <= 1_000:
             raise UsageError(f"--local-fee {self.local_fee:g}: must be within 0..1000")
+        if self.link_fee is not None and not 0 <= self.link_fee <= 1_000:
+            raise UsageError(f"--link-fee {self.link_fee:g}: must be within 0..1000")
+        if self.link_limit_w is not None and not 0 <= self.link_limit_w <= 10**9:
+            raise UsageError(f"--link-limit-w {self.link_limit_w}: must be within 0..{10**9}")
+        if self.link_limit_w is not None and self.link_fee is None:
+            raise UsageError("--link-limit-w: counts with --link-fee alone")
         if self.export_limit_w is not None and not 0 <= self.export_limit_w <= 10**9:
             raise UsageError(f"--export-limit-w {self.export_limit_w}: must be within 0..{10**9}")
         if self.first_day is not None and not FIRST_DAYS[0] <= self.first_day <= FIRST_DAYS[1]:

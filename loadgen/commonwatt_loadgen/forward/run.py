@@ -9,6 +9,7 @@ from commonwatt_client.exit_codes import UsageError
 from commonwatt_loadgen.forward.community import community_in_process
 from commonwatt_loadgen.forward.definitions import DEFINITIONS, SCHEMA
 from commonwatt_loadgen.forward.options import ForwardOptions
+from commonwatt_loadgen.forward.region import region_in_process
 from commonwatt_loadgen.simulate.inprocess import communities_by
 from commonwatt_loadgen.simulate.options import devices_of
 from commonwatt_loadgen.traces import Problem, TraceSet
@@ -27,11 +28,16 @@ def simulate_forward_in_process(options: ForwardOptions, communities: int, progr
     options.check()
     if not 1 <= communities <= 1000:
         raise UsageError(f"--communities {communities}: must be within 1..1000")
+    if options.link_fee is not None and communities < 2:
+        raise UsageError("--link-fee: one community has nobody to trade with; set --communities to 2 or more")
     traces, problems = options.run.trace_set()
     done = communities_by(
         community_in_process, options, traces, communities, options.run.days, options.run.out, progress
     )
-    return opening(options, traces, problems, done, "", "in-process")
+    summary = opening(options, traces, problems, done, "", "in-process")
+    if options.link_fee is not None:
+        summary["exchange"] = region_in_process(options, traces, done)
+    return summary
 
 
 def opening(

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The report of a simulation of the forward market, from its summary."""
 
+from commonwatt_loadgen.report.exchange import exchange_section
 from commonwatt_loadgen.report.figure import Cell
 from commonwatt_loadgen.report.forward_costs import (
     class_costs,
@@ -36,6 +37,8 @@ def forward_page(summary: Json) -> Page:
             Chapter(_name(run, place, one), _sections(one, f"c{place}", run))
             for place, one in enumerate(communities)
         ]
+    if "exchange" in summary:
+        sections.append(exchange_section(summary["exchange"]))
     if summary["performance"]:
         sections.append(performance_section(summary))
     days = "A day" if run["days"] == 1 else f"{run['days']} days"

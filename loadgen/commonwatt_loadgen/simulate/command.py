@@ -104,6 +104,22 @@ def simulate_command(
             show_default=False,
         ),
     ] = None,
+    link_fee: Annotated[
+        float | None,
+        typer.Option(
+            help="communities of --in-process trade what they leave over; fee of a link, c/kWh",
+            rich_help_panel=FORWARD,
+            show_default=False,
+        ),
+    ] = None,
+    link_limit_w: Annotated[
+        int | None,
+        typer.Option(
+            help="what each link between communities carries, in W (default 100,000)",
+            rich_help_panel=FORWARD,
+            show_default=False,
+        ),
+    ] = None,
     local_fee: Annotated[
         float | None,
         typer.Option(help="network fee on local energy, c/kWh", rich_help_panel=FORWARD, show_default=False),
@@ -244,6 +260,8 @@ def simulate_command(
         "period": period,
         "feed_in": tuple(feed_in) if feed_in else None,
         "local_fee": local_fee,
+        "link_fee": link_fee,
+        "link_limit_w": link_limit_w,
         "sharing_keys": sharing_keys,
         "envelopes": envelopes,
         "export_limit_w": export_limit_w,

@@ -36,6 +36,7 @@ GOOD: dict[str, tuple[str, Any]] = {
     "submit_messages": ("carrier", {**PERIOD, "kind": "bid"}),
     "close_gate": ("operator", PERIOD),
     "clear_period": ("operator", PERIOD),
+    "import_residual": ("operator", PERIOD),
     "freeze_period": ("operator", PERIOD),
     "settle_period": ("operator", PERIOD),
     "settle_gap": ("operator", {"home": "h1", "before": NOON, "after": NOON + 10}),

@@ -181,10 +181,16 @@ class Neighbourhood:
     ) -> bytes:
         jwk = dict(signer.key.jwk)
         said = {"author": author, "version": version, "key": jwk}
-        return (by or signer).says("cw-key", net=self.net, channel=CHANNEL, home=home, **said)
+        return (by or signer).says("cw-key", net=self.net, channel=self.ledger.channel_id, home=home, **said)
 
     def says(self, who: str, typ: str, home: str, period: int, seq: int = 1, **said: Any) -> bytes:
-        where = {"net": self.net, "channel": CHANNEL, "home": home, "period": period, "seq": seq}
+        where = {
+            "net": self.net,
+            "channel": self.ledger.channel_id,
+            "home": home,
+            "period": period,
+            "seq": seq,
+        }
         return self.signers[who].says(typ, **(where | said))
 
     def request(self, home: str, period: int, energy_wh: int, limit: int, seq: int = 1) -> bytes:

@@ -48,6 +48,8 @@ async def play(town: Neighbourhood) -> None:
     await town.do("operator", "close_gate", {"period": NOON})
     await town.do("operator", "close_gate", {"period": NOON})
     await town.do("h2", "clear_period", {"period": NOON})
+    for name in ("get_residual", "import_residual"):
+        await town.refused("operator", name, {"period": NOON})
     await town.do("operator", "advance_clock", {"to_s": NOON * 60 + 11_000})
     totals = {"export_total_wh": 0}
     readings = [

@@ -39,6 +39,7 @@ MAY: dict[str, set[str]] = {
     "submit_messages": EVERYBODY,
     "close_gate": MEMBERS,
     "clear_period": MEMBERS,
+    "import_residual": MEMBERS,
     "freeze_period": MEMBERS,
     "settle_period": MEMBERS,
     "settle_gap": MEMBERS,

@@ -6,7 +6,7 @@ from random import Random
 from typing import Any, NamedTuple
 
 import pytest
-from commonwatt_chaincode.market.exchange.awards import Outside, awards_of
+from commonwatt_chaincode.market.exchange.awards import awards_of
 from commonwatt_chaincode.market.exchange.clearing import VOID, Link, Round, Trade, clear_round
 from commonwatt_chaincode.market.exchange.residual import Pool, Pools, pools_of, residual
 from commonwatt_chaincode.market.exchange.settlement import (
@@ -17,6 +17,7 @@ from commonwatt_chaincode.market.exchange.settlement import (
 from commonwatt_chaincode.market.forward.balances import Metered
 from commonwatt_chaincode.market.forward.bids import Judged, Order
 from commonwatt_chaincode.market.forward.clearing import PRICINGS, Clearing, clear
+from commonwatt_chaincode.market.forward.outside import Outside
 from commonwatt_chaincode.market.forward.prices import Prices
 from commonwatt_chaincode.market.forward.settlement import Terms, settle
 from commonwatt_chaincode.market.forward.sharing import MODES, NONE
@@ -101,6 +102,8 @@ def test_money_of_all_communities_the_grid_and_the_exchange_sums_to_zero(
         amounts_naud = total(outcome, "amount_naud")
         assert amounts_naud == outcome.grid_naud + outcome.exchange_naud
         assert outcome.exchange_naud == result.account_naud(one.name)
+        fees_naud = sum(trade.fee_naud for trade in result.trades if trade.buyer == one.name)
+        assert sum(home.fee_naud for home in outcome.outside.values()) == fees_naud
         assert total(outcome, "contract_naud") == total(outcome, "shared_naud") == 0
         homes_naud += amounts_naud
         grid_naud += outcome.grid_naud
@@ -134,7 +137,7 @@ def test_homes_trade_within_their_bids_by_merit(drawn: tuple[list[Community], Ro
         outside = awards_of(one.name, one.pools, drawn[1].trades)
         for side, buys in ((one.pools.requests, True), (one.pools.offers, False)):
             orders = [order for pool in side for order in pool.orders]
-            got = {home: wh + out for home, (wh, out, _) in outside.items()}
+            got = {home: wh + out for home, (wh, out, *_) in outside.items()}
             for order in orders:
                 wh = got.get(order.home, 0)
                 assert wh <= order.energy_wh
@@ -260,6 +263,7 @@ def test_a_levels_money_is_divided_to_the_last_naud() -> None:
     outside = awards_of("a", pools, trades)
     assert [one.imported_wh for one in outside.values()] == [10, 10, 3]
     assert sum(one.amount_naud for one in outside.values()) == 20 * 51 + 3 * 62 == 23 * 52 + 10
+    assert sum(one.fee_naud for one in outside.values()) == 20 * 1 + 3 * 2
     assert all(0 <= one.amount_naud - 52 * one.imported_wh <= one.imported_wh for one in outside.values())
 
 

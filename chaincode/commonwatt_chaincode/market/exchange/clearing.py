@@ -66,6 +66,32 @@ VOID = Round()
 """A round that nobody cleared in time: every community settles as if there were no exchange."""
 
 
+def check_result(left: Residual, trades: Iterable[Trade], account_naud: int) -> None:
+    """ValueError unless trades are such as a round gives one community for what it left over.
+
+    It cannot say that a better pair was passed over, nor that a link was full: who has all residuals can.
+    """
+    left_wh = {True: dict(left.requests), False: dict(left.offers)}
+    own = []
+    for one in trades:
+        buys = one.buyer == left.community
+        if buys == (one.seller == left.community):
+            raise ValueError("a trade is not one of this community with another one")
+        level = one.limit_uaud_per_kwh if buys else one.offered_uaud_per_kwh
+        rest_wh = left_wh[buys].get(level, 0) - one.energy_wh
+        if one.energy_wh < 1 or rest_wh < 0:
+            raise ValueError(f"it trades {one.energy_wh} Wh at {level}, of which less is left")
+        left_wh[buys][level] = rest_wh
+        gain = one.limit_uaud_per_kwh - one.offered_uaud_per_kwh - one.fee_uaud_per_kwh
+        link = Link(one.seller, one.buyer, 0, one.fee_uaud_per_kwh)
+        priced = _trade(link, one.limit_uaud_per_kwh, one.offered_uaud_per_kwh, one.energy_wh)
+        if gain < 1 or one.fee_uaud_per_kwh < 0 or one != priced:
+            raise ValueError("a trade's price is not halfway between its two levels")
+        own.append(one)
+    if account_naud != Round(tuple(own)).account_naud(left.community):
+        raise ValueError("the account is not the sum of the trades")
+
+
 class _Stake(NamedTuple):
     """A level in the round, under an id that nobody chooses but by its price."""
 

@@ -5,12 +5,11 @@ The sum of all amounts is what the grid gets and what the community owes the exc
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from ..forward.balances import Metered, balance
-from ..forward.settlement import Line, Terms, resettle, settle_part
-from ..forward.sharing import plan_sharing
-from .awards import NOTHING, Outside
+from ..forward.balances import Metered
+from ..forward.outside import NOTHING, Outside
+from ..forward.settlement import Line, Terms, resettle, settle
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,17 +40,12 @@ def settle_with_exchange(
         raise ValueError(f"{min(strangers)[:80]} traded on the exchange and is not settled")
     if sum(one.bought_wh for one in homes) != sum(one.sold_wh for one in homes):
         raise ValueError("what the homes bought is not what they sold")
-    promised = [_with(one, outside.get(one.home, NOTHING)) for one in homes]
-    plan = plan_sharing(map(balance, promised), terms.sharing)
-    part = settle_part(promised, plan, _priced(terms, homes))
-    lines = {
-        one.home: _booked(one, part.lines[one.home], terms, outside.get(one.home, NOTHING)) for one in homes
-    }
+    settlement = settle([_with(one, outside.get(one.home, NOTHING)) for one in homes], terms)
     return ExchangeSettlement(
-        dict(sorted(lines.items())),
+        settlement.lines,
         dict(sorted(outside.items())),
-        plan.shared_wh,
-        sum(line.grid_naud + line.fee_naud for line in lines.values()),
+        settlement.shared_wh,
+        settlement.grid_naud,
         sum(one.amount_naud for one in outside.values()),
     )
 
@@ -61,29 +55,8 @@ def resettle_with_exchange(metered: Metered, before: Line, terms: Terms, outside
 
     Its contracts with other communities stay as its own community's do.
     """
-    line = resettle(_with(metered, outside), before, _priced(terms, [metered]))
-    return _booked(metered, line, terms, outside)
+    return resettle(_with(metered, outside), before, terms)
 
 
 def _with(metered: Metered, outside: Outside) -> Metered:
-    if min(outside.imported_wh, outside.exported_wh) < 0:
-        raise ValueError(f"{metered.home[:80]}: energy is negative")
-    return metered._replace(
-        bought_wh=metered.bought_wh + outside.imported_wh, sold_wh=metered.sold_wh + outside.exported_wh
-    )
-
-
-def _priced(terms: Terms, homes: Iterable[Metered]) -> Terms:
-    """Terms under which contracts with others alone can be settled: their money does not rest on this price."""
-    if terms.price_uaud_per_kwh is not None or any(one.bought_wh or one.sold_wh for one in homes):
-        return terms
-    return replace(terms, price_uaud_per_kwh=terms.prices.middle)
-
-
-def _booked(metered: Metered, line: Line, terms: Terms, outside: Outside) -> Line:
-    """The line with local contracts alone at the clearing's price, and the exchange's money in its amount."""
-    contract_naud = (metered.bought_wh - metered.sold_wh) * (terms.price_uaud_per_kwh or 0)
-    return line._replace(
-        contract_naud=contract_naud,
-        amount_naud=line.amount_naud - line.contract_naud + contract_naud + outside.amount_naud,
-    )
+    return metered._replace(outside=outside)

@@ -3,11 +3,14 @@
 
 from typing import NamedTuple
 
+from .outside import NOTHING, Outside
+
 
 class Metered(NamedTuple):
     """A home's contract and registers in a period. ``export_cap_wh`` None: no envelope; ``key_ppm``: its sharing key.
 
     ``estimated``: nobody metered it. Then nothing is taken as delivered or shared, and the export is charged alone.
+    ``outside``: what it trades with other communities, beside what it bought and sold within its own.
     """
 
     home: str
@@ -18,6 +21,17 @@ class Metered(NamedTuple):
     export_cap_wh: int | None = None
     key_ppm: int = 0
     estimated: bool = False
+    outside: Outside = NOTHING
+
+    @property
+    def due_in_wh(self) -> int:
+        """What all contracts bring it."""
+        return self.bought_wh + self.outside.imported_wh
+
+    @property
+    def due_out_wh(self) -> int:
+        """What all contracts oblige it to deliver."""
+        return self.sold_wh + self.outside.exported_wh
 
     @property
     def allowed_export_wh(self) -> int:
@@ -53,20 +67,22 @@ class Balance(NamedTuple):
 
 def balance(metered: Metered) -> Balance:
     """Compare a home's contract with its meter. ValueError for negative energy."""
-    home, bought_wh, sold_wh, import_wh, export_wh, cap_wh, key_ppm, estimated = metered
-    if min(bought_wh, sold_wh, import_wh, export_wh, cap_wh or 0) < 0:
+    home, bought_wh, sold_wh, import_wh, export_wh, cap_wh, key_ppm, estimated, outside = metered
+    traded_wh = (bought_wh, sold_wh, outside.imported_wh, outside.exported_wh)
+    if min(*traded_wh, import_wh, export_wh, cap_wh or 0) < 0:
         raise ValueError(f"{home[:80]}: energy is negative")
     allowed_wh, delivered_wh = metered.allowed_export_wh, metered.delivered_wh
-    short_wh = max(0, import_wh - bought_wh)
-    long_wh = allowed_wh if estimated else max(0, delivered_wh - sold_wh)
+    due_in_wh, due_out_wh = metered.due_in_wh, metered.due_out_wh
+    short_wh = max(0, import_wh - due_in_wh)
+    long_wh = allowed_wh if estimated else max(0, delivered_wh - due_out_wh)
     both_wh = max(short_wh, long_wh) if estimated else min(short_wh, long_wh)
     return Balance(
         home,
         key_ppm,
         short_wh,
-        max(0, bought_wh - import_wh),
+        max(0, due_in_wh - import_wh),
         long_wh,
-        max(0, sold_wh - delivered_wh),
+        max(0, due_out_wh - delivered_wh),
         max(0, short_wh - both_wh),
         max(0, long_wh - both_wh),
     )

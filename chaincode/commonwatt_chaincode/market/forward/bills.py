@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from ..tariff import local_day
 from .balances import Metered
+from .outside import Outside, together
 from .periods import Offsets, Period, Registration, local_minute_at, registered
 from .prices import Prices
 from .readings import QUALITIES
@@ -28,7 +29,10 @@ class Settled(NamedTuple):
 
 
 class BandSum(NamedTuple):
-    """A day's energy and money at one band's prices; money is what the home pays, negative if it receives."""
+    """A day's energy and money at one band's prices; money is what the home pays, negative if it receives.
+
+    ``exchange`` is what it traded with other communities, None where that is nothing.
+    """
 
     band: str
     prices: Prices
@@ -47,6 +51,7 @@ class BandSum(NamedTuple):
     grid_out_naud: int
     breach_naud: int
     fee_naud: int
+    exchange: Outside | None = None
 
 
 class Adjustment(NamedTuple):
@@ -67,7 +72,7 @@ class DemandCharge(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Bill:
-    """A home's day. ``taxable_naud`` is what carries GST: grid_in, fees, supply and demand.
+    """A home's day. ``taxable_naud`` is what carries GST: grid_in, fees, those of links too, supply and demand.
 
     ``provisional``: a period of it is not final. ``qualities`` counts its periods by quality.
     """
@@ -104,6 +109,7 @@ def bill(
     bands = tuple(_band_sums(periods))
     demand_naud = demand.amount_naud if demand else 0
     taxable_naud = sum(one.grid_in_naud + one.fee_naud for one in bands)
+    taxable_naud += sum(one.exchange.fee_naud for one in bands if one.exchange)
     taxable_naud += sum(one.taxable_naud for one in adjustments) + supply_naud + demand_naud
     amount_naud = sum(one.line.amount_naud for one in periods)
     amount_naud += sum(one.change.amount_naud for one in adjustments) + supply_naud + demand_naud
@@ -187,4 +193,5 @@ def _band_sums(periods: Iterable[Settled]) -> Iterable[BandSum]:
             -grid_out_wh * prices.feed_in,
             -breach_wh * min(0, prices.feed_in),
             sum(line.fee_naud for line in lines),
+            together(one.outside for one in metered),
         )

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from .balances import Metered
 from .bills import Adjustment, Bill, Settled, adjustment, bill, demand_charge, supply_due_naud
+from .outside import NOTHING
 from .period_settlement import SettledLine, even_slices, quality_of
 from .periods import Offsets, Period, Registration
 from .prices import Prices
@@ -59,6 +60,7 @@ def billable(period: Period, band: str, prices: Prices, line: SettledLine, final
         line.export_cap_wh,
         line.key_ppm,
         line.quality == ESTIMATED,
+        line.exchange or NOTHING,
     )
     return Settled(period, band, prices, metered, line.line, quality_of(line, final), final)
 

@@ -14,6 +14,7 @@ from .bids import Connection
 from .envelopes import Caps, Envelope, caps_of, exceeded
 from .estimates import estimated_export_wh, estimated_import_wh
 from .gaps import Spread
+from .outside import NOTHING, Outside, together
 from .periods import Offsets, Period
 from .readings import ESTIMATED, MEASURED, SUBSTITUTED, Reading, counting
 from .settlement import Line, Terms, check_terms, resettle, settle_part
@@ -28,6 +29,7 @@ class SettledLine(NamedTuple):
 
     ``reading_version`` is the version under which that reading came. ``export_cap_wh`` None: no envelope. ``exceeded``
     names what a meter counted beyond the envelope: ``import``, ``export``. ``salt`` keeps hashes unguessable.
+    ``exchange`` is what the home traded with other communities, None where that is nothing.
     """
 
     home: str
@@ -45,6 +47,7 @@ class SettledLine(NamedTuple):
     exceeded: tuple[str, ...]
     line: Line
     salt: str = ""
+    exchange: Outside | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +55,9 @@ class FrozenPeriod:
     """All that a version of a period's settlement rests on, but for what single homes had before.
 
     ``connections`` are those of the homes that the period settles, ``awarded_wh`` what they bought and sold,
-    ``readings`` all of versions up to ``version``, by home. ``final_version`` is the last one that was frozen before
-    the period was final, None until then: readings of later versions resettle their home alone.
+    ``outside`` what they traded with other communities, ``readings`` all of versions up to ``version``, by home.
+    ``final_version`` is the last one that was frozen before the period was final, None until then: readings of later
+    versions resettle their home alone.
     """
 
     period: Period
@@ -68,6 +72,7 @@ class FrozenPeriod:
     readings: Mapping[str, Sequence[Reading]] = field(default_factory=dict)
     envelopes: Sequence[Envelope] = ()
     keys_ppm: Mapping[str, int] = field(default_factory=dict)
+    outside: Mapping[str, Outside] = field(default_factory=dict)
 
     def shared_by(self, home: str) -> Reading | None:
         """The reading by which a home takes part in the community's settlement."""
@@ -80,7 +85,7 @@ class FrozenPeriod:
 
 
 class Sums(NamedTuple):
-    """The sums of some lines. ``grid_naud`` is what the grid gets; the last four count lines."""
+    """The sums of some lines. ``grid_naud`` is what the grid gets; ``measured`` to ``changed`` count lines."""
 
     homes: int
     import_wh: int
@@ -97,6 +102,7 @@ class Sums(NamedTuple):
     substituted: int
     estimated: int
     changed: int
+    exchange: Outside | None = None
 
 
 def parts_of(homes: Iterable[str]) -> list[tuple[str, ...]]:
@@ -128,13 +134,14 @@ def unknown_homes(
 def estimate_wh(frozen: FrozenPeriod, home: str, past: Iterable[tuple[Period, int]]) -> int:
     """The import that settles a home without a reading; ``past`` as in ``estimates.estimated_import_wh``."""
     bought_wh, _ = frozen.awarded_wh.get(home, (0, 0))
-    return estimated_import_wh(frozen.period, past, frozen.offsets, bought_wh, frozen.estimate_w)
+    due_wh = bought_wh + frozen.outside.get(home, NOTHING).imported_wh
+    return estimated_import_wh(frozen.period, past, frozen.offsets, due_wh, frozen.estimate_w)
 
 
 def plan(frozen: FrozenPeriod) -> SharingPlan:
     """The sharing among all homes of the period. ValueError for terms and awards that do not fit."""
     check_terms(frozen.terms)
-    if strangers := frozen.awarded_wh.keys() - frozen.connections.keys():
+    if strangers := (frozen.awarded_wh.keys() | frozen.outside.keys()) - frozen.connections.keys():
         raise ValueError(f"{min(strangers)[:80]} has an award and is not registered for the period")
     bounds = _bounds(frozen, frozen.connections)
     homes = (_shared(frozen, home, bounds.get(home, Caps()), 0) for home in frozen.connections)
@@ -206,6 +213,7 @@ def sums_of(lines: Iterable[SettledLine], version: int, final: bool = False) -> 
         sum(quality_of(one, final) == SUBSTITUTED for one in lines),
         sum(quality_of(one, final) == ESTIMATED for one in lines),
         sum(one.version == version for one in lines),
+        together(one.exchange for one in lines),
     )
 
 
@@ -216,10 +224,15 @@ def quality_of(line: SettledLine, final: bool) -> str:
 
 def added(parts: Iterable[Sums]) -> Sums:
     """The sums of a whole period. ValueError unless contracts, shares and energy are even."""
-    whole = Sums(*(sum(column) for column in zip(*parts, strict=True)))
+    parts = tuple(parts)
+    columns = zip(*(part[:-1] for part in parts), strict=True)
+    exchange = together(part.exchange for part in parts)
+    whole = Sums(*map(sum, columns), exchange=exchange)
+    imported_wh, exported_wh, *_ = exchange or NOTHING
     if whole.bought_wh != whole.sold_wh or whole.shared_in_wh != whole.shared_out_wh:
         raise ValueError("what the homes bought or took is not what they sold or gave")
-    if whole.grid_in_wh - whole.grid_out_wh - whole.breach_wh != whole.import_wh - whole.export_wh:
+    grid_wh = whole.grid_in_wh - whole.grid_out_wh - whole.breach_wh
+    if grid_wh + imported_wh - exported_wh != whole.import_wh - whole.export_wh:
         raise ValueError("the grid's energy is not what the meters counted")
     return whole
 
@@ -232,14 +245,16 @@ def _shared(frozen: FrozenPeriod, home: str, bounds: Caps, estimated_wh: int) ->
     """A home as it takes part in the community's settlement."""
     bought_wh, sold_wh = frozen.awarded_wh.get(home, (0, 0))
     key_ppm = frozen.keys_ppm.get(home, 0)
+    outside = frozen.outside.get(home, NOTHING)
     reading = frozen.shared_by(home)
     if reading is None:
         pv_w = frozen.connections[home].pv_w
         export_wh = estimated_export_wh(frozen.period, pv_w, frozen.terms.prices.feed_in)
         return Metered(
-            home, bought_wh, sold_wh, estimated_wh, export_wh, bounds.export_wh, key_ppm, estimated=True
+            home, bought_wh, sold_wh, estimated_wh, export_wh, bounds.export_wh, key_ppm, True, outside
         )
-    return Metered(home, bought_wh, sold_wh, reading.import_wh, reading.export_wh, bounds.export_wh, key_ppm)
+    metered_wh = reading.import_wh, reading.export_wh
+    return Metered(home, bought_wh, sold_wh, *metered_wh, bounds.export_wh, key_ppm, False, outside)
 
 
 def _settled(
@@ -287,6 +302,7 @@ def _line(
         metered.key_ppm,
         beyond,
         line,
+        exchange=together([metered.outside]),
     )
 
 
@@ -313,4 +329,5 @@ def _metered_of(line: SettledLine) -> Metered:
         line.export_cap_wh,
         line.key_ppm,
         line.quality == ESTIMATED,
+        line.exchange or NOTHING,
     )

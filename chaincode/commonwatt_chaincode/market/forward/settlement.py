@@ -31,7 +31,10 @@ class Terms:
 
 
 class Line(NamedTuple):
-    """A home's period. Money is what the home pays, negative if it receives; ``amount_naud`` is the sum."""
+    """A home's period. Money is what the home pays, negative if it receives.
+
+    ``amount_naud`` is the sum, with what the home pays other communities.
+    """
 
     shared_in_wh: int
     shared_out_wh: int
@@ -47,7 +50,7 @@ class Line(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """Lines by home, what was shared, and what the grid gets: the sum of all amounts."""
+    """Lines by home, what was shared, and what the grid gets: the sum of all amounts less the exchange's money."""
 
     lines: dict[str, Line]
     shared_wh: int
@@ -126,8 +129,8 @@ def resettle(metered: Metered, before: Line, terms: Terms) -> Line:
     readings of ``before`` this is ``before``.
     """
     shared_in_wh, shared_out_wh = before.shared_in_wh, before.shared_out_wh
-    needed_wh = metered.import_wh - metered.bought_wh - shared_in_wh
-    spare_wh = metered.delivered_wh - metered.sold_wh - shared_out_wh
+    needed_wh = metered.import_wh - metered.due_in_wh - shared_in_wh
+    spare_wh = metered.delivered_wh - metered.due_out_wh - shared_out_wh
     unmetered_wh = metered.allowed_export_wh - metered.delivered_wh
     return _line(
         metered,
@@ -154,7 +157,7 @@ def _line(
     contract_naud = (metered.bought_wh - metered.sold_wh) * (terms.price_uaud_per_kwh or 0)
     shared_naud = (shared_in_wh - shared_out_wh) * terms.sharing_price
     grid_naud = grid_in_wh * prices.tou - grid_out_wh * prices.feed_in - breach_wh * min(0, prices.feed_in)
-    fee_naud = (metered.bought_wh + shared_in_wh) * prices.local_fee
+    fee_naud = (metered.due_in_wh + shared_in_wh) * prices.local_fee
     return Line(
         shared_in_wh,
         shared_out_wh,
@@ -165,5 +168,5 @@ def _line(
         shared_naud,
         grid_naud,
         fee_naud,
-        contract_naud + shared_naud + grid_naud + fee_naud,
+        contract_naud + shared_naud + grid_naud + fee_naud + metered.outside.amount_naud,
     )

@@ -63,6 +63,10 @@ def _lines(bill: Bill) -> list[StatementLine]:
     lines = []
     for band in bill.bands:
         contract_wh, shared_wh = band.bought_wh - band.sold_wh, band.shared_in_wh - band.shared_out_wh
+        if band.exchange:
+            imported_wh, exported_wh, amount_naud, _ = band.exchange
+            text = f"{band.band}: other communities"
+            lines.append(StatementLine(text, imported_wh - exported_wh, cents(amount_naud)))
         lines += [
             StatementLine(f"{band.band}: contracts", contract_wh, cents(band.contract_naud)),
             StatementLine(f"{band.band}: shared", shared_wh, cents(band.shared_naud)),
