@@ -59,7 +59,7 @@ def check_command(
 @app.command("layouts")
 def layouts_command() -> None:
     """List the layouts that are known by name."""
-    from commonwatt_loadgen.traces.layouts import LAYOUTS
+    from commonwatt_loadgen.traces.plugin_kind import layouts
 
-    for name, layout in LAYOUTS.items():
+    for name, layout in layouts().items():
         print(f"{name}: zone {layout.zone}, {layout.meters or 'net or gross'} meters")

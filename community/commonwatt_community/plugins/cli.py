@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 plugin_app = typer.Typer(
-    help="Strategies, forecasts, battery plans and meters of other packages.", no_args_is_help=True
+    help="Strategies, forecasts, battery plans, meters, mechanisms and trace layouts of other packages.",
+    no_args_is_help=True,
 )
 
 
@@ -28,14 +29,15 @@ def plugin_list() -> None:
 
 @plugin_app.command("new")
 def plugin_new(
-    kind: Annotated[str, typer.Argument(help="strategy, forecast, battery or meter")],
+    kind: Annotated[str, typer.Argument(help="strategy, forecast, battery, meter, mechanism or traces")],
     name: Annotated[str, typer.Argument(help="the name by which you choose it")],
 ) -> None:
     """Write a package with a plug-in and tests that pass."""
-    from commonwatt_community.plugins.new_project import new_plugin
+    from commonwatt_community.plugins.discovery import kinds
+    from commonwatt_community.plugins.new_project import KINDS, new_plugin
 
     folder = new_plugin(kind, name, Path.cwd())
-    print(f"{folder.name}/ is a {kind} that passes its tests:")
+    print(f"{folder.name}/ is a {kinds()[KINDS[kind]]} that passes its tests:")
     print(f"  cd {folder.name} && python3 -m pytest")
     print("  pip install -e .     # in the environment of commonwatt; `commonwatt plugin list` then names it")
 

@@ -13,18 +13,28 @@ fails because of it.
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from commonwatt_client.exit_codes import UsageError
 
 from commonwatt_community.hems.forward.forecast import PERIOD_FORECASTS
 from commonwatt_community.hems.forward.plan import PLANS
 from commonwatt_community.hems.strategy import STRATEGIES
-from commonwatt_community.plugins.shapes import Check, battery_flaw, forecast_flaw, meter_flaw, strategy_flaw
+from commonwatt_community.mechanisms import MECHANISMS
+from commonwatt_community.plugins.shapes import (
+    Check,
+    battery_flaw,
+    forecast_flaw,
+    mechanism_flaw,
+    meter_flaw,
+    strategy_flaw,
+)
 
 METERS = ("replay", "mqtt", "http", "file", "modbus")
-Kind = Literal["strategies", "forecasts", "batteries", "meters"]
+Kind = Literal["strategies", "forecasts", "batteries", "meters", "mechanisms", "traces"]
+KINDS_GROUP = "commonwatt.plugin_kinds"
 
 _log = logging.getLogger(__name__)
 
@@ -46,30 +56,41 @@ class Broken:
 
 
 @dataclass(frozen=True)
-class _About:
-    """What a kind is called for one of it, what the kit has of it, and what is wrong with an object as one."""
+class About:
+    """What a kind is called for one of it, what the kit has of it and in which distribution, and what is wrong with an
+    object as one.
+    """
 
     one: str
     own: Mapping[str, Any]
     flaw: Check
+    package: str = "commonwatt-community"
 
 
-_KINDS: dict[Kind, _About] = {
-    "strategies": _About("strategy", STRATEGIES, strategy_flaw),
-    "forecasts": _About("forecast", PERIOD_FORECASTS, forecast_flaw),
-    "batteries": _About("battery plan", PLANS, battery_flaw),
-    "meters": _About("meter", dict.fromkeys(METERS), meter_flaw),  # the kit's are made by `home.meter` alone
+_KINDS: dict[Kind, About] = {
+    "strategies": About("strategy", STRATEGIES, strategy_flaw),
+    "forecasts": About("forecast", PERIOD_FORECASTS, forecast_flaw),
+    "batteries": About("battery plan", PLANS, battery_flaw),
+    "meters": About("meter", dict.fromkeys(METERS), meter_flaw),  # the kit's are made by `home.meter` alone
+    "mechanisms": About("mechanism", MECHANISMS, mechanism_flaw),
 }
+
+
+@cache
+def _kinds() -> Mapping[Kind, About]:
+    """The kinds of this distribution, and those that the kit's other distributions name by entry points."""
+    further = {cast(Kind, entry.name): entry.load() for entry in entry_points(group=KINDS_GROUP)}
+    return _KINDS | further
 
 
 def kinds() -> Mapping[Kind, str]:
     """The kinds of plug-ins, with what one of a kind is called."""
-    return {kind: about.one for kind, about in _KINDS.items()}
+    return {kind: about.one for kind, about in _kinds().items()}
 
 
 def names(kind: Kind) -> list[str]:
     """The names that can be chosen, the kit's own first. Nothing is loaded: one of them may turn out to be broken."""
-    return list(dict.fromkeys([*_KINDS[kind].own, *(entry.name for entry in _offered(kind))]))
+    return list(dict.fromkeys([*_kinds()[kind].own, *(entry.name for entry in _offered(kind))]))
 
 
 def choose(kind: Kind, name: str) -> Any:
@@ -78,7 +99,7 @@ def choose(kind: Kind, name: str) -> Any:
     Raises:
         PluginError: there is none of this name, or it cannot be used; the message says why.
     """
-    about = _KINDS[kind]
+    about = _kinds()[kind]
     if name in about.own:
         return about.own[name]
     offered = [entry for entry in _offered(kind) if entry.name == name]
@@ -95,7 +116,7 @@ def choose(kind: Kind, name: str) -> Any:
 
 def working(kind: Kind, told: Callable[[Broken], None] | None = None) -> dict[str, Any]:
     """All of a kind that can be used, by name. `told` hears of each one that is skipped; by default the log does."""
-    found: dict[str, Any] = dict(_KINDS[kind].own)
+    found: dict[str, Any] = dict(_kinds()[kind].own)
     offered: dict[str, list[EntryPoint]] = {}
     for entry in _offered(kind):
         offered.setdefault(entry.name, []).append(entry)
@@ -120,13 +141,13 @@ def package_of(entry: EntryPoint) -> str:
 
 def flaw(kind: Kind, found: Any) -> str | None:
     """What is wrong with an object as one of a kind; None: nothing that can be seen. For plug-ins' own tests."""
-    return _KINDS[kind].flaw(found)
+    return _kinds()[kind].flaw(found)
 
 
 def origin(kind: Kind, name: str) -> str:
     """The package that offers the part of this name."""
-    if name in _KINDS[kind].own:
-        return "commonwatt-community"
+    if name in _kinds()[kind].own:
+        return _kinds()[kind].package
     return next((package_of(entry) for entry in _offered(kind) if entry.name == name), "unknown")
 
 
@@ -142,7 +163,7 @@ def _loaded(kind: Kind, entries: list[EntryPoint]) -> Any | Broken:
         return Broken(entry.name, " and ".join(packages), "two plug-ins have this name; uninstall one")
     try:
         found = entry.load()
-        flaw = _KINDS[kind].flaw(found)
+        flaw = _kinds()[kind].flaw(found)
     except Exception as error:  # a stranger's module may fail in any way
         _log.debug("plug-in %s", entry.name, exc_info=True)
         return Broken(entry.name, packages[0], f"{entry.value} does not load: {_said(error)}")

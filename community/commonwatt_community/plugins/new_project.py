@@ -13,13 +13,15 @@ from string import Template
 
 from commonwatt_client.exit_codes import UsageError
 
-from commonwatt_community.plugins.discovery import Kind, names
+from commonwatt_community.plugins.discovery import Kind, kinds, names
 
 KINDS: dict[str, Kind] = {
     "strategy": "strategies",
     "forecast": "forecasts",
     "battery": "batteries",
     "meter": "meters",
+    "mechanism": "mechanisms",
+    "traces": "traces",
 }
 """What a kind is called on the command line."""
 
@@ -34,6 +36,10 @@ def new_plugin(kind: str, name: str, parent: Path) -> Path:
     """
     if kind not in KINDS:
         raise UsageError(f"{kind[:40]} is no kind of plug-in: {', '.join(KINDS)} are")
+    if KINDS[kind] not in kinds():
+        raise UsageError(
+            f"plug-ins of the kind {kind} need commonwatt-loadgen: pip install commonwatt-loadgen"
+        )
     module = _module(kind, name)
     folder = parent / name
     if folder.exists() or folder.is_symlink():
@@ -46,6 +52,7 @@ def new_plugin(kind: str, name: str, parent: Path) -> Path:
         "made": "".join(part.capitalize() for part in name.split("-")),
         "kind": kind,
         "group": KINDS[kind],
+        "distribution": "commonwatt-loadgen" if kind == "traces" else "commonwatt-community",
     }
     templates = {
         f"{module}.py": f"{kind}.py.txt",

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Flaws of an object as a strategy, a forecast, a battery plan or a meter; None: no visible flaw.
+"""Flaws of an object as a strategy, a forecast, a battery plan, a meter or a mechanism; None: no visible
+flaw.
 
 A factory is called once: a strategy or forecast that cannot be made is found before a home trades by it.
 """
@@ -7,9 +8,13 @@ A factory is called once: a strategy or forecast that cannot be made is found be
 from collections.abc import Callable
 from typing import Any
 
+from commonwatt_chaincode.market.forward.bids import Order
+from commonwatt_chaincode.market.forward.prices import Prices
+
 from commonwatt_community.hems.forward.connection_point import Store
 from commonwatt_community.hems.forward.forecast import Past
 from commonwatt_community.hems.forward.plan import Plan
+from commonwatt_community.mechanisms import UnlawfulClearingError, cleared
 
 Check = Callable[[Any], str | None]
 
@@ -54,6 +59,21 @@ def meter_flaw(factory: Any) -> str | None:
     return (
         None if callable(factory) else "is nothing that can be called with a home's settings to make a meter"
     )
+
+
+def mechanism_flaw(mechanism: Any) -> str | None:
+    """A mechanism is a function itself; it is tried on a market of two buyers and two sellers, and on an empty one."""
+    if not callable(mechanism):
+        return "is no function that clears a period"
+    prices = Prices(tou=300_000, feed_in=100_000)
+    requests = [Order("1-R-a", "a", 400, 300_000), Order("1-R-b", "b", 300, 210_000)]
+    offers = [Order("1-O-c", "c", 250, 100_000), Order("1-O-d", "d", 200, 190_000)]
+    try:
+        cleared(mechanism, requests, offers, prices)
+        cleared(mechanism, [], [], prices)
+    except UnlawfulClearingError as broken:
+        return f"clears against the law: {broken}"
+    return None
 
 
 def _without_methods(made: Any, one: str, methods: tuple[str, ...], member: tuple[str, type]) -> str | None:

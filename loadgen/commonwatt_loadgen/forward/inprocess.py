@@ -4,20 +4,22 @@
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 
-from commonwatt_chaincode.market.exchange.awards import awards_of
-from commonwatt_chaincode.market.exchange.residual import pools_of, residual
-from commonwatt_chaincode.market.forward.bids import Bid, Connection, judge
+from commonwatt_chaincode.market.forward.bids import Bid, Connection, Order, judge
 from commonwatt_chaincode.market.forward.bills import Bill, Settled, ends_month, month_of
-from commonwatt_chaincode.market.forward.clearing import clear
+from commonwatt_chaincode.market.forward.clearing import Clearing, clear
 from commonwatt_chaincode.market.forward.day_bills import Day, MonthlyDemand, billable, day_bill
 from commonwatt_chaincode.market.forward.envelopes import Caps
 from commonwatt_chaincode.market.forward.gates import gate_s
 from commonwatt_chaincode.market.forward.outside import NOTHING
 from commonwatt_chaincode.market.forward.period_settlement import FrozenPeriod, settle_homes
 from commonwatt_chaincode.market.forward.periods import Period, Registration
+from commonwatt_chaincode.market.forward.prices import Prices
 from commonwatt_chaincode.market.forward.readings import HOME, Reading, refusal
 from commonwatt_chaincode.market.forward.settlement import Terms
 from commonwatt_chaincode.market.tariff import local_day
+from commonwatt_client.exit_codes import UsageError
+from commonwatt_community import plugins
+from commonwatt_community.mechanisms import MECHANISMS, Mechanism, UnlawfulClearingError, cleared
 
 from commonwatt_loadgen.forward.exchange import InProcessExchange
 from commonwatt_loadgen.forward.market import Award, Cleared
@@ -31,17 +33,13 @@ class InProcessForwardMarket:
     It remembers a day's lines until the day is billed, and a month's where the tariff has a demand charge.
     """
 
-    def __init__(
-        self,
-        rules: ForwardRules,
-        connections: Mapping[str, Connection],
-        name: str = "",
-        exchange: InProcessExchange | None = None,
-    ) -> None:
+    def __init__(self, rules: ForwardRules, connections: Mapping[str, Connection]) -> None:
+        """PluginError: the rules' mechanism comes from a package that cannot be used."""
         self._rules = rules
         self._name = name
         self._exchange = exchange
         self._connections = connections
+        self._mechanism: Mechanism = plugins.choose("mechanisms", rules.pricing)
         self._cleared: dict[int, Cleared] = {}
         self._days: dict[int, list[Mapping[str, Settled]]] = {}
 
@@ -49,7 +47,7 @@ class InProcessForwardMarket:
         """Judge and clear a period's bids."""
         prices = self._rules.tariff(period).prices
         judged = judge(bids, period, prices, self._connections, self._caps(period))
-        clearing = clear(judged.requests, judged.offers, prices, self._rules.pricing)
+        clearing = self._clear(judged.requests, judged.offers, prices)
         awards = {one.home: Award(clearing.bought_wh[one.id]) for one in judged.requests}
         awards |= {one.home: Award(sold_wh=clearing.sold_wh[one.id]) for one in judged.offers}
         for order_id, code in judged.refused.items():
@@ -121,6 +119,16 @@ class InProcessForwardMarket:
         for one in [one for one in self._days if not tariff.demand or month_of(one) != month_of(day + 1)]:
             del self._days[one]
         return {home: one for home, one in bills.items() if one is not None}
+
+    def _clear(self, requests: Sequence[Order], offers: Sequence[Order], prices: Prices) -> Clearing:
+        if self._rules.pricing in MECHANISMS:
+            return clear(requests, offers, prices, self._rules.pricing)
+        try:
+            return cleared(self._mechanism, requests, offers, prices)
+        except UnlawfulClearingError as error:
+            raise UsageError(
+                f"--pricing {self._rules.pricing}: the mechanism breaks a law: {error}"
+            ) from error
 
     def _caps(self, period: Period) -> dict[str, Caps]:
         """Each home's envelope; empty where the grid published none."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
+from commonwatt_chaincode.market.forward.clearing import PRICINGS
 from commonwatt_client.exit_codes import UsageError
 from commonwatt_client.network_file import Community, NetworkFile, read_network_file
 from commonwatt_community.hems.home import HomeSpec
@@ -38,6 +39,10 @@ async def simulate_forward_on_ledger(options: ForwardOptions, progress: Progress
     options.check()
     if options.community_battery:
         raise UsageError("--community-battery: counts with --in-process alone, no channel registers it")
+    if options.pricing not in PRICINGS:
+        raise UsageError(
+            f"--pricing {options.pricing}: counts with --in-process alone; the contract has {', '.join(PRICINGS)}"
+        )
     traces, problems = options.run.trace_set()
     network = read_network_file(options.run.network_file)
     latencies = Latencies()

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
-from commonwatt_chaincode.market.forward.clearing import MID_MARKET, PRICINGS
+from commonwatt_chaincode.market.forward.clearing import MID_MARKET
 from commonwatt_chaincode.market.forward.periods import LENGTHS_MIN
 from commonwatt_chaincode.market.forward.sharing import DYNAMIC, MODES, STATIC
 from commonwatt_client.exit_codes import UsageError
@@ -48,7 +48,7 @@ class ForwardOptions:
         self.run.check(forecasts=plugins.names("forecasts"), batteries=plugins.names("batteries"))
         for option, chosen, known in (
             ("--sharing", self.sharing, MODES),
-            ("--pricing", self.pricing, PRICINGS),
+            ("--pricing", self.pricing, plugins.names("mechanisms")),
             ("--period", self.period, LENGTHS_MIN),
         ):
             if chosen not in known:

@@ -54,7 +54,7 @@ def simulate_command(
         str,
         typer.Option(
             envvar="BATTERY",
-            help="reserve: keep what saves a purchase later; sell-all; mpc: linear program; forward: also none, plug-ins",
+            help="reserve: keep what saves a purchase later; sell-all; mpc: linear program; forward also none, plug-ins",
         ),
     ] = "reserve",
     spill: Annotated[
@@ -82,7 +82,7 @@ def simulate_command(
         str | None,
         typer.Option(
             envvar="PRICING",
-            help="mid_market (default) or uniform",
+            help="mid_market (default) or uniform; in-process also plug-ins",
             rich_help_panel=FORWARD,
             show_default=False,
         ),

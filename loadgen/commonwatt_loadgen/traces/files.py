@@ -14,6 +14,7 @@ from commonwatt_loadgen.traces.layouts.layout import DELIMITERS, split_lines, st
 from commonwatt_loadgen.traces.meter_rows import MeterRows
 from commonwatt_loadgen.traces.opening import read_opening
 from commonwatt_loadgen.traces.packed import Part, parts_of
+from commonwatt_loadgen.traces.plugin_kind import layout_names, layout_of, layouts
 from commonwatt_loadgen.traces.quantities import NET_METERS
 from commonwatt_loadgen.traces.sources import TraceSet
 from commonwatt_loadgen.traces.tables import open_parquet, read_csv, read_parquet
@@ -28,7 +29,7 @@ _WITHOUT_ZONE = "UTC"  # times without offset have no daylight saving there
 class ReadAs:
     """How a user says that files are to be read; None leaves it to the files.
 
-    `layout`: a name of LAYOUTS; `columns`: a mapping as `columns_of` takes it; `zone`: the homes' time zone; `meters`:
+    `layout`: a name of LAYOUTS, or of a plug-in; `columns`: a mapping as `columns_of` takes it; `zone`: the homes' time zone; `meters`:
     `net` or `gross`.
     """
 
@@ -39,8 +40,8 @@ class ReadAs:
 
     def check(self) -> None:
         """Raise ValueError for what no file could be read as."""
-        if self.layout is not None and self.layout not in LAYOUTS:
-            raise ValueError(f"--layout {self.layout}: is none of {', '.join(LAYOUTS)}")
+        if self.layout is not None and self.layout not in layout_names():
+            raise ValueError(f"--layout {self.layout}: is none of {', '.join(layout_names())}")
         if self.layout is not None and self.columns is not None:
             raise ValueError("--layout and --columns exclude each other")
         if self.meters is not None and self.meters not in _METERS:
@@ -115,7 +116,7 @@ def _candidates(read_as: ReadAs) -> list[Layout]:
     if read_as.columns is not None:
         columns = columns_of(read_as.columns)
         return [Layout("columns", _WITHOUT_ZONE, columns=lambda header, _: _fitting(columns, header))]
-    return [LAYOUTS[read_as.layout]] if read_as.layout else list(LAYOUTS.values())
+    return [layout_of(read_as.layout)] if read_as.layout else list(layouts().values())
 
 
 def _fitting(columns: Columns, header: Sequence[str]) -> Columns | None:

@@ -92,15 +92,17 @@ def test_the_comparison_shows_what_errors_and_plans_cost():
         ("learnt", "reserve"),
         ("perfect", "sell-all"),
         ("perfect", "none"),
+        ("perfect", "mpc"),
     ]
-    perfect, persistence, yesterday, *_, sell_all, none = rows
+    perfect, persistence, yesterday, *_, sell_all, none, mpc = rows
     assert perfect["imbalance_naud"] == perfect["over_wh"] == perfect["missing_wh"] == 0
     assert (
         0 == perfect["forecast_error_wh"] < yesterday["forecast_error_wh"] < persistence["forecast_error_wh"]
     )
     assert 0 < yesterday["imbalance_naud"] < persistence["imbalance_naud"]
     assert sell_all["traded_wh"] > perfect["traded_wh"]
-    assert none["prosumers_saved_naud"] < perfect["prosumers_saved_naud"]
+    assert none["prosumers_saved_naud"] < perfect["prosumers_saved_naud"] < mpc["prosumers_saved_naud"]
+    assert mpc["worse_off"] == 0
     too_long = options_of(homes=1, days=2_001)
     assert compared(too_long, [None], None, {}) is None
 

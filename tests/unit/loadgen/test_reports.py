@@ -125,7 +125,7 @@ def test_policies_are_what_their_own_runs_come_to():
     traces = default_types()
     both = {
         policy: community_in_process(SimulationOptions(homes=15, share_percent=40, battery=policy), traces, 0)
-        for policy in ("reserve", "sell-all")
+        for policy in ("reserve", "sell-all", "mpc")
     }
     for policy, community in both.items():
         assert community["policies"][0]["policy"] == policy

@@ -17,7 +17,8 @@ class Window(NamedTuple):
 class Task(Protocol):
     """What a device needs in a window."""
 
-    window: Window
+    @property
+    def window(self) -> Window: ...
 
     def at_least_cost(self, parts: Sequence[Sequence[Part]]) -> list[int]:
         """Energy of each half hour of the window, in Wh; `parts` says what energy costs in each of them."""

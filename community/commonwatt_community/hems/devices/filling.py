@@ -69,7 +69,7 @@ def at_once(bounds: Bounds, limits_wh: Sequence[int]) -> list[int]:
 
 
 def _spare(due_wh: Sequence[int], most_wh: Sequence[int], filled: Sequence[int], slot: int) -> int:
-    """What a slot can take beside what is filled, so that all that is due can still come and no sum is above its bound."""
+    """What a slot can still take, so that all that is due can come and no sum is above its bound."""
     before = 0
     for place in range(slot):
         before = max(before + filled[place], due_wh[place])

@@ -66,7 +66,7 @@ class ForwardAgent:
         period_min: int,
         *,
         forecast: str | PeriodForecast = "perfect",
-        plan: str | Planner = "reserve",
+        plan: str | Planner | TariffPlanner = "reserve",
         highest_feed_in: int = 0,
         connection_w: int = 24_000,
         curtails: bool = False,
@@ -89,7 +89,7 @@ class ForwardAgent:
             connection_w, spec.pv_w, battery.p_rate_w if battery.capacity_wh > 0 else 0
         )
         self._stores = battery.capacity_wh > 0
-        self._plan = PLANS[plan] if isinstance(plan, str) else plan
+        self._plan: Planner | TariffPlanner = PLANS[plan] if isinstance(plan, str) else plan
         self._backs = self._plan is not own_use
         self._curtails = curtails
         self._guarded = guarded

@@ -37,6 +37,10 @@ and those after it.
 class TariffPlanner(Protocol):
     """A plan that also looks at what the grid takes and pays in these periods."""
 
+    def __call__(
+        self, store: Store, energy_wh: int, expected_wh: Sequence[int], prices: Sequence[int], /
+    ) -> Plan: ...
+
     def by_tariff(
         self,
         store: Store,
