@@ -30,6 +30,7 @@ from .results import (
     HomeLine,
     HomeLines,
     Homes,
+    Imported,
     KeyProposal,
     ListedPeriod,
     ListedPeriods,
@@ -189,9 +190,13 @@ class ForwardMarket:
         """Take no more bids of a period."""
         return await self._submit(Gate, "close_gate", {"period": period})
 
-    async def clear_period(self, period: int) -> Cleared:
-        """Clear the bids that stand at the gate."""
-        return await self._submit(Cleared, "clear_period", {"period": period})
+    async def clear_period(self, period: int, *, alone: bool = False) -> Cleared:
+        """Clear the bids that stand at the gate; ``alone``: nothing of it goes to the exchange (operator and grid)."""
+        return await self._submit(Cleared, "clear_period", {"period": period, **_given(alone=alone or None)})
+
+    async def import_residual(self, period: int) -> Imported:
+        """Take over what the exchange's round came to; `round_open` while it has no result."""
+        return await self._submit(Imported, "import_residual", {"period": period})
 
     async def freeze_period(self, period: int) -> Meter:
         """Fix the version of a period's readings that is settled next."""

@@ -221,6 +221,25 @@ class Cleared:
 
 
 @dataclass(frozen=True)
+class OutsideSums:
+    """What a community, or a home, trades with other communities; the links' fee is within what it pays."""
+
+    imported_wh: int
+    exported_wh: int
+    amount_naud: int
+    fee_naud: int
+
+
+@dataclass(frozen=True)
+class Imported:
+    """What the exchange's round came to for the community; ``state``: cleared, or void."""
+
+    period: int
+    state: str
+    sums: OutsideSums
+
+
+@dataclass(frozen=True)
 class Award:
     """What a home's bid came to; ``code`` says why it was refused, or is empty."""
 

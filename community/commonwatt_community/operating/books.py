@@ -5,6 +5,7 @@ oldest day that is not done."""
 import asyncio
 
 from commonwatt_chaincode.market.forward.period_settlement import parts_of
+from commonwatt_chaincode.market.forward.periods import Period
 from commonwatt_chaincode.market.tariff import MINUTE_S
 
 from commonwatt_community.market.refused import DATA_NOT_HERE, Refused
@@ -158,7 +159,10 @@ class Books:
                 breach_wh += settled.breach_wh
                 unread += settled.estimated + settled.substituted
         except Refused as refused:
-            await self._not_yet(community, now_s, period_id, refused)
+            if refused.code == "not_imported":
+                await self._import(community, period)
+            else:
+                await self._not_yet(community, now_s, period_id, refused)
             return
         when = local_time(community, period)
         self._telling.did(
@@ -180,6 +184,21 @@ class Books:
                     period_id,
                 )
             )
+
+    async def _import(self, community: Community, period: Period) -> None:
+        """Take over what the community traded with others; the next pass settles, or asks again."""
+        try:
+            imported = await self._ledger.market.import_residual(period.id)
+        except Refused as refused:
+            if refused.code != "round_open":
+                raise
+            return
+        sums = imported.sums
+        self._telling.did(
+            "import_residual",
+            f"{local_time(community, period)}: the exchange's round is {imported.state}, {sums.imported_wh:,} Wh bought"
+            f" and {sums.exported_wh:,} Wh sold",
+        )
 
     async def _bill(self, community: Community, step: Bill) -> None:
         homes = amount_naud = adjustments = 0

@@ -118,9 +118,9 @@ class Region:
             await town.do("operator", "clear_period", {"period": period, **clearing})
 
 
-async def region() -> Region:
+async def region(made: Region | None = None) -> Region:
     """Both communities on the exchange, with three homes each."""
-    made = Region()
+    made = made or Region()
     for town, names, equipment in (
         (made.newtown, ("h1", "h2", "h3"), {}),
         (made.sunnytown, ("p1", "p2", "p3"), {"pv_w": 6_000, "battery_w": 3_000}),

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from commonwatt_community.market.refused import Refused
+from commonwatt_community.market.results import Imported, OutsideSums
 from commonwatt_community.operating.books import Books
 from commonwatt_community.operating.due import is_closed
 from commonwatt_community.operating.gates import Gates
@@ -97,6 +98,33 @@ async def test_a_day_that_cannot_go_on_keeps_no_other_day_waiting(town: Town) ->
     for _ in range(3):
         with pytest.raises(Refused, match="too_many"):
             await books.run()
+    assert [line[:10] for line in town.lines if "billed" in line] == ["2026-12-03"]
+
+
+async def test_what_was_traded_with_others_is_imported_before_a_period_is_settled(town: Town) -> None:
+    first = await town.found(MIDNIGHT_S - 5 * HOUR_S, homes=1)
+    await town.reach(MIDNIGHT_S + 30 * HOUR_S)
+    asked: list[str] = []
+
+    class OnAnExchange:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(town.operator, name)
+
+        async def settle_period(self, period: int, part: int | None = None) -> Any:
+            if period == first and "imported" not in asked:
+                raise Refused("not_imported", "import the round first", "settle_period")
+            return await town.operator.settle_period(period, part)
+
+        async def import_residual(self, period: int) -> Imported:
+            asked.append("imported" if asked else "asked")
+            if "imported" not in asked:
+                raise Refused("round_open", "no result yet", "import_residual")
+            return Imported(period, "cleared", OutsideSums(710, 0, 1, 1))
+
+    books = Books(town.ledger(OnAnExchange()), town.telling())  # type: ignore[arg-type]
+    await settled(books, 4)
+    assert asked == ["asked", "imported"]
+    assert [one for one in town.lines if "710 Wh bought" in one]
     assert [line[:10] for line in town.lines if "billed" in line] == ["2026-12-03"]
 
 
