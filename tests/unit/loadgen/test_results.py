@@ -2,6 +2,7 @@
 """Results as typed frames, from CSV and from Parquet alike, and folders that hold none."""
 
 import importlib.util
+from dataclasses import replace
 
 import pandas as pd
 import pytest
@@ -10,8 +11,9 @@ from commonwatt_loadgen import frames
 from commonwatt_loadgen.forward.options import ForwardOptions
 from commonwatt_loadgen.forward.run import simulate_forward_in_process
 from commonwatt_loadgen.results import load
+from commonwatt_loadgen.simulate.inprocess import channel_of, community_in_process
 from commonwatt_loadgen.simulate.options import SimulationOptions
-from commonwatt_loadgen.simulate.run import simulate_in_process, write_summary
+from commonwatt_loadgen.simulate.run import opening, simulate_in_process, write_summary
 from commonwatt_loadgen.simulate.tables import remove_data, require_own_tables
 
 TIMES = "datetime64[s]"
@@ -53,8 +55,13 @@ def test_parquet_holds_what_csv_holds_for_its_owner_alone(folder, monkeypatch):
 
 
 def test_several_communities_are_named(tmp_path):
-    options = SimulationOptions(homes=2, share_percent=50, out=tmp_path, data=True)
-    write_summary(options, simulate_in_process(options, 2, lambda *_: None))
+    options = SimulationOptions(homes=2, share_percent=50, data=True)
+    traces, problems = options.trace_set()
+    done = [
+        community_in_process(options, traces, place, folder=tmp_path / channel_of(place), alone=True)
+        for place in range(2)
+    ]
+    write_summary(replace(options, out=tmp_path), opening(options, traces, problems, done, "", "in-process"))
     found = load(tmp_path)
     assert set(found["bills"]["community"]) == {"in-process", "in-process-2"}
     assert len(found["communities"]) == 2
