@@ -64,7 +64,7 @@ def test_the_topology_becomes_a_folder_for_each_of_three_hosts(tmp_path: Path) -
         assert any(name.startswith("orderer") for name in services)
         assert {name for name in services if name.startswith("peer")} == {f"peer0.{organization}"}
         keys = {str(path.relative_to(folder)) for path in folder.rglob("key.pem")}
-        others = hosts.values() - {organization}
+        others = set(hosts.values()) - {organization}
         assert keys
         assert not any(other in key for key in keys for other in others)
 
