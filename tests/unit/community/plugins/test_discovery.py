@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from commonwatt_chaincode.market.parameters import Parameters
-from commonwatt_client.exit_codes import MISUSED, exit_code
+from commonwatt_client.exit_codes import MISUSED, UsageError, exit_code
 from commonwatt_community.forecasts import learnt
 from commonwatt_community.hems.forward.forecast import PERIOD_FORECASTS, Yesterday
 from commonwatt_community.plugins.discovery import PluginError, choose, kinds, names, origin, working
@@ -15,7 +15,7 @@ from commonwatt_loadgen.forward.community import community_in_process
 from commonwatt_loadgen.forward.options import ForwardOptions
 from commonwatt_loadgen.simulate.options import SimulationOptions
 from commonwatt_loadgen.simulate.people import agents_of, draw_homes
-from commonwatt_loadgen.traces import default_types
+from commonwatt_loadgen.traces import ReadAs, default_types, load_traces
 
 GOOD = """
 from commonwatt_community.hems.forward.connection_point import flow
@@ -33,6 +33,13 @@ def idle(store, energy_wh, expected_wh, prices):
 class Calm(Suggested):
     pass
 """
+
+
+CLEARING = (
+    "from commonwatt_chaincode.market.forward.clearing import Clearing\n"
+    "def It(requests, offers, prices, seed):\n return "
+)
+LAYOUT = "from commonwatt_loadgen.traces.layouts import Layout\nIt = Layout("
 
 
 @pytest.fixture
@@ -131,6 +138,29 @@ def test_a_plug_in_that_cannot_be_used_is_named_and_skipped(installed, caplog, s
             "`needs_suggested_bid` must be of type bool",
         ),
         ("meters", "It = 7", "can be called with a home's settings"),
+        ("mechanisms", "It = 7", "no function that clears a period"),
+        ("mechanisms", "def It(*a): return 7", "returns int, not a `Clearing`"),
+        ("mechanisms", CLEARING + "Clearing(200000, 9, {'1-R-a': 9, '1-R-b': 0}, {})", "does not award all offers"),
+        (
+            "mechanisms",
+            CLEARING + "Clearing(200000, 9, {'1-R-a': 9, '1-R-b': 0}, {'1-O-c': 0, '1-O-d': 0})",
+            "offers come to 0 Wh, and 9 Wh are traded",
+        ),
+        (
+            "mechanisms",
+            CLEARING + "Clearing(200000, 999, {'1-R-a': 999, '1-R-b': 0}, {'1-O-c': 999, '1-O-d': 0})",
+            "awards 999 Wh of 400 Wh",
+        ),
+        (
+            "mechanisms",
+            CLEARING + "Clearing(250000, 9, {'1-R-a': 0, '1-R-b': 9}, {'1-O-c': 9, '1-O-d': 0})",
+            "trades at 250000, beyond the bid's 210000",
+        ),
+        ("traces", "It = 7", "is no `Layout`"),
+        ("traces", LAYOUT + "'it', 'Mars/Olympus', columns=lambda *a: None)", "has a zone that is unknown"),
+        ("traces", LAYOUT + "'it', 'UTC')", "has neither `columns` nor both"),
+        ("traces", LAYOUT + "'it', 'UTC', columns=lambda *a: 7)", "does not answer `Columns` or None"),
+        ("traces", LAYOUT + "'it', 'UTC', matches=lambda *a: '', read=print)", "takes any file for its own"),
     ],
 )
 def test_each_kind_says_what_is_wrong(installed, kind, source, said):
@@ -138,6 +168,66 @@ def test_each_kind_says_what_is_wrong(installed, kind, source, said):
     with pytest.raises(PluginError) as refused:
         choose(kind, "it")
     assert said in str(refused.value)
+
+
+MECHANISM = """
+from commonwatt_chaincode.market.forward.clearing import clear
+
+def third(requests, offers, prices, seed):
+    return clear(requests, offers, prices, "mid_market")
+
+def greedy(requests, offers, prices, seed):
+    fair = clear(requests, offers, prices, "mid_market")
+    if len(requests) < 3 or not fair.traded_wh:
+        return fair
+    nothing = dict.fromkeys(fair.sold_wh, 0)
+    return type(fair)(fair.price_uaud_per_kwh, fair.traded_wh, fair.bought_wh, nothing)
+"""
+
+
+def test_a_mechanism_of_a_package_clears_and_one_that_breaks_a_law_ends_the_simulation(installed):
+    installed("shore", MECHANISM, mechanisms={"third": "shore:third", "greedy": "shore:greedy"})
+    run = SimulationOptions(homes=8, share_percent=50)
+
+    def totals(pricing):
+        options = ForwardOptions(run=run, pricing=pricing, period=60)
+        options.check()
+        return community_in_process(options, default_types(), 0)["totals"]
+
+    assert totals("third") == totals("mid_market")
+    with pytest.raises(UsageError, match="greedy: the mechanism breaks a law: offers come to 0 Wh"):
+        totals("greedy")
+    with pytest.raises(UsageError, match="--pricing tide: is none of mid_market, uniform, greedy, third"):
+        ForwardOptions(pricing="tide").check()
+
+
+TRACES = """
+from commonwatt_loadgen.traces.columns import Columns
+from commonwatt_loadgen.traces.layouts import Layout
+from commonwatt_loadgen.traces.quantities import Quantity
+
+def columns(header, delimiter):
+    if "house" not in header:
+        return None
+    return Columns("when", ((Quantity("use", 1e6, False), "load"),), home="house")
+
+LAYOUT = Layout("coastal", "UTC", "gross", columns=columns)
+"""
+
+
+def test_files_of_a_packages_layout_are_recognised_and_read(installed, tmp_path):
+    installed("coast", TRACES, traces={"coastal": "coast:LAYOUT"})
+    file = tmp_path / "homes.csv"
+    rows = [f"a,2024-01-01T{hour:02d}:{minute:02d},0.25" for hour in range(24) for minute in (0, 30)]
+    file.write_text("\n".join(["house,when,load", *rows]))
+    for read_as in (ReadAs(), ReadAs(layout="coastal")):
+        traces, _ = load_traces(file, read_as=read_as)
+        assert traces.usage["a"].energy_wh(0, 1440) == 12_000
+        assert "layout coastal" in traces.source
+    assert origin("traces", "coastal") == "coast"
+    assert origin("traces", "tidy") == "commonwatt-loadgen"
+    with pytest.raises(ValueError, match="is none of ausgrid-solar-home, .*coastal"):
+        ReadAs(layout="nowhere").check()
 
 
 def test_names_that_are_taken_or_doubled_are_skipped(installed):
