@@ -38,6 +38,12 @@ def verify_command(
         str,
         typer.Option(help="the exchange's channel, or with --blocks a folder of its blocks: compare anchors"),
     ] = "",
+    follow: Annotated[
+        bool,
+        typer.Option(
+            "--follow", help="go on with each new block, as the grid; with --anchors attest settlements there"
+        ),
+    ] = False,
     receipts: Annotated[
         Path | None, typer.Option(help="a home's journal: name carriers that broke or contradicted a receipt")
     ] = None,
@@ -59,6 +65,11 @@ def verify_command(
     from commonwatt_audit.parallel import ParallelAudit
     from commonwatt_audit.source import blocks_of_files
 
+    if follow:
+        if blocks is not None or receipts is not None or as_json or user:
+            raise UsageError("--follow takes --channel, --anchors and --network alone")
+        _follow(channel, anchors, find_network(network_file))
+        return
     audit = Audit(journal=read_journal(receipts) if receipts is not None else None)
     exchange = Audit() if anchors else None
     difference = ""
@@ -92,6 +103,19 @@ def verify_command(
     _print(audit, difference, as_json, judged, found)
     blamed = any(one.verdict in BLAMED for one in judged or ())
     raise typer.Exit(1 if difference or blamed else 0)
+
+
+def _follow(channel: str, exchange: str, network_file: Path) -> None:
+    """Print a line a block until a signal ends it, or a difference."""
+    from commonwatt_audit.audit import FirstDifference
+    from commonwatt_audit.following import follow
+
+    network = read_network_file(network_file, homes=False)
+    try:
+        asyncio.run(follow(network, channel or next(iter(network.readers()), ""), exchange, typer.echo))
+    except FirstDifference as error:
+        typer.echo(f"first difference: {error}")
+        raise typer.Exit(1) from error
 
 
 async def _check_all(audit: Audit, channel: str, user: str, network_file: Path) -> None:

@@ -20,7 +20,7 @@ async def blocks_of_network(
 ) -> AsyncIterator[Block]:
     """All blocks that the organisation's peer has now, from the first."""
     async with connect_network_file(network_file, organization, user) as gateway:
-        height = await _height(gateway, channel, organization)
+        height = await height_of(gateway, channel, organization)
         async with gateway.get_network(channel).block_events(start_block=0) as blocks:
             async for block in blocks:
                 yield block
@@ -33,7 +33,7 @@ async def shown_blocks_of_network(
 ) -> AsyncIterator[tuple[Block, PrivateValues]]:
     """All blocks that the organisation's peer has now, each with the private values that the user may see."""
     async with connect_network_file(network_file, organization, user) as gateway:
-        height = await _height(gateway, channel, organization)
+        height = await height_of(gateway, channel, organization)
     identity, signer = network_file_user(network_file, organization, user)
     peer = network_file_peers(network_file, organization)[0]
     async with PeerAdmin(peer, identity=identity, signer=signer) as admin:
@@ -41,7 +41,7 @@ async def shown_blocks_of_network(
             yield shown
 
 
-async def _height(gateway: Gateway, channel: str, organization: str) -> int:
+async def height_of(gateway: Gateway, channel: str, organization: str) -> int:
     """How many blocks the organisation's peer has. UsageError where it lacks the first ones."""
     contract = gateway.get_network(channel).get_contract("qscc")
     ledger = ledger_pb2.BlockchainInfo.FromString(

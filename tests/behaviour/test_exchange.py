@@ -3,12 +3,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+import typer
+from commonwatt_audit.cli import register
+from commonwatt_audit.following import follow
 from commonwatt_client import CommitError, EndorseError
 from commonwatt_client.network_file import read_network_file
 from commonwatt_community.market.exchange import Block, Digest, ExchangeMarket, exchange_of
@@ -16,6 +20,7 @@ from commonwatt_network.down import down
 from commonwatt_network.model.topology import load_topology
 from commonwatt_network.up import up
 
+from ..support.command_line import invoke
 from ..support.fabric import require_backend
 from .conftest import BACKENDS, quiet, run_apart
 from .forward_network import BEGINS_S, FIRST_PERIOD, GRID, LENGTH_MIN, OPERATOR, ForwardNetwork
@@ -116,3 +121,44 @@ async def test_a_new_key_asks_for_the_grid_and_a_majority(region: Region) -> Non
         assert await exchange.attest("glebe", [digest], block) == 1
         [attested] = await exchange.list_attested("glebe", **SPAN)
     assert (attested.digest, attested.block) == ("0" * 64, block.number)
+
+
+def verified(region: Region, *options: str) -> Any:
+    """What the command finds."""
+    app = typer.Typer()
+    register(app)
+    return invoke(app, ["verify", "--network", str(region.path), *options])
+
+
+async def test_an_auditor_compares_a_community_with_its_anchors(region: Region) -> None:
+    block = await region.block()
+    async with region.exchange(GRID) as exchange:
+        await exchange.anchor("newtown", **SPAN, block=block)
+    await region.set_clock((FIRST_PERIOD + 2 * LENGTH_MIN) * 60)  # one block more than the anchor knows
+    ended = await asyncio.to_thread(verified, region, "--channel", "newtown", "--anchors", EXCHANGE)
+    assert ended.exit_code == 0, ended
+    assert "of 1 settlements 1 are anchored" in ended.stdout
+    async with region.exchange(GRID) as exchange:
+        later = Block(block.number + 1, "cd" * 32)
+        await exchange.anchor("newtown", **SPAN, block=later)
+    ended = await asyncio.to_thread(verified, region, "--channel", "newtown", "--anchors", EXCHANGE)
+    assert ended.exit_code == 1, ended
+    assert f"says that block {later.number} has the header {later.header}" in ended.stdout
+
+
+async def test_the_grid_attests_what_it_computes_while_the_community_lives(region: Region) -> None:
+    told: list[str] = []
+    network = read_network_file(region.path)
+    following = asyncio.create_task(follow(network, "newtown", EXCHANGE, told.append))
+    try:
+        async with region.exchange(OPERATOR) as exchange, asyncio.timeout(120):
+            while not (found := await exchange.list_attested("newtown", **SPAN)):
+                assert not following.done(), (told, following)
+                await asyncio.sleep(0.2)
+    finally:
+        following.cancel()
+        await asyncio.gather(following, return_exceptions=True)
+    settled = (await region.ask(OPERATOR, "list_digests", SPAN))["periods"]
+    assert [(one.version, one.digest) for one in found] == [
+        (one["version"], one["digest"]) for one in settled
+    ]
