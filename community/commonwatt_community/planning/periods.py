@@ -36,7 +36,7 @@ def planned(
         return Plan(net_wh, 0, 0)
     count = min(len(expected_wh), len(prices), len(tariffs), MINUTES_PER_DAY // period_min)
     expected, ahead = expected_wh[:count], tariffs[:count]
-    worth = max(0, *(one.feed_in for one in ahead)) * store.eta_d_ppm // PPM if count > 1 else 0
+    worth = max(0, *(one.feed_in for one in ahead)) * store.eta_d_ppm // PPM
     path = cheapest_path(
         store,
         energy_wh,
@@ -53,10 +53,10 @@ def planned(
     plan, keeps_wh = _first_step(store, energy_wh, net_wh, path)
     if plan == cautious and not any(keeps_wh):
         return plan
-    without = cost_naud(store, energy_wh, expected, ahead, wear, worth)
+    without = cost_naud(store, energy_wh, expected, ahead, worth)
     ways = [(plan.export_wh, prices[0])] if plan.export_wh else []
     for sold_wh, price in [*ways, (0, 0)]:
-        if cost_naud(store, energy_wh, expected, ahead, wear, worth, sold_wh, price, keeps_wh) > without:
+        if cost_naud(store, energy_wh, expected, ahead, worth, sold_wh, price, keeps_wh) > without:
             return cautious
     return plan
 
@@ -91,7 +91,6 @@ def cost_naud(
     energy_wh: int,
     expected_wh: Sequence[int],
     tariffs: Sequence[Prices],
-    wear: int,
     worth: int,
     sold_wh: int = 0,
     price: int = 0,
@@ -99,8 +98,8 @@ def cost_naud(
 ) -> int:
     """What the home pays in periods in the first of which it sells `sold_wh`, in thousandths of a nAUD.
 
-    Without a sale and `keeps_wh` that is what it pays without a market. What the battery ages counts too, and what it
-    holds at the end is taken off.
+    Without a sale and `keeps_wh` that is what it pays without a market. What the battery holds at the end is taken off,
+    at `worth`.
     """
     fine = Store(
         store.floor_wh * _FINER,
@@ -117,5 +116,4 @@ def cost_naud(
         imported, exported, energy = flow(fine, energy, net, promised, keep_wh=keep)
         missing = max(0, promised - exported)
         cost += (imported + missing) * prices.tou - max(0, exported - promised) * prices.feed_in
-        cost += max(0, net + exported - imported if net > 0 else exported + net) * wear
     return cost - sold_wh * _FINER * price - (energy - fine.floor_wh) * worth

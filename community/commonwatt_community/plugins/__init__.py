@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Strategies, forecasts, battery plans, meters, mechanisms and trace layouts of other packages, found by their entry points."""
+"""Parts of other packages, found by their entry points: strategies, forecasts, battery plans, meters and more."""
 
 from .discovery import About, Broken, Kind, PluginError, choose, flaw, kinds, names, working
 

@@ -145,8 +145,10 @@ class Community:
 
 
 class Outlook(NamedTuple):
-    """The minutes of the periods from the first one that is not read, and middle prices and tariffs from the one that is
-    bid for.
+    """What homes know when they bid for a period.
+
+    The minutes of the periods from the first one that is not read; middle prices and tariffs from the one that is bid
+    for.
     """
 
     minutes: Sequence[int]

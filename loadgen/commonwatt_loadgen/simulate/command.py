@@ -54,7 +54,7 @@ def simulate_command(
         str,
         typer.Option(
             envvar="BATTERY",
-            help="reserve: keep what saves a purchase later; sell-all; mpc: linear program; forward also none, plug-ins",
+            help="reserve: keep what saves a purchase later; sell-all; mpc: linear program; forward: none, plug-ins",
         ),
     ] = "reserve",
     spill: Annotated[

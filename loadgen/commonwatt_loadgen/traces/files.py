@@ -29,8 +29,8 @@ _WITHOUT_ZONE = "UTC"  # times without offset have no daylight saving there
 class ReadAs:
     """How a user says that files are to be read; None leaves it to the files.
 
-    `layout`: a name of LAYOUTS, or of a plug-in; `columns`: a mapping as `columns_of` takes it; `zone`: the homes' time zone; `meters`:
-    `net` or `gross`.
+    `layout`: a name of LAYOUTS, or of a plug-in; `columns`: a mapping as `columns_of` takes it; `zone`: the homes' time
+    zone; `meters`: `net` or `gross`.
     """
 
     layout: str | None = None

@@ -20,7 +20,9 @@ from hypothesis import strategies as st
 from scipy.optimize import linprog
 
 DAY = 1_440
-TOU = tuple(541_000 if 28 <= slot < 40 else 177_000 if slot < 14 or slot >= 44 else 277_000 for slot in range(48))
+TOU = tuple(
+    541_000 if 28 <= slot < 40 else 177_000 if slot < 14 or slot >= 44 else 277_000 for slot in range(48)
+)
 PRICES = Prices(TOU, (100_000,) * 48)
 DRAWS = Draws(1, "device")
 
@@ -127,12 +129,17 @@ def test_devices_follow_the_sun_and_the_tariff():
     planned, soon = household(), household(planned=False)
     bills = []
     for home in (planned, soon):
-        nets = [home.energy_wh(at, at + 30) - home.generation.energy_wh(at, at + 30) for at in range(0, 10 * DAY, 30)]
+        nets = [
+            home.energy_wh(at, at + 30) - home.generation.energy_wh(at, at + 30)
+            for at in range(0, 10 * DAY, 30)
+        ]
         bills.append(
             sum(max(0, net) * TOU[place % 48] - max(0, -net) * 100_000 for place, net in enumerate(nets))
         )
     assert bills[0] < bills[1]
-    noon = [sum(one.device_wh(day * DAY + 540, day * DAY + 900) for day in range(10)) for one in (planned, soon)]
+    noon = [
+        sum(one.device_wh(day * DAY + 540, day * DAY + 900) for day in range(10)) for one in (planned, soon)
+    ]
     assert noon[0] > noon[1]
 
 

@@ -77,9 +77,9 @@ def test_no_step_costs_more_than_no_market_by_the_homes_own_forecast(store, held
     assert store.floor_wh <= lived.energy_wh <= store.full_wh
     if plan.keep_wh:
         return  # what it keeps pays off in a later step: the guard counts all of them, see cost_naud
-    worth = max(one.feed_in for one in tariffs) * store.eta_d_ppm // LOSSLESS if len(ahead) > 1 else 0
+    worth = max(one.feed_in for one in tariffs) * store.eta_d_ppm // LOSSLESS
     costs = [
-        cost_naud(store, energy_wh, expected, tariffs, 0, worth, sold_wh, price if sold_wh else 0)
+        cost_naud(store, energy_wh, expected, tariffs, worth, sold_wh, price if sold_wh else 0)
         for sold_wh in (plan.export_wh, 0)
     ]
     rounded = 2_000 * DEAR.tou * len(ahead)  # `reserve`, which it falls back on, rounds by 2 Wh a period
@@ -169,9 +169,7 @@ def test_in_rounds_it_asks_for_what_a_sale_costs_the_home(nets, energy_wh):
         account, cost = Account(held_wh), 0
         for one in foreseen:
             net = one.ahead.net_wh
-            tou = next(
-                band.price_uaud_per_kwh for band in rules.tou if band.covers(one.start_min % 1_440)
-            )
+            tou = next(band.price_uaud_per_kwh for band in rules.tou if band.covers(one.start_min % 1_440))
             if net < 0:
                 taken_wh = min(-net, chargeable_wh(battery, account, 60))
                 account = charge(battery, account, taken_wh)

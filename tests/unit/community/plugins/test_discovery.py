@@ -140,7 +140,11 @@ def test_a_plug_in_that_cannot_be_used_is_named_and_skipped(installed, caplog, s
         ("meters", "It = 7", "can be called with a home's settings"),
         ("mechanisms", "It = 7", "no function that clears a period"),
         ("mechanisms", "def It(*a): return 7", "returns int, not a `Clearing`"),
-        ("mechanisms", CLEARING + "Clearing(200000, 9, {'1-R-a': 9, '1-R-b': 0}, {})", "does not award all offers"),
+        (
+            "mechanisms",
+            CLEARING + "Clearing(200000, 9, {'1-R-a': 9, '1-R-b': 0}, {})",
+            "does not award all offers",
+        ),
         (
             "mechanisms",
             CLEARING + "Clearing(200000, 9, {'1-R-a': 9, '1-R-b': 0}, {'1-O-c': 0, '1-O-d': 0})",

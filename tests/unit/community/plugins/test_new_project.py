@@ -36,7 +36,11 @@ def test_each_kind_passes_its_own_tests(tmp_path):
 @pytest.mark.parametrize(
     ("kind", "name", "said"),
     [
-        ("tariff", "tide", "tariff is no kind of plug-in: strategy, forecast, battery, meter, mechanism, traces are"),
+        (
+            "tariff",
+            "tide",
+            "tariff is no kind of plug-in: strategy, forecast, battery, meter, mechanism, traces are",
+        ),
         ("forecast", "Tide", "is no name for a plug-in"),
         ("forecast", "../tide", "is no name for a plug-in"),
         ("forecast", "t" * 41, "is no name for a plug-in"),

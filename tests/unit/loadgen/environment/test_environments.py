@@ -122,7 +122,8 @@ def test_a_reluctant_home_trades_nothing():
     def refuses(_):
         return np.array([1, 1], dtype=np.float32)
 
-    rewards, *_ = episode(CommonwattEnv(SHORT), refuses)
+    options = ForwardOptions(run=SHORT.run, period=60, sharing="none")
+    rewards, *_ = episode(CommonwattEnv(options), refuses)
     assert sum(rewards) == 0, "mid-market takes nobody who asks for the grid's price"
 
 
