@@ -1,10 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the theme leaves out for people who use a keyboard or a screen reader.
-document.querySelectorAll(".md-search[role=dialog]").forEach((one) => one.setAttribute("aria-label", "Search"));
-document.querySelectorAll("pre > code, .md-typeset__scrollwrap").forEach((one) => { one.tabIndex = 0; });
-document.querySelectorAll("nav.md-nav nav.md-nav").forEach((one) => one.setAttribute("role", "group"));
-document.querySelectorAll(".md-typeset table:not([class])").forEach((table) => {
-  // The theme wraps tables later than this script runs.
-  new MutationObserver((_, seen) => { table.closest(".md-typeset__scrollwrap")?.setAttribute("tabindex", "0"); seen.disconnect(); })
-    .observe(table.parentElement, { childList: true });
-});
+// What the theme leaves out for people who use a keyboard or a screen reader. It goes on while the theme changes the page.
+const SCROLLED = "pre > code, .md-typeset__scrollwrap";
+const INNER = "nav.md-nav nav.md-nav, nav.md-code__nav"; // parts of a landmark, and no landmarks of their own
+
+function mend() {
+  document.querySelectorAll(".md-search[role=dialog]:not([aria-label])").forEach((one) => one.setAttribute("aria-label", "Search"));
+  document.querySelectorAll(SCROLLED).forEach((one) => { if (one.tabIndex !== 0) one.tabIndex = 0; });
+  document.querySelectorAll(INNER).forEach((one) => {
+    if (one.getAttribute("role") !== "none") one.setAttribute("role", "none");
+    for (const name of ["aria-label", "aria-labelledby", "aria-expanded"]) one.removeAttribute(name);
+  });
+}
+
+mend();
+new MutationObserver(mend).observe(document.body, { childList: true, subtree: true, attributes: true, attributeFilter: ["aria-expanded", "tabindex"] });
