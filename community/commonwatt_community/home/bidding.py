@@ -70,7 +70,7 @@ class Bidding:
             self._bids.send_again(period, calendar.gate_s(period))
             self.choices[period.id] = Choice(None, "I bid before I was started again")
         else:
-            caps = await self._questions.caps(period)  # however long nobody answers
+            caps = await self._questions.caps(period)  # a slow peer, or a machine that sleeps, takes its time
             gate_s = (await self._participation.known()).gate_s(period)
             if self._clock.now() >= gate_s - _MARGIN_S:
                 choice = Choice(None, "the market did not answer before the gate")

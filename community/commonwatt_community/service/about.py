@@ -6,7 +6,7 @@ from contextlib import aclosing
 from aiohttp import web
 
 from . import sessions
-from .events import Place
+from .heard import Place
 from .problems import Problem
 from .route import Call
 

@@ -1,20 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The ledger's events, heard once by the service and told to every subscriber, each of what concerns it.
-
-An id is ``block:transaction:n``: it says where the event stands on the ledger, so any service can go on after it.
-Line 0 is the contract's event itself; line 1 is what it means for the subscriber's own home.
-"""
+"""The ledger's events, heard once by the service and told to every subscriber, each of what concerns it."""
 
 import asyncio
 import json
 import logging
 import math
-import re
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from typing import Any
 
 from commonwatt_client import ChaincodeEvent, GatewayError, InMemoryCheckpointer, Network, ReconnectPolicy
 from commonwatt_client.errors import MalformedMessageError
@@ -22,9 +16,9 @@ from commonwatt_client.network_file import MARKET
 
 from ..market.refused import Refused
 from .caller import Caller, Role
+from .heard import CLEARED, Heard, Json, Place, audience_of, sse
 from .ledger import Ledger
-from .problems import Problem
-from .store import Store
+from .store import Store, StoreFailed
 
 _FOREVER = ReconnectPolicy(longest_pause_s=2.0, max_outage_s=math.inf)
 _PAUSE_S = 2.0
@@ -32,86 +26,10 @@ _SILENCE_S = 2.0  # a ledger that says nothing for so long has said all
 _KEPT = 500
 _MOST_BEHIND = 500
 _MOST_CATCHING_UP = 16
-_ID = re.compile(r"([0-9]{1,12}):([0-9a-f]{64}):([0-9]{1,3})")
-
-FOR_EVERYBODY = frozenset(
-    {
-        "configured",
-        "messages",
-        "cleared",
-        "frozen",
-        "part_settled",
-        "settled",
-        "gap_settled",
-        "billed",
-        "forgotten",
-    }
-)
-KEY_RECOVERY, LOST, CLEARED, CONFIGURED, FORGOTTEN = (
-    "key_recovery",
-    "lost",
-    "cleared",
-    "configured",
-    "forgotten",
-)
 
 _log = logging.getLogger("commonwatt_community")
 
-Json = Mapping[str, Any]
-Reacts = Callable[["Heard"], Awaitable[None]]
-
-
-@dataclass(frozen=True)
-class Place:
-    """The place of an event: block, transaction, and the line of it."""
-
-    block: int
-    transaction_id: str
-    line: int
-
-    @classmethod
-    def of(cls, event_id: str) -> "Place":
-        """The place that an id names; Problem for what is no id."""
-        found = _ID.fullmatch(event_id)
-        if found is None:
-            raise Problem("bad_request", "Last-Event-ID is no id of an event: block:transaction:n")
-        return cls(int(found[1]), found[2], int(found[3]))
-
-
-@dataclass(frozen=True)
-class Heard:
-    """A contract's event, the homes that may hear it (None: all; empty: operators alone), and each home's own line."""
-
-    block: int
-    transaction_id: str
-    name: str
-    data: Json
-    audience: str | None
-    own: Mapping[str, Json] = field(default_factory=dict)
-
-    def lines(self, caller: Caller, after: int = -1) -> list[bytes]:
-        """The lines of it for a caller, after one that the caller knows."""
-        told = []
-        seen = self.audience is None or caller.role is Role.OPERATOR or self.audience == caller.home
-        if seen and after < 0:
-            told.append(self._line(0, self.name, self.data))
-        own = self.own.get(caller.home) if caller.role is not Role.OPERATOR else None
-        if own is not None and after < 1:
-            told.append(self._line(1, "award", own))
-        return told
-
-    def is_of(self, block: int, transaction_id: str) -> bool:
-        """Whether it is the event of this transaction: one sets one event at most."""
-        return (self.block, self.transaction_id) == (block, transaction_id)
-
-    def _line(self, line: int, name: str, data: Json) -> bytes:
-        return sse(name, data, f"{self.block}:{self.transaction_id}:{line}")
-
-
-def sse(name: str, data: Json, event_id: str = "") -> bytes:
-    """One server-sent event; those of the service's own bear no id."""
-    head = f"id: {event_id}\n" if event_id else ""
-    return f"{head}event: {name}\ndata: {json.dumps(data, separators=(',', ':'))}\n\n".encode()
+Reacts = Callable[[Heard], Awaitable[None]]
 
 
 @dataclass(eq=False)
@@ -163,7 +81,7 @@ class Hub:
         while True:
             try:
                 await self._hear()
-            except (GatewayError, MalformedMessageError, Refused) as error:
+            except (GatewayError, MalformedMessageError, Refused, StoreFailed) as error:
                 _log.warning(
                     "the events of the ledger stopped: %s; again in %.0f s", type(error).__name__, _PAUSE_S
                 )
@@ -254,8 +172,9 @@ class Hub:
         net = (await self._ledger.standing()).configuration.net
         row = self._store.one("SELECT block, transaction_id FROM heard WHERE net = ?", net)
         checkpoint = InMemoryCheckpointer()
-        if row is not None:
+        if row is not None and self._at is None:
             self._at = (row["block"], row["transaction_id"])
+        if self._at is not None:  # what was told is not told again, also where it could not be noted
             checkpoint.checkpoint_transaction(*self._at)
         async with self._network.chaincode_events(
             MARKET, checkpoint=checkpoint, reconnect=_FOREVER
@@ -275,7 +194,7 @@ class Hub:
         data = _object(event.payload)
         name = event.event_name
         own = await self._awards(data) if name == CLEARED else {}
-        audience = _audience(name, data)
+        audience = audience_of(name, data)
         return Heard(event.block_number, event.transaction_id, name, data, audience, own)
 
     async def _awards(self, data: Json) -> dict[str, Json]:
@@ -298,20 +217,6 @@ class Hub:
             for one in periods
             for award in one.awards
         }
-
-
-def _audience(name: str, data: Json) -> str | None:
-    if name in FOR_EVERYBODY:
-        return None
-    if name == KEY_RECOVERY:
-        return str(data.get("home", ""))
-    if name == LOST:
-        parts = str(data.get("key", "")).split(
-            "/"
-        )  # m/bid/<n>/<home>/..., m/reading/<n>/<version>/<home>/...
-        place = 3 if parts[1:2] == ["bid"] else 4
-        return parts[place] if len(parts) > place else ""
-    return ""
 
 
 def _object(payload: bytes) -> Json:

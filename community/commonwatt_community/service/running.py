@@ -30,8 +30,9 @@ from ..portal.settings import PortalSettings, read_portal_settings
 from ..secret_file import write_secret
 from . import audit_log
 from .app import application
-from .events import CONFIGURED, FORGOTTEN, KEY_RECOVERY, Heard, Hub
+from .events import Hub
 from .forgetting import forget_what_the_ledger_forgot
+from .heard import CONFIGURED, FORGOTTEN, KEY_RECOVERY, Heard
 from .invitations import Invitations
 from .ledger import Ledger
 from .outbox import Outbox

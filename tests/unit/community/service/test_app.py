@@ -21,7 +21,7 @@ from commonwatt_client.network_file import NetworkFile
 from commonwatt_community.market.refused import Refused
 from commonwatt_community.service.app import address_of
 from commonwatt_community.service.caller import TOKEN, Caller, Role
-from commonwatt_community.service.events import Heard, Place, _audience, sse
+from commonwatt_community.service.heard import Heard, Place, audience_of, sse
 from commonwatt_community.service.meters import Meters
 from commonwatt_community.service.problems import Problem, problem_of, response
 from commonwatt_community.service.settings import Settings, carrier_of, secret_in
@@ -88,7 +88,7 @@ def caller(role: Role, home: str) -> Caller:
     return Caller(TOKEN, role, home, "", b"", 0)
 
 
-def test_lines_have_ids_and_an_audience() -> None:
+def test_lines_have_ids_and_anaudience_of() -> None:
     transaction = "a" * 64
     heard = Heard(7, transaction, "cleared", {"period": 1}, None, {"h-1": {"bought_wh": 5}})
     mine, other = heard.lines(caller(Role.HOME, "h-1")), heard.lines(caller(Role.HOME, "h-2"))
@@ -120,7 +120,7 @@ def test_lines_have_ids_and_an_audience() -> None:
 def test_an_event_is_for_everybody_only_if_it_is_known_to_be(
     name: str, data: dict[str, str], audience: str | None
 ) -> None:
-    assert _audience(name, data) == audience
+    assert audience_of(name, data) == audience
 
 
 def test_an_own_certificate_is_made_once_and_for_its_names(tmp_path: Path) -> None:
