@@ -205,6 +205,7 @@ class _DeepCheck:
         self._ledger = ledger
         self._state = _Replayed(ledger)
         self._commit_hash = ledger.base_commit_hash
+        self._notes = _notes_by_block(ledger.database)
         self._transactions = 0
         self._writes = 0
 
@@ -222,6 +223,10 @@ class _DeepCheck:
             ):
                 config = ChannelConfig.from_block(block)
             self._replay(block)
+        if self._notes:
+            raise _Wrong(
+                f"it names private data of block {min(self._notes)} as missing or purged: it has no such block"
+            )
         _check_count(self._ledger, self._transactions)
         first = self._ledger.first_number
         query = "select count(*) from history where block >= ?"
@@ -238,6 +243,9 @@ class _DeepCheck:
             (write.position, write.namespace, write.collection): write.rwset
             for write in ledger.private.writes_of_block(number)
         }
+        notes = self._notes.pop(number, set())
+        if notes & {(*place, b"") for place in private}:
+            raise _Wrong(f"block {number} has private data that its tables name as missing, too")
         for position, (encoded, code) in enumerate(_with_codes(block)):
             transaction = parse_transaction(encoded)
             if transaction.transaction_id and code != Codes.DUPLICATE_TXID:
@@ -249,8 +257,9 @@ class _DeepCheck:
                 continue
             updates.apply(transaction.endorsed.namespaces, Version(number, position))
             _check_write_sets(transaction, position, private)
-        if private:
-            raise _Wrong(f"block {number} has no transaction for private data that is kept of it")
+            notes -= _may_be_noted(transaction, position)
+        if private or notes:
+            raise _Wrong(f"block {number} has no transaction for private data that is kept of it, or missing")
         self._check_commit_hash(block, codes, updates)
         history = {(*location, position) for location, position in updates.history}
         self._writes += len(history)
@@ -336,6 +345,36 @@ def _check_write_sets(
                     f"the private data of transaction {transaction.transaction_id} in collection "
                     f"{collection.collection} are not those that were endorsed"
                 )
+
+
+_Note = tuple[int, str, str, bytes]
+"""(position, chaincode, collection, hash of a purged key) or, of a write set that the peer does not have, no hash."""
+
+
+def _notes_by_block(database: sqlite3.Connection) -> dict[int, set[_Note]]:
+    """What the tables name of each block as missing, as others', or as purged."""
+    found: dict[int, set[_Note]] = {}
+    for hashed, query in (
+        ("x''", "missing_private_writes"),
+        ("x''", "others_private_writes"),
+        ("key_hash", "purged_keys"),
+    ):
+        rows = database.execute(f"select block, position, namespace, collection, {hashed} from {query}")  # noqa: S608
+        for block, *note in rows:
+            found.setdefault(block, set()).add((*note,))
+    return found
+
+
+def _may_be_noted(transaction: Transaction, position: int) -> set[_Note]:
+    return {
+        (position, sets.namespace, collection.collection, key_hash)
+        for sets in (transaction.endorsed.namespaces if transaction.endorsed else ())
+        for collection in sets.collections
+        for key_hash in (
+            *([b""] if collection.private_hash else []),
+            *(write.key_hash for write in collection.hashed.hashed_writes if write.is_purge),
+        )
+    }
 
 
 def check_files(ledgers: Path) -> tuple[int, list[str]]:

@@ -141,7 +141,11 @@ class ReadWriteSet:
         return found
 
     def collection(self, namespace: str, collection: str) -> CollectionSet:
-        return self.namespace(namespace).collections.setdefault(collection, CollectionSet())
+        collections = self.namespace(namespace).collections
+        found = collections.get(collection)
+        if found is None:
+            found = collections[collection] = CollectionSet()
+        return found
 
     def messages(self) -> tuple[Any, Any | None]:
         """TxReadWriteSet: public reads and writes, and the hashes of the private ones; and TxPvtReadWriteSet, or None

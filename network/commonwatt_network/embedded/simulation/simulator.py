@@ -175,6 +175,27 @@ class Simulator:
         self._check_collection(namespace, collection)
         found = self._view.get(private_namespace(namespace, collection), key.encode())
         hashed = self._view.get(hashed_namespace(namespace, collection), _key_hash(key))
+        return self._read_private(namespace, collection, key, found, hashed)
+
+    def get_privates(self, namespace: str, collection: str, keys: Sequence[str]) -> list[bytes | None]:
+        """Several values at once. Raises SimulationError where this peer lacks one that the hashes tell of."""
+        self._check_collection(namespace, collection)
+        values, hashes = private_namespace(namespace, collection), hashed_namespace(namespace, collection)
+        places = [((values, key.encode()), (hashes, _key_hash(key))) for key in keys]
+        state = self._view.several(location for both in places for location in both)
+        return [
+            self._read_private(namespace, collection, key, state[place], state[hash_place])
+            for key, (place, hash_place) in zip(keys, places, strict=True)
+        ]
+
+    def _read_private(
+        self,
+        namespace: str,
+        collection: str,
+        key: str,
+        found: VersionedValue | None,
+        hashed: VersionedValue | None,
+    ) -> bytes | None:
         version = found.version if found else None
         hashed_version = hashed.version if hashed else None
         if version != hashed_version:

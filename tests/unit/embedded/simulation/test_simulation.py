@@ -125,6 +125,26 @@ def test_private_writes_are_public_only_as_hashes(state: State) -> None:
     assert write.value_hash == sha256(b"secret value").digest()
 
 
+def test_several_private_values_are_read_as_one_by_one(state: State) -> None:
+    keys = [f"k{number}" for number in range(5)]
+    written: Updates = {}
+    for key in keys[:4]:
+        written["cc$$pc", key.encode()] = value_of(f"value of {key}", 2)
+        hashed = sha256(f"value of {key}".encode()).digest()
+        written["cc$$hc", sha256(key.encode()).digest()] = VersionedValue(hashed, b"", Version(2, 0))
+    state.write(written)
+    at_once, singly = simulator(state), simulator(state)
+    found = at_once.get_privates("cc", "c", keys)
+    assert found == [b"value of k0", b"value of k1", b"value of k2", b"value of k3", None]
+    assert found == [singly.get_private("cc", "c", key) for key in keys]
+    assert at_once.result() == singly.result()
+    state.write({("cc$$pc", b"k2"): None})
+    with pytest.raises(SimulationError, match="private data matching public hash version is not available"):
+        simulator(state).get_privates("cc", "c", keys)
+    with pytest.raises(SimulationError, match=r"collection \[other\] not defined"):
+        simulator(state).get_privates("cc", "other", keys)
+
+
 def test_writes_and_private_queries_exclude_each_other(state: State) -> None:
     simulation = simulator(state)
     simulation.private_range("cc", "c", "", "")

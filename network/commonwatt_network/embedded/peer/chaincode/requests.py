@@ -97,10 +97,10 @@ def _get_states(context: TransactionContext, payload: bytes) -> bytes:
     simulator, namespace, collection = context.simulator, context.namespace, request.collection
     if collection:
         _demand_read(context, collection)
-        values = [simulator.get_private(namespace, collection, key) or b"" for key in request.keys]
+        found = simulator.get_privates(namespace, collection, request.keys)
     else:
-        values = [value or b"" for value in simulator.get_states(namespace, request.keys)]
-    return _encode(chaincode_shim_pb2.GetStateMultipleResult(values=values))
+        found = simulator.get_states(namespace, request.keys)
+    return _encode(chaincode_shim_pb2.GetStateMultipleResult(values=[value or b"" for value in found]))
 
 
 def _get_private_hash(context: TransactionContext, payload: bytes) -> bytes:
