@@ -18,7 +18,7 @@ Observation = NDArray[np.float32]
 Info = dict[str, Any]
 
 
-class CommonwattParallelEnv(ParallelEnv[str, Observation, Observation]):
+class CommonwattParallelEnv(ParallelEnv[str, Observation, Observation]):  # type: ignore[misc]
     """Steps, actions and rewards are those of `CommonwattEnv`, by home."""
 
     metadata: ClassVar[dict[str, Any]] = {

@@ -14,7 +14,7 @@ from commonwatt_loadgen.forward.options import ForwardOptions
 Observation = NDArray[np.float32]
 
 
-class CommonwattEnv(gymnasium.Env[Observation, Observation]):
+class CommonwattEnv(gymnasium.Env[Observation, Observation]):  # type: ignore[misc]
     """A step is a period: the home bids, and the reward is what it saved in the periods that were settled, in AUD.
 
     A bid comes before earlier periods are over, so a reward comes a step or two late; the last step settles all.

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Cars, hot water, machines that wait: all that they need comes in time, at the least cost that there is."""
 
-from itertools import accumulate
+from itertools import accumulate, pairwise
 
 import numpy as np
 import pytest
@@ -147,7 +147,7 @@ def test_devices_follow_the_sun_and_the_tariff():
 @settings(max_examples=60, deadline=None)
 def test_intervals_add_up_to_the_watt_hour_in_any_order(cuts, planned):
     edges = sorted({0, 3 * DAY, *cuts})
-    asked = list(zip(edges, edges[1:], strict=False))
+    asked = list(pairwise(edges))
     one, other = household(planned), household(planned)
     forwards = [one.device_wh(*pair) for pair in asked]
     backwards = [other.device_wh(*pair) for pair in reversed(asked)]

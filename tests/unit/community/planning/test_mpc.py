@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The battery plan `mpc`: a program that is solved exactly, and steps that cost the home nothing by its own forecast."""
+"""The battery plan `mpc`: a program that is solved exactly, and steps that cost nothing by the own forecast."""
 
 import sys
 

@@ -2,8 +2,10 @@
 """The environments pass the checks of Gymnasium and PettingZoo, and step the market that a simulation lives."""
 
 import asyncio
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import gymnasium
 import numpy as np
@@ -170,3 +172,14 @@ def test_without_the_extra_it_says_what_to_install():
     )
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert said.strip() == "CommonwattEnv needs gymnasium: install commonwatt-loadgen[gym]"
+
+
+def test_the_pages_examples_run(capsys):
+    page = (Path(__file__).parents[4] / "docs" / "environment.md").read_text("utf-8")
+    examples = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    assert len(examples) == 3
+    for example in examples:
+        exec(example, {})
+    saved = [float(one) for one in re.findall(r"sold: (-?[\d.]+) AUD saved", capsys.readouterr().out)]
+    assert len(saved) == 3
+    assert len(set(saved)) > 1
