@@ -44,7 +44,7 @@ class Reader:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=240,
+            timeout=600,
         )
         assert ran.returncode == 0, (commands, ran.stdout)
         assert "Traceback" not in ran.stdout, ran.stdout
