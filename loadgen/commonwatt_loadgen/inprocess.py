@@ -3,6 +3,7 @@
 oracle.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from commonwatt_chaincode.market.clearing import clear
@@ -33,10 +34,11 @@ class InProcessMarket:
         """Trade one day: each need becomes a round, in the order of market time."""
         settlements: list[Settlement] = []
         rounds: list[RoundRecord] = []
-        sellers = [agent for agent in agents if agent.spec.prosumer]
+        sellers = Sellers(agents)
         number = first_round(self.midnight_s, day, self.rules)
         for event in day_events(agents, day):
             settled = event.agent.settle(event.interval)
+            sellers.changed(event.agent)
             settlements.append(settled)
             if settled.need_wh:
                 rounds.append(self._round(number + len(rounds), event.agent, sellers, settled))
@@ -46,9 +48,7 @@ class InProcessMarket:
             day, settlements, rounds, bills, {agent.home: agent.account.energy_wh for agent in agents}
         )
 
-    def _round(
-        self, number: int, buyer: HomeAgent, sellers: list[HomeAgent], settled: Settlement
-    ) -> RoundRecord:
+    def _round(self, number: int, buyer: HomeAgent, sellers: "Sellers", settled: Settlement) -> RoundRecord:
         rules = self.rules
         round_id = own_round_id(self.midnight_s + settled.start_min * MINUTE_S, buyer.home)
         minute = settled.start_min % MINUTES_PER_DAY
@@ -62,8 +62,8 @@ class InProcessMarket:
         limit = buyer.limit(tou, p_b, settled.need_wh, number)
         offers: list[Offer] = []
         offering: dict[str, HomeAgent] = {}
-        for seller in sellers:
-            if seller is buyer or not seller.holds_energy():
+        for seller in sellers.holding():
+            if seller is buyer:
                 continue
             ask = seller.ask(tou, suggested, number)
             if ask:
@@ -81,6 +81,30 @@ class InProcessMarket:
         )
         for ended in award.offers:
             offering[ended.home].offer_ended(ended.energy_wh, ended.sold_wh)
+            sellers.changed(offering[ended.home])
         return RoundRecord(
             number, settled.end_min, minute, tou, suggested, limit, award.requests[0], made, award.fills
         )
+
+
+class Sellers:
+    """The prosumers of a day, and those whose batteries hold anything: few in most rounds, so nobody asks the rest."""
+
+    def __init__(self, agents: Sequence[HomeAgent]) -> None:
+        self._sellers = [agent for agent in agents if agent.spec.prosumer]
+        self._places = {agent.home: place for place, agent in enumerate(self._sellers)}
+        self._holding = {place for place, agent in enumerate(self._sellers) if agent.holds_energy()}
+
+    def changed(self, agent: HomeAgent) -> None:
+        """Take note that a home's battery may hold more or less than before."""
+        place = self._places.get(agent.home)
+        if place is None:
+            return
+        if agent.holds_energy():
+            self._holding.add(place)
+        else:
+            self._holding.discard(place)
+
+    def holding(self) -> list[HomeAgent]:
+        """Those that hold energy, in the order of the homes."""
+        return [self._sellers[place] for place in sorted(self._holding)]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from commonwatt_chaincode.market.billing import Bill, Metered, Sale, bill
 from commonwatt_chaincode.market.clearing import Fill, RequestResult
 from commonwatt_chaincode.market.parameters import Parameters
-from commonwatt_chaincode.market.tariff import tou_at
+from commonwatt_chaincode.market.tariff import tou_by_minute
 from commonwatt_community.hems.agent import Settlement
 from commonwatt_community.hems.energy import MINUTES_PER_DAY
 
@@ -61,6 +61,7 @@ def bills_of(
         for offer in one.offers:
             if offer.sold_wh:
                 sales[offer.home].append(Sale(offer.sold_wh, offer.revenue_naud))
+    tou = tou_by_minute(rules.tou)
     spill_price = rules.feed_in if rules.spill_policy == "FEED_IN" else 0
     for settled in settlements:
         request = bought.get((settled.home, settled.end_min))
@@ -75,7 +76,7 @@ def bills_of(
                 settled.grid_charge_wh,
                 request.p2p_energy_wh if request else 0,
                 request.p2p_amount_naud if request else 0,
-                tou_at(rules.tou, settled.start_min % MINUTES_PER_DAY),
+                tou[settled.start_min % MINUTES_PER_DAY],
                 rules.feed_in,
                 spill_price,
             )

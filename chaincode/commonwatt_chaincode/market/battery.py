@@ -88,12 +88,20 @@ def chargeable_wh(battery: Battery, account: Account, minutes: int) -> int:
 
 def charge(battery: Battery, account: Account, taken_wh: int) -> Account:
     """The account after taking in ``taken_wh`` (eq 7, charging)."""
-    return replace(account, energy_wh=account.energy_wh + taken_wh * battery.eta_c_ppm // PPM)
+    return (
+        _with_energy(account, account.energy_wh + taken_wh * battery.eta_c_ppm // PPM)
+        if taken_wh
+        else account
+    )
 
 
 def discharge(battery: Battery, account: Account, delivered_wh: int) -> Account:
     """The account after delivering ``delivered_wh`` to the own home (eq 7, discharging)."""
-    return replace(account, energy_wh=account.energy_wh - drawn_wh(battery, delivered_wh))
+    return (
+        _with_energy(account, account.energy_wh - drawn_wh(battery, delivered_wh))
+        if delivered_wh
+        else account
+    )
 
 
 def after_gap(battery: Battery, account: Account, minutes: int) -> Account:
@@ -117,6 +125,10 @@ def settle_offer(battery: Battery, account: Account, offered_wh: int, sold_wh: i
         reserved_wh=account.reserved_wh - drawn_wh(battery, offered_wh),
         sold_wh=total_wh,
     )
+
+
+def _with_energy(account: Account, energy_wh: int) -> Account:
+    return Account(energy_wh, account.reserved_wh, account.sold_wh)
 
 
 def _deliverable_wh(battery: Battery, account: Account, floor_wh: int) -> int:

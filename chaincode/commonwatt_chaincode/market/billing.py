@@ -85,30 +85,38 @@ class Bill:
         return received - self.spill_credit_naud - self.over_credit_naud
 
 
+_SUMMED = 9
+"""So many of an interval's first members are sums of its day: energy, and what was paid to neighbours."""
+
+
 def bill(intervals: Iterable[Metered], sales: Iterable[Sale], unmetered: Iterable[Estimate] = ()) -> Bill:
     """Sum a day (step 9): every metered need once, from neighbours or the grid. Exact, without rounding."""
     intervals, sales, unmetered = tuple(intervals), tuple(sales), tuple(unmetered)
-    p2p_naud = sum(each.bought_naud for each in intervals)
-    grid_naud = sum(each.grid_wh * each.tou_uaud_per_kwh for each in intervals)
+    use_wh, generation_wh, own_wh, need_wh, charged_wh, spill_wh, grid_charge_wh, p2p_wh, p2p_naud = (
+        map(sum, tuple(zip(*intervals, strict=True))[:_SUMMED]) if intervals else (0,) * _SUMMED
+    )
+    grid_wh = [each.grid_wh for each in intervals]
+    over_wh = [each.over_wh for each in intervals]
+    grid_naud = sum(wh * each.tou_uaud_per_kwh for wh, each in zip(grid_wh, intervals, strict=True))
     charge_naud = sum(each.grid_charge_wh * each.tou_uaud_per_kwh for each in intervals)
     unmetered_naud = sum(each.energy_wh * each.tou_uaud_per_kwh for each in unmetered)
     revenue_naud = sum(sale.revenue_naud for sale in sales)
     spill_naud = sum(each.spill_wh * each.spill_price_uaud_per_kwh for each in intervals)
-    over_naud = sum(each.over_wh * each.feed_in_uaud_per_kwh for each in intervals)
+    over_naud = sum(wh * each.feed_in_uaud_per_kwh for wh, each in zip(over_wh, intervals, strict=True))
     paid_naud = p2p_naud + grid_naud + charge_naud + unmetered_naud
     return Bill(
         intervals=len(intervals),
         sales=len(sales),
-        use_wh=sum(each.use_wh for each in intervals),
-        generation_wh=sum(each.generation_wh for each in intervals),
-        own_wh=sum(each.own_wh for each in intervals),
-        need_wh=sum(each.need_wh for each in intervals),
-        charged_wh=sum(each.charged_wh for each in intervals),
-        spill_wh=sum(each.spill_wh for each in intervals),
-        grid_charge_wh=sum(each.grid_charge_wh for each in intervals),
-        bought_p2p_wh=sum(each.bought_wh for each in intervals),
-        bought_grid_wh=sum(each.grid_wh for each in intervals),
-        over_wh=sum(each.over_wh for each in intervals),
+        use_wh=use_wh,
+        generation_wh=generation_wh,
+        own_wh=own_wh,
+        need_wh=need_wh,
+        charged_wh=charged_wh,
+        spill_wh=spill_wh,
+        grid_charge_wh=grid_charge_wh,
+        bought_p2p_wh=p2p_wh,
+        bought_grid_wh=sum(grid_wh),
+        over_wh=sum(over_wh),
         sold_wh=sum(sale.sold_wh for sale in sales),
         unmetered_s=sum(each.end_s - each.start_s for each in unmetered),
         unmetered_wh=sum(each.energy_wh for each in unmetered),

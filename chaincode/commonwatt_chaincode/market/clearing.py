@@ -177,10 +177,12 @@ def _totals(
     results: Sequence[RequestResult],
     tou: int,
 ) -> Totals:
-    limits = {request.id: request.limit_uaud_per_kwh for request in requests}
-    energy_wh = sum(fill.energy_wh for fill in fills)
-    amount_naud = sum(fill.amount_naud for fill in fills)
-    limit_naud = sum(fill.energy_wh * limits[fill.request] for fill in fills)
+    energy_wh = amount_naud = limit_naud = 0
+    if fills:
+        limits = {request.id: request.limit_uaud_per_kwh for request in requests}
+        energy_wh = sum(fill.energy_wh for fill in fills)
+        amount_naud = sum(fill.amount_naud for fill in fills)
+        limit_naud = sum(fill.energy_wh * limits[fill.request] for fill in fills)
     return Totals(
         p2p_energy_wh=energy_wh,
         p2p_amount_naud=amount_naud,

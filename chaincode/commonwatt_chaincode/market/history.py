@@ -31,6 +31,9 @@ def history_entry(
     ``limits`` are those of the requests by id, ``past`` the pairs of each earlier entry, oldest first. A fill counts
     unless its pair stands in one of the last ``window`` entries; those that count must come to ``history_min_wh``.
     """
+    fills = tuple(fills)
+    if not fills:
+        return None
     recent: set[Pair] = set()
     if parameters.distinct_pairs:
         recent.update(pair for pairs in past[-parameters.window :] for pair in pairs)

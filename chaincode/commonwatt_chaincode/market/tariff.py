@@ -3,6 +3,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 MINUTE_S = 60
 HOUR_MIN = 60
@@ -57,6 +58,12 @@ def band_at(tariff: Tariff, minute: int) -> Band:
 def tou_at(tariff: Tariff, minute: int) -> int:
     """tou(minute): the grid's price in µAUD per kWh."""
     return band_at(tariff, minute).price_uaud_per_kwh
+
+
+@lru_cache(maxsize=64)
+def tou_by_minute(tariff: Tariff) -> tuple[int, ...]:
+    """The grid's price in each of a day's 1,440 local minutes, for those who ask many times."""
+    return tuple(tou_at(tariff, minute) for minute in range(DAY_MIN))
 
 
 def highest_tou(tariff: Tariff) -> int:

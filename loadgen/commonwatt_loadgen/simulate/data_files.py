@@ -12,7 +12,7 @@ from typing import Any
 from commonwatt_chaincode.market.billing import Bill
 from commonwatt_chaincode.market.orders import own_round_id
 from commonwatt_chaincode.market.parameters import Parameters
-from commonwatt_chaincode.market.tariff import MINUTE_S, tou_at
+from commonwatt_chaincode.market.tariff import MINUTE_S, tou_by_minute
 from commonwatt_community.hems.agent import Settlement
 from commonwatt_community.hems.energy import MINUTES_PER_DAY
 from commonwatt_community.hems.home import HomeSpec
@@ -101,6 +101,7 @@ class DataFiles:
 
     def __post_init__(self) -> None:
         self._tables = Tables(self.folder, COLUMNS, parquet=self.parquet)
+        self._tou = tou_by_minute(self.rules.tou)
         self._names = {home.home: home.draws_as for home in self.homes}
 
     def __enter__(self) -> "DataFiles":
@@ -137,7 +138,7 @@ class DataFiles:
         one = bought.get((settled.home, settled.end_min))
         p2p_wh, paid = (one.request.p2p_energy_wh, one.request.p2p_amount_naud) if one else (0, 0)
         sales = sold.get((settled.home, settled.end_min), _Sold())
-        tou = tou_at(self.rules.tou, settled.start_min % MINUTES_PER_DAY)
+        tou = self._tou[settled.start_min % MINUTES_PER_DAY]
         grid_wh = settled.need_wh - p2p_wh
         spill_price = self.rules.feed_in if self.rules.spill_policy == "FEED_IN" else 0
         amount = paid + (grid_wh + settled.grid_charge_wh) * tou

@@ -14,7 +14,7 @@ from commonwatt_community.hems.home import HomeSpec
 
 from commonwatt_loadgen.records import DayRecord
 from commonwatt_loadgen.simulate import key_figures
-from commonwatt_loadgen.simulate.hours import by_hour
+from commonwatt_loadgen.simulate.day_flows import FLOWS, DayFlows
 from commonwatt_loadgen.simulate.key_figures import percent
 from commonwatt_loadgen.simulate.series import half_hours, whole_day
 from commonwatt_loadgen.simulate.types import types_by_hour
@@ -33,7 +33,6 @@ def community_summary(homes: Sequence[HomeSpec], days: Iterable[DayRecord], rule
     return tally.summary()
 
 
-_SETTLED = ("use_wh", "generation_wh", "own_wh", "charged_wh", "spill_wh", "grid_charge_wh")
 _BILLED = tuple(Bill.__dataclass_fields__)
 _HOME_SUMS = (
     "use_wh",
@@ -145,25 +144,15 @@ class Tally:
             if one.request.p2p_energy_wh
         }
         first = day.day * MINUTES_PER_DAY
-        imports, imports_without = [0] * 24, [0] * 24
+        flows = DayFlows()
         for settled in day.settlements:
-            start, end = settled.start_min - first, settled.end_min - first
             p2p_wh = bought_wh.get((settled.home, settled.end_min), 0)
-            without_wh, fed_in_wh = self._without.add(settled)
-            flows = {name: getattr(settled, name) for name in _SETTLED}
-            flows["direct_wh"] = min(settled.use_wh, settled.generation_wh)
-            flows["p2p_wh"], flows["grid_wh"] = p2p_wh, settled.need_wh - p2p_wh
-            flows["without_grid_wh"], flows["without_fed_in_wh"] = without_wh, fed_in_wh
-            for name, energy_wh in flows.items():
-                if energy_wh:
-                    for hour, wh in by_hour(start, end, energy_wh):
-                        self._hours[hour][name] += wh
-            for hour, wh in by_hour(start, end, settled.need_wh - p2p_wh + settled.grid_charge_wh):
-                imports[hour] += wh
-            for hour, wh in by_hour(start, end, without_wh):
-                imports_without[hour] += wh
-        self._import_wh += imports
-        self._import_without_wh += imports_without
+            flows.add(settled, first, p2p_wh, *self._without.add(settled))
+        for counted, hour in zip(self._hours, flows.by_hour, strict=True):
+            for name, energy_wh in zip(FLOWS, hour, strict=True):
+                counted[name] += energy_wh
+        self._import_wh += flows.column("import_wh")
+        self._import_without_wh += flows.column("without_grid_wh")
         for one in day.rounds:
             counts["requests"] += 1
             counts["offers"] += len(one.offers)

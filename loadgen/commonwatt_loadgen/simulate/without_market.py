@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from commonwatt_chaincode.market.battery import Account, battery_of
 from commonwatt_chaincode.market.parameters import Parameters
 from commonwatt_chaincode.market.settlement import settle_interval
-from commonwatt_chaincode.market.tariff import tou_at
+from commonwatt_chaincode.market.tariff import tou_by_minute
 from commonwatt_community.hems.agent import Settlement
 from commonwatt_community.hems.energy import MINUTES_PER_DAY
 from commonwatt_community.hems.home import HomeSpec
@@ -25,6 +25,7 @@ class WithoutMarket:
     ) -> None:
         """`begin_wh` is what homes' batteries hold before the first interval; their floor by default."""
         self._rules = rules
+        self._tou = tou_by_minute(rules.tou)
         self._batteries = {home.home: battery_of(rules, home.storage_wh) for home in homes}
         self.energy_wh = {home: battery.e_min_wh for home, battery in self._batteries.items()} | dict(
             begin_wh or {}
@@ -46,7 +47,7 @@ class WithoutMarket:
         )
         self.energy_wh[home] = outcome.account.energy_wh
         sums = self.sums[home]
-        tou = tou_at(rules.tou, settled.start_min % MINUTES_PER_DAY)
+        tou = self._tou[settled.start_min % MINUTES_PER_DAY]
         sums["grid_wh"] += outcome.need_wh
         sums["fed_in_wh"] += outcome.spill_wh
         sums["amount_naud"] += outcome.need_wh * tou - outcome.spill_wh * rules.feed_in
