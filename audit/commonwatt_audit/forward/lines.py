@@ -103,7 +103,7 @@ def _line(values: list[Any]) -> SettledLine:
     exceeded, line, its_salt = values[_OUTSIDE_AT - 3 : _OUTSIDE_AT]
     outside = Outside(*values[_OUTSIDE_AT]) if len(values) > _OUTSIDE_AT else NOTHING
     known = [*values[: _OUTSIDE_AT - 3], tuple(exceeded), Line(*line), its_salt]
-    return SettledLine(*known, outside)
+    return SettledLine._make([*known, outside])
 
 
 def with_gap(line: SettledLine, gap: Mapping[str, int] | None, terms: Terms) -> SettledLine:

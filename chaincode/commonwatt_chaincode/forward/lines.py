@@ -64,15 +64,15 @@ def decode_lines(value: bytes) -> Lines:
 
 
 def _array(one: SettledLine) -> list[Any]:
-    """Its values in order; those of the exchange, at the end, where the home traded there alone."""
+    """Its values in order, with those of the exchange at the end if the home traded there."""
     *values, line, salt, exchange = one
     return [*values, list(line), salt, *([list(exchange)] if exchange else [])]
 
 
 def _line(values: list[Any]) -> SettledLine:
     *said, exceeded, line, salt = values[:_WITHOUT_EXCHANGE]
-    exchange = [Outside(*one) for one in values[_WITHOUT_EXCHANGE:]]
-    return SettledLine._make([*said, tuple(exceeded), Line(*line), salt, *(exchange or [None])])
+    exchange = Outside(*values[_WITHOUT_EXCHANGE]) if len(values) > _WITHOUT_EXCHANGE else None
+    return SettledLine._make([*said, tuple(exceeded), Line(*line), salt, exchange])
 
 
 def terms_of(lines: Lines) -> Terms:

@@ -107,8 +107,14 @@ async def settle_period(stub: Stub, arguments: OnePart) -> dict[str, Any]:
     await stub.put_private_data(keys.COLLECTION, keys.lines_key(period.id, meter.version, part), value)
     await _adjust(stub, now, registrations, frozen, before, settled_lines)
     sums = sums_of(settled_lines, meter.version, meter.final_version is not None)
-    *counted, exchange = sums
-    record = Part(period.id, meter.version, part, *counted, digest_of(value), stub.transaction_id, exchange)
+    record = Part(
+        period.id,
+        meter.version,
+        part,
+        digest=digest_of(value),
+        transaction=stub.transaction_id,
+        **sums._asdict(),
+    )
     await stub.put_state(part_key, encode(record))
     complete = await _end(stub, meter, terms, record, sums, parts, imported)
     return _answer(record, parts, complete)

@@ -227,7 +227,7 @@ def added(parts: Iterable[Sums]) -> Sums:
     parts = tuple(parts)
     columns = zip(*(part[:-1] for part in parts), strict=True)
     exchange = together(part.exchange for part in parts)
-    whole = Sums(*map(sum, columns), exchange=exchange)
+    whole = Sums._make([*map(sum, columns), exchange])
     imported_wh, exported_wh, *_ = exchange or NOTHING
     if whole.bought_wh != whole.sold_wh or whole.shared_in_wh != whole.shared_out_wh:
         raise ValueError("what the homes bought or took is not what they sold or gave")
