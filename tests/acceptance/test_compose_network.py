@@ -155,7 +155,7 @@ def test_a_paused_container_is_told_with_what_helps(town: Town) -> None:
     try:
         assert town.states()["peer0.grid"] == "suspended"
         assert "unpause peer0.grid" in town.run("network", "status")
-        assert "peer0.grid is paused; let it go on with" in town.up(code=1)
+        assert "peer0.grid is suspended; let it go on with" in town.up(code=2)
         assert set(town.states().values()) == {"running", "suspended"}, "what ran goes on"
     finally:
         town.project.compose("unpause", "peer0.grid")

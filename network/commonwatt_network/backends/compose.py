@@ -79,6 +79,8 @@ class Compose(InContainers):
             raise ComposeNotFoundError(
                 f"the container engine does not answer: {engine.last_line(answer.stderr)}; start it"
             )
+        if _driven(folder := directory(nodes.layout) / HERE):
+            engine.refuse_paused(folder)
 
     @contextmanager
     def started(self, nodes: Nodes, phase: Phase) -> Iterator[tuple[str, ...]]:

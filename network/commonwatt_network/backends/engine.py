@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from commonwatt_network.backends.backend import Condition
-from commonwatt_network.errors import NetworkError
+from commonwatt_network.errors import NetworkError, UsageError
 from commonwatt_network.programs.processes import readable_end
 from commonwatt_network.programs.readiness import REPEAT, NotReadyError
 
@@ -116,6 +116,13 @@ def conditions(folder: Path) -> dict[str, Condition]:
     }
 
 
+def refuse_paused(folder: Path) -> None:
+    """Raise UsageError when a container is paused: Compose would start nothing beside it."""
+    for service, seen in containers_of(folder).items():
+        if seen.state == "paused":
+            raise UsageError(f"{service} is suspended; {_unpause(folder, service)}")
+
+
 async def wait_serving(
     folder: Path, probes: Mapping[str, Sequence[str]], timeout_s: float = SERVING_TIMEOUT_S
 ) -> None:
@@ -133,7 +140,7 @@ async def wait_serving(
             if seen is None:
                 raise NotReadyError(f"the container of {service} is gone while the network starts\n{REPEAT}")
             if seen.state == "paused":
-                raise NotReadyError(f"{service} is paused; {_unpause(folder, service)}")
+                raise NotReadyError(f"{service} is suspended; {_unpause(folder, service)}")
             crashes = seen.restarts - first.setdefault(service, seen.restarts)
             if crashes >= CRASHES or seen.out_of_memory or (seen.ended and seen.state != "restarting"):
                 raise NotReadyError(await asyncio.to_thread(failure, service, seen))

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from commonwatt_network.backends import engine
 from commonwatt_network.backends.backend import Condition
+from commonwatt_network.errors import UsageError
 from commonwatt_network.programs.readiness import NotReadyError
 
 from tests.unit.network.backends.test_container_engines import StandIn, answering, container, path
@@ -72,8 +73,10 @@ async def test_a_container_that_needs_too_much_memory_is_told_so(path: Path, tmp
 async def test_a_container_that_is_paused_gone_or_silent_is_told(path: Path, tmp_path: Path) -> None:
     docker = StandIn(path, "docker")
     docker.answers(answering(container("peer0.grid", "paused")))
-    with pytest.raises(NotReadyError, match=r"peer0\.grid is paused; .* unpause peer0\.grid"):
+    with pytest.raises(NotReadyError, match=r"peer0\.grid is suspended; .* unpause peer0\.grid"):
         await engine.wait_serving(tmp_path, {"peer0.grid": PROBE})
+    with pytest.raises(UsageError, match=r"peer0\.grid is suspended; .* unpause peer0\.grid"):
+        engine.refuse_paused(tmp_path)
     with pytest.raises(NotReadyError, match="container of market.grid is gone"):
         await engine.wait_serving(tmp_path, {"market.grid": PROBE})
     docker.answers(answering(container("peer0.grid"), more='"exec "*) exit 1 ;; "logs "*) echo waiting ;;'))
