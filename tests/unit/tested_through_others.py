@@ -97,6 +97,12 @@ WHY_NOT: dict[str, str] = {
     "Days on a running network run them: tests/behaviour/test_simulated_day.py": """
         commonwatt_loadgen.simulate.gateway commonwatt_loadgen.simulate.latency
     """,
+    "The table is judged whole: tests/unit/community/service/test_openapi.py, behaviour/test_service_access.py": """
+        commonwatt_community.service.tables.doors commonwatt_community.service.tables.enrolments
+        commonwatt_community.service.tables.events commonwatt_community.service.tables.homes
+        commonwatt_community.service.tables.market commonwatt_community.service.tables.messages
+        commonwatt_community.service.tables.operators
+    """,
     "A command and a browser run them: tests/behaviour/test_forward_settlement.py, tests/interop/test_portal.py": """
         commonwatt_community.service.figures commonwatt_community.statement.cli
     """,
