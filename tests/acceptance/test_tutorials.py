@@ -52,9 +52,11 @@ def test_a_researcher_compares_policies_and_adds_a_strategy(tmp_path: Path) -> N
         assert json.loads((tmp_path / folder / "summary.json").read_text())["definitions"]
         assert (tmp_path / folder / "report.html").stat().st_size > 10_000
     patient, reserve = (
-        json.loads((tmp_path / folder / "summary.json").read_text()) for folder in ("patient-day", "reserve")
+        json.loads((tmp_path / folder / "summary.json").read_text())["communities"][0]["totals"]
+        for folder in ("patient-day", "reserve")
     )
-    assert patient["totals"] != reserve["totals"]
+    assert patient["fills"] > 0
+    assert patient != reserve
 
 
 def test_a_python_team_writes_changes_and_calls_a_contract(tmp_path: Path) -> None:
