@@ -36,7 +36,7 @@ from commonwatt_network.model.topology import Topology, load_topology
 from commonwatt_network.model.topology_parts import OrdererOrganization, Orderers
 from commonwatt_network.programs import processes
 from commonwatt_network.programs.ports import choose_first_port
-from commonwatt_network.programs.readiness import NotReadyError, find_leader
+from commonwatt_network.programs.readiness import find_leader
 from commonwatt_network.up import up
 from pymodbus.client import AsyncModbusTcpClient
 from pymodbus.exceptions import ModbusException
@@ -424,7 +424,7 @@ class Pilot:
                 # In a loop of its own: it blocks at times, and the devices of this loop must answer meanwhile.
                 await asyncio.to_thread(lambda: asyncio.run(up(self.directory, None, None, quiet)))
             # A start, or the first transaction, took too long on a busy machine: people repeat the command.
-            except (GatewayError, NotReadyError) as error:
+            except (GatewayError, NetworkError) as error:
                 if time.monotonic() > until:
                     raise
                 self.faults.append(f"network up tries again: {str(error).partition(chr(10))[0]}")
