@@ -17,13 +17,13 @@ from commonwatt_chaincode.market.parameters import Parameters
 from commonwatt_chaincode.market.settlement import settle_interval
 from commonwatt_chaincode.market.tariff import HOUR_MIN, band_at, lowest_tou
 
-from commonwatt_community.hems.battery import BATTERY_POLICIES, Foreseen, Holding, Spared
+from commonwatt_community.hems.battery import BATTERY_POLICIES, Holding
 from commonwatt_community.hems.draws import Draws
 from commonwatt_community.hems.energy import MINUTES_PER_DAY
 from commonwatt_community.hems.forecast import FORECASTS, Metered, Perfect
 from commonwatt_community.hems.grid_charging import expected_need_wh, grid_charge_wh
 from commonwatt_community.hems.home import HomeSpec
-from commonwatt_community.hems.reserve import Ahead
+from commonwatt_community.hems.reserve import Ahead, Foreseen, Spared
 from commonwatt_community.hems.strategy import STRATEGIES, PriceView, Strategy
 
 HORIZON_MIN = 36 * 60  # how far ahead a home asks what it will need of its battery

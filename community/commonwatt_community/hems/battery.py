@@ -7,28 +7,14 @@ the market specification); a policy decides what the home keeps for itself.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from commonwatt_chaincode.market.arithmetic import PPM, ceil_div
 from commonwatt_chaincode.market.battery import Battery, drawn_wh
 from commonwatt_chaincode.market.parameters import Parameters
 
-from commonwatt_community.hems.reserve import Ahead, spare_wh
+from commonwatt_community.hems.reserve import Foreseen, Spared, spare_wh
 from commonwatt_community.planning import MissingSolver, is_installed
-
-
-class Foreseen(NamedTuple):
-    """An interval to come, and the minute of its start from 0:00 of the first simulated day."""
-
-    start_min: int
-    ahead: Ahead
-
-
-class Spared(NamedTuple):
-    """Stored Wh that the home lets go before the next interval, and the µAUD that a delivered kWh must bring."""
-
-    stored_wh: int
-    least_uaud_per_kwh: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,23 +87,26 @@ class Reserve:
         return Spared(spare_wh(battery, energy_wh, [one.ahead for one in foreseen]), 0)
 
 
-def mpc() -> BatteryPolicy:
-    """The policy `mpc`, which plans by a linear program.
+class Mpc(Reserve):
+    """The home sells what brings more than it costs the home in the next 24 hours, by a linear program."""
 
-    Raises:
-        MissingSolver: SciPy is not installed; the message says what to install.
-    """
-    if not is_installed():
-        raise MissingSolver
-    from commonwatt_community.planning.rounds import MpcOfRounds  # numpy and scipy are an extra
+    def __init__(self) -> None:
+        """MissingSolver: SciPy is not installed; the message says what to install."""
+        if not is_installed():
+            raise MissingSolver
 
-    return MpcOfRounds()
+    def spared(
+        self, rules: Parameters, battery: Battery, energy_wh: int, foreseen: Sequence[Foreseen]
+    ) -> Spared:
+        from commonwatt_community.planning.rounds import spared  # numpy and scipy are an extra
+
+        return spared(rules, battery, energy_wh, foreseen)
 
 
 BATTERY_POLICIES: dict[str, Callable[[], BatteryPolicy]] = {
     "reserve": Reserve,
     "sell-all": SellAll,
-    "mpc": mpc,
+    "mpc": Mpc,
 }
 
 

@@ -8,6 +8,7 @@ the difference. The largest difference that never comes to that is found from th
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from commonwatt_chaincode.market.arithmetic import PPM
 from commonwatt_chaincode.market.battery import Account, Battery, available_wh, chargeable_wh, drawn_wh
@@ -19,6 +20,20 @@ class Ahead:
 
     minutes: int
     net_wh: int
+
+
+class Foreseen(NamedTuple):
+    """An interval to come, and the minute of its start from 0:00 of the first simulated day."""
+
+    start_min: int
+    ahead: Ahead
+
+
+class Spared(NamedTuple):
+    """Stored Wh that the home lets go before the next interval, and the µAUD that a delivered kWh must bring."""
+
+    stored_wh: int
+    least_uaud_per_kwh: int
 
 
 def spare_wh(battery: Battery, energy_wh: int, ahead: Sequence[Ahead]) -> int:

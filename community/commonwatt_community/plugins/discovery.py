@@ -77,20 +77,23 @@ _KINDS: dict[Kind, About] = {
 
 
 @cache
-def _kinds() -> Mapping[Kind, About]:
-    """The kinds of this distribution, and those that the kit's other distributions name by entry points."""
-    further = {cast(Kind, entry.name): entry.load() for entry in entry_points(group=KINDS_GROUP)}
-    return _KINDS | further
+def _further_kinds() -> Mapping[Kind, About]:
+    """The kinds that other distributions of the kit name by entry points; what they import may be much."""
+    return {cast(Kind, entry.name): entry.load() for entry in entry_points(group=KINDS_GROUP)}
+
+
+def _about(kind: Kind) -> About:
+    return _KINDS[kind] if kind in _KINDS else _further_kinds()[kind]
 
 
 def kinds() -> Mapping[Kind, str]:
     """The kinds of plug-ins, with what one of a kind is called."""
-    return {kind: about.one for kind, about in _kinds().items()}
+    return {kind: about.one for kind, about in (_KINDS | _further_kinds()).items()}
 
 
 def names(kind: Kind) -> list[str]:
     """The names that can be chosen, the kit's own first. Nothing is loaded: one of them may turn out to be broken."""
-    return list(dict.fromkeys([*_kinds()[kind].own, *(entry.name for entry in _offered(kind))]))
+    return list(dict.fromkeys([*_about(kind).own, *(entry.name for entry in _offered(kind))]))
 
 
 def choose(kind: Kind, name: str) -> Any:
@@ -99,7 +102,7 @@ def choose(kind: Kind, name: str) -> Any:
     Raises:
         PluginError: there is none of this name, or it cannot be used; the message says why.
     """
-    about = _kinds()[kind]
+    about = _about(kind)
     if name in about.own:
         return about.own[name]
     offered = [entry for entry in _offered(kind) if entry.name == name]
@@ -116,7 +119,7 @@ def choose(kind: Kind, name: str) -> Any:
 
 def working(kind: Kind, told: Callable[[Broken], None] | None = None) -> dict[str, Any]:
     """All of a kind that can be used, by name. `told` hears of each one that is skipped; by default the log does."""
-    found: dict[str, Any] = dict(_kinds()[kind].own)
+    found: dict[str, Any] = dict(_about(kind).own)
     offered: dict[str, list[EntryPoint]] = {}
     for entry in _offered(kind):
         offered.setdefault(entry.name, []).append(entry)
@@ -141,13 +144,13 @@ def package_of(entry: EntryPoint) -> str:
 
 def flaw(kind: Kind, found: Any) -> str | None:
     """What is wrong with an object as one of a kind; None: nothing that can be seen. For plug-ins' own tests."""
-    return _kinds()[kind].flaw(found)
+    return _about(kind).flaw(found)
 
 
 def origin(kind: Kind, name: str) -> str:
     """The package that offers the part of this name."""
-    if name in _kinds()[kind].own:
-        return _kinds()[kind].package
+    if name in _about(kind).own:
+        return _about(kind).package
     return next((package_of(entry) for entry in _offered(kind) if entry.name == name), "unknown")
 
 
@@ -163,7 +166,7 @@ def _loaded(kind: Kind, entries: list[EntryPoint]) -> Any | Broken:
         return Broken(entry.name, " and ".join(packages), "two plug-ins have this name; uninstall one")
     try:
         found = entry.load()
-        flaw = _kinds()[kind].flaw(found)
+        flaw = _about(kind).flaw(found)
     except Exception as error:  # a stranger's module may fail in any way
         _log.debug("plug-in %s", entry.name, exc_info=True)
         return Broken(entry.name, packages[0], f"{entry.value} does not load: {_said(error)}")

@@ -8,16 +8,16 @@ from commonwatt_chaincode.market.battery import Account, Battery, charge, charge
 from commonwatt_chaincode.market.forward.prices import Prices
 from commonwatt_chaincode.market.parameters import Parameters
 from commonwatt_community import planning
-from commonwatt_community.hems.battery import Foreseen, mpc
+from commonwatt_community.hems.battery import Mpc
 from commonwatt_community.hems.energy import Silent
 from commonwatt_community.hems.forward.agent import ForwardAgent
 from commonwatt_community.hems.forward.connection_point import Store, flow
 from commonwatt_community.hems.forward.plan import Plan, TariffPlanner
 from commonwatt_community.hems.home import HomeSpec
-from commonwatt_community.hems.reserve import Ahead
+from commonwatt_community.hems.reserve import Ahead, Foreseen
 from commonwatt_community.planning.battery_program import cheapest_path
 from commonwatt_community.planning.periods import cost_naud, planned
-from commonwatt_community.planning.rounds import MpcOfRounds
+from commonwatt_community.planning.rounds import spared as spared_by_mpc
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -160,7 +160,7 @@ def test_in_rounds_it_asks_for_what_a_sale_costs_the_home(nets, energy_wh):
     """The home lives on without a market after the sale: with what it got, it is not worse off."""
     rules, battery = Parameters(), Battery(4_000, LOSSLESS, LOSSLESS, 0, LOSSLESS, 0, 5_000)
     foreseen = [Foreseen(600 + 60 * place, Ahead(60, net)) for place, net in enumerate(nets)]
-    spared = MpcOfRounds().spared(rules, battery, energy_wh, foreseen)
+    spared = spared_by_mpc(rules, battery, energy_wh, foreseen)
     assert 0 <= spared.stored_wh <= energy_wh
     if not spared.stored_wh:
         return
@@ -189,6 +189,6 @@ def test_without_its_solver_it_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "scipy", None)
     monkeypatch.setattr(planning, "is_installed", lambda: False)
     monkeypatch.setattr("commonwatt_community.hems.battery.is_installed", lambda: False)
-    for asked in (lambda: planning.mpc(STORE, 0, [0], [1]), mpc):
+    for asked in (lambda: planning.mpc(STORE, 0, [0], [1]), Mpc):
         with pytest.raises(planning.MissingSolver, match=r"install commonwatt-community\[mpc\]"):
             asked()
