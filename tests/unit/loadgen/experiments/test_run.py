@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -222,6 +223,7 @@ def test_a_killed_experiment_goes_on_and_leaves_nobody_behind(tmp_path):
     killed = subprocess.Popen([*words, "--out", str(tmp_path / "a")], start_new_session=True)
     while not list((tmp_path / "a").glob(f"runs/*/*/{KEPT}")):
         assert killed.poll() is None
+        time.sleep(0.1)
     os.kill(killed.pid, signal.SIGKILL)
     killed.wait()
     kept = {one: one.stat().st_mtime_ns for one in (tmp_path / "a").glob(f"runs/*/*/{KEPT}")}
