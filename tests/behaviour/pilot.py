@@ -31,6 +31,7 @@ from commonwatt_community.market.forward import ForwardMarket, market_of
 from commonwatt_community.messages.author import Author
 from commonwatt_community.messages.journal import Journal
 from commonwatt_community.messages.signing_key import load_key
+from commonwatt_network.errors import NetworkError
 from commonwatt_network.model.nodes import Nodes
 from commonwatt_network.model.topology import Topology, load_topology
 from commonwatt_network.model.topology_parts import OrdererOrganization, Orderers

@@ -4,6 +4,7 @@
 The storage is told a power that it keeps for as long as the agent repeats it: an order lapses when the agent is gone.
 """
 
+import logging
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 
@@ -23,6 +24,9 @@ _MOST_MODELS = 100
 _MOST_REGISTERS = 120  # what one request may read
 _CHARGE, _DISCHARGE = 1, 2
 _LAPSES_S = 60
+
+# It dumps frames where a device is slow: no lines for a household, which hears from us what failed.
+logging.getLogger("pymodbus.logging").setLevel(logging.CRITICAL)
 
 
 class ModbusMeter:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from commonwatt_community.meters import modbus
 from commonwatt_community.meters.clock import Clock
 from commonwatt_community.meters.counted import Counted, MeterFailed, Steered
 from commonwatt_community.meters.counting import Bounds
@@ -131,3 +132,20 @@ async def test_devices_that_cannot_be_read() -> None:
     async with serving(device(COMMON, STORAGE)) as (port, _):
         with pytest.raises(MeterFailed, match="no SunSpec meter or inverter; its models: 124"):
             await anext(aiter(meter(port).readings(None)))
+
+
+async def test_a_device_that_falls_silent_is_told_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(modbus, "_ANSWERS_WITHIN_S", 0.2)
+
+    async def hears(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    silent = await asyncio.start_server(hears, "127.0.0.1", 0)
+    async with silent:
+        port = silent.sockets[0].getsockname()[1]
+        with pytest.raises(MeterFailed, match="does not answer"):
+            await anext(aiter(meter(port).readings(None)))
+    assert not [one for one in caplog.records if one.name.startswith("pymodbus")]
