@@ -2,7 +2,8 @@
 """The battery plan `mpc` in the forward market: the first step of the cheapest path, if the home can afford it.
 
 The path counts on later sales, the home does not: a step counts only if the home pays no more by it than without a
-market, though it sells nothing afterwards, by its own forecast. Otherwise `reserve` decides.
+market, though it sells nothing afterwards, by its own forecast. Otherwise `reserve` decides, under the same condition,
+and at last the battery serves its home alone.
 """
 
 from collections.abc import Sequence
@@ -13,7 +14,7 @@ from commonwatt_chaincode.market.forward.prices import Prices
 
 from commonwatt_community.hems.energy import MINUTES_PER_DAY
 from commonwatt_community.hems.forward.connection_point import Store, flow
-from commonwatt_community.hems.forward.plan import Plan, reserve
+from commonwatt_community.hems.forward.plan import Plan, own_use, reserve
 from commonwatt_community.planning.battery_program import Path, cheapest_path
 
 _FINER = 1_000
@@ -47,18 +48,18 @@ def planned(
         wear,
         worth,
     )
-    cautious = reserve(store, energy_wh, expected_wh, prices)
-    if path is None:
-        return cautious
-    plan, keeps_wh = _first_step(store, energy_wh, net_wh, path)
-    if plan == cautious and not any(keeps_wh):
-        return plan
+    steps: list[tuple[Plan, Sequence[int]]] = [(reserve(store, energy_wh, expected_wh, prices), ())]
+    if path is not None:
+        steps.insert(0, _first_step(store, energy_wh, net_wh, path))
     without = cost_naud(store, energy_wh, expected, ahead, worth)
-    ways = [(plan.export_wh, prices[0])] if plan.export_wh else []
-    for sold_wh, price in [*ways, (0, 0)]:
-        if cost_naud(store, energy_wh, expected, ahead, worth, sold_wh, price, keeps_wh) > without:
-            return cautious
-    return plan
+    for plan, keeps_wh in steps:
+        ways = [(plan.export_wh, prices[0]), (0, 0)] if plan.export_wh else [(0, 0)]
+        if all(
+            cost_naud(store, energy_wh, expected, ahead, worth, sold_wh, price, keeps_wh) <= without
+            for sold_wh, price in ways
+        ):
+            return plan
+    return own_use(store, energy_wh, expected_wh, prices)
 
 
 def _first_step(store: Store, energy_wh: int, net_wh: int, path: Path) -> tuple[Plan, list[int]]:
