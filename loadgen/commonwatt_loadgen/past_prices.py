@@ -22,6 +22,8 @@ class PastPrices:
         self, rules: Parameters, fills: Sequence[Fill], limits: Mapping[str, int], redundancy_wh: int
     ) -> "PastPrices":
         """The history once a round is cleared; `limits` are those of its requests by id."""
+        if not fills and redundancy_wh == self.prices.redundancy_wh:
+            return self
         entry = history_entry(rules, fills, limits, self.pairs)
         pairs = self.pairs if entry is None else (*self.pairs, entry.pairs)[-rules.window :]
         return PastPrices(prices_after(self.prices, entry, redundancy_wh, rules.window), pairs)

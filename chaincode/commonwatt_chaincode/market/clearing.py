@@ -136,12 +136,12 @@ def _fill(buyer: Request, seller: Offer, energy_wh: int) -> Fill:
 
 
 def _request_results(requests: Sequence[Request], fills: Sequence[Fill], tou: int) -> Iterable[RequestResult]:
-    bought = {request.id: (0, 0) for request in requests}
+    bought: dict[str, tuple[int, int]] = {}
     for fill in fills:
-        energy_wh, amount_naud = bought[fill.request]
+        energy_wh, amount_naud = bought.get(fill.request, (0, 0))
         bought[fill.request] = energy_wh + fill.energy_wh, amount_naud + fill.amount_naud
     for request in requests:
-        p2p_wh, p2p_naud = bought[request.id]
+        p2p_wh, p2p_naud = bought.get(request.id, (0, 0))
         grid_wh = request.energy_wh - p2p_wh
         state = FILLED if grid_wh == 0 else GRID_ONLY if p2p_wh == 0 else PARTIAL_GRID
         grid_naud = grid_wh * tou
