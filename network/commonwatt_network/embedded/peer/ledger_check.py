@@ -49,13 +49,8 @@ from commonwatt_network.embedded.validation.commit_hash import commit_hash
 from commonwatt_network.embedded.validation.private import LOST, is_write_set
 from commonwatt_network.embedded.validation.updates import BlockUpdates
 
-COPIED_TABLES = (
-    "private_writes",
-    "private_expiry",
-    "missing_private_writes",
-    "others_private_writes",
-    "purged_keys",
-)
+# What is missing leaves the second file first: a process that is killed in between looks for it once more.
+COPIED_TABLES = ("private_writes", "private_expiry")
 SMALL_LEDGER_BYTES = 4 << 20
 
 
