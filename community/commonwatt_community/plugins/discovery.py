@@ -77,7 +77,7 @@ _KINDS: dict[Kind, About] = {
 
 
 @cache
-def _further_kinds() -> Mapping[Kind, About]:
+def _further_kinds() -> dict[Kind, About]:
     """The kinds that other distributions of the kit name by entry points; what they import may be much."""
     return {cast(Kind, entry.name): entry.load() for entry in entry_points(group=KINDS_GROUP)}
 
