@@ -210,7 +210,7 @@ def test_a_container_that_fails_is_named_with_its_own_cause(other_town: Town) ->
     assert set(other_town.states().values()) == {"stopped"}, "nothing is left half started"
 
 
-def test_three_orderers_go_on_without_their_leader(other_town: Town) -> None:
+def test_three_orderers_go_on_without_one(other_town: Town) -> None:
     other_town.up("--topology", other_town.topology("three-orderers"))
     assert other_town.status()["no_quorum"] is None
     other_town.project.compose("stop", "orderer0")
