@@ -21,8 +21,8 @@ WHY_NOT: dict[str, str] = {
         commonwatt_audit.forward.registering commonwatt_audit.forward.salts commonwatt_audit.forward.situation
         commonwatt_audit.forward.settling commonwatt_audit.forward.submitting
     """,
-    "Plug-ins, sound and broken, run it: tests/unit/community/plugins": """
-        commonwatt_community.plugins.shapes
+    "Plug-ins, sound and broken, run them: tests/unit/community/plugins": """
+        commonwatt_community.mechanisms commonwatt_community.plugins.shapes commonwatt_loadgen.traces.plugin_kind
     """,
     "The service that runs, every route as every role, runs them: tests/behaviour/test_service*.py": """
         commonwatt_community.service.about commonwatt_community.service.accounts
