@@ -356,6 +356,11 @@ class Pilot:
 
     # Processes
 
+    @property
+    def other_words(self) -> Path:
+        """The journal of somebody who has the key of home `TWO_TONGUED`."""
+        return self.folder / "two-tongued.journal"
+
     def home_file(self, number: int) -> Path:
         return self.folder / "homes" / f"{number:02d}" / "home.yaml"
 
@@ -503,7 +508,7 @@ class Pilot:
         await asyncio.sleep(max(0.0, period * 60 - TIMES["opens_before_s"] + 3 - time.time()))
         settings = yaml.safe_load(self.home_file(TWO_TONGUED).read_text())
         key = load_key(self.home_file(TWO_TONGUED).with_name(settings["key"]))
-        with Journal(self.folder / "two-tongued.journal") as journal:
+        with Journal(self.other_words) as journal:
             author = Author(key, journal, settings["net"], CHANNEL, settings["home"])
             other = author.request(period, 1, 250_000)
         async with self.market("newtown/carrier") as carrier:
