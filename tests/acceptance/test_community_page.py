@@ -54,5 +54,5 @@ def test_a_new_user_founds_a_community_of_three_homes(reader: Reader) -> None:
 
 
 def test_the_page_names_each_file_that_it_shows() -> None:
-    named = [name for name, kind, _ in blocks() if kind != "sh"]
+    named = [name for name, kind, _ in blocks(PAGE) if kind != "sh"]
     assert named == ["community.yaml", "homes.csv", "sun.csv", "use.csv"]
