@@ -13,11 +13,11 @@ from ..market.results import HomeLine
 
 BOUGHT, SHARED_IN, GRID_IN = "bought", "shared_in", "grid_in"
 SOLD, SHARED_OUT, GRID_OUT, BREACH = "sold", "shared_out", "grid_out", "breach"
-CONTRACTS, SHARING = "contracts", "sharing"
+CONTRACTS, SHARING, OUTSIDE = "contracts", "sharing", "outside"
 RECEIVED = (BOUGHT, SHARED_IN, GRID_IN)
 GIVEN = (SOLD, SHARED_OUT, GRID_OUT, BREACH)
-NETTED = (CONTRACTS, SHARING)
-"""Received less given, where no lines tell them apart."""
+NETTED = (CONTRACTS, SHARING, OUTSIDE)
+"""Received less given: of other communities always, of neighbours where no lines tell them apart."""
 
 Rate = tuple[str, Prices]
 
@@ -80,14 +80,23 @@ def merged_bands(lines: Iterable[StatementLine]) -> list[StatementLine]:
 
 
 def _sums(bands: Sequence[BandSum], lines: Sequence[HomeLine]) -> dict[str, _Sum]:
-    total = {name: sum(getattr(band, name) for band in bands) for name in BandSum._fields[2:]}
+    counted = [name for name in BandSum._fields[2:] if name != "exchange"]
+    total = {name: sum(getattr(band, name) for band in bands) for name in counted}
     return {
         **_contracts(total, lines),
         **_shares(total, lines),
+        OUTSIDE: _outside(bands),
         GRID_IN: _Sum(total["grid_in_wh"], total["grid_in_naud"]),
         GRID_OUT: _Sum(total["grid_out_wh"], total["grid_out_naud"]),
         BREACH: _Sum(total["breach_wh"], total["breach_naud"]),
     }
+
+
+def _outside(bands: Sequence[BandSum]) -> _Sum:
+    """Imports less exports of other communities, links' fees within."""
+    traded = [band.exchange for band in bands if band.exchange is not None]
+    energy_wh = sum(one.imported_wh - one.exported_wh for one in traded)
+    return _Sum(energy_wh, sum(one.amount_naud for one in traded))
 
 
 def _contracts(total: dict[str, int], lines: Sequence[HomeLine]) -> dict[str, _Sum]:

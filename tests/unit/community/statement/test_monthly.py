@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from commonwatt_chaincode.market.forward.bills import BandSum, Bill
+from commonwatt_chaincode.market.forward.outside import Outside
 from commonwatt_chaincode.market.forward.prices import Prices
 from commonwatt_community.statement import read_month
 from commonwatt_community.statement.monthly import FINAL, PROVISIONAL, statement_of
@@ -84,9 +85,13 @@ def bills(draw: drawn.DrawFn) -> list[Bill]:
         for name in draw(drawn.lists(drawn.sampled_from("abc"), max_size=3, unique=True)):
             prices = Prices(draw(drawn.integers(10**5, 10**6)), draw(drawn.integers(-(10**5), 10**5)), 0)
             energy = [draw(ENERGY) for _ in range(9)]
-            bands.append(BandSum(name, prices, *energy, *(draw(MONEY) for _ in range(6))))
+            money = [draw(MONEY) for _ in range(6)]
+            traded = draw(drawn.none() | drawn.builds(Outside, ENERGY, ENERGY, MONEY, MONEY))
+            bands.append(BandSum(name, prices, *energy, *money, traded))
         supply_naud = draw(drawn.integers(0, 2 * 10**9))
-        amount_naud = supply_naud + sum(sum(band[-6:]) for band in bands)
+        amount_naud = supply_naud + sum(
+            sum(band[-7:-1]) + (band.exchange.amount_naud if band.exchange else 0) for band in bands
+        )
         found.append(
             Bill("cy", FIRST_DAY + day, tuple(bands), (), supply_naud, None, QUALITIES, True, draw(MONEY), amount_naud)
         )  # fmt: skip
@@ -101,3 +106,39 @@ def test_the_lines_of_any_bills_add_up_to_the_cent(june: MarketMonth, drawn_bill
     assert sum(line.cents for line in told.lines) + told.rounding_cents == told.total_cents
     assert abs(told.total_cents * 10**7 - exact_naud) <= 5 * 10**6
     assert abs(told.rounding_cents) <= (len(told.lines) + 1) // 2 + 1
+
+
+async def test_attested_is_told_apart_from_final(june: MarketMonth) -> None:
+    asked: list[tuple[int, int]] = []
+
+    async def first_day(from_period: int, to_period: int) -> list[tuple[int, int]]:
+        asked.append((from_period, to_period))
+        day = await june.list_lines(from_period, to_period, "ada")
+        return [(line.period, line.version) for line in day] if len(asked) == 1 else []
+
+    found = await read_statement(june, "ada", JUNE, community="newtown", attestations=first_day)
+    assert found.attested is not None
+    attested, settled = found.attested
+    assert len(asked) == len(found.billed) > 1
+    assert settled == attested * len(asked) > 0
+    assert f"The grid computed {attested} of {settled} settled periods anew" in statement_text(found)
+    assert f"periods_attested,,{attested}" in statement_csv(found)
+    assert statement_json(found)["attested_periods"] == attested
+    assert "settled periods anew" in statement_html(found)
+    plain = replace(found, attested=None)
+    for told in (statement_text(plain), statement_csv(plain), statement_html(plain), statement_json(plain)):
+        assert "attested" not in told
+
+
+def test_trades_with_other_communities_have_a_line(june: MarketMonth) -> None:
+    bill = asyncio.run(june.get_bill("ada", FIRST_DAY))
+    band, *others = bill.bands
+    traded = band._replace(exchange=Outside(400, 0, 60_000_000, 4_000_000))
+    with_trades = replace(bill, bands=(traded, *others), amount_naud=bill.amount_naud + 60_000_000)
+    plain, found = made(june, [bill], "ada"), made(june, [with_trades], "ada")
+    [line] = [line for line in found.lines if line.kind == "outside"]
+    assert (line.energy_wh, line.cents, line.price_uaud_per_kwh) == (400, 6, 150_000)
+    assert found.total_cents - plain.total_cents == 6
+    assert found.rounding_cents == plain.rounding_cents
+    assert "Trades with other communities" in statement_text(found)
+    assert "Trades with other communities" in statement_html(found)
