@@ -234,6 +234,7 @@ def questions(lived: Lived, home: str) -> dict[str, Any]:
         "get_period": {"period": period},
         "list_periods": span,
         "get_residual": {"period": period},
+        "list_digests": span,
         "get_prices": span,
         "list_awards": {**span, "home": home},
         "list_messages": {"kind": "reading", "period": period, "home": home},

@@ -45,13 +45,16 @@ WHY_NOT: dict[str, str] = {
         commonwatt_chaincode.contract.records commonwatt_chaincode.contract.requests
         commonwatt_chaincode.contract.rounds
     """,
+    "Each call of a typed client is one of it: tests/unit/community/test_forward_market.py": """
+        commonwatt_community.market.calls
+    """,
     "Transactions of the whole contract run them: tests/unit/exchange": """
         commonwatt_chaincode.exchange.anchoring commonwatt_chaincode.exchange.arguments
         commonwatt_chaincode.exchange.attesting
         commonwatt_chaincode.exchange.elsewhere commonwatt_chaincode.exchange.founding
-        commonwatt_chaincode.exchange.keys commonwatt_chaincode.exchange.links
+        commonwatt_chaincode.exchange.links
         commonwatt_chaincode.exchange.queries commonwatt_chaincode.exchange.records
-        commonwatt_chaincode.exchange.refusals commonwatt_chaincode.exchange.rounds
+        commonwatt_chaincode.exchange.rounds
         commonwatt_chaincode.exchange.state commonwatt_chaincode.forward.digests
     """,
     "Transactions of the whole contract run them: tests/unit/forward": """
