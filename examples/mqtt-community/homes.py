@@ -41,6 +41,11 @@ def run() -> None:
     except KeyboardInterrupt:
         for agent in agents:
             agent.send_signal(signal.SIGINT)
+        for agent in agents:
+            try:
+                agent.wait(20)
+            except subprocess.TimeoutExpired:
+                agent.terminate()
     sys.exit(max((abs(agent.wait()) for agent in agents), default=2))
 
 
