@@ -9,7 +9,9 @@ PRICES = Prices(300_000, 60_000, 20_000)
 
 
 def band(name: str, **given: int) -> BandSum:
-    return BandSum(name, PRICES, *(given.get(field, 0) for field in BandSum._fields[2:]))
+    return BandSum(
+        name, PRICES, *(given.get(field, 0) for field in BandSum._fields[2:-1])
+    )  # without the exchange
 
 
 def test_without_lines_both_ways_are_shown_together() -> None:
