@@ -22,8 +22,8 @@ from commonwatt_network.up import up
 
 from ..support.command_line import invoke
 from ..support.fabric import require_backend
-from .conftest import BACKENDS, quiet, run_apart
-from .forward_network import BEGINS_S, FIRST_PERIOD, GRID, LENGTH_MIN, OPERATOR, ForwardNetwork
+from .conftest import quiet, run_apart
+from .forward_network import BEGINS_S, CONFIGURATION, FIRST_PERIOD, GRID, LENGTH_MIN, OPERATOR, ForwardNetwork
 
 EXCHANGE = "exchange"
 COMMUNITIES = ("newtown", "enmore", "glebe")
@@ -68,7 +68,7 @@ class Region(ForwardNetwork):
         return "VALID"
 
 
-@pytest.fixture(scope="module", params=BACKENDS)
+@pytest.fixture(scope="module", params=["embedded", pytest.param("native", marks=pytest.mark.long)])
 def region(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Region]:
     require_backend(request.param)
     folder = tmp_path_factory.mktemp(f"region-{request.param}")
@@ -162,3 +162,37 @@ async def test_the_grid_attests_what_it_computes_while_the_community_lives(regio
     assert [(one.version, one.digest) for one in found] == [
         (one["version"], one["digest"]) for one in settled
     ]
+
+
+async def leave_over(community: ForwardNetwork, messages: list[bytes]) -> None:
+    """A clearing in which nobody within the community takes the other side."""
+    await community.set_clock(LATER * 60 - 1_800)
+    assert await community.carry(f"{community.channel}/carrier", LATER, messages) == ["written"] * 3
+    await community.close(LATER)
+    cleared = await community.submit(GRID, "clear_period", {"period": LATER})
+    assert cleared["traded_wh"] == 0
+
+
+@pytest.mark.long
+async def test_two_communities_trade_what_they_left_over(region: Region, tmp_path: Path) -> None:
+    enmore = ForwardNetwork(region.nodes, tmp_path / "keys", channel="enmore")
+    await enmore.found(3, TRADING)
+    await leave_over(region, [region.request(home, LATER, 100) for home in region.homes])
+    await leave_over(enmore, [enmore.offer(home, LATER, 50) for home in enmore.homes])
+    async with region.exchange(GRID) as exchange:
+        await exchange.set_link("enmore", "newtown", LATER, 1_000, 10_000)
+        await exchange.advance_clock(LATER * 60 - 240)
+    for channel in ("newtown", "enmore"):
+        async with region.exchange(f"{channel}/operator") as exchange:
+            await exchange.bring_residual(channel, LATER)
+    async with region.exchange(GRID) as exchange:
+        await exchange.advance_clock(LATER * 60 - 180)
+        closed = await exchange.clear_round(LATER)
+        [trade] = closed.trades
+        assert (trade.seller, trade.buyer, trade.wh, trade.price) == ("enmore", "newtown", 150, 170_000)
+        assert sum(closed.accounts.values()) == closed.fee_naud == 150 * 10_000
+        assert (await exchange.get_round("newtown", LATER)).account_naud == 150 * 180_000
+    for community in (region, enmore):
+        imported = await community.submit(community.operator, "import_residual", {"period": LATER})
+        assert imported["state"] == "cleared"
+        await community.settle(LATER)

@@ -88,7 +88,8 @@ def test_one_chaincode_serves_channels_of_both_markets() -> None:
          "t.yaml:22: chaincode market: the kit writes the endorsement policy of a forward market"),
         (("market: forward", "market: forward\n    readers: members"),
          "t.yaml:20: channel newtown has the forward market: `readers: members` would let each home read"),
-        (("market: forward", "market: barter"), "t.yaml:19: channels.newtown.market: takes 'ex_post', 'forward' or 'exchange'"),
+        (("market: forward", "market: barter"),
+         "t.yaml:19: channels.newtown.market: takes 'ex_post', 'forward' or 'exchange'"),
         (("{role: carrier}", "{role: courier}"), "takes 'operator', 'grid', 'home', 'meter' or 'carrier'"),
     ],
 )  # fmt: skip
