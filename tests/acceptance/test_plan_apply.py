@@ -320,7 +320,6 @@ class TestRealFabric:
         ):
             await anext(blocks_of_network(tmp_path / "network.json", CHANNEL, "newtown", "operator"))
 
-    @pytest.mark.long
     async def test_adds_orderers_and_renews_them_with_new_keys(self, fabric: Running) -> None:
         await fabric.become(edited(fabric.topology, orderers__organizations__orderers__nodes=3))
         async with ordering_client(fabric.nodes, fabric.nodes.orderers[2]) as client:
@@ -352,7 +351,6 @@ class TestRealFabric:
         assert [each.address for each in config.consenters] == [fabric.nodes.orderers[0].address]
         assert config.orderer_organizations["OrdererMSP"].orderer_endpoints == (config.consenters[0].address,)
 
-    @pytest.mark.long
     async def test_takes_in_another_orderer_organisation(self, fabric: Running) -> None:
         content = fabric.topology.model_dump(mode="json")
         content["orderers"]["organizations"]["carriers"] = {"nodes": 2}
