@@ -8,8 +8,7 @@ routes, so the site and the programs never differ.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 from commonwatt_community.founding.community_file import json_schema as community_schema
@@ -28,22 +27,6 @@ PARTS: dict[str, Callable[[], str]] = {
     "routes": lambda: routes(document(ROUTES)),
 }
 MARK = re.compile(r"^<!-- from the programs: (\S+) -->$", re.MULTILINE)
-MAY_BE_MISSING = {"devices.md", "exchange.md", "experiments.md", "environment.md"}  # others bring these pages
-
-
-def on_config(config: Any) -> None:
-    """Leave out of the menu the pages that the menu awaits."""
-    missing = {name for name in MAY_BE_MISSING if not (Path(config.docs_dir) / name).is_file()}
-    config.nav = list(_without(config.nav, missing))
-
-
-def _without(entries: list[Any], missing: set[str]) -> Iterator[Any]:
-    for entry in entries:
-        [(title, inside)] = entry.items() if isinstance(entry, dict) else [("", entry)]
-        if isinstance(inside, list):
-            yield {title: list(_without(inside, missing))}
-        elif inside not in missing:
-            yield entry
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
