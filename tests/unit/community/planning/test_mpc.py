@@ -78,12 +78,26 @@ def test_no_step_costs_more_than_no_market_by_the_homes_own_forecast(store, held
     if plan.keep_wh:
         return  # what it keeps pays off in a later step: the guard counts all of them, see cost_naud
     worth = max(one.feed_in for one in tariffs) * store.eta_d_ppm // LOSSLESS
-    costs = [
-        cost_naud(store, energy_wh, expected, tariffs, worth, sold_wh, price if sold_wh else 0)
-        for sold_wh in (plan.export_wh, 0)
-    ]
+    without = cost_naud(store, energy_wh, expected, tariffs, worth)
+    step = 1_000 * (plan.import_wh * tariffs[0].tou - plan.export_wh * (price if plan.export_wh else 0))
     rounded = 2_000 * DEAR.tou  # bids are whole Wh
-    assert costs[0] <= costs[1] + rounded
+    assert step + afterwards(store, lived.energy_wh, expected[1:], tariffs[1:], worth) <= without + rounded
+
+
+def afterwards(store, energy_wh, expected, tariffs, worth):
+    """What a home pays at least from then on if it sells no more; it may hold energy back for dearer hours."""
+    if not expected:
+        return -1_000 * (energy_wh - store.floor_wh) * worth
+    feed_in, tou = [one.feed_in for one in tariffs], [one.tou for one in tariffs]
+    path = cheapest_path(
+        store, energy_wh, [store.rate_wh] * len(tou), expected, feed_in, tou, wear=0, worth=worth
+    )
+    cost = -(path.energy[-1] - store.floor_wh) * worth
+    for net, prices, charged, own, sold in zip(
+        expected, tariffs, path.charged, path.own, path.sold, strict=True
+    ):
+        cost += (max(net, 0) - own) * prices.tou - (max(-net, 0) - charged + sold) * prices.feed_in
+    return 1_000 * cost
 
 
 @given(

@@ -62,7 +62,10 @@ def test_what_does_not_count_in_a_market_makes_no_variant(tmp_path):
         ("name: first\nseeds: [1, 2, 1]\n", "2: seeds: one stands there twice"),
         ("name: first\nshare_percent: .nan\n", "2: share_percent: "),
         ("name: first\nforecast: tarot\n", "2: forecast: 'tarot' is none of perfect, persistence, yesterday"),
-        ("name: first\nbatteries:\n  plan: none\n", "3: batteries.plan: 'none' is none of mpc, reserve, sell-all"),
+        (
+            "name: first\nbatteries:\n  plan: none\n",
+            "3: batteries.plan: 'none' is none of mpc, reserve, sell-all",
+        ),
         ("name: first\npricing: uniform\n", "2: pricing: counts in the market forward alone"),
         (
             "name: first\nmarket: forward\nstrategies: [suggested]\n",
