@@ -474,7 +474,6 @@ class Pilot:
         length_s = until_s - time.time()
 
         async def beside() -> None:
-            await self._equivocate()
             await asyncio.sleep(0.15 * length_s)
             self.connected = False
             self.faults.append(f"home {OFFLINE} is offline")
@@ -490,7 +489,7 @@ class Pilot:
             self.connected = True
             self.faults.append(f"home {OFFLINE} is back")
 
-        aside = asyncio.create_task(beside())
+        aside = asyncio.gather(beside(), self._equivocate())
         place, kills = 0, self.kills()
         while time.time() < until_s:
             began = time.time()
@@ -503,8 +502,13 @@ class Pilot:
         assert not [task for task in self.devices if task.done()], "meters or the relay ended"
 
     async def _equivocate(self) -> None:
-        """Let somebody who has a home's key say other words under the seq of its next bid, before it does."""
-        period = (int(time.time()) + TIMES["opens_before_s"]) // 60 + 2  # by then it knows what to bid
+        """Let somebody who has a home's key say other words under the seq of its next bid, most often before it does."""
+
+        async def bids() -> bool:
+            return "I offer" in self.log(f"home {TWO_TONGUED}").read_text()
+
+        await seen(bids, 600, f"a bid of home {TWO_TONGUED}")
+        period = (int(time.time()) + TIMES["opens_before_s"]) // 60 + 1
         await asyncio.sleep(max(0.0, period * 60 - TIMES["opens_before_s"] + 3 - time.time()))
         settings = yaml.safe_load(self.home_file(TWO_TONGUED).read_text())
         key = load_key(self.home_file(TWO_TONGUED).with_name(settings["key"]))
@@ -552,5 +556,6 @@ async def _is(value: bool) -> bool:
 
 
 async def _cancelled(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
+    while not task.done():  # pymodbus takes a cancellation within a call for an error of its own
+        task.cancel()
+        await asyncio.wait([task], timeout=1)

@@ -7,7 +7,8 @@ import asyncio
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from commonwatt_audit.source import shown_blocks_of_network
 from commonwatt_chaincode.market.forward.bids import OFFER, REQUEST, WITHDRAWAL, Bid, Connection
 from commonwatt_chaincode.market.forward.bills import Settled
 from commonwatt_chaincode.market.forward.day_bills import billable
+from commonwatt_chaincode.market.forward.gaps import Spread, spread
 from commonwatt_chaincode.market.forward.gates import gate_s
 from commonwatt_chaincode.market.forward.period_settlement import FrozenPeriod, settle_homes
 from commonwatt_chaincode.market.forward.periods import Period
@@ -81,7 +83,8 @@ async def recompute(
 ) -> Recomputed:
     """Clear and settle periods by the homes' words, as far as they stand on the ledger.
 
-    A home without a reading is estimated, as the rules say of one without a history.
+    A home without a reading is estimated, as the rules say of one without a history, until its meter's running totals
+    tell what was between two readings.
     """
     rules_then = configuration.rules[0]
     rules = ForwardRules(
@@ -104,6 +107,7 @@ async def recompute(
                 bids.setdefault(one.message.period, []).append(_bid(home, one.message))
             elif one.message.kind == A_READING:
                 readings[one.message.period, home] = _reading(home, one.message)
+    gaps = {(one.period.id, home): one for home in said for one in _gaps(home, readings, periods)}
     lines: dict[int, Mapping[str, Settled]] = {}
     assumed = []
     for period_id in periods:
@@ -116,7 +120,7 @@ async def recompute(
         market = InProcessForwardMarket(rules, members)
         cleared = await market.period(period, [one for one in bids.get(period_id, []) if one.home in members])
         assumed += [(period_id, home) for home in members if (period_id, home) not in readings]
-        lines[period_id] = _settled(rules, period, members, cleared, readings)
+        lines[period_id] = _settled(rules, period, members, cleared, readings, gaps)
     return Recomputed(lines, assumed)
 
 
@@ -126,6 +130,7 @@ def _settled(
     members: Mapping[str, Connection],
     cleared: Cleared,
     readings: Mapping[tuple[int, str], Reading],
+    gaps: Mapping[tuple[int, str], Spread],
 ) -> Mapping[str, Settled]:
     band, prices, _ = rules.tariff(period)
     frozen = FrozenPeriod(
@@ -141,8 +146,27 @@ def _settled(
         readings={home: (readings[period.id, home],) for home in members if (period.id, home) in readings},
     )
     assumed_wh = {home: period.energy_wh(rules.estimate_w) for home in members if home not in frozen.readings}
-    lines = settle_homes(frozen, tuple(members), {}, {}, assumed_wh)
+    spread_wh = {home: gaps[period.id, home] for home in members if (period.id, home) in gaps}
+    lines = settle_homes(frozen, tuple(members), {}, spread_wh, assumed_wh)
     return {one.home: billable(period, band.name, prices, one, final=False) for one in lines}
+
+
+def _gaps(home: str, readings: Mapping[tuple[int, str], Reading], periods: Sequence[int]) -> Iterator[Spread]:
+    """What the running totals say of a home's periods without a reading."""
+    before: Reading | None = None
+    between: list[Reading] = []
+    missing: list[Period] = []
+    for period_id in periods:
+        reading = readings.get((period_id, home))
+        if reading is None:
+            missing.append(Period(period_id, 1))
+        elif reading.import_total_wh is None:
+            between.append(reading)
+        else:
+            if before is not None and missing:
+                with suppress(ValueError):  # the totals ran backwards: the estimates stand
+                    yield from spread(missing, before, reading, between)
+            before, between, missing = reading, [], []
 
 
 def _bid(home: str, message: Message) -> Bid:
@@ -156,7 +180,8 @@ def _bid(home: str, message: Message) -> Bid:
 
 def _reading(home: str, message: Message) -> Reading:
     said = message.payload
-    return Reading(home, HOME, "measured", message.seq, 1, said["import_wh"], said["export_wh"])
+    totals = said.get("import_total_wh"), said.get("export_total_wh")
+    return Reading(home, HOME, "measured", message.seq, 1, said["import_wh"], said["export_wh"], *totals)
 
 
 def waiting_adjustments(replay: ForwardReplay, home: str, periods: Sequence[int]) -> int:
