@@ -502,7 +502,7 @@ class Pilot:
         assert not [task for task in self.devices if task.done()], "meters or the relay ended"
 
     async def _equivocate(self) -> None:
-        """Let somebody who has a home's key say other words under the seq of its next bid, most often before it does."""
+        """Let somebody who has a home's key say other words under the seq of its next bid, mostly before it does."""
 
         async def bids() -> bool:
             return "I offer" in self.log(f"home {TWO_TONGUED}").read_text()
