@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 from commonwatt_client import ClientError, Connection, Contract, Network, Timeouts, ValidationCode, connect
 from commonwatt_client import Transaction as EndorsedTransaction
+from commonwatt_client.exit_codes import NO_NETWORK, exit_code
 from commonwatt_client.network_file import MARKET, read_network_file, reader_of
 from commonwatt_client.profile import network_file_peers, network_file_user
 
@@ -29,6 +30,8 @@ from commonwatt_loadgen.throughput.outcomes import COMMITTED, TIMED_OUT, classif
 from commonwatt_loadgen.throughput.workload import Call, Sender, Workload
 
 _TELL_EVERY_S = 1.0
+_AWAY_TIMEOUTS = 3  # a network that is started again is back by then
+_AWAY_AT_THE_END_S = 2.0
 _CHANNEL_OPTIONS = {
     "grpc.enable_retries": 0
 }  # gRPC keeps no copies of calls to send again: a twentieth of the time
@@ -59,12 +62,22 @@ class _Run:
         default_factory=dict
     )  # by number: what takes time to make, made before the start
     measured: Measurements = field(default_factory=Measurements)
+    away: "_Away | None" = None  # while no peer is reached
+
+
+@dataclass(frozen=True)
+class _Away:
+    since: float  # time.monotonic()
+    error: ClientError
 
 
 async def generate(share: Share, wait_start: Callable[[], float], tell: Callable[[Progress], None]) -> Report:
     """Connect every user, wait for the start (a `time.monotonic()` moment), send, and report.
 
     `wait_start` blocks in a thread of its own; `tell` is called about once a second.
+
+    Raises:
+        ClientError: the network was lost: no peer was reached for three timeouts, or at the end.
     """
     timeouts = Timeouts(endorse_s=share.timeout_s, submit_s=share.timeout_s, commit_status_s=share.timeout_s)
     async with AsyncExitStack() as stack:
@@ -88,6 +101,7 @@ async def generate(share: Share, wait_start: Callable[[], float], tell: Callable
             if not sending.done():
                 telling.result()
             sending.result()
+            _check_reached(run, _AWAY_AT_THE_END_S)
         finally:
             telling.cancel()
             sending.cancel()
@@ -130,7 +144,14 @@ async def _connected(
 async def _tell(run: _Run, cpu_before: float, tell: Callable[[Progress], None]) -> None:
     while True:
         await asyncio.sleep(_TELL_EVERY_S)
+        _check_reached(run, _AWAY_TIMEOUTS * run.share.timeout_s)
         tell(run.measured.progress(time.monotonic() - run.start, time.process_time() - cpu_before))
+
+
+def _check_reached(run: _Run, patience_s: float) -> None:
+    """Raise the ClientError of the first call that reached no peer, if none has for so long."""
+    if run.away is not None and time.monotonic() - run.away.since >= patience_s:
+        raise run.away.error
 
 
 async def _open_loop(run: _Run) -> None:
@@ -188,6 +209,8 @@ async def _one(run: _Run, number: int, intended: float) -> None:
         endorsed = time.monotonic()
         code, ordered = await _committed(run, workload.channel, transaction)
     except ClientError as error:
+        if run.away is None and exit_code(error) == NO_NETWORK:
+            run.away = _Away(time.monotonic(), error)
         _failed(run, workload.channel, classify_error(error), str(error))
         return
     except TimeoutError:
@@ -199,6 +222,7 @@ async def _one(run: _Run, number: int, intended: float) -> None:
         _failed(run, workload.channel, outcome, f"validation code {code.name}")
         return
     ended = time.monotonic()
+    run.away = None
     measured.outcomes[workload.channel][COMMITTED] += 1
     if call.messages:
         measured.messages.update(json.loads(transaction.result)["results"])
