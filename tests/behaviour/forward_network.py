@@ -61,6 +61,17 @@ class ForwardNetwork:
     net: str = ""
     homes: list[str] = field(default_factory=list)
     signing: dict[str, SigningKey] = field(default_factory=dict)
+    channel: str = CHANNEL
+
+    @property
+    def operator(self) -> str:
+        """The community's operator."""
+        return f"{self.channel}/operator"
+
+    @property
+    def both(self) -> tuple[str, str]:
+        """The MSP ids of the community and of the grid."""
+        return f"{self.channel.title()}MSP", BOTH[1]
 
     @property
     def path(self) -> Path:
@@ -77,19 +88,19 @@ class ForwardNetwork:
     ) -> Any:
         """The answer of a committed transaction; transient data go to the two organisations by name."""
         async with self.gateway(who) as gateway:
-            contract = gateway.get_network(CHANNEL).get_contract("market", "forward")
+            contract = gateway.get_network(self.channel).get_contract("market", "forward")
             outcome = await contract.submit(
                 name,
                 arguments=[json.dumps(argument)],
                 transient=transient,
-                endorsing_organizations=BOTH if transient else (),
+                endorsing_organizations=self.both if transient else (),
             )
         return json.loads(outcome.result)
 
     async def ask(self, who: str, name: str, argument: Any = None, by: Sequence[str] = ()) -> Any:
         """The answer of a query; `by` names the organisation whose peer answers."""
         async with self.gateway(who) as gateway:
-            contract = gateway.get_network(CHANNEL).get_contract("market", "forward")
+            contract = gateway.get_network(self.channel).get_contract("market", "forward")
             answer = await contract.evaluate(
                 name,
                 arguments=[] if argument is None else [json.dumps(argument)],
@@ -105,8 +116,8 @@ class ForwardNetwork:
 
     async def found(self, homes: int, configuration: Any = CONFIGURATION) -> int:
         """Configure the channel, register homes with keys, and let the grid confirm them; from which period on."""
-        self.homes = [home_id("newtown", number) for number in range(1, homes + 1)]
-        configured = await self.submit(OPERATOR, "configure", configuration)
+        self.homes = [home_id(self.channel, number) for number in range(1, homes + 1)]
+        configured = await self.submit(self.operator, "configure", configuration)
         self.net = configured["net"]
         proposals = [
             {"home": home, "home_class": "prosumer", "pv_w": 5_000, "battery_w": 0} for home in self.homes
@@ -119,22 +130,22 @@ class ForwardNetwork:
                 possession = author.brings_key(author.key.public, 1)
             key_of = {"author": "home", "home": home}
             async with at_once:
-                await self.submit(OPERATOR, "set_key", key_of, {"possession": possession})
+                await self.submit(self.operator, "set_key", key_of, {"possession": possession})
 
         confirmed = {"from_period": 0}
         for first in range(0, homes, 200):  # as many as a transaction takes
             some = self.homes[first : first + 200]
-            await self.submit(OPERATOR, "register_home", {"homes": proposals[first : first + 200]})
+            await self.submit(self.operator, "register_home", {"homes": proposals[first : first + 200]})
             await asyncio.gather(*(enrol(first + number, home) for number, home in enumerate(some)))
             confirmed = await self.submit(GRID, "confirm_home", {"homes": some})
         return int(confirmed["from_period"])
 
     async def set_clock(self, time_s: int) -> None:
         """Move the channel's clock, and wait until both organisations' peers know it: one may be a block behind."""
-        await self.submit(OPERATOR, "advance_clock", {"to_s": time_s})
-        for mspid in BOTH:
+        await self.submit(self.operator, "advance_clock", {"to_s": time_s})
+        for mspid in self.both:
             async with asyncio.timeout(10):
-                while (await self.ask(OPERATOR, "get_configuration", by=[mspid]))["now_s"] < time_s:  # noqa: ASYNC110 - peers give no notice
+                while (await self.ask(self.operator, "get_configuration", by=[mspid]))["now_s"] < time_s:  # noqa: ASYNC110 - peers give no notice
                     await asyncio.sleep(0.05)
 
     def request(self, home: str, period: int, energy_wh: int) -> bytes:
@@ -160,12 +171,12 @@ class ForwardNetwork:
     ) -> bytes:
         """A transaction that both organisations endorsed, and that somebody keeps to himself."""
         async with self.gateway(who) as gateway:
-            contract = gateway.get_network(CHANNEL).get_contract("market", "forward")
+            contract = gateway.get_network(self.channel).get_contract("market", "forward")
             proposal = contract.new_proposal(
                 name,
                 arguments=[json.dumps(argument)],
                 transient=transient,
-                endorsing_organizations=BOTH,
+                endorsing_organizations=self.both,
             )
             return (await proposal.endorse()).to_bytes()
 
@@ -191,7 +202,7 @@ class ForwardNetwork:
             buyer: self.request(buyer, period, requested_wh),
             seller: self.offer(seller, period, requested_wh),
         }
-        for carrier, message in zip(CARRIERS, said.values(), strict=True):
+        for carrier, message in zip((f"{self.channel}/carrier", CARRIERS[1]), said.values(), strict=True):
             assert await self.carry(carrier, period, [message]) == ["written"]
         await self.close(period)
         cleared = await self.submit(GRID, "clear_period", {"period": period})
@@ -202,20 +213,20 @@ class ForwardNetwork:
         """The readings of all homes, and the settlement of a period."""
         await self.set_clock((period + LENGTH_MIN) * 60)
         said = [self.reading(home, period, 40 + place, 10) for place, home in enumerate(self.homes)]
-        assert await self.carry(CARRIERS[0], period, said, "reading") == ["written"] * len(said)
-        await self.submit(OPERATOR, "freeze_period", {"period": period})
+        assert await self.carry(f"{self.channel}/carrier", period, said, "reading") == ["written"] * len(said)
+        await self.submit(self.operator, "freeze_period", {"period": period})
         settled = await self.submit(GRID, "settle_period", {"period": period})
         assert settled["settled"]
 
     async def close(self, period: int) -> None:
         """Let the gate's time pass, and close it."""
         await self.set_clock(period * 60 - 300 + 30)
-        await self.submit(OPERATOR, "close_gate", {"period": period})
+        await self.submit(self.operator, "close_gate", {"period": period})
 
     async def audited(self) -> ForwardReplay:
         """What the audit finds in the whole ledger, as the community's operator sees it."""
         audit = Audit()
-        async for block, shown in shown_blocks_of_network(self.path, CHANNEL, "newtown", "operator"):
+        async for block, shown in shown_blocks_of_network(self.path, self.channel, self.channel, "operator"):
             audit.check(block, shown=shown)
         assert audit.forward is not None
         return audit.forward
@@ -224,4 +235,4 @@ class ForwardNetwork:
     def _speaking(self, home: str) -> Iterator[Author]:
         """A home with its journal open."""
         with Journal(self.keys / f"{home}.journal") as journal:
-            yield Author(self.signing[home], journal, self.net, CHANNEL, home)
+            yield Author(self.signing[home], journal, self.net, self.channel, home)

@@ -7,6 +7,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -26,6 +27,10 @@ from .conftest import quiet, run_apart
 from .forward_network import BEGINS_S, CONFIGURATION, FIRST_PERIOD, GRID, LENGTH_MIN, OPERATOR, ForwardNetwork
 
 EXCHANGE = "exchange"
+TRADING = CONFIGURATION | {
+    "exchange": {"channel": EXCHANGE, "chaincode": "market", "void_after_s": 200},
+}
+LATER = FIRST_PERIOD + 60
 COMMUNITIES = ("newtown", "enmore", "glebe")
 SPAN = {"from_period": FIRST_PERIOD, "to_period": FIRST_PERIOD + LENGTH_MIN}
 
@@ -47,7 +52,7 @@ class Region(ForwardNetwork):
 
     async def begin(self) -> None:
         """Trade and settle a period, found the exchange."""
-        await self.found(homes=3)
+        await self.found(3, TRADING)
         await self.trade(FIRST_PERIOD)
         await self.settle(FIRST_PERIOD)
         async with self.exchange(GRID) as exchange:

@@ -83,9 +83,9 @@ def compared(channel: str, ledger: Ledger, headers: Mapping[int, str], said: lis
 
 
 def digest_of(ledger: Ledger, period: int, version: int) -> str:
-    """The SHA-256 over the write-once records of a version: its clearing, plan, sums and parts."""
+    """The SHA-256 over the write-once records of a version: its clearing, import, plan, sums and parts."""
     where = f"{period:09d}/{version:04d}"
-    names = [f"cleared/{period:09d}", f"plan/{where}", f"period/{where}"]
+    names = [f"cleared/{period:09d}", f"imported/{period:09d}", f"plan/{where}", f"period/{where}"]
     records = [(name, ledger.get(name)) for name in names]
     records += ledger.under(f"part/{where}/")
     pairs = sorted(

@@ -33,9 +33,14 @@ async def list_digests(stub: Stub, arguments: Span) -> dict[str, Any]:
 
 
 async def _digest(stub: Stub, settled: Settled) -> str:
-    """Of the clearing, the plan, the parts, which hold the digests of all lines, and the sums."""
+    """Of the clearing, the import, the plan, the parts, which hold the digests of all lines, and the sums."""
     period, version = settled.period, settled.version
-    names = [keys.cleared_key(period), keys.plan_key(period, version), keys.period_key(period, version)]
+    names = [
+        keys.cleared_key(period),
+        keys.imported_key(period),
+        keys.plan_key(period, version),
+        keys.period_key(period, version),
+    ]
     values = await stub.get_states(names)
     parts = await rows(stub, *keys.parts_range(period, version))
     found = [(name, value) for name, value in zip(names, values, strict=True) if value is not None]

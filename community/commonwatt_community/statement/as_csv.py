@@ -46,6 +46,9 @@ def statement_csv(statement: Statement) -> str:
     row("state", statement.state)
     final = final_day(statement)
     row("final_from", "" if final is None else date_of(final).isoformat())
+    if statement.attested is not None:
+        row("periods_attested", str(statement.attested[0]))
+        row("periods_settled", str(statement.attested[1]))
     row("days_billed", _spans(statement.billed))
     row("days_not_billed", _spans(statement.unbilled))
     return text.getvalue()

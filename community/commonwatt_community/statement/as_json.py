@@ -11,6 +11,9 @@ from .words import final_day, text_of
 def statement_json(statement: Statement) -> dict[str, Any]:
     """Members: cents, Wh, days as dates; lines carry ``text`` beside their figures."""
     final = final_day(statement)
+    attested: dict[str, int] = {}
+    if statement.attested is not None:
+        attested = dict(zip(("attested_periods", "settled_periods"), statement.attested, strict=True))
     return {
         "home": statement.home,
         "month": str(statement.month),
@@ -28,4 +31,5 @@ def statement_json(statement: Statement) -> dict[str, Any]:
         "import_wh": statement.import_wh,
         "export_wh": statement.export_wh,
         "sources": dict(statement.sources),
+        **attested,
     }

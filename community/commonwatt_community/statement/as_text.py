@@ -3,6 +3,7 @@
 
 from .monthly import Statement
 from .words import (
+    attested_why,
     cents_per_kwh,
     days_text,
     dollars,
@@ -38,6 +39,8 @@ def statement_text(statement: Statement) -> str:
     rows += ["", f"{said['saved' if saved >= 0 else 'cost_more']}: ${dollars(abs(saved))}"]
     rows.append(saved_why(statement))
     rows.append(f"{said[statement.state]}: {state_why(statement)}")
+    if statement.attested is not None:
+        rows.append(f"{said['attested']}: {attested_why(statement)}")
     if statement.unbilled:
         rows.append(said["unbilled"].format(days=days_text(statement.unbilled)))
     head = f"{said['title']}, {where}\n{said['for_home'].format(home=statement.home)}\n"

@@ -13,6 +13,7 @@ from commonwatt_client import connect_network_file
 from commonwatt_client.exit_codes import CommandError, UsageError
 from commonwatt_client.network_file import Community, NetworkFile, find_network, read_network_file
 
+from ..market.exchange import exchange_of
 from ..market.forward import market_of
 from .as_csv import statement_csv
 from .as_json import statement_json
@@ -43,6 +44,9 @@ def statement_command(
     channel: Annotated[
         str | None, typer.Option(help="the channel to read, if several communities trade")
     ] = None,
+    exchange: Annotated[
+        str | None, typer.Option(help="the exchange's channel: say how many periods the grid attested")
+    ] = None,
     network_file: Annotated[
         str | None,
         typer.Option("--network", "--network-file", envvar="COMMONWATT_NETWORK", help=_NETWORK_HELP),
@@ -52,7 +56,7 @@ def statement_command(
     asked = read_month(month)
     network = read_network_file(find_network(network_file))
     community = _community_of(network, home, channel)
-    text = _as(form, asyncio.run(_read(network, community, home, asked)))
+    text = _as(form, asyncio.run(_read(network, community, home, asked, exchange)))
     if output is None:
         sys.stdout.write(text)
         return
@@ -79,12 +83,22 @@ def _as(form: Format, statement: Statement) -> str:
     return statement_text(statement)
 
 
-async def _read(network: NetworkFile, community: Community, called: str, month: Month) -> Statement:
+async def _read(
+    network: NetworkFile, community: Community, called: str, month: Month, exchange: str | None
+) -> Statement:
     home = community.home_called(called) or called
     user = community.homes.get(home, community.operator)
     async with connect_network_file(network.path, community.organization, user) as gateway:
         market = market_of(gateway, network, community.channel)
-        return await read_statement(market, home, month, community=community.channel)
+        if exchange is None:
+            return await read_statement(market, home, month, community=community.channel)
+        region = exchange_of(gateway, network, exchange)
+
+        async def attested(from_period: int, to_period: int) -> list[tuple[int, int]]:
+            found = await region.list_attested(community.channel, from_period, to_period)
+            return [(one.period, one.version) for one in found]
+
+        return await read_statement(market, home, month, community=community.channel, attestations=attested)
 
 
 def _community_of(network: NetworkFile, home: str, channel: str | None) -> Community:

@@ -5,7 +5,7 @@ Each line is rounded to the cent by itself, halves away from zero. The line ``ro
 exact total, rounded once; so what a resident adds up with a pencil is what the statement says.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 
 from commonwatt_chaincode.market.forward.bills import Bill
@@ -30,6 +30,7 @@ class Statement:
     ``billed`` and ``unbilled`` are local days; a month that runs has unbilled ones. ``without_market_cents`` is what
     the same meter readings cost at the grid's tariff alone, supply, demand and corrections included, so
     ``saved_cents`` is it less the total. ``final_from_s`` is when the last billed period cannot change any more.
+    ``attested`` is how many of its settled periods the grid computed anew, and of how many; None where nobody asked.
     """
 
     home: str
@@ -49,6 +50,7 @@ class Statement:
     without_market_cents: int
     battery: bool
     offsets: tuple[tuple[int, int], ...]
+    attested: tuple[int, int] | None = None
 
     @property
     def saved_cents(self) -> int:
@@ -66,12 +68,14 @@ def statement_of(
     community: str,
     unbilled: Sequence[int] = (),
     battery: bool = False,
+    attested: Container[tuple[int, int]] | None = None,
 ) -> Statement:
     """Sum a home's bills of a month.
 
     ``lines`` are its settled periods of the billed days: they tell bought from sold energy, which a bill nets. Without
     them a line shows both together. ``battery``: the home has one, which it might run otherwise without a market.
-    ValueError for a bill of another home or month, or a day twice.
+    ``attested`` are the versions of periods to which the grid attested. ValueError for a bill of another home or month,
+    or a day twice.
     """
     bills = sorted(bills, key=lambda one: one.day)
     days = [one.day for one in bills]
@@ -79,8 +83,9 @@ def statement_of(
         raise ValueError(f"statement of {month}: a bill is of another month, or a day is billed twice")
     if any(one.home != home for one in bills):
         raise ValueError(f"statement of {home[:80]}: a bill is another home's")
+    lines = tuple(lines)
     amount_naud = sum(one.amount_naud for one in bills)
-    shown = tuple(one for one in _all_lines(bills, tuple(lines)) if one.energy_wh or one.cents)
+    shown = tuple(one for one in _all_lines(bills, lines) if one.energy_wh or one.cents)
     total_cents = cents(amount_naud)
     provisional = bool(unbilled) or not bills or any(one.provisional for one in bills)
     return Statement(
@@ -101,6 +106,9 @@ def statement_of(
         cents(amount_naud + sum(saved_on_bands(one.bands) for one in bills)),
         battery,
         configuration.offsets,
+        None
+        if attested is None
+        else (sum((line.period, line.version) in attested for line in lines), len(lines)),
     )
 
 

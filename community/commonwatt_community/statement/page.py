@@ -11,6 +11,7 @@ from importlib import resources
 from .energy import GIVEN, NETTED, RECEIVED, StatementLine, merged_bands
 from .monthly import ADJUSTMENT, DEMAND, FEE, SUPPLY, Statement
 from .words import (
+    attested_why,
     cents_per_kwh,
     days_text,
     dollars,
@@ -83,7 +84,7 @@ def _sums(statement: Statement) -> str:
         ("good" if saved >= 0 else "bad", said["saved" if saved >= 0 else "cost_more"], f"${dollars(abs(saved))}",
          saved_why(statement)),
         ("", said[statement.state], billed,
-         state_why(statement)),
+         f"{state_why(statement)} {attested_why(statement)}".strip()),
     ]  # fmt: skip
     items = [
         f'<li class="{kind}"><span class="label">{escape(label)}</span>'

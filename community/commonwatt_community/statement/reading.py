@@ -2,6 +2,7 @@
 """Read what a statement rests on: a home's bills of a month, and the lines of their periods."""
 
 import asyncio
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Protocol
 
 from commonwatt_chaincode.market.forward.bills import Bill
@@ -34,10 +35,22 @@ class ReadsBills(Protocol):
     ) -> tuple[HomeLine, ...]: ...
 
 
-async def read_statement(market: ReadsBills, home: str, month: Month, *, community: str) -> Statement:
+Attestations = Callable[[int, int], Awaitable[Iterable[tuple[int, int]]]]
+"""Periods and versions in [from_period, to_period) to which the grid attested."""
+
+
+async def read_statement(
+    market: ReadsBills,
+    home: str,
+    month: Month,
+    *,
+    community: str,
+    attestations: Attestations | None = None,
+) -> Statement:
     """A home's statement of a month, as the ledger stands.
 
-    ``community`` is the name that the statement shows. Raises Refused for a home that does not exist or is another's.
+    ``community`` is the name that the statement shows. ``attestations`` reads an exchange, where the community has one.
+    Raises Refused for a home that does not exist or is another's.
     """
     standing = await market.get_configuration()
     configuration = standing.configuration
@@ -59,6 +72,12 @@ async def read_statement(market: ReadsBills, home: str, month: Month, *, communi
 
     answers = dict(zip(days, await asyncio.gather(*map(asked, days)), strict=True))
     found = [answer for answer in answers.values() if answer is not None]
+    attested: set[tuple[int, int]] | None = None
+    if attestations is not None:
+        attested = set()
+        for bill, _ in found:
+            periods = list(periods_of_day(bill.day, configuration.lengths, configuration.offsets))
+            attested |= set(await attestations(periods[0].id, periods[-1].id + periods[-1].length_min))
     missing = [day for day in month.days if answers.get(day) is None]
     return statement_of(
         [bill for bill, _ in found],
@@ -68,6 +87,7 @@ async def read_statement(market: ReadsBills, home: str, month: Month, *, communi
         home=home,
         community=community,
         unbilled=[day for day in missing if takes_part(registration, day, configuration)],
+        attested=attested,
         battery=any(one.connection.battery_w for one in registration.versions),
     )
 

@@ -90,6 +90,14 @@ def state_why(statement: Statement) -> str:
     )
 
 
+def attested_why(statement: Statement) -> str:
+    """How much of it the grid computed anew; empty where nobody asked."""
+    if statement.attested is None:
+        return ""
+    count, settled = statement.attested
+    return words()["attested_why"].format(count=count, all=settled)
+
+
 def saved_why(statement: Statement) -> str:
     """With what the saving compares."""
     said = words()

@@ -122,7 +122,10 @@ class Community:
         for agent in self._agents:
             award = cleared.awards.get(agent.home)
             if award is not None:
-                agent.awarded(place, award.sold_wh + award.outside.exported_wh)
+                outside = award.outside
+                agent.awarded(
+                    place, award.sold_wh + outside.exported_wh, award.bought_wh + outside.imported_wh
+                )
         self._open[place] = bids, cleared, caps
         return cleared
 

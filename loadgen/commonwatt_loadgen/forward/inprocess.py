@@ -4,6 +4,8 @@
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 
+from commonwatt_chaincode.market.exchange.awards import awards_of
+from commonwatt_chaincode.market.exchange.residual import pools_of, residual
 from commonwatt_chaincode.market.forward.bids import Bid, Connection, Order, judge
 from commonwatt_chaincode.market.forward.bills import Bill, Settled, ends_month, month_of
 from commonwatt_chaincode.market.forward.clearing import Clearing, clear
@@ -33,7 +35,13 @@ class InProcessForwardMarket:
     It remembers a day's lines until the day is billed, and a month's where the tariff has a demand charge.
     """
 
-    def __init__(self, rules: ForwardRules, connections: Mapping[str, Connection]) -> None:
+    def __init__(
+        self,
+        rules: ForwardRules,
+        connections: Mapping[str, Connection],
+        name: str = "",
+        exchange: InProcessExchange | None = None,
+    ) -> None:
         """PluginError: the rules' mechanism comes from a package that cannot be used."""
         self._rules = rules
         self._name = name

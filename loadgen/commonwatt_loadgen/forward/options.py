@@ -23,8 +23,9 @@ class ForwardOptions:
     `feed_in`: c/kWh, or `FROM-TO=c/kWh` for hours of the day; later ones go before earlier ones. `clock_zone`: a time
     zone whose clock changes count; None: the same offset all the time. `first_day`: where the simulated days begin;
     None: where the traces do. `export_limit_w` bounds every home at all times, beside what the file `envelopes` says.
-    `curtail`: panels keep exports within the envelope. `link_fee` (c/kWh): communities trade what they leave over, over
-    links of `link_limit_w` from each to each; None: they do not.
+    `curtail`: panels keep exports within the envelope. `community_battery`: Wh of a battery that the homes share.
+    `link_fee` (c/kWh): communities trade what they leave over, over links of `link_limit_w` from each to each; None:
+    they do not.
     """
 
     run: SimulationOptions = field(default_factory=SimulationOptions)

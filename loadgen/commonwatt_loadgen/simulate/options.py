@@ -24,10 +24,11 @@ NSW_USAGE_SCALE_PPM = 1_684_000  # to the Ausgrid sample's mean with controlled 
 class SimulationOptions:
     """How to simulate; `homes` 0 means every home of the network.
 
-    `disutility` is c/kWh of marginal discomfort per kW that a consumer's load is moved; None moves none.
-    `storage_from_grid` None leaves the community's parameter as it is, and so do `tou` and `feed_in_uaud_per_kwh`.
-    `data`: whether results are written as CSV, too; None: unless the run is long; `parquet`: as Parquet
-    beside it. `layout`, `columns`, `zone` and `meters` say how `traces` is read, as in `ReadAs`.
+    `disutility` is c/kWh of marginal discomfort per kW that a consumer's load is moved; None moves none. `ev_percent`,
+    `hot_water_percent` and `deferrable_percent` of the homes have such devices; `devices_at_once`: they run as soon as
+    they may, and nobody plans them. `storage_from_grid` None leaves the community's parameter as it is, and so do `tou`
+    and `feed_in_uaud_per_kwh`. `data`: whether results are written as CSV, too; None: unless the run is long;
+    `parquet`: as Parquet beside it. `layout`, `columns`, `zone` and `meters` say how `traces` is read, as in `ReadAs`.
     """
 
     seed: int = 1
@@ -93,6 +94,8 @@ class SimulationOptions:
 
         if self.parquet and importlib.util.find_spec("pyarrow") is None:
             raise UsageError("--parquet: needs pyarrow: pip install 'commonwatt-loadgen[parquet]'")
+        if self.battery == "mpc" and not planning.is_installed():
+            raise UsageError(f"--battery mpc: {planning.INSTALL}")
         try:
             self.read_as.check()
         except ValueError as error:

@@ -10,7 +10,12 @@ from commonwatt_chaincode.market.forward.bills import BandSum, Bill
 from commonwatt_chaincode.market.forward.outside import Outside
 from commonwatt_chaincode.market.forward.prices import Prices
 from commonwatt_community.statement import read_month
+from commonwatt_community.statement.as_csv import statement_csv
+from commonwatt_community.statement.as_json import statement_json
+from commonwatt_community.statement.as_text import statement_text
 from commonwatt_community.statement.monthly import FINAL, PROVISIONAL, statement_of
+from commonwatt_community.statement.page import statement_html
+from commonwatt_community.statement.reading import read_statement
 from hypothesis import given, settings
 from hypothesis import strategies as drawn
 
