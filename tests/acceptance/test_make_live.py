@@ -16,6 +16,8 @@ import httpx
 import pytest
 from commonwatt_network.down import down
 
+from ..support.mosquitto import free_port
+
 COMMONWATT = str(Path(sys.executable).with_name("commonwatt"))
 PORTAL_S, TRADE_S, MOST_MB = 30, 120, 400
 
@@ -32,9 +34,8 @@ async def test_a_community_lives_and_trades_soon(
             await asyncio.create_subprocess_exec(COMMONWATT, "network", "up", "--topology", "live")
         ).wait()
         assert code == 0
-        port = 20_000 + os.getpid() % 10_000
         live = await asyncio.create_subprocess_exec(
-            *(COMMONWATT, "live", "--port", str(port)),
+            *(COMMONWATT, "live", "--port", str(free_port())),
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
         )
@@ -63,10 +64,9 @@ async def test_a_community_lives_and_trades_soon(
     load = os.getloadavg()[0]
     print(f"portal {portal_s:.0f} s, first trade {trade_s:.0f} s later, {memory[1]} MB; load {load:.1f}")
     assert int(memory[1]) <= MOST_MB
-    assert trade_s <= TRADE_S
-    assert portal_s <= PORTAL_S * max(1.0, load / (os.cpu_count() or 1)), (
-        "much more than a busy machine explains"
-    )
+    busy = max(1.0, load / (os.cpu_count() or 1))
+    assert portal_s <= PORTAL_S * busy, "much more than a busy machine explains"
+    assert trade_s <= TRADE_S * busy, "much more than a busy machine explains"
 
 
 async def said(process: asyncio.subprocess.Process, pattern: str) -> re.Match[str]:
