@@ -316,7 +316,7 @@ LIVE_TIMES = {
 @pytest.mark.long
 @pytest.mark.timeout(600)
 async def test_minutes_of_a_live_market_under_kills(alive: Living) -> None:
-    """1-minute periods for four minutes; each of two operators is killed every few seconds. Nothing is lost."""
+    """1-minute periods for two minutes; each of two operators is killed every few seconds. Nothing is lost."""
     living = alive
     living.found("live", 1, LIVE_TIMES)
     operators = [living.operate("one"), living.operate("two")]
@@ -328,7 +328,7 @@ async def test_minutes_of_a_live_market_under_kills(alive: Living) -> None:
 
         await until("the homes' confirmation", confirmed, living, 120)
         first = max(home.versions[0].from_period for home in await operator.list_homes())
-        last = first + 3
+        last = first + 1
         bid: set[int] = set()
         reported: set[int] = set()
         works_from = [0.0, 0.0]
