@@ -20,7 +20,7 @@ def place_of_plan(period: int, version: int) -> str:
 
 
 def sharing_of_all(frozen: Frozen) -> Sharing:
-    """The sharing among all homes of a period; a home that nobody metered takes no part in it."""
+    """The sharing among all homes of a period; a home without a reading takes no part in it."""
     return sharing_of([metered(frozen, home, 0) for home in frozen.connections], frozen.terms.sharing)
 
 

@@ -2,7 +2,7 @@
 """Anchors: two peers, of the grid and of the community, vouch to all others for what a community settled.
 
 An anchor holds digests and no sums: the sums of a small community are nearly its homes' readings. The records under a
-digest name the transactions that wrote them, whose ids nobody guesses who is not on the community's channel.
+digest name the transactions that wrote them. A stranger to the community's channel cannot guess their ids.
 """
 
 from dataclasses import dataclass

@@ -18,7 +18,7 @@ class Rules:
     """What the grid founded the exchange with, for good. ``mspid`` is the grid's.
 
     Residuals of a period are taken until ``due_before_s`` seconds before it begins; from ``void_before_s`` before it
-    on, a round that nobody cleared is void.
+    on, an open round is void.
     """
 
     mspid: str

@@ -28,7 +28,7 @@ class Situation:
         return period * MINUTE_S - self.rules.due_before_s
 
     def void_s(self, period: int) -> int:
-        """From when on a round that nobody cleared is void."""
+        """From when on an open round is void."""
         return period * MINUTE_S - self.rules.void_before_s
 
 

@@ -25,7 +25,7 @@ from .state import Indexed, Situation, envelopes_of, sharing_keys_of
 
 
 class Traded(NamedTuple):
-    """What was traded before a period: within the community, None where nobody cleared it, and outside by home."""
+    """What was traded before a period: within the community (None if it is not cleared) and outside, by home."""
 
     cleared: Cleared | None
     outside: Mapping[str, Outside]
