@@ -8,6 +8,7 @@ from typing import Any
 import grpc
 from fabric_protos.orderer import ab_pb2
 
+from commonwatt_client._deadlines import status_at_the_end
 from commonwatt_client._effects import CallFailed, CloseStream, Emit, Flow, OpenStream, Read, Sleep
 from commonwatt_client._event_kinds import EventKind, Position, filtered_blocks, seek_envelope
 from commonwatt_client._failures import call_error
@@ -142,8 +143,10 @@ def events(
     failures = 0
     while True:
         index = party.peers.current
+        opened_at = time.monotonic()
         try:
             yield from sign_events_request(party, request)
+            opened_at = time.monotonic()
             stream = yield OpenStream(index, kind.method, request.SerializeToString(), timeout_s)
             while (message := (yield Read(stream))) is not None:
                 if failures:
@@ -160,6 +163,7 @@ def events(
             failed = failure
         failures += 1
         now = time.monotonic()
+        failed.status = status_at_the_end(failed.status, now - opened_at, timeout_s)
         cut_at = now if cut_at is None else cut_at
         if policy is None or failed.status in _FINAL or now - cut_at > policy.max_outage_s:
             error = call_error(EventsError, failed, party.peers.name(index))

@@ -12,6 +12,7 @@ from fabric_protos.gateway import gateway_pb2
 from fabric_protos.peer import proposal_pb2, proposal_response_pb2, transaction_pb2
 
 from commonwatt_client._connection import PeerRing
+from commonwatt_client._deadlines import status_at_the_end
 from commonwatt_client._effects import Call, CallFailed, Flow, Sign
 from commonwatt_client._failures import call_error
 from commonwatt_client.errors import (
@@ -35,9 +36,6 @@ EVALUATE = "/gateway.Gateway/Evaluate"
 ENDORSE = "/gateway.Gateway/Endorse"
 SUBMIT = "/gateway.Gateway/Submit"
 COMMIT_STATUS = "/gateway.Gateway/CommitStatus"
-
-_TIMERS_APART_S = 0.1
-"""How much earlier than the client's timer a peer's may fire: both count from when they saw the call."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +106,7 @@ def call(
             answer: bytes = yield Call(index, method, request, timeout_s)
             return answer
         except CallFailed as failed:
-            if was_ended_at_its_deadline(failed, time.monotonic() - began, timeout_s):
-                failed = CallFailed(grpc.StatusCode.DEADLINE_EXCEEDED, failed.message, failed.details)
+            failed.status = status_at_the_end(failed.status, time.monotonic() - began, timeout_s)
             # A peer that lets calls run into their timeout may hang: the next call tries another one.
             if is_unreachable(failed) or failed.status is grpc.StatusCode.DEADLINE_EXCEEDED:
                 peers.leave(index, failed.status.name)
@@ -117,17 +114,6 @@ def call(
                 continue
             raise call_error(kind, failed, peers.name(index), transaction_id) from failed
     raise AssertionError("a ring has at least one peer")
-
-
-def was_ended_at_its_deadline(failed: CallFailed, elapsed_s: float, timeout_s: float | None) -> bool:
-    """Whether a call that reads as cancelled has run into its deadline.
-
-    A peer keeps the deadline too and resets the call's stream then (HTTP/2's CANCEL). Where that arrives before
-    the client's own timer has fired, gRPC reports CANCELLED; the client itself cancels no call this way.
-    """
-    if failed.status is not grpc.StatusCode.CANCELLED or timeout_s is None:
-        return False
-    return elapsed_s >= timeout_s - min(_TIMERS_APART_S, timeout_s / 10)
 
 
 def is_unreachable(failed: CallFailed) -> bool:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ from fabric_protos.orderer import ab_pb2, ab_pb2_grpc
 from fabric_protos.peer import events_pb2_grpc, peer_pb2_grpc, snapshot_pb2, snapshot_pb2_grpc
 
 TIMEOUT_S = 10.0
+_QUIET_S = 3.0  # a stream that neither refuses nor tells anything for so long is given
 DENIED = ("access denied", "failed ACL check")  # as peers and `_lifecycle` say it
 OPERATOR = {"role": "operator", "hf.Affiliation": "operator"}
 
@@ -180,14 +182,16 @@ class Node:
         signed = gateway_pb2.SignedChaincodeEventsRequest(
             request=content, signature=await caller.signatory.sign(content)
         )
-        stream = gateway_pb2_grpc.GatewayStub(self._peer.open()).ChaincodeEvents(signed, timeout=1.0)
+        stream = gateway_pb2_grpc.GatewayStub(self._peer.open()).ChaincodeEvents(signed)
         try:
-            async for response in stream:
-                stream.cancel()
-                return True, response
+            response = await asyncio.wait_for(stream.read(), _QUIET_S)
+        except TimeoutError:
+            return True, "no event yet"
         except grpc.aio.AioRpcError as error:
-            return error.code() is grpc.StatusCode.DEADLINE_EXCEEDED, error.details()
-        return False, None
+            return False, error.details()
+        finally:
+            stream.cancel()
+        return response is not grpc.aio.EOF, response
 
     async def discover(self, caller: Caller) -> tuple[bool, Any]:
         query = protocol_pb2.Query(channel=self.channel)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """One orderer's gRPC service, Broadcast and Deliver, on every version of Fabric."""
 
+import time
 from collections.abc import AsyncIterator
 from types import TracebackType
 from typing import Self
@@ -68,14 +69,14 @@ class OrderingClient:
         NotReadyError while there is no leader, RefusedError with the orderer's reason.
         """
         message = parse(common_pb2.Envelope, envelope)
-        stream = ab_pb2_grpc.AtomicBroadcastStub(self._channel.open()).Broadcast(
-            timeout=self._timeouts.submit_s
-        )
+        timeout_s, began = self._timeouts.submit_s, time.monotonic()
+        stream = ab_pb2_grpc.AtomicBroadcastStub(self._channel.open()).Broadcast(timeout=timeout_s)
         try:
             await stream.write(message)
             answer = await stream.read()
         except grpc.aio.AioRpcError as error:
-            raise rpc_failure("broadcast", self.address, error) from error
+            elapsed_s = time.monotonic() - began
+            raise rpc_failure("broadcast", self.address, error, elapsed_s, timeout_s) from error
         finally:
             stream.cancel()
         if answer is grpc.aio.EOF:

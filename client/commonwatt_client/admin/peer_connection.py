@@ -3,6 +3,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -67,10 +68,12 @@ class PeerConnection:
 
     async def call(self, action: str, method: Any, request: Any) -> Any:
         """What a method of one of the peer's services answers; `action` says what for, in an error."""
+        timeout_s, began = self._timeouts.evaluate_s, time.monotonic()
         try:
-            return await method(request, timeout=self._timeouts.evaluate_s)
+            return await method(request, timeout=timeout_s)
         except grpc.aio.AioRpcError as error:
-            raise rpc_failure(action, self.address, error) from error
+            elapsed_s = time.monotonic() - began
+            raise rpc_failure(action, self.address, error, elapsed_s, timeout_s) from error
 
     def blocks(self, channel: str, start: Position, stop: Position | None) -> AsyncIterator[Block]:
         """Blocks of a channel, both ends included; without `stop`, for ever."""

@@ -8,6 +8,7 @@ import grpc
 
 from commonwatt_client._aio import OwnLoop
 from commonwatt_client._connection import Peer, details_of, endpoint
+from commonwatt_client._deadlines import status_at_the_end
 from commonwatt_client._failures import parse_details
 from commonwatt_client.admin.refusals import refusal
 from commonwatt_client.errors import (
@@ -71,10 +72,17 @@ def read_answer(party: str, read: Callable[[bytes], T], content: bytes) -> T:
         raise
 
 
-def rpc_failure(action: str, address: str, error: grpc.aio.AioRpcError) -> AdminError:
-    """The typed error for a failed call."""
+def rpc_failure(
+    action: str,
+    address: str,
+    error: grpc.aio.AioRpcError,
+    elapsed_s: float = 0.0,
+    timeout_s: float | None = None,
+) -> AdminError:
+    """The typed error for a failed call; `elapsed_s` since a call with a timeout began."""
     text = error.details() or error.code().name
-    return _failure(action, address, error.code(), text, parse_details(details_of(error)))
+    status = status_at_the_end(error.code(), elapsed_s, timeout_s)
+    return _failure(action, address, status, text, parse_details(details_of(error)))
 
 
 def gateway_failure(action: str, address: str, error: GatewayError) -> AdminError:

@@ -54,7 +54,14 @@ def deliver_status(code: int) -> bytes:
     return message
 
 
-def run(party: Party, kind: EventKind, start: Position, *streams: Iterable[Any], policy: Any = AGAIN) -> Ran:
+def run(
+    party: Party,
+    kind: EventKind,
+    start: Position,
+    *streams: Iterable[Any],
+    policy: Any = AGAIN,
+    timeout_s: float | None = None,
+) -> Ran:
     """Each stream is the messages it gives; an exception in its place is its cut. The last stream is refused."""
     opened = iter([*streams, [REFUSED]])
     ran = Ran(None, [], [])
@@ -66,7 +73,8 @@ def run(party: Party, kind: EventKind, start: Position, *streams: Iterable[Any],
         return next(effect.stream, None)
 
     with pytest.raises(EventsError) as caught:
-        run_scripted(events(party, kind, kind.new_request(party, start), start, None, policy), answer, ran)
+        flow = events(party, kind, kind.new_request(party, start), start, timeout_s, policy)
+        run_scripted(flow, answer, ran)
     ran.result = caught.value
     return ran
 
@@ -132,6 +140,14 @@ def test_a_missing_block_is_asked_for(party: Party) -> None:
 def test_the_next_peer_takes_over(party: Party) -> None:
     ran = run(party, MARKET, Position(3), [CUT], [chaincode_events(3, "a"), CUT])
     assert [effect.peer for effect in ran.effects if isinstance(effect, OpenStream)] == [0, 1, 0]
+
+
+@pytest.mark.parametrize(("timeout_s", "reason"), [(1e-9, "DEADLINE_EXCEEDED"), (60.0, "ACCESS_DENIED")])
+def test_a_stream_that_a_peer_resets_at_its_deadline_is_final(
+    party: Party, timeout_s: float, reason: str
+) -> None:
+    reset = CallFailed(grpc.StatusCode.CANCELLED, "Received RST_STREAM with error code 8")
+    assert run(party, MARKET, Position(3), [reset], timeout_s=timeout_s).result.reason == reason
 
 
 def test_without_a_policy_the_first_cut_ends_it(party: Party) -> None:
