@@ -121,6 +121,10 @@ test: $(READY) ## Run every test that this machine can run, but for the long one
 test-long: $(READY) ## Run the tests marked `long`: fuzzing, kill cycles, whole consortia
 	$(PYTEST) -m long --timeout=1800
 
+.PHONY: test-again
+test-again: $(READY) ## Run the files with tests that failed last once more, one after the other (MARKS: which tests of them)
+	$(BIN)/python tools/test_again.py "$(or $(MARKS),not pilot)"
+
 .PHONY: unit
 unit: $(READY) ## Run the unit tests alone (at most a minute)
 	$(PYTEST) -m "not long and not pilot" tests/unit
