@@ -156,7 +156,7 @@ async def test_homes_are_added_once_and_a_second_run_goes_on(founded: tuple[Town
     added = homes_of(folder, text)
     assert added[0].home == "h1"
     assert len(added[1].home) == 10
-    await add_homes(folder, added, town.operator, town.lines.append, 3_600)
+    await add_homes(folder, added, town.operator, town.lines.append, 86_400)
     assert [file.stem for file in bundles(folder)] == sorted(one.home for one in added)
     said = json.loads((folder.bundles / "h1.json").read_text())
     key = key_of(load_secret(folder.codes_key), HOME)
@@ -165,14 +165,14 @@ async def test_homes_are_added_once_and_a_second_run_goes_on(founded: tuple[Town
     # A second run, with a line more, as after a crash in the middle.
     more = homes_of(folder, text + ",consumer,,\n")
     assert [one.home for one in more[:2]] == [one.home for one in added]
-    await add_homes(folder, more, town.operator, town.lines.append, 3_600)
+    await add_homes(folder, more, town.operator, town.lines.append, 86_400)
     assert len(await town.operator.list_homes()) == 3
     assert {file: file.read_text() for file in before} == before
     with pytest.raises(HomeDiffers, match=r"homes\.csv:3: this line became home"):
         homes_of(folder, text.replace("5000", "6000"))
     changed = homes_of(folder, text.replace("h1,consumer,", "h1,prosumer,7000"))
     with pytest.raises(HomeDiffers, match="home h1 is registered as consumer"):
-        await add_homes(folder, changed, town.operator, town.lines.append, 3_600)
+        await add_homes(folder, changed, town.operator, town.lines.append, 86_400)
 
 
 async def test_sharing_keys_are_set_together(tmp_path: Path) -> None:
