@@ -9,6 +9,7 @@ from commonwatt_community.home import cli as home
 from commonwatt_community.live import cli as live
 from commonwatt_community.operating import cli as operating
 from commonwatt_community.plugins import cli as plugins
+from commonwatt_community.region import cli as region
 from commonwatt_community.service import cli as service
 from commonwatt_community.statement import cli as statement
 
@@ -19,6 +20,7 @@ def register(app: typer.Typer) -> None:
     service.register(app)
     founding.register(app)
     operating.register(app)
+    region.register(app)
     live.register(app)
     statement.register(founding.group(app, "community"))
     plugins.register(app)

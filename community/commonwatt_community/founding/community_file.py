@@ -133,6 +133,14 @@ class ServiceFile(Part):
     certificate: str
 
 
+class ExchangeFile(Part):
+    """The region's exchange, and until how long after a gate the community brings what it leaves over."""
+
+    channel: str
+    chaincode: str = "market"
+    void_after_s: int = Field(default=240, ge=1, le=86_400)
+
+
 class CommunityFile(Part):
     """A whole community."""
 
@@ -155,6 +163,7 @@ class CommunityFile(Part):
     heal_s: int = Field(default=3_600, ge=0)
     keep_d: int = Field(default=2_555, ge=1)
     times: TimesFile = Field(default_factory=TimesFile)
+    exchange: ExchangeFile | None = None
     tariff: TariffFile
     holidays: list[date] = Field(default_factory=list, max_length=400)
 
@@ -197,6 +206,7 @@ class CommunityFile(Part):
             "times": self.times.model_dump(),
             "tariff": self.tariff.argument(),
             "holidays": [(one - EPOCH).days for one in self.holidays],
+            **({"exchange": self.exchange.model_dump()} if self.exchange is not None else {}),
         }
 
 

@@ -7,6 +7,7 @@ Times are epoch seconds (``_s``); periods are their ids, the epoch minute of the
 from functools import cache
 from typing import Any, TypeVar
 
+from commonwatt_chaincode.market.exchange.residual import Residual
 from commonwatt_chaincode.market.forward.bids import Connection
 from commonwatt_chaincode.market.forward.envelopes import Caps, Envelope
 from commonwatt_chaincode.market.forward.gates import Times
@@ -41,6 +42,15 @@ def _adapter(kind: Any) -> TypeAdapter[Any]:
 
 
 @dataclass(frozen=True)
+class OnExchange:
+    """Where a community trades what it leaves over, and until how long after a gate it brings its residual."""
+
+    channel: str
+    chaincode: str
+    void_after_s: int
+
+
+@dataclass(frozen=True)
 class Rules:
     """What is in force from a period on."""
 
@@ -53,6 +63,7 @@ class Rules:
     key_delay_h: int
     heal_s: int
     keep_d: int = 2_555
+    exchange: OnExchange | None = None
 
 
 @dataclass(frozen=True)
@@ -207,7 +218,10 @@ class Billed:
 
 @dataclass(frozen=True)
 class Cleared:
-    """A clearing in sums; the price is None where nothing trades."""
+    """A clearing in sums; the price is None where nothing trades.
+
+    ``exchange`` is what the community may bring to the exchange; None: it stays alone in this period.
+    """
 
     period: int
     pricing: str
@@ -218,6 +232,12 @@ class Cleared:
     requests: int
     offers: int
     refused: int
+    exchange: Residual | None = None
+
+    @property
+    def left_over(self) -> bool:
+        """Whether there is anything to bring to the exchange."""
+        return self.exchange is not None and bool(self.exchange.requests or self.exchange.offers)
 
 
 @dataclass(frozen=True)
@@ -379,6 +399,7 @@ class PeriodState:
     meter: Meter | None
     cleared: Cleared | None
     sums: SettledPeriod | None
+    imported: Imported | None = None
 
 
 @dataclass(frozen=True)
