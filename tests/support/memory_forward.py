@@ -34,9 +34,7 @@ class MemoryChannel:
         self.random = random.Random(seed)
         self.away = False
 
-    def contract(
-        self, mspid: str, role: str, *, of: str = "forward", **attributes: str
-    ) -> MemoryContract:
+    def contract(self, mspid: str, role: str, *, of: str = "forward", **attributes: str) -> MemoryContract:
         """A contract as someone calls it."""
         return MemoryContract(self, caller(role, mspid, {"role": role, **attributes}), of)
 

@@ -306,6 +306,7 @@ class HomeLine:
     price_uaud_per_kwh: int | None
     sharing: str
     sharing_price_uaud_per_kwh: int
+    exchange: OutsideSums | None = None
 
 
 @dataclass(frozen=True)
@@ -457,12 +458,20 @@ class ClearedPrices:
 
 
 @dataclass(frozen=True)
+class OutsideAward(OutsideSums):
+    """What a home trades with other communities."""
+
+    home: str
+
+
+@dataclass(frozen=True)
 class PeriodAwards:
-    """A period's price, and the awards that the caller may read."""
+    """A period's price, and the awards that the caller may read; ``exchange`` once a round is imported."""
 
     period: int
     price_uaud_per_kwh: int | None
     awards: tuple[Award, ...]
+    exchange: tuple[OutsideAward, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -30,10 +30,10 @@ class CutOff:
         """The period of a round that should be closed and is not; the next residual waits for it."""
 
     async def clears_alone(self, now_s: int) -> bool:
-        """Whether to keep a period off the exchange."""
+        """Whether to keep a period off the exchange; `now_s` is the community's market time."""
         try:
             async with asyncio.timeout(ANSWER_S):
-                why = await self._why()
+                why = await self._why(now_s)
         except TimeoutError:
             why = f"it did not answer within {ANSWER_S:.0f} s"
         except (Refused, ClientError, ConnectionError) as error:
@@ -55,14 +55,14 @@ class CutOff:
         if self._telling.over(AWAY):
             self._telling.say("the exchange is back: the community trades with others again")
 
-    async def _why(self) -> str:
+    async def _why(self, now_s: int) -> str:
         """Why nothing can be brought, or an empty string."""
         standing = await self._exchange.get_rules()
         known = {one.channel: one.residual_of for one in await self._exchange.list_communities()}
         if self._channel not in known:
             return "the grid has not registered the community there"
         last, self.open_round = known[self._channel], None
-        if last < 0 or standing.now_s < standing.void_s(last) + PATIENCE_S:
+        if last < 0 or now_s < standing.void_s(last) + PATIENCE_S:
             return ""
         try:
             await self._exchange.get_round(self._channel, last)

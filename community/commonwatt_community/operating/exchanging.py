@@ -124,12 +124,15 @@ class Exchanging:
             if now_s < due_s:
                 await self._exchange.bring_residual(self._channel, period.id)
                 self._telling.did(
-                    "bring_residual", f"{local_time(community, period)}: brought to the exchange what was left over"
+                    "bring_residual",
+                    f"{local_time(community, period)}: brought to the exchange what was left over",
                 )
                 return now_s + 1
             if period.id not in self._wanted:
                 when = local_time(community, period)
-                sentence = f"what period {when} left over was not brought to the exchange in time: nobody trades it"
+                sentence = (
+                    f"what period {when} left over was not brought to the exchange in time: nobody trades it"
+                )
                 self._telling.alarm(Alarm("residual_late", sentence, now_s, period.id))
         if now_s < due_s and any(one != period.id for one in brought.values()):
             return due_s

@@ -55,7 +55,7 @@ class Gates:
             if isinstance(step, CloseGate):
                 await self._close(community, step)
             elif isinstance(step, Clear):
-                await self._clear(community, step)
+                await self._clear(community, now_s, step)
         return due.next_s
 
     async def _close(self, community: Community, step: CloseGate) -> None:
@@ -74,10 +74,10 @@ class Gates:
                 )
             )
 
-    async def _clear(self, community: Community, step: Clear) -> None:
+    async def _clear(self, community: Community, now_s: int, step: Clear) -> None:
         period = community.period_at(step.period * MINUTE_S)
         when = local_time(community, period)
-        alone = await self._alone(community, period)
+        alone = await self._alone(community, now_s, period)
         try:
             cleared = await self._ledger.market.clear_period(step.period, alone=alone)
         except Refused as refused:
@@ -106,8 +106,8 @@ class Gates:
                 )
             )
 
-    async def _alone(self, community: Community, period: Period) -> bool:
+    async def _alone(self, community: Community, now_s: int, period: Period) -> bool:
         """Whether nothing of a period goes to the exchange."""
         if self._cut_off is None or community.configuration.rules_of(period.id).exchange is None:
             return False
-        return await self._cut_off.clears_alone(period.start_s)
+        return await self._cut_off.clears_alone(now_s)

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from commonwatt_client.exit_codes import InterruptedByUser, UsageError
+from commonwatt_client.exit_codes import InterruptedByUser
 from rich.console import Console
 
 from commonwatt_loadgen.forward.ledger_run import simulate_forward_on_ledger
@@ -38,8 +38,6 @@ def simulate_forward(
     `given` are fields of `ForwardOptions` that differ from their defaults.
     """
     options = ForwardOptions(run=run, **given)
-    if options.link_fee is not None and not in_process:
-        raise UsageError("--link-fee: counts with --in-process alone")
     try:
         with ExitStack() as stack:
             if not in_process:

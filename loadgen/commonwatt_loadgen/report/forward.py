@@ -38,7 +38,7 @@ def forward_page(summary: Json) -> Page:
             for place, one in enumerate(communities)
         ]
     if "exchange" in summary:
-        sections.append(exchange_section(summary["exchange"]))
+        sections.append(exchange_section(summary["exchange"], communities))
     if summary["performance"]:
         sections.append(performance_section(summary))
     days = "A day" if run["days"] == 1 else f"{run['days']} days"

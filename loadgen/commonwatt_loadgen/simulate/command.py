@@ -107,7 +107,7 @@ def simulate_command(
     link_fee: Annotated[
         float | None,
         typer.Option(
-            help="communities of --in-process trade what they leave over; fee of a link, c/kWh",
+            help="communities trade what they leave over; fee of a link, c/kWh",
             rich_help_panel=FORWARD,
             show_default=False,
         ),

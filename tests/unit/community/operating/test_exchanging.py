@@ -14,7 +14,6 @@ from commonwatt_community.operating.cut_off import AWAY
 
 from ....support.living_region import COMMUNITIES, DUE_S, FEE, PERIOD_MIN, VOID_S, Operator, Region
 
-
 LATER_MIN = 2 * PERIOD_MIN
 """After a period is settled the gate of the next one is closed; this one still takes bids."""
 
@@ -125,7 +124,9 @@ async def test_a_community_that_is_cut_off_trades_on_alone_and_joins_again(regio
     assert len([one for one in region.lines if "the exchange is back" in one]) == len(COMMUNITIES)
 
 
-async def test_an_exchange_that_goes_away_after_the_clearing_holds_up_that_period_alone(region: Region) -> None:
+async def test_an_exchange_that_goes_away_after_the_clearing_holds_up_that_period_alone(
+    region: Region,
+) -> None:
     """The residual may have been traded, so the settlement waits; a round that nobody cleared is void in the end."""
     first = await region.begin()
     operators = [region.operator(name) for name in COMMUNITIES]
@@ -207,7 +208,9 @@ async def test_a_resettled_period_is_anchored_anew_and_a_rewritten_ledger_raises
     assert await newtown.anchoring.run() == region.now_s + 3_600
     again = region.operator("newtown")
     await again.anchoring.run()
-    assert (await region.grid.get_anchor("newtown")).number == 2, "after a start the last week is anchored anew"
+    assert (await region.grid.get_anchor("newtown")).number == 2, (
+        "after a start the last week is anchored anew"
+    )
     key = f"period/{period:09d}/0001"
     state = region.towns["newtown"].channel.ledger.state
     [place] = [one for one in state.values if one.key == key]

@@ -121,8 +121,13 @@ async def test_what_was_traded_with_others_is_imported_before_a_period_is_settle
                 raise Refused("round_open", "no result yet", "import_residual")
             return Imported(period, "cleared", OutsideSums(710, 0, 1, 1))
 
-    books = Books(town.ledger(OnAnExchange()), town.telling())  # type: ignore[arg-type]
-    await settled(books, 6)
+    wanted: list[int] = []
+    books = Books(town.ledger(OnAnExchange()), town.telling(), wanted.append)  # type: ignore[arg-type]
+    await settled(books, 4)
+    assert asked == ["asked"], "a round that is open is asked for less and less often"
+    assert wanted == [first]
+    await town.reach(MIDNIGHT_S + 31 * HOUR_S)
+    await settled(books, 4)
     assert asked == ["asked", "imported"]
     assert [one for one in town.lines if "710 Wh bought" in one]
     assert {one[:10] for one in town.lines if "billed" in one} == {"2026-12-02", "2026-12-03"}
