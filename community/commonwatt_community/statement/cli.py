@@ -14,7 +14,7 @@ from commonwatt_client.exit_codes import CommandError, UsageError
 from commonwatt_client.network_file import Community, NetworkFile, find_network, read_network_file
 
 from ..market.exchange import exchange_of
-from ..market.forward import market_of
+from ..market.forward import ForwardMarket, market_of
 from .as_csv import statement_csv
 from .as_json import statement_json
 from .as_text import statement_text
@@ -45,7 +45,10 @@ def statement_command(
         str | None, typer.Option(help="the channel to read, if several communities trade")
     ] = None,
     exchange: Annotated[
-        str | None, typer.Option(help="the exchange's channel: say how many periods the grid attested")
+        str | None,
+        typer.Option(
+            help="the exchange's channel, to say how many periods the grid attested; default: as the rules name it"
+        ),
     ] = None,
     network_file: Annotated[
         str | None,
@@ -91,6 +94,8 @@ async def _read(
     async with connect_network_file(network.path, community.organization, user) as gateway:
         market = market_of(gateway, network, community.channel)
         if exchange is None:
+            exchange = await _exchange_of(market, network)
+        if exchange is None:
             return await read_statement(market, home, month, community=community.channel)
         region = exchange_of(gateway, network, exchange)
 
@@ -99,6 +104,12 @@ async def _read(
             return [(one.period, one.version) for one in found]
 
         return await read_statement(market, home, month, community=community.channel, attestations=attested)
+
+
+async def _exchange_of(market: ForwardMarket, network: NetworkFile) -> str | None:
+    """The channel of the exchange on which the community trades, if this network file has it."""
+    named = (await market.get_configuration()).configuration.rules[-1].exchange
+    return named.channel if named is not None and named.channel in network.content["channels"] else None
 
 
 def _community_of(network: NetworkFile, home: str, channel: str | None) -> Community:

@@ -31,6 +31,7 @@ def paper_command(
     ),
 ) -> None:
     """Repeat the paper's experiments in-process, by the chaincode's own rules, and report them."""
+    from commonwatt_loadgen.paper.futures import futures
     from commonwatt_loadgen.paper.sweeps import (
         cores,
         experiments,
@@ -51,7 +52,7 @@ def paper_command(
     with Progress(*columns, console=Console(stderr=True)) as bars:
         bar = bars.add_task("days", total=len(wanted))
         outcomes = run_all(wanted, processes or cores(), lambda done: bars.update(bar, completed=done))
-    summary = summary_of(outcomes, seeds)
+    summary = {**summary_of(outcomes, seeds), "futures": futures()}
     out.mkdir(parents=True, exist_ok=True)
     (out / "summary.json").write_text(json.dumps(summary, indent=1, ensure_ascii=False) + "\n", "utf-8")
     from commonwatt_loadgen.paper.report import paper_page  # matplotlib takes a second to load

@@ -19,6 +19,7 @@ from commonwatt_loadgen.paper.further_figures import (
     prosumers_by_preset,
     without_market,
 )
+from commonwatt_loadgen.paper.futures import between_communities
 from commonwatt_loadgen.paper.lines import at_share, shown
 from commonwatt_loadgen.paper.targets import DOES_NOT_REPRODUCE
 from commonwatt_loadgen.report.figure import Cell, Table
@@ -87,6 +88,8 @@ def paper_page(summary: Json) -> Page:
             figures=[prosumers_by_preset(summary), without_market(summary)],
         ),
     ]
+    if "futures" in summary:
+        sections += between_communities(summary["futures"])
     lead = (
         "The experiments of Wang et al. 2023 (CE-SDT, doi 10.3389/fenrg.2022.1091350), run with the very rules that "
         "the chaincode executes on every peer."
