@@ -145,7 +145,7 @@ async def test_a_region_trades_while_its_exchange_is_late_and_goes_on(backend: s
                 return any(one.period == first for one in anchor.periods)
 
             await until("the anchor", anchored, said)
-            second, third, fourth = (first + more * LENGTH_MIN for more in (3, 6, 9))
+            second, third, fourth = (first + more * LENGTH_MIN for more in (4, 8, 15))
             await bid(second)
             await until("the residuals", lambda: brought(second), said)
             await read(second, late=True)
@@ -158,7 +158,6 @@ async def test_a_region_trades_while_its_exchange_is_late_and_goes_on(backend: s
             await until("the void round's import", lambda: imports(market, second, 0), said)
             await clocks((third + LENGTH_MIN) * 60 + 420)  # an open round is asked for less and less often
             await until("its settlement", lambda: is_settled(market, second), said)
-            fourth += LENGTH_MIN * 3
             await bid(fourth)
             await until("the residuals", lambda: brought(fourth), said)
             await clocks(fourth * 60 - 175)

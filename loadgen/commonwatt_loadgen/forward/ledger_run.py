@@ -50,19 +50,17 @@ async def simulate_forward_on_ledger(options: ForwardOptions, progress: Progress
     processes = await asyncio.to_thread(network_processes, network.path.parent)
     used_s = processor_s(processes)
     started = time.monotonic()
+    traded: list[_Traded] = []
+    trading = None
     if options.link_fee is None:
-        region = None
         traded = await _side_by_side(options, network, traces, latencies, progress)
     else:
-        region = await region_on_ledger(options, network, traces, _counting(latencies), progress)
-        traded = []
+        trading = await region_on_ledger(options, network, traces, _counting(latencies), progress)
     elapsed_s = time.monotonic() - started
     network_s = None if used_s is None else processor_s(processes, since_s=used_s)
-    communities = (
-        [await asyncio.to_thread(one.described, options) for one in traded]
-        if region is None
-        else region["communities"]
-    )
+    communities = [await asyncio.to_thread(one.described, options) for one in traded]
+    region: Json = {} if trading is None else await asyncio.to_thread(trading.described, traces)
+    communities += region.pop("communities", [])
     local_wh = sum(one["totals"]["bought_wh"] + one["totals"]["shared_in_wh"] for one in communities)
     return {
         **opening(options, traces, problems, communities, network.name, network.backend),
@@ -70,7 +68,7 @@ async def simulate_forward_on_ledger(options: ForwardOptions, progress: Progress
             **latencies.summary(elapsed_s),
             "mechanism": mechanism_cost(latencies.count, network_s, local_wh),
         },
-        **({} if region is None else {"exchange": region["exchange"]}),
+        **region,
     }
 
 

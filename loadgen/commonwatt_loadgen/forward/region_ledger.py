@@ -93,18 +93,49 @@ class _Rounds:
         await self.exchange.trade(self.channel, period_id, left_over)
 
 
+@dataclass(frozen=True)
+class TradedRegion:
+    """What a region's days came to on the ledger; ``options`` name the first day."""
+
+    options: ForwardOptions
+    communities: Sequence[Community]
+    totals: Sequence[Counter[str]]
+    flows: Counter[tuple[str, str, str]]
+
+    def described(self, traces: TraceSet) -> Json:
+        """`exchange`, and `communities`: the same ones alone, in this process."""
+        options = self.options
+        alone = [
+            {
+                **community_in_process(
+                    options,
+                    traces,
+                    place,
+                    users=_chosen(options, one),
+                    folder=options.run.out / one.channel,
+                ),
+                "channel": one.channel,
+            }
+            for place, one in enumerate(self.communities)
+        ]
+        names = [one.channel for one in self.communities]
+        return {
+            "communities": alone,
+            "exchange": with_exchange(options, names, self.totals, self.flows, alone),
+        }
+
+
 async def region_on_ledger(
     options: ForwardOptions, network: NetworkFile, traces: TraceSet, told: Told, progress: Progress
-) -> Json:
-    """The days of all communities with their exchange, and what each gains by it; `exchange` and `communities`, which
-    are the same ones alone, in this process.
+) -> TradedRegion:
+    """Trade the days of all communities with their exchange.
 
     Raises:
         UsageError: the options, the traces, the network file or a channel cannot be used.
         Refused, NotTaken, GatewayError: the contracts or the network failed a transaction or a message.
     """
     exchange_channel = channel_of_exchange(network)
-    run, communities = options.run, network.communities
+    communities = network.communities
     names = [one.channel for one in communities]
     async with AsyncExitStack() as stack:
         parties = [await stack.enter_async_context(parties_of(network, one, told)) for one in communities]
@@ -112,37 +143,26 @@ async def region_on_ledger(
         asked_for = options.first_day is not None
         first_day = max([await first_day_on(one, wanted, asked_for=asked_for) for one in parties])
         options = replace(options, first_day=first_day)
-        midnight_s = day_start(
-            rules_of(options, [], first_day).first_day, rules_of(options, [], first_day).offsets
-        )
+        rules = rules_of(options, [], first_day)
+        midnight_s = day_start(rules.first_day, rules.offsets)
         exchange = await stack.enter_async_context(_exchange(network, exchange_channel, told))
         now_s = await _founded(exchange.grid, midnight_s, links_of(options, names), names)
         rounds = OnLedgerExchange(exchange.grid, exchange.operators, now_s)
-        async with asyncio.TaskGroup() as group:
-            running = [
-                group.create_task(
-                    _community(
-                        options, network, place, exchange_channel, rounds, parties[place], traces, progress
-                    )
+        running = [
+            asyncio.create_task(
+                _community(
+                    options, network, place, exchange_channel, rounds, parties[place], traces, progress
                 )
-                for place in range(len(names))
-            ]
-    alone = [
-        {
-            **await asyncio.to_thread(
-                community_in_process,
-                options,
-                traces,
-                place,
-                users=_chosen(options, one),
-                folder=run.out / one.channel,
-            ),
-            "channel": one.channel,
-        }
-        for place, one in enumerate(communities)
-    ]
-    totals = [one.result() for one in running]
-    return {"communities": alone, "exchange": with_exchange(options, names, totals, rounds.flows, alone)}
+            )
+            for place in range(len(names))
+        ]
+        try:
+            totals = await asyncio.gather(*running)
+        finally:
+            for task in running:
+                task.cancel()
+            await asyncio.gather(*running, return_exceptions=True)
+    return TradedRegion(options, communities, totals, rounds.flows)
 
 
 def channel_of_exchange(network: NetworkFile) -> str:

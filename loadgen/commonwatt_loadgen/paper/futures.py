@@ -17,7 +17,7 @@ from commonwatt_loadgen.simulate.options import SimulationOptions
 
 Json = dict[str, Any]
 COMMUNITIES, HOMES, SEED = 3, 20, 1
-FEES_C = (0.0, 1.0, 2.0, 5.0, 10.0)
+FEES_C = (0.0, 1.0, 5.0, 10.0, 20.0, 40.0)
 _AUD_NAUD = 10**9
 
 
@@ -73,8 +73,8 @@ def between_communities(found: Json) -> list[Section]:
         table,
     )
     text = (
-        "The paper leaves three things for the future, and this project has built them. What follows is ours: the paper "
-        "has no figures of it. Verification by the grid's side is a program, `commonwatt verify --follow`, which "
+        "The paper leaves three things for the future, and this project has built them. What follows is ours: the "
+        "paper has no figures of it. Verification by the grid's side is a program, `commonwatt verify --follow`, which "
         "computes each settlement anew and attests it; docs/verify.md says how it was tried. Consensus first in the "
         f"region and then in the whole network is the exchange: a day of {COMMUNITIES} communities of {found['homes']} "
         "homes, half of them with PV, in the forward market, beside the same communities alone."

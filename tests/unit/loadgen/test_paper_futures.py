@@ -6,7 +6,7 @@ from commonwatt_loadgen.report.page import Page, render
 
 
 def test_dearer_links_carry_less_and_the_report_calls_it_ours():
-    found = futures(homes=8, fees=(0.0, 1.0, 20.0))
+    found = futures(homes=8, fees=(0.0, 1.0, 100.0))
     free, cheap, dear = found["by_fee"]
     assert free["traded_wh"] >= cheap["traded_wh"] > dear["traded_wh"] == 0
     assert free["link_fee_naud"] == 0 < cheap["link_fee_naud"]
@@ -16,5 +16,5 @@ def test_dearer_links_carry_less_and_the_report_calls_it_ours():
     assert "What follows is ours" in html
     assert "Energy between communities" in html
     [fees] = sections[0].figures
-    assert [row[0] for row in fees.table.rows] == ["0", "1", "20"]
+    assert [row[0] for row in fees.table.rows] == ["0", "1", "100"]
     assert len(between_communities({**found, "by_fee": [dear]})) == 1, "nothing flowed"
