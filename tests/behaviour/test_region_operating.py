@@ -56,7 +56,7 @@ EXCHANGE = {
 async def until(what: str, condition: Callable[[], Awaitable[bool]], said: list[str]) -> None:
     """Wait for something on a ledger."""
     try:
-        async with asyncio.timeout(240):
+        async with asyncio.timeout(400):
             while not await condition():  # noqa: ASYNC110 - a ledger gives no notice of what is not there
                 await asyncio.sleep(0.3)
     except TimeoutError:
@@ -127,6 +127,7 @@ async def test_a_region_trades_while_its_exchange_is_late_and_goes_on(backend: s
                     readings = [community.reading(home, period, 40, 10) for home in community.homes]
                     carrier = f"{community.channel}/carrier"
                     assert await community.carry(carrier, period, readings, "reading") == ["written"] * 3
+                await clocks((period + LENGTH_MIN) * 60 + 65, late)  # who asked before they came asks again
 
             async def brought(period: int) -> bool:
                 known = {one.channel: one.residual_of for one in await exchange.list_communities()}
@@ -154,7 +155,7 @@ async def test_a_region_trades_while_its_exchange_is_late_and_goes_on(backend: s
             await until("a settlement that waits for nobody", lambda: is_settled(market, third), said)
             assert not await is_settled(market, second), "what may be traded is not settled without the round"
             assert sum("exchange_away" in line for line in said) >= 2, said
-            await clocks((third + LENGTH_MIN) * 60 + 60)
+            await clocks((third + LENGTH_MIN) * 60 + 90)
             await until("the void round's import", lambda: imports(market, second, 0), said)
             await clocks((third + LENGTH_MIN) * 60 + 420)  # an open round is asked for less and less often
             await until("its settlement", lambda: is_settled(market, second), said)

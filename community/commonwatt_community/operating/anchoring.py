@@ -8,6 +8,7 @@ ledgers, and a resettled period is among what is new.
 from collections.abc import Awaitable, Callable
 
 from commonwatt_chaincode.market.tariff import DAY_S, MINUTE_S
+from commonwatt_client.errors import ClientError
 
 from commonwatt_community.market.exchange import Block, ExchangeMarket
 from commonwatt_community.market.refused import Refused
@@ -51,7 +52,7 @@ class Anchoring:
         """Anchor what is new; the market time at which to look again.
 
         Raises:
-            Refused, GatewayError: one of the two ledgers refused, or does not answer.
+            Refused, GatewayError: the community's own channel refused, or does not answer.
         """
         _, now_s = await self._ledger.community()
         if now_s < self._next_s:
@@ -76,21 +77,25 @@ class Anchoring:
                     "anchor", f"anchored {len(anchor.periods)} settlements as number {anchor.number}"
                 )
         except Refused as refused:
-            if refused.code in PASSING:
-                return now_s + AGAIN_S
-            if refused.code == "ledger_differs":
-                self._telling.alarm(
-                    Alarm(
-                        "ledger_differs",
-                        f"this community's ledger contradicts its last anchor: {refused}; compare the peers of the "
-                        "community and the grid by `commonwatt verify --anchors`",
-                        now_s,
-                    )
-                )
-                return now_s + AGAIN_S
-            raise
+            if refused.code not in PASSING:
+                self._telling.alarm(_refused(refused, now_s))
+            return now_s + AGAIN_S
+        except (ClientError, ConnectionError):
+            return now_s + AGAIN_S  # the chore of the rounds tells that the exchange is away
+        self._telling.over("ledger_differs")
+        self._telling.over("not_anchored")
         self._next_s = now_s + EVERY_S
         return self._next_s
+
+
+def _refused(refused: Refused, now_s: int) -> Alarm:
+    if refused.code == "ledger_differs":
+        sentence = (
+            f"this community's ledger contradicts its last anchor: {refused}; compare the peers of the community and "
+            "the grid by `commonwatt verify --anchors`"
+        )
+        return Alarm("ledger_differs", sentence, now_s)
+    return Alarm("not_anchored", f"the exchange takes no anchor: {refused}", now_s)
 
 
 def spans(new: list[int], settled: list[int]) -> list[tuple[int, int]]:

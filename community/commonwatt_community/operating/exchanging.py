@@ -62,7 +62,8 @@ class Exchanging:
         """Do what is due; the market time at which there is more.
 
         Raises:
-            Refused, GatewayError: the community's own channel failed. An exchange that fails is told, and asked again.
+            Refused, GatewayError: the community's own channel does not answer. What fails of the exchange is told, and
+                asked again.
         """
         community, now_s = await self._ledger.community()
         running = community.period_at(now_s)

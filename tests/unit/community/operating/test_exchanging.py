@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from commonwatt_community.market.exchange import CommunityRound
 from commonwatt_community.market.refused import Refused
-from commonwatt_community.operating.anchoring import spans
+from commonwatt_community.operating.anchoring import Anchoring, spans
 from commonwatt_community.operating.cut_off import AWAY
 
 from ....support.living_region import COMMUNITIES, DUE_S, FEE, PERIOD_MIN, VOID_S, Operator, Region
@@ -219,6 +219,26 @@ async def test_a_resettled_period_is_anchored_anew_and_a_rewritten_ledger_raises
     forged = region.operator("newtown")
     assert await forged.anchoring.run() == region.now_s + 60
     assert "ALARM ledger_differs" in region.alarms[-1]
+
+
+async def test_an_exchange_that_takes_no_anchor_stops_nothing(region: Region) -> None:
+    """A refusal for lack of rights ends an operator where its own community refuses, and nowhere else."""
+    period = await region.begin()
+    newtown = region.operator("newtown")
+    await region.reach(period * 60 - 270)
+    await newtown.gates.run()
+    await settled(region, [newtown], period)
+    stranger = region.exchange("GlebeMSP", "operator")
+    forged = Anchoring(
+        region.towns["newtown"].ledger(), stranger, "newtown", region.newest_block, newtown.telling
+    )
+    assert await forged.run() == region.now_s + 60
+    assert "ALARM not_anchored: the exchange takes no anchor: anchor refused: forbidden" in region.alarms[-1]
+    region.channel.away = True
+    assert await newtown.anchoring.run() == region.now_s + 60
+    region.channel.away = False
+    await newtown.anchoring.run()
+    assert (await region.grid.get_anchor("newtown")).number == 1
 
 
 def test_anchors_hold_all_that_is_new() -> None:
