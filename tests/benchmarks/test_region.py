@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from commonwatt_community.operating.anchoring import EVERY_S
 from commonwatt_loadgen.forward.ledger_run import simulate_forward_on_ledger
 from commonwatt_loadgen.forward.options import ForwardOptions
 from commonwatt_loadgen.simulate.options import SimulationOptions
@@ -99,12 +100,12 @@ async def test_what_an_exchange_adds(tmp_path: Path) -> None:
         f"{os.cpu_count()} cores, load average {os.getloadavg()[0]:.0f}: {alone.elapsed_s:.0f} s alone, "
         f"{trading.elapsed_s:.0f} s with the exchange; {exchange['traded_wh'] / 1000:.1f} kWh between communities\n"
         f"  transactions: {alone.transactions.total():,} alone, {added:,} more with the exchange, {each:.2f} for each "
-        f"community and period (goal {MOST_TRANSACTIONS:g}; an operator's anchors add one an hour, the grid's "
+        f"community and period (goal {MOST_TRANSACTIONS:g}; an operator's anchors add one in two hours, the grid's "
         f"attestations one a settlement): {dict(sorted((trading.transactions - alone.transactions).items()))}\n"
         f"  the network's processes: {alone.processor_s:.0f} s alone, {trading.processor_s:.0f} s with the exchange: "
         f"{share:.1%} of it (goal {PROCESSOR_GOAL:.0%})"
     )
-    hourly_anchors = 24 / periods
-    assert each + hourly_anchors + 1 <= MOST_TRANSACTIONS
+    anchors = 24 * 3_600 / EVERY_S / periods
+    assert each + anchors + 1 <= MOST_TRANSACTIONS
     assert exchange["money_balances"]
     assert exchange["energy_balances"]

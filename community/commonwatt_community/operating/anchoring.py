@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The operator's chore that anchors settlements on the exchange: once an hour what is new, oldest first.
+"""The operator's chore that anchors settlements on the exchange: every two hours what is new, oldest first.
 
 What is anchored stays in memory. After a start the last week is anchored anew: earlier anchors are on all members'
 ledgers, and a resettled period is among what is new.
@@ -17,7 +17,7 @@ from .due import is_settled
 from .reading import Ledger
 from .telling import Alarm, Telling
 
-EVERY_S = 3_600
+EVERY_S = 7_200
 AGAIN_S = 60
 RECENT_D = 7
 MOST_PERIODS = 300

@@ -168,7 +168,7 @@ async def region_on_ledger(
 def channel_of_exchange(network: NetworkFile) -> str:
     """The channel on which all communities meet; UsageError where there is none, or more than one."""
     channels = network.content["channels"]
-    found = [name for name, one in channels.items() if one.get("market") == EXCHANGE]
+    found = [str(name) for name, one in channels.items() if one.get("market") == EXCHANGE]
     if len(found) != 1:
         raise UsageError(
             f"--link-fee: {network.path} has {len(found)} channels with `market: exchange`, not one; start a region: "

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from commonwatt_community.market.exchange import CommunityRound
 from commonwatt_community.market.refused import Refused
-from commonwatt_community.operating.anchoring import Anchoring, spans
+from commonwatt_community.operating.anchoring import EVERY_S, Anchoring, spans
 from commonwatt_community.operating.cut_off import AWAY
 
 from ....support.living_region import COMMUNITIES, DUE_S, FEE, PERIOD_MIN, VOID_S, Operator, Region
@@ -205,7 +205,7 @@ async def test_a_resettled_period_is_anchored_anew_and_a_rewritten_ledger_raises
     await exchanged(region, operators, period)
     await settled(region, operators, period)
     await newtown.anchoring.run()
-    assert await newtown.anchoring.run() == region.now_s + 3_600
+    assert await newtown.anchoring.run() == region.now_s + EVERY_S
     again = region.operator("newtown")
     await again.anchoring.run()
     assert (await region.grid.get_anchor("newtown")).number == 2, (
@@ -215,7 +215,7 @@ async def test_a_resettled_period_is_anchored_anew_and_a_rewritten_ledger_raises
     state = region.towns["newtown"].channel.ledger.state
     [place] = [one for one in state.values if one.key == key]
     del state.values[place]
-    await region.reach(region.now_s + 3_700)
+    await region.reach(region.now_s + EVERY_S + 100)
     forged = region.operator("newtown")
     assert await forged.anchoring.run() == region.now_s + 60
     assert "ALARM ledger_differs" in region.alarms[-1]
