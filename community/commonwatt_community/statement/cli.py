@@ -94,7 +94,7 @@ async def _read(
     async with connect_network_file(network.path, community.organization, user) as gateway:
         market = market_of(gateway, network, community.channel)
         if exchange is None:
-            exchange = await _exchange_of(market, network)
+            exchange = await exchange_named(market, network)
         if exchange is None:
             return await read_statement(market, home, month, community=community.channel)
         region = exchange_of(gateway, network, exchange)
@@ -106,7 +106,7 @@ async def _read(
         return await read_statement(market, home, month, community=community.channel, attestations=attested)
 
 
-async def _exchange_of(market: ForwardMarket, network: NetworkFile) -> str | None:
+async def exchange_named(market: ForwardMarket, network: NetworkFile) -> str | None:
     """The channel of the exchange on which the community trades, if this network file has it."""
     named = (await market.get_configuration()).configuration.rules[-1].exchange
     return named.channel if named is not None and named.channel in network.content["channels"] else None
