@@ -10,7 +10,7 @@ import typer
 from commonwatt_client import connect_network_file
 from commonwatt_client.network_file import NetworkFile, find_network, read_network_file
 
-from commonwatt_community.founding.cli import HERE, NetworkOption, group
+from commonwatt_community.founding.cli import HERE, group
 from commonwatt_community.market.exchange import exchange_of
 from commonwatt_community.operating.loop import Chore, keep_doing
 from commonwatt_community.operating.page import LOOPBACK, page
@@ -33,7 +33,15 @@ def operate_command(
             min=0, max=65_535, help="the port of /healthz and /metrics on 127.0.0.1; 0: any free one"
         ),
     ] = None,
-    network: NetworkOption = None,
+    network: Annotated[
+        str | None,
+        typer.Option(
+            "--network",
+            "--network-file",
+            envvar="COMMONWATT_NETWORK",
+            help="the network: a name, or its file; default: as exchange.yaml says, or that of the folder here",
+        ),
+    ] = None,
 ) -> None:
     """Run the grid's side of an exchange: found it, register communities, set links, close rounds."""
     file = read_exchange_file(exchange)
