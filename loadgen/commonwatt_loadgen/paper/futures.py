@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the paper leaves for the future, as this project has built it. These experiments are ours, not the paper's.
+"""What the paper leaves for the future, as experiments of ours: the paper has no figures of it.
 
-The paper names three: the grid's side verifies, consensus goes from the community to the whole network, carbon quotas.
+It names three: the grid's side verifies, consensus goes from the community to the whole network, carbon quotas. Each
+future has a function that makes its sections; here is the second one.
 """
 
 from typing import Any
@@ -73,9 +74,10 @@ def between_communities(found: Json) -> list[Section]:
         table,
     )
     text = (
-        "The paper leaves three things for the future, and this project has built them. What follows is ours: the "
-        "paper has no figures of it. Verification by the grid's side is a program, `commonwatt verify --follow`, which "
-        "computes each settlement anew and attests it; docs/verify.md says how it was tried. Consensus first in the "
+        "The paper leaves three things for the future: verification by the grid's side, consensus first in the region "
+        "and then in the whole network, and carbon quotas. What follows is ours: the paper has no figures of it. "
+        "Verification is a program, `commonwatt verify --follow`, which computes each settlement anew and attests it; "
+        "docs/verify.md says how it was tried. Consensus first in the "
         f"region and then in the whole network is the exchange: a day of {COMMUNITIES} communities of {found['homes']} "
         "homes, half of them with PV, in the forward market, beside the same communities alone."
     )
