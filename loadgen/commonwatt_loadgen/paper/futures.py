@@ -69,8 +69,8 @@ def between_communities(found: Json) -> list[Section]:
     figure = Figure(
         "futures-fees",
         "What an exchange gains, by the fee of its links",
-        "Fees go to the grid, so homes gain less of the same energy. Where forecasts err, a trade can cost more than it "
-        "saved.",
+        "Fees go to the grid, so homes gain less of the same energy. Where forecasts err, a trade can cost more than "
+        "it saved.",
         svg_of(drawing, "futures-fees", "A line: what homes pay less, by the fee of a link"),
         table,
     )
