@@ -31,10 +31,11 @@ from commonwatt_network.backends.containers import (
     host_of,
     write_files,
 )
-from commonwatt_network.backends.engine import COMMAND, ComposeError
+from commonwatt_network.backends.engine import COMMAND, ComposeError, Seen
 from commonwatt_network.errors import UsageError
 from commonwatt_network.model.layout import Layout
-from commonwatt_network.model.nodes import HOST, AuthorityServer, Node, Nodes
+from commonwatt_network.model.nodes import HOST, AuthorityServer, ChaincodeServer, Node, Nodes
+from commonwatt_network.model.topology import Topology
 from commonwatt_network.programs.processes import Program
 
 HERE = "local"
@@ -54,6 +55,7 @@ class Compose(InContainers):
     """Fabric's official images, driven by `docker compose`."""
 
     name = "compose"
+    takes_changes = True
 
     def require(self, nodes: Nodes) -> None:
         """Raise ComposeNotFoundError where `docker compose` cannot run this network, with the reason and what to do."""
@@ -83,23 +85,50 @@ class Compose(InContainers):
             engine.refuse_paused(folder)
 
     @contextmanager
-    def started(self, nodes: Nodes, phase: Phase) -> Iterator[tuple[str, ...]]:
-        """Start what does not run; stop it if the body fails. Yields the names of what was started."""
-        before = running(nodes.layout)
+    def started(
+        self, nodes: Nodes, phase: Phase, *, change: bool = False
+    ) -> Iterator[tuple[str, ...]]:
+        """Start what does not run; stop it if the body fails, but in a change. Yields the names of what was started."""
         folder = directory(nodes.layout)
+        before = {name for name, seen in _containers(nodes.layout).items() if not seen.ended}
         self.write(folder, render(nodes))
-        names = [node.name for node in (*nodes.fabric_nodes, *nodes.chaincode_servers)]
-        missing = tuple(name for name in names if name not in before)
+        missing = {name: node for name, node in services(nodes).items() if name not in before}
         try:
             with phase("containers"):
-                answer = engine.compose(folder / HERE, "up", "--detach", "--quiet-pull")
-                if answer.returncode != 0:
-                    raise ComposeError(_not_started(nodes, answer.stderr.strip()))
-            yield missing
+                for words in _ups(nodes) if change else [("--remove-orphans",)]:
+                    answer = engine.compose(folder / HERE, "up", "--detach", "--quiet-pull", *words)
+                    if answer.returncode != 0:
+                        raise ComposeError(_not_started(nodes, answer.stderr.strip()))
+            yield tuple(node.name for node in missing.values())
         except BaseException:
-            if missing:
+            if missing and not change:
                 engine.compose(folder / HERE, "stop", *missing)
             raise
+
+    def fetch(self, topology: Topology) -> None:
+        """Raises ComposeError for an image that the engine lacks and cannot fetch."""
+        images = topology.images
+        for image in engine.missing_images((images.peer, images.orderer, images.chaincode)):
+            answer = engine.run(("docker", "pull", "--quiet", image))
+            if answer.returncode != 0:
+                raise ComposeError(_no_image(image, images.chaincode, answer.stderr))
+
+    def end(self, nodes: Nodes, names: Collection[str]) -> None:
+        """Stop and remove their containers; ledgers and keys stay."""
+        ended = [service for service, node in services(nodes).items() if node.name in names]
+        if ended:
+            answer = engine.compose(directory(nodes.layout) / HERE, "rm", "--stop", "--force", *ended)
+            if answer.returncode != 0:
+                raise ComposeError(f"docker compose rm failed: {answer.stderr.strip()}")
+
+    def end_others(self, nodes: Nodes) -> None:
+        """Stop and remove the containers that are not of `nodes`, and what was rendered for them; ledgers stay."""
+        known = services(nodes)
+        folder = directory(nodes.layout) / HERE
+        others = {name: seen for name, seen in _containers(nodes.layout).items() if name not in known}
+        engine.remove([seen.container for seen in others.values()])
+        for name in others:
+            shutil.rmtree(folder / name, ignore_errors=True)
 
     def stop(self, layout: Layout, *, delete: bool) -> tuple[str, ...]:
         """Stop the containers, and remove them; their ledgers stay unless the caller deletes the folder."""
@@ -127,7 +156,7 @@ class Compose(InContainers):
         return []
 
     async def wait_ready(self, nodes: Nodes, pids: Mapping[str, int]) -> None:
-        probes = {entry.name: _probe(entry) for entry in containers(nodes)}
+        probes = {service_of(entry.node): _probe(entry) for entry in containers(nodes)}
         await engine.wait_serving(directory(nodes.layout) / HERE, probes)
 
     def running(self, nodes: Nodes, alive: Collection[str]) -> set[str]:
@@ -135,7 +164,9 @@ class Compose(InContainers):
 
     def conditions(self, nodes: Nodes) -> Mapping[str, Condition]:
         folder = directory(nodes.layout) / HERE
-        return engine.conditions(folder) if _driven(folder) else {}
+        known = services(nodes)
+        found = engine.conditions(folder) if _driven(folder) else {}
+        return {known[service].name: condition for service, condition in found.items() if service in known}
 
     def holding_ports(self, nodes: Nodes, alive: Collection[str]) -> set[str]:
         inside = {server.name for server in nodes.chaincode_servers}  # their ports are not this machine's
@@ -149,7 +180,7 @@ class Compose(InContainers):
             return None
         options = ["--no-color", "--no-log-prefix", f"--tail={lines}", *(["--follow"] if follow else [])]
         folder = directory(nodes.layout) / HERE
-        words = [*COMMAND, "--project-directory", str(folder), "logs", *options, node.name]
+        words = [*COMMAND, "--project-directory", str(folder), "logs", *options, service_of(node)]
         return LogCommand(words, engine.environment())
 
     def render(self, nodes: Nodes) -> Files:
@@ -182,6 +213,7 @@ def render(nodes: Nodes, owner: tuple[int, int] | None = None) -> dict[str, File
                 containers=local,
                 elsewhere=elsewhere,
                 publish=machine or HOST,
+                service_of=service_of,
                 health=lambda container: ["CMD", *_in_compose_file(_probe(container))],
                 configuration_folder=CONFIGURATION,
                 ledger_folder=LEDGER,
@@ -189,9 +221,22 @@ def render(nodes: Nodes, owner: tuple[int, int] | None = None) -> dict[str, File
         )
         files = {"compose.yaml": File(text.encode()), ".env": _variables(nodes, machine, owner or _owner())}
         for entry in local:
-            files |= {f"{entry.name}/{path}": file for path, file in entry.files.items()}
+            files |= {f"{service_of(entry.node)}/{path}": file for path, file in entry.files.items()}
         rendered |= {f"{machine or HERE}/{path}": file for path, file in files.items()}
     return rendered
+
+
+def service_of(node: Node) -> str:
+    """The service that runs the node.
+
+    A chaincode server's carries its port: while a chaincode is upgraded, the servers of both its packages run.
+    """
+    return f"{node.name}.{node.port}" if isinstance(node, ChaincodeServer) else node.name
+
+
+def services(nodes: Nodes) -> dict[str, Node]:
+    """Service -> the node that it runs, of every container."""
+    return {service_of(node): node for node in (*nodes.fabric_nodes, *nodes.chaincode_servers)}
 
 
 def directory(layout: Layout) -> Path:
@@ -201,10 +246,20 @@ def directory(layout: Layout) -> Path:
 
 def running(layout: Layout) -> set[str]:
     """The names of the nodes whose containers run, paused ones among them."""
+    return {seen.node for seen in _containers(layout).values() if not seen.ended}
+
+
+def _containers(layout: Layout) -> dict[str, Seen]:
+    """The network's containers by the names of their services; those of former chaincode servers among them."""
     folder = directory(layout) / HERE
-    if not _driven(folder):
-        return set()
-    return {name for name, seen in engine.containers_of(folder).items() if not seen.ended}
+    return engine.containers_of(folder) if _driven(folder) else {}
+
+
+def _ups(nodes: Nodes) -> list[tuple[str, ...]]:
+    """What a change asks `docker compose up` for. What runs of Fabric stays, whatever its service is to be later."""
+    fabric = [service_of(node) for node in nodes.fabric_nodes]
+    servers = [service_of(server) for server in nodes.chaincode_servers]
+    return [("--no-recreate", *fabric), *([tuple(servers)] if servers else [])]
 
 
 def _driven(folder: Path) -> bool:
@@ -218,11 +273,15 @@ def _not_started(nodes: Nodes, said: str) -> str:
     missing = engine.missing_images((images.peer, images.orderer, images.chaincode))
     if not missing:
         return f"docker compose up failed: {said}"
-    build = f"build it from the folder chaincode with `docker build -t {images.chaincode} chaincode`"
-    pull = f"fetch it with `docker pull {missing[0]}`, or name another under `images` of the topology"
+    return _no_image(missing[0], images.chaincode, said)
+
+
+def _no_image(image: str, chaincode: str, said: str) -> str:
+    build = f"build it from the folder chaincode with `docker build -t {chaincode} chaincode`"
+    pull = f"fetch it with `docker pull {image}`, or name another under `images` of the topology"
     return (
-        f"the container engine has no image {missing[0]} and cannot fetch it "
-        f"({engine.last_line(said)}); {build if missing[0] == images.chaincode else pull}"
+        f"the container engine has no image {image} and cannot fetch it "
+        f"({engine.last_line(said)}); {build if image == chaincode else pull}"
     )
 
 

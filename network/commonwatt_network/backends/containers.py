@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -93,9 +93,10 @@ class Container:
 
 
 class InContainers(Backend):
-    """Nodes name themselves to each other otherwise than this machine dials them, and take no change while they run."""
+    """Nodes name themselves to each other otherwise than this machine dials them."""
 
     in_containers = True
+    takes_changes = False
     restart_grace_s = 10.0
 
     def describe(self, nodes: Nodes) -> str:
@@ -121,6 +122,15 @@ class InContainers(Backend):
 
     async def extend(self, nodes: Nodes) -> None:
         return None
+
+    def fetch(self, topology: Topology) -> None:
+        return None
+
+    def end(self, nodes: Nodes, names: Collection[str]) -> None:
+        raise NotImplementedError(f"{self.name} takes no changes")
+
+    def end_others(self, nodes: Nodes) -> None:
+        raise NotImplementedError(f"{self.name} takes no changes")
 
 
 def outside(nodes: Nodes) -> Nodes:

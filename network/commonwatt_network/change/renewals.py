@@ -322,8 +322,7 @@ async def _renew_consenter(site: Site, orderer: Orderer, pair: Pair, authority: 
         issued = reissue(authority, old, ec.generate_private_key(ec.SECP256R1()), days)
         _write(waiting, issued.certificate_pem, issued.key_pem)
     renewed = read_key_pair(waiting.certificate, waiting.key)
-    consenter = consenter_of(orderer, renewed.certificate_pem)
-    edit = _edit(orderer, consenter)
+    edit = _edit(consenter_of(site.named_as(orderer), renewed.certificate_pem))
     channels = list(site.nodes.topology.channels)
     for channel in channels:
         await change_configuration(site.nodes, channel, edit, orderer_signers(site.nodes))
@@ -333,9 +332,9 @@ async def _renew_consenter(site: Site, orderer: Orderer, pair: Pair, authority: 
     folder.rmdir()
 
 
-def _edit(orderer: Orderer, consenter: Consenter) -> Callable[[ChannelConfig], ChannelConfig]:
+def _edit(consenter: Consenter) -> Callable[[ChannelConfig], ChannelConfig]:
     def with_certificate(config: ChannelConfig) -> ChannelConfig:
-        return replace_consenter(config, orderer.address, consenter)
+        return replace_consenter(config, consenter.address, consenter)
 
     return with_certificate
 
