@@ -141,6 +141,18 @@ docs: $(READY) ## Build the documentation as a site into out/site, and check its
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet --site-dir $(SITE)
 	@$(BIN)/python tools/check_site.py $(SITE)
 
+# uv made the environment: the machine's own, or the one that was installed into it.
+UV = $(shell command -v uv || echo $(abspath $(BIN))/uv)
+LOCKED = export --quiet --frozen --no-dev
+
+.PHONY: chaincode-lock
+chaincode-lock: $(READY) ## Write what the contract's image installs, from uv.lock into chaincode/requirements.txt
+	@cd chaincode && $(UV) $(LOCKED) --no-emit-project --output-file requirements.txt
+
+.PHONY: chaincode-sbom
+chaincode-sbom: $(READY) ## Say what the contract's image holds of Python, as CycloneDX in out/commonwatt-chaincode.cdx.json
+	@mkdir -p out && cd chaincode && $(UV) $(LOCKED) --format cyclonedx1.5 --output-file ../out/commonwatt-chaincode.cdx.json
+
 .PHONY: release
 release: $(READY) ## Build, check and tag the version that pyproject.toml states
 	@PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python tools/release.py make

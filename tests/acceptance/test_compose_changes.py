@@ -11,6 +11,7 @@ Fabric's images (2.5.15) that the engine has: then the network begins with these
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from collections.abc import Iterator
 
@@ -116,6 +117,13 @@ async def test_a_peer_comes_and_goes(town: Running) -> None:
     assert "peer1.newtown" not in images_that_run(town)
     ledgers = compose.directory(town.nodes.layout) / compose.HERE / "ledgers"
     assert (ledgers / "peer1.newtown").is_dir(), "its ledger stays"
+    shutil.rmtree(ledgers / "peer1.newtown")  # the next peer of this name begins anew
+
+
+async def test_a_peer_comes_by_a_snapshot(town: Running) -> None:
+    changes = {"organizations__newtown__peers": 2, "organizations__newtown__new_peers": "snapshot"}
+    await town.become(edited(town.topology, **changes), WITHIN_S)
+    assert "peer1.newtown" in images_that_run(town)
 
 
 async def test_fabrics_next_version_comes_node_after_node(town: Running) -> None:

@@ -105,6 +105,12 @@ class Backend(Protocol):
     def fetch(self, topology: Topology) -> None:
         """Have at hand what the nodes will run from, so that none is away while it is fetched. Raises NetworkError."""
 
+    def ledger(self, nodes: Nodes, peer: Peer) -> Path:
+        """The folder of this machine that holds the peer's ledger."""
+
+    def handed(self, nodes: Nodes, snapshot: Path, peer: Peer) -> str:
+        """The path at which the peer reads a snapshot of this machine, put there where it could not."""
+
     def end(self, nodes: Nodes, names: Collection[str]) -> None:
         """End these nodes where they are no processes of this machine; `started` starts them anew."""
 

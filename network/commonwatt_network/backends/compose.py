@@ -34,11 +34,12 @@ from commonwatt_network.backends.containers import (
 from commonwatt_network.backends.engine import COMMAND, ComposeError, Seen
 from commonwatt_network.errors import UsageError
 from commonwatt_network.model.layout import Layout
-from commonwatt_network.model.nodes import HOST, AuthorityServer, ChaincodeServer, Node, Nodes
+from commonwatt_network.model.nodes import HOST, AuthorityServer, ChaincodeServer, Node, Nodes, Peer
 from commonwatt_network.model.topology import Topology
 from commonwatt_network.programs.processes import Program
 
 HERE = "local"
+RECEIVED = "received"  # where a peer finds the snapshots that it begins with
 # A program that stands still keeps its port open: only an answer proves that it lives.
 HANDSHAKE = (
     "import socket, ssl; context = ssl._create_unverified_context(); context.set_alpn_protocols(['h2']); "
@@ -85,9 +86,7 @@ class Compose(InContainers):
             engine.refuse_paused(folder)
 
     @contextmanager
-    def started(
-        self, nodes: Nodes, phase: Phase, *, change: bool = False
-    ) -> Iterator[tuple[str, ...]]:
+    def started(self, nodes: Nodes, phase: Phase, *, change: bool = False) -> Iterator[tuple[str, ...]]:
         """Start what does not run; stop it if the body fails, but in a change. Yields the names of what was started."""
         folder = directory(nodes.layout)
         before = {name for name, seen in _containers(nodes.layout).items() if not seen.ended}
@@ -112,6 +111,19 @@ class Compose(InContainers):
             answer = engine.run(("docker", "pull", "--quiet", image))
             if answer.returncode != 0:
                 raise ComposeError(_no_image(image, images.chaincode, answer.stderr))
+
+    def ledger(self, nodes: Nodes, peer: Peer) -> Path:
+        return directory(nodes.layout) / HERE / "ledgers" / peer.name
+
+    def handed(self, nodes: Nodes, snapshot: Path, peer: Peer) -> str:
+        """A copy beside the peer's ledger: its container sees no other's."""
+        target = self.ledger(nodes, peer) / RECEIVED / snapshot.parent.name
+        shutil.rmtree(target, ignore_errors=True)
+        shutil.copytree(snapshot, target)
+        if os.geteuid() == 0:
+            for path in (target.parent, target, *target.rglob("*")):
+                os.chown(path, *_owner())
+        return str(LEDGER / RECEIVED / target.name)
 
     def end(self, nodes: Nodes, names: Collection[str]) -> None:
         """Stop and remove their containers; ledgers and keys stay."""

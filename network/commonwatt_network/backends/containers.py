@@ -126,6 +126,12 @@ class InContainers(Backend):
     def fetch(self, topology: Topology) -> None:
         return None
 
+    def ledger(self, nodes: Nodes, peer: Peer) -> Path:
+        raise NotImplementedError(f"{self.name} takes no changes")
+
+    def handed(self, nodes: Nodes, snapshot: Path, peer: Peer) -> str:
+        raise NotImplementedError(f"{self.name} takes no changes")
+
     def end(self, nodes: Nodes, names: Collection[str]) -> None:
         raise NotImplementedError(f"{self.name} takes no changes")
 

@@ -71,9 +71,7 @@ class Kubernetes(InContainers):
         clusters.find_cluster(nodes.layout, _organizations(nodes))
 
     @contextmanager
-    def started(
-        self, nodes: Nodes, phase: Phase, *, change: bool = False
-    ) -> Iterator[tuple[str, ...]]:
+    def started(self, nodes: Nodes, phase: Phase, *, change: bool = False) -> Iterator[tuple[str, ...]]:
         """Apply the manifests and wait until all is ready; scale to nothing again if the body fails."""
         cluster = clusters.find_cluster(nodes.layout, _organizations(nodes))
         before = running(nodes.layout)

@@ -38,6 +38,12 @@ class OnThisMachine(Backend):
     def fetch(self, topology: Topology) -> None:
         return None
 
+    def ledger(self, nodes: Nodes, peer: Peer) -> Path:
+        return peer.ledger
+
+    def handed(self, nodes: Nodes, snapshot: Path, peer: Peer) -> str:
+        return str(snapshot)
+
     def end(self, nodes: Nodes, names: Collection[str]) -> None:
         return None
 

@@ -177,7 +177,10 @@ def test_compose_is_started_asked_stopped_and_deleted(path: Path, tmp_path: Path
     folder = compose.directory(nodes.layout) / "local"
     assert (folder / "compose.yaml").exists()
     assert (folder / "ledgers" / "peer0.newtown").is_dir()
-    assert docker.asked()[-1] == f"compose --project-directory {folder} up --detach --quiet-pull --remove-orphans"
+    assert (
+        docker.asked()[-1]
+        == f"compose --project-directory {folder} up --detach --quiet-pull --remove-orphans"
+    )
     docker.answers(answering(container("peer0.grid"), container("market.grid.16010", "exited")))
     assert compose.running(nodes.layout) == {"peer0.grid"}
     assert down(nodes.layout.directory) == ("peer0.grid",)
