@@ -13,7 +13,8 @@ from commonwatt_network.change.witness import trading
 async def change_images(site: Site, step: ChangeImages) -> None:
     """Orderers, then peers, each once trade goes on after the one before; elsewhere the images count for rendering."""
     if not site.backend.in_containers:
-        return await nothing(site, step)
+        await nothing(site, step)
+        return
     old, new = site.before.topology.images, site.nodes.topology.images
     orderers = [node.name for node in site.nodes.orderers if old.orderer != new.orderer]
     peers = [node.name for node in site.nodes.peers if old.peer != new.peer]
@@ -27,6 +28,4 @@ async def change_images(site: Site, step: ChangeImages) -> None:
 
 async def change_chaincode_image(site: Site, step: ChangeChaincodeImage) -> None:
     """New servers beside the old ones, as for another version."""
-    if not site.backend.in_containers:
-        return await nothing(site, step)
-    await replace_servers(site, step)
+    await (replace_servers(site, step) if site.backend.in_containers else nothing(site, step))

@@ -11,6 +11,7 @@ from commonwatt_client.admin import ChannelExistsError, PeerAdmin
 from commonwatt_network.change.site import Site, issue_missing, start
 from commonwatt_network.channels.deploy import peer_admin
 from commonwatt_network.errors import NetworkError
+from commonwatt_network.model.nodes import Peer
 
 PATIENCE_S = 30.0
 POLL_S = 0.1
