@@ -148,7 +148,8 @@ class Compose(InContainers):
         if not (folder / "compose.yaml").exists():
             return ()
         names = tuple(sorted(running(layout)))
-        answer = engine.compose(folder, "down", *(("--volumes", "--remove-orphans") if delete else ()))
+        # A change that was cut off may have left servers that the file does not name.
+        answer = engine.compose(folder, "down", "--remove-orphans", *(("--volumes",) if delete else ()))
         if answer.returncode != 0:
             raise ComposeError(f"docker compose down failed: {answer.stderr.strip()}")
         return names

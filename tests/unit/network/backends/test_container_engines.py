@@ -184,9 +184,9 @@ def test_compose_is_started_asked_stopped_and_deleted(path: Path, tmp_path: Path
     docker.answers(answering(container("peer0.grid"), container("market.grid.16010", "exited")))
     assert compose.running(nodes.layout) == {"peer0.grid"}
     assert down(nodes.layout.directory) == ("peer0.grid",)
-    assert docker.asked()[-1].endswith("down")
+    assert docker.asked()[-1].endswith("down --remove-orphans")
     reset(nodes.layout.directory)
-    assert docker.asked()[-1].endswith("down --volumes --remove-orphans")
+    assert docker.asked()[-1].endswith("down --remove-orphans --volumes")
     assert not nodes.layout.directory.exists()
 
 
