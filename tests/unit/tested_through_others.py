@@ -144,7 +144,8 @@ WHY_NOT: dict[str, str] = {
         commonwatt_loadgen.traces.meter_rows
     """,
     "Networks that start, change and stop run them: tests/unit/network, tests/acceptance": """
-        commonwatt_network.backends.on_this_machine commonwatt_network.change.images commonwatt_network.change.membership
+        commonwatt_network.backends.on_this_machine commonwatt_network.change.images
+        commonwatt_network.change.membership
         commonwatt_network.change.ordering commonwatt_network.change.servers
         commonwatt_network.change.snapshots commonwatt_network.change.witness
         commonwatt_network.channels.first_transaction
