@@ -25,7 +25,12 @@ $(READY): uv.lock pyproject.toml $(PARTS:=/pyproject.toml)
 	fi
 	@touch $@
 
-# Variables such as TOPOLOGY=file.yaml, COMMUNITIES=3, HOMES=20 reach the command as environment; NETWORK=native by a longer name.
+# The commands read variables whose names begin with COMMONWATT_; make takes them by short names, such as HOMES=20.
+SHORT := ASK_STATUS BATCH BATCHES BATTERY BUDGET COMMUNITIES CONNECTIONS DASK DAYS DISUTILITY DURATION ERRORS \
+    FORECAST HOMES IN_FLIGHT IN_PROCESS LIVE_PORT MARKET NOISE P95 PERIOD PRICING PV RATE SCENARIO SEED SHARE SHARING \
+    SPILL STORAGE STORAGE_FROM_GRID STRICT TOPOLOGY TRACES TRACE_COLUMNS TRACE_DAY TRACE_LAYOUT TRACE_METERS TRACE_ZONE \
+    UI UI_PORT WATCH_PORT WORKERS
+$(foreach name,$(SHORT),$(if $(filter undefined,$(origin $(name))),,$(eval export COMMONWATT_$(name) := $($(name)))))
 ifdef NETWORK
 export COMMONWATT_BACKEND := $(NETWORK)
 endif
@@ -34,7 +39,7 @@ LIVE := .commonwatt-live
 
 .PHONY: live
 live: $(READY) ## See a community live: a network of its own, operator, service, 20 homes, and the portal's address
-	@COMMONWATT_DIRECTORY=$(LIVE) TOPOLOGY=live $(BIN)/commonwatt network up
+	@COMMONWATT_DIRECTORY=$(LIVE) COMMONWATT_TOPOLOGY=live $(BIN)/commonwatt network up
 	@COMMONWATT_DIRECTORY=$(LIVE) $(BIN)/commonwatt live
 
 .PHONY: live-down

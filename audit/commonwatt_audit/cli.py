@@ -51,7 +51,6 @@ def verify_command(
         str | None,
         typer.Option(
             "--network",
-            "--network-file",
             envvar="COMMONWATT_NETWORK",
             help="the network to audit: a name, or its file; default: that of the folder here",
         ),

@@ -46,13 +46,13 @@ TABLE: dict[str, Verb] = {
     "network up": Verb("--homes 2", MAKES, STARTS),
     "network down": Verb("", DONE, DONE),
     "network reset": Verb("", DONE, DELETES),
-    "network render": Verb("--backend compose --output rendered", MAKES, MISUSED),  # it is another backend's
+    "network render": Verb("--backend compose --out rendered", MAKES, MISUSED),  # it is another backend's
     "network status": Verb("", NO_NETWORK, DONE),
     "network revoke": Verb("newtown home001", NO_NETWORK, NO_NETWORK),
     "network renew": Verb("newtown home001", NO_NETWORK, NO_NETWORK),
     "network logs": Verb("", NO_NETWORK, DONE),
     "network trust": Verb("newtown authorities.pem", NO_NETWORK, NO_NETWORK),
-    "network monitoring": Verb("--output monitoring", NO_NETWORK, DONE),
+    "network monitoring": Verb("--out monitoring", NO_NETWORK, DONE),
     "network samples-tree": Verb("samples", NO_NETWORK, DONE),
     "network plan": Verb("", NO_NETWORK, DONE),
     "network apply": Verb("", NO_NETWORK, DONE),  # nothing is to be done, so nothing is started
@@ -84,11 +84,11 @@ TABLE: dict[str, Verb] = {
     "org status": Verb("", NO_NETWORK, DONE),
     "org backup": Verb("newtown.backup --passphrase-file passphrase", NO_NETWORK, DONE),
     "org restore": Verb("nowhere.backup --passphrase-file passphrase", MISUSED, MISUSED),  # no such file
-    "consortium create": Verb("newtown newtown.json --output made.block", DONE, DONE),
+    "consortium create": Verb("newtown newtown.json --out made.block", DONE, DONE),
     "consortium show": Verb("newtown.block", DONE, DONE),
-    "consortium propose": Verb("newtown glebe.json --output update.bin", NO_NETWORK, NO_NETWORK),
+    "consortium propose": Verb("newtown glebe.json --out update.bin", NO_NETWORK, NO_NETWORK),
     "consortium sign": Verb("channel.update", NO_NETWORK, NO_NETWORK),
-    "consortium submit": Verb("channel.update --output new.block", NO_NETWORK, NO_NETWORK),
+    "consortium submit": Verb("channel.update --out new.block", NO_NETWORK, NO_NETWORK),
     "consortium readmit": Verb("newtown --exchange .", NO_NETWORK, NO_NETWORK),
     "verify": Verb("", NO_NETWORK, NO_NETWORK),
     "clear": Verb("round.json", DONE, DONE),
@@ -143,7 +143,7 @@ WRONG_USE = (
     "nonsense",
     "network up --topology nowhere.yaml",
     "network up --backend nowhere",
-    "network render --backend native --output rendered",
+    "network render --backend native --out rendered",
     "network apply nowhere.yaml",
     "network trust newtown nowhere.pem",
     "topology check nowhere.yaml",
@@ -179,7 +179,7 @@ WRONG_USE = (
     "experiment new nowhere/experiment.yaml",
     "org init nowhere.yaml",
     "org restore nowhere.backup --passphrase-file nowhere",
-    "consortium create newtown nowhere.json --output made.block",
+    "consortium create newtown nowhere.json --out made.block",
     "consortium show nowhere.block",
     "consortium readmit glebe --exchange nowhere",
     "community new nowhere.yaml",
@@ -226,9 +226,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in (
         "COMMONWATT_BACKEND",
         "COMMONWATT_NETWORK",
-        "TOPOLOGY",
-        "COMMUNITIES",
-        "HOMES",
+        "COMMONWATT_TOPOLOGY",
+        "COMMONWATT_COMMUNITIES",
+        "COMMONWATT_HOMES",
         "COMMONWATT_DIRECTORY",
     ):
         monkeypatch.delenv(name, raising=False)
@@ -263,7 +263,7 @@ def place_files(app: typer.Typer, folder: Path, repository: Path) -> None:
         (folder / f"{name}.yaml").write_text(described)
         assert not ended(app, f"org init {name}.yaml --directory org-{name}").exit_code
         assert not ended(app, f"org export {name}.json --directory org-{name}").exit_code
-    assert not ended(app, "consortium create newtown newtown.json --output newtown.block").exit_code
+    assert not ended(app, "consortium create newtown newtown.json --out newtown.block").exit_code
     host = open_host(folder / "org-newtown")
     authority = host.layout.organization("newtown") / "ca" / "ca.crt"
     (folder / "authorities.pem").write_bytes(authority.read_bytes())

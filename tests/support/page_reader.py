@@ -104,8 +104,6 @@ def reading(folder: Path, network: str = ".commonwatt") -> Iterator[Reader]:
         for name, value in os.environ.items()
         if name in kept or not name.startswith("COMMONWATT_")
     }
-    for name in ("TOPOLOGY", "COMMUNITIES", "HOMES"):
-        environment.pop(name, None)
     path = f"{Path(sys.executable).parent}:{environment['PATH']}"
     reader = Reader(folder, {**environment, "COLUMNS": "200", "PATH": path})
     try:

@@ -22,7 +22,6 @@ NetworkOption = Annotated[
     str | None,
     typer.Option(
         "--network",
-        "--network-file",
         envvar="COMMONWATT_NETWORK",
         help="the network: a name, or its file; default: as community.yaml says, or that of the folder here",
     ),

@@ -18,7 +18,6 @@ def live_command(
         str | None,
         typer.Option(
             "--network",
-            "--network-file",
             envvar="COMMONWATT_NETWORK",
             help="the network to live on: a name, or its file; default: that of the folder here",
         ),
@@ -28,7 +27,7 @@ def live_command(
     ] = None,
     host: Annotated[str, typer.Option(help="the address of the portal")] = "127.0.0.1",
     port: Annotated[
-        int, typer.Option(envvar="LIVE_PORT", min=1, max=65_535, help="the port of the portal")
+        int, typer.Option(envvar="COMMONWATT_LIVE_PORT", min=1, max=65_535, help="the port of the portal")
     ] = 8_443,
 ) -> None:
     """Run operator, service and 20 homes in this process until Ctrl-C. A second run goes on where it was."""

@@ -20,7 +20,6 @@ NetworkOption = Annotated[
     str | None,
     typer.Option(
         "--network",
-        "--network-file",
         envvar="COMMONWATT_NETWORK",
         help="the network: a name, or its file; default: that of the folder here",
     ),

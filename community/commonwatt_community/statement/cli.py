@@ -52,7 +52,7 @@ def statement_command(
     ] = None,
     network_file: Annotated[
         str | None,
-        typer.Option("--network", "--network-file", envvar="COMMONWATT_NETWORK", help=_NETWORK_HELP),
+        typer.Option("--network", envvar="COMMONWATT_NETWORK", help=_NETWORK_HELP),
     ] = None,
 ) -> None:
     """Show a home's statement of a month: dollars and kWh by source, GST, corrections, and what the market saved."""
@@ -67,7 +67,7 @@ def statement_command(
         output.write_text(text, "utf-8", newline="")
     except OSError as error:
         raise CommandError(
-            f"{output}: cannot be written: {error.strerror}; name another file with --output"
+            f"{output}: cannot be written: {error.strerror}; name another file with --out"
         ) from None
 
 

@@ -30,49 +30,49 @@ FORWARD = "The forward market alone"
 
 def simulate_command(
     homes: Annotated[
-        int, typer.Option(envvar="HOMES", help="homes per community; 0: all that the network has")
+        int, typer.Option(envvar="COMMONWATT_HOMES", help="homes per community; 0: all that the network has")
     ] = 0,
-    days: Annotated[int, typer.Option(envvar="DAYS", help="days to trade")] = 1,
+    days: Annotated[int, typer.Option(envvar="COMMONWATT_DAYS", help="days to trade")] = 1,
     seed: Annotated[
-        int, typer.Option(envvar="SEED", help="equal seeds draw equal homes, intervals and prices")
+        int, typer.Option(envvar="COMMONWATT_SEED", help="equal seeds draw equal homes, intervals and prices")
     ] = 1,
     share: Annotated[
-        float, typer.Option(envvar="SHARE", help="percent of the homes that have PV and a battery")
+        float, typer.Option(envvar="COMMONWATT_SHARE", help="percent of the homes that have PV and a battery")
     ] = 20.0,
-    storage: Annotated[int, typer.Option(envvar="STORAGE", help="Wh of a prosumer's battery")] = 5000,
+    storage: Annotated[int, typer.Option(envvar="COMMONWATT_STORAGE", help="Wh of a prosumer's battery")] = 5000,
     strategy: Annotated[
         list[str] | None, typer.Option(help="bidding strategy; several are dealt out in turn")
     ] = None,
     forecast: Annotated[
         str,
         typer.Option(
-            envvar="FORECAST",
+            envvar="COMMONWATT_FORECAST",
             help="what homes plan by: perfect, persistence, yesterday; forward also weekday-mean, learnt, and plug-ins",
         ),
     ] = "perfect",
     battery: Annotated[
         str,
         typer.Option(
-            envvar="BATTERY",
+            envvar="COMMONWATT_BATTERY",
             help="reserve: keep what saves a purchase later; sell-all; mpc: linear program; forward: none, plug-ins",
         ),
     ] = "reserve",
     spill: Annotated[
         str | None,
         typer.Option(
-            envvar="SPILL",
+            envvar="COMMONWATT_SPILL",
             help="surplus without room: FEED_IN (default) is paid, WASTE (the paper's) is not",
             show_default=False,
         ),
     ] = None,
     market: Annotated[
         str,
-        typer.Option(envvar="MARKET", help="ex_post: rounds after each interval; forward: periods ahead"),
+        typer.Option(envvar="COMMONWATT_MARKET", help="ex_post: rounds after each interval; forward: periods ahead"),
     ] = "ex_post",
     sharing: Annotated[
         str | None,
         typer.Option(
-            envvar="SHARING",
+            envvar="COMMONWATT_SHARING",
             help="dynamic (default), static or none: how neighbours share what contracts leave",
             rich_help_panel=FORWARD,
             show_default=False,
@@ -81,7 +81,7 @@ def simulate_command(
     pricing: Annotated[
         str | None,
         typer.Option(
-            envvar="PRICING",
+            envvar="COMMONWATT_PRICING",
             help="mid_market (default) or uniform; in-process also plug-ins",
             rich_help_panel=FORWARD,
             show_default=False,
@@ -90,7 +90,7 @@ def simulate_command(
     period: Annotated[
         int | None,
         typer.Option(
-            envvar="PERIOD",
+            envvar="COMMONWATT_PERIOD",
             help="minutes of a period: 1, 5, 15, 30 (default) or 60",
             rich_help_panel=FORWARD,
             show_default=False,
@@ -170,7 +170,7 @@ def simulate_command(
     traces: Annotated[
         Path | None,
         typer.Option(
-            envvar="TRACES",
+            envvar="COMMONWATT_TRACES",
             help="file, zip or folder of metered homes (docs/traces.md); default: 15 + 3 NSW types",
         ),
     ] = None,
@@ -179,18 +179,18 @@ def simulate_command(
     zone: ZoneOption = None,
     meters: MetersOption = None,
     trace_day: Annotated[
-        int, typer.Option(envvar="TRACE_DAY", help="day of the trace file to begin with")
+        int, typer.Option(envvar="COMMONWATT_TRACE_DAY", help="day of the trace file to begin with")
     ] = 1,
     pv: Annotated[
-        str, typer.Option(envvar="PV", help="traces, or equation: equation 1 under a clear-sky model")
+        str, typer.Option(envvar="COMMONWATT_PV", help="traces, or equation: equation 1 under a clear-sky model")
     ] = "traces",
     noise: Annotated[
-        float, typer.Option(envvar="NOISE", help="percent by which homes differ from their types")
+        float, typer.Option(envvar="COMMONWATT_NOISE", help="percent by which homes differ from their types")
     ] = 0.0,
     disutility: Annotated[
         float | None,
         typer.Option(
-            envvar="DISUTILITY",
+            envvar="COMMONWATT_DISUTILITY",
             help="consumers move load at this discomfort, c/kWh per kW; default: none does",
         ),
     ] = None,
@@ -209,10 +209,10 @@ def simulate_command(
     storage_from_grid: Annotated[
         bool | None,
         typer.Option(
-            envvar="STORAGE_FROM_GRID", help="batteries charge from the grid in the cheapest band, too"
+            envvar="COMMONWATT_STORAGE_FROM_GRID", help="batteries charge from the grid in the cheapest band, too"
         ),
     ] = None,
-    strict: Annotated[bool, typer.Option(envvar="STRICT", help="refuse a trace file with any flaw")] = False,
+    strict: Annotated[bool, typer.Option(envvar="COMMONWATT_STRICT", help="refuse a trace file with any flaw")] = False,
     out: Annotated[Path, typer.Option(help="folder of summary.json, report.html, tables and figures")] = Path(
         "out/simulate"
     ),
@@ -220,14 +220,13 @@ def simulate_command(
         str | None,
         typer.Option(
             "--network",
-            "--network-file",
             envvar="COMMONWATT_NETWORK",
             help="the network to trade on: a name, or its file; default: that of the folder here",
         ),
     ] = None,
     in_process: Annotated[
         bool,
-        typer.Option(envvar="IN_PROCESS", help="by the chaincode's rules in this process, without a network"),
+        typer.Option(envvar="COMMONWATT_IN_PROCESS", help="by the chaincode's rules in this process, without a network"),
     ] = False,
     communities: Annotated[int, typer.Option(help="communities of --in-process")] = 1,
     data: Annotated[

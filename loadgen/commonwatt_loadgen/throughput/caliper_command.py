@@ -27,7 +27,6 @@ def caliper_command(
         str | None,
         typer.Option(
             "--network",
-            "--network-file",
             envvar="COMMONWATT_NETWORK",
             help="the network: a name, or its file; default: that of the folder here",
         ),

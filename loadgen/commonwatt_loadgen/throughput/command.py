@@ -20,61 +20,60 @@ Json = dict[str, Any]
 Rate = Annotated[
     str,
     typer.Option(
-        envvar="RATE", help="constant:50, poisson:50, step:20,50,100, ramp:10-100, spike:50x4, replay:FILE"
+        envvar="COMMONWATT_RATE", help="constant:50, poisson:50, step:20,50,100, ramp:10-100, spike:50x4, replay:FILE"
     ),
 ]
-Duration = Annotated[float, typer.Option(envvar="DURATION", help="seconds")]
-Workers = Annotated[int, typer.Option(envvar="WORKERS", help="generator processes")]
-InFlight = Annotated[int, typer.Option(envvar="IN_FLIGHT", help="closed loop: so many at once; 0: open loop")]
-P95 = Annotated[float, typer.Option(envvar="P95", help="threshold: 95th percentile of latency, seconds")]
+Duration = Annotated[float, typer.Option(envvar="COMMONWATT_DURATION", help="seconds")]
+Workers = Annotated[int, typer.Option(envvar="COMMONWATT_WORKERS", help="generator processes")]
+InFlight = Annotated[int, typer.Option(envvar="COMMONWATT_IN_FLIGHT", help="closed loop: so many at once; 0: open loop")]
+P95 = Annotated[float, typer.Option(envvar="COMMONWATT_P95", help="threshold: 95th percentile of latency, seconds")]
 Errors = Annotated[
-    float, typer.Option(envvar="ERRORS", help="threshold: transactions not committed, percent")
+    float, typer.Option(envvar="COMMONWATT_ERRORS", help="threshold: transactions not committed, percent")
 ]
 Timeout = Annotated[float, typer.Option(help="deadline of each phase, seconds")]
-Seed = Annotated[int, typer.Option(envvar="SEED", help="draws Poisson arrivals")]
-Budget = Annotated[float, typer.Option(envvar="BUDGET", help="no step begins after so many seconds")]
+Seed = Annotated[int, typer.Option(envvar="COMMONWATT_SEED", help="draws Poisson arrivals")]
+Budget = Annotated[float, typer.Option(envvar="COMMONWATT_BUDGET", help="no step begins after so many seconds")]
 Dask = Annotated[
     str | None,
-    typer.Option(envvar="DASK", help="a Dask scheduler (tcp://host:8786) whose workers are the generators"),
+    typer.Option(envvar="COMMONWATT_DASK", help="a Dask scheduler (tcp://host:8786) whose workers are the generators"),
 ]
 AskStatus = Annotated[
     bool,
     typer.Option(
-        envvar="ASK_STATUS",
+        envvar="COMMONWATT_ASK_STATUS",
         help="ask for each transaction's commit status, as applications do, rather than read the blocks",
     ),
 ]
 Scenario = Annotated[
     str | None,
     typer.Option(
-        envvar="SCENARIO",
+        envvar="COMMONWATT_SCENARIO",
         help="readings (market ex_post) or messages (forward: signed messages in batches); default: as the market is",
     ),
 ]
 Batch = Annotated[
     int,
     typer.Option(
-        envvar="BATCH", help="of messages: how many a transaction carries; 0: 500, or what the homes fill"
+        envvar="COMMONWATT_BATCH", help="of messages: how many a transaction carries; 0: 500, or what the homes fill"
     ),
 ]
 Batches = Annotated[
     str,
     typer.Option(
-        envvar="BATCHES",
+        envvar="COMMONWATT_BATCHES",
         help="of messages: sizes, for each of which the highest rate is searched: 100,250,500,1000; they share BUDGET",
     ),
 ]
 Connections = Annotated[
-    int, typer.Option(envvar="CONNECTIONS", help="of each generator, to each organisation's peer")
+    int, typer.Option(envvar="COMMONWATT_CONNECTIONS", help="of each generator, to each organisation's peer")
 ]
-Ui = Annotated[bool, typer.Option("--ui", envvar="UI", help="show a live page while the test runs")]
-UiPort = Annotated[int, typer.Option(envvar="UI_PORT", help="where the page is served; 0: any free port")]
+Ui = Annotated[bool, typer.Option("--ui", envvar="COMMONWATT_UI", help="show a live page while the test runs")]
+UiPort = Annotated[int, typer.Option(envvar="COMMONWATT_UI_PORT", help="where the page is served; 0: any free port")]
 Out = Annotated[Path, typer.Option(help="where summary.json and report.html go")]
 NetworkPath = Annotated[
     str | None,
     typer.Option(
         "--network",
-        "--network-file",
         envvar="COMMONWATT_NETWORK",
         help="the network to load: a name, or its file; default: that of the folder here",
     ),
@@ -139,7 +138,7 @@ def load_command(
     )
     _print_messages(summary)
     if summary["generator"]["was_the_limit"]:
-        print("the generator was the limit, not the network: use more WORKERS")
+        print("the generator was the limit, not the network: use more --workers")
     if summary["generator"]["inconclusive"]:
         print(
             f"inconclusive: this machine was busy ({summary['generator']['machine_percent']:.0f} % of all processors); "
@@ -192,7 +191,7 @@ def load_max_command(
     _write(out, found, shown)
     limits = {
         "network": "the network's limit",
-        "generator": "the generator's limit, not the network's: use more WORKERS",
+        "generator": "the generator's limit, not the network's: use more --workers",
         "machine": "inconclusive: this machine was busy, so neither the network's limit nor the generator's",
         "time": f"as far as {budget:g} s went",
         "search": "no rate failed",

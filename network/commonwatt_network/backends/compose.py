@@ -67,13 +67,13 @@ class Compose(InContainers):
         if spread:
             raise UsageError(
                 f"this topology spans machines ({', '.join(sorted(map(str, spread)))}); render it with `commonwatt "
-                "network render --backend compose --output DIR` and run `docker compose up -d` on each with its own "
+                "network render --backend compose --out DIR` and run `docker compose up -d` on each with its own "
                 "folder"
             )
         if shutil.which(COMMAND[0]) is None:
             raise ComposeNotFoundError(
                 "docker is not on PATH; install a container engine with `docker compose`, or render the files for "
-                "another machine with `commonwatt network render --backend compose --output DIR`"
+                "another machine with `commonwatt network render --backend compose --out DIR`"
             )
         if engine.run((*COMMAND, "version")).returncode != 0:
             raise ComposeNotFoundError("docker has no `compose` here; install its Compose plugin")

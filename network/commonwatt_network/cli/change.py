@@ -24,7 +24,7 @@ from commonwatt_network.cli.options import (
 )
 
 TopologyArgument = Annotated[
-    str | None, typer.Argument(envvar="TOPOLOGY", help="The edited YAML file; default: as the network is.")
+    str | None, typer.Argument(envvar="COMMONWATT_TOPOLOGY", help="The edited YAML file; default: as the network is.")
 ]
 
 

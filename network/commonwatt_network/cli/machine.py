@@ -64,7 +64,7 @@ def fabric(
             bar.update(task, completed=done, total=total)
 
         programs = asyncio.run(install_fabric((directory or default_directory()).absolute(), source, show))
-    out.print(
+    news(
         f"Hyperledger Fabric {programs.version_text} is in {programs.peer.parent}; "
         "use it with COMMONWATT_BACKEND=native"
     )

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from commonwatt_client.command_line import JsonOption
 
 from commonwatt_network.cli.options import (
     OrganizationDirectoryOption,
@@ -17,7 +18,7 @@ from commonwatt_network.cli.options import (
     read_file,
     transient_data,
 )
-from commonwatt_network.cli.options import plain as out
+from commonwatt_network.cli.options import plain, plain_news
 from commonwatt_network.model.layout import default_directory
 
 ChannelArgument = Annotated[str, typer.Argument(help="The channel's name.")]
@@ -41,7 +42,7 @@ def org_init(
 
     host = init_host(load_description(file), directory or default_directory())
     nodes = ", ".join(f"{node.name} at {node.address}" for node in host.fabric_nodes)
-    out.print(f"{host.name} ({host.mspid}) is ready: {nodes}; its keys stay in {host.layout.directory}")
+    plain_news(f"{host.name} ({host.mspid}) is ready: {nodes}; its keys stay in {host.layout.directory}")
 
 
 @org_app.command("export")
@@ -57,7 +58,7 @@ def org_export(
 
     bundle = own_bundle(open_host(directory or default_directory()))
     target = write_bundle(bundle, file)
-    out.print(f"{bundle.name}'s bundle is in {target}; fingerprint {bundle.fingerprint}")
+    plain_news(f"{bundle.name}'s bundle is in {target}; fingerprint {bundle.fingerprint}")
 
 
 @org_app.command("start")
@@ -67,7 +68,7 @@ def org_start(directory: OrganizationDirectoryOption = None) -> None:
 
     host = open_host(directory or default_directory())
     started = asyncio.run(start_host(host))
-    out.print(f"started {', '.join(started)}" if started else "everything was running already")
+    plain_news(f"started {', '.join(started)}" if started else "everything was running already")
 
 
 @org_app.command("stop")
@@ -77,7 +78,7 @@ def org_stop(directory: OrganizationDirectoryOption = None) -> None:
     from commonwatt_network.down import down
 
     stopped = down(open_host(directory or default_directory()).layout.directory)
-    out.print(f"stopped {', '.join(stopped)}; the ledgers stay" if stopped else "nothing was running")
+    plain_news(f"stopped {', '.join(stopped)}; the ledgers stay" if stopped else "nothing was running")
 
 
 @org_app.command("join")
@@ -96,10 +97,10 @@ def org_join(
     async def run() -> None:
         host = open_host(directory or default_directory())
         later = read_file(newest) if newest else None
-        config = await join(host, read_file(block), out.print, later)
+        config = await join(host, read_file(block), plain_news, later)
         silent = await silent_orderers(config)
         if silent:
-            out.print(f"not there yet: orderers of {', '.join(silent)}")
+            plain_news(f"not there yet: orderers of {', '.join(silent)}")
 
     asyncio.run(run())
 
@@ -110,7 +111,7 @@ def org_install(directory: OrganizationDirectoryOption = None) -> None:
     from commonwatt_network.consortium.host import open_host
     from commonwatt_network.consortium.membership import install
 
-    asyncio.run(install(open_host(directory or default_directory()), out.print))
+    asyncio.run(install(open_host(directory or default_directory()), plain_news))
 
 
 @org_app.command("approve")
@@ -123,7 +124,7 @@ def org_approve(
     from commonwatt_network.consortium.host import open_host
     from commonwatt_network.consortium.membership import approve
 
-    asyncio.run(approve(open_host(directory or default_directory()), channel, wait, out.print))
+    asyncio.run(approve(open_host(directory or default_directory()), channel, wait, plain_news))
 
 
 @org_app.command("submit")
@@ -154,7 +155,7 @@ def org_evaluate(
 
 @org_app.command("status")
 def org_status(
-    as_json: Annotated[bool, typer.Option("--json", help="As JSON, for programs.")] = False,
+    as_json: JsonOption = False,
     directory: OrganizationDirectoryOption = None,
 ) -> None:
     """Show this organisation's processes and channels, and who is waited for."""
@@ -166,7 +167,7 @@ def org_status(
         typer.echo(json.dumps(standing, indent=2))
         return
     for line in describe_standing(standing):
-        out.print(line)
+        plain.print(line)
 
 
 @org_app.command("backup")
@@ -181,7 +182,7 @@ def org_backup(
 
     host = open_host(directory or default_directory())
     backup = back_up(host, file, _passphrase(passphrase_file, confirm=True))
-    out.print(f"{host.name} is in {backup.path} ({backup.size_bytes / 1e6:.1f} MB), encrypted")
+    plain_news(f"{host.name} is in {backup.path} ({backup.size_bytes / 1e6:.1f} MB), encrypted")
 
 
 @org_app.command("restore")
@@ -203,12 +204,12 @@ def org_restore(
     from commonwatt_network.consortium.backup import restore
 
     host = restore(file, directory or default_directory(), _passphrase(passphrase_file), keep_logs=keep_logs)
-    out.print(
+    plain_news(
         f"{host.name} ({host.mspid}) is back in {host.layout.directory}; go on with `commonwatt org start`"
     )
     if host.waiting_orderers:
         names = ", ".join(orderer.name for orderer in host.waiting_orderers)
-        out.print(
+        plain_news(
             f"{names} waits to be readmitted, with a new certificate: pass on the bundle with `commonwatt org export`, "
             f"and let the other members do `commonwatt consortium readmit {host.name}`"
         )
