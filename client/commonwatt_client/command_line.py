@@ -92,7 +92,9 @@ def give_examples(app: typer.Typer, examples: Mapping[str, str]) -> None:
         if not found:
             raise KeyError(verb)
         for one in found:
-            one.epilog = "\n\n".join(["Examples:", *(f"  {line.strip()}" for line in lines.strip().splitlines())])
+            one.epilog = "\n\n".join(
+                ["Examples:", *(f"  {line.strip()}" for line in lines.strip().splitlines())]
+            )
 
 
 def _sentence(error: TyperException, context: Any) -> str:

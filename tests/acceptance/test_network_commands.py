@@ -150,21 +150,27 @@ class TestRefusals:
 
     def test_unknown_member(self, shell: Any, refused: Any) -> None:
         path = shell.topology(("[newtown, grid]", "[newtown, gird]"))
-        assert "names the organisation gird" in refused(shell.run("network", "up", COMMONWATT_TOPOLOGY=str(path)))
+        assert "names the organisation gird" in refused(
+            shell.run("network", "up", COMMONWATT_TOPOLOGY=str(path))
+        )
 
     def test_missing_file(self, shell: Any, refused: Any) -> None:
         assert "No such file" in refused(shell.run("network", "up", COMMONWATT_TOPOLOGY="nowhere.yaml"))
 
     def test_not_yaml(self, shell: Any, refused: Any) -> None:
         (shell.folder / "broken.yaml").write_text("organizations: [\n")
-        assert "broken.yaml:2: not YAML" in refused(shell.run("network", "up", COMMONWATT_TOPOLOGY="broken.yaml"))
+        assert "broken.yaml:2: not YAML" in refused(
+            shell.run("network", "up", COMMONWATT_TOPOLOGY="broken.yaml")
+        )
 
     def test_too_many_homes(self, shell: Any, refused: Any) -> None:
         assert "--homes 0" in refused(shell.run("network", "up", COMMONWATT_HOMES="0"))
 
     def test_shape_with_a_file(self, shell: Any, refused: Any) -> None:
         path = shell.topology()
-        assert "write them in its file" in refused(shell.run("network", "up", COMMONWATT_TOPOLOGY=str(path), COMMONWATT_HOMES="3"))
+        assert "write them in its file" in refused(
+            shell.run("network", "up", COMMONWATT_TOPOLOGY=str(path), COMMONWATT_HOMES="3")
+        )
 
     def test_unknown_backend(self, shell: Any, refused: Any) -> None:
         assert "there are: embedded, native" in refused(shell.up(COMMONWATT_BACKEND="docker"))

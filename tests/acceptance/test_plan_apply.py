@@ -572,7 +572,12 @@ async def test_a_network_whose_certificates_have_all_expired_lives_again(
 def test_a_simulation_goes_on_beside_changes(shell: Shell) -> None:
     """Its homes hear nothing of it: each change waits until trade is back."""
     topology = shell.topology(("homes: 2", "homes: 4"))
-    assert shell.up(COMMONWATT_TOPOLOGY=str(topology), COMMONWATT_HOMES="", COMMONWATT_BACKEND=backend()).returncode == 0
+    assert (
+        shell.up(
+            COMMONWATT_TOPOLOGY=str(topology), COMMONWATT_HOMES="", COMMONWATT_BACKEND=backend()
+        ).returncode
+        == 0
+    )
     output = shell.folder / "simulation"
     with output.open("w") as said:
         simulation = subprocess.Popen(

@@ -89,7 +89,11 @@ def test_a_part_alone_does_its_smallest_use(part: str, distributions: Path, tmp_
     )
     words, given, code, said = SMALLEST_USE[part]
     command = [word.replace("{bin}", str(environment / "bin")) for word in words]
-    variables = {"PATH": f"{environment / 'bin'}:/usr/bin:/bin", "HOME": str(tmp_path), "COMMONWATT_HOMES": "2"}
+    variables = {
+        "PATH": f"{environment / 'bin'}:/usr/bin:/bin",
+        "HOME": str(tmp_path),
+        "COMMONWATT_HOMES": "2",
+    }
     try:
         done = subprocess.run(
             command, cwd=tmp_path, input=given, env=variables, capture_output=True, text=True, timeout=120

@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 from commonwatt_client import connect_network_file
+from commonwatt_client.command_line import NetworkOption
 from commonwatt_client.exit_codes import CommandError, UsageError
 from commonwatt_client.network_file import Community, NetworkFile, find_network, read_network_file
 
@@ -33,14 +34,11 @@ class Format(StrEnum):
     TEXT = "text"
 
 
-_NETWORK_HELP = "the network to read: a name, or its file; default: that of the folder here"
-
-
 def statement_command(
     home: Annotated[str, typer.Argument(help="the home's user, as home001, or its id on the ledger")],
     month: Annotated[str, typer.Option(help="the calendar month, as 2026-06")],
     form: Annotated[Format, typer.Option("--format", help="the format of the output")] = Format.TEXT,
-    output: Annotated[Path | None, typer.Option(help="file to write; default: standard output")] = None,
+    out: Annotated[Path | None, typer.Option(help="file to write; default: standard output")] = None,
     channel: Annotated[
         str | None, typer.Option(help="the channel to read, if several communities trade")
     ] = None,
@@ -50,24 +48,21 @@ def statement_command(
             help="the exchange's channel, to say how many periods the grid attested; default: as the rules name it"
         ),
     ] = None,
-    network_file: Annotated[
-        str | None,
-        typer.Option("--network", envvar="COMMONWATT_NETWORK", help=_NETWORK_HELP),
-    ] = None,
+    network_file: NetworkOption = None,
 ) -> None:
     """Show a home's statement of a month: dollars and kWh by source, GST, corrections, and what the market saved."""
     asked = read_month(month)
     network = read_network_file(find_network(network_file))
     community = _community_of(network, home, channel)
     text = _as(form, asyncio.run(_read(network, community, home, asked, exchange)))
-    if output is None:
+    if out is None:
         sys.stdout.write(text)
         return
     try:
-        output.write_text(text, "utf-8", newline="")
+        out.write_text(text, "utf-8", newline="")
     except OSError as error:
         raise CommandError(
-            f"{output}: cannot be written: {error.strerror}; name another file with --out"
+            f"{out}: cannot be written: {error.strerror}; name another file with --out"
         ) from None
 
 

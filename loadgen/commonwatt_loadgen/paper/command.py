@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from commonwatt_client.command_line import JsonOption
+from commonwatt_client.verbosity import quiet, say
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -29,6 +31,7 @@ def paper_command(
     out: Annotated[Path, typer.Option(help="where summary.json, report.html and figures/ go")] = Path(
         "out/paper"
     ),
+    as_json: JsonOption = False,
 ) -> None:
     """Repeat the paper's experiments in-process, by the chaincode's own rules, and report them."""
     from commonwatt_loadgen.paper.futures import futures
@@ -49,7 +52,7 @@ def paper_command(
         TextColumn("left"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True)) as bars:
+    with Progress(*columns, console=Console(stderr=True, quiet=quiet())) as bars:
         bar = bars.add_task("days", total=len(wanted))
         outcomes = run_all(wanted, processes or cores(), lambda done: bars.update(bar, completed=done))
     summary = {**summary_of(outcomes, seeds), "futures": futures()}
@@ -62,8 +65,11 @@ def paper_command(
     page, report = paper_page(summary), out / "report.html"
     report.write_text(render(page), "utf-8")
     write_figures(page, out / "figures")
+    if as_json:
+        print(json.dumps(summary, indent=1, ensure_ascii=False))
+        return
     _print(summary)
-    print(f"{len(wanted):,} days in {time.monotonic() - started:.1f} s; report: {report}")
+    say(f"{len(wanted):,} days in {time.monotonic() - started:.1f} s; report: {report}")
 
 
 def _print(summary: Json) -> None:

@@ -4,15 +4,18 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sys
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
+from commonwatt_client.command_line import JsonOption, NetworkOption
 from commonwatt_client.exit_codes import InterruptedByUser
 from commonwatt_client.network_file import default_path, find_network, read_network_file
+from commonwatt_client.verbosity import quiet, say
 from rich.console import Console
 
 from commonwatt_loadgen.report.units import aud_of
@@ -39,7 +42,9 @@ def simulate_command(
     share: Annotated[
         float, typer.Option(envvar="COMMONWATT_SHARE", help="percent of the homes that have PV and a battery")
     ] = 20.0,
-    storage: Annotated[int, typer.Option(envvar="COMMONWATT_STORAGE", help="Wh of a prosumer's battery")] = 5000,
+    storage: Annotated[
+        int, typer.Option(envvar="COMMONWATT_STORAGE", help="Wh of a prosumer's battery")
+    ] = 5000,
     strategy: Annotated[
         list[str] | None, typer.Option(help="bidding strategy; several are dealt out in turn")
     ] = None,
@@ -58,7 +63,7 @@ def simulate_command(
         ),
     ] = "reserve",
     spill: Annotated[
-        str | None,
+        Literal["FEED_IN", "WASTE"] | None,
         typer.Option(
             envvar="COMMONWATT_SPILL",
             help="surplus without room: FEED_IN (default) is paid, WASTE (the paper's) is not",
@@ -66,11 +71,13 @@ def simulate_command(
         ),
     ] = None,
     market: Annotated[
-        str,
-        typer.Option(envvar="COMMONWATT_MARKET", help="ex_post: rounds after each interval; forward: periods ahead"),
+        Literal["ex_post", "forward"],
+        typer.Option(
+            envvar="COMMONWATT_MARKET", help="ex_post: rounds after each interval; forward: periods ahead"
+        ),
     ] = "ex_post",
     sharing: Annotated[
-        str | None,
+        Literal["dynamic", "static", "none"] | None,
         typer.Option(
             envvar="COMMONWATT_SHARING",
             help="dynamic (default), static or none: how neighbours share what contracts leave",
@@ -182,7 +189,8 @@ def simulate_command(
         int, typer.Option(envvar="COMMONWATT_TRACE_DAY", help="day of the trace file to begin with")
     ] = 1,
     pv: Annotated[
-        str, typer.Option(envvar="COMMONWATT_PV", help="traces, or equation: equation 1 under a clear-sky model")
+        Literal["traces", "equation"],
+        typer.Option(envvar="COMMONWATT_PV", help="traces, or equation: equation 1 under a clear-sky model"),
     ] = "traces",
     noise: Annotated[
         float, typer.Option(envvar="COMMONWATT_NOISE", help="percent by which homes differ from their types")
@@ -209,24 +217,23 @@ def simulate_command(
     storage_from_grid: Annotated[
         bool | None,
         typer.Option(
-            envvar="COMMONWATT_STORAGE_FROM_GRID", help="batteries charge from the grid in the cheapest band, too"
+            envvar="COMMONWATT_STORAGE_FROM_GRID",
+            help="batteries charge from the grid in the cheapest band, too",
         ),
     ] = None,
-    strict: Annotated[bool, typer.Option(envvar="COMMONWATT_STRICT", help="refuse a trace file with any flaw")] = False,
+    strict: Annotated[
+        bool, typer.Option(envvar="COMMONWATT_STRICT", help="refuse a trace file with any flaw")
+    ] = False,
     out: Annotated[Path, typer.Option(help="folder of summary.json, report.html, tables and figures")] = Path(
         "out/simulate"
     ),
-    network_file: Annotated[
-        str | None,
-        typer.Option(
-            "--network",
-            envvar="COMMONWATT_NETWORK",
-            help="the network to trade on: a name, or its file; default: that of the folder here",
-        ),
-    ] = None,
+    as_json: JsonOption = False,
+    network_file: NetworkOption = None,
     in_process: Annotated[
         bool,
-        typer.Option(envvar="COMMONWATT_IN_PROCESS", help="by the chaincode's rules in this process, without a network"),
+        typer.Option(
+            envvar="COMMONWATT_IN_PROCESS", help="by the chaincode's rules in this process, without a network"
+        ),
     ] = False,
     communities: Annotated[int, typer.Option(help="communities of --in-process")] = 1,
     data: Annotated[
@@ -332,7 +339,7 @@ def simulate_command(
         from commonwatt_loadgen.forward.command import simulate_forward  # matplotlib is slow to load
 
         given = {name: value for name, value in of_forward.items() if value is not None}
-        simulate_forward(options, given, communities, in_process=in_process, figures=figures)
+        simulate_forward(options, given, communities, in_process=in_process, figures=figures, as_json=as_json)
         return
     try:
         if in_process:
@@ -364,11 +371,14 @@ def simulate_command(
         write_figures(page, out / "figures")
     if not in_process:
         finished(options)
-    _print(summary, report)
+    if as_json:
+        print(json.dumps(summary, indent=1, ensure_ascii=False))
+    else:
+        _print(summary, report)
 
 
 def _with_progress(run: Callable[[Progress], Json], unit: str) -> Json:
-    with ProgressBars(Console(stderr=True), unit) as bars:
+    with ProgressBars(Console(stderr=True, quiet=quiet()), unit) as bars:
         return run(bars.told)
 
 
@@ -392,4 +402,4 @@ def _print(summary: Json, report: Path) -> None:
             f"{speed['transactions_per_s']:.1f} tx/s; commit latency p50 {latency['p50']:.0f} ms, "
             f"p95 {latency['p95']:.0f} ms; {speed['retries']} tried again"
         )
-    print(f"report: {report}")
+    say(f"report: {report}")

@@ -43,7 +43,9 @@ def chaincode_dev(
     backend: Annotated[
         Literal["embedded", "native"] | None,
         typer.Option(
-            "--backend", envvar="COMMONWATT_BACKEND", help="What runs the network's programs; default: embedded."
+            "--backend",
+            envvar="COMMONWATT_BACKEND",
+            help="What runs the network's programs; default: embedded.",
         ),
     ] = None,
     directory: DirectoryOption = None,

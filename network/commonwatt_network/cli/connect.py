@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from commonwatt_network.cli.options import DirectoryOption, news, plain_news, printable
+from commonwatt_network.cli.options import DirectoryOption, news, plain, plain_news, printable
 from commonwatt_network.errors import UsageError
 from commonwatt_network.model.layout import default_directory
 
@@ -43,7 +43,7 @@ def connect(
     others = read_users(users) if users else []
     for holder in (own, *others):
         if holder.readable_by_others:
-            plain_news(
+            plain.print(
                 f"warning: {holder.private_key} can be read by other users of this machine; `chmod 600` it"
             )
     found = asyncio.run(connect_network(profile, file, own, others, msp, _addresses(operations or ())))

@@ -10,8 +10,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from commonwatt_network.cli.options import OrganizationDirectoryOption, read_file
-from commonwatt_network.cli.options import plain, plain_news
+from commonwatt_network.cli.options import OrganizationDirectoryOption, plain, plain_news, read_file
 from commonwatt_network.errors import UsageError
 from commonwatt_network.model.layout import PUBLIC_FILE, default_directory, write_atomically
 
@@ -44,9 +43,7 @@ def consortium_create(
         kept = read_file(out)
         review_block(kept)
         if not same_configuration(kept, block):
-            raise UsageError(
-                f"{out} holds another channel's block; nothing was written: name another file"
-            )
+            raise UsageError(f"{out} holds another channel's block; nothing was written: name another file")
         block = kept
     else:
         write_atomically(out, block, PUBLIC_FILE)

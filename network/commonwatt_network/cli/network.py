@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import sys
 import time
 from pathlib import Path
@@ -29,6 +28,7 @@ from commonwatt_network.cli.options import (
     own_directory,
     phase,
     plain,
+    print_json,
     read_file,
     wanted_topology,
 )
@@ -202,7 +202,7 @@ def network_status(
         connected_status(read_connected(file)) if is_connected(file) else current(file.parent)
     )
     if as_json:
-        typer.echo(json.dumps(status.to_json(), indent=2))
+        print_json(status.to_json())
         return
     table = Table(box=None, pad_edge=False)
     for heading in ("name", "kind", "state", "process", "address", "certificate"):

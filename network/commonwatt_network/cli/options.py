@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from collections.abc import Iterator, Sequence
@@ -71,6 +72,11 @@ def news(text: str, *, markup: bool = True) -> None:
 def plain_news(text: str) -> None:
     """Print how it went in words that may hold anything; `-q` leaves it out."""
     news(text, markup=False)
+
+
+def print_json(content: object) -> None:
+    """Print what programs read: the answer of `--json`."""
+    typer.echo(json.dumps(content, indent=2, ensure_ascii=False))
 
 
 def transient_data(given: Sequence[str]) -> dict[str, bytes]:

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
@@ -15,10 +14,12 @@ from commonwatt_client.command_line import JsonOption
 from commonwatt_network.cli.options import (
     OrganizationDirectoryOption,
     TransientOption,
+    plain,
+    plain_news,
+    print_json,
     read_file,
     transient_data,
 )
-from commonwatt_network.cli.options import plain, plain_news
 from commonwatt_network.model.layout import default_directory
 
 ChannelArgument = Annotated[str, typer.Argument(help="The channel's name.")]
@@ -164,7 +165,7 @@ def org_status(
 
     standing = asyncio.run(host_standing(open_host(directory or default_directory())))
     if as_json:
-        typer.echo(json.dumps(standing, indent=2))
+        print_json(standing)
         return
     for line in describe_standing(standing):
         plain.print(line)
