@@ -9,9 +9,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.metadata import version
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 import typer
+from typer.completion import completion_init, get_completion_script
 from typer.core import TyperCommand, TyperGroup, TyperOption
 from typer.exceptions import TyperException
 
@@ -37,6 +38,7 @@ class Program(TyperGroup):
 
     def __init__(self, **attributes: Any) -> None:
         super().__init__(**attributes)
+        completion_init()
         self.params.extend(_options_of(_options_of_a_program))
         shared = _options_of(_options_of_a_verb)
         for command in _leaves(self):
@@ -72,6 +74,7 @@ def program(about: str, group: type[Program] = Program) -> typer.Typer:
         cls=group,
         help=about,
         no_args_is_help=True,
+        add_completion=False,  # Typer's own asks the parent process which shell it is
         pretty_exceptions_enable=False,
         rich_markup_mode="rich",
         context_settings={"help_option_names": ["-h", "--help"]},
@@ -99,9 +102,7 @@ def give_examples(app: typer.Typer, examples: Mapping[str, str]) -> None:
 
 def _sentence(error: TyperException, context: Any) -> str:
     message = " ".join(error.format_message().split()).rstrip(".")
-    if context is None:
-        return message
-    path = context.command_path
+    path = "commonwatt" if context is None else context.command_path
     return f"{path}: {message[:1].lower()}{message[1:]}; `{path} -h` shows what it takes"
 
 
@@ -119,7 +120,25 @@ def _show_version(wanted: bool) -> None:
         raise typer.Exit
 
 
+def _show_completion(context: typer.Context, shell: str | None) -> None:
+    if shell:
+        name = context.find_root().info_name or "commonwatt"
+        variable = f"_{name.replace('-', '_').upper()}_COMPLETE"
+        typer.echo(get_completion_script(prog_name=name, complete_var=variable, shell=shell))
+        raise typer.Exit
+
+
 def _options_of_a_program(
+    completion: Annotated[
+        Literal["bash", "zsh", "fish"] | None,
+        typer.Option(
+            "--show-completion",
+            callback=_show_completion,
+            is_eager=True,
+            expose_value=False,
+            help="Print what makes a shell complete verbs and options, and end (docs/reference/command-line.md).",
+        ),
+    ] = None,
     shown: Annotated[
         bool,
         typer.Option(

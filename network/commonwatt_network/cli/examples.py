@@ -1,11 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """How each verb of this distribution is called: what stands under its help. A line is an example."""
 
-_PLAN = """
-    commonwatt plan network.yaml
-    commonwatt plan network.yaml --json
-"""
-_APPLY = "commonwatt apply network.yaml"
 EXAMPLES = {
     "network up": """
         commonwatt network up --homes 20
@@ -24,10 +19,13 @@ EXAMPLES = {
     "network logs": "commonwatt network logs peer0.newtown --follow",
     "network samples-tree": "commonwatt network samples-tree fabric-samples/test-network",
     "network monitoring": "commonwatt network monitoring --out monitoring",
-    "network plan": _PLAN,
-    "network apply": _APPLY,
-    "plan": _PLAN,
-    "apply": _APPLY,
+    "network plan": "commonwatt network plan network.yaml",
+    "network apply": "commonwatt network apply network.yaml",
+    "plan": """
+        commonwatt plan network.yaml
+        commonwatt plan network.yaml --json
+    """,
+    "apply": "commonwatt apply network.yaml",
     "topology schema": "commonwatt topology schema",
     "topology check": "commonwatt topology check network.yaml",
     "topology samples": """

@@ -41,7 +41,7 @@ def build_app(wanted: str | None = None) -> typer.Typer:
     wait for the load generator's libraries, nor `--version` for any.
     """
     app = program("Neighbours trade solar power on Hyperledger Fabric.", Commonwatt)
-    if wanted == "--version":
+    if wanted in ("--version", "--show-completion"):
         return app
     for entry in sorted(entry_points(group="commonwatt.commands"), key=lambda entry: entry.name != "network"):
         entry.load()(app)
