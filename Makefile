@@ -159,5 +159,5 @@ chaincode-sbom: $(READY) ## Say what the contract's image holds of Python, as Cy
 	@mkdir -p out && cd chaincode && $(UV) $(LOCKED) --format cyclonedx1.5 --output-file ../out/commonwatt-chaincode.cdx.json
 
 .PHONY: release
-release: $(READY) ## Build, check and tag the version that pyproject.toml states
+release: $(READY) ## Build and check the version that pyproject.toml states, twice alike, with its bill of materials
 	@PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python tools/release.py make

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import importlib
+import os
 import shutil
 import subprocess
 import sys
@@ -72,6 +74,22 @@ def test_wheels_and_sdists_carry_the_licence(distributions: Path) -> None:
             assert [
                 name for name in archive.getnames() if name.count("/") == 1 and name.endswith("/LICENSE")
             ], part
+
+
+@pytest.mark.long
+@pytest.mark.timeout(600)
+def test_a_second_build_has_the_same_bytes(
+    tmp_path: Path, repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(repository / "tools"))
+    monkeypatch.setenv("PATH", f"{Path(UV).parent}:{os.environ['PATH']}")
+    release = importlib.import_module("release")
+    for folder in ("first", "second"):
+        release.build(tmp_path / folder, 1_760_000_000)
+        for part in PARTS:
+            release.require_licence(tmp_path / folder, part, release.version())
+    assert len(list((tmp_path / "first").glob("commonwatt_*"))) == 2 * len(PARTS)
+    assert release.differences(tmp_path / "first", tmp_path / "second") == []
 
 
 @pytest.mark.long

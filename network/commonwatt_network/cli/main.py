@@ -45,7 +45,8 @@ def build_app(wanted: str | None = None) -> typer.Typer:
         return app
     for entry in sorted(entry_points(group="commonwatt.commands"), key=lambda entry: entry.name != "network"):
         entry.load()(app)
-        if wanted in {one.name for one in (*app.registered_commands, *app.registered_groups)}:
+        verbs = {one.name for one in app.registered_commands} | {one.name for one in app.registered_groups}
+        if wanted in verbs:
             break
     return app
 

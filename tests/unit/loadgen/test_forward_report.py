@@ -132,7 +132,6 @@ def app():
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        ("--market spot", "--market spot: is none of"),
         ("--sharing none", "--sharing: counts with --market forward alone"),
         ("--curtail", "--curtail: counts with --market forward alone"),
         ("--market forward --spill WASTE", "--spill: counts with --market ex_post alone"),
