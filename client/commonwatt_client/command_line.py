@@ -12,7 +12,8 @@ from importlib.metadata import version
 from typing import Annotated, Any, ClassVar, Literal
 
 import typer
-from typer.completion import completion_init, get_completion_script
+from typer._completion_classes import completion_init
+from typer._completion_shared import get_completion_script
 from typer.core import TyperCommand, TyperGroup, TyperOption
 from typer.exceptions import TyperException
 
