@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 import typer
+from commonwatt_network.cli.examples import EXAMPLES
 from commonwatt_network.cli.main import PANELS, build_app
 from typer.core import TyperGroup
 
@@ -281,3 +282,8 @@ def test_each_shell_has_its_completion(shell: str) -> None:
             [shell, "-n"], input=script.stdout, capture_output=True, text=True, timeout=60
         )
         assert (checked.returncode, checked.stderr) == (0, "")
+
+
+def test_the_networks_examples_are_of_its_own_verbs() -> None:
+    own = {verb for verb, one in VERBS.items() if one.callback.__module__.startswith("commonwatt_network.")}
+    assert own == EXAMPLES.keys()
