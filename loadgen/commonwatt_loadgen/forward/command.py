@@ -34,7 +34,7 @@ def simulate_forward(
     *,
     in_process: bool,
     figures: bool,
-    as_json: bool,
+    as_json: bool = False,
 ) -> None:
     """Simulate, write the results to the folder of the options, and print a summary.
 
