@@ -41,8 +41,12 @@ def paper_command(
         run_all,
         summary_of,
     )  # numpy is slow to load
+    from commonwatt_loadgen.paper.sensitivity import sensitivity_experiments, sensitivity_of
+    from commonwatt_loadgen.paper.thirty_days import DAYS, SHARES_PERCENT, thirty_days
 
-    wanted = experiments(seeds)
+    open_readings = sensitivity_experiments(seeds)
+    wanted = list(dict.fromkeys([*experiments(seeds), *open_readings]))
+    months = DAYS * len(SHARES_PERCENT)
     started = time.monotonic()
     columns = (
         TextColumn("{task.description}"),
@@ -52,10 +56,16 @@ def paper_command(
         TextColumn("left"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True, quiet=quiet())) as bars:
-        bar = bars.add_task("days", total=len(wanted))
+    with Progress(*columns, console=Console(stderr=True)) as bars:
+        bar = bars.add_task("days", total=len(wanted) + months)
         outcomes = run_all(wanted, processes or cores(), lambda done: bars.update(bar, completed=done))
-    summary = {**summary_of(outcomes, seeds), "futures": futures()}
+        by_days = thirty_days(lambda done: bars.update(bar, completed=len(wanted) + done))
+    chosen = set(open_readings)
+    summary = {
+        **summary_of(outcomes, seeds),
+        "sensitivity": sensitivity_of([one for one in outcomes if one.experiment in chosen]),
+        "thirty_days": by_days,
+    }
     out.mkdir(parents=True, exist_ok=True)
     (out / "summary.json").write_text(json.dumps(summary, indent=1, ensure_ascii=False) + "\n", "utf-8")
     from commonwatt_loadgen.paper.report import paper_page  # matplotlib takes a second to load
@@ -69,10 +79,12 @@ def paper_command(
         print(json.dumps(summary, indent=1, ensure_ascii=False))
         return
     _print(summary)
-    say(f"{len(wanted):,} days in {time.monotonic() - started:.1f} s; report: {report}")
+    print(f"{len(wanted) + months:,} days in {time.monotonic() - started:.1f} s; report: {report}")
 
 
 def _print(summary: Json) -> None:
+    from commonwatt_loadgen.paper.claims import claims
+
     for target in summary["targets"]:
         ours = target["ours"]["NSW"]
         verdict = "within" if target["nsw_within_one_spread"] else "NOT within"
@@ -81,3 +93,5 @@ def _print(summary: Json) -> None:
             f"{target['nsw_less_paper']:+.1f} to the paper; our reference {target['reference']['NSW']} "
             f"({verdict} one spread of it)"
         )
+    for claim in claims(summary):
+        print(f"{claim.claim}: {claim.verdict} ({claim.figure})")
