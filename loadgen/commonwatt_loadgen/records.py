@@ -64,9 +64,19 @@ def bills_of(
     feed_in = rules.feed_in
     spill_price = feed_in if rules.spill_policy == "FEED_IN" else 0
     for settled in settlements:
-        home, start_min, end_min, use_wh, generation_wh, own_wh, need_wh, charged_wh, spill_wh, _, charge_wh = (
-            settled
-        )
+        (
+            home,
+            start_min,
+            end_min,
+            use_wh,
+            generation_wh,
+            own_wh,
+            need_wh,
+            charged_wh,
+            spill_wh,
+            _,
+            charge_wh,
+        ) = settled
         request = bought.get((home, end_min))
         intervals[home].append(
             Metered(

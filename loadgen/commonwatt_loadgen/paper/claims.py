@@ -41,9 +41,7 @@ def claims(summary: Json) -> list[Claim]:
     ]
 
 
-NOT_JUDGED = (
-    "“Secure” is no matter of a simulation: trust.md says what each party could do, and names the test of each attack."
-)
+NOT_JUDGED = "“Secure” is no matter of a simulation: trust.md says what each party could do, and names the test of each attack."
 
 
 def verdict(good: Sequence[bool]) -> str:
@@ -130,9 +128,7 @@ def _benefits(months: Sequence[Json]) -> Claim:
 
 
 def _carbon(months: Sequence[Json]) -> Claim:
-    good = [
-        better for one in months for better in (_less(one["imports_kg"]), _less(one["net_kg"]))
-    ]
+    good = [better for one in months for better in (_less(one["imports_kg"]), _less(one["net_kg"]))]
     return Claim(
         "it reduces the carbon footprint",
         "less CO₂ of imports, and less of imports less exports, than without a market",

@@ -41,7 +41,14 @@ def sensitivity_section(summary: Json) -> Section:
         for assumption in summary["sensitivity"]
         for place, one in enumerate(assumption["readings"])
     ]
-    heads = ["the paper does not say", "read as", "consumers, %", "prosumers, %", "all, %", "traded, % of need"]
+    heads = [
+        "the paper does not say",
+        "read as",
+        "consumers, %",
+        "prosumers, %",
+        "all, %",
+        "traded, % of need",
+    ]
     return Section(
         "What the paper leaves open",
         f"60 homes, {SHARE_PERCENT} % of them with PV, preset NSW: one reading is changed at a time, all else stays. Costs "

@@ -109,9 +109,7 @@ def summary_of(outcomes: Sequence[Outcome], seeds: int) -> Json:
 
 def _select(outcomes: Sequence[Outcome], preset: str, users: int, share: int) -> list[Outcome]:
     return [
-        one
-        for one in outcomes
-        if one.experiment == Experiment(preset, users, share, one.experiment.seed)
+        one for one in outcomes if one.experiment == Experiment(preset, users, share, one.experiment.seed)
     ]
 
 
@@ -119,9 +117,7 @@ def _point(runs: Sequence[Outcome], share: int) -> Json:
     return {
         "share_percent": share,
         "consumers": spread([percent(one.consumers_naud, one.consumers_traditional_naud) for one in runs]),
-        "prosumers": spread(
-            [percent(one.prosumers_naud, one.prosumers_traditional_naud[0]) for one in runs]
-        ),
+        "prosumers": spread([percent(one.prosumers_naud, one.prosumers_traditional_naud[0]) for one in runs]),
         "all": spread(
             [
                 percent(
