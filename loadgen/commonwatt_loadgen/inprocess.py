@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from commonwatt_chaincode.market.clearing import clear, grid_alone
 from commonwatt_chaincode.market.orders import Offer, Request, offer_id, own_round_id, request_id
 from commonwatt_chaincode.market.parameters import Parameters
-from commonwatt_chaincode.market.prices import PriceState, buy_price, sell_price
+from commonwatt_chaincode.market.prices import buy_price, sell_price
 from commonwatt_chaincode.market.tariff import MINUTE_S, tou_by_minute
 from commonwatt_community.hems.agent import HomeAgent, Settlement
 from commonwatt_community.hems.energy import MINUTES_PER_DAY

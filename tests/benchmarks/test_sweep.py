@@ -68,7 +68,7 @@ def test_a_sweep_on_two_cores(tmp_path: Path) -> None:
     two_s, own_s, shared_s = run(tmp_path, 2)
     on_two_s = own_s + (shared_s - own_s) / 2
     print(
-        f"\n{RUNS} runs of {HOMES} homes, {DAYS} days: {alone_s:.1f} s of processor time with one job, {shared_s:.1f} s "
-        f"with two, of which {own_s:.1f} s are serial ({100 * own_s / alone_s:.0f} %): at most {alone_s / on_two_s:.2f} x "
-        f"as fast (goal 1.8); elapsed here {one_s:.1f} and {two_s:.1f} s"
+        f"\n{RUNS} runs of {HOMES} homes, {DAYS} days: {alone_s:.1f} s of processor time with one job, "
+        f"{shared_s:.1f} s with two, of which {own_s:.1f} s are serial ({100 * own_s / alone_s:.0f} %): "
+        f"at most {alone_s / on_two_s:.2f} x as fast (goal 1.8); elapsed here {one_s:.1f} and {two_s:.1f} s"
     )

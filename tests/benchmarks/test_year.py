@@ -3,9 +3,9 @@
 
     YEAR=1 .venv/bin/pytest tests/benchmarks/test_year.py -s
 
-Times are of one processor, whatever else the machine does. Ten days and small files unless YEAR=1, which trades 365 days of 300 homes and reads files of 600 MB in Ausgrid's
-layout, in NEM12 with five-minute intervals, and in the tidy layout. The files are made in pytest's temporary folder
-and deleted as soon as they are read.
+Times are of one processor, whatever else the machine does. Ten days and small files unless YEAR=1, which trades 365
+days of 300 homes and reads files of 600 MB in Ausgrid's layout, in NEM12 with five-minute intervals, and in the tidy
+layout. The files are made in pytest's temporary folder and deleted as soon as they are read.
 """
 
 from __future__ import annotations
@@ -83,7 +83,8 @@ def test_a_year_in_process(market: str, battery: str, goal_s: int | None) -> Non
     goal = f", goal {goal_s} s a year" if goal_s else ""
     print(
         f"\n{market}, {battery}: {HOMES} homes, {DAYS} days in-process: {processor_s:.1f} s of processor time "
-        f"(a year: {processor_s * 365 / DAYS:.0f} s{goal}), {hours_per_s:,.0f} home hours/s, peak {peak_mib} MiB; {told}"
+        f"(a year: {processor_s * 365 / DAYS:.0f} s{goal}), {hours_per_s:,.0f} home hours/s, "
+        f"peak {peak_mib} MiB; {told}"
     )
     assert peak_mib <= AT_MOST_MIB
 

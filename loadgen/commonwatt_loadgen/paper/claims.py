@@ -41,7 +41,10 @@ def claims(summary: Json) -> list[Claim]:
     ]
 
 
-NOT_JUDGED = "“Secure” is no matter of a simulation: trust.md says what each party could do, and names the test of each attack."
+NOT_JUDGED = (
+    "“Secure” is no matter of a simulation: trust.md says what each party could do, and names the test of "
+    "each attack."
+)
 
 
 def verdict(good: Sequence[bool]) -> str:
@@ -111,7 +114,8 @@ def _cuts_costs(shares: Sequence[Json]) -> Claim:
         "to have PV",
         DOES_NOT if not reached else HOLDS if min(reached) <= 50 else IN_PART,
         f"all homes pay {cuts[50]:.0f} % less at 50 % generators, at most {cuts[best]:.0f} % less (at {best} %); "
-        f"consumers at most {consumers[best_of_consumers]:.0f} % less (at {best_of_consumers} %). Most of it is the sun",
+        f"consumers at most {consumers[best_of_consumers]:.0f} % less (at {best_of_consumers} %). "
+        "Most of it is the sun",
     )
 
 

@@ -34,14 +34,9 @@ def paper_command(
     as_json: JsonOption = False,
 ) -> None:
     """Repeat the paper's experiments in-process, by the chaincode's own rules, and report them."""
-    from commonwatt_loadgen.paper.futures import futures
-    from commonwatt_loadgen.paper.sweeps import (
-        cores,
-        experiments,
-        run_all,
-        summary_of,
-    )  # numpy is slow to load
+    # numpy is slow to load
     from commonwatt_loadgen.paper.sensitivity import sensitivity_experiments, sensitivity_of
+    from commonwatt_loadgen.paper.sweeps import cores, experiments, run_all, summary_of
     from commonwatt_loadgen.paper.thirty_days import DAYS, SHARES_PERCENT, thirty_days
 
     open_readings = sensitivity_experiments(seeds)

@@ -51,7 +51,7 @@ def sensitivity_section(summary: Json) -> Section:
     ]
     return Section(
         "What the paper leaves open",
-        f"60 homes, {SHARE_PERCENT} % of them with PV, preset NSW: one reading is changed at a time, all else stays. Costs "
+        f"60 homes, {SHARE_PERCENT} % of them with PV, preset NSW: one reading is changed at a time. Costs "
         "are in percent of those without the market. A battery that is full at 0:00 holds energy that nobody pays for.",
         tables=[Table(heads, rows)],
         figures=[moved_by_assumption(summary)],
@@ -110,8 +110,8 @@ def orders_by_users(summary: Json) -> Figure:
     return Figure(
         "orders-by-users",
         "What the mechanism takes, by number of homes",
-        "20 % generators. A home's requests and fills stay the same; offers grow with the number of sellers, since each "
-        "of them answers each request. On the ledger each is a transaction: scale.md measures them.",
+        "20 % generators. A home's requests and fills stay the same; offers grow with the number of sellers, since "
+        "each of them answers each request. On the ledger each is a transaction: scale.md measures them.",
         svg_of(drawing, "orders-by-users", "Lines by number of homes: requests, offers and fills per home"),
         Table(["homes, per home and day", *names], rows),
     )

@@ -217,7 +217,7 @@ class Assembly:
     def add_days(
         self, register: Register, days: Sequence[date], kwh: Slots, slot_lines: npt.NDArray[np.int64]
     ) -> None:
-        """Add days x 48 half hours in kWh, each half hour found at its line; 0: none tells of it, another of its day does.
+        """Add days x 48 half hours in kWh, each found at its line; one at line 0 is told at its day's first.
 
         As `add_day` has it for each of them; those that are whole and plausible go together.
         """
