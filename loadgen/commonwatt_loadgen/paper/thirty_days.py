@@ -38,8 +38,11 @@ def thirty_days(
     """The figures for each share of generators; `progress` is told how many days are done."""
     found = []
     for place, share in enumerate(shares):
-        done = place * days
-        found.append(_run(share, days, users, lambda day, done=done: progress(done + day)))  # type: ignore[misc]
+
+        def advance(day: int, before: int = place * days) -> None:
+            progress(before + day)
+
+        found.append(_run(share, days, users, advance))
     return found
 
 

@@ -69,9 +69,9 @@ class DayFlows:
     @cached_property
     def by_hour(self) -> list[list[int]]:
         """The day's sums, a row for each hour; ask once all intervals are noted."""
-        sums = np.zeros((_HOURS, len(FLOWS)), dtype=np.int64)
         if not self._noted:
-            return sums.tolist()
+            return [[0] * len(FLOWS) for _ in range(_HOURS)]
+        sums = np.zeros((_HOURS, len(FLOWS)), dtype=np.int64)
         noted = np.array(self._noted, dtype=np.int64).reshape(-1, 2 + len(FLOWS))
         start_min, end_min, flows_wh = noted[:, 0], noted[:, 1], noted[:, 2:]
         length_min = end_min - start_min
@@ -86,7 +86,8 @@ class DayFlows:
                 # A float holds each of these sums exactly: a day's Wh are far below 2^53.
                 sums[:, column] += np.bincount(place, part_wh, _HOURS).astype(np.int64)
             booked_wh = until_wh
-        return sums.tolist()
+        rows: list[list[int]] = sums.tolist()
+        return rows
 
     def column(self, name: str) -> list[int]:
         """One flow through the day's hours."""
