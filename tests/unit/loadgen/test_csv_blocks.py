@@ -14,7 +14,7 @@ BLOCKS = {
     "windows' ends of lines": b"b,x,1\r\na,y,2\r\n",
     "spaces around": b" b ,x, 1\n a ,y,2 \n",
     "signs and exponents": b"a,x,-1e3\na,y,2.5e-2\n",
-    "no number at all": b"a,x,nan\na,y,inf\n",
+    "without end": b"a,x,inf\na,y,-inf\n",
     "empty texts": b",x,1\n,y,2\n",
     "words that look like nothing": b"NA,null,1\nnull,NA,2\n",
     "other letters": "Zoë,x,1\nÄnne,y,2\n".encode(),
