@@ -96,7 +96,6 @@ def main() -> None:
         },
         PowerplantForecaster(index, fuel_prices={"others": series(prices)}),
     )
-    world.init_forecasts()
     ready = time.process_time()
     world.run()
     done = time.process_time()
