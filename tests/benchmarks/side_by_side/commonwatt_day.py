@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The same community of docs/comparison.md in both of our markets, timed like the others.
+"""The same community of docs/comparison.md in both of our markets, timed.
 
 .venv/bin/python tests/benchmarks/side_by_side/commonwatt_day.py 60 20
 """

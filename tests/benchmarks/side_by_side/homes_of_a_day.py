@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Print the community that docs/comparison.md times, as JSON: each home's use and generation of 48 half hours in Wh.
+"""Print the community that docs/comparison.md names, as JSON: each home's use and generation of 48 half hours in Wh.
 
 .venv/bin/python tests/benchmarks/side_by_side/homes_of_a_day.py 60 20 > homes.json
 """
