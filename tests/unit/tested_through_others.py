@@ -34,6 +34,10 @@ WHY_NOT: dict[str, str] = {
         commonwatt_community.live.cli commonwatt_community.live.homes commonwatt_community.live.run
         commonwatt_community.live.trades
     """,
+    "Two organisations with real Fabric live by them: tests/behaviour/test_org_day_two.py": """
+        commonwatt_network.consortium.revocation
+        commonwatt_network.consortium.upgrade commonwatt_network.trust.pairs
+    """,
     "Every network starts it as a process": """
         commonwatt_chaincode.__main__
     """,
@@ -198,7 +202,6 @@ WHY_NOT: dict[str, str] = {
         commonwatt_network.embedded.transport.http_server
         commonwatt_network.embedded.transport.operations commonwatt_network.embedded.trust.access
         commonwatt_network.embedded.trust.authorities
-        commonwatt_network.embedded.trust.msp_directory
         commonwatt_network.embedded.validation.commit_hash
         commonwatt_network.embedded.validation.endorsement
         commonwatt_network.embedded.validation.private

@@ -6,8 +6,9 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from commonwatt_network.backends import engine
@@ -33,9 +34,9 @@ from commonwatt_network.backends.containers import (
 )
 from commonwatt_network.backends.engine import COMMAND, ComposeError, Seen
 from commonwatt_network.errors import UsageError
+from commonwatt_network.model.addresses import in_brackets
 from commonwatt_network.model.layout import Layout
-from commonwatt_network.model.nodes import HOST, AuthorityServer, ChaincodeServer, Node, Nodes, Peer
-from commonwatt_network.model.topology import Topology
+from commonwatt_network.model.nodes import HOST, AuthorityServer, Node, Nodes, Orderer, Peer
 from commonwatt_network.programs.processes import Program
 
 HERE = "local"
@@ -46,6 +47,13 @@ HANDSHAKE = (
     "context.wrap_socket(socket.create_connection(('127.0.0.1', {port}), 3)).close()"
 )
 UNPRIVILEGED = 10001  # who owns files and runs containers when the command itself is run by root
+
+
+SETTLED = {
+    "health": lambda container: ["CMD", *_in_compose_file(_probe(container))],
+    "configuration_folder": CONFIGURATION,
+    "ledger_folder": LEDGER,
+}
 
 
 class ComposeNotFoundError(UsageError):
@@ -156,11 +164,20 @@ class Compose(InContainers):
 
     def write(self, directory: Path, files: Files) -> None:
         """Write what `render` gave, with a ledger folder for each node, owned by whom the containers run as."""
+        for machine in {name.split("/")[0] for name in files}:
+            own = {
+                name.partition("/")[2]: file for name, file in files.items() if name.startswith(f"{machine}/")
+            }
+            self.write_machine(directory / machine, own)
+
+    def write_machine(self, directory: Path, files: Files) -> None:
+        """Write the files of one machine, and the ledgers' folders beside them."""
         owner = _owner() if os.geteuid() == 0 else None
         write_files(directory, files, owner)
+        if owner:
+            os.chown(directory, *owner)
         for name in (path for path in files if path.endswith((PEER_FILE, ORDERER_FILE))):
-            machine, node, _ = name.split("/")
-            ledger = directory / machine / "ledgers" / node
+            ledger = directory / "ledgers" / name.split("/")[0]
             ledger.mkdir(parents=True, exist_ok=True)
             if owner:
                 os.chown(ledger, *owner)
@@ -223,33 +240,70 @@ def render(nodes: Nodes, owner: tuple[int, int] | None = None) -> dict[str, File
             .get_template("compose.yaml.j2")
             .render(
                 title=f"network {nodes.topology.name}" + (f" on {machine}" if machine else ""),
+                rendered_by="network render",
+                source="the topology",
                 containers=local,
                 elsewhere=elsewhere,
-                publish=machine or HOST,
-                service_of=service_of,
-                health=lambda container: ["CMD", *_in_compose_file(_probe(container))],
-                configuration_folder=CONFIGURATION,
-                ledger_folder=LEDGER,
+                published=partial(_published, in_brackets(machine or HOST)),
+                aliases=lambda container: [container.host],
+                **SETTLED,
             )
         )
-        files = {"compose.yaml": File(text.encode()), ".env": _variables(nodes, machine, owner or _owner())}
+        files = {
+            "compose.yaml": File(text.encode()),
+            ".env": variables(_project(nodes, machine), owner or _owner()),
+        }
         for entry in local:
             files |= {f"{service_of(entry.node)}/{path}": file for path, file in entry.files.items()}
         rendered |= {f"{machine or HERE}/{path}": file for path, file in files.items()}
     return rendered
 
 
-def service_of(node: Node) -> str:
-    """The service that runs the node.
+def organization_files(
+    organization: str,
+    everyone: Sequence[Container],
+    folder: Path,
+    aliases: Callable[[Container], list[str]],
+    owner: tuple[int, int] | None = None,
+) -> dict[str, File]:
+    """The Compose file of one organisation's machine and what it mounts. `folder` tells its project from others."""
+    text = (
+        templates()
+        .get_template("compose.yaml.j2")
+        .render(
+            title=f"organisation {organization}",
+            rendered_by="org render",
+            source="organization.yaml",
+            containers=everyone,
+            elsewhere={},
+            published=_published_to_others,
+            aliases=aliases,
+            **SETTLED,
+        )
+    )
+    files = {
+        "compose.yaml": File(text.encode()),
+        ".env": variables(project_of(organization, folder), owner or _owner()),
+    }
+    for entry in everyone:
+        files |= {f"{entry.name}/{path}": file for path, file in entry.files.items()}
+    return files
 
-    A chaincode server's carries its port: while a chaincode is upgraded, the servers of both its packages run.
-    """
-    return f"{node.name}.{node.port}" if isinstance(node, ChaincodeServer) else node.name
+
+def _published(address: str, container: Container) -> list[tuple[str, int]]:
+    """Where a network's container is reached from outside: all that the kit asks at `address`, operations here."""
+    node = container.node
+    assert isinstance(node, Orderer | Peer)
+    admin = [(address, node.admin_port)] if isinstance(node, Orderer) else []
+    return [(address, node.port), *admin, (HOST, node.operations_port)]
 
 
-def services(nodes: Nodes) -> dict[str, Node]:
-    """Service -> the node that it runs, of every container."""
-    return {service_of(node): node for node in (*nodes.fabric_nodes, *nodes.chaincode_servers)}
+def _published_to_others(container: Container) -> list[tuple[str, int]]:
+    """Other organisations reach the node's own port; administration and operations answer on this machine alone."""
+    node = container.node
+    assert isinstance(node, Orderer | Peer)
+    admin = [(HOST, node.admin_port)] if isinstance(node, Orderer) else []
+    return [(node.listen, node.bound_port), *admin, (HOST, node.operations_port)]
 
 
 def directory(layout: Layout) -> Path:
@@ -312,16 +366,19 @@ def _in_compose_file(words: list[str]) -> list[str]:
     return [word.replace("$", "$$") for word in words]
 
 
-def _variables(nodes: Nodes, machine: str | None, owner: tuple[int, int]) -> File:
-    return File(
-        f"COMPOSE_PROJECT_NAME={_project(nodes, machine)}\nCOMMONWATT_USER={owner[0]}:{owner[1]}\n".encode()
-    )
+def variables(project: str, owner: tuple[int, int]) -> File:
+    """The file `.env`."""
+    return File(f"COMPOSE_PROJECT_NAME={project}\nCOMMONWATT_USER={owner[0]}:{owner[1]}\n".encode())
 
 
 def _project(nodes: Nodes, machine: str | None) -> str:
+    folder = nodes.layout.directory
+    return project_of(nodes.topology.name, folder / machine if machine else folder)
+
+
+def project_of(name: str, folder: Path) -> str:
     """Two networks on one engine may have one name, and one network several parts; their folders differ."""
-    folder = f"{nodes.layout.directory}/{machine}" if machine else str(nodes.layout.directory)
-    return f"{nodes.topology.name}-{hashlib.sha256(folder.encode()).hexdigest()[:8]}"
+    return f"{name}-{hashlib.sha256(str(folder).encode()).hexdigest()[:8]}"
 
 
 def _owner() -> tuple[int, int]:

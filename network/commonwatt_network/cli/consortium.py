@@ -6,13 +6,16 @@ from __future__ import annotations
 import asyncio
 from hashlib import sha256
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from commonwatt_network.cli.options import OrganizationDirectoryOption, plain, plain_news, read_file
 from commonwatt_network.errors import UsageError
 from commonwatt_network.model.layout import PUBLIC_FILE, default_directory, write_atomically
+
+if TYPE_CHECKING:
+    from commonwatt_network.consortium.bundle import Bundle
 
 consortium_app = typer.Typer(no_args_is_help=True, help="Make and review a consortium's channel.")
 
@@ -127,16 +130,42 @@ def consortium_readmit(
 
     Each member does so on its own host; whoever completes the signatures also brings it into force.
     """
-    from commonwatt_network.consortium.bundle import BundleError, read_bundle
     from commonwatt_network.consortium.host import open_host
     from commonwatt_network.consortium.readmission import readmit
+
+    bundle = _bundle_in(exchange, organization)
+    asyncio.run(readmit(open_host(directory or default_directory()), bundle, exchange, out.print))
+
+
+@consortium_app.command("agree")
+def consortium_agree(
+    organization: Annotated[str, typer.Argument(help="The organisation whose orderers changed.")],
+    exchange: Annotated[
+        Path,
+        typer.Option(help="The folder with its new bundle NAME.json; signatures and the block go there."),
+    ] = Path("exchange"),
+    directory: OrganizationDirectoryOption = None,
+) -> None:
+    """Sign for an organisation's orderers that come, go, move or have a renewed certificate, as its bundle says.
+
+    Each member does so on its own host; the one that completes the signatures also brings it into force.
+    """
+    from commonwatt_network.consortium.agreement import agree
+    from commonwatt_network.consortium.host import open_host
+
+    bundle = _bundle_in(exchange, organization)
+    asyncio.run(agree(open_host(directory or default_directory()), bundle, exchange, out.print))
+
+
+def _bundle_in(exchange: Path, organization: str) -> Bundle:
+    from commonwatt_network.consortium.bundle import BundleError, read_bundle
 
     path = exchange / f"{organization}.json"
     bundle = read_bundle(path)
     if bundle.name != organization:
         raise BundleError(f"{path} is the bundle of {bundle.name}, not of {organization}")
-    plain_news(f"{bundle.name} ({bundle.mspid}): bundle {bundle.fingerprint}")
-    asyncio.run(readmit(open_host(directory or default_directory()), bundle, exchange, plain_news))
+    out.print(f"{bundle.name} ({bundle.mspid}): bundle {bundle.fingerprint}")
+    return bundle
 
 
 def _show_block(content: bytes) -> tuple[str, ...]:

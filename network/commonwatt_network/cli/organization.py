@@ -62,6 +62,25 @@ def org_export(
     plain_news(f"{bundle.name}'s bundle is in {target}; fingerprint {bundle.fingerprint}")
 
 
+@org_app.command("render")
+def org_render(
+    backend: Annotated[
+        str, typer.Option(help="compose (this machine), kubernetes (manifests) or helm (a chart).")
+    ],
+    output: Annotated[Path, typer.Option(help="The folder to write to.")],
+    values: Annotated[
+        Path | None,
+        typer.Option(help="For kubernetes: storage, resources, tolerations and the rest, as YAML."),
+    ] = None,
+    directory: OrganizationDirectoryOption = None,
+) -> None:
+    """Write what the organisation runs in containers: its own nodes with its own keys, and nothing of the others."""
+    from commonwatt_network.consortium.rendering import render_host
+
+    files = render_host(directory or default_directory(), backend, output, values)
+    out.print(f"wrote {len(files)} files to {output}; the organisation's private keys are among them")
+
+
 @org_app.command("start")
 def org_start(directory: OrganizationDirectoryOption = None) -> None:
     """Start the organisation's orderers, peers and chaincode on this host, or whatever of them is not running."""
@@ -76,10 +95,13 @@ def org_start(directory: OrganizationDirectoryOption = None) -> None:
 def org_stop(directory: OrganizationDirectoryOption = None) -> None:
     """Stop the organisation's processes; ledgers and keys stay."""
     from commonwatt_network.consortium.host import open_host
+    from commonwatt_network.consortium.units import refuse_under_systemd
     from commonwatt_network.down import down
 
-    stopped = down(open_host(directory or default_directory()).layout.directory)
-    plain_news(f"stopped {', '.join(stopped)}; the ledgers stay" if stopped else "nothing was running")
+    host = open_host(directory or default_directory())
+    refuse_under_systemd(host)
+    stopped = down(host.layout.directory)
+    out.print(f"stopped {', '.join(stopped)}; the ledgers stay" if stopped else "nothing was running")
 
 
 @org_app.command("join")
@@ -169,6 +191,130 @@ def org_status(
         return
     for line in describe_standing(standing):
         plain.print(line)
+
+
+@org_app.command("change")
+def org_change(
+    file: Annotated[Path, typer.Argument(help="The organisation's YAML file as it is to be.")],
+    directory: OrganizationDirectoryOption = None,
+) -> None:
+    """Let nodes come, go or move: the last orderers or peers go, further ones come; an address is another."""
+    from commonwatt_network.consortium.moving import change_host
+    from commonwatt_network.consortium.organization import load_description
+
+    folder = directory or default_directory()
+    host = asyncio.run(change_host(load_description(file), folder, out.print))
+    out.print(
+        f"{host.name} has {len(host.orderers)} orderers and {len(host.peers)} peers; go on with `commonwatt org start` "
+        f"and `org export`, let the members do `commonwatt consortium agree {host.name}`, then `org announce`"
+    )
+
+
+@org_app.command("announce")
+def org_announce(directory: OrganizationDirectoryOption = None) -> None:
+    """Tell the channels where the organisation's nodes are, and end those that it has no longer."""
+    from commonwatt_network.consortium.host import open_host
+    from commonwatt_network.consortium.moving import announce
+
+    asyncio.run(announce(open_host(directory or default_directory()), out.print))
+
+
+@org_app.command("renew")
+def org_renew(
+    before_days: Annotated[
+        int | None,
+        typer.Option(
+            help="What expires within so many days; default: 30, or a third of its validity.", min=0
+        ),
+    ] = None,
+    directory: OrganizationDirectoryOption = None,
+) -> None:
+    """Renew certificates that expire soon, with the keys they have; restart one node after the other."""
+    from commonwatt_network.consortium.host import open_host
+    from commonwatt_network.consortium.renewal import renew
+
+    renewed = asyncio.run(renew(open_host(directory or default_directory()), out.print, before_days))
+    if not renewed:
+        out.print("no certificate expires soon")
+
+
+@org_app.command("upgrade")
+def org_upgrade(
+    wait: Annotated[
+        float, typer.Option(help="Seconds to wait for the other organisations' approval.")
+    ] = 30.0,
+    directory: OrganizationDirectoryOption = None,
+) -> None:
+    """Turn to the chaincode version of organization.yaml, once enough organisations approve. Exit code 1: not yet."""
+    from commonwatt_network.consortium.host import open_host
+    from commonwatt_network.consortium.upgrade import upgrade
+
+    if not asyncio.run(upgrade(open_host(directory or default_directory()), wait, out.print)):
+        raise typer.Exit(1)
+
+
+@org_app.command("request")
+def org_request(
+    output: Annotated[Path, typer.Option(help="The folder for the requests.")],
+    before_days: Annotated[
+        int | None, typer.Option(help="Of what expires within so many days alone; default: of all.", min=0)
+    ] = None,
+    directory: OrganizationDirectoryOption = None,
+) -> None:
+    """Write certificate requests (PKCS #10) for an authority whose key is elsewhere; no key leaves the host."""
+    from commonwatt_network.consortium.certification import write_requests
+    from commonwatt_network.consortium.host import open_host
+
+    written = write_requests(open_host(directory or default_directory()), output, before_days)
+    out.print(f"wrote {len(written)} requests to {output}")
+
+
+@org_app.command("certify")
+def org_certify(
+    folder: Annotated[Path, typer.Argument(help="The certificates: KIND/NAME.pem for KIND/NAME.csr.")],
+    authority: Annotated[
+        Path | None, typer.Option(help="Another authority for identities, before the first channel: PEM.")
+    ] = None,
+    tls_authority: Annotated[Path | None, typer.Option(help="Another authority for TLS: PEM.")] = None,
+    directory: OrganizationDirectoryOption = None,
+) -> None:
+    """Take in certificates that an authority elsewhere has issued; each is looked at before any is replaced."""
+    from commonwatt_network.consortium.certification import take_in
+    from commonwatt_network.consortium.host import open_host
+
+    host = open_host(directory or default_directory())
+    names = take_in(host, folder, authority, tls_authority)
+    out.print(
+        f"took in certificates of {', '.join(names)}; restart the nodes among them (`org stop`, `org start`)"
+    )
+
+
+@org_app.command("revoke")
+def org_revoke(
+    user: Annotated[str, typer.Argument(help="One of the organisation's users or homes.")],
+    directory: OrganizationDirectoryOption = None,
+) -> None:
+    """Lock a user out for good, on every channel: no certificate that it ever had counts any more."""
+    from commonwatt_network.consortium.host import open_host
+    from commonwatt_network.consortium.revocation import revoke
+
+    asyncio.run(revoke(open_host(directory or default_directory()), user, out.print))
+
+
+@org_app.command("units")
+def org_units(
+    output: Annotated[Path, typer.Option(help="The folder to write the units to.")],
+    user: Annotated[
+        str | None, typer.Option(help="Who runs the nodes; default: the owner of the organisation's folder.")
+    ] = None,
+    directory: OrganizationDirectoryOption = None,
+) -> None:
+    """Write systemd units: one for each program, started again after a kill or a reboot; a timer that renews."""
+    from commonwatt_network.consortium.host import open_host
+    from commonwatt_network.consortium.units import write_units
+
+    written = write_units(open_host(directory or default_directory()), output, user)
+    out.print(f"wrote {', '.join(path.name for path in written)} to {output}; see docs/organisations.md")
 
 
 @org_app.command("backup")

@@ -22,8 +22,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from commonwatt_network.channels.genesis import hosts_of
 from commonwatt_network.consortium.host import OwnHost
-from commonwatt_network.consortium.organization import HostName, Port
+from commonwatt_network.consortium.organization import Port
 from commonwatt_network.errors import UsageError
+from commonwatt_network.model.addresses import HostName
 from commonwatt_network.model.layout import PUBLIC_FILE, write_atomically
 from commonwatt_network.model.topology_parts import MspId, Name
 

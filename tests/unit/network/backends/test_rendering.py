@@ -63,6 +63,16 @@ def on_three_machines() -> Topology:
     return Topology.model_validate(content)
 
 
+def test_machines_may_have_ipv6_addresses(written: Any) -> None:
+    content = on_three_machines().model_dump(mode="json")
+    content["organizations"]["newtown"]["host"] = "2001:db8::7"
+    files = compose.render(written(Topology.model_validate(content), "compose"), OWNER)
+    own = yaml.safe_load(files["2001:db8::7/compose.yaml"].content)["services"]["peer0.newtown"]
+    assert own["ports"][0].startswith("[2001:db8::7]:")
+    other = yaml.safe_load(files["192.0.2.2/compose.yaml"].content)["services"]["peer0.grid"]
+    assert "peer0.newtown:2001:db8::7" in other["extra_hosts"]
+
+
 def settled(topology: Topology, backend: str, directory: Path = Path("/network")) -> Nodes:
     return nodes_of(Layout(directory), State(topology, backend, 16000))
 

@@ -185,11 +185,16 @@ def test_nobody_is_told_to_delete_an_identity_that_others_know(
         assert "network-reset" not in said
     assert key.read_bytes() == content
     description = str(shell.folder / "newtown.yaml")
-    for damage in (b"junk", None):
-        if damage is None:
-            key.unlink()
-        else:
-            key.write_bytes(damage)
-        said = shell.refused("org", "init", description, "--directory", str(folder))
-        assert "back from a backup" in said
-        assert "reset" not in said
+    key.write_bytes(b"junk")
+    said = shell.refused("org", "init", description, "--directory", str(folder))
+    assert "back from a backup" in said
+    assert "reset" not in said
+    # A key that is not there may be elsewhere on purpose: what it has signed is good.
+    key.unlink()
+    assert shell.run("org", "init", description, "--directory", str(folder)).returncode == 0
+    with Path(description).open("a") as file:
+        file.write("homes: 1\n")
+    said = shell.refused("org", "init", description, "--directory", str(folder))
+    assert "put it back" in said
+    assert "commonwatt org request" in said
+    assert "reset" not in said
