@@ -9,6 +9,8 @@ from typing import Any, TypeVar
 
 from commonwatt_chaincode.market.exchange.residual import Residual
 from commonwatt_chaincode.market.forward.bids import Connection
+from commonwatt_chaincode.market.forward.bills import CarbonLine
+from commonwatt_chaincode.market.forward.carbon import Carbon
 from commonwatt_chaincode.market.forward.envelopes import Caps, Envelope
 from commonwatt_chaincode.market.forward.gates import Times
 from commonwatt_chaincode.market.forward.prices import Prices
@@ -63,7 +65,7 @@ class Rules:
     key_delay_h: int
     heal_s: int
     keep_d: int = 2_555
-    exchange: OnExchange | None = None
+    carbon: Carbon | None = None
 
 
 @dataclass(frozen=True)
@@ -214,6 +216,34 @@ class Billed:
     adjustments: int
     taxable_naud: int
     amount_naud: int
+
+
+@dataclass(frozen=True)
+class SettledCarbon:
+    """One part of a day's carbon in sums; ``fund_naud`` is None until all parts of the day stand."""
+
+    day: int
+    part: int
+    parts: int
+    homes: int
+    emitted_mg: int
+    paid_naud: int
+    settled: bool
+    fund_naud: int | None
+
+
+@dataclass(frozen=True)
+class CarbonOfDay:
+    """What a day's carbon came to, and the line of the home that was named."""
+
+    day: int
+    homes: int
+    emitted_mg: int
+    paid_naud: int
+    shared_naud: int
+    fund_naud: int
+    quota: Carbon
+    line: CarbonLine | None = None
 
 
 @dataclass(frozen=True)

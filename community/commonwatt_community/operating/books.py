@@ -207,6 +207,7 @@ class Books:
     async def _bill(self, community: Community, step: Bill) -> None:
         homes = amount_naud = adjustments = 0
         try:
+            await self._settle_carbon(community, step)
             for part in range(step.parts):
                 billed = await self._ledger.market.settle_day(step.day, part if step.parts > 1 else None)
                 homes += billed.homes
@@ -220,6 +221,20 @@ class Books:
             "settle_day",
             f"{date_of(step.day)}: billed, {homes} bills come to {amount_naud / 10**9:,.2f} AUD"
             + (f" with {adjustments} adjustments" if adjustments else ""),
+        )
+
+    async def _settle_carbon(self, community: Community, step: Bill) -> None:
+        """Settle the day's carbon, which its bills hold, where the day has a quota."""
+        first = community.periods(step.day)[0]
+        if community.configuration.rules_of(first.id).carbon is None:
+            return
+        paid_naud = 0
+        for part in range(step.parts):
+            settled = await self._ledger.market.settle_carbon(step.day, part if step.parts > 1 else None)
+            paid_naud += settled.paid_naud
+        self._telling.did(
+            "settle_carbon",
+            f"{date_of(step.day)}: carbon settled, homes above the quota pay {paid_naud / 10**9:,.2f} AUD",
         )
 
     async def _not_yet(self, community: Community, now_s: int, period_id: int, refused: Refused) -> None:

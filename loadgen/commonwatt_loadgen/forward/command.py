@@ -80,6 +80,13 @@ def _print(summary: Json, report: Path) -> None:
             f"{before:,.2f} AUD ({totals['saved_percent']} % saved, {worse or 'no'} "
             f"home{'' if worse == 1 else 's'} worse off)"
         )
+        if (carbon := community["carbon"]) is not None:
+            emitted = {which: mg / 10**6 for which, mg in carbon["emitted_mg"].items()}
+            print(
+                f"{community['channel']}: emits {emitted['with']:,.1f} kg of CO2-e from the grid, without the market "
+                f"{emitted['without']:,.1f} kg; homes above their quota pay {carbon['paid_naud'] / 10**9:,.2f} AUD, "
+                f"those below get {carbon['shared_naud'] / 10**9:,.2f} AUD"
+            )
     if (exchange := summary.get("exchange")) is not None:
         gained = exchange["gained_naud"] / 10**9
         print(

@@ -137,6 +137,7 @@ def first_configuration(rules: ForwardRules, at_s: int) -> Json:
         "sharing": rules.sharing,
         "estimate_w": rules.estimate_w,
         "tariff": _tariff(rules.tariffs[0]),
+        **({} if rules.carbon is None else {"carbon": asdict(rules.carbon)}),
     }
 
 
@@ -164,6 +165,6 @@ def _agrees(configuration: Configuration, rules: ForwardRules, midnight_s: int) 
         and offset_at(midnight_s, configuration.offsets) == offset_at(midnight_s, rules.offsets)
         and in_force.times == rules.times
         and (in_force.pricing, in_force.sharing) == (rules.pricing, rules.sharing)
-        and in_force.estimate_w == rules.estimate_w
+        and (in_force.estimate_w, in_force.carbon) == (rules.estimate_w, rules.carbon)
         and _tariff(configuration.tariffs[0]) == _tariff(rules.tariffs[0])
     )

@@ -113,6 +113,10 @@ class OnLedgerForwardMarket:
         """Bill every home's day."""
         await self._clock.reach(day_start(day + 1, self._rules.offsets))
         parts = -(-len(self._authors) // MOST_HOMES)
+        if self._rules.carbon is not None:
+            for part in range(parts):
+                async with self._clock.still():
+                    await self._calls.settle_carbon(day, part if parts > 1 else None)
         for part in range(parts):
             async with self._clock.still():
                 await self._calls.settle_day(day, part if parts > 1 else None)

@@ -15,6 +15,7 @@ from commonwatt_loadgen.forward.community import Advance, agents_of
 from commonwatt_loadgen.forward.engine import DayRecord, live
 from commonwatt_loadgen.forward.exchange import InProcessExchange, links_of_all
 from commonwatt_loadgen.forward.inprocess import InProcessForwardMarket
+from commonwatt_loadgen.forward.market import fixed_naud
 from commonwatt_loadgen.forward.options import ForwardOptions
 from commonwatt_loadgen.simulate.inprocess import DEFAULT_HOMES, channel_of
 from commonwatt_loadgen.simulate.people import draw_homes
@@ -149,7 +150,7 @@ def _count(total: Counter[str], day: DayRecord) -> None:
             total["exported_wh"] += outside.exported_wh
             total["exchange_naud"] += outside.amount_naud
     for bill in day.bills.values():
-        total["fixed_naud"] += bill.supply_naud + (bill.demand.amount_naud if bill.demand else 0)
+        total["fixed_naud"] += fixed_naud(bill)
 
 
 def _row(name: str, total: Counter[str], alone: Json) -> Json:

@@ -127,6 +127,30 @@ def simulate_command(
             show_default=False,
         ),
     ] = None,
+    carbon_quota: Annotated[
+        float | None,
+        typer.Option(
+            help="kg of CO2-e that each home may emit on a day by energy from the grid before it pays",
+            rich_help_panel=FORWARD,
+            show_default=False,
+        ),
+    ] = None,
+    carbon_price: Annotated[
+        float | None,
+        typer.Option(
+            help="c/kg above the quota; those below share what is paid",
+            rich_help_panel=FORWARD,
+            show_default=False,
+        ),
+    ] = None,
+    carbon_intensity: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="g/kWh of the grid's energy (default 660, NSW), or FROM-TO=g/kWh by the hour; may be repeated",
+            rich_help_panel=FORWARD,
+            show_default=False,
+        ),
+    ] = None,
     local_fee: Annotated[
         float | None,
         typer.Option(help="network fee on local energy, c/kWh", rich_help_panel=FORWARD, show_default=False),
@@ -266,6 +290,9 @@ def simulate_command(
         "period": period,
         "feed_in": tuple(feed_in) if feed_in else None,
         "local_fee": local_fee,
+        "carbon_quota": carbon_quota,
+        "carbon_price": carbon_price,
+        "carbon_intensity": tuple(carbon_intensity) if carbon_intensity else None,
         "link_fee": link_fee,
         "link_limit_w": link_limit_w,
         "sharing_keys": sharing_keys,

@@ -73,7 +73,9 @@ def test_energy_emits_by_the_hour_unless_the_grid_says_otherwise() -> None:
     for minute, grams in minutes.items():
         assert g_per_kwh(Period(840 + minute, 1), QUOTA, ((0, 600),), {}) == grams
     assert g_per_kwh(Period(840, 30), QUOTA, offsets, {840: 0, 870: 5}) == 0
-    assert g_per_kwh(Period(1_320, 60), QUOTA, offsets, {}) == g_per_kwh(Period(1_380, 60), QUOTA, offsets, {})
+    assert g_per_kwh(Period(1_320, 60), QUOTA, offsets, {}) == g_per_kwh(
+        Period(1_380, 60), QUOTA, offsets, {}
+    )
 
 
 def test_a_worked_example() -> None:
@@ -185,7 +187,11 @@ def test_a_league_gets_no_more_back_than_it_pays_in_excess(days: list[CarbonDay]
 def test_without_a_quota_everybody_pays_and_without_payments_nobody_gets() -> None:
     days = [home("a", 1), home("b", 3_000), home("c", 0)]
     none = settle_carbon(days, Carbon(0, 100_000, NIGHT_AND_DAY))
-    assert {name: line.amount_naud for name, line in none.lines.items()} == {"a": 10**5, "b": 3 * 10**8, "c": 0}
+    assert {name: line.amount_naud for name, line in none.lines.items()} == {
+        "a": 10**5,
+        "b": 3 * 10**8,
+        "c": 0,
+    }
     assert none.fund_naud == 10**5 + 3 * 10**8
     assert {line.amount_naud for line in settle_carbon(days, QUOTA).lines.values()} == {0}
     assert settle_carbon([home("a", 6_000), home("b", 7_000)], QUOTA).fund_naud == 3 * 10**8

@@ -50,7 +50,7 @@ class CarbonDay(NamedTuple):
 
 
 class Level(NamedTuple):
-    """What divides the payments: the homes whose bound does not bind share ``pot_naud``, each for its part of ``below_mg``.
+    """What divides the payments: homes whose bound does not bind share ``pot_naud``, each for its part of ``below_mg``.
 
     So a home's share follows from its own day and this.
     """
@@ -74,7 +74,9 @@ def check_carbon(carbon: Carbon) -> None:
     hour = 0
     for from_hour, to_hour, g_per_kwh in carbon.intensity:
         if from_hour != hour or to_hour <= from_hour or g_per_kwh < 0:
-            raise ValueError(f"intensity: {from_hour} h to {to_hour} h does not follow {hour} h, or is negative")
+            raise ValueError(
+                f"intensity: {from_hour} h to {to_hour} h does not follow {hour} h, or is negative"
+            )
         hour = to_hour
     if hour * HOUR_MIN != DAY_MIN:
         raise ValueError(f"intensity: the hours end at {hour} h, not at 24 h")
@@ -87,7 +89,9 @@ def g_per_kwh(period: Period, carbon: Carbon, offsets: Offsets, published: Mappi
     return published.get(period.id, by_hour)
 
 
-def carbon_day(home: str, periods: Sequence[Period], lines: Sequence[Settled], grams: Mapping[int, int]) -> CarbonDay:
+def carbon_day(
+    home: str, periods: Sequence[Period], lines: Sequence[Settled], grams: Mapping[int, int]
+) -> CarbonDay:
     """A home's day, of its settled ``periods``; ``grams`` are g per kWh by period id."""
     return CarbonDay(
         home,
