@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from commonwatt_chaincode.market.forward import day_bills
+from commonwatt_chaincode.market.forward.carbon import Carbon, CarbonDay, settle_carbon
 
 from .neighbourhood import DAY_S, MIDNIGHT_S, Neighbourhood, flat_tariff
 from .test_forgetting import about, forget
@@ -22,10 +23,10 @@ HOURLY_WH = {"a": 300, "b": 100, "c": 20}
 """What homes draw in each hour: 4.75 kg, 1.58 kg and 0.32 kg a day."""
 
 
-async def quota_street(**changes: Any) -> Neighbourhood:
+async def quota_street(street: Neighbourhood | None = None, **changes: Any) -> Neighbourhood:
     """Three homes under a quota of 2 kg, periods of an hour, no sharing."""
     rules = {"carbon": QUOTA, "times": {"resettle_every_s": 60, "final_after_d": 2}, "keep_d": 40, **changes}
-    street = await Neighbourhood().found(
+    street = await (street or Neighbourhood()).found(
         flat_tariff(TOU, FEED_IN, 20_000), period_min=60, sharing="none", **rules
     )
     await street.add("a", "b", "c", pv_w=5_000)
@@ -228,10 +229,9 @@ async def test_an_intensity_that_is_held_back_is_void_once_a_period_is_frozen() 
 
 
 async def test_parts_come_to_what_all_homes_come_to_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = await quota_street()
-    await live(whole)
-    await whole.do("operator", "settle_carbon", {"day": DAY})
-    expected = {home: await carbon(whole, home) for home in "abc"}
+    rule = Carbon(2_000, 100_000, ((0, 24, FACTOR),))
+    days = [CarbonDay(home, 24 * wh * FACTOR, 24 * wh * TOU, True) for home, wh in HOURLY_WH.items()]
+    expected = {home: line._asdict() for home, line in settle_carbon(days, rule).lines.items()}
     monkeypatch.setattr(day_bills, "BILL_HOMES", 1)
     street = await quota_street()
     await live(street)
