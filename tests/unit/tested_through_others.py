@@ -12,7 +12,8 @@ WHY_NOT: dict[str, str] = {
     """,
     "Whole ledgers of the forward market, honest and forged, run them: tests/unit/audit/forward": """
         commonwatt_audit.forward.adjustments
-        commonwatt_audit.forward.configuring commonwatt_audit.forward.freezing commonwatt_audit.forward.frozen
+        commonwatt_audit.forward.configuring commonwatt_audit.forward.day_lines commonwatt_audit.forward.freezing
+        commonwatt_audit.forward.frozen
         commonwatt_audit.forward.gates commonwatt_audit.forward.homes
         commonwatt_audit.forward.importing commonwatt_audit.forward.outside commonwatt_audit.forward.residuals
         commonwatt_audit.forward.key_changes commonwatt_audit.forward.keys commonwatt_audit.forward.ledger
@@ -62,8 +63,8 @@ WHY_NOT: dict[str, str] = {
         commonwatt_chaincode.exchange.state commonwatt_chaincode.forward.digests
     """,
     "Transactions of the whole contract run them: tests/unit/forward": """
-        commonwatt_chaincode.forward.access commonwatt_chaincode.forward.carrier_keys
-        commonwatt_chaincode.forward.clearing
+        commonwatt_chaincode.forward.access commonwatt_chaincode.forward.carbon
+        commonwatt_chaincode.forward.carrier_keys commonwatt_chaincode.forward.clearing
         commonwatt_chaincode.forward.closing commonwatt_chaincode.forward.configuring
         commonwatt_chaincode.forward.envelopes commonwatt_chaincode.forward.homes
         commonwatt_chaincode.forward.importing commonwatt_chaincode.forward.residuals
@@ -72,7 +73,7 @@ WHY_NOT: dict[str, str] = {
         commonwatt_chaincode.forward.standing
     """,
     "Transactions of the whole contract run them: tests/unit/settling": """
-        commonwatt_chaincode.forward.basis commonwatt_chaincode.forward.freezing
+        commonwatt_chaincode.forward.basis commonwatt_chaincode.forward.day_lines commonwatt_chaincode.forward.freezing
         commonwatt_chaincode.forward.planning commonwatt_chaincode.forward.readings
         commonwatt_chaincode.forward.registry
         commonwatt_chaincode.forward.settling
@@ -119,7 +120,7 @@ WHY_NOT: dict[str, str] = {
         commonwatt_loadgen.paper.targets
     """,
     "Simulated days run them: tests/unit/loadgen/test_forward_simulation.py, test_forward_report.py": """
-        commonwatt_loadgen.forward.feeder commonwatt_loadgen.forward.flows
+        commonwatt_loadgen.forward.carbon commonwatt_loadgen.forward.feeder commonwatt_loadgen.forward.flows
         commonwatt_loadgen.forward.pairs commonwatt_loadgen.forward.series
         commonwatt_loadgen.forward.without_market
     """,

@@ -18,8 +18,8 @@ def carbon_section(carbon: Json) -> Section:
         f"Each home may emit {carbon['quota_g_per_day'] / 1000:,g} kg of CO2-e a day by energy from the grid; energy "
         f"of neighbours counts 0. The grid's energy emits {_intensity(carbon)}. All homes emit {after:,.1f} kg, and "
         f"{before:,.1f} kg with the same equipment and no market. Those above their quota pay "
-        f"{carbon['price_uaud_per_kg'] / UAUD_PER_CENT:g} c/kg: {payers} homes paid {paid:,.2f} AUD on some day, "
-        f"{takers} got {shared:,.2f} AUD, and the community's fund has {fund:,.2f} AUD. The quota moves money among "
+        f"{carbon['price_uaud_per_kg'] / UAUD_PER_CENT:g} c/kg: {_homes(payers)} paid {paid:,.2f} AUD on some day, "
+        f"{_homes(takers)} got {shared:,.2f} AUD, and the community's fund has {fund:,.2f} AUD. The quota moves money among "
         "homes alone, and the savings in this report leave it out."
     )
     rows: list[list[Cell]] = [
@@ -35,6 +35,10 @@ def carbon_section(carbon: Json) -> Section:
     ]
     header = ["home", "no market, kg", "with market, kg", "paid, AUD", "got, AUD", "together, AUD"]
     return Section("Carbon quota", text, tables=[Table(header, rows)])
+
+
+def _homes(count: int) -> str:
+    return f"{count} home{'' if count == 1 else 's'}"
 
 
 def _intensity(carbon: Json) -> str:
