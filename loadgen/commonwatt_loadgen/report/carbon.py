@@ -19,8 +19,8 @@ def carbon_section(carbon: Json) -> Section:
         f"of neighbours counts 0. The grid's energy emits {_intensity(carbon)}. All homes emit {after:,.1f} kg, and "
         f"{before:,.1f} kg with the same equipment and no market. Those above their quota pay "
         f"{carbon['price_uaud_per_kg'] / UAUD_PER_CENT:g} c/kg: {_homes(payers)} paid {paid:,.2f} AUD on some day, "
-        f"{_homes(takers)} got {shared:,.2f} AUD, and the community's fund has {fund:,.2f} AUD. The quota moves money among "
-        "homes alone, and the savings in this report leave it out."
+        f"{_homes(takers)} got {shared:,.2f} AUD, and the community's fund has {fund:,.2f} AUD. The quota moves money "
+        "among homes alone, and the savings in this report leave it out."
     )
     rows: list[list[Cell]] = [
         [
