@@ -93,6 +93,8 @@ def _differences(configuration: Configuration, community: CommunityFile) -> list
         for name, value in stands.items()
         if value != wanted.get(name)
     ]
+    if first.carbon != (community.carbon and community.carbon.rule()):
+        found.append("the first carbon quota is another one")
     if community.tariff.version() != configuration.tariffs[0]:
         found.append("the first tariff is another one")
     return found
