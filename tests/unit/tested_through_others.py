@@ -173,6 +173,7 @@ WHY_NOT: dict[str, str] = {
         commonwatt_network.embedded.__main__ commonwatt_network.embedded.background
         commonwatt_network.embedded.determinism commonwatt_network.embedded.faults
         commonwatt_network.embedded.ledger.private commonwatt_network.embedded.ledger.wire
+        commonwatt_network.embedded.ledger.write_sets commonwatt_network.embedded.peer.refill
         commonwatt_network.embedded.lifecycle.collection_history
         commonwatt_network.embedded.lifecycle.collections
         commonwatt_network.embedded.lifecycle.functions
