@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What lies in an embedded peer's files of private write sets, which are compressed: a search for bytes passes it over."""
+"""What lies in embedded peers' files of private write sets: these are compressed, and a plain search misses it."""
 
 from __future__ import annotations
 

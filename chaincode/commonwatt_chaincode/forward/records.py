@@ -5,7 +5,7 @@ Times are epoch seconds (``_s``); periods are their ids, the epoch minute of the
 """
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, fields, is_dataclass
 from functools import cache
 from typing import Any, NamedTuple, TypeVar
@@ -523,11 +523,14 @@ def decode_optional(kind: type[Record], value: bytes | None) -> Record | None:
 
 
 def as_json(value: Any) -> Any:
-    """A record as JSON values: dataclasses and named tuples become objects, without what is left out."""
-    if isinstance(value, tuple) and hasattr(value, "_fields"):
-        return _members(value, value._fields)
-    if is_dataclass(value):
-        return _members(value, (field.name for field in fields(value)))
+    """A record as JSON values: dataclasses and named tuples become objects, without an ``exchange`` that is None."""
+    kind = type(value)
+    if kind in _PLAIN:  # most values are: a settled period has thousands
+        return value
+    names = _names(kind)
+    if names is not None:
+        members = ((name, getattr(value, name)) for name in names)
+        return {name: as_json(member) for name, member in members if name != EXCHANGE or member is not None}
     if isinstance(value, (tuple, list)):
         return [as_json(item) for item in value]
     if isinstance(value, dict):
@@ -535,9 +538,15 @@ def as_json(value: Any) -> Any:
     return value
 
 
-def _members(value: Any, names: Iterable[str]) -> dict[str, Any]:
-    members = ((name, getattr(value, name)) for name in names)
-    return {name: as_json(member) for name, member in members if member is not None or name not in LEFT_OUT}
+_PLAIN = frozenset({str, int, bool, type(None)})
+
+
+@cache
+def _names(kind: type) -> tuple[str, ...] | None:
+    """The names of a named tuple's or dataclass's values, in order; None for any other type."""
+    if issubclass(kind, tuple):
+        return getattr(kind, "_fields", None)
+    return tuple(field.name for field in fields(kind)) if is_dataclass(kind) else None
 
 
 _reader: Callable[[type], Check] = cache(checker)

@@ -12,7 +12,7 @@ from commonwatt_network.embedded.ledger.packing import packed
 
 WRITE_SETS = "private.sqlite"
 FORMAT = 3
-READ_WRITE_SETS_SINCE = 1  # write sets outlive their ledger, so each version of the program reads the older files
+OLDEST_WRITE_SETS = 1  # they outlive their ledger, so each version of the program reads the older files
 
 SCHEMA = """
 create table blocks (
@@ -73,7 +73,9 @@ insert into facts values ('whole', x'01');
 """
 
 ANEW = "delete the file to let this peer fetch the channel anew"
-REFILLED = "delete the file: this peer fills it anew from the ledger beside it and from the other members' peers"
+REFILLED = (
+    "delete the file: this peer fills it anew from the ledger beside it and from the other members' peers"
+)
 
 _CIRCUMSTANCES = {
     sqlite3.SQLITE_FULL: "free space on its disk",
@@ -107,7 +109,7 @@ def open_database(path: Path) -> sqlite3.Connection:
 
 def open_write_sets(path: Path) -> sqlite3.Connection:
     """The database of private write sets at `path`, created where absent. Raises LedgerDamaged."""
-    return _open(path, WRITE_SETS_SCHEMA, READ_WRITE_SETS_SINCE, REFILLED)
+    return _open(path, WRITE_SETS_SCHEMA, OLDEST_WRITE_SETS, REFILLED)
 
 
 @contextmanager

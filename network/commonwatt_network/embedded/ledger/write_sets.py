@@ -30,7 +30,7 @@ TRANSIENT_RETENTION_BLOCKS = 20_000  # as `transientstoreMaxBlockRetention` of a
 
 
 class WriteSets:
-    """A block's write sets wait for the disk here before the ledger is written: a power cut never leaves them behind."""
+    """A block's write sets wait for the disk here before the ledger has the block: no power cut leaves them behind."""
 
     def __init__(self, path: Path, ledger_height: int) -> None:
         """Opens the file, or creates it. Raises LedgerDamaged, sqlite3.Error."""
@@ -148,7 +148,9 @@ class WriteSets:
 
     def transient(self, txid: str) -> list[bytes]:
         """What `keep_transient` kept."""
-        rows = self.database.execute("select content from transient_writes where txid = ?", (txid,)).fetchall()
+        rows = self.database.execute(
+            "select content from transient_writes where txid = ?", (txid,)
+        ).fetchall()
         return [row[0] for row in rows]
 
     def gather(self) -> bool:

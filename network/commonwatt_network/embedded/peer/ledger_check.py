@@ -106,7 +106,9 @@ def _check_write_set_file(ledger: Ledger, deep: bool) -> None:
     _check_structure(write_sets.database, deep)
     if not deep or not write_sets.is_whole:
         return
-    kept = set(write_sets.database.execute("select block, position, namespace, collection from private_writes"))
+    kept = set(
+        write_sets.database.execute("select block, position, namespace, collection from private_writes")
+    )
     for place in _standing_private(ledger):
         if place not in kept:
             raise _Wrong(f"it lacks the private data of block {place.block} in collection {place.collection}")
@@ -270,7 +272,9 @@ class _DeepCheck:
         if private:
             raise _WrongWriteSet(f"block {number} has no transaction for private data that are kept of it")
         if notes:
-            raise _Wrong(f"block {number} has no transaction for private data that are named as missing or purged")
+            raise _Wrong(
+                f"block {number} has no transaction for private data that are named as missing or purged"
+            )
         self._check_commit_hash(block, codes, updates)
         history = {(*location, position) for location, position in updates.history}
         self._writes += len(history)

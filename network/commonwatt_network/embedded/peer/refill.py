@@ -16,7 +16,7 @@ from typing import Any
 from fabric_protos.ledger.rwset.kvrwset import kv_rwset_pb2 as kv
 
 from commonwatt_network.embedded.channels.blocks import TRANSACTIONS_FILTER
-from commonwatt_network.embedded.channels.transactions import CollectionSets, Codes, parse_transaction
+from commonwatt_network.embedded.channels.transactions import Codes, CollectionSets, parse_transaction
 from commonwatt_network.embedded.ledger import Ledger, MissingWrite, PrivateWrite, private_namespace
 from commonwatt_network.embedded.ledger.database import in_one_transaction
 
@@ -47,7 +47,9 @@ def refill(ledger: Ledger) -> None:
         for place, sets in _written(ledger):
             for write in sets.hashed.hashed_writes:
                 if write.is_purge:
-                    purged.append((place.namespace, place.collection, write.key_hash, place.block, place.position))
+                    purged.append(
+                        (place.namespace, place.collection, write.key_hash, place.block, place.position)
+                    )
             if not sets.private_hash or place in never_held:
                 continue
             write_set = _put_together(database, place)

@@ -44,7 +44,8 @@ create table transient_writes (
 ) without rowid;"""
 FORMER_TABLES = {
     1: WRITES,
-    2: WRITES + "create table others_private_writes (block integer); create table purged_keys (block integer);",
+    2: WRITES
+    + "create table others_private_writes (block integer); create table purged_keys (block integer);",
 }
 
 
@@ -213,7 +214,9 @@ async def test_what_is_missing_is_looked_for_after_a_restart(town: TestNetwork) 
         await again.stop()
 
 
-async def test_a_lost_file_of_write_sets_is_filled_from_the_state_and_the_other_members(town: TestNetwork) -> None:
+async def test_a_lost_file_of_write_sets_is_filled_from_the_state_and_the_other_members(
+    town: TestNetwork,
+) -> None:
     """The state has what stands, under the hashes in the blocks; what was overwritten comes from the other peer."""
     said = [("k", b"a value"), ("k2", b"a secret"), ("k3", b"former"), ("k3", b"latter")]
     puts = [("put_private", "shared", key, value) for key, value in said]
@@ -286,10 +289,13 @@ def test_write_sets_of_older_formats_are_taken_over_and_their_ledger_is_refused(
         with closing(sqlite3.connect(tmp_path / name)) as database:
             database.executescript(FORMER_TABLES[format] + f"pragma user_version = {format};")
             with database:
-                database.execute("insert into private_writes values (1, 0, 'probe', 'shared', ?, null)", (encoded,))
+                database.execute(
+                    "insert into private_writes values (1, 0, 'probe', 'shared', ?, null)", (encoded,)
+                )
         if name == "ledger.sqlite":
             with pytest.raises(
-                LedgerDamaged, match=rf"ledger.sqlite: in format {format}, which an earlier .* delete .* keep that"
+                LedgerDamaged,
+                match=rf"ledger.sqlite: in format {format}, which an earlier .* delete .* keep that",
             ):
                 Ledger(path)
             continue
