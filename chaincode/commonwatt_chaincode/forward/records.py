@@ -541,12 +541,12 @@ def as_json(value: Any) -> Any:
 _PLAIN = frozenset({str, int, bool, type(None)})
 
 
-@cache
-def _names(kind: type) -> tuple[str, ...] | None:
+def _declared(kind: type) -> tuple[str, ...] | None:
     """The names of a named tuple's or dataclass's values, in order; None for any other type."""
     if issubclass(kind, tuple):
         return getattr(kind, "_fields", None)
     return tuple(field.name for field in fields(kind)) if is_dataclass(kind) else None
 
 
+_names: Callable[[type], tuple[str, ...] | None] = cache(_declared)
 _reader: Callable[[type], Check] = cache(checker)
