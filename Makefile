@@ -16,12 +16,13 @@ export UV_SYSTEM_CERTS ?= true
 # Everything the targets need lives in a virtual environment in the checkout; uv fills it from uv.lock.
 $(READY): uv.lock pyproject.toml $(PARTS:=/pyproject.toml)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Commonwatt needs Python 3.11 or later; this is %s. Name another with PYTHON=/path/to/python3." % sys.version.split()[0])'
+	@echo "making the environment in $(VENV), with every library: a minute or two"
 	@if command -v uv >/dev/null 2>&1; then \
-	    uv sync --quiet --frozen --python $(PYTHON); \
+	    uv sync --frozen --python $(PYTHON); \
 	else \
 	    { test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { echo "Python's venv module is missing: install python3-venv"; exit 2; }; } && \
 	    $(BIN)/python -m pip install --quiet --disable-pip-version-check uv==0.13.9 && \
-	    $(BIN)/uv sync --quiet --frozen --inexact; \
+	    $(BIN)/uv sync --frozen --inexact; \
 	fi
 	@touch $@
 
@@ -107,12 +108,13 @@ sync: $(READY) ## Write the client's synchronous half and its tests from the asy
 	$(BIN)/python tools/write_sync.py
 
 .PHONY: lint
-lint: $(READY) ## Check format, lint rules, types, the direction of imports, declared dependencies and the synchronous client
+lint: $(READY) ## Check format, lint rules, types, the direction of imports, declared dependencies, the synchronous client and the prose
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python tools/write_sync.py --check
+	$(BIN)/python tools/check_prose.py
 	@for part in $(PARTS); do (cd $$part && ../$(BIN)/deptry . ) || exit 1; done
 
 # Files are dealt out in the order of testpaths, long ones first, so that no worker ends with one alone.

@@ -26,7 +26,7 @@ SENTENCE = re.compile(r"(?<=[.?!])(?:[\"”)*]*)\s+(?=[\"“(*]*[A-Z`\d“])")
 CODE = "`code`"
 OUT = "\n## Words that stay out\n"
 TEXT_WIDE = re.compile(r"`+[^`]*`+\S*|\S*\]\([^)\s]*\)\S*|\S+")
-STARTS_A_BLOCK = re.compile(r"^(?:[-+*>|]|#+|=+|\d+[.)])$|^[-+*>|#=]")
+STARTS_A_BLOCK = re.compile(r"^(?:[-+*]|>.*|#+|=+|-+|\d+[.)])$")
 
 
 @dataclass(frozen=True)
