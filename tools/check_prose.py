@@ -122,7 +122,7 @@ def _filled(text: str, lead: str) -> list[str]:
     lines, line = [], lead
     for word in _words(text):
         blank = line in (lead, indent)
-        if not blank and len(line) + 1 + len(word) > STYLE["widest_line"] and not STARTS_A_BLOCK.match(word):
+        if not blank and len(line) + 1 + len(word) > STYLE["widest_line"]:
             lines.append(line)
             line, blank = indent, True
         line += word if blank else f" {word}"
@@ -130,12 +130,18 @@ def _filled(text: str, lead: str) -> list[str]:
 
 
 def _words(text: str) -> Iterator[str]:
-    """What stays on one line: a word, or code of up to 60 characters with what adjoins it."""
+    """The parts that stay on one line: a word, code of up to 60 characters, a word with a number that would begin a list."""
+    words: list[str] = []
     for word in re.findall(r"[^\s`]*(?:`+[^`]+`+[^\s`]*)+|\S+", text):
-        if "`" in word and len(word) > 60:
-            yield from word.split()
+        words += word.split() if "`" in word and len(word) > 60 else [" ".join(word.split())]
+    line = ""
+    for word in words:
+        if line and not STARTS_A_BLOCK.match(word):
+            yield line
+            line = word
         else:
-            yield " ".join(word.split())
+            line += f" {word}" if line else word
+    yield line
 
 
 def pages() -> list[Path]:
