@@ -130,7 +130,7 @@ def _filled(text: str, lead: str) -> list[str]:
 
 
 def _words(text: str) -> Iterator[str]:
-    """The parts that stay on one line: a word, code of up to 60 characters, a word with a number that would begin a list."""
+    """The parts that stay on one line: a word, short code, a word and the number after it that would begin a list."""
     words: list[str] = []
     for word in re.findall(r"[^\s`]*(?:`+[^`]+`+[^\s`]*)+|\S+", text):
         words += word.split() if "`" in word and len(word) > 60 else [" ".join(word.split())]
