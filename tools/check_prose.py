@@ -21,7 +21,7 @@ from markdown_it.token import Token
 
 ROOT = Path(__file__).parents[1]
 STYLE = yaml.safe_load((ROOT / "tools" / "prose.yaml").read_text("utf-8"))
-PAGES = ("*.md", "docs/**/*.md", "*/README.md", "examples/*/README.md")
+PAGES = (":(glob)*.md", ":(glob)docs/**/*.md", ":(glob)*/README.md", ":(glob)examples/*/README.md")
 SENTENCE = re.compile(r"(?<=[.?!])(?:[\"”)*]*)\s+(?=[\"“(*]*[A-Z`\d“])")
 CODE = "`code`"
 OUT = "\n## Words that stay out\n"
