@@ -66,7 +66,7 @@ def apply(
     directory: DirectoryOption = None,
     network: NetworkOption = None,
 ) -> None:
-    """Make the running network what the topology says, while trade goes on; again changes nothing."""
+    """Make the running network what the topology says, while trade goes on. You can run it again at any time."""
     from commonwatt_network.change.apply import apply as do
 
     wanted = wanted_topology(topology or None, communities, homes)
