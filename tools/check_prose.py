@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Checks the English of pages and help texts against the style in tools/prose.yaml, and wraps pages.
+"""Checks the English of pages, help texts and errors against the style in tools/prose.yaml, and wraps pages.
 
 `check_prose.py` prints each sentence and line that breaks a rule; it then ends with 1. `check_prose.py PAGE ...` checks
 only these pages; `check_prose.py --wrap PAGE ...` first wraps their paragraphs at the widest line.
@@ -18,6 +18,7 @@ from typing import Any
 import yaml
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
+from program_texts import error_texts, help_texts
 
 ROOT = Path(__file__).parents[1]
 STYLE = yaml.safe_load((ROOT / "tools" / "prose.yaml").read_text("utf-8"))
@@ -106,9 +107,8 @@ def wrap(markdown: str) -> str:
         if any(line.endswith(("  ", "\\")) for line in old):
             continue
         lead = _lead(old[0])
-        lines[first:after] = _filled(
-            " ".join([old[0][len(lead) :], *(line.strip() for line in old[1:])]), lead
-        )
+        further = (line.lstrip(" >" if ">" in lead else " ") for line in old[1:])
+        lines[first:after] = _filled(" ".join([old[0][len(lead) :], *further]), lead)
     return "\n".join(lines) + "\n"
 
 
@@ -153,11 +153,13 @@ def pages() -> list[Path]:
     return [ROOT / name for name in sorted(set(listed.stdout.splitlines()))]
 
 
-def help_texts() -> str:
-    """The help of every command and option, as the site shows it."""
-    from site_commands import commands
-
-    return re.sub(r"^#+ .*$", "", commands(), flags=re.MULTILINE)
+def check_errors(root: Path, forbidden: dict[str, str]) -> Iterator[str]:
+    """A line for each fault of an error's text, whose halves (what failed; what to do) are sentences of their own."""
+    for place, text in error_texts(root):
+        words = {} if "/embedded/" in place else forbidden  # it answers in Fabric's own words
+        for sentence in (one for half in text.split("; ") for one in sentences(half)):
+            for fault in faults(sentence, words):
+                yield f"{place}: {fault}\n    {sentence}"
 
 
 def main(arguments: list[str]) -> int:
@@ -171,6 +173,7 @@ def main(arguments: list[str]) -> int:
     found = list(_checked(named or pages(), forbidden))
     if not named:
         found += check("commonwatt --help", help_texts(), forbidden, columns=False)
+        found += check_errors(ROOT, forbidden)
     print("\n".join(found) or "the prose keeps to the style")
     return 1 if found else 0
 

@@ -91,7 +91,7 @@ def _require_closed(now: Situation, period: Period) -> None:
     if now.now_s < from_s:
         raise refuse(
             Code.TOO_EARLY,
-            f"what is private of period {period.id} is kept until {from_s}; it is {now.now_s}",
+            f"the private values of period {period.id} are kept until {from_s}; it is {now.now_s}",
         )
 
 

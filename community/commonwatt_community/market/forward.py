@@ -144,7 +144,7 @@ class ForwardMarket:
         return read_result(NewKey, await self.submit("set_key", {"author": author, "home": home}, transient))
 
     async def set_carrier_key(self, carrier: str, possession: bytes) -> NewKey:
-        """Set, as the operator or the grid, the next key of a carrier of one's own organisation."""
+        """Set, as the operator or the grid, the next key of a carrier of your own organisation."""
         transient = {"possession": possession}
         return read_result(NewKey, await self.submit("set_carrier_key", {"carrier": carrier}, transient))
 

@@ -89,8 +89,8 @@ async def found(
     others = {one.home for one in await parties.operator.list_homes()} - connections.keys()
     if others:
         raise UsageError(
-            f"channel {community.channel} has {len(others)} registered homes that this simulation leaves out, and no "
-            "period settles without their readings; simulate all homes (--homes 0), or begin with a new ledger: "
+            f"channel {community.channel} has {len(others)} registered homes that this simulation leaves out, and each "
+            "period needs their readings to settle; simulate all homes (--homes 0), or begin with a new ledger: "
             "`make network-reset network-up`"
         )
     version = standing.configuration.version

@@ -141,8 +141,8 @@ def parse_bundle(content: bytes, where: str) -> Bundle:
         raise BundleError(f"{where}: larger than any bundle ({len(content)} bytes)")
     if b"PRIVATE KEY" in content:
         raise BundleError(
-            f"{where} holds a private key, which must never leave its host; whoever made this file should renew that "
-            "key and send what `commonwatt org export` writes"
+            f"{where} holds a private key, which must never leave its host; its maker should renew that key and "
+            "send the file that `commonwatt org export` writes"
         )
     try:
         bundle = Bundle.model_validate_json(content)

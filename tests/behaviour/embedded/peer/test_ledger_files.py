@@ -153,7 +153,7 @@ async def test_an_orderer_that_cannot_have_its_blocks_back_refuses_to_start(ledg
     for peer in ("peer0.newtown", "peer0.grid"):
         shutil.rmtree(ledger_file(ledger, peer).parent)
     said = await refused(flipped(whole, len(whole) - 60))
-    assert "no peer beside it has that block; restore the file, or, if nobody was given" in said
+    assert "no peer beside it has that block; restore the file; if no client has seen" in said
     assert f"truncate -s {ends[-2]} {file}" in said
     assert "no block of channel newtown, which orderer0 has joined; restore the file" in await refused(b"")
     file.write_bytes(whole)
