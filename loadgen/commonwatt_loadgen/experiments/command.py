@@ -30,7 +30,7 @@ def run_command(
     anew: Annotated[bool, typer.Option("--anew", help="throw away the runs that the folder holds")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Simulate every variant with every seed; what was killed goes on where it stopped."""
+    """Simulate every variant with every seed. After a kill, the same command goes on where it stopped."""
     from commonwatt_loadgen.experiments.file import read_experiment  # pandas and scipy are slow to load
     from commonwatt_loadgen.experiments.run import run_experiment
     from commonwatt_loadgen.experiments.show import lines_of

@@ -282,7 +282,7 @@ def simulate_command(
 
     `--market forward` trades periods ahead instead of rounds after each interval.
 
-    An interrupted simulation goes on where it stopped when the same is asked for again.
+    Repeat the command after an interruption: it goes on where it stopped.
     """
     of_forward = {
         "sharing": sharing,

@@ -220,7 +220,7 @@ class Compose(InContainers):
 def render(nodes: Nodes, owner: tuple[int, int] | None = None) -> dict[str, File]:
     """Every file of every machine: path -> file, the first part of the path naming the machine.
 
-    `owner`: user and group id that the containers run as; default: whoever runs this, or an unprivileged id for root.
+    `owner`: user and group id that the containers run as; default: this user, or an unprivileged id for root.
     """
     everyone = containers(nodes)
     machines = {entry.name: host_of(nodes.topology, entry.node.organization) for entry in everyone}

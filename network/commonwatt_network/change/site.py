@@ -52,7 +52,7 @@ async def start(site: Site) -> None:
 
 
 async def issue_missing(site: Site) -> Roster:
-    """Certificates for whoever has none; where Fabric CA issues them, by the organisations' servers."""
+    """Certificates for all that have none; where Fabric CA issues them, by the organisations' servers."""
     return await bring_up.issue(site.nodes, site.begin)
 
 

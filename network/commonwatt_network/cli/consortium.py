@@ -62,7 +62,7 @@ def consortium_show(
 ) -> None:
     """Say in words who is in the channel, which policies decide, or what an update changes, and what is wrong.
 
-    Exit code 1: something is.
+    Exit code 1: the command found a mistake.
     """
     from commonwatt_network.consortium.update import channel_of
 
@@ -128,7 +128,7 @@ def consortium_readmit(
 ) -> None:
     """Sign for taking a restored organisation's orderers out of the channels and in again, with an empty log.
 
-    Each member does so on its own host; whoever completes the signatures also brings it into force.
+    Each member does so on its own host; the member that completes the signatures also brings it into force.
     """
     from commonwatt_network.consortium.host import open_host
     from commonwatt_network.consortium.readmission import readmit

@@ -47,7 +47,7 @@ def network_up(
     directory: DirectoryOption = None,
     network: NetworkOption = None,
 ) -> None:
-    """Start the network, or whatever of it is not running, and return when a transaction works."""
+    """Start the network, or its parts that do not run, and return when a transaction works."""
     from commonwatt_network.up import up
 
     wanted = wanted_topology(topology or None, communities, homes)
@@ -86,7 +86,7 @@ def network_render(
     homes: HomesOption = None,
     directory: DirectoryOption = None,
 ) -> None:
-    """Write Compose files or Kubernetes manifests, with keys, for those who apply them themselves."""
+    """Write Compose files or Kubernetes manifests, with keys, for you to apply yourself."""
     from commonwatt_network.render import render
 
     wanted = wanted_topology(topology or None, communities, homes)
@@ -106,7 +106,7 @@ def network_down(directory: DirectoryOption = None, network: NetworkOption = Non
 @network_app.command("reset")
 def network_reset(
     yes: Annotated[
-        bool, typer.Option("--yes", help="Delete real Fabric's ledgers without being asked.")
+        bool, typer.Option("--yes", help="Delete real Fabric's ledgers, and do not ask first.")
     ] = False,
     directory: DirectoryOption = None,
     network: NetworkOption = None,

@@ -27,7 +27,7 @@ UserOption = Annotated[str, typer.Option(help="One of the organisation's users."
 TransactionArgument = Annotated[str, typer.Argument(help="A transaction of the contract.")]
 JsonArgument = Annotated[str, typer.Argument(help="Its argument, a JSON object.")]
 PassphraseOption = Annotated[
-    Path | None, typer.Option(help="A file that holds the passphrase; default: it is asked for.")
+    Path | None, typer.Option(help="A file that holds the passphrase; default: the command asks for it.")
 ]
 org_app = typer.Typer(no_args_is_help=True, help="Run one organisation of a consortium on its own host.")
 
@@ -83,7 +83,7 @@ def org_render(
 
 @org_app.command("start")
 def org_start(directory: OrganizationDirectoryOption = None) -> None:
-    """Start the organisation's orderers, peers and chaincode on this host, or whatever of them is not running."""
+    """Start the organisation's orderers, peers and chaincode on this host, or those that do not run."""
     from commonwatt_network.consortium.host import open_host, start_host
 
     host = open_host(directory or default_directory())
@@ -109,7 +109,9 @@ def org_join(
     block: Annotated[Path, typer.Argument(help="The channel's block, as `consortium create` wrote it.")],
     newest: Annotated[
         Path | None,
-        typer.Option(help="For who came later: the block that took it in, as `consortium submit` wrote it."),
+        typer.Option(
+            help="For a member that came later: the block that took it in, as `consortium submit` wrote it."
+        ),
     ] = None,
     directory: OrganizationDirectoryOption = None,
 ) -> None:
@@ -143,7 +145,7 @@ def org_approve(
     wait: Annotated[float, typer.Option(help="Seconds to wait for other organisations.")] = 30.0,
     directory: OrganizationDirectoryOption = None,
 ) -> None:
-    """Approve the chaincode for this organisation; whoever completes the approvals puts it into force."""
+    """Approve the chaincode for this organisation; the member that completes the approvals puts it into force."""
     from commonwatt_network.consortium.host import open_host
     from commonwatt_network.consortium.membership import approve
 
@@ -172,7 +174,7 @@ def org_evaluate(
     user: UserOption = "operator",
     directory: OrganizationDirectoryOption = None,
 ) -> None:
-    """Ask the organisation's own peer, and print the answer; nothing is written."""
+    """Ask the organisation's own peer, and print the answer; write nothing."""
     _transact(directory, channel, transaction, argument, user, {}, submit=False)
 
 
@@ -181,7 +183,7 @@ def org_status(
     as_json: JsonOption = False,
     directory: OrganizationDirectoryOption = None,
 ) -> None:
-    """Show this organisation's processes and channels, and who is waited for."""
+    """Show this organisation's processes and channels, and the members that it waits for."""
     from commonwatt_network.consortium.host import open_host
     from commonwatt_network.consortium.standing import describe_standing, host_standing
 

@@ -57,8 +57,8 @@ def topology_samples(
 
 
 @topology_app.command("show")
-def topology_show(directory: DirectoryOption = None, network: NetworkOption = None) -> None:
-    """Print the running network's topology, to be edited."""
+def topology_show(directory: DirectoryOption = None) -> None:
+    """Print the running network's topology, for you to edit."""
     import yaml
 
     from commonwatt_network.change.plan import find_network

@@ -36,7 +36,7 @@ UserOption = Annotated[
     typer.Option(
         "--as",
         metavar="USER",
-        help="A user, or ORGANISATION/USER; default: who speaks for the channel's first organisation.",
+        help="A user, or ORGANISATION/USER; default: the operator, or first user, of the channel's first organisation.",
     ),
 ]
 CollectionOption = Annotated[
@@ -90,7 +90,7 @@ def evaluate(
     network: NetworkOption = None,
     directory: DirectoryOption = None,
 ) -> None:
-    """Ask one peer for a transaction's result, and print it; nothing is written."""
+    """Ask one peer for a transaction's result, and print it; write nothing."""
     _transact(
         network_file_of(directory, network),
         (channel, chaincode, function, *(arguments or ())),

@@ -19,7 +19,7 @@ def watch(
         int, typer.Option(envvar="COMMONWATT_WATCH_PORT", help="The page's port; 0: any.", min=0, max=65535)
     ] = PORT,
     host: Annotated[
-        str, typer.Option(help="The address to listen on. The page shows no keys, and asks nobody.")
+        str, typer.Option(help="The address to listen on. The page shows no keys, and needs no login.")
     ] = "127.0.0.1",
     name: Annotated[
         list[str] | None,

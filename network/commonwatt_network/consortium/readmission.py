@@ -85,7 +85,7 @@ async def readmit(host: OwnHost, bundle: Bundle, exchange: Path, say: Say) -> No
     """Sign for the bundle's orderers on every channel of this host; with enough signatures, take them out and in.
 
     Every member makes the updates itself, from its own peer's configuration: only signatures pass by `exchange`, and
-    whoever completes them also writes the block to join with. Raises UpdateError, WaitingError.
+    the member that completes them also writes the block to join with. Raises UpdateError, WaitingError.
     """
     await carry_out(host, bundle, exchange, say, Purpose("readmit", _next, _refuse_moved, UNCHANGED))
 
