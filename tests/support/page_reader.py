@@ -17,12 +17,13 @@ from pathlib import Path
 from commonwatt_network.down import down
 
 BLOCK = re.compile(
-    r"(?:`(?P<file>[\w./-]+\.(?:yaml|csv|py))`[^\n]*\n\n)?```(?P<kind>\w+)\n(?P<text>.*?)```", re.DOTALL
+    r"(?:`(?P<file>[\w./-]+\.(?:yaml|csv|py))`(?:(?!\n\n).)*\n\n)?```(?P<kind>\w+)\n(?P<text>.*?)```",
+    re.DOTALL,
 )
 
 
 def blocks(page: Path) -> Iterator[tuple[str | None, str, str]]:
-    """The file that a block is, if the line above it names one (commands are no file); its language; its text."""
+    """The file that a block is, if the paragraph above it names one (commands are no file); its language; its text."""
     for found in BLOCK.finditer(page.read_text("utf-8")):
         yield None if found["kind"] == "sh" else found["file"], found["kind"], found["text"]
 
