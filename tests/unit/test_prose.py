@@ -91,10 +91,10 @@ def test_an_error_is_read_half_by_half(prose: ModuleType, tmp_path: Path) -> Non
     part.mkdir(parents=True)
     (part / "up.py").write_text(
         "def up(name):\n"
-        '    raise UsageError(f"{name} is stopped; whoever stopped {name} should start it again now")\n'
+        '    raise UsageError(f"{name} is stopped; never does {name} start by itself")\n'
     )
     [found] = prose.check_errors(tmp_path, {})
-    assert found.startswith("network/commonwatt_network/up.py:2: relative subject")
+    assert found.startswith("network/commonwatt_network/up.py:2: inversion")
 
 
 def test_the_check_fails_where_one_page_is_bad(repository: Path, tmp_path: Path) -> None:
