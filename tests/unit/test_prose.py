@@ -90,8 +90,7 @@ def test_an_error_is_read_half_by_half(prose: ModuleType, tmp_path: Path) -> Non
     part = tmp_path / "network" / "commonwatt_network"
     part.mkdir(parents=True)
     (part / "up.py").write_text(
-        "def up(name):\n"
-        '    raise UsageError(f"{name} is stopped; never does {name} start by itself")\n'
+        'def up(name):\n    raise UsageError(f"{name} is stopped; never does {name} start by itself")\n'
     )
     [found] = prose.check_errors(tmp_path, {})
     assert found.startswith("network/commonwatt_network/up.py:2: inversion")
