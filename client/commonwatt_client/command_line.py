@@ -102,7 +102,7 @@ def give_examples(app: typer.Typer, examples: Mapping[str, str]) -> None:
 
 
 def _sentence(error: TyperException, context: Any) -> str:
-    message = " ".join(error.format_message().split()).rstrip(".")
+    message = " ".join(error.format_message().split()).rstrip(".").replace(": Value error, ", ": ")
     path = "commonwatt" if context is None else context.command_path
     return f"{path}: {message[:1].lower()}{message[1:]}; `{path} -h` shows what it takes"
 

@@ -31,6 +31,7 @@ EXAMPLES = {
     "community statement": "commonwatt community statement home001 --month 2026-06 --format html --out june.html",
     "homes add": "commonwatt homes add homes.csv",
     "operate": "commonwatt operate community.yaml",
+    "exchange operate": "commonwatt exchange operate exchange.yaml",
     "live": "commonwatt live --port 8443",
     "plugin list": "commonwatt plugin list",
     "plugin new": "commonwatt plugin new strategy patient",

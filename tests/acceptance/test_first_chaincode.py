@@ -168,6 +168,6 @@ def test_bad_inputs_get_one_line(
     assert "exists already" in refused(shell.run("chaincode", "new", "assets"))
     assert "commonwatt chaincode new NAME" in refused(shell.run("chaincode", "dev"))
     assert "whose code is here" in refused(shell.run("chaincode", "dev", "--topology", "default"))
-    assert "needs embedded or native" in refused(
+    assert "is not one of 'embedded', 'native'" in refused(
         shell.run("chaincode", "dev", "--topology", "default", COMMONWATT_BACKEND="compose")
     )

@@ -173,7 +173,7 @@ class TestRefusals:
         )
 
     def test_unknown_backend(self, shell: Any, refused: Any) -> None:
-        assert "there are: embedded, native" in refused(shell.up(COMMONWATT_BACKEND="docker"))
+        assert "'docker' is not one of 'embedded', 'native'" in refused(shell.up(COMMONWATT_BACKEND="docker"))
 
     def test_fabric_that_is_not_there(self, shell: Any, refused: Any) -> None:
         line = refused(shell.up(COMMONWATT_BACKEND="native", FABRIC_BIN=str(shell.folder)))

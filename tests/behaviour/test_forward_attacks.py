@@ -241,6 +241,7 @@ def questions(lived: Lived, home: str) -> dict[str, Any]:
         "message_status": {"kind": "reading", "period": period, "home": home, "seq": 1, "digest": guess},
         "list_lines": {**span, "home": home},
         "get_bill": {"home": home, "day": DAY},
+        "get_carbon": {"home": home, "day": DAY},
     }
 
 

@@ -160,7 +160,7 @@ def found(all_of_them: Mapping[str, Member], endorsement: str = "majority") -> N
     block = str(everyone[0].exchange / "newtown.block")
     bundles = [str(member.bundle) for member in everyone]
     everyone[0].run(
-        *("consortium", "create", "newtown", *bundles, "--endorsement", endorsement, "--output", block)
+        *("consortium", "create", "newtown", *bundles, "--endorsement", endorsement, "--out", block)
     )
     for member in everyone:
         member.run("org", "start")

@@ -112,7 +112,7 @@ WHY_NOT: dict[str, str] = {
         commonwatt_community.service.tables.operators
     """,
     "A command and a browser run them: tests/behaviour/test_forward_settlement.py, tests/interop/test_portal.py": """
-        commonwatt_community.service.figures commonwatt_community.statement.cli
+        commonwatt_community.service.figures
     """,
     "The whole paper is repeated: tests/behaviour/test_paper.py": """
         commonwatt_loadgen.paper.command commonwatt_loadgen.paper.figures

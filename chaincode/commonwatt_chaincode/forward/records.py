@@ -523,14 +523,16 @@ def decode_optional(kind: type[Record], value: bytes | None) -> Record | None:
 
 
 def as_json(value: Any) -> Any:
-    """A record as JSON values: dataclasses and named tuples become objects, without an ``exchange`` that is None."""
+    """A record as JSON values: dataclasses and named tuples become objects, without what is left out."""
     kind = type(value)
     if kind in _PLAIN:  # most values are: a settled period has thousands
         return value
     names = _names(kind)
     if names is not None:
         members = ((name, getattr(value, name)) for name in names)
-        return {name: as_json(member) for name, member in members if name != EXCHANGE or member is not None}
+        return {
+            name: as_json(member) for name, member in members if member is not None or name not in LEFT_OUT
+        }
     if isinstance(value, (tuple, list)):
         return [as_json(item) for item in value]
     if isinstance(value, dict):

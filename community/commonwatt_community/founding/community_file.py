@@ -181,6 +181,7 @@ class CommunityFile(Part):
     heal_s: int = Field(default=3_600, ge=0)
     keep_d: int = Field(default=2_555, ge=1)
     times: TimesFile = Field(default_factory=TimesFile)
+    exchange: ExchangeFile | None = None
     carbon: CarbonFile | None = None
     tariff: TariffFile
     holidays: list[date] = Field(default_factory=list, max_length=400)

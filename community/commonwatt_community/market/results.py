@@ -65,6 +65,7 @@ class Rules:
     key_delay_h: int
     heal_s: int
     keep_d: int = 2_555
+    exchange: OnExchange | None = None
     carbon: Carbon | None = None
 
 

@@ -37,7 +37,6 @@ def operate_command(
         str | None,
         typer.Option(
             "--network",
-            "--network-file",
             envvar="COMMONWATT_NETWORK",
             help="the network: a name, or its file; default: as exchange.yaml says, or that of the folder here",
         ),

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from commonwatt_client.exit_codes import InterruptedByUser, UsageError
+from commonwatt_client.exit_codes import InterruptedByUser
 from commonwatt_client.verbosity import quiet, say
 from rich.console import Console
 

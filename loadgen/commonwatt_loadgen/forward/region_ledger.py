@@ -18,7 +18,8 @@ from commonwatt_chaincode.market.tariff import MINUTE_S, day_start
 from commonwatt_client import Gateway, connect_network_file
 from commonwatt_client.exit_codes import UsageError
 from commonwatt_client.network_file import EXCHANGE, Community, NetworkFile
-from commonwatt_community.market.exchange import ExchangeMarket, exchange_of
+from commonwatt_community.market import calls
+from commonwatt_community.market.exchange import ExchangeMarket, Round, exchange_of
 from commonwatt_community.market.refused import Refused
 
 from commonwatt_loadgen.forward.agreement import feed_in_by_hour, rules_of
@@ -76,10 +77,21 @@ class OnLedgerExchange:
         if not all(came.values()) and self._now_s < due_s:
             await self._grid.advance_clock(due_s)
             self._now_s = due_s
-        for one in (await self._grid.clear_round(period)).trades:
+        for one in (await self._cleared(period)).trades:
             trade = Trade(one.seller, one.buyer, one.offered, one.limit, one.wh, one.price, one.fee)
             for name in ("energy_wh", "seller_naud", "fee_naud"):
                 self.flows[one.seller, one.buyer, name] += getattr(trade, name)
+
+    async def _cleared(self, period: int) -> Round:
+        """The closed round. A peer that is a block behind knows an older time, or lacks a residual: ask again."""
+        for tries in range(1, calls.PASSING_TRIES):
+            try:
+                return await self._grid.clear_round(period)
+            except Refused as refused:
+                if refused.code != "too_early":
+                    raise
+            await calls.pause(tries)
+        return await self._grid.clear_round(period)
 
 
 @dataclass(frozen=True)

@@ -35,6 +35,7 @@ def paper_command(
 ) -> None:
     """Repeat the paper's experiments in-process, by the chaincode's own rules, and report them."""
     # numpy is slow to load
+    from commonwatt_loadgen.paper.futures import futures
     from commonwatt_loadgen.paper.sensitivity import sensitivity_experiments, sensitivity_of
     from commonwatt_loadgen.paper.sweeps import cores, experiments, run_all, summary_of
     from commonwatt_loadgen.paper.thirty_days import DAYS, SHARES_PERCENT, thirty_days
@@ -51,7 +52,7 @@ def paper_command(
         TextColumn("left"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True)) as bars:
+    with Progress(*columns, console=Console(stderr=True, quiet=quiet())) as bars:
         bar = bars.add_task("days", total=len(wanted) + months)
         outcomes = run_all(wanted, processes or cores(), lambda done: bars.update(bar, completed=done))
         by_days = thirty_days(lambda done: bars.update(bar, completed=len(wanted) + done))
@@ -60,6 +61,7 @@ def paper_command(
         **summary_of(outcomes, seeds),
         "sensitivity": sensitivity_of([one for one in outcomes if one.experiment in chosen]),
         "thirty_days": by_days,
+        "futures": futures(),
     }
     out.mkdir(parents=True, exist_ok=True)
     (out / "summary.json").write_text(json.dumps(summary, indent=1, ensure_ascii=False) + "\n", "utf-8")
@@ -74,7 +76,7 @@ def paper_command(
         print(json.dumps(summary, indent=1, ensure_ascii=False))
         return
     _print(summary)
-    print(f"{len(wanted) + months:,} days in {time.monotonic() - started:.1f} s; report: {report}")
+    say(f"{len(wanted) + months:,} days in {time.monotonic() - started:.1f} s; report: {report}")
 
 
 def _print(summary: Json) -> None:

@@ -19,6 +19,7 @@ from commonwatt_loadgen.paper.further_figures import (
     prosumers_by_preset,
     without_market,
 )
+from commonwatt_loadgen.paper.futures import between_communities
 from commonwatt_loadgen.paper.judged import claims_section, sensitivity_section
 from commonwatt_loadgen.paper.lines import at_share, shown
 from commonwatt_loadgen.paper.targets import DOES_NOT_REPRODUCE

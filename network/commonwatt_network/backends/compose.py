@@ -36,7 +36,8 @@ from commonwatt_network.backends.engine import COMMAND, ComposeError, Seen
 from commonwatt_network.errors import UsageError
 from commonwatt_network.model.addresses import in_brackets
 from commonwatt_network.model.layout import Layout
-from commonwatt_network.model.nodes import HOST, AuthorityServer, Node, Nodes, Orderer, Peer
+from commonwatt_network.model.nodes import HOST, AuthorityServer, ChaincodeServer, Node, Nodes, Orderer, Peer
+from commonwatt_network.model.topology import Topology
 from commonwatt_network.programs.processes import Program
 
 HERE = "local"
@@ -245,6 +246,7 @@ def render(nodes: Nodes, owner: tuple[int, int] | None = None) -> dict[str, File
                 containers=local,
                 elsewhere=elsewhere,
                 published=partial(_published, in_brackets(machine or HOST)),
+                service_of=service_of,
                 aliases=lambda container: [container.host],
                 **SETTLED,
             )
@@ -257,6 +259,19 @@ def render(nodes: Nodes, owner: tuple[int, int] | None = None) -> dict[str, File
             files |= {f"{service_of(entry.node)}/{path}": file for path, file in entry.files.items()}
         rendered |= {f"{machine or HERE}/{path}": file for path, file in files.items()}
     return rendered
+
+
+def service_of(node: Node) -> str:
+    """The service that runs the node.
+
+    A chaincode server's carries its port: while a chaincode is upgraded, the servers of both its packages run.
+    """
+    return f"{node.name}.{node.port}" if isinstance(node, ChaincodeServer) else node.name
+
+
+def services(nodes: Nodes) -> dict[str, Node]:
+    """Service -> the node that it runs, of every container."""
+    return {service_of(node): node for node in (*nodes.fabric_nodes, *nodes.chaincode_servers)}
 
 
 def organization_files(
@@ -277,6 +292,7 @@ def organization_files(
             containers=everyone,
             elsewhere={},
             published=_published_to_others,
+            service_of=lambda node: node.name,
             aliases=aliases,
             **SETTLED,
         )

@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -134,7 +134,7 @@ def consortium_readmit(
     from commonwatt_network.consortium.readmission import readmit
 
     bundle = _bundle_in(exchange, organization)
-    asyncio.run(readmit(open_host(directory or default_directory()), bundle, exchange, out.print))
+    asyncio.run(readmit(open_host(directory or default_directory()), bundle, exchange, plain_news))
 
 
 @consortium_app.command("agree")
@@ -154,7 +154,7 @@ def consortium_agree(
     from commonwatt_network.consortium.host import open_host
 
     bundle = _bundle_in(exchange, organization)
-    asyncio.run(agree(open_host(directory or default_directory()), bundle, exchange, out.print))
+    asyncio.run(agree(open_host(directory or default_directory()), bundle, exchange, plain_news))
 
 
 def _bundle_in(exchange: Path, organization: str) -> Bundle:
@@ -164,7 +164,7 @@ def _bundle_in(exchange: Path, organization: str) -> Bundle:
     bundle = read_bundle(path)
     if bundle.name != organization:
         raise BundleError(f"{path} is the bundle of {bundle.name}, not of {organization}")
-    out.print(f"{bundle.name} ({bundle.mspid}): bundle {bundle.fingerprint}")
+    plain_news(f"{bundle.name} ({bundle.mspid}): bundle {bundle.fingerprint}")
     return bundle
 
 

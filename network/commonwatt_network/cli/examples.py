@@ -62,6 +62,18 @@ EXAMPLES = {
         commonwatt org status
         commonwatt org status --json
     """,
+    "org render": """
+        commonwatt org render --backend compose --out machine
+        commonwatt org render --backend kubernetes --out cluster --values values.yaml
+    """,
+    "org change": "commonwatt org change newtown.yaml",
+    "org announce": "commonwatt org announce",
+    "org renew": "commonwatt org renew --before-days 60",
+    "org upgrade": "commonwatt org upgrade --wait 60",
+    "org request": "commonwatt org request --out requests",
+    "org certify": "commonwatt org certify certificates",
+    "org revoke": "commonwatt org revoke ada",
+    "org units": "commonwatt org units --out units",
     "org backup": "commonwatt org backup newtown.backup --passphrase-file passphrase",
     "org restore": "commonwatt org restore newtown.backup --passphrase-file passphrase",
     "consortium create": "commonwatt consortium create newtown newtown.json grid.json --out newtown.block",
@@ -69,5 +81,6 @@ EXAMPLES = {
     "consortium propose": "commonwatt consortium propose newtown ferry.json --out ferry.update",
     "consortium sign": "commonwatt consortium sign ferry.update",
     "consortium submit": "commonwatt consortium submit ferry.update --out newest.block",
+    "consortium agree": "commonwatt consortium agree newtown --exchange exchange",
     "consortium readmit": "commonwatt consortium readmit newtown --exchange exchange",
 }

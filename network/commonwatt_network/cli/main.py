@@ -18,7 +18,7 @@ from commonwatt_client.exit_codes import run
 
 PANELS = {
     "Run a network": ("doctor", "network", "topology", "plan", "apply", "watch", "connect", "fabric"),
-    "Run a community": ("community", "homes", "operate", "service", "serve", "home", "live"),
+    "Run a community": ("community", "homes", "operate", "exchange", "service", "serve", "home", "live"),
     "Simulate and compare": ("simulate", "experiment", "compare", "paper", "traces"),
     "Load a network": ("load", "load-max", "caliper"),
     "Audit": ("verify", "clear", "settle", "bill", "prices"),

@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from commonwatt_client.command_line import JsonOption
@@ -65,9 +65,10 @@ def org_export(
 @org_app.command("render")
 def org_render(
     backend: Annotated[
-        str, typer.Option(help="compose (this machine), kubernetes (manifests) or helm (a chart).")
+        Literal["compose", "kubernetes", "helm"],
+        typer.Option(help="compose (this machine), kubernetes (manifests) or helm (a chart)."),
     ],
-    output: Annotated[Path, typer.Option(help="The folder to write to.")],
+    out: Annotated[Path, typer.Option(help="The folder to write to.")],
     values: Annotated[
         Path | None,
         typer.Option(help="For kubernetes: storage, resources, tolerations and the rest, as YAML."),
@@ -77,8 +78,8 @@ def org_render(
     """Write what the organisation runs in containers: its own nodes with its own keys, and nothing of the others."""
     from commonwatt_network.consortium.rendering import render_host
 
-    files = render_host(directory or default_directory(), backend, output, values)
-    out.print(f"wrote {len(files)} files to {output}; the organisation's private keys are among them")
+    files = render_host(directory or default_directory(), backend, out, values)
+    plain_news(f"wrote {len(files)} files to {out}; the organisation's private keys are among them")
 
 
 @org_app.command("start")
@@ -101,7 +102,7 @@ def org_stop(directory: OrganizationDirectoryOption = None) -> None:
     host = open_host(directory or default_directory())
     refuse_under_systemd(host)
     stopped = down(host.layout.directory)
-    out.print(f"stopped {', '.join(stopped)}; the ledgers stay" if stopped else "nothing was running")
+    plain_news(f"stopped {', '.join(stopped)}; the ledgers stay" if stopped else "nothing was running")
 
 
 @org_app.command("join")
@@ -205,8 +206,8 @@ def org_change(
     from commonwatt_network.consortium.organization import load_description
 
     folder = directory or default_directory()
-    host = asyncio.run(change_host(load_description(file), folder, out.print))
-    out.print(
+    host = asyncio.run(change_host(load_description(file), folder, plain_news))
+    plain_news(
         f"{host.name} has {len(host.orderers)} orderers and {len(host.peers)} peers; go on with `commonwatt org start` "
         f"and `org export`, let the members do `commonwatt consortium agree {host.name}`, then `org announce`"
     )
@@ -218,7 +219,7 @@ def org_announce(directory: OrganizationDirectoryOption = None) -> None:
     from commonwatt_network.consortium.host import open_host
     from commonwatt_network.consortium.moving import announce
 
-    asyncio.run(announce(open_host(directory or default_directory()), out.print))
+    asyncio.run(announce(open_host(directory or default_directory()), plain_news))
 
 
 @org_app.command("renew")
@@ -235,9 +236,9 @@ def org_renew(
     from commonwatt_network.consortium.host import open_host
     from commonwatt_network.consortium.renewal import renew
 
-    renewed = asyncio.run(renew(open_host(directory or default_directory()), out.print, before_days))
+    renewed = asyncio.run(renew(open_host(directory or default_directory()), plain_news, before_days))
     if not renewed:
-        out.print("no certificate expires soon")
+        plain_news("no certificate expires soon")
 
 
 @org_app.command("upgrade")
@@ -251,13 +252,13 @@ def org_upgrade(
     from commonwatt_network.consortium.host import open_host
     from commonwatt_network.consortium.upgrade import upgrade
 
-    if not asyncio.run(upgrade(open_host(directory or default_directory()), wait, out.print)):
+    if not asyncio.run(upgrade(open_host(directory or default_directory()), wait, plain_news)):
         raise typer.Exit(1)
 
 
 @org_app.command("request")
 def org_request(
-    output: Annotated[Path, typer.Option(help="The folder for the requests.")],
+    out: Annotated[Path, typer.Option(help="The folder for the requests.")],
     before_days: Annotated[
         int | None, typer.Option(help="Of what expires within so many days alone; default: of all.", min=0)
     ] = None,
@@ -267,8 +268,8 @@ def org_request(
     from commonwatt_network.consortium.certification import write_requests
     from commonwatt_network.consortium.host import open_host
 
-    written = write_requests(open_host(directory or default_directory()), output, before_days)
-    out.print(f"wrote {len(written)} requests to {output}")
+    written = write_requests(open_host(directory or default_directory()), out, before_days)
+    plain_news(f"wrote {len(written)} requests to {out}")
 
 
 @org_app.command("certify")
@@ -286,7 +287,7 @@ def org_certify(
 
     host = open_host(directory or default_directory())
     names = take_in(host, folder, authority, tls_authority)
-    out.print(
+    plain_news(
         f"took in certificates of {', '.join(names)}; restart the nodes among them (`org stop`, `org start`)"
     )
 
@@ -300,12 +301,12 @@ def org_revoke(
     from commonwatt_network.consortium.host import open_host
     from commonwatt_network.consortium.revocation import revoke
 
-    asyncio.run(revoke(open_host(directory or default_directory()), user, out.print))
+    asyncio.run(revoke(open_host(directory or default_directory()), user, plain_news))
 
 
 @org_app.command("units")
 def org_units(
-    output: Annotated[Path, typer.Option(help="The folder to write the units to.")],
+    out: Annotated[Path, typer.Option(help="The folder to write the units to.")],
     user: Annotated[
         str | None, typer.Option(help="Who runs the nodes; default: the owner of the organisation's folder.")
     ] = None,
@@ -315,8 +316,8 @@ def org_units(
     from commonwatt_network.consortium.host import open_host
     from commonwatt_network.consortium.units import write_units
 
-    written = write_units(open_host(directory or default_directory()), output, user)
-    out.print(f"wrote {', '.join(path.name for path in written)} to {output}; see docs/organisations.md")
+    written = write_units(open_host(directory or default_directory()), out, user)
+    plain_news(f"wrote {', '.join(path.name for path in written)} to {out}; see docs/organisations.md")
 
 
 @org_app.command("backup")

@@ -57,7 +57,7 @@ def topology_samples(
 
 
 @topology_app.command("show")
-def topology_show(directory: DirectoryOption = None) -> None:
+def topology_show(directory: DirectoryOption = None, network: NetworkOption = None) -> None:
     """Print the running network's topology, for you to edit."""
     import yaml
 

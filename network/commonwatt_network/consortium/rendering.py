@@ -42,7 +42,9 @@ from commonwatt_network.programs import processes
 CHART = "chart"
 LEDGERS = "ledgers"  # of an earlier rendering, which has run since
 TOKEN = re.compile("\x02(.*?)\x03", re.DOTALL)  # an expression of Helm, until the rest of the text is escaped
-WAYS = (*IN_CONTAINERS, "helm")
+COMPOSE, KUBERNETES = IN_CONTAINERS
+HELM = "helm"
+WAYS = (*IN_CONTAINERS, HELM)
 
 
 def render_host(directory: Path, way: str, output: Path, values_file: Path | None = None) -> list[Path]:
@@ -53,10 +55,10 @@ def render_host(directory: Path, way: str, output: Path, values_file: Path | Non
     """
     if way not in WAYS:
         raise UsageError(f"--backend {way}: {', '.join(WAYS)} are rendered")
-    if values_file and way != "kubernetes":
+    if values_file and way != KUBERNETES:
         raise UsageError(
             f"--values is for --backend kubernetes; with {way}, "
-            + ("give them to Helm" if way == "helm" else "Compose takes none")
+            + ("give them to Helm" if way == HELM else "Compose takes none")
         )
     host = open_host(directory)
     running = processes.running(host.layout)
@@ -65,20 +67,20 @@ def render_host(directory: Path, way: str, output: Path, values_file: Path | Non
             f"{', '.join(sorted(running))} runs as a program of this machine; stop it with `commonwatt org stop`, or "
             "two nodes would have one key"
         )
-    backend = "compose" if way == "compose" else "kubernetes"
+    backend = COMPOSE if way == COMPOSE else KUBERNETES
     host = settle_host(host.description.model_copy(update={"backend": backend}), directory)
     with exclusive(host.layout):
         everyone = containers_of(host)
-        if way == "compose":
+        if way == COMPOSE:
             files = _compose(host, everyone)
         else:
             values = settle_values(everyone, values_file)
             files = (
-                _kubernetes(host, everyone, values) if way == "kubernetes" else _chart(host, everyone, values)
+                _kubernetes(host, everyone, values) if way == KUBERNETES else _chart(host, everyone, values)
             )
         refuse_foreign(output, [*files, LEDGERS])
         keep_description(host)
-        if way == "compose":
+        if way == COMPOSE:
             Compose().write_machine(output, files)
         else:
             write_files(output, files)
