@@ -1,34 +1,30 @@
 # SPDX-License-Identifier: Apache-2.0
 """The options that say how a trace file is read, alike for every command; apart from pandas, which loads slowly."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 LayoutOption = Annotated[
     str | None,
     typer.Option(
-        envvar="COMMONWATT_TRACE_LAYOUT",
-        help="layout of the trace file, as low-carbon-london; default: recognised",
+        envvar="TRACE_LAYOUT", help="layout of the trace file, as low-carbon-london; default: recognised"
     ),
 ]
 ColumnsOption = Annotated[
     str | None,
     typer.Option(
-        envvar="COMMONWATT_TRACE_COLUMNS",
+        envvar="TRACE_COLUMNS",
         help="what columns hold, as home=LCLid,time=tstp,use_kwh=energy; a column per home: time=utc,use_kwh=*",
     ),
 ]
 ZoneOption = Annotated[
     str | None,
-    typer.Option(
-        envvar="COMMONWATT_TRACE_ZONE", help="time zone of the homes, as Europe/London; default: the layout's"
-    ),
+    typer.Option(envvar="TRACE_ZONE", help="time zone of the homes, as Europe/London; default: the layout's"),
 ]
 MetersOption = Annotated[
-    Literal["net", "gross"] | None,
+    str | None,
     typer.Option(
-        envvar="COMMONWATT_TRACE_METERS",
-        help="net: meters see import and export alone; gross: use and generation",
+        envvar="TRACE_METERS", help="net: meters see import and export alone; gross: use and generation"
     ),
 ]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Failures while a transaction runs, by the party that said so."""
+"""What can go wrong while a transaction runs, by the party that said so."""
 
 
 class Refusal(Exception):

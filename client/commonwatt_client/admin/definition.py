@@ -123,7 +123,7 @@ class CommittedDefinition:
 
 @dataclass(frozen=True)
 class ApprovedDefinition:
-    """The definition that an organisation approved; `package_id` is empty when its peers run no package of their own.
+    """What an organisation approved; `package_id` is empty when its peers run no package of their own.
 
     ::
 
@@ -137,7 +137,7 @@ class ApprovedDefinition:
 
 @dataclass(frozen=True)
 class CommitReadiness:
-    """The organisations that have approved exactly the definition asked about.
+    """Who has approved exactly the definition asked about.
 
     mismatches: by MSP id, the parameters that organisation approved otherwise (told by Fabric 3.1 and later).
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Failures of a certificate authority."""
+"""What a certificate authority can fail with."""
 
 from commonwatt_client.errors.base import ClientError
 from commonwatt_client.errors.codes import FabricCACode

@@ -8,7 +8,6 @@ from typing import Annotated
 
 import typer
 from commonwatt_client.exit_codes import CommandError
-from commonwatt_client.verbosity import say
 
 from .adding import add_homes, first_unopened, with_ids
 from .codes import LIFE_S
@@ -23,7 +22,7 @@ NetworkOption = Annotated[
     str | None,
     typer.Option(
         "--network",
-        metavar="NAME|FILE",
+        "--network-file",
         envvar="COMMONWATT_NETWORK",
         help="the network: a name, or its file; default: as community.yaml says, or that of the folder here",
     ),
@@ -42,6 +41,11 @@ GridOption = Annotated[
 ]
 HERE = Path()
 LIFE_H = LIFE_S // 3_600
+
+
+def say(line: str) -> None:
+    """A line to standard output, at once."""
+    print(line, flush=True)
 
 
 def new_command(

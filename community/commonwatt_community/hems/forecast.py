@@ -2,12 +2,14 @@
 """Forecasts of a home's need in its next interval, the first of the three interfaces of a HEMS."""
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, Protocol
+from dataclasses import dataclass
+from typing import Protocol
 
 from commonwatt_community.hems.energy import MINUTES_PER_DAY
 
 
-class Metered(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Metered:
     """What a home's meter read in one interval; minutes count from 0:00 of the first simulated day."""
 
     start_min: int

@@ -6,12 +6,14 @@ A strategy is made anew for each home and may keep what it learns. The contract 
 """
 
 from collections.abc import Callable
-from typing import NamedTuple, Protocol
+from dataclasses import dataclass
+from typing import Protocol
 
 from commonwatt_community.hems.draws import Draws
 
 
-class PriceView(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class PriceView:
     """What a home sees when it names a price.
 
     `suggested` is p_S of the round for an ask (equation 5) and p_B for a bid (equation 6); `draw` names

@@ -26,7 +26,6 @@ FOR_EVERYBODY = frozenset(
         "settled",
         "gap_settled",
         "billed",
-        "carbon_settled",
         "forgotten",
     }
 )

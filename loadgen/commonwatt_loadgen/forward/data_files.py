@@ -12,7 +12,6 @@ from commonwatt_community.hems.home import HomeSpec
 
 from commonwatt_loadgen.forward.engine import DayRecord, PeriodRecord
 from commonwatt_loadgen.forward.flows import Flows, summed
-from commonwatt_loadgen.forward.market import fixed_naud
 from commonwatt_loadgen.forward.rules import ForwardRules
 from commonwatt_loadgen.simulate.tables import Tables
 
@@ -32,7 +31,6 @@ COLUMNS = {
         "fee_naud",
         "supply_naud",
         "demand_naud",
-        "carbon_naud",
         "amount_naud",
         "taxable_naud",
         "same_equipment_naud",
@@ -69,7 +67,7 @@ class ForwardTables:
         for home, bill in day.bills.items():
             demand_naud = bill.demand.amount_naud if bill.demand else 0
             whole = summed([one[home] for one in flows])
-            without_naud = whole.same_equipment_naud + fixed_naud(bill)
+            without_naud = whole.same_equipment_naud + bill.supply_naud + demand_naud
             rows.append(
                 [
                     self._names[home],
@@ -80,7 +78,6 @@ class ForwardTables:
                     sum(one.fee_naud for one in bill.bands),
                     bill.supply_naud,
                     demand_naud,
-                    bill.carbon.amount_naud if bill.carbon else 0,
                     bill.amount_naud,
                     bill.taxable_naud,
                     without_naud,

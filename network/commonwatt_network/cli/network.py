@@ -4,31 +4,27 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sys
 import time
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
-from commonwatt_client.command_line import JsonOption
-from commonwatt_client.verbosity import quiet
 from rich.markup import escape
 from rich.table import Table
 
 from commonwatt_network.cli.options import (
-    BackendOption,
     CommunitiesOption,
     DirectoryOption,
     HomesOption,
     NetworkOption,
     TopologyOption,
     network_file_of,
-    news,
     out,
     own_directory,
     phase,
     plain,
-    print_json,
     read_file,
     wanted_topology,
 )
@@ -43,11 +39,14 @@ def network_up(
     topology: TopologyOption = None,
     communities: CommunitiesOption = None,
     homes: HomesOption = None,
-    backend: BackendOption = None,
+    backend: Annotated[
+        str | None,
+        typer.Option(envvar="COMMONWATT_BACKEND", help="embedded (default), native, compose or kubernetes."),
+    ] = None,
     directory: DirectoryOption = None,
     network: NetworkOption = None,
 ) -> None:
-    """Start the network, or its parts that do not run, and return when a transaction works."""
+    """Start the network, or whatever of it is not running, and return when a transaction works."""
     from commonwatt_network.up import up
 
     wanted = wanted_topology(topology or None, communities, homes)
@@ -65,10 +64,9 @@ def network_up(
             or "none",
             ", ".join(f"{peer.name} {peer.address}" for peer in nodes.peers_of(channel)),
         )
-    if not quiet():
-        out.print(table)
+    out.print(table)
     started = f"started {', '.join(result.started)}" if result.started else "everything was running already"
-    news(
+    out.print(
         f"[bold green]up[/] in {time.monotonic() - began:.1f} s ({result.backend_description}; {started})\n"
         f"clients connect with {nodes.layout.network_file}"
     )
@@ -76,22 +74,19 @@ def network_up(
 
 @network_app.command("render")
 def network_render(
-    backend: Annotated[
-        Literal["compose", "kubernetes"],
-        typer.Option(envvar="COMMONWATT_BACKEND", help="What is to run the files."),
-    ],
-    out: Annotated[Path, typer.Option(help="The folder to write to.")],
+    backend: Annotated[str, typer.Option(envvar="COMMONWATT_BACKEND", help="compose or kubernetes.")],
+    output: Annotated[Path, typer.Option(help="The folder to write to.")],
     topology: TopologyOption = None,
     communities: CommunitiesOption = None,
     homes: HomesOption = None,
     directory: DirectoryOption = None,
 ) -> None:
-    """Write Compose files or Kubernetes manifests, with keys, for you to apply yourself."""
+    """Write Compose files or Kubernetes manifests, with keys, for those who apply them themselves."""
     from commonwatt_network.render import render
 
     wanted = wanted_topology(topology or None, communities, homes)
-    files = render(directory or default_directory(), wanted, backend, out)
-    news(f"wrote {len(files)} files to {out}; private keys are among them")
+    files = render(directory or default_directory(), wanted, backend, output)
+    out.print(f"wrote {len(files)} files to {output}; private keys are among them")
 
 
 @network_app.command("down")
@@ -100,13 +95,13 @@ def network_down(directory: DirectoryOption = None, network: NetworkOption = Non
     from commonwatt_network.down import down
 
     stopped = down(own_directory(directory, network, "network down"))
-    news(f"stopped {', '.join(stopped)}; the ledgers stay" if stopped else "nothing was running")
+    out.print(f"stopped {', '.join(stopped)}; the ledgers stay" if stopped else "nothing was running")
 
 
 @network_app.command("reset")
 def network_reset(
     yes: Annotated[
-        bool, typer.Option("--yes", help="Delete real Fabric's ledgers, and do not ask first.")
+        bool, typer.Option("--yes", help="Delete real Fabric's ledgers without being asked.")
     ] = False,
     directory: DirectoryOption = None,
     network: NetworkOption = None,
@@ -118,8 +113,8 @@ def network_reset(
     if not yes and (backend := precious(folder)):
         _confirm_deletion(folder, backend)
     stopped = reset(folder)
-    news(f"stopped {', '.join(stopped)}" if stopped else "nothing was running")
-    news(f"deleted {folder}")
+    out.print(f"stopped {', '.join(stopped)}" if stopped else "nothing was running")
+    out.print(f"deleted {folder}")
 
 
 def _confirm_deletion(folder: Path, backend: str) -> None:
@@ -144,7 +139,7 @@ def network_revoke(
     channels = asyncio.run(
         revoke_user(own_directory(directory, network, "network revoke"), organization, user)
     )
-    news(f"{user} of {organization} is revoked; refused on {', '.join(channels) or 'no channel'}")
+    out.print(f"{user} of {organization} is revoked; refused on {', '.join(channels) or 'no channel'}")
 
 
 @network_app.command("renew")
@@ -163,7 +158,7 @@ def network_renew(
     folder = own_directory(directory, network, "network renew")
     channels = asyncio.run(renew_user(folder, organization, user, new_key=new_key))
     refused = f"; its former certificates are refused on {', '.join(channels)}" if channels else ""
-    news(f"{user} of {organization} has a new {'key and ' if new_key else ''}certificate{refused}")
+    out.print(f"{user} of {organization} has a new {'key and ' if new_key else ''}certificate{refused}")
 
 
 @network_app.command("trust")
@@ -173,14 +168,13 @@ def network_trust(
         Path, typer.Argument(help="The authorities' certificates (PEM): new ones, or one renewed.")
     ],
     directory: DirectoryOption = None,
-    network: NetworkOption = None,
 ) -> None:
     """Let further authorities, or a renewed one, issue for an organisation: before the first certificate is issued."""
     from commonwatt_network.change.authorities import trust_authorities
 
-    folder = own_directory(directory, network, "network trust")
+    folder = directory or default_directory()
     channels = asyncio.run(trust_authorities(folder, organization, read_file(file)))
-    news(
+    out.print(
         f"channels {', '.join(channels) or 'none'} know the authorities of {organization}; its nodes do from their "
         "next start on, for their own certificates and administrators'"
     )
@@ -188,7 +182,7 @@ def network_trust(
 
 @network_app.command("status")
 def network_status(
-    as_json: JsonOption = False,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON, for programs.")] = False,
     directory: DirectoryOption = None,
     network: NetworkOption = None,
 ) -> None:
@@ -202,7 +196,7 @@ def network_status(
         connected_status(read_connected(file)) if is_connected(file) else current(file.parent)
     )
     if as_json:
-        print_json(status.to_json())
+        typer.echo(json.dumps(status.to_json(), indent=2))
         return
     table = Table(box=None, pad_edge=False)
     for heading in ("name", "kind", "state", "process", "address", "certificate"):
@@ -281,12 +275,12 @@ def network_samples_tree(
         raise NoNetworkError(layout.directory)
     require_first_start(layout)
     written = write_tree(nodes_of(layout, state), folder)
-    news(f"wrote {written}; private keys are among them")
+    out.print(f"wrote {written}; private keys are among them")
 
 
 @network_app.command("monitoring")
 def network_monitoring(
-    out: Annotated[Path, typer.Option(help="The folder to write to.")],
+    output: Annotated[Path, typer.Option(help="The folder to write to.")],
     directory: DirectoryOption = None,
     network: NetworkOption = None,
 ) -> None:
@@ -296,11 +290,11 @@ def network_monitoring(
 
     subject = subject_of(network_file_of(directory, network))
     files = rendering.render(subject)
-    rendering.write(out, files)
-    news(f"wrote {', '.join(files)} to {out}; the market's figures come from `commonwatt watch`")
+    rendering.write(output, files)
+    out.print(f"wrote {', '.join(files)} to {output}; the market's figures come from `commonwatt watch`")
     unknown = [node.name for node in subject.nodes if not node.metrics_address]
     if unknown:
-        news(
+        out.print(
             f"no operations address is known of {', '.join(unknown)}; Prometheus asks them once "
             "`commonwatt connect --operations NODE=HOST:PORT` has named it"
         )

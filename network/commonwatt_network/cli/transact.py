@@ -4,21 +4,19 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from commonwatt_client.command_line import JsonOption
-from commonwatt_client.verbosity import verbose
 
 from commonwatt_network.cli.options import (
     DirectoryOption,
     NetworkOption,
     TransientOption,
     network_file_of,
-    print_json,
     transient_data,
 )
 from commonwatt_network.errors import UsageError
@@ -36,7 +34,7 @@ UserOption = Annotated[
     typer.Option(
         "--as",
         metavar="USER",
-        help="A user, or ORGANISATION/USER; default: the operator, or first user, of the channel's first organisation.",
+        help="A user, or ORGANISATION/USER; default: who speaks for the channel's first organisation.",
     ),
 ]
 CollectionOption = Annotated[
@@ -48,6 +46,10 @@ EndorsingOption = Annotated[
     typer.Option(
         metavar="NAMES", help="The organisations, or MSP ids, that endorse; default: as policies ask."
     ),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Result, status, transaction id as JSON.")]
+VerboseOption = Annotated[
+    bool, typer.Option("--verbose", "-v", help="Say on standard error what became of the transaction.")
 ]
 
 
@@ -61,6 +63,7 @@ def submit(
     collection: CollectionOption = None,
     endorsing_organizations: EndorsingOption = None,
     as_json: JsonOption = False,
+    verbose: VerboseOption = False,
     network: NetworkOption = None,
     directory: DirectoryOption = None,
 ) -> None:
@@ -74,6 +77,7 @@ def submit(
         endorsing_organizations or (),
         submit=True,
         as_json=as_json,
+        verbose=verbose,
     )
 
 
@@ -87,10 +91,11 @@ def evaluate(
     collection: CollectionOption = None,
     endorsing_organizations: EndorsingOption = None,
     as_json: JsonOption = False,
+    verbose: VerboseOption = False,
     network: NetworkOption = None,
     directory: DirectoryOption = None,
 ) -> None:
-    """Ask one peer for a transaction's result, and print it; write nothing."""
+    """Ask one peer for a transaction's result, and print it; nothing is written."""
     _transact(
         network_file_of(directory, network),
         (channel, chaincode, function, *(arguments or ())),
@@ -100,6 +105,7 @@ def evaluate(
         endorsing_organizations or (),
         submit=False,
         as_json=as_json,
+        verbose=verbose,
     )
 
 
@@ -113,6 +119,7 @@ def _transact(
     *,
     submit: bool,
     as_json: bool,
+    verbose: bool,
 ) -> None:
     from commonwatt_network.transact import Call, laid_out, transact
 
@@ -122,14 +129,14 @@ def _transact(
     private = transient_data(transient)
     call = Call(channel, chaincode, function, arguments, private, collections, endorsers)
     answer = asyncio.run(transact(path, call, user, submit=submit))
-    if verbose():
+    if verbose:
         if answer.transaction_id is not None:
             became = f"VALID in block {answer.block_number}, transaction {answer.transaction_id}"
         else:
             became = "evaluated, nothing was written"
         typer.echo(f"{became}, as {answer.caller}", err=True)
     if as_json:
-        print_json(answer.to_json())
+        typer.echo(json.dumps(answer.to_json(), indent=2))
         return
     try:
         text = answer.result.decode()

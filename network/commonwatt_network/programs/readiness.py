@@ -13,19 +13,8 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 import psutil
 
 from commonwatt_network.errors import NetworkError
-from commonwatt_network.model.addresses import split_address
 from commonwatt_network.model.layout import Layout
-from commonwatt_network.model.nodes import (
-    EVERYWHERE,
-    EVERYWHERE_6,
-    HOST,
-    HOST_6,
-    ChaincodeServer,
-    Node,
-    Nodes,
-    Orderer,
-    Peer,
-)
+from commonwatt_network.model.nodes import EVERYWHERE, HOST, ChaincodeServer, Node, Nodes, Orderer, Peer
 from commonwatt_network.programs import processes
 
 if TYPE_CHECKING:
@@ -72,11 +61,7 @@ async def wait_listening(nodes: Host, pids: Mapping[str, int]) -> None:
             )
 
         await _until(
-            answers,
-            f"{node.name} to listen on {node.listen_address}",
-            nodes.layout,
-            node.name,
-            pids[node.name],
+            answers, f"{node.name} to listen on {node.address}", nodes.layout, node.name, pids[node.name]
         )
 
     await asyncio.gather(*(listening(node) for node in nodes.fabric_nodes))
@@ -210,17 +195,15 @@ def failure(what: str, layout: Layout, name: str) -> str:
 
 async def accepts(node: Node) -> bool:
     """Whether the node takes connections now."""
-    if isinstance(node, ChaincodeServer):
-        return await connects(f"{HOST}:{node.port}")
-    here = {EVERYWHERE: HOST, EVERYWHERE_6: HOST_6}.get(node.listen, node.listen)
-    return await connects(f"{here}:{node.bound_port}")
+    listen = HOST if isinstance(node, ChaincodeServer) or node.listen == EVERYWHERE else node.listen
+    return await connects(f"{listen}:{node.port}")
 
 
 async def connects(address: str) -> bool:
     """Whether somebody takes connections at `address`."""
-    host, port = split_address(address)
+    host, _, port = address.rpartition(":")
     try:
-        _, writer = await asyncio.open_connection(host, port)
+        _, writer = await asyncio.open_connection(host, int(port))
     except OSError:
         return False
     writer.close()

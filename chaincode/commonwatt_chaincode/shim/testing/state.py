@@ -22,7 +22,7 @@ class Place(NamedTuple):
 
 @dataclass
 class WorldState:
-    """The committed values, with their versions."""
+    """What has been committed, and how."""
 
     values: dict[Place, tuple[bytes, Version]] = field(default_factory=dict)
     metadata: dict[Place, dict[str, bytes]] = field(default_factory=dict)
