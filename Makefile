@@ -117,9 +117,10 @@ PYTEST = $(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-r
 test: $(READY) ## Run every test that this machine can run, but for the long ones (at most 10 minutes)
 	$(PYTEST) -m "not long and not pilot"
 
+# Many of these wait for a market's minutes: three at once keep two cores busy.
 .PHONY: test-long
 test-long: $(READY) ## Run the tests marked `long`: fuzzing, kill cycles, whole consortia
-	$(PYTEST) -m long --timeout=1800
+	$(PYTEST) -n 3 -m long --timeout=1800
 
 .PHONY: test-again
 test-again: $(READY) ## Run the files with tests that failed last once more, one after the other (MARKS: which tests of them)
