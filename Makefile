@@ -16,16 +16,22 @@ export UV_SYSTEM_CERTS ?= true
 # Everything the targets need lives in a virtual environment in the checkout; uv fills it from uv.lock.
 $(READY): uv.lock pyproject.toml $(PARTS:=/pyproject.toml)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Commonwatt needs Python 3.11 or later; this is %s. Name another with PYTHON=/path/to/python3." % sys.version.split()[0])'
+	@echo "making the environment in $(VENV), with every library: a minute or two"
 	@if command -v uv >/dev/null 2>&1; then \
-	    uv sync --quiet --frozen --python $(PYTHON); \
+	    uv sync --frozen --python $(PYTHON); \
 	else \
 	    { test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { echo "Python's venv module is missing: install python3-venv"; exit 2; }; } && \
 	    $(BIN)/python -m pip install --quiet --disable-pip-version-check uv==0.13.9 && \
-	    $(BIN)/uv sync --quiet --frozen --inexact; \
+	    $(BIN)/uv sync --frozen --inexact; \
 	fi
 	@touch $@
 
-# Variables such as TOPOLOGY=file.yaml, COMMUNITIES=3, HOMES=20 reach the command as environment; NETWORK=native by a longer name.
+# The commands read variables whose names begin with COMMONWATT_; make takes them by short names, such as HOMES=20.
+SHORT := ASK_STATUS BATCH BATCHES BATTERY BUDGET COMMUNITIES CONNECTIONS DASK DAYS DISUTILITY DURATION ERRORS \
+    FORECAST HOMES IN_FLIGHT IN_PROCESS LIVE_PORT MARKET NOISE P95 PERIOD PRICING PV RATE SCENARIO SEED SHARE SHARING \
+    SPILL STORAGE STORAGE_FROM_GRID STRICT TOPOLOGY TRACES TRACE_COLUMNS TRACE_DAY TRACE_LAYOUT TRACE_METERS TRACE_ZONE \
+    UI UI_PORT WATCH_PORT WORKERS
+$(foreach name,$(SHORT),$(if $(filter undefined,$(origin $(name))),,$(eval export COMMONWATT_$(name) := $($(name)))))
 ifdef NETWORK
 export COMMONWATT_BACKEND := $(NETWORK)
 endif
@@ -34,7 +40,7 @@ LIVE := .commonwatt-live
 
 .PHONY: live
 live: $(READY) ## See a community live: a network of its own, operator, service, 20 homes, and the portal's address
-	@COMMONWATT_DIRECTORY=$(LIVE) TOPOLOGY=live $(BIN)/commonwatt network up
+	@COMMONWATT_DIRECTORY=$(LIVE) COMMONWATT_TOPOLOGY=live $(BIN)/commonwatt network up
 	@COMMONWATT_DIRECTORY=$(LIVE) $(BIN)/commonwatt live
 
 .PHONY: live-down
@@ -102,12 +108,13 @@ sync: $(READY) ## Write the client's synchronous half and its tests from the asy
 	$(BIN)/python tools/write_sync.py
 
 .PHONY: lint
-lint: $(READY) ## Check format, lint rules, types, the direction of imports, declared dependencies and the synchronous client
+lint: $(READY) ## Check format, lint rules, types, the direction of imports, declared dependencies, the synchronous client and the prose
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python tools/write_sync.py --check
+	$(BIN)/python tools/check_prose.py
 	@for part in $(PARTS); do (cd $$part && ../$(BIN)/deptry . ) || exit 1; done
 
 # Files are dealt out in the order of testpaths, long ones first, so that no worker ends with one alone.
@@ -142,6 +149,18 @@ docs: $(READY) ## Build the documentation as a site into out/site, and check its
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet --site-dir $(SITE)
 	@$(BIN)/python tools/check_site.py $(SITE)
 
+# uv made the environment: the machine's own, or the one that was installed into it.
+UV = $(shell command -v uv || echo $(abspath $(BIN))/uv)
+LOCKED = export --quiet --frozen --no-dev
+
+.PHONY: chaincode-lock
+chaincode-lock: $(READY) ## Write what the contract's image installs, from uv.lock into chaincode/requirements.txt
+	@cd chaincode && $(UV) $(LOCKED) --no-emit-project --output-file requirements.txt
+
+.PHONY: chaincode-sbom
+chaincode-sbom: $(READY) ## Say what the contract's image holds of Python, as CycloneDX in out/commonwatt-chaincode.cdx.json
+	@mkdir -p out && cd chaincode && $(UV) $(LOCKED) --format cyclonedx1.5 --output-file ../out/commonwatt-chaincode.cdx.json
+
 .PHONY: release
-release: $(READY) ## Build, check and tag the version that pyproject.toml states
+release: $(READY) ## Build and check the version that pyproject.toml states, twice alike, with its bill of materials
 	@PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python tools/release.py make

@@ -28,6 +28,8 @@ def _lines(command: Any, name: str, context: Any) -> Iterator[str]:
         return
     yield from ("##" + "#" * (name.count(" ") - 1) + f" {name}", "", _prose(command.help), "")
     yield from ("```text", " ".join([name, *command.collect_usage_pieces(context)]), "```", "")
+    if shown := re.findall(r"^ *(commonwatt .*)$", command.epilog or "", re.MULTILINE):
+        yield from ("```console", *shown, "```", "")
     rows = [_row(one, context) for one in command.params if not getattr(one, "hidden", False)]
     if rows:
         yield from ("| argument or option | default | meaning |", "|---|---|---|", *rows, "")

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from commonwatt_client.command_line import JsonOption, NetworkOption, give_examples, program
 from commonwatt_client.exit_codes import UsageError, run
 from commonwatt_client.network_file import find_network, read_network_file
 
@@ -20,6 +21,14 @@ from commonwatt_audit.bill_cases import billed
 from commonwatt_audit.case_members import BadCase
 from commonwatt_audit.cases import cleared, prices
 from commonwatt_audit.forward_cases import settled
+
+EXAMPLES = {
+    "verify": "commonwatt verify\ncommonwatt verify --channel newtown --json",
+    "clear": "commonwatt clear round.json\ncommonwatt clear --schema",
+    "settle": "commonwatt settle period.json",
+    "bill": "commonwatt bill day.json",
+    "prices": "commonwatt prices case.json",
+}
 
 if TYPE_CHECKING:
     from commonwatt_audit.audit import Audit, Findings
@@ -33,7 +42,7 @@ def verify_command(
         Path | None, typer.Option(help="a folder of files *.block instead of a running network")
     ] = None,
     user: Annotated[str, typer.Option(help="who reads the blocks; default: the market's operator")] = "",
-    as_json: Annotated[bool, typer.Option("--json", help="print the findings as JSON")] = False,
+    as_json: JsonOption = False,
     anchors: Annotated[
         str,
         typer.Option(help="the exchange's channel, or with --blocks a folder of its blocks: compare anchors"),
@@ -47,15 +56,7 @@ def verify_command(
     receipts: Annotated[
         Path | None, typer.Option(help="a home's journal: name carriers that broke or contradicted a receipt")
     ] = None,
-    network_file: Annotated[
-        str | None,
-        typer.Option(
-            "--network",
-            "--network-file",
-            envvar="COMMONWATT_NETWORK",
-            help="the network to audit: a name, or its file; default: that of the folder here",
-        ),
-    ] = None,
+    network_file: NetworkOption = None,
 ) -> None:
     """Replay a channel from its blocks: hashes, signatures, every award, battery account and bill."""
     from commonwatt_audit.audit import Audit, FirstDifference
@@ -209,7 +210,7 @@ def _schema_option(schema: Callable[[], Mapping[str, Any]]) -> Any:
 
 
 def clear_command(file: File, schema: Annotated[bool, _schema_option(schemas.clear_schema)] = False) -> None:
-    """Clear a round, a period of the forward market, or a round between communities, given as JSON."""
+    """Match the bids of a round or a period given as JSON, and print who trades at which price; it deletes nothing."""
     _print_outcome(file, cleared)
 
 
@@ -252,10 +253,11 @@ def register(app: typer.Typer) -> None:
     app.command("settle")(settle_command)
     app.command("bill")(bill_command)
     app.command("prices")(prices_command)
+    give_examples(app, EXAMPLES)
 
 
 def main() -> None:
     """Run `commonwatt-audit`, which has these verbs alone."""
-    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, no_args_is_help=True)
+    app = program("Audit a Commonwatt market.")
     register(app)
     run("commonwatt-audit", app)

@@ -149,7 +149,7 @@ def _check_outcome(header: Any, response: Any) -> str:
     try:
         namespaces = _namespaces(outcome.results)
     except DecodeError as error:
-        raise _Refused(ValidationCode.BAD_RWSET, "what it read and wrote cannot be read") from error
+        raise _Refused(ValidationCode.BAD_RWSET, "its read-write set cannot be read") from error
     if not extension.HasField("chaincode_id") or not outcome.HasField("chaincode_id"):
         raise _Refused(other, "it names no chaincode")
     name = extension.chaincode_id.name

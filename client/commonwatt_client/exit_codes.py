@@ -12,6 +12,7 @@
 
 import os
 import sys
+import traceback
 from collections.abc import Callable
 
 from commonwatt_client.errors import (
@@ -22,6 +23,7 @@ from commonwatt_client.errors import (
     UnreachableError,
 )
 from commonwatt_client.retry import is_away
+from commonwatt_client.verbosity import verbose
 
 DONE, FAILED, MISUSED, NO_NETWORK, INTERRUPTED = 0, 1, 2, 3, 130
 
@@ -73,6 +75,8 @@ def run(name: str, command: Callable[[], object]) -> None:
         code = exit_code(error)
         if code is None:
             raise
+        if verbose():
+            traceback.print_exc()
         said = str(error) or "interrupted; the command ended what it had started"
         sys.stderr.write(f"{name}: {said}\n")
         if _lost_the_network(error):

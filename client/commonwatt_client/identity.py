@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who sends: an organisation's MSP id and an X.509 certificate."""
+"""The sender: an organisation's MSP id and an X.509 certificate."""
 
 import codecs
 import re
@@ -94,7 +94,7 @@ class Identity:
         object.__setattr__(self, "signs_messages", isinstance(key, Ed25519PublicKey))
 
     def digest(self, message: bytes) -> bytes:
-        """What a signer of this identity signs: SHA-256 of the message, or the message itself for Ed25519.
+        """The bytes that a signer of this identity signs: SHA-256 of the message, or the message itself for Ed25519.
 
         Fabric's MSP hashes with SHA-256 whatever the curve, so P-384 keys sign a SHA-256 digest as well.
         """

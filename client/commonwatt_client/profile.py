@@ -29,7 +29,7 @@ class ProfileOrganization:
 
 @dataclass(frozen=True)
 class ConnectionProfile:
-    """What a connection profile tells: `client_organization` is empty where it names none."""
+    """The contents of a connection profile: `client_organization` is empty where it names none."""
 
     name: str
     client_organization: str

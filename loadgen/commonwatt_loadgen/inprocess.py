@@ -6,11 +6,11 @@ oracle.
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from commonwatt_chaincode.market.clearing import clear
+from commonwatt_chaincode.market.clearing import clear, grid_alone
 from commonwatt_chaincode.market.orders import Offer, Request, offer_id, own_round_id, request_id
 from commonwatt_chaincode.market.parameters import Parameters
 from commonwatt_chaincode.market.prices import buy_price, sell_price
-from commonwatt_chaincode.market.tariff import MINUTE_S, tou_at
+from commonwatt_chaincode.market.tariff import MINUTE_S, tou_by_minute
 from commonwatt_community.hems.agent import HomeAgent, Settlement
 from commonwatt_community.hems.energy import MINUTES_PER_DAY
 
@@ -29,6 +29,11 @@ class InProcessMarket:
     rules: Parameters
     midnight_s: int = 0
     past: PastPrices = field(default_factory=PastPrices)
+
+    def __post_init__(self) -> None:
+        self._tou = tou_by_minute(self.rules.tou)
+        self._suggested_by = self.past.prices
+        self._suggested: dict[int, int] = {}  # by the grid's price
 
     def run_day(self, agents: list[HomeAgent], day: int) -> DayRecord:
         """Trade one day: each need becomes a round, in the order of market time."""
@@ -52,17 +57,22 @@ class InProcessMarket:
         rules = self.rules
         round_id = own_round_id(self.midnight_s + settled.start_min * MINUTE_S, buyer.home)
         minute = settled.start_min % MINUTES_PER_DAY
-        tou = tou_at(rules.tou, minute)
-        suggested = sell_price(rules, self.past.prices, minute)
+        tou = self._tou[minute]
+        suggested = self._sell_price(minute, tou)
         p_b = (
             buy_price(rules, self.past.prices, settled.need_wh, minute)
             if buyer.strategy.needs_suggested_bid
             else tou
         )
         limit = buyer.limit(tou, p_b, settled.need_wh, number)
+        request = Request(request_id(round_id, buyer.home), buyer.home, settled.need_wh, limit)
+        holding = sellers.holding()
+        if not holding and not self.past.prices.redundancy_wh:
+            alone = grid_alone(request, tou)
+            return RoundRecord(number, settled.end_min, minute, tou, suggested, limit, alone, (), ())
         offers: list[Offer] = []
         offering: dict[str, HomeAgent] = {}
-        for seller in sellers.holding():
+        for seller in holding:
             if seller is buyer:
                 continue
             ask = seller.ask(tou, suggested, number)
@@ -71,7 +81,6 @@ class InProcessMarket:
                     Offer(offer_id(round_id, seller.home), seller.home, ask.energy_wh, ask.price_uaud_per_kwh)
                 )
                 offering[seller.home] = seller
-        request = Request(request_id(round_id, buyer.home), buyer.home, settled.need_wh, limit)
         award = clear([request], offers, tou)
         self.past = self.past.after(rules, award.fills, {request.id: limit}, award.totals.redundancy_wh)
         price_of = {offer.home: offer.price_uaud_per_kwh for offer in offers}
@@ -81,16 +90,26 @@ class InProcessMarket:
         )
         for ended in award.offers:
             offering[ended.home].offer_ended(ended.energy_wh, ended.sold_wh)
-            sellers.changed(offering[ended.home])
+            if ended.sold_wh:
+                sellers.changed(offering[ended.home])
         return RoundRecord(
             number, settled.end_min, minute, tou, suggested, limit, award.requests[0], made, award.fills
         )
+
+    def _sell_price(self, minute: int, tou: int) -> int:
+        """p_S, which changes with the tariff and with what rounds leave behind alone."""
+        if self._suggested_by is not self.past.prices:
+            self._suggested_by, self._suggested = self.past.prices, {}
+        if tou not in self._suggested:
+            self._suggested[tou] = sell_price(self.rules, self.past.prices, minute)
+        return self._suggested[tou]
 
 
 class Sellers:
     """The prosumers of a day, and those whose batteries hold anything: few in most rounds, so nobody asks the rest."""
 
     def __init__(self, agents: Sequence[HomeAgent]) -> None:
+        self._in_order: list[HomeAgent] | None = None
         self._sellers = [agent for agent in agents if agent.spec.prosumer]
         self._places = {agent.home: place for place, agent in enumerate(self._sellers)}
         self._holding = {place for place, agent in enumerate(self._sellers) if agent.holds_energy()}
@@ -100,11 +119,13 @@ class Sellers:
         place = self._places.get(agent.home)
         if place is None:
             return
-        if agent.holds_energy():
-            self._holding.add(place)
-        else:
-            self._holding.discard(place)
+        if agent.holds_energy() == (place in self._holding):
+            return
+        self._holding ^= {place}
+        self._in_order = None
 
     def holding(self) -> list[HomeAgent]:
         """Those that hold energy, in the order of the homes."""
-        return [self._sellers[place] for place in sorted(self._holding)]
+        if self._in_order is None:
+            self._in_order = [self._sellers[place] for place in sorted(self._holding)]
+        return self._in_order

@@ -4,6 +4,7 @@ produce.
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from commonwatt_chaincode.market.billing import Bill, Metered, Sale, bill
 from commonwatt_chaincode.market.clearing import Fill, RequestResult
@@ -13,8 +14,7 @@ from commonwatt_community.hems.agent import Settlement
 from commonwatt_community.hems.energy import MINUTES_PER_DAY
 
 
-@dataclass(frozen=True, slots=True)
-class OfferMade:
+class OfferMade(NamedTuple):
     """An offer and what became of it."""
 
     home: str
@@ -24,8 +24,7 @@ class OfferMade:
     revenue_naud: int
 
 
-@dataclass(frozen=True, slots=True)
-class RoundRecord:
+class RoundRecord(NamedTuple):
     """One cleared round with its single request. `opened_min` counts from 0:00 of the first simulated day."""
 
     number: int
@@ -62,22 +61,36 @@ def bills_of(
             if offer.sold_wh:
                 sales[offer.home].append(Sale(offer.sold_wh, offer.revenue_naud))
     tou = tou_by_minute(rules.tou)
-    spill_price = rules.feed_in if rules.spill_policy == "FEED_IN" else 0
+    feed_in = rules.feed_in
+    spill_price = feed_in if rules.spill_policy == "FEED_IN" else 0
     for settled in settlements:
-        request = bought.get((settled.home, settled.end_min))
-        intervals[settled.home].append(
+        (
+            home,
+            start_min,
+            end_min,
+            use_wh,
+            generation_wh,
+            own_wh,
+            need_wh,
+            charged_wh,
+            spill_wh,
+            _,
+            charge_wh,
+        ) = settled
+        request = bought.get((home, end_min))
+        intervals[home].append(
             Metered(
-                settled.use_wh,
-                settled.generation_wh,
-                settled.own_wh,
-                settled.need_wh,
-                settled.charged_wh,
-                settled.spill_wh,
-                settled.grid_charge_wh,
+                use_wh,
+                generation_wh,
+                own_wh,
+                need_wh,
+                charged_wh,
+                spill_wh,
+                charge_wh,
                 request.p2p_energy_wh if request else 0,
                 request.p2p_amount_naud if request else 0,
-                tou[settled.start_min % MINUTES_PER_DAY],
-                rules.feed_in,
+                tou[start_min % MINUTES_PER_DAY],
+                feed_in,
                 spill_price,
             )
         )

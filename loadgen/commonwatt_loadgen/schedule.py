@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The order of market time: which home's settlement interval ends when."""
 
-from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from typing import NamedTuple
 
 from commonwatt_chaincode.market.parameters import Parameters
 from commonwatt_chaincode.market.tariff import DAY_S, MINUTE_S
@@ -11,8 +11,7 @@ from commonwatt_community.hems.agent import HomeAgent, Interval
 _ROUNDS_PER_DAY = 10**7
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(NamedTuple):
     """A home's interval ends: it reads its meter and asks for what it still needs."""
 
     agent: HomeAgent

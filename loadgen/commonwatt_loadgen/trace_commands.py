@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from commonwatt_client.command_line import JsonOption
 from commonwatt_client.exit_codes import UsageError
+from commonwatt_client.verbosity import say
 
 from commonwatt_loadgen.trace_options import ColumnsOption, LayoutOption, MetersOption, ZoneOption
 
@@ -27,7 +29,7 @@ def check_command(
     picture: Annotated[
         Path | None, typer.Option(help="PNG of the mean day and of the days that each home has")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="print JSON, every home included")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Say what trace files hold: homes, days, gaps, intervals, sums, duplicates, values that look wrong."""
     from commonwatt_loadgen.traces.checks import TraceError  # pandas is slow to load
@@ -53,13 +55,17 @@ def check_command(
     for line in lines_of(examined):
         print(line)
     if picture is not None:
-        print(f"picture: {picture}")
+        say(f"picture: {picture}")
 
 
 @app.command("layouts")
-def layouts_command() -> None:
+def layouts_command(as_json: JsonOption = False) -> None:
     """List the layouts that are known by name."""
     from commonwatt_loadgen.traces.plugin_kind import layouts
 
+    if as_json:
+        found = [{"name": name, "zone": one.zone, "meters": one.meters} for name, one in layouts().items()]
+        print(json.dumps({"layouts": found}, indent=1))
+        return
     for name, layout in layouts().items():
         print(f"{name}: zone {layout.zone}, {layout.meters or 'net or gross'} meters")

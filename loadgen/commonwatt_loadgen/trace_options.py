@@ -1,30 +1,34 @@
 # SPDX-License-Identifier: Apache-2.0
 """The options that say how a trace file is read, alike for every command; apart from pandas, which loads slowly."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 LayoutOption = Annotated[
     str | None,
     typer.Option(
-        envvar="TRACE_LAYOUT", help="layout of the trace file, as low-carbon-london; default: recognised"
+        envvar="COMMONWATT_TRACE_LAYOUT",
+        help="layout of the trace file, as low-carbon-london; default: recognised",
     ),
 ]
 ColumnsOption = Annotated[
     str | None,
     typer.Option(
-        envvar="TRACE_COLUMNS",
+        envvar="COMMONWATT_TRACE_COLUMNS",
         help="what columns hold, as home=LCLid,time=tstp,use_kwh=energy; a column per home: time=utc,use_kwh=*",
     ),
 ]
 ZoneOption = Annotated[
     str | None,
-    typer.Option(envvar="TRACE_ZONE", help="time zone of the homes, as Europe/London; default: the layout's"),
+    typer.Option(
+        envvar="COMMONWATT_TRACE_ZONE", help="time zone of the homes, as Europe/London; default: the layout's"
+    ),
 ]
 MetersOption = Annotated[
-    str | None,
+    Literal["net", "gross"] | None,
     typer.Option(
-        envvar="TRACE_METERS", help="net: meters see import and export alone; gross: use and generation"
+        envvar="COMMONWATT_TRACE_METERS",
+        help="net: meters see import and export alone; gross: use and generation",
     ),
 ]

@@ -50,9 +50,12 @@ def unseen(name: str) -> nullcontext[None]:
     return nullcontext()
 
 
-async def bring_up(backend: Backend, nodes: Nodes, start: Starter, phase: Phase = unseen) -> BroughtUp:
+async def bring_up(
+    backend: Backend, nodes: Nodes, start: Starter, phase: Phase = unseen, *, change: bool = False
+) -> BroughtUp:
     """Bring everything that the nodes lack: certificates, processes, channels, chaincode, a transaction.
 
+    `change`: a step of a change asks for it, and what it started stays.
     Raises UsageError for a port that another program holds, NetworkError for a step that fails.
     """
     authorities: tuple[str, ...] = ()
@@ -64,7 +67,7 @@ async def bring_up(backend: Backend, nodes: Nodes, start: Starter, phase: Phase 
         roster = ensure_identities(nodes)
         blocks = ensure_genesis_blocks(backend.among_themselves(nodes))
         programs = backend.programs(nodes)
-    with backend.started(nodes, phase) as elsewhere:
+    with backend.started(nodes, phase, change=change) as elsewhere:
         with phase("processes"):
             started, pids = await serve(backend, nodes, programs, start)
         service = _bring_into_service(backend, nodes, roster, blocks, phase)

@@ -10,7 +10,6 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
@@ -18,9 +17,11 @@ from commonwatt_client import ClientError
 
 from commonwatt_network.backends.registry import backend_called, nodes_of
 from commonwatt_network.channels.private_data import count_private
+from commonwatt_network.consortium.examination import examine_host
 from commonwatt_network.consortium.host import open_host
 from commonwatt_network.consortium.standing import host_standing
 from commonwatt_network.errors import UsageError
+from commonwatt_network.finding import Finding
 from commonwatt_network.model.layout import Layout
 from commonwatt_network.model.nodes import Peer
 from commonwatt_network.model.state import read_state
@@ -35,16 +36,6 @@ OPEN_FILES_NEEDED = 1024
 PORTS_NEEDED = 100
 
 
-@dataclass(frozen=True)
-class Finding:
-    """One thing looked at. `needed`: whether the default network needs it."""
-
-    what: str
-    good: bool
-    says: str
-    needed: bool = False
-
-
 def examine(directory: Path) -> list[Finding]:
     """Everything that decides what can be run with the network folder `directory`."""
     return [
@@ -55,6 +46,7 @@ def examine(directory: Path) -> list[Finding]:
         _ports(directory),
         _folder(directory),
         *_ordering(directory),
+        *_organization(directory),
         _native(directory),
         _bft(directory),
         _program("fabric-ca-server", "ca: fabric-ca", "install Fabric CA's release and put it on PATH"),
@@ -176,6 +168,16 @@ def _folder(directory: Path) -> Finding:
         "no network yet" if state is None else f"{state.backend} network {state.topology.name} in {directory}"
     )
     return Finding("network folder", True, says, needed=True)
+
+
+def _organization(directory: Path) -> list[Finding]:
+    """What only an organisation's own host can tell of itself."""
+    if not Layout(directory).organization_file.exists():
+        return []
+    try:
+        return examine_host(open_host(directory))
+    except UsageError as error:
+        return [Finding("organisation", False, str(error), needed=True)]
 
 
 def _ordering(directory: Path) -> Iterator[Finding]:

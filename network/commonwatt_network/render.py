@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from commonwatt_network.backends.backend import Files
+from commonwatt_network.backends.containers import refuse_foreign
 from commonwatt_network.backends.registry import BACKENDS, nodes_of
 from commonwatt_network.channels.genesis import ensure_genesis_blocks
 from commonwatt_network.errors import UsageError
@@ -38,18 +38,6 @@ def render(directory: Path, topology: Topology | None, backend: str, output: Pat
         ensure_identities(nodes)
         ensure_genesis_blocks(chosen.among_themselves(nodes))
         files = chosen.render(nodes)
-        _refuse_foreign(output, files)
+        refuse_foreign(output, files)
         chosen.write(output, files)
     return [output / name for name in files]
-
-
-def _refuse_foreign(output: Path, files: Files) -> None:
-    """Rendering over somebody else's files would mix two networks."""
-    if not output.exists():
-        return
-    if not output.is_dir():
-        raise UsageError(f"{output} is a file; name a folder")
-    ours = {name.split("/")[0] for name in files}
-    foreign = sorted(path.name for path in output.iterdir() if path.name not in ours)
-    if foreign:
-        raise UsageError(f"{output} holds {foreign[0]}, which is not this network's; name an empty folder")

@@ -46,16 +46,16 @@ class Shell:
         cleared = (
             "COMMONWATT_BACKEND",
             "COMMONWATT_NETWORK",
-            "TOPOLOGY",
-            "COMMUNITIES",
-            "HOMES",
+            "COMMONWATT_TOPOLOGY",
+            "COMMONWATT_COMMUNITIES",
+            "COMMONWATT_HOMES",
             "COMMONWATT_DIRECTORY",
         )
         inherited = {name: value for name, value in os.environ.items() if name not in cleared}
         return {**inherited, "COLUMNS": "200", **variables}
 
     def up(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-        return self.run("network", "up", *arguments, **{"HOMES": "2", **variables})
+        return self.run("network", "up", *arguments, **{"COMMONWATT_HOMES": "2", **variables})
 
     def processes(self) -> dict[str, list[psutil.Process]]:
         """What of this folder's network runs."""

@@ -55,30 +55,34 @@ class Project:
         assert answer.returncode == 0, answer.stderr
         return answer.stdout
 
-    def inspect(self, service: str) -> dict[str, Any]:
-        (identity,) = self.compose("ps", "--all", "--quiet", service).split()
-        (found,) = json.loads(_docker("inspect", identity).stdout)
-        return dict(found)
+    def inspect(self, node: str) -> dict[str, Any]:
+        [found] = [each for each in self.containers() if each["Config"]["Labels"]["commonwatt.node"] == node]
+        return found
 
-    def pid(self, service: str) -> int:
-        pid = int(self.inspect(service)["State"]["Pid"])
+    def containers(self) -> list[dict[str, Any]]:
+        """What the engine knows of each container of the project."""
+        identities = self.compose("ps", "--all", "--quiet").split()
+        return [dict(each) for each in json.loads(_docker("inspect", *identities).stdout)]
+
+    def pid(self, node: str) -> int:
+        pid = int(self.inspect(node)["State"]["Pid"])
         require_signals(pid)
         return pid
 
-    def kill(self, service: str) -> None:
+    def kill(self, node: str) -> None:
         """kill -9, as the kernel does it: the engine starts the container again."""
-        os.kill(self.pid(service), signal.SIGKILL)
+        os.kill(self.pid(node), signal.SIGKILL)
 
     def published(self) -> dict[str, list[str]]:
-        """Service -> `address:port` on this machine, of those that publish any."""
+        """Node -> `address:port` on this machine, of those that publish any."""
         found = {}
-        for service in self.compose("config", "--services").split():
-            bindings = self.inspect(service)["HostConfig"]["PortBindings"] or {}
+        for container in self.containers():
+            bindings = container["HostConfig"]["PortBindings"] or {}
             entries = sorted(
                 f"{each['HostIp']}:{each['HostPort']}" for group in bindings.values() for each in group
             )
             if entries:
-                found[service] = entries
+                found[container["Config"]["Labels"]["commonwatt.node"]] = entries
         return found
 
 

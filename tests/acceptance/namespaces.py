@@ -20,6 +20,7 @@ class Internet:
 
     names: dict[str, str] = field(default_factory=dict)  # DNS name -> address
     hosts: dict[str, str] = field(default_factory=dict)  # host -> address
+    prefix_length: int = 24
     prefix: str = field(default_factory=lambda: f"cw{os.getpid()}-")
 
     def open(self) -> None:
@@ -38,7 +39,12 @@ class Internet:
            "peer", "name", "eth0", "netns", self._namespace(name))  # fmt: skip
         self._inside("switch", "link", "set", port, "master", "bridge", "up")
         self._inside(name, "link", "set", "lo", "up")
-        self._inside(name, "address", "add", f"{address}/24", "dev", "eth0")
+        if (
+            ":" in address
+        ):  # Fabric's peer does not start where it finds no IPv4 address at all: one that leads nowhere
+            self._inside(name, "address", "add", "192.0.2.1/32", "dev", "lo")
+        nodad = ["nodad"] if ":" in address else []  # IPv6 would wait a second for somebody else's claim
+        self._inside(name, "address", "add", f"{address}/{self.prefix_length}", "dev", "eth0", *nodad)
         self._inside(name, "link", "set", "eth0", "up")
 
     def lose_host(self, name: str) -> None:

@@ -49,7 +49,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "configuration"))
     monkeypatch.setenv("COLUMNS", "200")
-    for name in ("COMMONWATT_NETWORK", "COMMONWATT_DIRECTORY", "COMMONWATT_BACKEND", "HOMES"):
+    for name in ("COMMONWATT_NETWORK", "COMMONWATT_DIRECTORY", "COMMONWATT_BACKEND", "COMMONWATT_HOMES"):
         monkeypatch.delenv(name, raising=False)
     return tmp_path
 
@@ -119,7 +119,7 @@ def test_a_network_is_used_by_its_name_as_one_of_the_kits_own(
     )
     assert loaded.exit_code == 0, loaded
     assert json.loads(Path("out/load/summary.json").read_text())["run"]["backend"] == "connected"
-    monitoring = invoke(app, ["network", "monitoring", "--network", "energy", "--output", "monitoring"])
+    monitoring = invoke(app, ["network", "monitoring", "--network", "energy", "--out", "monitoring"])
     assert monitoring.exit_code == 0, monitoring
     assert "no operations address is known of" in monitoring.stdout
 
@@ -132,7 +132,7 @@ def test_without_a_name_it_is_the_network_of_this_folder(app: typer.Typer, their
     )
     assert (here / ".commonwatt" / "network.json").exists()
     assert "connected network running" in invoke(app, ["network", "status"]).stdout
-    assert invoke(app, ["network", "monitoring", "--output", "monitoring"]).exit_code == 0
+    assert invoke(app, ["network", "monitoring", "--out", "monitoring"]).exit_code == 0
     scraped = yaml.safe_load(Path("monitoring/prometheus.yml").read_text())["scrape_configs"][0][
         "static_configs"
     ]
@@ -379,7 +379,7 @@ def test_peers_that_demand_a_client_certificate_are_shown_the_profiles(
         ("newtown:\n    homes: 2", "newtown:\n    client_authentication: true\n    homes: 2")
     )
     assert "client_authentication" in topology.read_text()
-    assert shell.up(TOPOLOGY=str(topology), HOMES="").returncode == 0
+    assert shell.up(COMMONWATT_TOPOLOGY=str(topology), COMMONWATT_HOMES="").returncode == 0
     connected = connect(app, shell.directory, "--name", "energy")
     assert connected.exit_code == 0, connected
     status = json.loads(invoke(app, ["network", "status", "--network", "energy", "--json"]).stdout)

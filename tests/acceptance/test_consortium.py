@@ -363,7 +363,7 @@ def test_a_community_joins_later_signed_for_on_each_host(consortium: Consortium)
     with Trading(consortium, "newtown", CLOCK + 3_000_000) as trading:
         trading.wait_for_more(3)
         consortium.follow(blocks[: signing + 1])
-        submitting = "commonwatt consortium submit exchange/ferry.update --output exchange/newest.block"
+        submitting = "commonwatt consortium submit exchange/ferry.update --out exchange/newest.block"
         assert "too few signatures: signed by NewtownMSP; 2 of 3" in consortium.refused("newtown", submitting)
         printed = consortium.follow(blocks[signing + 1 :])
         trading.wait_for_more(3)

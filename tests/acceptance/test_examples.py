@@ -55,7 +55,7 @@ def test_the_topology_becomes_a_folder_for_each_of_three_hosts(tmp_path: Path) -
     shutil.copy(EXAMPLES / "three-hosts" / "topology.yaml", tmp_path)
     with reading(tmp_path) as reader:
         assert "correct" in reader.run("commonwatt topology check topology.yaml")
-        reader.run("commonwatt network render --backend compose --topology topology.yaml --output rendered")
+        reader.run("commonwatt network render --backend compose --topology topology.yaml --out rendered")
     hosts = {"192.0.2.1": "newtown", "192.0.2.2": "glebe", "192.0.2.3": "grid"}
     assert {path.name for path in (tmp_path / "rendered").iterdir()} >= hosts.keys()
     for address, organization in hosts.items():

@@ -46,13 +46,13 @@ TABLE: dict[str, Verb] = {
     "network up": Verb("--homes 2", MAKES, STARTS),
     "network down": Verb("", DONE, DONE),
     "network reset": Verb("", DONE, DELETES),
-    "network render": Verb("--backend compose --output rendered", MAKES, MISUSED),  # it is another backend's
+    "network render": Verb("--backend compose --out rendered", MAKES, MISUSED),  # it is another backend's
     "network status": Verb("", NO_NETWORK, DONE),
     "network revoke": Verb("newtown home001", NO_NETWORK, NO_NETWORK),
     "network renew": Verb("newtown home001", NO_NETWORK, NO_NETWORK),
     "network logs": Verb("", NO_NETWORK, DONE),
     "network trust": Verb("newtown authorities.pem", NO_NETWORK, NO_NETWORK),
-    "network monitoring": Verb("--output monitoring", NO_NETWORK, DONE),
+    "network monitoring": Verb("--out monitoring", NO_NETWORK, DONE),
     "network samples-tree": Verb("samples", NO_NETWORK, DONE),
     "network plan": Verb("", NO_NETWORK, DONE),
     "network apply": Verb("", NO_NETWORK, DONE),  # nothing is to be done, so nothing is started
@@ -82,13 +82,25 @@ TABLE: dict[str, Verb] = {
     "org submit": Verb("newtown get_parameters", NO_NETWORK, NO_NETWORK),
     "org evaluate": Verb("newtown get_parameters", NO_NETWORK, NO_NETWORK),
     "org status": Verb("", NO_NETWORK, DONE),
+    "org change": Verb("newtown.yaml", NO_NETWORK, DONE),
+    "org announce": Verb("", NO_NETWORK, NO_NETWORK),
+    "org renew": Verb("--before-days 0", NO_NETWORK, DONE),
+    "org upgrade": Verb("--wait 0", NO_NETWORK, NO_NETWORK),
+    "org request": Verb("--out requests", NO_NETWORK, DONE),
+    "org certify": Verb("requests", NO_NETWORK, MISUSED),  # requests are no certificates
+    "org revoke": Verb("operator", NO_NETWORK, NO_NETWORK),
+    "org units": Verb("--out units --user daemon", NO_NETWORK, DONE),
+    "org render": Verb(
+        "--backend compose --out rendered", NO_NETWORK, DONE
+    ),  # from now on containers run the nodes
     "org backup": Verb("newtown.backup --passphrase-file passphrase", NO_NETWORK, DONE),
     "org restore": Verb("nowhere.backup --passphrase-file passphrase", MISUSED, MISUSED),  # no such file
-    "consortium create": Verb("newtown newtown.json --output made.block", DONE, DONE),
+    "consortium create": Verb("newtown newtown.json --out made.block", DONE, DONE),
     "consortium show": Verb("newtown.block", DONE, DONE),
-    "consortium propose": Verb("newtown glebe.json --output update.bin", NO_NETWORK, NO_NETWORK),
+    "consortium propose": Verb("newtown glebe.json --out update.bin", NO_NETWORK, NO_NETWORK),
     "consortium sign": Verb("channel.update", NO_NETWORK, NO_NETWORK),
-    "consortium submit": Verb("channel.update --output new.block", NO_NETWORK, NO_NETWORK),
+    "consortium submit": Verb("channel.update --out new.block", NO_NETWORK, NO_NETWORK),
+    "consortium agree": Verb("newtown --exchange .", NO_NETWORK, NO_NETWORK),
     "consortium readmit": Verb("newtown --exchange .", NO_NETWORK, NO_NETWORK),
     "verify": Verb("", NO_NETWORK, NO_NETWORK),
     "clear": Verb("round.json", DONE, DONE),
@@ -103,6 +115,7 @@ TABLE: dict[str, Verb] = {
     "community schema": Verb("", DONE, DONE),
     "homes add": Verb("newcomers.csv --community community.yaml", MISUSED, NO_NETWORK),
     "operate": Verb("community.yaml", NO_NETWORK, NO_NETWORK),
+    "exchange operate": Verb("exchange.yaml", NO_NETWORK, MISUSED),  # the network has no exchange
     "home new": Verb("--user home001", NO_NETWORK, NO_NETWORK),
     "home run": Verb("", MISUSED, MISUSED),  # there is no home.yaml
     "home schema": Verb("", DONE, DONE),
@@ -136,6 +149,12 @@ tariff:
     - days: {weekdays: [0, 1, 2, 3, 4, 5, 6], holidays: true}
       bands: [{name: all day, from_min: 0, to_min: 1440, tou: 300000, feed_in: 60000}]
 """
+EXCHANGE = """
+channel: exchange
+grid: {organization: grid, user: operator}
+communities: [newtown, enmore]
+link: {limit_wh: 50000, fee: 10000}
+"""
 ON_AN_ORGANISATION = ("org ", "consortium ")
 
 # Configuration that cannot be right, beyond an option that no verb has.
@@ -143,7 +162,7 @@ WRONG_USE = (
     "nonsense",
     "network up --topology nowhere.yaml",
     "network up --backend nowhere",
-    "network render --backend native --output rendered",
+    "network render --backend native --out rendered",
     "network apply nowhere.yaml",
     "network trust newtown nowhere.pem",
     "topology check nowhere.yaml",
@@ -179,7 +198,7 @@ WRONG_USE = (
     "experiment new nowhere/experiment.yaml",
     "org init nowhere.yaml",
     "org restore nowhere.backup --passphrase-file nowhere",
-    "consortium create newtown nowhere.json --output made.block",
+    "consortium create newtown nowhere.json --out made.block",
     "consortium show nowhere.block",
     "consortium readmit glebe --exchange nowhere",
     "community new nowhere.yaml",
@@ -226,9 +245,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in (
         "COMMONWATT_BACKEND",
         "COMMONWATT_NETWORK",
-        "TOPOLOGY",
-        "COMMUNITIES",
-        "HOMES",
+        "COMMONWATT_TOPOLOGY",
+        "COMMONWATT_COMMUNITIES",
+        "COMMONWATT_HOMES",
         "COMMONWATT_DIRECTORY",
     ):
         monkeypatch.delenv(name, raising=False)
@@ -252,6 +271,7 @@ def place_files(app: typer.Typer, folder: Path, repository: Path) -> None:
     (folder / "homes.csv").write_text("home,time,use_kwh\na,2024-01-15T00:00,1\na,2024-01-15T00:30,1\n")
     (folder / "two_homes.yaml").write_text("name: two\nhomes: 2\nshare_percent: 0\n")
     (folder / "community.yaml").write_text(COMMUNITY)
+    (folder / "exchange.yaml").write_text(EXCHANGE)
     (folder / "newcomers.csv").write_text("class\nconsumer\n")
     (folder / "readings.csv").write_text("home,time,minutes,import_wh,export_wh\n")
     (folder / "passphrase").write_text("a passphrase that is long")
@@ -263,7 +283,7 @@ def place_files(app: typer.Typer, folder: Path, repository: Path) -> None:
         (folder / f"{name}.yaml").write_text(described)
         assert not ended(app, f"org init {name}.yaml --directory org-{name}").exit_code
         assert not ended(app, f"org export {name}.json --directory org-{name}").exit_code
-    assert not ended(app, "consortium create newtown newtown.json --output newtown.block").exit_code
+    assert not ended(app, "consortium create newtown newtown.json --out newtown.block").exit_code
     host = open_host(folder / "org-newtown")
     authority = host.layout.organization("newtown") / "ca" / "ca.crt"
     (folder / "authorities.pem").write_bytes(authority.read_bytes())

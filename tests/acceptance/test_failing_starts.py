@@ -115,7 +115,7 @@ def begin(shell: Any) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [shell.command, "network", "up"],
         cwd=shell.folder,
-        env=shell.environment(HOMES="2", COMMONWATT_BACKEND="native"),
+        env=shell.environment(COMMONWATT_HOMES="2", COMMONWATT_BACKEND="native"),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

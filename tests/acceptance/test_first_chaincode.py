@@ -102,7 +102,7 @@ def test_each_save_is_live_and_what_cannot_start_leaves_the_old_code_live(
         session.save("async def get", "async deff get")
         said = session.says("the next save tries again")
         assert "SyntaxError" in said
-        assert "what was live before goes on" in said
+        assert "the version that was live goes on" in said
         assert (
             "bad_size: a size must" in project.run("evaluate", "shared", "assets", "create", "a1", "0").stderr
         )
@@ -168,6 +168,6 @@ def test_bad_inputs_get_one_line(
     assert "exists already" in refused(shell.run("chaincode", "new", "assets"))
     assert "commonwatt chaincode new NAME" in refused(shell.run("chaincode", "dev"))
     assert "whose code is here" in refused(shell.run("chaincode", "dev", "--topology", "default"))
-    assert "needs embedded or native" in refused(
+    assert "is not one of 'embedded', 'native'" in refused(
         shell.run("chaincode", "dev", "--topology", "default", COMMONWATT_BACKEND="compose")
     )

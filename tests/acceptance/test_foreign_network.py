@@ -67,7 +67,7 @@ class Person:
 
     @property
     def environment(self) -> dict[str, str]:
-        cleared = ("COMMONWATT_NETWORK", "COMMONWATT_DIRECTORY", "HOMES")
+        cleared = ("COMMONWATT_NETWORK", "COMMONWATT_DIRECTORY", "COMMONWATT_HOMES")
         kept = {name: value for name, value in os.environ.items() if name not in cleared}
         return {**kept, "XDG_CONFIG_HOME": str(self.folder / "configuration"), "COLUMNS": "200"}
 

@@ -74,7 +74,7 @@ def test_two_hosts_have_a_forward_market_and_take_in_no_third(hosts: dict[str, P
     exchange = tmp_path / "exchange"
     block = str(exchange / "newtown.block")
     bundles = [str(exchange / f"{name}.json") for name in ("newtown", "grid")]
-    run(tmp_path, "consortium", "create", "newtown", *bundles, "--output", block)
+    run(tmp_path, "consortium", "create", "newtown", *bundles, "--out", block)
     two = {name: hosts[name] for name in ("newtown", "grid")}
     for folder in two.values():
         for step in (["start"], ["join", block], ["install"]):
@@ -89,7 +89,7 @@ def test_two_hosts_have_a_forward_market_and_take_in_no_third(hosts: dict[str, P
     for folder in two.values():
         assert "holds all 1 private values that stand" in run(folder, "doctor", "--deep")
     third, update = str(exchange / "third.json"), exchange / "update"
-    refused = run(hosts["grid"], "consortium", "propose", "newtown", third, "--output", str(update), code=2)
+    refused = run(hosts["grid"], "consortium", "propose", "newtown", third, "--out", str(update), code=2)
     assert "channel newtown has a forward market, whose messages go to the two organisations" in refused
     assert not update.exists()
 
@@ -123,7 +123,7 @@ def test_a_channel_that_cannot_have_it_gets_no_approval(
     exchange = tmp_path / "exchange"
     block = str(exchange / "newtown.block")
     bundles = [str(exchange / f"{name}.json") for name in members]
-    run(tmp_path, "consortium", "create", "newtown", *bundles, *options, "--output", block)
+    run(tmp_path, "consortium", "create", "newtown", *bundles, *options, "--out", block)
     for step in (["start"], ["join", block], ["install"]):
         run(hosts["newtown"], "org", *step)
     assert words in run(hosts["newtown"], "org", "approve", "newtown", code=2)

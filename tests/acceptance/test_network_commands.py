@@ -124,7 +124,7 @@ def test_a_killed_start_leaves_nothing_running(shell: Any) -> None:
     start = subprocess.Popen(
         [shell.command, "network", "up"],
         cwd=shell.folder,
-        env=shell.environment(HOMES="2"),
+        env=shell.environment(COMMONWATT_HOMES="2"),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
@@ -150,24 +150,30 @@ class TestRefusals:
 
     def test_unknown_member(self, shell: Any, refused: Any) -> None:
         path = shell.topology(("[newtown, grid]", "[newtown, gird]"))
-        assert "names the organisation gird" in refused(shell.run("network", "up", TOPOLOGY=str(path)))
+        assert "names the organisation gird" in refused(
+            shell.run("network", "up", COMMONWATT_TOPOLOGY=str(path))
+        )
 
     def test_missing_file(self, shell: Any, refused: Any) -> None:
-        assert "No such file" in refused(shell.run("network", "up", TOPOLOGY="nowhere.yaml"))
+        assert "No such file" in refused(shell.run("network", "up", COMMONWATT_TOPOLOGY="nowhere.yaml"))
 
     def test_not_yaml(self, shell: Any, refused: Any) -> None:
         (shell.folder / "broken.yaml").write_text("organizations: [\n")
-        assert "broken.yaml:2: not YAML" in refused(shell.run("network", "up", TOPOLOGY="broken.yaml"))
+        assert "broken.yaml:2: not YAML" in refused(
+            shell.run("network", "up", COMMONWATT_TOPOLOGY="broken.yaml")
+        )
 
     def test_too_many_homes(self, shell: Any, refused: Any) -> None:
-        assert "HOMES=0" in refused(shell.run("network", "up", HOMES="0"))
+        assert "--homes 0" in refused(shell.run("network", "up", COMMONWATT_HOMES="0"))
 
     def test_shape_with_a_file(self, shell: Any, refused: Any) -> None:
         path = shell.topology()
-        assert "write them in its file" in refused(shell.run("network", "up", TOPOLOGY=str(path), HOMES="3"))
+        assert "write them in its file" in refused(
+            shell.run("network", "up", COMMONWATT_TOPOLOGY=str(path), COMMONWATT_HOMES="3")
+        )
 
     def test_unknown_backend(self, shell: Any, refused: Any) -> None:
-        assert "there are: embedded, native" in refused(shell.up(COMMONWATT_BACKEND="docker"))
+        assert "'docker' is not one of 'embedded', 'native'" in refused(shell.up(COMMONWATT_BACKEND="docker"))
 
     def test_fabric_that_is_not_there(self, shell: Any, refused: Any) -> None:
         line = refused(shell.up(COMMONWATT_BACKEND="native", FABRIC_BIN=str(shell.folder)))
@@ -175,7 +181,7 @@ class TestRefusals:
         assert "make fabric" in line
 
     def test_bft_needs_real_fabric(self, shell: Any, refused: Any) -> None:
-        line = refused(shell.run("network", "up", TOPOLOGY="bft"))
+        line = refused(shell.run("network", "up", COMMONWATT_TOPOLOGY="bft"))
         assert "COMMONWATT_BACKEND=native" in line
         assert not shell.processes()
 
@@ -186,14 +192,14 @@ class TestRefusals:
             taken.bind(("127.0.0.1", first + 3))
             taken.listen()
             path.write_text(f"{path.read_text()}ports: {{first: {first}}}\n")
-            line = refused(shell.run("network", "up", TOPOLOGY=str(path)))
+            line = refused(shell.run("network", "up", COMMONWATT_TOPOLOGY=str(path)))
             assert f"port {first + 3}, which peer0.newtown listens on, is in use" in line
             assert not shell.processes()
-        assert shell.run("network", "up", TOPOLOGY=str(path)).returncode == 0
+        assert shell.run("network", "up", COMMONWATT_TOPOLOGY=str(path)).returncode == 0
 
     def test_another_topology_or_backend_on_a_running_network(self, shell: Any, refused: Any) -> None:
         assert shell.up().returncode == 0
-        line = refused(shell.up(HOMES="3"))
+        line = refused(shell.up(COMMONWATT_HOMES="3"))
         assert "organizations.newtown.homes: 2 there, 3 asked for" in line
         assert "is embedded, not native" in refused(shell.up(COMMONWATT_BACKEND="native"))
         assert heights(shell)["peer0.newtown"] > 0

@@ -572,7 +572,12 @@ async def test_a_network_whose_certificates_have_all_expired_lives_again(
 def test_a_simulation_goes_on_beside_changes(shell: Shell) -> None:
     """Its homes hear nothing of it: each change waits until trade is back."""
     topology = shell.topology(("homes: 2", "homes: 4"))
-    assert shell.up(TOPOLOGY=str(topology), HOMES="", COMMONWATT_BACKEND=backend()).returncode == 0
+    assert (
+        shell.up(
+            COMMONWATT_TOPOLOGY=str(topology), COMMONWATT_HOMES="", COMMONWATT_BACKEND=backend()
+        ).returncode
+        == 0
+    )
     output = shell.folder / "simulation"
     with output.open("w") as said:
         simulation = subprocess.Popen(
@@ -667,7 +672,7 @@ class TestEmbedded:
     def test_after_a_first_start_that_failed_every_command_says_so(self, shell: Shell) -> None:
         (shell.folder / "broken.py").write_text("raise SystemExit('out of order')\n")
         topology = shell.topology(("market: {}", "market: {module: broken}"))
-        assert shell.up(TOPOLOGY=str(topology), HOMES="").returncode == 1
+        assert shell.up(COMMONWATT_TOPOLOGY=str(topology), COMMONWATT_HOMES="").returncode == 1
         said = shell.run("apply", str(topology))
         assert said.returncode == 2
         [line] = said.stderr.splitlines()
@@ -682,11 +687,11 @@ class TestEmbedded:
 
     def test_command_plans_applies_and_refuses(self, shell: Shell) -> None:
         assert shell.up().returncode == 0
-        planned = shell.run("plan", HOMES="3")
+        planned = shell.run("plan", COMMONWATT_HOMES="3")
         assert "1. issue certificates of newtown: homes home003 to home003" in planned.stdout
-        assert shell.run("apply", HOMES="3").returncode == 0
+        assert shell.run("apply", COMMONWATT_HOMES="3").returncode == 0
         path = shell.folder / "edited.yaml"
         path.write_text(shell.run("topology", "show").stdout)
         assert "nothing was changed" in shell.run("network", "apply", str(path)).stdout
-        fewer = shell.run("apply", HOMES="1")
+        fewer = shell.run("apply", COMMONWATT_HOMES="1")
         assert (fewer.returncode, "would lose some" in fewer.stderr) == (2, True)

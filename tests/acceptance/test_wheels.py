@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import importlib
+import os
 import shutil
 import subprocess
 import sys
@@ -76,6 +78,22 @@ def test_wheels_and_sdists_carry_the_licence(distributions: Path) -> None:
 
 @pytest.mark.long
 @pytest.mark.timeout(600)
+def test_a_second_build_has_the_same_bytes(
+    tmp_path: Path, repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(repository / "tools"))
+    monkeypatch.setenv("PATH", f"{Path(UV).parent}:{os.environ['PATH']}")
+    release = importlib.import_module("release")
+    for folder in ("first", "second"):
+        release.build(tmp_path / folder, 1_760_000_000)
+        for part in PARTS:
+            release.require_licence(tmp_path / folder, part, release.version())
+    assert len(list((tmp_path / "first").glob("commonwatt_*"))) == 2 * len(PARTS)
+    assert release.differences(tmp_path / "first", tmp_path / "second") == []
+
+
+@pytest.mark.long
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("part", PARTS)
 def test_a_part_alone_does_its_smallest_use(part: str, distributions: Path, tmp_path: Path) -> None:
     environment = tmp_path / "environment"
@@ -89,7 +107,11 @@ def test_a_part_alone_does_its_smallest_use(part: str, distributions: Path, tmp_
     )
     words, given, code, said = SMALLEST_USE[part]
     command = [word.replace("{bin}", str(environment / "bin")) for word in words]
-    variables = {"PATH": f"{environment / 'bin'}:/usr/bin:/bin", "HOME": str(tmp_path), "HOMES": "2"}
+    variables = {
+        "PATH": f"{environment / 'bin'}:/usr/bin:/bin",
+        "HOME": str(tmp_path),
+        "COMMONWATT_HOMES": "2",
+    }
     try:
         done = subprocess.run(
             command, cwd=tmp_path, input=given, env=variables, capture_output=True, text=True, timeout=120

@@ -241,6 +241,7 @@ def questions(lived: Lived, home: str) -> dict[str, Any]:
         "message_status": {"kind": "reading", "period": period, "home": home, "seq": 1, "digest": guess},
         "list_lines": {**span, "home": home},
         "get_bill": {"home": home, "day": DAY},
+        "get_carbon": {"home": home, "day": DAY},
     }
 
 
@@ -508,6 +509,7 @@ async def test_a_stolen_carriers_key_writes_nothing_but_what_homes_signed(street
         "confirm_key": ({**key_of, "kid": thief.key.public.kid}, None, "forbidden"),
         "set_envelope": ({"from_period": period, "to_period": period + 5, "import_w": 0}, None, "forbidden"),
         "set_sharing_keys": ({"from_period": period + 600, "keys": {home: 1}}, None, "forbidden"),
+        "set_intensity": ({"from_period": period + 600, "g_per_kwh": [0]}, None, "forbidden"),
         "report_feeder": ({"period": period, "import_wh": 0, "export_wh": 0}, None, "forbidden"),
         "close_gate": ({"period": period}, None, "forbidden"),
         "clear_period": ({"period": period}, None, "forbidden"),
@@ -516,6 +518,7 @@ async def test_a_stolen_carriers_key_writes_nothing_but_what_homes_signed(street
         "freeze_period": ({"period": period}, None, "forbidden"),
         "settle_period": ({"period": period}, None, "forbidden"),
         "settle_gap": ({"home": home, "before": period - 10, "after": period}, None, "forbidden"),
+        "settle_carbon": ({"day": DAY}, None, "forbidden"),
         "settle_day": ({"day": DAY}, None, "forbidden"),
         "forget_home": ({"home": home, "before": period}, None, "forbidden"),
     }

@@ -21,6 +21,7 @@ from commonwatt_network.programs import processes
 from commonwatt_network.up import up
 
 from ..support.fabric import require_backend
+from ..support.write_sets import WRITE_SETS, holds_any, pieces_of
 from .conftest import quiet, run_apart
 from .forward_network import BOTH, CARRIERS, CHANNEL, CONFIGURATION, GRID, MIDNIGHT, OPERATOR, ForwardNetwork
 
@@ -58,6 +59,9 @@ async def story(directory: Path, backend: str) -> None:
     assert (len(secrets), len(salts)) == (2, 24 + 1 + 1)
     needles |= salts
     assert files_with(directory, needles)
+    if backend == "embedded":
+        packed = pieces_of(write_set_files(directory), needles)
+        assert packed
     forget = {"home": leaver, "before": NEXT_DAY}
     with pytest.raises(GatewayError, match="too_early"):
         await network.submit(OPERATOR, "forget_home", forget)
@@ -71,7 +75,7 @@ async def story(directory: Path, backend: str) -> None:
     assert await lacking(network, f"awards/{TRADED:09d}") == 0  # it was purged
     assert await lacking(network, f"awards/{TRADED:09d}/0001") == 1
     if backend == "embedded":
-        assert not files_with(directory, needles)
+        assert not files_with(directory, needles | packed)
     await verifies(network)
     for running in processes.running(made.nodes.layout).values():
         for process in running:
@@ -86,7 +90,7 @@ async def story(directory: Path, backend: str) -> None:
     assert [await told(network, home) for home in neighbours] == stays
     assert [one.good for one in await asyncio.to_thread(examine_private, directory)] == [True, True]
     if backend == "embedded":
-        assert not files_with(directory, needles)
+        assert not files_with(directory, needles | packed)
 
 
 async def a_billed_day(network: ForwardNetwork) -> None:
@@ -199,8 +203,11 @@ async def healed(network: ForwardNetwork) -> None:
 
 def files_with(directory: Path, needles: set[bytes]) -> list[Path]:
     """The network's files that hold a piece of what is to be forgotten."""
-    contents = ((path, path.read_bytes()) for path in _files(directory))
-    return [path for path, content in contents if any(one in content for one in needles)]
+    return [path for path in _files(directory) if holds_any(path, needles)]
+
+
+def write_set_files(directory: Path) -> list[Path]:
+    return list(directory.rglob(WRITE_SETS))
 
 
 def _files(directory: Path) -> Iterator[Path]:

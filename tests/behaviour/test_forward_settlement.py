@@ -147,7 +147,7 @@ def check_statement(network: ForwardNetwork, folder: Path) -> None:
     assert kinds["shared_in"] == (100, 2)
     assert sum(line["cents"] for line in told["lines"]) + told["rounding_cents"] == told["total_cents"]
     page = folder / "statement.html"
-    assert invoke(app, [*asked, "--format", "html", "--output", str(page)]).exit_code == 0
+    assert invoke(app, [*asked, "--format", "html", "--out", str(page)]).exit_code == 0
     assert "Provisional" in page.read_text("utf-8")
     nobody = invoke(app, [*asked[:2], "0123456789", *asked[3:]])
     assert (nobody.exit_code, "unknown_home" in nobody.stderr) == (1, True)

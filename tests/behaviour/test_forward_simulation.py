@@ -30,6 +30,7 @@ from ..support.fabric import require_backend
 from .conftest import BACKENDS, quiet
 
 HOMES = 4
+_ONCE = ("close_gate", "clear_period", "settle_period", "settle_carbon", "settle_day")
 
 
 def topology() -> Topology:
@@ -70,7 +71,7 @@ def test_a_day_on_a_network_is_the_day_in_process(new_network_file: Path, tmp_pa
     run = SimulationOptions(
         seed=5, share_percent=50, forecast="yesterday", network_file=network_file, out=tmp_path
     )
-    options = ForwardOptions(run=run, period=60, local_fee=1.0)
+    options = ForwardOptions(run=run, period=60, local_fee=1.0, carbon_quota=3.0, carbon_price=10.0)
     told: list[tuple[str, int, int]] = []
     summary = asyncio.run(simulate_forward_on_ledger(options, lambda *news: told.append(news)))
     [community] = summary["communities"]
@@ -78,14 +79,16 @@ def test_a_day_on_a_network_is_the_day_in_process(new_network_file: Path, tmp_pa
     expected = community_in_process(options, run.trace_set()[0], 0, users=users, folder=tmp_path / "beside")
     assert {**expected, "channel": "newtown"} == community
     assert community["totals"]["bought_wh"] > 0
+    assert community["carbon"]["paid_naud"] > 0
     assert told == [("newtown", 1, 1)]
     for table in ("homes.csv", "bills.csv"):
         assert (tmp_path / table).read_text() == (tmp_path / "beside" / table).read_text()
     counts = {name: one["count"] for name, one in summary["performance"]["by_transaction"].items()}
-    assert {name: counts[name] for name in ("close_gate", "clear_period", "settle_period", "settle_day")} == {
+    assert {name: counts[name] for name in _ONCE} == {
         "close_gate": 24,
         "clear_period": 24,
         "settle_period": 24,
+        "settle_carbon": 1,
         "settle_day": 1,
     }
     home = next(iter(users))

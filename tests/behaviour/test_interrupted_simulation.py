@@ -40,7 +40,7 @@ async def start(folder: Path, network_file: Path) -> asyncio.subprocess.Process:
         "--storage-from-grid",
         "--out",
         str(folder / "out"),
-        "--network-file",
+        "--network",
         str(network_file),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,

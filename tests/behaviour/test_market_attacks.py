@@ -344,7 +344,7 @@ async def test_live_rounds_close_when_everybody_had_their_time(nodes: Nodes) -> 
 def test_verify_is_silent_after_the_attacks(nodes: Nodes, channel: str) -> None:
     command = Path(sys.executable).with_name("commonwatt")
     done = subprocess.run(
-        [command, "verify", "--channel", channel, "--network-file", nodes.layout.network_file],
+        [command, "verify", "--channel", channel, "--network", nodes.layout.network_file],
         capture_output=True,
         text=True,
         timeout=100,

@@ -5,7 +5,9 @@ import pytest
 from commonwatt_loadgen.community import make_community
 from commonwatt_loadgen.paper.experiment import PRESETS, Experiment, run
 from commonwatt_loadgen.paper.report import paper_report
+from commonwatt_loadgen.paper.sensitivity import sensitivity_experiments, sensitivity_of
 from commonwatt_loadgen.paper.sweeps import experiments, run_all, summary_of
+from commonwatt_loadgen.paper.thirty_days import thirty_days
 from commonwatt_loadgen.traces import default_types
 
 from ..support.report_page import checked
@@ -31,6 +33,22 @@ def test_the_paper_is_summarised_and_reported():
         assert target["nsw_less_paper"] == round(distance, 1)
         assert f"<td>{target['nsw_less_paper']:+.1f}</td>" in html
     assert "625 ± 132" in html
+
+
+@pytest.mark.long
+def test_the_abstract_is_judged_and_open_assumptions_are_varied():
+    wanted, opened = experiments(1), sensitivity_experiments(1)
+    outcomes = run_all(list(dict.fromkeys([*wanted, *opened])), 1, lambda _: None)
+    summary = summary_of(outcomes, 1)
+    assert summary == summary_of(run_all(wanted, 1, lambda _: None), 1)  # varied runs count in no mean
+    summary["sensitivity"] = sensitivity_of([one for one in outcomes if one.experiment in set(opened)])
+    summary["thirty_days"] = thirty_days(days=8)
+    html = paper_report(summary)
+    checked(html)
+    for text in ("The abstract, claim by claim", "What the paper leaves open", "holds in part", "13.5 kWh"):
+        assert text in html
+    by_name = {one["assumption"]: one["moves_all_by_points"] for one in summary["sensitivity"]}
+    assert by_name["the order among equal prices"] < 2 < by_name["the size of a battery"]
 
 
 def test_energy_is_booked_to_the_hours_in_which_it_flows():

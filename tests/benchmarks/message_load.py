@@ -171,9 +171,7 @@ def _tables(databases: list[Path]) -> dict[str, int]:
         database = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
         try:
             for table, size in database.execute("select name, sum(pgsize) from dbstat group by name"):
-                second = path.name == "private.sqlite" and table == "private_writes"
-                part = "private values once more" if second else SQLITE_PARTS.get(table, "the rest")
-                found[part] += size
+                found[SQLITE_PARTS.get(table, "the rest")] += size
         finally:
             database.close()
     return dict(found)

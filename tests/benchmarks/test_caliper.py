@@ -54,7 +54,7 @@ def commonwatt(*arguments: str | Path) -> str:
 def run_of_caliper(network_file: Path, folder: Path) -> CaliperReport:
     commonwatt(
         "caliper", "--transactions", str(TRANSACTIONS), "--in-flight", str(IN_FLIGHT),
-        "--out", folder, "--network-file", network_file,
+        "--out", folder, "--network", network_file,
     )  # fmt: skip
     report = run_caliper(folder, "report_reading")
     assert report.failed == 0
@@ -64,7 +64,7 @@ def run_of_caliper(network_file: Path, folder: Path) -> CaliperReport:
 def run_of_ours(network_file: Path, folder: Path, *options: str) -> dict[str, Any]:
     commonwatt(
         "load", "--rate", "constant:1000", "--duration", str(DURATION_S), "--p95", "60", "--errors", "100",
-        "--in-flight", str(IN_FLIGHT), "--out", folder, "--network-file", network_file, *options,
+        "--in-flight", str(IN_FLIGHT), "--out", folder, "--network", network_file, *options,
     )  # fmt: skip
     summary: dict[str, Any] = json.loads((folder / "summary.json").read_text())
     assert summary["outcomes"]["committed"]

@@ -83,7 +83,12 @@ def _used(network: Mapping[str, psutil.Process], used_s: Mapping[str, float], ow
         f"the network's processes: {total_s:.0f} s, {total_s / COMMUNITIES:.1f} s for each community and day, so a "
         f"core that is half used carries {43_200 * COMMUNITIES / total_s:,.0f} such communities by processor time"
     )
-    yield f"the homes, which sign and decide: {own_s:.0f} s, {own_s / COMMUNITIES:.1f} s for each community"
+    memory_mb = psutil.Process().memory_info().rss / 1e6
+    network_mb = sum(process.memory_info().rss for process in network.values()) / 1e6
+    yield (
+        f"the homes, which sign and decide: {own_s:.0f} s and {memory_mb:.0f} MB, {own_s / COMMUNITIES:.1f} s for each "
+        f"community; with the network {memory_mb + network_mb:,.0f} MB of {psutil.virtual_memory().total / 1e6:,.0f}"
+    )
 
 
 def _kind(name: str) -> str:

@@ -23,7 +23,7 @@ def test_a_benchmark_from_the_standard_profile(network: Any, tmp_path: Path) -> 
     workspace = tmp_path / "caliper"
     written = subprocess.run(
         [Path(sys.executable).with_name("commonwatt"), "caliper", "--transactions", str(TRANSACTIONS),
-         "--rate", "30", "--out", workspace, "--network-file", network.path],
+         "--rate", "30", "--out", workspace, "--network", network.path],
         capture_output=True, text=True, timeout=60,
     )  # fmt: skip
     assert written.returncode == 0, written.stderr

@@ -41,7 +41,7 @@ async def network_file(tmp_path: Path) -> AsyncIterator[Path]:
 async def test_the_page_follows_a_test_to_its_end(network_file: Path, tmp_path: Path) -> None:
     process = await asyncio.create_subprocess_exec(
         COMMAND, "load", "--rate", "constant:10", "--duration", "8", "--p95", "60", "--ui", "--out", tmp_path / "out",
-        "--network-file", network_file, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+        "--network", network_file, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
     try:
         assert process.stdout

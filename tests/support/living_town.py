@@ -40,8 +40,9 @@ TIMES = {
 class Town:
     """`now_s` is the market time, which `reach` moves."""
 
-    def __init__(self, folder: Path, seed: int = 0) -> None:
-        self.channel = MemoryChannel(seed=seed)
+    def __init__(self, folder: Path, seed: int = 0, name: str = "newtown") -> None:
+        self.name = name
+        self.channel = MemoryChannel(name, seed=seed)
         self.operator = self.channel.market("NewtownMSP", "operator")
         self.grid = self.channel.market("GridMSP", "grid")
         self.carrier = self.channel.market("GridMSP", "carrier")
@@ -92,8 +93,8 @@ class Town:
     def author(self, home: str) -> Author:
         """A home as it speaks."""
         if home not in self.authors:
-            file = self.folder / f"{home}.pem"
-            self.authors[home] = Author(make_key(file), NumbersInMemory(), self.net, "newtown", home)
+            file = self.folder / self.name / f"{home}.pem"
+            self.authors[home] = Author(make_key(file), NumbersInMemory(), self.net, self.name, home)
         return self.authors[home]
 
     async def reach(self, time_s: int) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The contract `forward` in memory, called as the client's `Contract` is: commits come late, in a drawn order."""
+"""Contracts in memory, called as the client's `Contract` is: commits come late, in a drawn order."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from commonwatt_chaincode.contract import Market
+from commonwatt_chaincode.exchange import Exchange
 from commonwatt_chaincode.forward import ForwardMarket as Program
 from commonwatt_chaincode.forward import keys
 from commonwatt_chaincode.shim import chaincode
@@ -19,22 +20,23 @@ from commonwatt_loadgen.forward.parties import Parties
 
 
 class MemoryChannel:
-    """A channel with both contracts; `conflicts` counts the transactions that a commit before them made invalid.
+    """A channel with all contracts; `conflicts` counts the transactions that a commit before them made invalid.
 
-    `time_s` is what proposals are dated.
+    `time_s` is what proposals are dated. While the channel is `away`, no call reaches it.
     """
 
     def __init__(self, name: str = "newtown", seed: int = 0) -> None:
         self.ledger = MemoryLedger(
-            chaincode(Market(), Program()), name, name="market", collections=[keys.COLLECTION]
+            chaincode(Market(), Program(), Exchange()), name, name="market", collections=[keys.COLLECTION]
         )
         self.time_s = 0
         self.conflicts: Counter[str] = Counter()
         self.random = random.Random(seed)
+        self.away = False
 
-    def contract(self, mspid: str, role: str, **attributes: str) -> MemoryContract:
-        """The contract as someone calls it."""
-        return MemoryContract(self, caller(role, mspid, {"role": role, **attributes}))
+    def contract(self, mspid: str, role: str, *, of: str = "forward", **attributes: str) -> MemoryContract:
+        """A contract as someone calls it."""
+        return MemoryContract(self, caller(role, mspid, {"role": role, **attributes}), of)
 
     def market(self, mspid: str, role: str, **attributes: str) -> ForwardMarket:
         """The typed client of someone."""
@@ -57,9 +59,10 @@ class Done:
 class MemoryContract:
     """`Contract` of one identity."""
 
-    def __init__(self, channel: MemoryChannel, creator: bytes) -> None:
+    def __init__(self, channel: MemoryChannel, creator: bytes, contract: str) -> None:
         self._channel = channel
         self._creator = creator
+        self._contract = contract
 
     async def submit(
         self,
@@ -70,7 +73,7 @@ class MemoryContract:
         endorsing_organizations: Sequence[str] = (),
         retry: object = None,
     ) -> Done:
-        assert endorsing_organizations == ("NewtownMSP", "GridMSP")
+        assert self._contract != "forward" or endorsing_organizations == ("NewtownMSP", "GridMSP")
         tries = 0
         while True:
             tries += 1
@@ -91,8 +94,10 @@ class MemoryContract:
         transient: Mapping[str, bytes] | None,
     ) -> Invocation:
         await self._while()
+        if self._channel.away:
+            raise failure("no peer answers")
         done = await self._channel.ledger.evaluate(
-            f"forward:{name}",
+            f"{self._contract}:{name}",
             *arguments,
             creator=self._creator,
             transient=transient,

@@ -17,12 +17,13 @@ from pathlib import Path
 from commonwatt_network.down import down
 
 BLOCK = re.compile(
-    r"(?:`(?P<file>[\w./-]+\.(?:yaml|csv|py))`[^\n]*\n\n)?```(?P<kind>\w+)\n(?P<text>.*?)```", re.DOTALL
+    r"(?:`(?P<file>[\w./-]+\.(?:yaml|csv|py))`(?:(?!\n\n).)*\n\n)?```(?P<kind>\w+)\n(?P<text>.*?)```",
+    re.DOTALL,
 )
 
 
 def blocks(page: Path) -> Iterator[tuple[str | None, str, str]]:
-    """The file that a block is, if the line above it names one (commands are no file); its language; its text."""
+    """The file that a block is, if the paragraph above it names one (commands are no file); its language; its text."""
     for found in BLOCK.finditer(page.read_text("utf-8")):
         yield None if found["kind"] == "sh" else found["file"], found["kind"], found["text"]
 
@@ -104,8 +105,6 @@ def reading(folder: Path, network: str = ".commonwatt") -> Iterator[Reader]:
         for name, value in os.environ.items()
         if name in kept or not name.startswith("COMMONWATT_")
     }
-    for name in ("TOPOLOGY", "COMMUNITIES", "HOMES"):
-        environment.pop(name, None)
     path = f"{Path(sys.executable).parent}:{environment['PATH']}"
     reader = Reader(folder, {**environment, "COLUMNS": "200", "PATH": path})
     try:

@@ -12,7 +12,8 @@ WHY_NOT: dict[str, str] = {
     """,
     "Whole ledgers of the forward market, honest and forged, run them: tests/unit/audit/forward": """
         commonwatt_audit.forward.adjustments
-        commonwatt_audit.forward.configuring commonwatt_audit.forward.freezing commonwatt_audit.forward.frozen
+        commonwatt_audit.forward.configuring commonwatt_audit.forward.day_lines commonwatt_audit.forward.freezing
+        commonwatt_audit.forward.frozen
         commonwatt_audit.forward.gates commonwatt_audit.forward.homes
         commonwatt_audit.forward.importing commonwatt_audit.forward.outside commonwatt_audit.forward.residuals
         commonwatt_audit.forward.key_changes commonwatt_audit.forward.keys commonwatt_audit.forward.ledger
@@ -33,6 +34,10 @@ WHY_NOT: dict[str, str] = {
     "A whole community lives by them: tests/acceptance/test_make_live.py": """
         commonwatt_community.live.cli commonwatt_community.live.homes commonwatt_community.live.run
         commonwatt_community.live.trades
+    """,
+    "Two organisations with real Fabric live by them: tests/behaviour/test_org_day_two.py": """
+        commonwatt_network.consortium.revocation
+        commonwatt_network.consortium.upgrade commonwatt_network.trust.pairs
     """,
     "Every network starts it as a process": """
         commonwatt_chaincode.__main__
@@ -58,8 +63,8 @@ WHY_NOT: dict[str, str] = {
         commonwatt_chaincode.exchange.state commonwatt_chaincode.forward.digests
     """,
     "Transactions of the whole contract run them: tests/unit/forward": """
-        commonwatt_chaincode.forward.access commonwatt_chaincode.forward.carrier_keys
-        commonwatt_chaincode.forward.clearing
+        commonwatt_chaincode.forward.access commonwatt_chaincode.forward.carbon
+        commonwatt_chaincode.forward.carrier_keys commonwatt_chaincode.forward.clearing
         commonwatt_chaincode.forward.closing commonwatt_chaincode.forward.configuring
         commonwatt_chaincode.forward.envelopes commonwatt_chaincode.forward.homes
         commonwatt_chaincode.forward.importing commonwatt_chaincode.forward.residuals
@@ -68,7 +73,7 @@ WHY_NOT: dict[str, str] = {
         commonwatt_chaincode.forward.standing
     """,
     "Transactions of the whole contract run them: tests/unit/settling": """
-        commonwatt_chaincode.forward.basis commonwatt_chaincode.forward.freezing
+        commonwatt_chaincode.forward.basis commonwatt_chaincode.forward.day_lines commonwatt_chaincode.forward.freezing
         commonwatt_chaincode.forward.planning commonwatt_chaincode.forward.readings
         commonwatt_chaincode.forward.registry
         commonwatt_chaincode.forward.settling
@@ -107,7 +112,7 @@ WHY_NOT: dict[str, str] = {
         commonwatt_community.service.tables.operators
     """,
     "A command and a browser run them: tests/behaviour/test_forward_settlement.py, tests/interop/test_portal.py": """
-        commonwatt_community.service.figures commonwatt_community.statement.cli
+        commonwatt_community.service.figures
     """,
     "The whole paper is repeated: tests/behaviour/test_paper.py": """
         commonwatt_loadgen.paper.command commonwatt_loadgen.paper.figures
@@ -115,7 +120,7 @@ WHY_NOT: dict[str, str] = {
         commonwatt_loadgen.paper.targets
     """,
     "Simulated days run them: tests/unit/loadgen/test_forward_simulation.py, test_forward_report.py": """
-        commonwatt_loadgen.forward.feeder commonwatt_loadgen.forward.flows
+        commonwatt_loadgen.forward.carbon commonwatt_loadgen.forward.feeder commonwatt_loadgen.forward.flows
         commonwatt_loadgen.forward.pairs commonwatt_loadgen.forward.series
         commonwatt_loadgen.forward.without_market
     """,
@@ -144,7 +149,8 @@ WHY_NOT: dict[str, str] = {
         commonwatt_loadgen.traces.meter_rows
     """,
     "Networks that start, change and stop run them: tests/unit/network, tests/acceptance": """
-        commonwatt_network.backends.on_this_machine commonwatt_network.change.membership
+        commonwatt_network.backends.on_this_machine commonwatt_network.change.images
+        commonwatt_network.change.membership
         commonwatt_network.change.ordering commonwatt_network.change.servers
         commonwatt_network.change.snapshots commonwatt_network.change.witness
         commonwatt_network.channels.first_transaction
@@ -167,6 +173,7 @@ WHY_NOT: dict[str, str] = {
         commonwatt_network.embedded.__main__ commonwatt_network.embedded.background
         commonwatt_network.embedded.determinism commonwatt_network.embedded.faults
         commonwatt_network.embedded.ledger.private commonwatt_network.embedded.ledger.wire
+        commonwatt_network.embedded.ledger.write_sets commonwatt_network.embedded.peer.refill
         commonwatt_network.embedded.lifecycle.collection_history
         commonwatt_network.embedded.lifecycle.collections
         commonwatt_network.embedded.lifecycle.functions
@@ -197,7 +204,6 @@ WHY_NOT: dict[str, str] = {
         commonwatt_network.embedded.transport.http_server
         commonwatt_network.embedded.transport.operations commonwatt_network.embedded.trust.access
         commonwatt_network.embedded.trust.authorities
-        commonwatt_network.embedded.trust.msp_directory
         commonwatt_network.embedded.validation.commit_hash
         commonwatt_network.embedded.validation.endorsement
         commonwatt_network.embedded.validation.private

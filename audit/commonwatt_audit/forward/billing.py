@@ -8,18 +8,15 @@ from commonwatt_audit.world import Json, Recorded, require
 
 from . import bills, times
 from .adjustments import billed_parts
-from .calendar import DAY_S, Period
-from .gap_settling import settled_version
-from .homes import connections_at
+from .calendar import Period
+from .carbon import carbon_lines
+from .day_lines import Found, lines_of_days, require_over
 from .ledger import UNKNOWN, Ledger, Outcome, Unseen, encoded, hash_in
-from .lines import SettledLine, gap_of, lines_at, parts_of, place_of_lines, terms_of, with_gap
 from .prices import version_on
-from .readings import final_quality
 from .salts import joined
-from .situation import OPERATOR, Situation, require_member, situation
+from .situation import Situation, require_member, situation
 
 MOST_ADJUSTMENTS = 1_000
-Found = tuple[bills.Settled, SettledLine]
 
 
 def settle_day(ledger: Ledger, recorded: Recorded) -> Outcome:
@@ -27,9 +24,7 @@ def settle_day(ledger: Ledger, recorded: Recorded) -> Outcome:
     role = require_member(recorded)
     now = situation(ledger, recorded)
     day = int(recorded.argument["day"])
-    operator = role == OPERATOR and recorded.mspid == now.mspid
-    due_s = now.calendar.first_instant(day + 1) + (0 if operator else DAY_S)
-    require(now.now_s >= due_s, f"it bills day {day} at {now.now_s}, and its caller may from {due_s}")
+    periods = require_over(now, recorded, role, day)
     parts = billed_parts(ledger, now, day)
     part = recorded.argument.get("part", 0)
     require(0 <= part < len(parts), f"day {day} has {len(parts)} parts, and it bills part {part}")
@@ -40,7 +35,8 @@ def settle_day(ledger: Ledger, recorded: Recorded) -> Outcome:
     waiting = [mark for home in parts[part] for mark in _waiting(ledger, home)]
     outcome = Outcome(dict.fromkeys(waiting), dict.fromkeys(map(_place, waiting)))
     try:
-        made = _bills(ledger, now, day, parts[part])
+        carbon = carbon_lines(ledger, now, periods[0], day, part)
+        made = _bills(ledger, now, day, parts[part], carbon)
     except Unseen:
         ledger.unchecked["bills of days"] += 1
         outcome.private[place] = UNKNOWN
@@ -70,10 +66,10 @@ def _place(mark: str) -> str:
     return "adjustment" + mark.removeprefix("pending")
 
 
-def _bills(ledger: Ledger, now: Situation, day: int, homes: list[str]) -> list[Json]:
+def _bills(ledger: Ledger, now: Situation, day: int, homes: list[str], carbon: dict[str, Json]) -> list[Json]:
     periods = now.calendar.periods(day)
     tariff = _tariff(now, day)
-    lines = _lines(ledger, now, periods, homes)
+    lines = lines_of_days(ledger, now, periods, homes)
     month: dict[str, list[Found]] = {}
     demand = None
     if bills.month_of(day) != bills.month_of(day + 1):
@@ -81,7 +77,7 @@ def _bills(ledger: Ledger, now: Situation, day: int, homes: list[str]) -> list[J
         demand = _tariff(now, first)["demand"]
     if demand is not None:
         within = [one for one in _month(now, day) if _counts(now, demand, one)]
-        month = _lines(ledger, now, within, homes)
+        month = lines_of_days(ledger, now, within, homes)
     holidays = [
         one["day"]
         for one in now.configuration["holidays"]
@@ -106,6 +102,7 @@ def _bills(ledger: Ledger, now: Situation, day: int, homes: list[str]) -> list[J
             supply_naud,
             [one["adjustment"] for one in adjustments],
             charge,
+            carbon.get(home),
         )
         salts = [line.salt for _, line in found] + [one["salt"] for one in adjustments]
         made.append({"bill": bill, "salt": joined(salts)})
@@ -137,27 +134,3 @@ def _month(now: Situation, day: int) -> Iterable[Period]:
 
 def _counts(now: Situation, demand: Json, period: Period) -> bool:
     return bool(demand["from_min"] <= now.calendar.local_minute(period.start_s) < demand["to_min"])
-
-
-def _lines(
-    ledger: Ledger, now: Situation, periods: Iterable[Period], homes: list[str]
-) -> dict[str, list[Found]]:
-    """The lines of some homes in some periods, all of which are settled; with gaps that were spread since."""
-    wanted, found = set(homes), dict[str, list[Found]]()
-    for period in periods:
-        now.require_open(period)
-        number = period.start_min
-        for part, some in enumerate(parts_of(connections_at(ledger, number))):
-            if wanted.isdisjoint(some):
-                continue
-            version = settled_version(ledger, number)
-            prices, terms = terms_of(ledger.private_record(place_of_lines(number, version, part)))
-            final = now.now_s >= times.final_s(period, now.times(period))
-            for home, line in lines_at(ledger, number, version, part).items():
-                if home not in wanted:
-                    continue
-                stands = line if line.seq else with_gap(line, gap_of(ledger, number, home), terms)
-                quality = final_quality(stands.quality, final)
-                one = bills.Settled(period, prices, stands.metered, stands.line, quality, final)
-                found.setdefault(home, []).append((one, stands))
-    return found

@@ -36,8 +36,12 @@ def bill_of(
     supply_naud: int,
     adjustments: Sequence[Json],
     demand: Json | None,
+    carbon: Json | None = None,
 ) -> Json:
-    """The bill as the ledger holds it: `adjustments` as `adjustment_of` gives them, `demand` as `demand_of` does."""
+    """The bill as the ledger holds it: `adjustments` as `adjustment_of` gives them, `demand` as `demand_of` does.
+
+    `carbon` is the home's line, on a day with a quota.
+    """
     groups: dict[tuple[str, int, int, int], list[Settled]] = {}
     for one in periods:
         prices = one.prices
@@ -49,7 +53,9 @@ def bill_of(
     taxable += sum(one.metered.outside.fee_naud for one in periods)
     amount = supply_naud + demand_naud + sum(one["change"]["amount_naud"] for one in adjustments)
     amount += sum(one.line.amount_naud for one in periods)
+    amount += carbon["amount_naud"] if carbon else 0
     return {
+        **({"carbon": carbon} if carbon else {}),
         "home": home,
         "day": day,
         "bands": bands,

@@ -8,6 +8,7 @@ from typing import Any
 from commonwatt_audit.world import Difference, Json, Recorded, require
 
 from .calendar import DAY_MIN, MINUTE_S, Calendar
+from .carbon_sharing import check_quota
 from .ledger import Ledger, Outcome
 from .situation import (
     CLOCK,
@@ -116,7 +117,7 @@ def _changed(now: Situation, recorded: Recorded, argument: Json) -> tuple[Json, 
         day = calendar.day_at(first_s)
         require(calendar.first_instant(day) == first_s, f"period_min changes at {first}, no local midnight")
         after["lengths"] = _with_start(before["lengths"], [day, argument["period_min"]])
-    if any(name in argument for name in (*_RULES, "times", "exchange")):
+    if any(name in argument for name in (*_RULES, "times", "exchange", "carbon")):
         rules = [*before["rules"], _with(now.rules(first), argument, first)]
         after["rules"] = sorted(rules, key=lambda one: int(one["from_period"]))
     if "tariff" in argument:
@@ -145,6 +146,11 @@ def _with(rules: Json, argument: Json, from_period: int) -> Json:
         rules.pop("exchange", None)
     elif "exchange" in argument:
         rules["exchange"] = argument["exchange"]
+    if argument.get("carbon") == "none":
+        rules.pop("carbon", None)
+    elif "carbon" in argument:
+        check_quota(argument["carbon"])
+        rules["carbon"] = argument["carbon"]
     return {**rules, **changed, "from_period": from_period, "times": {**rules["times"], **times}}
 
 

@@ -107,6 +107,7 @@ _HOME_IN: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "awards": ("awards", lambda one: one["home"]),
     "outside": ("awards", lambda one: one["home"]),
     "bills": ("bills", lambda one: one["bill"]["home"]),
+    "carbon": ("days", lambda one: one["carbon"]["home"]),
 }
 
 
@@ -126,7 +127,7 @@ def _left(ledger: Ledger, name: str, homes: Collection[str]) -> Any:
 def _last_period(ledger: Ledger, now: Situation, key: str) -> Period | None:
     """The last period that a private value is about; None for keys of a home that stays."""
     parts = key.split("/")
-    if parts[0] == "bills":
+    if parts[0] in ("bills", "carbon"):
         return now.calendar.period_at(now.calendar.first_instant(int(parts[1]) + 1) - 60)
     if parts[0] == "key":
         to_period = ledger.need(f"home/{parts[2]}")["to_period"]

@@ -7,6 +7,7 @@ from commonwatt_audit.world import Difference, Recorded
 
 from . import (
     billing,
+    carbon,
     configuring,
     freezing,
     gap_settling,
@@ -106,8 +107,10 @@ _RULES: dict[str, _Rule] = {
     "freeze_period": lambda it, one: freezing.freeze_period(it.ledger, one),
     "settle_period": lambda it, one: settling.settle_period(it.ledger, one, it.anomalies),
     "settle_gap": lambda it, one: gap_settling.settle_gap(it.ledger, one, it.anomalies),
+    "settle_carbon": lambda it, one: carbon.settle_carbon(it.ledger, one),
     "settle_day": lambda it, one: billing.settle_day(it.ledger, one),
     "set_envelope": lambda it, one: publishing.set_envelope(it.ledger, one),
+    "set_intensity": lambda it, one: carbon.set_intensity(it.ledger, one),
     "set_sharing_keys": lambda it, one: publishing.set_sharing_keys(it.ledger, one),
     "report_feeder": lambda it, one: publishing.report_feeder(it.ledger, one, it.anomalies),
     "declare_lost": lambda it, one: publishing.declare_lost(it.ledger, one, it.anomalies),

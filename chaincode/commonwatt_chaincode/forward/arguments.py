@@ -17,6 +17,7 @@ from ..contract.arguments import (
     Watts,
     Within,
 )
+from ..market.forward.carbon import Carbon, check_carbon
 from ..market.forward.tariffs import WEEKDAYS, Demand, Schedule
 from ..messages.fields import HIGHEST_SEQ
 
@@ -27,6 +28,10 @@ MOST_SHARING_KEYS = 10_000
 MOST_SCHEDULES, MOST_BANDS = 20, 288
 LONGEST_BAND_NAME = 40
 MOST_HOLIDAYS = 400
+MOST_INTENSITIES = 300
+"""Periods for which one transaction publishes what the grid's energy emits: a day of 5 minutes."""
+LARGEST_QUOTA_G = 10**9
+LARGEST_G_PER_KWH = 10**5
 LONGEST_SPAN_MIN = 31 * 24 * 60
 """How many minutes of periods one query lists."""
 
@@ -74,6 +79,21 @@ class NewExchange(Bounded):
 
 
 @dataclass(frozen=True)
+class NewCarbon(Bounded):
+    """What every home may emit on a local day, the price of a kg above it, and (from hour, to hour, g per kWh)."""
+
+    quota_g_per_day: Annotated[int, Within(0, LARGEST_QUOTA_G)]
+    price_uaud_per_kg: Annotated[int, Within(0, LARGEST_PRICE)]
+    intensity: tuple[tuple[int, int, int], ...]
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_carbon(Carbon(self.quota_g_per_day, self.price_uaud_per_kg, self.intensity))
+        if any(grams > LARGEST_G_PER_KWH for *_, grams in self.intensity):
+            raise ValueError(f"intensity must be at most {LARGEST_G_PER_KWH} g per kWh")
+
+
+@dataclass(frozen=True)
 class NewTariff(Bounded):
     """A tariff from a local day on; the first one counts from the start of time."""
 
@@ -111,7 +131,7 @@ def _check_price(price: int) -> None:
 class Configure(Bounded):
     """What changes, and the version that it replaces; ``clock``, ``at_s`` and ``trust_homes`` the first time alone.
 
-    ``exchange`` "none": the community leaves it.
+    ``exchange`` "none": the community leaves it. ``carbon`` "none": there is no quota.
     """
 
     replaces: Annotated[int, Within(0, 10**6)]
@@ -130,6 +150,7 @@ class Configure(Bounded):
     heal_s: Annotated[int, Within(0, 90 * 86_400)] | None = None
     keep_d: Annotated[int, Within(1, 36_500)] | None = None
     exchange: NewExchange | Literal["none"] | None = None
+    carbon: NewCarbon | Literal["none"] | None = None
     tariff: NewTariff | None = None
     holidays: tuple[int, ...] = ()
 
@@ -333,6 +354,14 @@ class HomeDay(Bounded):
 
 
 @dataclass(frozen=True)
+class CarbonOfDay(Bounded):
+    """A local day, and a home where its own line is asked for."""
+
+    day: Day
+    home: HomeId | None = None
+
+
+@dataclass(frozen=True)
 class SetEnvelope(Bounded):
     """The power allowed in [from_period, to_period), of a home or of all; a power left out is not bounded."""
 
@@ -346,6 +375,21 @@ class SetEnvelope(Bounded):
         super().__post_init__()
         if self.from_period >= self.to_period:
             raise ValueError("to_period must be later than from_period")
+
+
+@dataclass(frozen=True)
+class SetIntensity(Bounded):
+    """What a kWh of the grid emits in one period after another, from a period on."""
+
+    from_period: PeriodId
+    g_per_kwh: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 1 <= len(self.g_per_kwh) <= MOST_INTENSITIES:
+            raise ValueError(f"g_per_kwh must be 1 to {MOST_INTENSITIES} values")
+        if not all(0 <= grams <= LARGEST_G_PER_KWH for grams in self.g_per_kwh):
+            raise ValueError(f"g_per_kwh must be within 0..{LARGEST_G_PER_KWH}")
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ from .arguments import Batch
 from .keyring import key_record
 from .records import Gate, Home, Meter, decode, decode_optional, encode
 from .refusals import Code, refuse
-from .state import Place, Situation, registration, situation_of
+from .state import Place, Situation, keep_read, registration, situation_of
 
 MOST_MESSAGES = 1_000
 MOST_BYTES = MOST_MESSAGES * (LARGEST_BYTES + 1)
@@ -54,15 +54,16 @@ async def submit_messages(stub: Stub, arguments: Batch) -> dict[str, Any]:
     found = [one if isinstance(one, str) else senders.place_of(one, version) for one in read_ones]
     frozen = await _frozen(stub, [one for one in found if isinstance(one, Place)])
     results, count = [], 0
-    for content, place in zip(compact, found, strict=True):
-        if isinstance(place, str):
-            results.append(place)
+    for content, message, place in zip(compact, read_ones, found, strict=True):
+        if isinstance(place, str) or isinstance(message, str):
+            results.append(str(place))
             continue
         digest = hashlib.sha256(content).hexdigest()
         before = frozen.get(place, set())
         if not before:
             await stub.put_state(place.key, digest.encode())
             await stub.put_private_data(keys.COLLECTION, place.key, content)
+            keep_read(place.kind, place.period, digest, message)
             count += 1
         results.append(SEQ_TAKEN if before - {digest} else WRITTEN)
     if count:

@@ -1,22 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
 """Bills of a local day: lines, supply, the month's demand and what changed of days that were billed before."""
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
 from ..market.forward.bills import Bill, Settled, ends_month, month_of
-from ..market.forward.day_bills import Day, MonthlyDemand, billable, day_bill
-from ..market.forward.gates import final_from_s, window_opens_s
-from ..market.forward.periods import Period, local_minute_at, period_at, periods_of_day
+from ..market.forward.day_bills import Day, MonthlyDemand, day_bill
+from ..market.forward.gates import window_opens_s
+from ..market.forward.periods import Period, local_minute_at, period_at
 from ..market.forward.tariffs import Version, version_of
-from ..market.tariff import DAY_S, MINUTE_S, day_start
+from ..market.tariff import day_start
 from ..shim import Stub
 from . import keys
-from .access import is_operator, require_member
+from .access import require_member
 from .arguments import SettleDay
+from .carbon import carbon_lines
+from .day_lines import billable_line, ends_of, is_final, lines_of_days, periods_of, require_over
 from .kept import checked, digest_of, kept
-from .lines import Standing, Wanted, lines_of, settled_up_to_date, with_gaps
+from .lines import Standing
 from .records import Billed, Bills, StoredAdjustment, StoredBill, as_json, decode, encode
 from .refusals import Code, refuse
 from .registry import Registry, registry_of
@@ -41,14 +43,8 @@ async def settle_day(stub: Stub, arguments: SettleDay) -> dict[str, Any]:
     """Bill one part of the homes for a local day whose periods are all settled. A bill is written once."""
     caller = require_member(stub)
     now = await situation(stub)
-    day = _day(now, arguments.day)
-    over_s = day_start(arguments.day + 1, now.configuration.offsets)
-    due_s = over_s if is_operator(caller, now.configuration) else over_s + DAY_S
-    if now.now_s < due_s:
-        raise refuse(
-            Code.DAY_NOT_OVER,
-            f"the caller bills day {arguments.day} from {due_s}, the market time is {now.now_s}",
-        )
+    periods = require_over(now, caller, arguments.day)
+    day = _day(now, arguments.day, periods[0])
     registry = await registry_of(stub)
     parts = registry.day_parts(day.ends)
     part = chosen_part(arguments.part, len(parts), f"day {arguments.day}")
@@ -57,9 +53,10 @@ async def settle_day(stub: Stub, arguments: SettleDay) -> dict[str, Any]:
         return dict(as_json(decode(Billed, known)))
     homes = parts[part]
     lines: dict[str, list[Standing]] = {}
-    async for one in _lines(stub, now, registry, _periods(now, [arguments.day]), homes):
+    async for one in lines_of_days(stub, now, registry, periods, homes):
         lines.setdefault(one.line.home, []).append(one)
     month = await _month(stub, now, registry, day, homes)
+    carbon = await carbon_lines(stub, now, periods[0], day.day, part)
     waiting = await _waiting(stub, homes)
     booked: dict[str, list[StoredAdjustment]] = {}
     for one_waiting in waiting:
@@ -70,9 +67,10 @@ async def settle_day(stub: Stub, arguments: SettleDay) -> dict[str, Any]:
         bill = day_bill(
             registry.registration(home),
             day,
-            [_billable(now, one) for one in lines.get(home, ())],
+            [billable_line(now, one) for one in lines.get(home, ())],
             [one.adjustment for one in adjustments],
             month.get(home, ()),
+            carbon.get(home),
         )
         if bill is not None:
             salts = [one.line.salt for one in lines.get(home, ())] + [one.salt for one in adjustments]
@@ -100,7 +98,7 @@ async def settle_day(stub: Stub, arguments: SettleDay) -> dict[str, Any]:
 
 async def bill_of(stub: Stub, now: Situation, registry: Registry, home: str, day: int) -> Bill:
     """A home's bill; ``unknown_bill`` where there is none. It is provisional until its last period is final."""
-    parts = registry.day_parts(_ends(now, day))
+    parts = registry.day_parts(ends_of(now, day))
     part = next((number for number, homes in enumerate(parts) if home in homes), None)
     mark = await stub.get_state(keys.billed_key(day, part)) if part is not None else None
     if part is not None and mark is not None:
@@ -108,27 +106,14 @@ async def bill_of(stub: Stub, now: Situation, registry: Registry, home: str, day
         stored = decode(Bills, found.checked(decode(Billed, mark).digest))
         for one in stored.bills:
             if one.bill.home == home:
-                last = _periods(now, [day])[-1]
+                last = periods_of(now, [day])[-1]
                 return replace(one.bill, provisional=one.bill.provisional and not is_final(now, last))
     raise refuse(Code.UNKNOWN_BILL, f"home {home} has no bill of day {day}")
 
 
-def is_final(now: Situation, period: Period) -> bool:
-    """Whether a period's settlement stands by the market time."""
-    return now.now_s >= final_from_s(period, now.rules(period).times)
-
-
-def _ends(now: Situation, day: int) -> int:
-    """The first minute after a day. Where the UTC offset leaps over the next day, that one has no period."""
-    return day_start(day + 1, now.configuration.offsets) // MINUTE_S
-
-
-def _day(now: Situation, number: int) -> Day:
+def _day(now: Situation, number: int, first: Period) -> Day:
     """A local day with the tariff that was published when its first window opened."""
-    first = next(iter(_periods(now, [number])), None)
-    if first is None:
-        raise refuse(Code.BAD_ARGUMENT, f"there is no day {number}: the UTC offset leapt over it")
-    return Day(number, first, _ends(now, number), _tariff(now, number), _demand(now, number))
+    return Day(number, first, ends_of(now, number), _tariff(now, number), _demand(now, number))
 
 
 def _tariff(now: Situation, number: int) -> Version:
@@ -170,35 +155,6 @@ def _known_s(now: Situation, number: int) -> int:
     return window_opens_s(first, now.rules(first).times) - 1
 
 
-def _periods(now: Situation, days: Iterable[int]) -> list[Period]:
-    configuration = now.configuration
-    return [one for day in days for one in periods_of_day(day, configuration.lengths, configuration.offsets)]
-
-
-async def _lines(
-    stub: Stub, now: Situation, registry: Registry, periods: Sequence[Period], homes: Sequence[str]
-) -> AsyncIterator[Standing]:
-    """The lines of some homes, all of whose periods are settled, and the books open."""
-    for period in periods:
-        now.require_open(period)
-    taken = [
-        (period, some)
-        for period in periods
-        if (some := [home for home in homes if registry.part_of(period.id, home) is not None])
-    ]
-    versions = await settled_up_to_date(stub, [period for period, _ in taken])
-    wanted = [Wanted(period, versions[period.id], some) for period, some in taken]
-    some_lines: list[Standing] = []
-    async for one in lines_of(stub, registry, wanted):
-        some_lines.append(one)
-    for one in await with_gaps(stub, some_lines):
-        yield one
-
-
-def _billable(now: Situation, one: Standing) -> Settled:
-    return billable(one.period, one.lines.band, one.lines.prices, one.line, is_final(now, one.period))
-
-
 async def _month(
     stub: Stub, now: Situation, registry: Registry, day: Day, homes: Sequence[str]
 ) -> dict[str, list[Settled]]:
@@ -208,12 +164,12 @@ async def _month(
     demand, _, offsets = day.demand
     in_window = [
         period
-        for period in _periods(now, _month_of(day.day))
+        for period in periods_of(now, _month_of(day.day))
         if demand.from_min <= local_minute_at(period, offsets) < demand.to_min
     ]
     found: dict[str, list[Settled]] = {}
-    async for one in _lines(stub, now, registry, in_window, homes):
-        found.setdefault(one.line.home, []).append(_billable(now, one))
+    async for one in lines_of_days(stub, now, registry, in_window, homes):
+        found.setdefault(one.line.home, []).append(billable_line(now, one))
     return found
 
 

@@ -9,6 +9,7 @@ from dataclasses import fields, replace
 from typing import Any, TypeVar
 
 from ..ledger import COMMUNITY
+from ..market.forward.carbon import Carbon
 from ..market.forward.gates import Times, check_times
 from ..market.forward.periods import Lengths, Offsets, check_lengths, length_of_day
 from ..market.forward.tariffs import Holiday, Version, check_version
@@ -122,7 +123,7 @@ def _changed(now: Situation, arguments: Configure, transaction: str) -> tuple[Co
         day = _day_that_starts(first_s, offsets)
         lengths = _started(lengths, (day, arguments.period_min))
     rules = before.rules
-    if any(getattr(arguments, name) is not None for name in (*RULES, "times", "exchange")):
+    if any(getattr(arguments, name) is not None for name in (*RULES, "times", "exchange", "carbon")):
         changed = _with_rules(before.rules_of(first), arguments, first)
         rules = tuple(sorted((*rules, changed), key=lambda one: one.from_period))
     tariffs = before.tariffs
@@ -157,7 +158,15 @@ def _with_rules(before: Rules, arguments: Configure, from_period: int) -> Rules:
     if arguments.exchange is not None:
         new = arguments.exchange
         exchange = None if new == "none" else Exchange(new.channel, new.chaincode, new.void_after_s)
-    return replace(before, from_period=from_period, times=times, exchange=exchange, **given)
+    carbon = before.carbon
+    if arguments.carbon is not None:
+        quota = arguments.carbon
+        carbon = (
+            None
+            if quota == "none"
+            else Carbon(quota.quota_g_per_day, quota.price_uaud_per_kg, quota.intensity)
+        )
+    return replace(before, from_period=from_period, times=times, exchange=exchange, carbon=carbon, **given)
 
 
 def _given(times: NewTimes) -> dict[str, int]:

@@ -7,6 +7,7 @@ from ..shim import Contract, Stub, evaluate, transaction
 from . import (
     batches,
     billing,
+    carbon,
     carrier_keys,
     clearing,
     closing,
@@ -31,6 +32,7 @@ from . import (
 from .arguments import (
     AdvanceClock,
     Batch,
+    CarbonOfDay,
     ClearPeriod,
     Configure,
     ConfirmHome,
@@ -56,6 +58,7 @@ from .arguments import (
     OnePeriod,
     ReportFeeder,
     SetEnvelope,
+    SetIntensity,
     SetSharingKeys,
     SettleDay,
     SettleGap,
@@ -130,6 +133,11 @@ class ForwardMarket(Contract):
         return await sharing.set_sharing_keys(stub, arguments)
 
     @transaction
+    async def set_intensity(self, stub: Stub, arguments: SetIntensity) -> Json:
+        """Grid: publish what a kWh of the grid emits in periods to come."""
+        return await carbon.set_intensity(stub, arguments)
+
+    @transaction
     async def report_feeder(self, stub: Stub, arguments: ReportFeeder) -> Json:
         """Grid: report what the feeder's meter counted."""
         return await envelopes.report_feeder(stub, arguments)
@@ -177,6 +185,11 @@ class ForwardMarket(Contract):
     async def settle_gap(self, stub: Stub, arguments: SettleGap) -> Json:
         """Members: spread what a meter's totals say over the periods in which it was silent."""
         return await gap_settling.settle_gap(stub, arguments)
+
+    @transaction
+    async def settle_carbon(self, stub: Stub, arguments: SettleDay) -> Json:
+        """Operator once a local day is over, members a day later: settle the carbon of a part of the homes."""
+        return await carbon.settle_carbon(stub, arguments)
 
     @transaction
     async def settle_day(self, stub: Stub, arguments: SettleDay) -> Json:
@@ -269,3 +282,8 @@ class ForwardMarket(Contract):
     async def get_bill(self, stub: Stub, arguments: HomeDay) -> Json:
         """A home its own, operator, grid and carriers all: the bill of a local day."""
         return await settlement_queries.get_bill(stub, arguments)
+
+    @evaluate
+    async def get_carbon(self, stub: Stub, arguments: CarbonOfDay) -> Json:
+        """Every role: the sums of a day's carbon; a home its own, operator, grid and carriers every home's line."""
+        return await carbon.get_carbon(stub, arguments)

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Erasure: what is private of a home is purged from every peer, once the books of its periods are closed.
 
-Messages, gaps and adjustments are the home's alone: their keys are purged. Lines, awards and bills are records of many
-homes: the record is purged, and written anew without the home under another key, for a purge and a new value of one
-key in one transaction is no purge on Fabric. A plan is about all homes of a period, and once the books are closed
+Messages, gaps and adjustments are the home's alone: their keys are purged. Lines, awards, bills and carbon are records
+of many homes: the record is purged, and written anew without the home under another key, for a purge and a new value of
+one key in one transaction is no purge on Fabric. A plan is about all homes of a period, and once the books are closed
 nothing needs it: it is purged whole. The public index, sums and digests stay: they hold no quantity of a home.
 """
 
@@ -23,6 +23,7 @@ from .lines import decode_lines, encode_lines
 from .records import (
     Awards,
     Bills,
+    CarbonDays,
     Forgotten,
     Home,
     Imported,
@@ -90,7 +91,7 @@ def _require_closed(now: Situation, period: Period) -> None:
     if now.now_s < from_s:
         raise refuse(
             Code.TOO_EARLY,
-            f"what is private of period {period.id} is kept until {from_s}; it is {now.now_s}",
+            f"the private values of period {period.id} are kept until {from_s}; it is {now.now_s}",
         )
 
 
@@ -138,7 +139,7 @@ class _Walk:
 
 
 async def _walk_days(walk: _Walk, before: Period) -> int:
-    """Forget period by period and, at its end, each day's bills; the first period that is left."""
+    """Forget period by period and, at its end, each day's bills and carbon; the first period that is left."""
     if not walk.cursors:
         return before.id
     configuration = walk.now.configuration
@@ -249,9 +250,12 @@ async def _forget_bills(walk: _Walk, day: int, ends: int, homes: Sequence[str]) 
         number for number, part in enumerate(walk.registry.day_parts(ends)) if not {*homes}.isdisjoint(part)
     ]
     billed = await walk.stub.get_states([keys.billed_key(day, part) for part in parts])
-    for part, mark in zip(parts, billed, strict=True):
-        if mark is not None:
+    carbon = await walk.stub.get_states([keys.carbon_key(day, part) for part in parts])
+    for part, bills, days in zip(parts, billed, carbon, strict=True):
+        if bills is not None:
             await _rewrite(walk, keys.bills_key(day, part), _bills_without(homes))
+        if days is not None:
+            await _rewrite(walk, keys.carbon_key(day, part), _carbon_without(homes))
 
 
 Without = Callable[[bytes], bytes | None]
@@ -294,6 +298,15 @@ def _bills_without(homes: Sequence[str]) -> Without:
         bills = decode(Bills, value)
         left = tuple(one for one in bills.bills if one.bill.home not in homes)
         return None if len(left) == len(bills.bills) else encode(replace(bills, bills=left))
+
+    return without
+
+
+def _carbon_without(homes: Sequence[str]) -> Without:
+    def without(value: bytes) -> bytes | None:
+        days = decode(CarbonDays, value)
+        left = tuple(one for one in days.days if one.carbon.home not in homes)
+        return None if len(left) == len(days.days) else encode(replace(days, days=left))
 
     return without
 

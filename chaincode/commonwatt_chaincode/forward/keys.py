@@ -118,6 +118,16 @@ def billed_key(day: int, part: int) -> str:
     return f"billed/{day:06d}/{part:04d}"
 
 
+def intensity_key(period: int) -> str:
+    """What a kWh of the grid emits in a period."""
+    return f"intensity/{period:09d}"
+
+
+def carbon_key(day: int, part: int | None = None) -> str:
+    """What the carbon of a day came to; with a part that part's sums, whose private days share the key."""
+    return f"carbon/{day:06d}" + ("" if part is None else f"/{part:04d}")
+
+
 def pending_key(home: str, period: int, version: int) -> str:
     """Says that an adjustment of a billed period waits for the home's next bill."""
     return f"pending/{home}/{period:09d}/{version:04d}"

@@ -5,7 +5,7 @@ Times are epoch seconds (``_s``); periods are their ids, the epoch minute of the
 """
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, fields, is_dataclass
 from functools import cache
 from typing import Any, NamedTuple, TypeVar
@@ -14,6 +14,7 @@ from ..market.exchange.clearing import Trade
 from ..market.exchange.residual import Pools, Residual
 from ..market.forward.bids import Connection
 from ..market.forward.bills import Adjustment, Bill
+from ..market.forward.carbon import Carbon, CarbonDay, Level
 from ..market.forward.clearing import MID_MARKET
 from ..market.forward.envelopes import Envelope
 from ..market.forward.gates import Times
@@ -31,8 +32,8 @@ KEEP_D = 2_555
 """Days after which what is private of a period may be erased, unless the rules say otherwise: seven years."""
 
 
-EXCHANGE = "exchange"
-"""The member of a record that is left out where it is None: without an exchange records are what they always were."""
+LEFT_OUT = frozenset({"exchange", "carbon"})
+"""The members of records that are left out where they are None: without them records are what they always were."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,7 @@ class Rules:
     heal_s: int = 3_600
     keep_d: int = KEEP_D
     exchange: Exchange | None = None
+    carbon: Carbon | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -381,6 +383,60 @@ class Billed:
 
 
 @dataclass(frozen=True, slots=True)
+class Intensity:
+    """What a kWh of the grid emits in a period, as the grid published it."""
+
+    period: int
+    g_per_kwh: int
+    transaction: str
+
+
+class StoredCarbonDay(NamedTuple):
+    """What a home's carbon rests on (private)."""
+
+    carbon: CarbonDay
+    salt: str
+
+
+@dataclass(frozen=True, slots=True)
+class CarbonDays:
+    """The days of one part of the homes, by home (private)."""
+
+    day: int
+    part: int
+    days: tuple[StoredCarbonDay, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CarbonPart:
+    """One part of a day's carbon in sums, and the SHA-256 of the private days in hex (public, written once)."""
+
+    day: int
+    part: int
+    parts: int
+    homes: int
+    emitted_mg: int
+    paid_naud: int
+    digest: str
+    transaction: str
+
+
+@dataclass(frozen=True, slots=True)
+class CarbonSettled:
+    """A day's carbon in sums, and the level by which each home's share follows (public, written once)."""
+
+    day: int
+    parts: int
+    homes: int
+    emitted_mg: int
+    paid_naud: int
+    shared_naud: int
+    fund_naud: int
+    level: Level
+    transaction: str
+
+
+@dataclass(frozen=True, slots=True)
 class Envelopes:
     """The envelopes that touch a day of UTC, of one home or of all (``home`` None), in order of publication."""
 
@@ -467,11 +523,16 @@ def decode_optional(kind: type[Record], value: bytes | None) -> Record | None:
 
 
 def as_json(value: Any) -> Any:
-    """A record as JSON values: dataclasses and named tuples become objects, without an ``exchange`` that is None."""
-    if isinstance(value, tuple) and hasattr(value, "_fields"):
-        return _members(value, value._fields)
-    if is_dataclass(value):
-        return _members(value, (field.name for field in fields(value)))
+    """A record as JSON values: dataclasses and named tuples become objects, without what is left out."""
+    kind = type(value)
+    if kind in _PLAIN:  # most values are: a settled period has thousands
+        return value
+    names = _names(kind)
+    if names is not None:
+        members = ((name, getattr(value, name)) for name in names)
+        return {
+            name: as_json(member) for name, member in members if member is not None or name not in LEFT_OUT
+        }
     if isinstance(value, (tuple, list)):
         return [as_json(item) for item in value]
     if isinstance(value, dict):
@@ -479,9 +540,15 @@ def as_json(value: Any) -> Any:
     return value
 
 
-def _members(value: Any, names: Iterable[str]) -> dict[str, Any]:
-    members = ((name, getattr(value, name)) for name in names)
-    return {name: as_json(member) for name, member in members if name != EXCHANGE or member is not None}
+_PLAIN = frozenset({str, int, bool, type(None)})
 
 
+def _declared(kind: type) -> tuple[str, ...] | None:
+    """The names of a named tuple's or dataclass's values, in order; None for any other type."""
+    if issubclass(kind, tuple):
+        return getattr(kind, "_fields", None)
+    return tuple(field.name for field in fields(kind)) if is_dataclass(kind) else None
+
+
+_names: Callable[[type], tuple[str, ...] | None] = cache(_declared)
 _reader: Callable[[type], Check] = cache(checker)

@@ -47,6 +47,7 @@ class Code(StrEnum):
     TOO_MANY = "too_many"
     NO_GAP = "no_gap"
     UNKNOWN_BILL = "unknown_bill"
+    NO_CARBON = "no_carbon"
 
 
 def refuse(code: Code, sentence: str) -> Refusal:

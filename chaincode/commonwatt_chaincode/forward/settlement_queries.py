@@ -9,7 +9,8 @@ from ..market.tariff import MINUTE_S
 from ..shim import Stub
 from .access import require_reader, require_sees_all
 from .arguments import HomeDay, HomeSpan
-from .billing import bill_of, is_final
+from .billing import bill_of
+from .day_lines import is_final
 from .lines import Standing, Wanted, lines_of, settled_versions, with_gaps
 from .records import as_json
 from .refusals import Code, refuse

@@ -259,7 +259,7 @@ async def _end(
     try:
         whole = added([sums, *others])
         if (whole.exchange or NOTHING) != (imported.sums if imported else NOTHING):
-            raise ValueError("what homes trade with other communities is not what the community does")
+            raise ValueError("the homes' trades with other communities differ from the community's")
     except ValueError:
         raise refuse(
             Code.NOT_SETTLED,

@@ -37,6 +37,9 @@ Fabric's sample configuration sets 100,000, and a peer without the setting takes
 KEPT = 16_384
 """Registrations, and as many authors' keys, that this process keeps as they were read."""
 
+MOST_KEPT = 20_000
+"""Messages of one period that a process keeps: a home may sign any number of bids, and most are never written."""
+
 
 @dataclass(frozen=True, slots=True)
 class Situation:
@@ -264,16 +267,27 @@ async def messages_at(stub: Stub, digests: dict[Place, str]) -> list[Indexed]:
                 Code.DATA_NOT_HERE,
                 f"retry: this peer does not hold the message of {place.key}, or another one",
             )
-        known = _read_before(place.kind, place.period)
-        if digest not in known:
-            known[digest] = read(value)
-        found.append(Indexed(place, known[digest], value))
+        message = _read_before(place.kind, place.period).get(digest)
+        if message is None:
+            message = read(value)
+            keep_read(place.kind, place.period, digest, message)
+        found.append(Indexed(place, message, value))
     return found
+
+
+def keep_read(kind: str, period: int, digest: str, message: Message) -> None:
+    """Spare this process the reading of a message once more; ``digest`` is what the index says of it."""
+    known = _read_before(kind, period)
+    if len(known) < MOST_KEPT:
+        known[digest] = message
 
 
 @lru_cache(maxsize=4)
 def _read_before(kind: str, period: int) -> dict[str, Message]:
-    """Messages of a period that this process has read, by digest: a plan reads all of them, and each part its own."""
+    """Messages of a period that this process has read, by digest.
+
+    A batch brings them, clearing and the plan of a settlement read all of them, and each part its own.
+    """
     return {}
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from .orders import Offer, Request
-from .ties import round_seed, tie_key
+from .ties import ranked
 
 FILLED = "FILLED"
 PARTIAL_GRID = "PARTIAL_GRID"
@@ -101,15 +101,23 @@ def clear(requests: Iterable[Request], offers: Iterable[Offer], tou_uaud_per_kwh
     )
 
 
+def grid_alone(request: Request, tou_uaud_per_kwh: int) -> RequestResult:
+    """What `clear` awards to a request where nobody offers: the grid delivers all of it."""
+    energy_wh = request.energy_wh
+    amount_naud = energy_wh * tou_uaud_per_kwh
+    state = GRID_ONLY if energy_wh else FILLED
+    return RequestResult(
+        request.id, request.home, energy_wh, 0, energy_wh, 0, amount_naud, amount_naud, state
+    )
+
+
 def _match(requests: Sequence[Request], offers: Sequence[Offer]) -> tuple[Fill, ...]:
     bidding = [request for request in requests if request.bidding]
     if not bidding or not offers:
         return ()
-    seed = round_seed([*(request.id for request in bidding), *(offer.id for offer in offers)])
-    buyers = sorted(bidding, key=lambda buyer: (-buyer.limit_uaud_per_kwh, tie_key(seed, buyer.id), buyer.id))
-    sellers = sorted(
-        offers, key=lambda seller: (seller.price_uaud_per_kwh, tie_key(seed, seller.id), seller.id)
-    )
+    ids = [*(request.id for request in bidding), *(offer.id for offer in offers)]
+    buyers = ranked(bidding, [-request.limit_uaud_per_kwh for request in bidding], ids)
+    sellers = ranked(offers, [offer.price_uaud_per_kwh for offer in offers], ids)
     rest_wh = [seller.energy_wh for seller in sellers]
     fills: list[Fill] = []
     first = 0

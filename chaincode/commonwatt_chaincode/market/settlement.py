@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """A settlement interval: from use and generation to what a home needs, stores, spills (eqs 4, 7-11, 14)."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from .battery import Account, Battery, available_wh, charge, chargeable_wh, discharge
 
 
-@dataclass(frozen=True, slots=True)
-class Interval:
+class Interval(NamedTuple):
     """What one interval came to. ``own_wh`` came from the battery, ``need_wh`` is left to be bought."""
 
     own_wh: int
@@ -33,7 +32,9 @@ def settle_interval(
     """
     net_wh = use_wh - generation_wh
     own_wh = charged_wh = 0
-    if net_wh < 0:
+    if battery.capacity_wh == account.energy_wh == grid_charge_wh == 0:
+        pass  # most homes have no battery
+    elif net_wh < 0:
         charged_wh = min(-net_wh, chargeable_wh(battery, account, minutes))
         account = charge(battery, account, charged_wh)
     elif grid_charge_wh == 0:
@@ -41,14 +42,8 @@ def settle_interval(
         account = discharge(battery, account, own_wh)
     if grid_charge_wh:
         account = _charge_from_grid(battery, account, minutes, charged_wh, grid_charge_wh)
-    return Interval(
-        own_wh=own_wh,
-        need_wh=max(0, net_wh) - own_wh,
-        charged_wh=charged_wh,
-        spill_wh=max(0, -net_wh) - charged_wh,
-        grid_charge_wh=grid_charge_wh,
-        account=account,
-    )
+    need_wh, spill_wh = (net_wh - own_wh, 0) if net_wh > 0 else (0, -net_wh - charged_wh)
+    return Interval(own_wh, need_wh, charged_wh, spill_wh, grid_charge_wh, account)
 
 
 def balance(use_wh: int, generation_wh: int, own_wh: int, charged_wh: int) -> tuple[int, int]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What can go wrong while a transaction runs, by the party that said so."""
+"""Failures while a transaction runs, by the party that said so."""
 
 
 class Refusal(Exception):

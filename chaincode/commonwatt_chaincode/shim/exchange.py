@@ -83,7 +83,7 @@ class Exchange:
             await self.ask(kind, request)
 
     def close(self) -> None:
-        """The stream ended: whoever waits gets StreamClosed."""
+        """The stream ended: each waiting call gets StreamClosed."""
         self._closed = True
         while self._pending:
             _, _, future = self._pending.popleft()

@@ -143,7 +143,7 @@ class ChaincodeService:
             while (message := await context.read()) is not grpc.aio.EOF:
                 session.receive(message)
         except DecodeError:
-            log.warning("%s sent what is no chaincode message; its stream ends", peer)
+            log.warning("%s sent something else than a chaincode message; its stream ends", peer)
         except asyncio.CancelledError:
             if not self._draining:  # the peer is gone
                 raise
@@ -213,7 +213,7 @@ def _stopping_on_signals(stop: asyncio.Event) -> Iterator[None]:
 def _bind(server: grpc.aio.Server, config: ServerConfig) -> None:
     try:
         if config.tls_cert is None or config.tls_key is None:
-            log.warning("serving in plaintext: whoever reaches %s sees every proposal", config.address)
+            log.warning("serving in plaintext: anybody who reaches %s sees every proposal", config.address)
             port = server.add_insecure_port(config.address)
         else:
             port = server.add_secure_port(

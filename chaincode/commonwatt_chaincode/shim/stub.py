@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a transaction sees of its peer: the proposal, the ledger, other chaincodes.
+"""A transaction's view of its peer: the proposal, the ledger, other chaincodes.
 
 Names follow Fabric's ChaincodeStubInterface. Reads answer from the committed state at the start of the
 transaction, so a transaction never reads its own writes. Writes are kept until the transaction returns and
 are then sent together (in one message where the peer takes batches); a refused transaction sends none.
-Whatever the peer refuses is raised as PeerError.
+If the peer refuses a call, it raises PeerError.
 """
 
 import os
@@ -69,7 +69,7 @@ class Stub:
 
     @property
     def creator(self) -> ClientIdentity:
-        """Who signed the proposal, with the attributes of the certificate."""
+        """The proposal's signer, with the attributes of the certificate."""
         return parse_creator(self._proposal.creator)
 
     @property

@@ -123,7 +123,7 @@ class CommittedDefinition:
 
 @dataclass(frozen=True)
 class ApprovedDefinition:
-    """What an organisation approved; `package_id` is empty when its peers run no package of their own.
+    """The definition that an organisation approved; `package_id` is empty when its peers run no package of their own.
 
     ::
 
@@ -137,7 +137,7 @@ class ApprovedDefinition:
 
 @dataclass(frozen=True)
 class CommitReadiness:
-    """Who has approved exactly the definition asked about.
+    """The organisations that have approved exactly the definition asked about.
 
     mismatches: by MSP id, the parameters that organisation approved otherwise (told by Fabric 3.1 and later).
 

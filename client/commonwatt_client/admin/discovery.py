@@ -52,7 +52,7 @@ class DiscoveredConfig:
 
 @dataclass(frozen=True)
 class Endorsers:
-    """Who can endorse for a chaincode.
+    """The peers that can endorse for a chaincode.
 
     layouts: alternatives; each says how many endorsements of each group satisfy the policy together.
     groups: the peers of each group, highest ledger first.

@@ -169,7 +169,7 @@ class PeerAdmin:
     ) -> AsyncIterator[tuple[Block, PrivateValues]]:
         """As `blocks`, each with the private values that this peer holds and the caller's organisation may see.
 
-        What transactions wrote that turned out invalid is among them; the block's validation codes tell which.
+        Values of transactions that turned out invalid are among them; the block's validation codes tell which.
         """
         return self._peer.blocks_with_private_data(channel, start, stop)
 
@@ -213,7 +213,7 @@ class PeerAdmin:
     async def discover_endorsers(
         self, channel: str, chaincode: str, collections: tuple[str, ...] = ()
     ) -> Endorsers:
-        """Who can endorse for a chaincode. Raises NotReadyError while too few peers are known."""
+        """The peers that can endorse for a chaincode. Raises NotReadyError while too few peers are known."""
         query = discovery.endorsers_query(channel, chaincode, collections)
         return discovery.read_endorsers(await self._peer.discover(query, "cc_query_res"))
 
@@ -292,7 +292,7 @@ class PeerAdmin:
     async def query_approved_chaincode_definition(
         self, channel: str, name: str, sequence: int | None = None
     ) -> ApprovedDefinition:
-        """What the peer's organisation approved, by default last. Raises NotFoundError."""
+        """The definition that the peer's organisation approved, by default the last one. Raises NotFoundError."""
         arguments = lifecycle_pb2.QueryApprovedChaincodeDefinitionArgs(name=name, sequence=sequence or 0)
         answer = await self._lifecycle(channel, "QueryApprovedChaincodeDefinition", serialize(arguments))
         return self._decoded(lambda found: definitions.read_approved(name, found), answer)

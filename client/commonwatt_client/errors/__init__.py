@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the client can fail with, and what each failure says: one tree for the Gateway, administration and Fabric CA.
+"""The client's failures, and what each one says: one tree for the Gateway, administration and Fabric CA.
 
 ::
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a certificate authority can fail with."""
+"""Failures of a certificate authority."""
 
 from commonwatt_client.errors.base import ClientError
 from commonwatt_client.errors.codes import FabricCACode

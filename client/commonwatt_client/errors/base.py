@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What everything that the client can fail with has in common, and the failures of this side."""
+"""The common part of the client's failures, and the failures of this side."""
 
 from typing import TYPE_CHECKING, ClassVar
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a transaction or an event stream can fail with, and what each node said of it."""
+"""Failures of a transaction or an event stream, and what each node said of it."""
 
 import re
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ErrorDetail:
-    """What one node said: its address (host:port), its organisation's MSP id and its message.
+    """One node's words: its address (host:port), its organisation's MSP id and its message.
 
     ::
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Checking a ledger's blocks without trusting whoever sent them: hashes, signatures, certificates.
+"""Checking a ledger's blocks without trust in their sender: hashes, signatures, certificates.
 
 For auditors: the hash chain shows that nothing was changed or left out, orderers' signatures that this is the
 channel's own history, creators' and endorsers' signatures who agreed to each transaction.

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 from commonwatt_client.exit_codes import CommandError
+from commonwatt_client.verbosity import say
 
 from .adding import add_homes, first_unopened, with_ids
 from .codes import LIFE_S
@@ -22,7 +23,7 @@ NetworkOption = Annotated[
     str | None,
     typer.Option(
         "--network",
-        "--network-file",
+        metavar="NAME|FILE",
         envvar="COMMONWATT_NETWORK",
         help="the network: a name, or its file; default: as community.yaml says, or that of the folder here",
     ),
@@ -41,11 +42,6 @@ GridOption = Annotated[
 ]
 HERE = Path()
 LIFE_H = LIFE_S // 3_600
-
-
-def say(line: str) -> None:
-    """A line to standard output, at once."""
-    print(line, flush=True)
 
 
 def new_command(

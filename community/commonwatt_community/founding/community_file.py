@@ -8,9 +8,10 @@ of the local day, times in seconds.
 from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from commonwatt_chaincode.market.forward import tariffs
+from commonwatt_chaincode.market.forward.carbon import Carbon, check_carbon
 from commonwatt_chaincode.market.forward.gates import Times, check_times
 from commonwatt_chaincode.market.forward.periods import check_lengths
 from commonwatt_client.exit_codes import UsageError
@@ -124,6 +125,23 @@ class UserOfFile(Part):
     user: str
 
 
+Hours = Annotated[list[int], Field(min_length=3, max_length=3)]
+"""From which local hour until before which a kWh of the grid emits how many g."""
+
+
+class CarbonFile(Part):
+    """What each home may emit on a day, the price of a kg above it in µAUD, and what the grid's energy emits."""
+
+    quota_g_per_day: int = Field(ge=0, le=10**9)
+    price_uaud_per_kg: int = Field(ge=0, le=10**9)
+    intensity: list[Hours]
+
+    def rule(self) -> Carbon:
+        """As the market's rules have it."""
+        hours = tuple((begin, end, grams) for begin, end, grams in self.intensity)
+        return Carbon(self.quota_g_per_day, self.price_uaud_per_kg, hours)
+
+
 class ServiceFile(Part):
     """Where homes reach the community's service, and the PEM file of the authority that they trust for it."""
 
@@ -131,6 +149,14 @@ class ServiceFile(Part):
         r"^https://[A-Za-z0-9.-]+(:[0-9]{1,5})?$", "an address such as https://energy.example:8443"
     )
     certificate: str
+
+
+class ExchangeFile(Part):
+    """The region's exchange, and until how long after a gate the community brings what it leaves over."""
+
+    channel: str
+    chaincode: str = "market"
+    void_after_s: int = Field(default=240, ge=1, le=86_400)
 
 
 class CommunityFile(Part):
@@ -155,6 +181,8 @@ class CommunityFile(Part):
     heal_s: int = Field(default=3_600, ge=0)
     keep_d: int = Field(default=2_555, ge=1)
     times: TimesFile = Field(default_factory=TimesFile)
+    exchange: ExchangeFile | None = None
+    carbon: CarbonFile | None = None
     tariff: TariffFile
     holidays: list[date] = Field(default_factory=list, max_length=400)
 
@@ -173,6 +201,9 @@ class CommunityFile(Part):
             "period_min": lambda: check_lengths(lengths, offsets, times.clock_error_s),
             "tariff": lambda: tariffs.check_version(self.tariff.version(), self.period_min),
         }
+        if self.carbon is not None:
+            rule = self.carbon.rule()
+            checks["carbon"] = lambda: check_carbon(rule)
         for name, check in checks.items():
             try:
                 check()
@@ -196,7 +227,9 @@ class CommunityFile(Part):
             **{name: getattr(self, name) for name in (*names, *numbers)},
             "times": self.times.model_dump(),
             "tariff": self.tariff.argument(),
+            **({} if self.carbon is None else {"carbon": self.carbon.model_dump()}),
             "holidays": [(one - EPOCH).days for one in self.holidays],
+            **({"exchange": self.exchange.model_dump()} if self.exchange is not None else {}),
         }
 
 

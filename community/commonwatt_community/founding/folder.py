@@ -1,17 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """A community's folder, which is the one of its `community.yaml`: secrets, bundles, and files for the operator."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from commonwatt_client import Timeouts, connect_network_file
+from commonwatt_client.admin import PeerAdmin
 from commonwatt_client.errors import ConfigurationError
 from commonwatt_client.exit_codes import UsageError
 from commonwatt_client.network_file import MARKET, NetworkFile, find_network, read_network_file
+from commonwatt_client.profile import network_file_peers, network_file_user
 
 from commonwatt_community.market.calls import RETRY
+from commonwatt_community.market.exchange import Block, ExchangeMarket, exchange_of
 from commonwatt_community.market.forward import FORWARD, ForwardMarket, organizations_of
 from commonwatt_community.market.refused import DATA_NOT_HERE
 
@@ -116,6 +119,27 @@ class Folder:
         organization, user = self.grid_user(network, named)
         async with _market(network, self.community.channel, organization, user) as market:
             yield market
+
+    @asynccontextmanager
+    async def exchange(self, network: NetworkFile, channel: str) -> AsyncIterator[ExchangeMarket]:
+        """The region's exchange as the operator calls it. ConfigurationError for a channel that is none."""
+        organization, user = self.community.organization, self.community.operator
+        async with connect_network_file(network.path, organization, user, timeouts=_TIMEOUTS) as gateway:
+            yield exchange_of(gateway, network, channel)
+
+    @asynccontextmanager
+    async def newest_block(self, network: NetworkFile) -> AsyncIterator[Callable[[], Awaitable[Block]]]:
+        """A question to the community's own peer: which block of its channel is the newest."""
+        organization, channel = self.community.organization, self.community.channel
+        identity, signer = network_file_user(network.path, organization, self.community.operator)
+        peer = network_file_peers(network.path, organization)[0]
+        async with PeerAdmin(peer, identity=identity, signer=signer) as admin:
+
+            async def newest() -> Block:
+                info = await admin.get_chain_info(channel)
+                return Block(info.height - 1, info.current_block_hash.hex())
+
+            yield newest
 
     def grid_user(self, network: NetworkFile, named: str | None = None) -> tuple[str, str]:
         """Organisation and user of the grid. UsageError if neither `named` nor the file names one."""

@@ -86,10 +86,15 @@ def _differences(configuration: Configuration, community: CommunityFile) -> list
             for name in ("pricing", "sharing", "readings_by", "estimate_w", "key_delay_h", "heal_s")
         },
         "times": asdict(first.times),
+        "exchange": None if first.exchange is None else asdict(first.exchange),
     }
     found = [
-        f"{name} is {value}, not {wanted[name]}" for name, value in stands.items() if value != wanted[name]
+        f"{name} is {value}, not {wanted.get(name)}"
+        for name, value in stands.items()
+        if value != wanted.get(name)
     ]
+    if first.carbon != (community.carbon and community.carbon.rule()):
+        found.append("the first carbon quota is another one")
     if community.tariff.version() != configuration.tariffs[0]:
         found.append("the first tariff is another one")
     return found

@@ -4,7 +4,7 @@ executes.
 """
 
 from collections import deque
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from commonwatt_chaincode.market.battery import (
     Account,
@@ -31,16 +31,14 @@ _PLANNED_DAYS = 4
 _REMEMBERED_INTERVALS = 64  # two days of the shortest usual intervals, for forecasts
 
 
-@dataclass(frozen=True, slots=True)
-class Interval:
+class Interval(NamedTuple):
     """A settlement interval of a home, in minutes from 0:00 of the first simulated day."""
 
     start_min: int
     end_min: int
 
 
-@dataclass(frozen=True, slots=True)
-class Settlement:
+class Settlement(NamedTuple):
     """What a home's interval came to, and its battery's content afterwards."""
 
     home: str
@@ -56,8 +54,7 @@ class Settlement:
     grid_charge_wh: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Ask:
+class Ask(NamedTuple):
     """An offer as the agent decides it."""
 
     energy_wh: int
@@ -144,29 +141,30 @@ class HomeAgent:
 
     def settle(self, interval: Interval) -> Settlement:
         """Read the meter at an interval's end and let generation and battery serve the home."""
-        metered = self.meter(interval.start_min, interval.end_min)
-        minutes = interval.end_min - interval.start_min
+        start_min, end_min = interval
+        metered = self.meter(start_min, end_min)
         self._past.append(metered)
         bought_wh = 0
         if self._buys_to_store:
-            self._needed_wh = expected_need_wh(self.parameters, interval.end_min, self._net_forecast)
+            self._needed_wh = expected_need_wh(self.parameters, end_min, self._net_forecast)
             bought_wh = grid_charge_wh(self.parameters, self.battery, self.account, metered, self._needed_wh)
-        outcome = settle_interval(
-            self.battery, self.account, minutes, metered.use_wh, metered.generation_wh, bought_wh
+        _, _, use_wh, generation_wh = metered
+        own_wh, need_wh, charged_wh, spill_wh, _, account = settle_interval(
+            self.battery, self.account, end_min - start_min, use_wh, generation_wh, bought_wh
         )
-        self.account = outcome.account
-        self._settled_min, self._spare_from, self._offerable = interval.end_min, None, None
+        self.account = account
+        self._settled_min, self._spare_from, self._offerable = end_min, None, None
         return Settlement(
-            self.home,
-            interval.start_min,
-            interval.end_min,
-            metered.use_wh,
-            metered.generation_wh,
-            outcome.own_wh,
-            outcome.need_wh,
-            outcome.charged_wh,
-            outcome.spill_wh,
-            outcome.account.energy_wh,
+            self.spec.home,
+            start_min,
+            end_min,
+            use_wh,
+            generation_wh,
+            own_wh,
+            need_wh,
+            charged_wh,
+            spill_wh,
+            account.energy_wh,
             bought_wh,
         )
 

@@ -19,7 +19,7 @@ class Draws:
     def within(self, low: int, high: int, *keys: int) -> int:
         """An integer from `low` to `high`, both included, every one as likely as the next."""
         state = self._prefix.copy()
-        state.update(b"".join(b"|%d" % key for key in keys))
+        state.update(b"|%d" * len(keys) % keys)
         return low + int.from_bytes(state.digest(), "big") * (high - low + 1) // _RANGE
 
     def choice(self, count: int, chosen: int, *keys: int) -> list[int]:

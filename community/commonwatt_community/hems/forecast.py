@@ -2,14 +2,12 @@
 """Forecasts of a home's need in its next interval, the first of the three interfaces of a HEMS."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from commonwatt_community.hems.energy import MINUTES_PER_DAY
 
 
-@dataclass(frozen=True, slots=True)
-class Metered:
+class Metered(NamedTuple):
     """What a home's meter read in one interval; minutes count from 0:00 of the first simulated day."""
 
     start_min: int

@@ -6,14 +6,12 @@ A strategy is made anew for each home and may keep what it learns. The contract 
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from commonwatt_community.hems.draws import Draws
 
 
-@dataclass(frozen=True, slots=True)
-class PriceView:
+class PriceView(NamedTuple):
     """What a home sees when it names a price.
 
     `suggested` is p_S of the round for an ask (equation 5) and p_B for a bid (equation 6); `draw` names

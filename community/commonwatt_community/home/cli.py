@@ -4,13 +4,13 @@
 import asyncio
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from commonwatt_client.exit_codes import UsageError
+from commonwatt_client.verbosity import say
 
 from ..until_stopped import until_stopped
-from .examples import METERS
 
 home = typer.Typer(no_args_is_help=True, help="The agent of one home in a community that lives.")
 
@@ -24,7 +24,10 @@ def new_command(
     network_file: Annotated[
         str | None,
         typer.Option(
-            "--network", envvar="COMMONWATT_NETWORK", help="the network of a home that calls a peer itself"
+            "--network",
+            metavar="NAME|FILE",
+            envvar="COMMONWATT_NETWORK",
+            help="the network of a home that calls a peer itself",
         ),
     ] = None,
     organization: Annotated[str, typer.Option(help="with --network: the home's organisation")] = "newtown",
@@ -34,7 +37,9 @@ def new_command(
     channel: Annotated[
         str | None, typer.Option(help="with --network: the channel, if the network has several")
     ] = None,
-    meter: Annotated[str, typer.Option(help=f"the kind of its meter: {', '.join(METERS)}")] = "replay",
+    meter: Annotated[
+        Literal["replay", "mqtt", "http", "file", "modbus"], typer.Option(help="the kind of its meter")
+    ] = "replay",
 ) -> None:
     """Make a home's key, journal and home.yaml, and ask the operator to set the key. A second run asks again."""
     from .new import (
@@ -45,17 +50,17 @@ def new_command(
 
     if bundle is not None:
         enrolment = asyncio.run(new_by_service(read_bundle(bundle), file, meter))
-        print(
+        say(
             f"{file} is written; the key is {'set' if enrolment.state == 'set' else 'waiting for the operator'}"
         )
     elif user is not None:
         possession = asyncio.run(new_by_peer(network_file or "", organization, user, channel, file, meter))
-        print(f"{file} is written; hand {possession} to the operator, who sets the home's key with it")
+        say(f"{file} is written; hand {possession} to the operator, who sets the home's key with it")
     else:
         raise UsageError(
             "name the operator's file with --bundle, or the home's user with --network and --user"
         )
-    print(f"Next: put the meter into {file}, then `commonwatt home run {file}`")
+    say(f"Next: put the meter into {file}, then `commonwatt home run {file}`")
 
 
 @home.command("run")

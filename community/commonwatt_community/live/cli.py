@@ -10,25 +10,19 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from commonwatt_client.command_line import NetworkOption
 from commonwatt_client.network_file import find_network, read_network_file
+from commonwatt_client.verbosity import say
 
 
 def live_command(
-    network_file: Annotated[
-        str | None,
-        typer.Option(
-            "--network",
-            "--network-file",
-            envvar="COMMONWATT_NETWORK",
-            help="the network to live on: a name, or its file; default: that of the folder here",
-        ),
-    ] = None,
+    network_file: NetworkOption = None,
     folder: Annotated[
         Path | None, typer.Option(help="where the community keeps its files; default: beside the network's")
     ] = None,
     host: Annotated[str, typer.Option(help="the address of the portal")] = "127.0.0.1",
     port: Annotated[
-        int, typer.Option(envvar="LIVE_PORT", min=1, max=65_535, help="the port of the portal")
+        int, typer.Option(envvar="COMMONWATT_LIVE_PORT", min=1, max=65_535, help="the port of the portal")
     ] = 8_443,
 ) -> None:
     """Run operator, service and 20 homes in this process until Ctrl-C. A second run goes on where it was."""
@@ -43,16 +37,15 @@ def live_command(
         for one in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(one, stop.set)
         async with demonstrated(network, where, host, port) as shown:
-            print(
+            say(
                 f"the portal: {shown.url}  (your browser does not know its certificate: go on)\n"
                 f"as a resident of home {shown.homes[0]}: {shown.resident}\n"
                 f"as an operator: {shown.operator}\n"
                 f"what each home says to its household: {where / 'homes'}/*/home.log\n"
-                "20 homes enrol; a day of theirs, from 10:00 on, passes in 48 minutes. Ctrl-C ends it",
-                flush=True,
+                "20 homes enrol; a day of theirs, from 10:00 on, passes in 48 minutes. Ctrl-C ends it"
             )
             await shown.until(stop)
-        print(f"at most {_memory_mb():.0f} MB of memory; the network stays up, and the same command goes on")
+        say(f"at most {_memory_mb():.0f} MB of memory; the network stays up, and the same command goes on")
 
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
     asyncio.run(until_stopped())

@@ -140,6 +140,6 @@ def _parties(network: NetworkFile) -> tuple[str, str, str, dict[str, str]]:
             grid = dict(zip(("organization", "user"), found["grid"], strict=True))
             return channel, *found["operator"], grid
     raise UsageError(
-        f"{network.path} has no channel with the forward market on a live clock, and its operator and grid; "
+        f"{network.path} has no channel with the forward market on a live clock, its operator and its grid; "
         "`commonwatt network up --topology live` starts a network that has one, and `make live` does all of it"
     )

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """The contract ``exchange`` of a region, as one identity calls it (docs/exchange.md)."""
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, TypeVar
 
+from commonwatt_chaincode.market.tariff import MINUTE_S
 from commonwatt_client import Contract, Gateway
 from commonwatt_client.errors import ConfigurationError
 from commonwatt_client.network_file import EXCHANGE, MARKET, NetworkFile
@@ -16,6 +18,7 @@ BEHIND = frozenset({"not_settled"})
 """What an endorser answers that is a block behind."""
 
 Kind = TypeVar("Kind")
+Told = Callable[[str, float, int], None]
 
 
 @dataclass(frozen=True)
@@ -117,6 +120,55 @@ class Community:
 
 
 @dataclass(frozen=True)
+class Rules:
+    """What the grid founded the exchange with, for good; ``mspid`` is the grid's."""
+
+    mspid: str
+    clock: Literal["live", "simulated"]
+    due_before_s: int
+    void_before_s: int
+
+
+@dataclass(frozen=True)
+class Standing:
+    """The rules, and the exchange's time."""
+
+    rules: Rules
+    now_s: int
+
+    def due_s(self, period: int) -> int:
+        """Until when residuals of a period are taken."""
+        return period * MINUTE_S - self.rules.due_before_s
+
+    def void_s(self, period: int) -> int:
+        """From when on a round that nobody cleared is void."""
+        return period * MINUTE_S - self.rules.void_before_s
+
+
+@dataclass(frozen=True)
+class LinkVersion:
+    """What may flow over a link in each period from one on, and the fee in µAUD per kWh."""
+
+    from_period: int
+    limit_wh: int
+    fee: int
+
+
+@dataclass(frozen=True)
+class Link:
+    """A link between two communities, with all that was ever in force."""
+
+    seller: str
+    buyer: str
+    versions: tuple[LinkVersion, ...]
+
+
+@dataclass(frozen=True)
+class _Links:
+    links: tuple[Link, ...]
+
+
+@dataclass(frozen=True)
 class _Communities:
     communities: tuple[Community, ...]
 
@@ -134,10 +186,19 @@ class ExchangeMarket:
         print((await exchange.get_anchor("newtown")).number)
     """
 
-    def __init__(self, contract: Contract, grid: str, communities: Mapping[str, str]) -> None:
+    def __init__(
+        self, contract: Contract, grid: str, communities: Mapping[str, str], told: Told | None = None
+    ) -> None:
+        """`told` hears of each committed transaction: its name, seconds from its proposal on, and tries."""
         self._contract = contract
         self._grid = grid
         self._communities = dict(communities)
+        self._told = told
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """The channels of the communities that the network file names."""
+        return tuple(self._communities)
 
     # The grid
 
@@ -197,6 +258,14 @@ class ExchangeMarket:
 
     # Queries
 
+    async def get_rules(self) -> Standing:
+        """The rules, and the exchange's time."""
+        return await self._evaluate(Standing, "get_rules", {})
+
+    async def list_links(self) -> tuple[Link, ...]:
+        """All links."""
+        return (await self._evaluate(_Links, "list_links", {})).links
+
     async def list_communities(self) -> tuple[Community, ...]:
         """All communities, by channel."""
         return (await self._evaluate(_Communities, "list_communities", {})).communities
@@ -221,17 +290,22 @@ class ExchangeMarket:
 
     async def _submit(self, name: str, argument: Mapping[str, Any], channel: str | None = None) -> bytes:
         endorsers = () if channel is None else (self._grid, self._mspid(channel))
-        result, _ = await calls.submit(
+        started = time.monotonic()
+        result, tries = await calls.submit(
             self._contract, name, argument, organizations=endorsers, passing=BEHIND
         )
+        if self._told is not None:
+            self._told(name, time.monotonic() - started, tries)
         return result
 
     async def _evaluate(self, kind: type[Kind], name: str, argument: Mapping[str, Any]) -> Kind:
         return read_result(kind, await calls.evaluate(self._contract, name, argument))
 
 
-def exchange_of(gateway: Gateway, network: NetworkFile, channel: str) -> ExchangeMarket:
-    """A region's exchange as a gateway's identity calls it.
+def exchange_of(
+    gateway: Gateway, network: NetworkFile, channel: str, told: Told | None = None
+) -> ExchangeMarket:
+    """A region's exchange as a gateway's identity calls it; `told` as of `ExchangeMarket`.
 
     ConfigurationError for a channel that is no exchange by the network file.
     """
@@ -246,4 +320,4 @@ def exchange_of(gateway: Gateway, network: NetworkFile, channel: str) -> Exchang
         if one.get("market") == "forward" and one["organizations"][0] in members
     }
     contract = gateway.get_network(channel).get_contract(MARKET, "exchange")
-    return ExchangeMarket(contract, organizations[grid]["mspid"], communities)
+    return ExchangeMarket(contract, organizations[grid]["mspid"], communities, told)

@@ -19,6 +19,7 @@ from .refused import DATA_NOT_HERE, refusal_of
 from .results import (
     AwardsOfPeriods,
     Billed,
+    CarbonOfDay,
     Cleared,
     ClearedPrice,
     ClearedPrices,
@@ -39,6 +40,7 @@ from .results import (
     NewKey,
     PeriodAwards,
     PeriodState,
+    SettledCarbon,
     SettledGap,
     SettledPart,
     SharingKeysOfPeriod,
@@ -142,7 +144,7 @@ class ForwardMarket:
         return read_result(NewKey, await self.submit("set_key", {"author": author, "home": home}, transient))
 
     async def set_carrier_key(self, carrier: str, possession: bytes) -> NewKey:
-        """Set, as the operator or the grid, the next key of a carrier of one's own organisation."""
+        """Set, as the operator or the grid, the next key of a carrier of your own organisation."""
         transient = {"possession": possession}
         return read_result(NewKey, await self.submit("set_carrier_key", {"carrier": carrier}, transient))
 
@@ -172,6 +174,10 @@ class ForwardMarket:
     async def set_sharing_keys(self, from_period: int, keys: Mapping[str, int]) -> None:
         """Set all static sharing keys, in ppm, from a period on."""
         await self.submit("set_sharing_keys", {"from_period": from_period, "keys": dict(keys)})
+
+    async def set_intensity(self, from_period: int, g_per_kwh: Sequence[int]) -> None:
+        """Publish, as the grid, what a kWh emits in one period after another, 300 at most."""
+        await self.submit("set_intensity", {"from_period": from_period, "g_per_kwh": list(g_per_kwh)})
 
     async def report_feeder(self, period: int, import_wh: int, export_wh: int) -> None:
         """Say, as the grid, what the feeder's meter counted."""
@@ -216,6 +222,10 @@ class ForwardMarket:
         """Spread what a meter's running totals say over the periods between two readings; see ``next``."""
         argument = {"home": home, "before": before, "after": after, **_given(from_period=from_period)}
         return await self._submit(SettledGap, "settle_gap", argument)
+
+    async def settle_carbon(self, day: int, part: int | None = None) -> SettledCarbon:
+        """Settle a local day's carbon, or one part of its homes; a part that stands is answered."""
+        return await self._submit(SettledCarbon, "settle_carbon", {"day": day, **_given(part=part)})
 
     async def settle_day(self, day: int, part: int | None = None) -> Billed:
         """Bill a local day, or one part of its homes; bills that stand are answered."""
@@ -323,6 +333,10 @@ class ForwardMarket:
     async def get_bill(self, home: str, day: int) -> Bill:
         """A home's bill of a local day."""
         return await self._evaluate(Bill, "get_bill", {"home": home, "day": day})
+
+    async def get_carbon(self, day: int, home: str | None = None) -> CarbonOfDay:
+        """What a local day's carbon came to, with a home's own line."""
+        return await self._evaluate(CarbonOfDay, "get_carbon", {"day": day, **_given(home=home)})
 
     async def _submit(self, kind: type[Kind], name: str, argument: Mapping[str, Any]) -> Kind:
         return read_result(kind, await self.submit(name, argument))

@@ -7,7 +7,10 @@ Times are epoch seconds (``_s``); periods are their ids, the epoch minute of the
 from functools import cache
 from typing import Any, TypeVar
 
+from commonwatt_chaincode.market.exchange.residual import Residual
 from commonwatt_chaincode.market.forward.bids import Connection
+from commonwatt_chaincode.market.forward.bills import CarbonLine
+from commonwatt_chaincode.market.forward.carbon import Carbon
 from commonwatt_chaincode.market.forward.envelopes import Caps, Envelope
 from commonwatt_chaincode.market.forward.gates import Times
 from commonwatt_chaincode.market.forward.prices import Prices
@@ -41,6 +44,15 @@ def _adapter(kind: Any) -> TypeAdapter[Any]:
 
 
 @dataclass(frozen=True)
+class OnExchange:
+    """Where a community trades what it leaves over, and until how long after a gate it brings its residual."""
+
+    channel: str
+    chaincode: str
+    void_after_s: int
+
+
+@dataclass(frozen=True)
 class Rules:
     """What is in force from a period on."""
 
@@ -53,6 +65,8 @@ class Rules:
     key_delay_h: int
     heal_s: int
     keep_d: int = 2_555
+    exchange: OnExchange | None = None
+    carbon: Carbon | None = None
 
 
 @dataclass(frozen=True)
@@ -206,8 +220,39 @@ class Billed:
 
 
 @dataclass(frozen=True)
+class SettledCarbon:
+    """One part of a day's carbon in sums; ``fund_naud`` is None until all parts of the day stand."""
+
+    day: int
+    part: int
+    parts: int
+    homes: int
+    emitted_mg: int
+    paid_naud: int
+    settled: bool
+    fund_naud: int | None
+
+
+@dataclass(frozen=True)
+class CarbonOfDay:
+    """What a day's carbon came to, and the line of the home that was named."""
+
+    day: int
+    homes: int
+    emitted_mg: int
+    paid_naud: int
+    shared_naud: int
+    fund_naud: int
+    quota: Carbon
+    line: CarbonLine | None = None
+
+
+@dataclass(frozen=True)
 class Cleared:
-    """A clearing in sums; the price is None where nothing trades."""
+    """A clearing in sums; the price is None where nothing trades.
+
+    ``exchange`` is what the community may bring to the exchange; None: it stays alone in this period.
+    """
 
     period: int
     pricing: str
@@ -218,6 +263,12 @@ class Cleared:
     requests: int
     offers: int
     refused: int
+    exchange: Residual | None = None
+
+    @property
+    def left_over(self) -> bool:
+        """Whether there is anything to bring to the exchange."""
+        return self.exchange is not None and bool(self.exchange.requests or self.exchange.offers)
 
 
 @dataclass(frozen=True)
@@ -286,6 +337,7 @@ class HomeLine:
     price_uaud_per_kwh: int | None
     sharing: str
     sharing_price_uaud_per_kwh: int
+    exchange: OutsideSums | None = None
 
 
 @dataclass(frozen=True)
@@ -379,6 +431,7 @@ class PeriodState:
     meter: Meter | None
     cleared: Cleared | None
     sums: SettledPeriod | None
+    imported: Imported | None = None
 
 
 @dataclass(frozen=True)
@@ -436,12 +489,20 @@ class ClearedPrices:
 
 
 @dataclass(frozen=True)
+class OutsideAward(OutsideSums):
+    """What a home trades with other communities."""
+
+    home: str
+
+
+@dataclass(frozen=True)
 class PeriodAwards:
-    """A period's price, and the awards that the caller may read."""
+    """A period's price, and the awards that the caller may read; ``exchange`` once a round is imported."""
 
     period: int
     price_uaud_per_kwh: int | None
     awards: tuple[Award, ...]
+    exchange: tuple[OutsideAward, ...] = ()
 
 
 @dataclass(frozen=True)

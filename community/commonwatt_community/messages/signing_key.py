@@ -74,7 +74,7 @@ def load_key(path: Path) -> SigningKey:
     try:
         private = load_pem_private_key(pem, None)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
-        raise ConfigurationError(f"{path} holds no private key in PEM without a password") from error
+        raise ConfigurationError(f"{path} must hold a private key in PEM, free of a password") from error
     if isinstance(private, ed25519.Ed25519PrivateKey) or (
         isinstance(private, ec.EllipticCurvePrivateKey) and isinstance(private.curve, ec.SECP256R1)
     ):

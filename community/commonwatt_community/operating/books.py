@@ -3,6 +3,7 @@
 oldest day that is not done."""
 
 import asyncio
+from collections.abc import Callable
 
 from commonwatt_chaincode.market.forward.period_settlement import parts_of
 from commonwatt_chaincode.market.forward.periods import Period
@@ -10,7 +11,8 @@ from commonwatt_chaincode.market.tariff import MINUTE_S
 
 from commonwatt_community.market.refused import DATA_NOT_HERE, Refused
 
-from .due import Community, DayBook, books_due, is_closed, is_done
+from .due import Community, DayBook, books_due, is_closed, is_done, next_try_s
+from .exchanging import import_round
 from .losses import declare_losses
 from .reading import Ledger, date_of, local_time
 from .steps import Bill, Freeze, Settle
@@ -32,9 +34,14 @@ NOT_YET = frozenset(
 class Books:
     """Which days are not done stays in memory and is found anew after a start."""
 
-    def __init__(self, ledger: Ledger, telling: Telling) -> None:
+    def __init__(
+        self, ledger: Ledger, telling: Telling, want_round: Callable[[int], None] = lambda _: None
+    ) -> None:
+        """`want_round` hears of periods that cannot be settled before the exchange's round is closed."""
         self._ledger = ledger
         self._telling = telling
+        self._want_round = want_round
+        self._waits_s: dict[int, int] = {}
         self._open: dict[int, DayBook] = {}
         self._next_day: int | None = None
         self._tried_s: dict[int, int] = {}
@@ -81,7 +88,11 @@ class Books:
             del self._open[day]
             return len(again), None
         due = books_due(community, book, now_s, self._tried_s)
-        periods = [step for step in due.steps if isinstance(step, (Freeze, Settle))][:most]
+        periods = [
+            step
+            for step in due.steps
+            if isinstance(step, (Freeze, Settle)) and self._waits_s.get(step.period, 0) <= now_s
+        ][:most]
         bills = [step for step in due.steps if isinstance(step, Bill)]
         await self._settle(community, now_s, periods)
         for bill in bills:
@@ -160,7 +171,7 @@ class Books:
                 unread += settled.estimated + settled.substituted
         except Refused as refused:
             if refused.code == "not_imported":
-                await self._import(community, period)
+                await self._import(community, now_s, period)
             else:
                 await self._not_yet(community, now_s, period_id, refused)
             return
@@ -185,24 +196,18 @@ class Books:
                 )
             )
 
-    async def _import(self, community: Community, period: Period) -> None:
-        """Take over what the community traded with others; the next pass settles, or asks again."""
-        try:
-            imported = await self._ledger.market.import_residual(period.id)
-        except Refused as refused:
-            if refused.code != "round_open":
-                raise
+    async def _import(self, community: Community, now_s: int, period: Period) -> None:
+        """Take over what the community traded with others; the next pass settles. An open round is waited for."""
+        if await import_round(self._ledger, community, period, self._telling):
+            self._waits_s.pop(period.id, None)
             return
-        sums = imported.sums
-        self._telling.did(
-            "import_residual",
-            f"{local_time(community, period)}: the exchange's round is {imported.state}, {sums.imported_wh:,} Wh bought"
-            f" and {sums.exported_wh:,} Wh sold",
-        )
+        self._waits_s[period.id] = next_try_s(period, now_s)
+        self._want_round(period.id)
 
     async def _bill(self, community: Community, step: Bill) -> None:
         homes = amount_naud = adjustments = 0
         try:
+            await self._settle_carbon(community, step)
             for part in range(step.parts):
                 billed = await self._ledger.market.settle_day(step.day, part if step.parts > 1 else None)
                 homes += billed.homes
@@ -216,6 +221,20 @@ class Books:
             "settle_day",
             f"{date_of(step.day)}: billed, {homes} bills come to {amount_naud / 10**9:,.2f} AUD"
             + (f" with {adjustments} adjustments" if adjustments else ""),
+        )
+
+    async def _settle_carbon(self, community: Community, step: Bill) -> None:
+        """Settle the day's carbon, which its bills hold, where the day has a quota."""
+        first = community.periods(step.day)[0]
+        if community.configuration.rules_of(first.id).carbon is None:
+            return
+        paid_naud = 0
+        for part in range(step.parts):
+            settled = await self._ledger.market.settle_carbon(step.day, part if step.parts > 1 else None)
+            paid_naud += settled.paid_naud
+        self._telling.did(
+            "settle_carbon",
+            f"{date_of(step.day)}: carbon settled, homes above the quota pay {paid_naud / 10**9:,.2f} AUD",
         )
 
     async def _not_yet(self, community: Community, now_s: int, period_id: int, refused: Refused) -> None:

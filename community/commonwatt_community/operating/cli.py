@@ -2,11 +2,14 @@
 """`commonwatt operate` runs a community's market until Ctrl-C; `community status|readings` look after it."""
 
 import asyncio
+import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from commonwatt_client.command_line import JsonOption
 from commonwatt_client.exit_codes import CommandError
+from commonwatt_client.verbosity import say
 
 from commonwatt_community.founding.adding import homes_of_meters
 from commonwatt_community.founding.cli import (
@@ -16,7 +19,6 @@ from commonwatt_community.founding.cli import (
     GridOption,
     NetworkOption,
     group,
-    say,
 )
 from commonwatt_community.founding.folder import Folder, open_folder, require_secrets
 from commonwatt_community.messages.journal import Journal
@@ -25,7 +27,7 @@ from commonwatt_community.until_stopped import until_stopped
 
 from .operate import Options, operate
 from .reading import Ledger
-from .status import status
+from .status import sentences, standing
 from .substituting import substitute
 from .utility_files import COLUMNS, cut, read_intervals
 
@@ -46,16 +48,22 @@ def operate_command(
     asyncio.run(until_stopped(operate(folder, folder.network(network), Options(grid, port))))
 
 
-def status_command(community: CommunityArgument = HERE, network: NetworkOption = None) -> None:
+def status_command(
+    community: CommunityArgument = HERE, as_json: JsonOption = False, network: NetworkOption = None
+) -> None:
     """Show a community's state: its homes, the running period, and the days of the last week."""
-    asyncio.run(_status(open_folder(community), network))
+    asyncio.run(_status(open_folder(community), network, as_json=as_json))
 
 
-async def _status(folder: Folder, named: str | None) -> None:
+async def _status(folder: Folder, named: str | None, *, as_json: bool) -> None:
     network = folder.network(named)
     async with folder.operator(network) as market:
-        for line in await status(market):
-            say(line)
+        found = await standing(market)
+    if as_json:
+        print(json.dumps(found, indent=2))
+        return
+    for line in sentences(found):
+        print(line)
 
 
 def readings_command(

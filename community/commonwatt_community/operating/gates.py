@@ -2,10 +2,12 @@
 """The operator's first chore: close each gate in time, and clear before the period begins."""
 
 from commonwatt_chaincode.market.forward.gates import closes_from_s
+from commonwatt_chaincode.market.forward.periods import Period
 from commonwatt_chaincode.market.tariff import MINUTE_S
 
 from commonwatt_community.market.refused import DATA_NOT_HERE, Refused
 
+from .cut_off import CutOff
 from .due import Community, gates_due
 from .reading import Ledger, local_time
 from .steps import Clear, CloseGate
@@ -17,11 +19,15 @@ LATE_S = 15
 
 
 class Gates:
-    """Closes and clears; of each period that began without, it raises an alarm."""
+    """Closes and clears; of each period that began without, it raises an alarm.
 
-    def __init__(self, ledger: Ledger, telling: Telling) -> None:
+    `cut_off`: of a community that trades on an exchange. What is cleared while that is away stays at home.
+    """
+
+    def __init__(self, ledger: Ledger, telling: Telling, cut_off: CutOff | None = None) -> None:
         self._ledger = ledger
         self._telling = telling
+        self._cut_off = cut_off
 
     async def run(self) -> int | None:
         """Do what is due; the market time at which there is more.
@@ -49,7 +55,7 @@ class Gates:
             if isinstance(step, CloseGate):
                 await self._close(community, step)
             elif isinstance(step, Clear):
-                await self._clear(community, step)
+                await self._clear(community, now_s, step)
         return due.next_s
 
     async def _close(self, community: Community, step: CloseGate) -> None:
@@ -68,11 +74,12 @@ class Gates:
                 )
             )
 
-    async def _clear(self, community: Community, step: Clear) -> None:
+    async def _clear(self, community: Community, now_s: int, step: Clear) -> None:
         period = community.period_at(step.period * MINUTE_S)
         when = local_time(community, period)
+        alone = await self._alone(community, now_s, period)
         try:
-            cleared = await self._ledger.market.clear_period(step.period)
+            cleared = await self._ledger.market.clear_period(step.period, alone=alone)
         except Refused as refused:
             if refused.code in OTHERS_WERE_FASTER:
                 return
@@ -98,3 +105,9 @@ class Gates:
                     period.id,
                 )
             )
+
+    async def _alone(self, community: Community, now_s: int, period: Period) -> bool:
+        """Whether nothing of a period goes to the exchange."""
+        if self._cut_off is None or community.configuration.rules_of(period.id).exchange is None:
+            return False
+        return await self._cut_off.clears_alone(now_s)

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """An operator from its community's folder: connected, with all of its chores, until it is cancelled."""
 
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 
 from commonwatt_client.network_file import NetworkFile
@@ -11,8 +12,12 @@ from commonwatt_community.founding.folder import Folder, require_secrets
 from commonwatt_community.together import together
 
 from .alarming import Alarming
+from .anchoring import Anchoring
 from .books import Books
+from .cut_off import CutOff
+from .due import Community
 from .enrolling import Enrolling, FolderOfEnrolments
+from .exchanging import Exchanging
 from .gates import Gates
 from .looking_back import LookingBack
 from .loop import Chore, accepted_as_operator, keep_doing
@@ -65,9 +70,10 @@ async def operate(folder: Folder, network: NetworkFile, options: Options) -> Non
             + (", confirms as the grid" if grid is not None else "")
         )
         service = service_of(folder, network, community.configuration.net)
-        books = Books(ledger, telling)
+        region = await stack.enter_async_context(_region(folder, network, ledger, community, telling))
+        books = Books(ledger, telling, region.exchanging.want) if region else Books(ledger, telling)
         chores: dict[str, Chore] = {
-            "gates": Gates(ledger, telling),
+            "gates": Gates(ledger, telling, region.cut_off if region else None),
             "books": books,
             "late readings": LookingBack(ledger, books, telling),
             "watch": Watching(ledger, telling),
@@ -76,11 +82,45 @@ async def operate(folder: Folder, network: NetworkFile, options: Options) -> Non
             ),
             "files": Publishing(ledger, grid, folder.tariff_file, folder.envelopes_file, telling),
         }
+        if region is not None:
+            chores |= {"exchange": region.exchanging, "anchors": region.anchoring}
         if service is not None:
             await stack.enter_async_context(service)
             chores["enrolments at the service"] = Enrolling(ledger, [service], codes_key, None, telling)
             chores["alarms"] = Alarming(service, telling)
         await side_by_side(chores, ledger, telling)
+
+
+@dataclass(frozen=True)
+class _Region:
+    """What a community does on its exchange."""
+
+    cut_off: CutOff
+    exchanging: Exchanging
+    anchoring: Anchoring
+
+
+@asynccontextmanager
+async def _region(
+    folder: Folder, network: NetworkFile, ledger: Ledger, community: Community, telling: Telling
+) -> AsyncIterator[_Region | None]:
+    """The chores of a community whose newest rules name an exchange; None for one that trades alone."""
+    named = community.configuration.rules[-1].exchange
+    if named is None:
+        yield None
+        return
+    channel = folder.community.channel
+    async with (
+        folder.exchange(network, named.channel) as exchange,
+        folder.newest_block(network) as newest_block,
+    ):
+        cut_off = CutOff(exchange, channel, telling)
+        telling.say(f"trades with other communities on channel {named.channel}")
+        yield _Region(
+            cut_off,
+            Exchanging(ledger, exchange, channel, cut_off, telling),
+            Anchoring(ledger, exchange, channel, newest_block, telling),
+        )
 
 
 async def side_by_side(chores: dict[str, Chore], ledger: Ledger, telling: Telling) -> None:

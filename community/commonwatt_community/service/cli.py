@@ -12,19 +12,12 @@ from typing import Annotated
 
 import typer
 from commonwatt_client import connect_network_file
+from commonwatt_client.command_line import NetworkOption
 from commonwatt_client.errors import ConfigurationError
 from commonwatt_client.exit_codes import UsageError
 from commonwatt_client.network_file import find_network, read_network_file
+from commonwatt_client.verbosity import say
 
-NetworkOption = Annotated[
-    str | None,
-    typer.Option(
-        "--network",
-        "--network-file",
-        envvar="COMMONWATT_NETWORK",
-        help="the network: a name, or its file; default: that of the folder here",
-    ),
-]
 FolderOption = Annotated[
     Path,
     typer.Option("--folder", envvar="COMMONWATT_SERVICE", help="the folder of the service's own files"),
@@ -97,7 +90,7 @@ def serve_command(
             asyncio.get_running_loop().add_signal_handler(one, stop.set)
         async with serving(settings) as running:
             pinned = f"; homes pin {running.certificate}" if running.certificate else ""
-            print(f"{running.url} serves {found}{pinned}", flush=True)
+            say(f"{running.url} serves {found}{pinned}")
             await stop.wait()
 
     asyncio.run(until_stopped())
@@ -113,7 +106,7 @@ def backup_command(
         from .store import back_up
 
     back_up(folder / DATABASE, copy)
-    print(f"{copy} holds all that {folder / DATABASE} held; keep it as secret")
+    say(f"{copy} holds all that {folder / DATABASE} held; keep it as secret")
 
 
 def invite_operator_command(
@@ -163,7 +156,7 @@ def set_key_command(
         async with connect_network_file(path, organization, called) as gateway:
             return (await market_of(gateway, network, found).set_carrier_key(carrier, content)).version
 
-    print(f"{carrier} gives receipts with key {asyncio.run(set_key())} from now on")
+    say(f"{carrier} gives receipts with key {asyncio.run(set_key())} from now on")
 
 
 def register(app: typer.Typer) -> None:

@@ -26,6 +26,7 @@ FOR_EVERYBODY = frozenset(
         "settled",
         "gap_settled",
         "billed",
+        "carbon_settled",
         "forgotten",
     }
 )

@@ -10,11 +10,12 @@ from typing import Annotated
 
 import typer
 from commonwatt_client import connect_network_file
+from commonwatt_client.command_line import NetworkOption
 from commonwatt_client.exit_codes import CommandError, UsageError
 from commonwatt_client.network_file import Community, NetworkFile, find_network, read_network_file
 
 from ..market.exchange import exchange_of
-from ..market.forward import market_of
+from ..market.forward import ForwardMarket, market_of
 from .as_csv import statement_csv
 from .as_json import statement_json
 from .as_text import statement_text
@@ -33,38 +34,35 @@ class Format(StrEnum):
     TEXT = "text"
 
 
-_NETWORK_HELP = "the network to read: a name, or its file; default: that of the folder here"
-
-
 def statement_command(
     home: Annotated[str, typer.Argument(help="the home's user, as home001, or its id on the ledger")],
     month: Annotated[str, typer.Option(help="the calendar month, as 2026-06")],
     form: Annotated[Format, typer.Option("--format", help="the format of the output")] = Format.TEXT,
-    output: Annotated[Path | None, typer.Option(help="file to write; default: standard output")] = None,
+    out: Annotated[Path | None, typer.Option(help="file to write; default: standard output")] = None,
     channel: Annotated[
         str | None, typer.Option(help="the channel to read, if several communities trade")
     ] = None,
     exchange: Annotated[
-        str | None, typer.Option(help="the exchange's channel: say how many periods the grid attested")
-    ] = None,
-    network_file: Annotated[
         str | None,
-        typer.Option("--network", "--network-file", envvar="COMMONWATT_NETWORK", help=_NETWORK_HELP),
+        typer.Option(
+            help="the exchange's channel, to say how many periods the grid attested; default: as the rules name it"
+        ),
     ] = None,
+    network_file: NetworkOption = None,
 ) -> None:
     """Show a home's statement of a month: dollars and kWh by source, GST, corrections, and what the market saved."""
     asked = read_month(month)
     network = read_network_file(find_network(network_file))
     community = _community_of(network, home, channel)
     text = _as(form, asyncio.run(_read(network, community, home, asked, exchange)))
-    if output is None:
+    if out is None:
         sys.stdout.write(text)
         return
     try:
-        output.write_text(text, "utf-8", newline="")
+        out.write_text(text, "utf-8", newline="")
     except OSError as error:
         raise CommandError(
-            f"{output}: cannot be written: {error.strerror}; name another file with --output"
+            f"{out}: cannot be written: {error.strerror}; name another file with --out"
         ) from None
 
 
@@ -91,6 +89,8 @@ async def _read(
     async with connect_network_file(network.path, community.organization, user) as gateway:
         market = market_of(gateway, network, community.channel)
         if exchange is None:
+            exchange = await exchange_named(market, network)
+        if exchange is None:
             return await read_statement(market, home, month, community=community.channel)
         region = exchange_of(gateway, network, exchange)
 
@@ -99,6 +99,12 @@ async def _read(
             return [(one.period, one.version) for one in found]
 
         return await read_statement(market, home, month, community=community.channel, attestations=attested)
+
+
+async def exchange_named(market: ForwardMarket, network: NetworkFile) -> str | None:
+    """The channel of the exchange on which the community trades, if this network file has it."""
+    named = (await market.get_configuration()).configuration.rules[-1].exchange
+    return named.channel if named is not None and named.channel in network.content["channels"] else None
 
 
 def _community_of(network: NetworkFile, home: str, channel: str | None) -> Community:

@@ -25,8 +25,8 @@ Rate = tuple[str, Prices]
 class StatementLine(NamedTuple):
     """One line: what it is for and its cents; negative: the home receives.
 
-    Of energy it says band, Wh and the mean price; of supply the ``quantity`` of days, of demand that of watts; of an
-    adjustment the period and the reason.
+    Of energy it says band, Wh and the mean price; of supply the ``quantity`` of days, of demand that of watts, of
+    carbon that of grams; of an adjustment the period and the reason.
     """
 
     kind: str

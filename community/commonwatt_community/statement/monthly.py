@@ -19,7 +19,7 @@ from .alone import saved_on_bands
 from .energy import StatementLine, energy_lines
 from .month import Month
 
-SUPPLY, DEMAND, FEE, ADJUSTMENT = "supply", "demand", "fee", "adjustment"
+SUPPLY, DEMAND, FEE, CARBON, ADJUSTMENT = "supply", "demand", "fee", "carbon", "adjustment"
 PROVISIONAL, FINAL = "provisional", "final"
 
 
@@ -122,6 +122,11 @@ def _all_lines(bills: Sequence[Bill], lines: Sequence[HomeLine]) -> list[Stateme
     for one in bills:
         if one.demand:
             found.append(StatementLine(DEMAND, cents(one.demand.amount_naud), quantity=one.demand.peak_w))
+    if carbon := [one.carbon for one in bills if one.carbon]:
+        emitted_mg = sum(one.emitted_mg for one in carbon)
+        found.append(
+            StatementLine(CARBON, cents(sum(one.amount_naud for one in carbon)), quantity=emitted_mg // 1_000)
+        )
     found += [
         StatementLine(
             ADJUSTMENT,

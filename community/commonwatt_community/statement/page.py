@@ -9,7 +9,7 @@ from html import escape
 from importlib import resources
 
 from .energy import GIVEN, NETTED, RECEIVED, StatementLine, merged_bands
-from .monthly import ADJUSTMENT, DEMAND, FEE, SUPPLY, Statement
+from .monthly import ADJUSTMENT, CARBON, DEMAND, FEE, SUPPLY, Statement
 from .words import (
     attested_why,
     cents_per_kwh,
@@ -146,7 +146,7 @@ def _table(statement: Statement) -> str:
         ("received", [line for line in energy if line.kind in RECEIVED]),
         ("given", [line for line in energy if line.kind in GIVEN]),
         ("netted", [line for line in energy if line.kind in NETTED]),
-        ("charges", [line for line in statement.lines if line.kind in (FEE, SUPPLY, DEMAND)]),
+        ("charges", [line for line in statement.lines if line.kind in (FEE, SUPPLY, DEMAND, CARBON)]),
     ]
     bodies = [
         _group(said[name], [_row(line, statement) for line in lines], sum(line.cents for line in lines))

@@ -9,7 +9,7 @@ from commonwatt_chaincode.market.tariff import MINUTE_S, local_day
 from ..texts import texts
 from .energy import StatementLine
 from .month import Month, date_of
-from .monthly import ADJUSTMENT, DEMAND, FINAL, SUPPLY, Statement
+from .monthly import ADJUSTMENT, CARBON, DEMAND, FINAL, SUPPLY, Statement
 
 _UAUD_PER_C = 10_000
 
@@ -112,6 +112,8 @@ def text_of(line: StatementLine, statement: Statement) -> str:
         return said["supply_1"] if line.quantity == 1 else said["supply"].format(count=line.quantity)
     if line.kind == DEMAND:
         return said["demand"].format(kw=kwh(line.quantity or 0))
+    if line.kind == CARBON:
+        return said["carbon"].format(kg=kwh(line.quantity or 0))
     if line.kind == ADJUSTMENT:
         when = local_time((line.period_id or 0) * MINUTE_S, statement.offsets)
         text = said.get(f"adjustment_{line.reason}", said["adjustment_other"])

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from commonwatt_client.command_line import JsonOption
+from commonwatt_client.verbosity import say
 
 from commonwatt_loadgen.simulate.exclusive import require_writable
 
@@ -30,7 +32,7 @@ def compare_command(
         ),
     ],
     second: Annotated[Path, typer.Argument(help="folder of another one")],
-    as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
+    as_json: JsonOption = False,
     out: Annotated[
         Path | None, typer.Option(help="folder for report.html, the tables as CSV and Parquet, and figures")
     ] = None,
@@ -55,7 +57,7 @@ def compare_command(
         _print_totals(one, other, str(first), str(second))
         _print_paired(found)
     if out is not None:
-        print(f"report: {out / 'report.html'}")
+        say(f"report: {out / 'report.html'}")
 
 
 def _print_totals(one: Side, other: Side, first: str, second: str) -> None:

@@ -44,7 +44,7 @@ class Interval:
 def interval_of(values: NDArray[np.float64], level: float = LEVEL) -> Interval:
     """The mean of independent values and its interval; ValueError without any value."""
     if not len(values):
-        raise ValueError("of no values there is no mean")
+        raise ValueError("a mean needs one value at least")
     mean = float(np.mean(values))
     if len(values) == 1:
         return Interval(1, mean, None, None, None)

@@ -104,7 +104,7 @@ class Neighbourhood:
         return self._steps
 
     def observe(self, home: str) -> NDArray[np.float32]:
-        """What a home sees before it acts; after the last period, nothing but zeros."""
+        """What a home sees before it acts; after the last period, only zeros."""
         if self.over:
             return np.zeros(len(OBSERVED), dtype=np.float32)
         last = self._awards.get(home, Award())

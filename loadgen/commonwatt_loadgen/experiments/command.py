@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from commonwatt_client.command_line import JsonOption
 from commonwatt_client.exit_codes import InterruptedByUser, UsageError
+from commonwatt_client.verbosity import quiet, say
 from rich.console import Console
 
 from commonwatt_loadgen.simulate.exclusive import require_writable
@@ -26,8 +28,9 @@ def run_command(
     ] = None,
     jobs: Annotated[int, typer.Option(min=0, max=1024, help="processes; 0: one for each core")] = 0,
     anew: Annotated[bool, typer.Option("--anew", help="throw away the runs that the folder holds")] = False,
+    as_json: JsonOption = False,
 ) -> None:
-    """Simulate every variant with every seed; what was killed goes on where it stopped."""
+    """Simulate every variant with every seed. After a kill, the same command goes on where it stopped."""
     from commonwatt_loadgen.experiments.file import read_experiment  # pandas and scipy are slow to load
     from commonwatt_loadgen.experiments.run import run_experiment
     from commonwatt_loadgen.experiments.show import lines_of
@@ -37,7 +40,7 @@ def run_command(
     require_writable(folder)
     kept = 0
     try:
-        with ProgressBars(Console(stderr=True), "runs") as bars:
+        with ProgressBars(Console(stderr=True, quiet=quiet()), "runs") as bars:
 
             def progress(done: int, total: int) -> None:
                 nonlocal kept
@@ -57,9 +60,13 @@ def run_command(
         raise InterruptedByUser(
             f"interrupted; {kept} runs are kept, and the same command goes on from there"
         ) from interrupt
+    if as_json:
+        variants = json.loads(frames["variants"].to_json(orient="records"))
+        print(json.dumps({"results": str(folder), "variants": variants}, indent=1))
+        return
     for line in lines_of(frames["variants"], len(experiment.seeds)):
         print(line)
-    print(f"results: {folder}")
+    say(f"results: {folder}")
 
 
 @app.command("schema")
@@ -83,7 +90,7 @@ def new_command(
             new.write(sample)
     except OSError as error:
         raise UsageError(f"{file}: cannot be written: {os.strerror(error.errno or 0)}") from error
-    print(f"{file}: run it by `commonwatt experiment run {file}`")
+    say(f"{file}: run it by `commonwatt experiment run {file}`")
 
 
 def _cores() -> int:

@@ -7,11 +7,13 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from commonwatt_chaincode.market.arithmetic import PPM
+from commonwatt_chaincode.market.forward.carbon import Carbon, check_carbon
 from commonwatt_chaincode.market.forward.envelopes import Envelope
 from commonwatt_chaincode.market.forward.gates import Times
 from commonwatt_chaincode.market.forward.periods import CLOCK_ERROR_OF_1_MIN_S, check_lengths
@@ -25,6 +27,7 @@ from commonwatt_loadgen.forward.options import ForwardOptions
 from commonwatt_loadgen.forward.rules import ForwardRules
 
 UAUD_PER_CENT = 10_000
+G_PER_KG = 1_000
 LARGEST_FILE_BYTES = 16 * 2**20
 EPOCH = date(1970, 1, 1)
 _DAYS_AROUND = 4  # before the first simulated day, and after the last one: for forecasts and horizons
@@ -58,6 +61,7 @@ def rules_of(options: ForwardOptions, homes: Sequence[str], first_day: date) -> 
         options.pricing,
         options.sharing,
         keys_ppm=sharing_keys(options, homes) if options.sharing == STATIC else {},
+        carbon=carbon_of(options),
     )
     return replace(rules, envelopes=envelopes_of(options, homes, rules))
 
@@ -112,13 +116,37 @@ def tariff_version(options: ForwardOptions) -> Version:
 
 def feed_in_by_hour(given: Sequence[str]) -> list[int]:
     """The feed-in price of each hour, in µAUD per kWh. UsageError where one cannot be read."""
-    hours = [0] * 24
+    refusal = "is neither c/kWh nor FROM-TO=c/kWh, as 10-15=-2"
+    return [round(cents * UAUD_PER_CENT) for cents in _by_hour("--feed-in", given, refusal)]
+
+
+def carbon_of(options: ForwardOptions) -> Carbon | None:
+    """The quota of the options; None without one. UsageError where the intensity cannot be read."""
+    refusal = "is neither g/kWh nor FROM-TO=g/kWh, as 10-15=300"
+    hours = [round(grams) for grams in _by_hour("--carbon-intensity", options.carbon_intensity, refusal)]
+    if options.carbon_quota is None or options.carbon_price is None:
+        return None
+    edges = [0, *(hour for hour in range(1, 24) if hours[hour] != hours[hour - 1]), 24]
+    intensity = tuple((begin, end, hours[begin]) for begin, end in pairwise(edges))
+    carbon = Carbon(
+        round(options.carbon_quota * G_PER_KG), round(options.carbon_price * UAUD_PER_CENT), intensity
+    )
+    try:
+        check_carbon(carbon)
+    except ValueError as error:
+        raise UsageError(f"--carbon-intensity: {error}") from error
+    return carbon
+
+
+def _by_hour(option: str, given: Sequence[str], refusal: str) -> list[float]:
+    """A number for each hour of the day, of texts for all hours or some."""
+    hours = [0.0] * 24
     for one in given:
         found = re.fullmatch(r"(?:(\d{1,2})-(\d{1,2})=)?(-?\d{1,4}(?:\.\d{1,4})?)", one)
         begin, end = (int(found[1]), int(found[2])) if found and found[1] else (0, 24)
         if found is None or not 0 <= begin < end <= 24:
-            raise UsageError(f"--feed-in {one[:40]}: is neither c/kWh nor FROM-TO=c/kWh, as 10-15=-2")
-        hours[begin:end] = [round(float(found[3]) * UAUD_PER_CENT)] * (end - begin)
+            raise UsageError(f"{option} {one[:40]}: {refusal}")
+        hours[begin:end] = [float(found[3])] * (end - begin)
     return hours
 
 

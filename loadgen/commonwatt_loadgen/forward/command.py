@@ -2,12 +2,14 @@
 """`commonwatt simulate --market forward`: run, report, and say in a few lines what came of it."""
 
 import asyncio
+import json
 from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from commonwatt_client.exit_codes import InterruptedByUser, UsageError
+from commonwatt_client.exit_codes import InterruptedByUser
+from commonwatt_client.verbosity import quiet, say
 from rich.console import Console
 
 from commonwatt_loadgen.forward.ledger_run import simulate_forward_on_ledger
@@ -32,19 +34,18 @@ def simulate_forward(
     *,
     in_process: bool,
     figures: bool,
+    as_json: bool = False,
 ) -> None:
     """Simulate, write the results to the folder of the options, and print a summary.
 
     `given` are fields of `ForwardOptions` that differ from their defaults.
     """
     options = ForwardOptions(run=run, **given)
-    if options.link_fee is not None and not in_process:
-        raise UsageError("--link-fee: counts with --in-process alone")
     try:
         with ExitStack() as stack:
             if not in_process:
                 stack.enter_context(only_simulation(run.network_file))
-            bars = stack.enter_context(ProgressBars(Console(stderr=True), "days"))
+            bars = stack.enter_context(ProgressBars(Console(stderr=True, quiet=quiet()), "days"))
             if in_process:
                 summary = simulate_forward_in_process(options, communities, bars.told)
             else:
@@ -58,7 +59,10 @@ def simulate_forward(
     remove_figures(run.out / "figures")
     if figures:
         write_figures(page, run.out / "figures")
-    _print(summary, report)
+    if as_json:
+        print(json.dumps(summary, indent=1, ensure_ascii=False))
+    else:
+        _print(summary, report)
 
 
 def _print(summary: Json, report: Path) -> None:
@@ -76,6 +80,13 @@ def _print(summary: Json, report: Path) -> None:
             f"{before:,.2f} AUD ({totals['saved_percent']} % saved, {worse or 'no'} "
             f"home{'' if worse == 1 else 's'} worse off)"
         )
+        if (carbon := community["carbon"]) is not None:
+            emitted = {which: mg / 10**6 for which, mg in carbon["emitted_mg"].items()}
+            print(
+                f"{community['channel']}: emits {emitted['with']:,.1f} kg of CO2-e from the grid, without the market "
+                f"{emitted['without']:,.1f} kg; homes above their quota pay {carbon['paid_naud'] / 10**9:,.2f} AUD, "
+                f"those below get {carbon['shared_naud'] / 10**9:,.2f} AUD"
+            )
     if (exchange := summary.get("exchange")) is not None:
         gained = exchange["gained_naud"] / 10**9
         print(
@@ -90,4 +101,4 @@ def _print(summary: Json, report: Path) -> None:
             f"{speed['transactions_per_s']:.1f} tx/s; commit latency p50 {latency['p50']:.0f} ms, "
             f"p95 {latency['p95']:.0f} ms; {speed['retries']} tried again"
         )
-    print(f"report: {report}")
+    say(f"report: {report}")

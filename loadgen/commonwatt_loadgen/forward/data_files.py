@@ -12,6 +12,7 @@ from commonwatt_community.hems.home import HomeSpec
 
 from commonwatt_loadgen.forward.engine import DayRecord, PeriodRecord
 from commonwatt_loadgen.forward.flows import Flows, summed
+from commonwatt_loadgen.forward.market import fixed_naud
 from commonwatt_loadgen.forward.rules import ForwardRules
 from commonwatt_loadgen.simulate.tables import Tables
 
@@ -31,6 +32,7 @@ COLUMNS = {
         "fee_naud",
         "supply_naud",
         "demand_naud",
+        "carbon_naud",
         "amount_naud",
         "taxable_naud",
         "same_equipment_naud",
@@ -67,7 +69,7 @@ class ForwardTables:
         for home, bill in day.bills.items():
             demand_naud = bill.demand.amount_naud if bill.demand else 0
             whole = summed([one[home] for one in flows])
-            without_naud = whole.same_equipment_naud + bill.supply_naud + demand_naud
+            without_naud = whole.same_equipment_naud + fixed_naud(bill)
             rows.append(
                 [
                     self._names[home],
@@ -78,6 +80,7 @@ class ForwardTables:
                     sum(one.fee_naud for one in bill.bands),
                     bill.supply_naud,
                     demand_naud,
+                    bill.carbon.amount_naud if bill.carbon else 0,
                     bill.amount_naud,
                     bill.taxable_naud,
                     without_naud,

@@ -30,7 +30,10 @@ DEFINITIONS = {
     "same_equipment_naud": "the same homes and equipment without a market: own PV and battery for own use, surplus at "
     "the feed-in price up to the envelope, the rest from the grid; batteries start as with the market",
     "saved_naud": "same_equipment_naud less amount_naud; negative: worse off with the market",
-    "fixed_naud": "supply and demand charges, with the market and without",
+    "fixed_naud": "supply and demand charges and carbon, with the market and without",
+    "carbon": "what homes emit by energy from the grid, with the market and without; what homes above their quota pay, "
+    "what those below get of it, and the fund, which keeps the rest; null without --carbon-quota",
+    "_mg": "mass of CO2-e in milligrams",
     "with": "with the market; imports and exports are those settled with the grid",
     "without": "the same homes and equipment without a market",
     "feeder": "where all homes meet: the net of all imports and exports in a period; bills do not change it",

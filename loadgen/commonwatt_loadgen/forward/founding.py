@@ -11,18 +11,20 @@ from commonwatt_chaincode.market.forward.periods import offset_at
 from commonwatt_chaincode.market.forward.tariffs import Version
 from commonwatt_chaincode.market.tariff import MINUTE_S, day_start, local_day
 from commonwatt_client.exit_codes import UsageError
-from commonwatt_client.network_file import Community, NetworkFile
+from commonwatt_client.network_file import MARKET, Community, NetworkFile
 from commonwatt_community.hems.home import HomeSpec
 from commonwatt_community.market.refused import Refused
 from commonwatt_community.market.results import Configuration
 
 from commonwatt_loadgen.forward.agreement import EPOCH
-from commonwatt_loadgen.forward.onledger import OnLedgerForwardMarket
+from commonwatt_loadgen.forward.onledger import Exchange, OnLedgerForwardMarket
 from commonwatt_loadgen.forward.parties import Parties, key_file
 from commonwatt_loadgen.forward.rules import ForwardRules
 from commonwatt_loadgen.forward.setup import configured, with_homes
 
 Json = dict[str, Any]
+VOID_AFTER_S = 240
+"""Until so long after a gate a community brings its residual: until its round is void."""
 
 
 async def first_day_on(parties: Parties, wanted: date, asked_for: bool) -> date:
@@ -55,16 +57,20 @@ async def found(
     homes: Sequence[HomeSpec],
     connections: Mapping[str, Connection],
     rules: ForwardRules,
+    exchange: tuple[str, Exchange] | None = None,
 ) -> OnLedgerForwardMarket:
     """Configure a new channel by `rules`, register its homes from the first simulated day on, and give them keys.
 
-    A channel that has traded by these rules before goes on.
+    A channel that has traded by these rules before goes on. `exchange`: the channel and the rounds of the exchange on
+    which the community trades.
 
     Raises:
         UsageError: the channel has a live clock, or other rules.
     """
     midnight_s = day_start(rules.first_day, rules.offsets)
     first = first_configuration(rules, midnight_s - rules.times.opens_before_s - MINUTE_S)
+    if exchange is not None:
+        first["exchange"] = {"channel": exchange[0], "chaincode": MARKET, "void_after_s": VOID_AFTER_S}
     # A channel that nobody has configured runs on no clock yet: the topology says which one is meant.
     simulated = network.clock(community.channel) == "simulated"
     standing = await configured(parties.operator, first) if simulated else None
@@ -72,7 +78,10 @@ async def found(
         raise UsageError(
             f"channel {community.channel} runs on a live clock; `simulate` needs `clock: simulated` in the topology"
         )
-    if not _agrees(standing.configuration, rules, midnight_s):
+    named = standing.configuration.rules[0].exchange
+    if not _agrees(standing.configuration, rules, midnight_s) or (named and named.channel) != (
+        exchange and exchange[0]
+    ):
         raise UsageError(
             f"channel {community.channel} has traded by other rules; begin with a new ledger: "
             "`make network-reset network-up`"
@@ -80,8 +89,8 @@ async def found(
     others = {one.home for one in await parties.operator.list_homes()} - connections.keys()
     if others:
         raise UsageError(
-            f"channel {community.channel} has {len(others)} registered homes that this simulation leaves out, and no "
-            "period settles without their readings; simulate all homes (--homes 0), or begin with a new ledger: "
+            f"channel {community.channel} has {len(others)} registered homes that this simulation leaves out, and each "
+            "period needs their readings to settle; simulate all homes (--homes 0), or begin with a new ledger: "
             "`make network-reset network-up`"
         )
     version = standing.configuration.version
@@ -112,7 +121,8 @@ async def found(
         )
     if rules.keys_ppm:
         await parties.operator.set_sharing_keys(midnight_s // MINUTE_S, rules.keys_ppm)
-    return OnLedgerForwardMarket(parties.operator, rules, authors, standing.now_s)
+    rounds = None if exchange is None else exchange[1]
+    return OnLedgerForwardMarket(parties.operator, rules, authors, standing.now_s, rounds)
 
 
 def first_configuration(rules: ForwardRules, at_s: int) -> Json:
@@ -127,6 +137,7 @@ def first_configuration(rules: ForwardRules, at_s: int) -> Json:
         "sharing": rules.sharing,
         "estimate_w": rules.estimate_w,
         "tariff": _tariff(rules.tariffs[0]),
+        **({} if rules.carbon is None else {"carbon": asdict(rules.carbon)}),
     }
 
 
@@ -154,6 +165,6 @@ def _agrees(configuration: Configuration, rules: ForwardRules, midnight_s: int) 
         and offset_at(midnight_s, configuration.offsets) == offset_at(midnight_s, rules.offsets)
         and in_force.times == rules.times
         and (in_force.pricing, in_force.sharing) == (rules.pricing, rules.sharing)
-        and in_force.estimate_w == rules.estimate_w
+        and (in_force.estimate_w, in_force.carbon) == (rules.estimate_w, rules.carbon)
         and _tariff(configuration.tariffs[0]) == _tariff(rules.tariffs[0])
     )

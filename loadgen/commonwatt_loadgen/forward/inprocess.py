@@ -7,7 +7,8 @@ from itertools import chain
 from commonwatt_chaincode.market.exchange.awards import awards_of
 from commonwatt_chaincode.market.exchange.residual import pools_of, residual
 from commonwatt_chaincode.market.forward.bids import Bid, Connection, Order, judge
-from commonwatt_chaincode.market.forward.bills import Bill, Settled, ends_month, month_of
+from commonwatt_chaincode.market.forward.bills import Bill, CarbonLine, Settled, ends_month, month_of
+from commonwatt_chaincode.market.forward.carbon import carbon_day, g_per_kwh, settle_carbon
 from commonwatt_chaincode.market.forward.clearing import Clearing, clear
 from commonwatt_chaincode.market.forward.day_bills import Day, MonthlyDemand, billable, day_bill
 from commonwatt_chaincode.market.forward.envelopes import Caps
@@ -115,18 +116,30 @@ class InProcessForwardMarket:
         month = list(
             chain.from_iterable(self._days[one] for one in self._days if month_of(one) == month_of(day))
         )
+        carbon = self._carbon(periods)
         bills = {
             home: day_bill(
                 Registration(home, 0),
                 billed,
                 [one[home] for one in periods],
                 month=_of(home, month) if demand else (),
+                carbon=carbon.get(home),
             )
             for home in self._connections
         }
         for one in [one for one in self._days if not tariff.demand or month_of(one) != month_of(day + 1)]:
             del self._days[one]
         return {home: one for home, one in bills.items() if one is not None}
+
+    def _carbon(self, lines: Sequence[Mapping[str, Settled]]) -> Mapping[str, CarbonLine]:
+        """Every home's carbon of a day, where it has a quota."""
+        rule, offsets = self._rules.carbon, self._rules.offsets
+        if rule is None:
+            return {}
+        periods = [next(iter(one.values())).period for one in lines]
+        grams = {one.id: g_per_kwh(one, rule, offsets, {}) for one in periods}
+        days = [carbon_day(home, periods, [one[home] for one in lines], grams) for home in self._connections]
+        return settle_carbon(days, rule).lines
 
     def _clear(self, requests: Sequence[Order], offers: Sequence[Order], prices: Prices) -> Clearing:
         if self._rules.pricing in MECHANISMS:

@@ -18,6 +18,7 @@ from commonwatt_loadgen.forward.community import agents_of, compared, trade
 from commonwatt_loadgen.forward.founding import first_day_on, found
 from commonwatt_loadgen.forward.options import ForwardOptions
 from commonwatt_loadgen.forward.parties import parties_of
+from commonwatt_loadgen.forward.region_ledger import region_on_ledger
 from commonwatt_loadgen.forward.rules import ForwardRules
 from commonwatt_loadgen.forward.run import Progress, opening
 from commonwatt_loadgen.simulate.latency import Latencies
@@ -49,19 +50,17 @@ async def simulate_forward_on_ledger(options: ForwardOptions, progress: Progress
     processes = await asyncio.to_thread(network_processes, network.path.parent)
     used_s = processor_s(processes)
     started = time.monotonic()
-    runs = [
-        asyncio.create_task(_community(options, network, place, community, traces, latencies, progress))
-        for place, community in enumerate(network.communities)
-    ]
-    try:
-        traded = await asyncio.gather(*runs)
-    finally:
-        for run in runs:
-            run.cancel()
-        await asyncio.gather(*runs, return_exceptions=True)
+    traded: list[_Traded] = []
+    trading = None
+    if options.link_fee is None:
+        traded = await _side_by_side(options, network, traces, latencies, progress)
+    else:
+        trading = await region_on_ledger(options, network, traces, _counting(latencies), progress)
     elapsed_s = time.monotonic() - started
     network_s = None if used_s is None else processor_s(processes, since_s=used_s)
     communities = [await asyncio.to_thread(one.described, options) for one in traded]
+    region: Json = {} if trading is None else await asyncio.to_thread(trading.described, traces)
+    communities += region.pop("communities", [])
     local_wh = sum(one["totals"]["bought_wh"] + one["totals"]["shared_in_wh"] for one in communities)
     return {
         **opening(options, traces, problems, communities, network.name, network.backend),
@@ -69,7 +68,24 @@ async def simulate_forward_on_ledger(options: ForwardOptions, progress: Progress
             **latencies.summary(elapsed_s),
             "mechanism": mechanism_cost(latencies.count, network_s, local_wh),
         },
+        **region,
     }
+
+
+async def _side_by_side(
+    options: ForwardOptions, network: NetworkFile, traces: TraceSet, latencies: Latencies, progress: Progress
+) -> list["_Traded"]:
+    """Every community by itself, all at once."""
+    runs = [
+        asyncio.create_task(_community(options, network, place, community, traces, latencies, progress))
+        for place, community in enumerate(network.communities)
+    ]
+    try:
+        return await asyncio.gather(*runs)
+    finally:
+        for run in runs:
+            run.cancel()
+        await asyncio.gather(*runs, return_exceptions=True)
 
 
 @dataclass(frozen=True)

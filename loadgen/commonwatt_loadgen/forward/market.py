@@ -25,6 +25,12 @@ class Award(NamedTuple):
     outside: Outside = NOTHING
 
 
+def fixed_naud(bill: Bill) -> int:
+    """What a bill holds beside energy: supply, demand and carbon."""
+    charges = (one.amount_naud for one in (bill.demand, bill.carbon) if one is not None)
+    return bill.supply_naud + sum(charges)
+
+
 @dataclass(frozen=True, slots=True)
 class Cleared:
     """A period's price (None where nothing trades) and each bidding home's award."""

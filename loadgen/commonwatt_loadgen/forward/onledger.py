@@ -8,11 +8,13 @@ depend on one another, as the settlement of one period and the bids for another,
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from typing import Protocol
 
 from commonwatt_chaincode.market.forward.balances import Metered
 from commonwatt_chaincode.market.forward.bids import REQUEST, Bid
 from commonwatt_chaincode.market.forward.bills import Bill, Settled
 from commonwatt_chaincode.market.forward.gates import closes_from_s, window_opens_s
+from commonwatt_chaincode.market.forward.outside import NOTHING, Outside
 from commonwatt_chaincode.market.forward.periods import Period
 from commonwatt_chaincode.market.forward.prices import Prices
 from commonwatt_chaincode.market.forward.readings import Reading
@@ -22,7 +24,7 @@ from commonwatt_chaincode.messages.message import A_READING, BID
 from commonwatt_client.exit_codes import CommandError
 from commonwatt_community.market.carrier import LARGEST_BATCH, WRITTEN
 from commonwatt_community.market.forward import ForwardMarket as Calls
-from commonwatt_community.market.results import HomeLine
+from commonwatt_community.market.results import HomeLine, OutsideSums
 from commonwatt_community.messages.author import Author
 
 from commonwatt_loadgen.forward.market import Award, Cleared
@@ -33,6 +35,14 @@ _BILLS_AT_ONCE = 16
 _LINES_AT_ONCE, _PERIODS_AT_ONCE = 10_000, 200  # well below what the contract lists at once
 
 
+class Exchange(Protocol):
+    """The rounds in which a community trades with others."""
+
+    async def trade(self, period_id: int, left_over: bool) -> None:
+        """Have a period's round closed, with what this community left over, if it did."""
+        ...
+
+
 class NotTaken(CommandError):
     """The ledger refuses what a simulated home says."""
 
@@ -40,11 +50,20 @@ class NotTaken(CommandError):
 class OnLedgerForwardMarket:
     """One community's market on its channel; see `commonwatt_loadgen.forward.market`.
 
-    `calls` are the operator's; `now_s` is the channel's market time.
+    `calls` are the operator's; `now_s` is the channel's market time. With an exchange it brings what its clearings
+    leave over to a round of all communities.
     """
 
-    def __init__(self, calls: Calls, rules: ForwardRules, authors: Mapping[str, Author], now_s: int) -> None:
+    def __init__(
+        self,
+        calls: Calls,
+        rules: ForwardRules,
+        authors: Mapping[str, Author],
+        now_s: int,
+        exchange: Exchange | None = None,
+    ) -> None:
         self._calls = calls
+        self._exchange = exchange
         self._rules = rules
         self._authors = authors
         self._clock = Clock(calls, now_s)
@@ -61,9 +80,18 @@ class OnLedgerForwardMarket:
         async with self._clock.still():
             await self._calls.close_gate(period.id)
         async with self._clock.still():
-            await self._calls.clear_period(period.id)
+            cleared = await self._calls.clear_period(period.id)
+        if self._exchange is not None:
+            await self._exchange.trade(period.id, cleared.left_over)
+            if cleared.left_over:
+                async with self._clock.still():
+                    await self._calls.import_residual(period.id)
         found = await self._calls.list_awards(period.id, period.id + 1)
-        awards = {one.home: Award(one.bought_wh, one.sold_wh, one.code) for one in found[0].awards}
+        outside = {one.home: outside_of(one) for one in found[0].exchange}
+        awards = {
+            one.home: Award(one.bought_wh, one.sold_wh, one.code, outside.get(one.home, NOTHING))
+            for one in found[0].awards
+        }
         return Cleared(found[0].price_uaud_per_kwh, awards)
 
     async def settle(self, period: Period, readings: Sequence[Reading]) -> Mapping[str, Settled]:
@@ -85,6 +113,10 @@ class OnLedgerForwardMarket:
         """Bill every home's day."""
         await self._clock.reach(day_start(day + 1, self._rules.offsets))
         parts = -(-len(self._authors) // MOST_HOMES)
+        if self._rules.carbon is not None:
+            for part in range(parts):
+                async with self._clock.still():
+                    await self._calls.settle_carbon(day, part if parts > 1 else None)
         for part in range(parts):
             async with self._clock.still():
                 await self._calls.settle_day(day, part if parts > 1 else None)
@@ -191,6 +223,11 @@ class Clock:
                 self._idle.notify_all()
 
 
+def outside_of(one: OutsideSums) -> Outside:
+    """What was traded with other communities, as the market's rules have it."""
+    return Outside(one.imported_wh, one.exported_wh, one.amount_naud, one.fee_naud)
+
+
 def _settled(period: Period, line: HomeLine) -> Settled:
     metered = Metered(
         line.home,
@@ -201,6 +238,7 @@ def _settled(period: Period, line: HomeLine) -> Settled:
         line.export_cap_wh,
         line.key_ppm,
         line.quality == "estimated",
+        NOTHING if line.exchange is None else outside_of(line.exchange),
     )
     settlement = Line(*(getattr(line, name) for name in Line._fields))
     prices = Prices(line.tou, line.feed_in, line.local_fee)

@@ -11,6 +11,7 @@ from commonwatt_chaincode.market.forward.sharing import DYNAMIC, MODES, STATIC
 from commonwatt_client.exit_codes import UsageError
 from commonwatt_community import planning, plugins
 
+from commonwatt_loadgen.simulate.key_figures import CO2_G_PER_KWH
 from commonwatt_loadgen.simulate.options import SimulationOptions
 
 FIRST_DAYS = date(1971, 1, 1), date(2500, 1, 1)
@@ -24,6 +25,8 @@ class ForwardOptions:
     zone whose clock changes count; None: the same offset all the time. `first_day`: where the simulated days begin;
     None: where the traces do. `export_limit_w` bounds every home at all times, beside what the file `envelopes` says.
     `curtail`: panels keep exports within the envelope. `community_battery`: Wh of a battery that the homes share.
+    `carbon_quota`: kg of CO2 that a home may emit on a day before it pays `carbon_price` (c/kg); None: no quota.
+    `carbon_intensity`: g/kWh, or `FROM-TO=g/kWh` for hours of the day; later ones go before earlier ones.
     `link_fee` (c/kWh): communities trade what they leave over, over links of `link_limit_w` from each to each; None:
     they do not.
     """
@@ -41,6 +44,9 @@ class ForwardOptions:
     community_battery: int = 0
     clock_zone: str | None = None
     first_day: date | None = None
+    carbon_quota: float | None = None
+    carbon_price: float | None = None
+    carbon_intensity: tuple[str, ...] = (str(CO2_G_PER_KWH),)
     link_fee: float | None = None
     link_limit_w: int | None = None
 
@@ -56,6 +62,12 @@ class ForwardOptions:
                 raise UsageError(f"{option} {chosen}: is none of {', '.join(map(str, known))}")
         if not 0 <= self.local_fee <= 1_000:
             raise UsageError(f"--local-fee {self.local_fee:g}: must be within 0..1000")
+        if self.carbon_quota is not None and not 0 <= self.carbon_quota <= 10**6:
+            raise UsageError(f"--carbon-quota {self.carbon_quota:g}: must be within 0..1000000")
+        if (self.carbon_quota is None) != (self.carbon_price is None):
+            raise UsageError("--carbon-quota, --carbon-price: set both, or neither")
+        if self.carbon_price is not None and not 0 <= self.carbon_price <= 100_000:
+            raise UsageError(f"--carbon-price {self.carbon_price:g}: must be within 0..100000")
         if self.link_fee is not None and not 0 <= self.link_fee <= 1_000:
             raise UsageError(f"--link-fee {self.link_fee:g}: must be within 0..1000")
         if self.link_limit_w is not None and not 0 <= self.link_limit_w <= 10**9:

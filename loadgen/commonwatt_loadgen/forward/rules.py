@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from commonwatt_chaincode.market.forward.carbon import Carbon
 from commonwatt_chaincode.market.forward.clearing import MID_MARKET
 from commonwatt_chaincode.market.forward.envelopes import Caps, Envelope, caps
 from commonwatt_chaincode.market.forward.gates import Times, gate_s, window_opens_s
@@ -38,6 +39,7 @@ class ForwardRules:
     envelopes: tuple[Envelope, ...] = ()
     keys_ppm: Mapping[str, int] = field(default_factory=dict)
     estimate_w: int = 1_500
+    carbon: Carbon | None = None
 
     @property
     def lengths(self) -> tuple[tuple[int, int], ...]:

@@ -9,9 +9,11 @@ from commonwatt_chaincode.market.forward.bids import REQUEST
 from commonwatt_community.hems.energy import MINUTES_PER_DAY
 from commonwatt_community.hems.forward.agent import ForwardAgent
 
+from commonwatt_loadgen.forward.carbon import CarbonTally
 from commonwatt_loadgen.forward.engine import DayRecord, PeriodRecord
 from commonwatt_loadgen.forward.feeder import Envelopes, Feeder
 from commonwatt_loadgen.forward.flows import NOTHING, Flows, flows_of, summed
+from commonwatt_loadgen.forward.market import fixed_naud
 from commonwatt_loadgen.forward.pairs import Pairs
 from commonwatt_loadgen.forward.rules import ForwardRules
 from commonwatt_loadgen.forward.series import through_day, whole_day
@@ -48,6 +50,7 @@ class ForwardTally:
         self._pairs = Pairs(
             [one.home for one in self._specs if one.pv_w or one.storage_wh], list(self._names)
         )
+        self._carbon = CarbonTally(rules, self._names)
         self._periods: list[Json] = []
         self._by_day: list[Json] = []
 
@@ -60,6 +63,7 @@ class ForwardTally:
             counted.append(flows)
             whole = summed(list(flows.values()))
             self._count(record, whole)
+            self._carbon.add_period(record.period, flows)
             rows.append(
                 through_day(record, whole, self._rules, [self._energy_wh[home] for home in self._stores])
             )
@@ -67,7 +71,8 @@ class ForwardTally:
             self._homes[home] = summed([before, *(flows[home] for flows in counted)])
         for home, bill in day.bills.items():
             self._billed_naud[home] += bill.amount_naud
-            self._fixed_naud[home] += bill.supply_naud + (bill.demand.amount_naud if bill.demand else 0)
+            self._carbon.add_bill(bill)
+            self._fixed_naud[home] += fixed_naud(bill)
         self._by_day.append(whole_day(rows))
         if self._counts["days"] <= DAYS_IN_PERIODS:
             self._periods += rows
@@ -84,6 +89,7 @@ class ForwardTally:
             "periods": self._periods if self._counts["days"] <= DAYS_IN_PERIODS else self._by_day,
             "pairs": self._pairs.summary(self._names),
             "envelopes": self._envelopes.summary(self._names),
+            "carbon": self._carbon.summary(),
             "types": types_by_hour(self._specs),
         }
 

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from commonwatt_client.command_line import JsonOption
+from commonwatt_client.verbosity import quiet, say
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -29,16 +31,18 @@ def paper_command(
     out: Annotated[Path, typer.Option(help="where summary.json, report.html and figures/ go")] = Path(
         "out/paper"
     ),
+    as_json: JsonOption = False,
 ) -> None:
     """Repeat the paper's experiments in-process, by the chaincode's own rules, and report them."""
-    from commonwatt_loadgen.paper.sweeps import (
-        cores,
-        experiments,
-        run_all,
-        summary_of,
-    )  # numpy is slow to load
+    # numpy is slow to load
+    from commonwatt_loadgen.paper.futures import futures
+    from commonwatt_loadgen.paper.sensitivity import sensitivity_experiments, sensitivity_of
+    from commonwatt_loadgen.paper.sweeps import cores, experiments, run_all, summary_of
+    from commonwatt_loadgen.paper.thirty_days import DAYS, SHARES_PERCENT, thirty_days
 
-    wanted = experiments(seeds)
+    open_readings = sensitivity_experiments(seeds)
+    wanted = list(dict.fromkeys([*experiments(seeds), *open_readings]))
+    months = DAYS * len(SHARES_PERCENT)
     started = time.monotonic()
     columns = (
         TextColumn("{task.description}"),
@@ -48,10 +52,17 @@ def paper_command(
         TextColumn("left"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True)) as bars:
-        bar = bars.add_task("days", total=len(wanted))
+    with Progress(*columns, console=Console(stderr=True, quiet=quiet())) as bars:
+        bar = bars.add_task("days", total=len(wanted) + months)
         outcomes = run_all(wanted, processes or cores(), lambda done: bars.update(bar, completed=done))
-    summary = summary_of(outcomes, seeds)
+        by_days = thirty_days(lambda done: bars.update(bar, completed=len(wanted) + done))
+    chosen = set(open_readings)
+    summary = {
+        **summary_of(outcomes, seeds),
+        "sensitivity": sensitivity_of([one for one in outcomes if one.experiment in chosen]),
+        "thirty_days": by_days,
+        "futures": futures(),
+    }
     out.mkdir(parents=True, exist_ok=True)
     (out / "summary.json").write_text(json.dumps(summary, indent=1, ensure_ascii=False) + "\n", "utf-8")
     from commonwatt_loadgen.paper.report import paper_page  # matplotlib takes a second to load
@@ -61,11 +72,16 @@ def paper_command(
     page, report = paper_page(summary), out / "report.html"
     report.write_text(render(page), "utf-8")
     write_figures(page, out / "figures")
+    if as_json:
+        print(json.dumps(summary, indent=1, ensure_ascii=False))
+        return
     _print(summary)
-    print(f"{len(wanted):,} days in {time.monotonic() - started:.1f} s; report: {report}")
+    say(f"{len(wanted) + months:,} days in {time.monotonic() - started:.1f} s; report: {report}")
 
 
 def _print(summary: Json) -> None:
+    from commonwatt_loadgen.paper.claims import claims
+
     for target in summary["targets"]:
         ours = target["ours"]["NSW"]
         verdict = "within" if target["nsw_within_one_spread"] else "NOT within"
@@ -74,3 +90,5 @@ def _print(summary: Json) -> None:
             f"{target['nsw_less_paper']:+.1f} to the paper; our reference {target['reference']['NSW']} "
             f"({verdict} one spread of it)"
         )
+    for claim in claims(summary):
+        print(f"{claim.claim}: {claim.verdict} ({claim.figure})")

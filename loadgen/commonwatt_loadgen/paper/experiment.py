@@ -2,7 +2,7 @@
 """One simulated day of an experiment, and what is kept of it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from commonwatt_chaincode.market.battery import Account
 from commonwatt_chaincode.market.parameters import PAPER, Parameters, changed
@@ -59,12 +59,20 @@ PRESETS = {
 
 @dataclass(frozen=True)
 class Experiment:
-    """What one run is given."""
+    """What one run is given, and how it reads what the paper leaves open.
+
+    `begin_percent` is how full batteries are at 0:00, between the least and the most that they hold. `storage_wh`: None
+    is the community's own. `ties` other than 0 gives homes other ids, by which equal prices are ordered; each draws the
+    same.
+    """
 
     preset: str
     users: int
     share_percent: int
     seed: int
+    begin_percent: int = 0
+    storage_wh: int | None = None
+    ties: int = 0
 
 
 @dataclass(frozen=True)
@@ -90,19 +98,29 @@ class Outcome:
 
 
 def run(experiment: Experiment) -> Outcome:
-    """Trade one day from empty batteries, one round per request."""
+    """Trade one day, one round per request."""
     preset = PRESETS[experiment.preset]
     rules = changed(Parameters(), {**PAPER, "spill_policy": preset.spill_policy})
     homes = make_community(
         default_types(preset.usage_scale_ppm),
         [f"home{number:03d}" for number in range(1, experiment.users + 1)],
         prosumer_share_ppm=experiment.share_percent * 10_000,
-        storage_wh=rules.storage_wh,
+        storage_wh=rules.storage_wh if experiment.storage_wh is None else experiment.storage_wh,
         seed=experiment.seed,
     )
+    if experiment.ties:
+        homes = [replace(home, home=f"{experiment.ties}-{home.home}", user=home.home) for home in homes]
     agents = [HomeAgent(home, rules, experiment.seed) for home in homes]
+    for agent in agents:
+        agent.account = beginning(agent, experiment.begin_percent)
     day = InProcessMarket(rules).run_day(agents, 0)
     return _kept(experiment, rules, agents, day)
+
+
+def beginning(agent: HomeAgent, percent: int) -> Account:
+    """What a home's battery holds at 0:00, if it is that full."""
+    battery = agent.battery
+    return Account(battery.e_min_wh + (battery.e_max_wh - battery.e_min_wh) * percent // 100)
 
 
 def _kept(experiment: Experiment, rules: Parameters, agents: Sequence[HomeAgent], day: DayRecord) -> Outcome:
@@ -124,7 +142,8 @@ def _kept(experiment: Experiment, rules: Parameters, agents: Sequence[HomeAgent]
             by_home[settled.home].append(settled)
     variants = [0] * len(VARIANTS)
     for agent in prosumers:
-        for place, amount in enumerate(traditional_variants(agent, rules, by_home[agent.home])):
+        begin = beginning(agent, experiment.begin_percent)
+        for place, amount in enumerate(traditional_variants(agent, rules, by_home[agent.home], begin)):
             variants[place] += amount
     return Outcome(
         experiment=experiment,
@@ -146,10 +165,11 @@ def _kept(experiment: Experiment, rules: Parameters, agents: Sequence[HomeAgent]
     )
 
 
-def traditional_variants(agent: HomeAgent, rules: Parameters, intervals: Sequence[Settlement]) -> list[int]:
-    """A prosumer's cost without the market in nAUD, by each of `VARIANTS`."""
+def traditional_variants(
+    agent: HomeAgent, rules: Parameters, intervals: Sequence[Settlement], account: Account
+) -> list[int]:
+    """A prosumer's cost without the market in nAUD, by each of `VARIANTS`; its battery begins with `account`."""
     gross = net = fed_in = wasted = no_pv = 0
-    account = Account(agent.battery.e_min_wh)
     for one in intervals:
         tou = tou_at(rules.tou, one.start_min % MINUTES_PER_DAY)
         net_wh = one.use_wh - one.generation_wh

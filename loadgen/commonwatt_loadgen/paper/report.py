@@ -19,6 +19,8 @@ from commonwatt_loadgen.paper.further_figures import (
     prosumers_by_preset,
     without_market,
 )
+from commonwatt_loadgen.paper.futures import between_communities
+from commonwatt_loadgen.paper.judged import claims_section, sensitivity_section
 from commonwatt_loadgen.paper.lines import at_share, shown
 from commonwatt_loadgen.paper.targets import DOES_NOT_REPRODUCE
 from commonwatt_loadgen.report.figure import Cell, Table
@@ -62,6 +64,7 @@ def paper_page(summary: Json) -> Page:
             + " ".join(f"{name}: {text}." for name, text in summary["presets"].items()),
             tables=[_targets_table(summary), _day_table(summary)],
         ),
+        *([claims_section(summary), sensitivity_section(summary)] if "thirty_days" in summary else []),
         Section(
             "Figures 3 to 10",
             "As the paper has them. An interval's energy counts in the hours in which it flowed. What does not "
@@ -87,6 +90,8 @@ def paper_page(summary: Json) -> Page:
             figures=[prosumers_by_preset(summary), without_market(summary)],
         ),
     ]
+    if "futures" in summary:
+        sections += between_communities(summary["futures"])
     lead = (
         "The experiments of Wang et al. 2023 (CE-SDT, doi 10.3389/fenrg.2022.1091350), run with the very rules that "
         "the chaincode executes on every peer."

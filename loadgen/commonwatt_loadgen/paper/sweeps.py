@@ -109,40 +109,35 @@ def summary_of(outcomes: Sequence[Outcome], seeds: int) -> Json:
 
 def _select(outcomes: Sequence[Outcome], preset: str, users: int, share: int) -> list[Outcome]:
     return [
-        one
-        for one in outcomes
-        if (one.experiment.preset, one.experiment.users, one.experiment.share_percent)
-        == (preset, users, share)
+        one for one in outcomes if one.experiment == Experiment(preset, users, share, one.experiment.seed)
     ]
 
 
 def _point(runs: Sequence[Outcome], share: int) -> Json:
     return {
         "share_percent": share,
-        "consumers": _spread([_percent(one.consumers_naud, one.consumers_traditional_naud) for one in runs]),
-        "prosumers": _spread(
-            [_percent(one.prosumers_naud, one.prosumers_traditional_naud[0]) for one in runs]
-        ),
-        "all": _spread(
+        "consumers": spread([percent(one.consumers_naud, one.consumers_traditional_naud) for one in runs]),
+        "prosumers": spread([percent(one.prosumers_naud, one.prosumers_traditional_naud[0]) for one in runs]),
+        "all": spread(
             [
-                _percent(
+                percent(
                     one.consumers_naud + one.prosumers_naud,
                     one.consumers_traditional_naud + one.prosumers_traditional_naud[0],
                 )
                 for one in runs
             ]
         ),
-        "prosumers_of_consumers": _spread([_of_consumers(one, one.prosumers_naud) for one in runs]),
+        "prosumers_of_consumers": spread([_of_consumers(one, one.prosumers_naud) for one in runs]),
         "variants": {
-            name: _spread([_of_consumers(one, one.prosumers_traditional_naud[place]) for one in runs])
+            name: spread([_of_consumers(one, one.prosumers_traditional_naud[place]) for one in runs])
             for place, name in enumerate(VARIANTS)
         },
-        "p2p_of_need": _spread([_percent(one.p2p_wh, one.need_wh) for one in runs]),
-        "midday_p2p_of_need": _spread([_midday_percent(one) for one in runs]),
-        "use_kwh_per_user": _spread([one.use_wh / one.experiment.users / 1000 for one in runs]),
-        "need_kwh_per_user": _spread([one.need_wh / one.experiment.users / 1000 for one in runs]),
+        "p2p_of_need": spread([percent(one.p2p_wh, one.need_wh) for one in runs]),
+        "midday_p2p_of_need": spread([_midday_percent(one) for one in runs]),
+        "use_kwh_per_user": spread([one.use_wh / one.experiment.users / 1000 for one in runs]),
+        "need_kwh_per_user": spread([one.need_wh / one.experiment.users / 1000 for one in runs]),
         "counts": {
-            name: _spread([getattr(one, name) for one in runs]) for name in ("requests", "offers", "fills")
+            name: spread([getattr(one, name) for one in runs]) for name in ("requests", "offers", "fills")
         },
         "p2p_by_hour_kwh": _hourly([one.p2p_by_hour_wh for one in runs], 1000),
         "grid_by_hour_kwh": _hourly([one.grid_by_hour_wh for one in runs], 1000),
@@ -150,13 +145,13 @@ def _point(runs: Sequence[Outcome], share: int) -> Json:
     }
 
 
-def _percent(part: int, whole: int) -> float | None:
+def percent(part: int, whole: int) -> float | None:
     return 100 * part / whole if whole else None
 
 
 def _midday_percent(one: Outcome) -> float | None:
     p2p_wh, grid_wh = sum(one.p2p_by_hour_wh[10:16]), sum(one.grid_by_hour_wh[10:16])
-    return _percent(p2p_wh, p2p_wh + grid_wh)
+    return percent(p2p_wh, p2p_wh + grid_wh)
 
 
 def _of_consumers(one: Outcome, prosumers_naud: int) -> float | None:
@@ -166,7 +161,7 @@ def _of_consumers(one: Outcome, prosumers_naud: int) -> float | None:
     return 100 * prosumers_naud * one.consumers / (one.prosumers * one.consumers_traditional_naud)
 
 
-def _spread(values: Sequence[float | None]) -> Json | None:
+def spread(values: Sequence[float | None]) -> Json | None:
     known = [value for value in values if value is not None]
     if not known:
         return None

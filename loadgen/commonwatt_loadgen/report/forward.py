@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The report of a simulation of the forward market, from its summary."""
 
+from commonwatt_loadgen.report.carbon import carbon_section
 from commonwatt_loadgen.report.exchange import exchange_section
 from commonwatt_loadgen.report.figure import Cell
 from commonwatt_loadgen.report.forward_costs import (
@@ -38,7 +39,7 @@ def forward_page(summary: Json) -> Page:
             for place, one in enumerate(communities)
         ]
     if "exchange" in summary:
-        sections.append(exchange_section(summary["exchange"]))
+        sections.append(exchange_section(summary["exchange"], communities))
     if summary["performance"]:
         sections.append(performance_section(summary))
     days = "A day" if run["days"] == 1 else f"{run['days']} days"
@@ -141,6 +142,8 @@ def _sections(community: Json, key: str, run: Json) -> list[Section]:
         )
     if community["pairs"] and community["pairs"]["largest"]:
         sections.append(Section("Who supplied whom", figures=[matrix(community, key)]))
+    if community["carbon"]:
+        sections.append(carbon_section(community["carbon"]))
     if community["envelopes"]:
         sections.append(_envelopes(community, key))
     return [*sections, Section("The homes' types", figures=types(community, key))]

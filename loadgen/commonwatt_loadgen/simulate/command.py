@@ -4,15 +4,18 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sys
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
+from commonwatt_client.command_line import JsonOption, NetworkOption
 from commonwatt_client.exit_codes import InterruptedByUser
 from commonwatt_client.network_file import default_path, find_network, read_network_file
+from commonwatt_client.verbosity import quiet, say
 from rich.console import Console
 
 from commonwatt_loadgen.report.units import aud_of
@@ -30,49 +33,53 @@ FORWARD = "The forward market alone"
 
 def simulate_command(
     homes: Annotated[
-        int, typer.Option(envvar="HOMES", help="homes per community; 0: all that the network has")
+        int, typer.Option(envvar="COMMONWATT_HOMES", help="homes per community; 0: all that the network has")
     ] = 0,
-    days: Annotated[int, typer.Option(envvar="DAYS", help="days to trade")] = 1,
+    days: Annotated[int, typer.Option(envvar="COMMONWATT_DAYS", help="days to trade")] = 1,
     seed: Annotated[
-        int, typer.Option(envvar="SEED", help="equal seeds draw equal homes, intervals and prices")
+        int, typer.Option(envvar="COMMONWATT_SEED", help="equal seeds draw equal homes, intervals and prices")
     ] = 1,
     share: Annotated[
-        float, typer.Option(envvar="SHARE", help="percent of the homes that have PV and a battery")
+        float, typer.Option(envvar="COMMONWATT_SHARE", help="percent of the homes that have PV and a battery")
     ] = 20.0,
-    storage: Annotated[int, typer.Option(envvar="STORAGE", help="Wh of a prosumer's battery")] = 5000,
+    storage: Annotated[
+        int, typer.Option(envvar="COMMONWATT_STORAGE", help="Wh of a prosumer's battery")
+    ] = 5000,
     strategy: Annotated[
         list[str] | None, typer.Option(help="bidding strategy; several are dealt out in turn")
     ] = None,
     forecast: Annotated[
         str,
         typer.Option(
-            envvar="FORECAST",
+            envvar="COMMONWATT_FORECAST",
             help="what homes plan by: perfect, persistence, yesterday; forward also weekday-mean, learnt, and plug-ins",
         ),
     ] = "perfect",
     battery: Annotated[
         str,
         typer.Option(
-            envvar="BATTERY",
+            envvar="COMMONWATT_BATTERY",
             help="reserve: keep what saves a purchase later; sell-all; mpc: linear program; forward: none, plug-ins",
         ),
     ] = "reserve",
     spill: Annotated[
-        str | None,
+        Literal["FEED_IN", "WASTE"] | None,
         typer.Option(
-            envvar="SPILL",
+            envvar="COMMONWATT_SPILL",
             help="surplus without room: FEED_IN (default) is paid, WASTE (the paper's) is not",
             show_default=False,
         ),
     ] = None,
     market: Annotated[
-        str,
-        typer.Option(envvar="MARKET", help="ex_post: rounds after each interval; forward: periods ahead"),
+        Literal["ex_post", "forward"],
+        typer.Option(
+            envvar="COMMONWATT_MARKET", help="ex_post: rounds after each interval; forward: periods ahead"
+        ),
     ] = "ex_post",
     sharing: Annotated[
-        str | None,
+        Literal["dynamic", "static", "none"] | None,
         typer.Option(
-            envvar="SHARING",
+            envvar="COMMONWATT_SHARING",
             help="dynamic (default), static or none: how neighbours share what contracts leave",
             rich_help_panel=FORWARD,
             show_default=False,
@@ -81,7 +88,7 @@ def simulate_command(
     pricing: Annotated[
         str | None,
         typer.Option(
-            envvar="PRICING",
+            envvar="COMMONWATT_PRICING",
             help="mid_market (default) or uniform; in-process also plug-ins",
             rich_help_panel=FORWARD,
             show_default=False,
@@ -90,7 +97,7 @@ def simulate_command(
     period: Annotated[
         int | None,
         typer.Option(
-            envvar="PERIOD",
+            envvar="COMMONWATT_PERIOD",
             help="minutes of a period: 1, 5, 15, 30 (default) or 60",
             rich_help_panel=FORWARD,
             show_default=False,
@@ -107,7 +114,7 @@ def simulate_command(
     link_fee: Annotated[
         float | None,
         typer.Option(
-            help="communities of --in-process trade what they leave over; fee of a link, c/kWh",
+            help="communities trade what they leave over; fee of a link, c/kWh",
             rich_help_panel=FORWARD,
             show_default=False,
         ),
@@ -116,6 +123,30 @@ def simulate_command(
         int | None,
         typer.Option(
             help="what each link between communities carries, in W (default 100,000)",
+            rich_help_panel=FORWARD,
+            show_default=False,
+        ),
+    ] = None,
+    carbon_quota: Annotated[
+        float | None,
+        typer.Option(
+            help="kg of CO2-e that each home may emit on a day by energy from the grid before it pays",
+            rich_help_panel=FORWARD,
+            show_default=False,
+        ),
+    ] = None,
+    carbon_price: Annotated[
+        float | None,
+        typer.Option(
+            help="c/kg above the quota; those below share what is paid",
+            rich_help_panel=FORWARD,
+            show_default=False,
+        ),
+    ] = None,
+    carbon_intensity: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="g/kWh of the grid's energy (default 660, NSW), or FROM-TO=g/kWh by the hour; may be repeated",
             rich_help_panel=FORWARD,
             show_default=False,
         ),
@@ -170,7 +201,7 @@ def simulate_command(
     traces: Annotated[
         Path | None,
         typer.Option(
-            envvar="TRACES",
+            envvar="COMMONWATT_TRACES",
             help="file, zip or folder of metered homes (docs/traces.md); default: 15 + 3 NSW types",
         ),
     ] = None,
@@ -179,18 +210,19 @@ def simulate_command(
     zone: ZoneOption = None,
     meters: MetersOption = None,
     trace_day: Annotated[
-        int, typer.Option(envvar="TRACE_DAY", help="day of the trace file to begin with")
+        int, typer.Option(envvar="COMMONWATT_TRACE_DAY", help="day of the trace file to begin with")
     ] = 1,
     pv: Annotated[
-        str, typer.Option(envvar="PV", help="traces, or equation: equation 1 under a clear-sky model")
+        Literal["traces", "equation"],
+        typer.Option(envvar="COMMONWATT_PV", help="traces, or equation: equation 1 under a clear-sky model"),
     ] = "traces",
     noise: Annotated[
-        float, typer.Option(envvar="NOISE", help="percent by which homes differ from their types")
+        float, typer.Option(envvar="COMMONWATT_NOISE", help="percent by which homes differ from their types")
     ] = 0.0,
     disutility: Annotated[
         float | None,
         typer.Option(
-            envvar="DISUTILITY",
+            envvar="COMMONWATT_DISUTILITY",
             help="consumers move load at this discomfort, c/kWh per kW; default: none does",
         ),
     ] = None,
@@ -209,25 +241,23 @@ def simulate_command(
     storage_from_grid: Annotated[
         bool | None,
         typer.Option(
-            envvar="STORAGE_FROM_GRID", help="batteries charge from the grid in the cheapest band, too"
+            envvar="COMMONWATT_STORAGE_FROM_GRID",
+            help="batteries charge from the grid in the cheapest band, too",
         ),
     ] = None,
-    strict: Annotated[bool, typer.Option(envvar="STRICT", help="refuse a trace file with any flaw")] = False,
+    strict: Annotated[
+        bool, typer.Option(envvar="COMMONWATT_STRICT", help="refuse a trace file with any flaw")
+    ] = False,
     out: Annotated[Path, typer.Option(help="folder of summary.json, report.html, tables and figures")] = Path(
         "out/simulate"
     ),
-    network_file: Annotated[
-        str | None,
-        typer.Option(
-            "--network",
-            "--network-file",
-            envvar="COMMONWATT_NETWORK",
-            help="the network to trade on: a name, or its file; default: that of the folder here",
-        ),
-    ] = None,
+    as_json: JsonOption = False,
+    network_file: NetworkOption = None,
     in_process: Annotated[
         bool,
-        typer.Option(envvar="IN_PROCESS", help="by the chaincode's rules in this process, without a network"),
+        typer.Option(
+            envvar="COMMONWATT_IN_PROCESS", help="by the chaincode's rules in this process, without a network"
+        ),
     ] = False,
     communities: Annotated[int, typer.Option(help="communities of --in-process")] = 1,
     data: Annotated[
@@ -252,7 +282,7 @@ def simulate_command(
 
     `--market forward` trades periods ahead instead of rounds after each interval.
 
-    An interrupted simulation goes on where it stopped when the same is asked for again.
+    Repeat the command after an interruption: it goes on where it stopped.
     """
     of_forward = {
         "sharing": sharing,
@@ -260,6 +290,9 @@ def simulate_command(
         "period": period,
         "feed_in": tuple(feed_in) if feed_in else None,
         "local_fee": local_fee,
+        "carbon_quota": carbon_quota,
+        "carbon_price": carbon_price,
+        "carbon_intensity": tuple(carbon_intensity) if carbon_intensity else None,
         "link_fee": link_fee,
         "link_limit_w": link_limit_w,
         "sharing_keys": sharing_keys,
@@ -333,7 +366,7 @@ def simulate_command(
         from commonwatt_loadgen.forward.command import simulate_forward  # matplotlib is slow to load
 
         given = {name: value for name, value in of_forward.items() if value is not None}
-        simulate_forward(options, given, communities, in_process=in_process, figures=figures)
+        simulate_forward(options, given, communities, in_process=in_process, figures=figures, as_json=as_json)
         return
     try:
         if in_process:
@@ -365,11 +398,14 @@ def simulate_command(
         write_figures(page, out / "figures")
     if not in_process:
         finished(options)
-    _print(summary, report)
+    if as_json:
+        print(json.dumps(summary, indent=1, ensure_ascii=False))
+    else:
+        _print(summary, report)
 
 
 def _with_progress(run: Callable[[Progress], Json], unit: str) -> Json:
-    with ProgressBars(Console(stderr=True), unit) as bars:
+    with ProgressBars(Console(stderr=True, quiet=quiet()), unit) as bars:
         return run(bars.told)
 
 
@@ -393,4 +429,4 @@ def _print(summary: Json, report: Path) -> None:
             f"{speed['transactions_per_s']:.1f} tx/s; commit latency p50 {latency['p50']:.0f} ms, "
             f"p95 {latency['p95']:.0f} ms; {speed['retries']} tried again"
         )
-    print(f"report: {report}")
+    say(f"report: {report}")

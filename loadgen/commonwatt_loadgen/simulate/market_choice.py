@@ -7,7 +7,6 @@ from commonwatt_client.exit_codes import UsageError
 from commonwatt_client.network_file import NetworkFile
 
 EX_POST, FORWARD = "ex_post", "forward"
-MARKETS = (EX_POST, FORWARD)
 
 
 def check_market(market: str, of_ex_post: Mapping[str, object], of_forward: Mapping[str, object]) -> None:
@@ -16,8 +15,6 @@ def check_market(market: str, of_ex_post: Mapping[str, object], of_forward: Mapp
     Raises:
         UsageError: the market is unknown, or an option of the other one is given.
     """
-    if market not in MARKETS:
-        raise UsageError(f"--market {market[:40]}: is none of {', '.join(MARKETS)}")
     other, foreign = (EX_POST, of_ex_post) if market == FORWARD else (FORWARD, of_forward)
     for option, value in foreign.items():
         if value is not None:

@@ -33,6 +33,7 @@ def half_hours(day: DayRecord, battery_wh: dict[str, int], rules: Parameters) ->
             (one.opened_min, 1, offer.home, offer.sold_wh, True)
             for one in rounds[slot]
             for offer in one.offers
+            if offer.sold_wh
         ]
         for _, _, home, energy_wh, sale in sorted(moves):
             battery_wh[home] = battery_wh[home] - energy_wh if sale else energy_wh

@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from commonwatt_client.command_line import NetworkOption
 from commonwatt_client.exit_codes import UsageError
 from commonwatt_client.network_file import find_network, read_network_file
+from commonwatt_client.verbosity import say
 
 from commonwatt_loadgen.throughput.caliper import (
     BENCHMARK_FILE,
@@ -23,15 +25,7 @@ def caliper_command(
     in_flight: Annotated[int, typer.Option(help="closed loop: so many at once; 0: open loop")] = 0,
     workers: Annotated[int, typer.Option(help="Caliper's worker processes")] = 1,
     out: Annotated[Path, typer.Option(help="the workspace folder")] = Path("out/caliper"),
-    network_file: Annotated[
-        str | None,
-        typer.Option(
-            "--network",
-            "--network-file",
-            envvar="COMMONWATT_NETWORK",
-            help="the network: a name, or its file; default: that of the folder here",
-        ),
-    ] = None,
+    network_file: NetworkOption = None,
 ) -> None:
     """Write a Hyperledger Caliper workspace that sends what `commonwatt load` sends."""
     settings = CaliperRound(transactions, workers, rate, in_flight)
@@ -44,7 +38,7 @@ def caliper_command(
         write_caliper_workspace(out, network, workload, settings)
     except OSError as error:
         raise UsageError(f"{out} cannot be written: {error.strerror}; name another with --out") from error
-    print(
+    say(
         f"workspace: {out}\nrun it where @hyperledger/caliper-cli and @hyperledger/fabric-gateway are installed:\n"
         f"npx caliper launch manager --caliper-workspace {out} --caliper-networkconfig {NETWORK_FILE} "
         f"--caliper-benchconfig {BENCHMARK_FILE} --caliper-flow-only-test"

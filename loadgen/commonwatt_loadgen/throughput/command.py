@@ -4,11 +4,13 @@
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
+from commonwatt_client.command_line import JsonOption, NetworkOption
 from commonwatt_client.exit_codes import UsageError
 from commonwatt_client.network_file import find_network
+from commonwatt_client.verbosity import ask_quiet, say
 from commonwatt_community.market.carrier import WRITTEN
 
 from commonwatt_loadgen.throughput.options import LoadOptions
@@ -20,65 +22,70 @@ Json = dict[str, Any]
 Rate = Annotated[
     str,
     typer.Option(
-        envvar="RATE", help="constant:50, poisson:50, step:20,50,100, ramp:10-100, spike:50x4, replay:FILE"
+        envvar="COMMONWATT_RATE",
+        help="constant:50, poisson:50, step:20,50,100, ramp:10-100, spike:50x4, replay:FILE",
     ),
 ]
-Duration = Annotated[float, typer.Option(envvar="DURATION", help="seconds")]
-Workers = Annotated[int, typer.Option(envvar="WORKERS", help="generator processes")]
-InFlight = Annotated[int, typer.Option(envvar="IN_FLIGHT", help="closed loop: so many at once; 0: open loop")]
-P95 = Annotated[float, typer.Option(envvar="P95", help="threshold: 95th percentile of latency, seconds")]
+Duration = Annotated[float, typer.Option(envvar="COMMONWATT_DURATION", help="seconds")]
+Workers = Annotated[int, typer.Option(envvar="COMMONWATT_WORKERS", help="generator processes")]
+InFlight = Annotated[
+    int, typer.Option(envvar="COMMONWATT_IN_FLIGHT", help="closed loop: so many at once; 0: open loop")
+]
+P95 = Annotated[
+    float, typer.Option(envvar="COMMONWATT_P95", help="threshold: 95th percentile of latency, seconds")
+]
 Errors = Annotated[
-    float, typer.Option(envvar="ERRORS", help="threshold: transactions not committed, percent")
+    float, typer.Option(envvar="COMMONWATT_ERRORS", help="threshold: transactions not committed, percent")
 ]
 Timeout = Annotated[float, typer.Option(help="deadline of each phase, seconds")]
-Seed = Annotated[int, typer.Option(envvar="SEED", help="draws Poisson arrivals")]
-Budget = Annotated[float, typer.Option(envvar="BUDGET", help="no step begins after so many seconds")]
+Seed = Annotated[int, typer.Option(envvar="COMMONWATT_SEED", help="draws Poisson arrivals")]
+Budget = Annotated[
+    float, typer.Option(envvar="COMMONWATT_BUDGET", help="no step begins after so many seconds")
+]
 Dask = Annotated[
     str | None,
-    typer.Option(envvar="DASK", help="a Dask scheduler (tcp://host:8786) whose workers are the generators"),
+    typer.Option(
+        envvar="COMMONWATT_DASK", help="a Dask scheduler (tcp://host:8786) whose workers are the generators"
+    ),
 ]
 AskStatus = Annotated[
     bool,
     typer.Option(
-        envvar="ASK_STATUS",
+        envvar="COMMONWATT_ASK_STATUS",
         help="ask for each transaction's commit status, as applications do, rather than read the blocks",
     ),
 ]
 Scenario = Annotated[
-    str | None,
+    Literal["readings", "messages"] | None,
     typer.Option(
-        envvar="SCENARIO",
+        envvar="COMMONWATT_SCENARIO",
         help="readings (market ex_post) or messages (forward: signed messages in batches); default: as the market is",
     ),
 ]
 Batch = Annotated[
     int,
     typer.Option(
-        envvar="BATCH", help="of messages: how many a transaction carries; 0: 500, or what the homes fill"
+        envvar="COMMONWATT_BATCH",
+        help="of messages: how many a transaction carries; 0: 500, or what the homes fill",
     ),
 ]
 Batches = Annotated[
     str,
     typer.Option(
-        envvar="BATCHES",
+        envvar="COMMONWATT_BATCHES",
         help="of messages: sizes, for each of which the highest rate is searched: 100,250,500,1000; they share BUDGET",
     ),
 ]
 Connections = Annotated[
-    int, typer.Option(envvar="CONNECTIONS", help="of each generator, to each organisation's peer")
+    int, typer.Option(envvar="COMMONWATT_CONNECTIONS", help="of each generator, to each organisation's peer")
 ]
-Ui = Annotated[bool, typer.Option("--ui", envvar="UI", help="show a live page while the test runs")]
-UiPort = Annotated[int, typer.Option(envvar="UI_PORT", help="where the page is served; 0: any free port")]
+Ui = Annotated[
+    bool, typer.Option("--ui", envvar="COMMONWATT_UI", help="show a live page while the test runs")
+]
+UiPort = Annotated[
+    int, typer.Option(envvar="COMMONWATT_UI_PORT", help="where the page is served; 0: any free port")
+]
 Out = Annotated[Path, typer.Option(help="where summary.json and report.html go")]
-NetworkPath = Annotated[
-    str | None,
-    typer.Option(
-        "--network",
-        "--network-file",
-        envvar="COMMONWATT_NETWORK",
-        help="the network to load: a name, or its file; default: that of the folder here",
-    ),
-]
 
 
 def load_command(
@@ -98,7 +105,8 @@ def load_command(
     ui: Ui = False,
     ui_port: UiPort = 0,
     out: Out = Path("out/load"),
-    network_file: NetworkPath = None,
+    as_json: JsonOption = False,
+    network_file: NetworkOption = None,
 ) -> None:
     """Load every community of the network that is up; exit code 1 where a threshold is missed."""
     options = LoadOptions(
@@ -119,16 +127,27 @@ def load_command(
     )
 
     options.check()
+    ask_quiet(as_json)
     if ui:
         from commonwatt_loadgen.throughput.live import LivePage  # a web server is slow to load
 
         with LivePage(ui_port) as page:
-            print(f"live: {page.url}", flush=True)
+            say(f"live: {page.url}")
             summary = load(options, page)
             page.finished(summary["passed"])
     else:
         summary = load(options)
     _write(out, summary)
+    if as_json:
+        print(json.dumps(summary, indent=1, ensure_ascii=False))
+    else:
+        _print(summary)
+    say(f"report: {out / 'report.html'}")
+    if not summary["passed"]:
+        raise typer.Exit(1)
+
+
+def _print(summary: Json) -> None:
     total = summary["latency_ms"].get("total", {})
     print(
         f"{summary['outcomes']['committed']:,} of {summary['planned']:,} committed, "
@@ -139,7 +158,7 @@ def load_command(
     )
     _print_messages(summary)
     if summary["generator"]["was_the_limit"]:
-        print("the generator was the limit, not the network: use more WORKERS")
+        print("the generator was the limit, not the network: use more --workers")
     if summary["generator"]["inconclusive"]:
         print(
             f"inconclusive: this machine was busy ({summary['generator']['machine_percent']:.0f} % of all processors); "
@@ -147,9 +166,6 @@ def load_command(
         )
     for one in summary["thresholds"]:
         print(f"{one['name']} {one['value']} ({one['limit']}): {'met' if one['met'] else 'NOT MET'}")
-    print(f"report: {out / 'report.html'}")
-    if not summary["passed"]:
-        raise typer.Exit(1)
 
 
 def load_max_command(
@@ -165,7 +181,8 @@ def load_max_command(
     batches: Batches = "",
     connections: Connections = 1,
     out: Out = Path("out/load-max"),
-    network_file: NetworkPath = None,
+    as_json: JsonOption = False,
+    network_file: NetworkOption = None,
 ) -> None:
     """Find the highest rate whose latency and errors stay within their thresholds."""
     options = LoadOptions(
@@ -183,16 +200,26 @@ def load_max_command(
         connections=connections,
     )
 
+    ask_quiet(as_json)
     if sizes := _sizes(batches):
-        _by_batch(options, sizes, budget, out)
+        _by_batch(options, sizes, budget, out, as_json=as_json)
         return
-    found = search(options, budget, _tell)
+    found = search(options, budget, say)
     best = best_step(found)
     shown = (best or found["steps"][-1])["summary"]
     _write(out, found, shown)
+    if as_json:
+        print(json.dumps(found, indent=1, ensure_ascii=False))
+    else:
+        _print_knee(found, shown, budget, out)
+    if best is None:
+        raise typer.Exit(1)
+
+
+def _print_knee(found: Json, shown: Json, budget: float, out: Path) -> None:
     limits = {
         "network": "the network's limit",
-        "generator": "the generator's limit, not the network's: use more WORKERS",
+        "generator": "the generator's limit, not the network's: use more --workers",
         "machine": "inconclusive: this machine was busy, so neither the network's limit nor the generator's",
         "time": f"as far as {budget:g} s went",
         "search": "no rate failed",
@@ -202,12 +229,6 @@ def load_max_command(
         f"{shown['generator']['cpu_percent_of_a_core']:.0f} % of a core; report of that step: {out / 'report.html'}"
     )
     _print_messages(shown)
-    if best is None:
-        raise typer.Exit(1)
-
-
-def _tell(line: str) -> None:
-    print(line, flush=True)
 
 
 def _sizes(batches: str) -> list[int]:
@@ -217,15 +238,18 @@ def _sizes(batches: str) -> list[int]:
         raise UsageError(f"--batches {batches}: name sizes, as in 100,250,500,1000") from None
 
 
-def _by_batch(options: LoadOptions, sizes: list[int], budget: float, out: Path) -> None:
+def _by_batch(options: LoadOptions, sizes: list[int], budget: float, out: Path, *, as_json: bool) -> None:
     """Search for each size, and say which one is best."""
     for size in sizes:
         replace(options, batch=size).check()
-    found = by_batch(options, sizes, budget, _tell)
+    found = by_batch(options, sizes, budget, say)
     best = best_size(found)
     shown = (best_step(found[best]) if best else None) or found[sizes[-1]]["steps"][-1]
-    _write(out, {"by_batch": {str(size): one for size, one in found.items()}}, shown["summary"])
-    for size, one in found.items():
+    summary = {"by_batch": {str(size): one for size, one in found.items()}}
+    _write(out, summary, shown["summary"])
+    if as_json:
+        print(json.dumps(summary, indent=1, ensure_ascii=False))
+    for size, one in () if as_json else found.items():
         step = best_step(one)
         carried = (
             f"{step['summary']['messages_per_s']:,.0f} messages/s" if step else "no rate keeps the thresholds"
@@ -233,7 +257,7 @@ def _by_batch(options: LoadOptions, sizes: list[int], budget: float, out: Path) 
         print(f"batches of {size:,}: {carried}")
     if best is None:
         raise typer.Exit(1)
-    print(f"the best size: {best:,}; report of its best step: {out / 'report.html'}")
+    say(f"the best size: {best:,}; report of its best step: {out / 'report.html'}")
 
 
 def _print_messages(summary: Json) -> None:

@@ -113,7 +113,7 @@ async def prepare_messages(
         raise UsageError(
             f"{batches:,} batches of {size} messages do not fit channel {channel}: {len(periods)} periods take bids "
             f"now, so {workload.most:,} do. Lower the rate or the duration, start the network with more homes, or "
-            "begin with a new ledger and `clock: simulated`, whose periods a load lets take bids seven days ahead"
+            "begin with a new ledger and `clock: simulated`. Its periods take a load's bids seven days ahead"
         )
     return workload
 

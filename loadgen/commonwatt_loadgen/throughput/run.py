@@ -30,7 +30,7 @@ _CLOSED_LOOP_PER_S = 20_000  # more than any network here takes
 
 
 class Watcher(Protocol):
-    """Whoever looks on while a test runs."""
+    """An onlooker while a test runs."""
 
     def started(self, planned: int, workers: int, sampler: NetworkSampler) -> None:
         """The first transaction is about to be sent."""

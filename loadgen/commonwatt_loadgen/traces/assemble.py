@@ -102,6 +102,16 @@ class Register:
         self.updates.append(updated)
         self.packed += milli.tobytes()
 
+    def add_all(
+        self, days: Sequence[date], milli: npt.NDArray[np.int32], lines: npt.NDArray[np.int64]
+    ) -> None:
+        """Add days that it does not have, each found at its own line."""
+        first = len(self.lines)
+        self.places.update(zip(days, range(first, first + len(days)), strict=True))
+        self.lines.extend(lines.tolist())
+        self.updates.extend([0] * len(days))
+        self.packed += milli.tobytes()
+
     @property
     def first(self) -> date:
         return min(self.places)
@@ -203,6 +213,27 @@ class Assembly:
             lines = np.full(SLOTS_PER_DAY, line) if slot_lines is None else slot_lines
             milli = self._checked(register, day, kwh, lines.tolist())
         register.add(day, milli, line, updated)
+
+    def add_days(
+        self, register: Register, days: Sequence[date], kwh: Slots, slot_lines: npt.NDArray[np.int64]
+    ) -> None:
+        """Add days x 48 half hours in kWh, each found at its line; one at line 0 is told at its day's first.
+
+        As `add_day` has it for each of them; those that are whole and plausible go together.
+        """
+        lines = np.where(slot_lines > 0, slot_lines, np.iinfo(np.int64).max).min(axis=1)
+        slot_lines = np.where(slot_lines > 0, slot_lines, lines[:, None])
+        plain = (kwh.min(axis=1) >= 0) & (kwh.max(axis=1) <= ABSURD_KWH)  # neither where anything is missing
+        if not register.places.keys().isdisjoint(days):
+            plain[:] = False
+        milli = np.rint(np.where(plain[:, None], kwh, 0.0) * 1_000_000).astype(np.int32)
+        begin = 0
+        for place in [*np.flatnonzero(~plain).tolist(), len(days)]:
+            register.add_all(days[begin:place], milli[begin:place], lines[begin:place])
+            if place < len(days):
+                own = slot_lines[place]
+                self.add_day(register, days[place], kwh[place], int(lines[place]), slot_lines=own)
+            begin = place + 1
 
     def set_capacity(self, home: str, capacity_w: int) -> None:
         """State the size of a home's PV system; without it generation is taken as it is."""

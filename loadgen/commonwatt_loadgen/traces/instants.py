@@ -5,6 +5,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -20,7 +21,7 @@ _SINCE_1970 = re.compile(r"\d{9,10}(?:\d{3})?")
 def distinct_of(texts: Any) -> tuple[npt.NDArray[np.int64], list[str]]:
     """Texts, in a sequence or a pandas Categorical, as places in a list of the distinct ones: many rows share one."""
     if isinstance(texts, pd.Categorical):
-        return texts.codes.astype(np.int64), [str(text) for text in texts.categories]
+        return texts.codes.astype(np.int64), [str(text) for text in texts.categories.tolist()]
     places, distinct = pd.factorize(np.array(texts, dtype=object))
     return places, [str(text) for text in distinct]
 
@@ -59,8 +60,7 @@ class Instants:
         Those marked `blank` are left aside, and stand as 0.
         """
         places, distinct = distinct_of(texts)
-        stripped = [text.strip() for text in distinct]
-        seconds, in_utc, broken = self._seconds(stripped)
+        seconds, in_utc, broken = _seconds(self.written_as, tuple(distinct))
         if self.always_in is not None:
             seconds = np.where(in_utc, seconds, seconds - self._offset_s(seconds, broken))
             in_utc = np.ones_like(in_utc)
@@ -68,24 +68,6 @@ class Instants:
         broken_rows = broken[places] & ~blank
         minutes = np.where(broken, 0, seconds // 60)[places]
         return np.where(blank, 0, minutes).astype(np.int32), in_utc[places], broken_rows
-
-    def _seconds(
-        self, texts: list[str]
-    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
-        if self.written_as is not None:
-            parsed = pd.to_datetime(pd.Series(texts), errors="coerce", format=self.written_as, utc=True)
-            in_utc = np.full(len(texts), "%z" in self.written_as)
-        elif texts and all(_SINCE_1970.fullmatch(text) for text in texts if text):
-            counts = [int(text or 0) // (1000 if len(text) > 10 else 1) for text in texts]
-            present = np.array([bool(text) for text in texts])
-            return np.array(counts, dtype=np.int64), np.ones(len(texts), dtype=bool), ~present
-        else:
-            parsed = pd.to_datetime(
-                pd.Series(texts, dtype=object), errors="coerce", format="ISO8601", utc=True
-            )
-            in_utc = np.array([_WITH_OFFSET.fullmatch(text) is not None for text in texts], dtype=bool)
-        seconds = parsed.dt.tz_localize(None).to_numpy().astype("datetime64[s]").astype(np.int64)
-        return seconds, in_utc, parsed.isna().to_numpy()
 
     def _offset_s(self, seconds: npt.NDArray[np.int64], broken: npt.NDArray[np.bool_]) -> int:
         """The zone's one offset.
@@ -107,3 +89,23 @@ class Instants:
                 0, f"{self.always_in} has daylight saving: say --zone {self.always_in} without time_in"
             )
         return int((offsets.pop() or timedelta()).total_seconds())
+
+
+@lru_cache(maxsize=2)  # block after block of a file has the times of the one before
+def _seconds(
+    written_as: str | None, distinct: tuple[str, ...]
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+    """Seconds since 1970, which of them are in UTC, and which texts are no time; nobody may write into them."""
+    texts = [text.strip() for text in distinct]
+    if written_as is not None:
+        parsed = pd.to_datetime(pd.Series(texts), errors="coerce", format=written_as, utc=True)
+        in_utc = np.full(len(texts), "%z" in written_as)
+    elif texts and all(_SINCE_1970.fullmatch(text) for text in texts if text):
+        counts = [int(text or 0) // (1000 if len(text) > 10 else 1) for text in texts]
+        present = np.array([bool(text) for text in texts])
+        return np.array(counts, dtype=np.int64), np.ones(len(texts), dtype=bool), ~present
+    else:
+        parsed = pd.to_datetime(pd.Series(texts, dtype=object), errors="coerce", format="ISO8601", utc=True)
+        in_utc = np.array([_WITH_OFFSET.fullmatch(text) is not None for text in texts], dtype=bool)
+    seconds = parsed.dt.tz_localize(None).to_numpy().astype("datetime64[s]").astype(np.int64)
+    return seconds, in_utc, parsed.isna().to_numpy()

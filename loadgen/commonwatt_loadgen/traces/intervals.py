@@ -145,11 +145,7 @@ def _add_home(assembly: Assembly, home: _Home, length_min: int, table: Table, me
             continue
         kwh, lines = _half_hours(assembly, home, name, days, places, shares, per_min)
         register = assembly.register(home.name, name, is_generation=name == "generation")
-        for day, values, slot_lines in zip(days, kwh, lines, strict=True):
-            of_day = slot_lines[slot_lines > 0]
-            first_line = int(of_day.min())
-            slot_lines[slot_lines == 0] = first_line
-            assembly.add_day(register, day, values, first_line, slot_lines=slot_lines)
+        assembly.add_days(register, days, kwh, lines)
 
 
 def _report_skipped(assembly: Assembly, home: _Home, days: list[date], places: Ints, shares: _Shares) -> None:

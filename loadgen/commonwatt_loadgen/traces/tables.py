@@ -94,7 +94,7 @@ def read_parquet(kept: MeterRows, part: Part, columns: Columns, home: str, base:
 
 
 def open_parquet(part: Part) -> Any:
-    """A Parquet file, of which nothing but the schema is read yet."""
+    """A Parquet file, of which only the schema is read yet."""
     try:
         from pyarrow.parquet import ParquetFile
     except ImportError as error:

@@ -62,7 +62,11 @@ class Backend(Protocol):
 
     @property
     def in_containers(self) -> bool:
-        """Whether nodes run in containers: such a network can be rendered, and is not changed while it runs."""
+        """Whether nodes run in containers: such a network can be rendered."""
+
+    @property
+    def takes_changes(self) -> bool:
+        """Whether `apply` changes such a network while it runs."""
 
     @property
     def restart_grace_s(self) -> float:
@@ -89,8 +93,29 @@ class Backend(Protocol):
     def program_of(self, node: Node | AuthorityServer) -> str:
         """The name of the program of this machine that the node runs in, or is reached through."""
 
-    def started(self, nodes: Nodes, phase: Phase) -> AbstractContextManager[tuple[str, ...]]:
-        """Start what does not run as a process of this machine, and end it if the body fails. Yields the names."""
+    def started(
+        self, nodes: Nodes, phase: Phase, *, change: bool = False
+    ) -> AbstractContextManager[tuple[str, ...]]:
+        """Start what does not run as a process of this machine, and end it if the body fails. Yields the names.
+
+        `change`: a step of a change needs it; orderers and peers that run stay as they are, as does all that was
+        started, whatever becomes of the step.
+        """
+
+    def fetch(self, topology: Topology) -> None:
+        """Have at hand what the nodes will run from, so that none is away while it is fetched. Raises NetworkError."""
+
+    def ledger(self, nodes: Nodes, peer: Peer) -> Path:
+        """The folder of this machine that holds the peer's ledger."""
+
+    def handed(self, nodes: Nodes, snapshot: Path, peer: Peer) -> str:
+        """The path at which the peer reads a snapshot of this machine, put there where it could not."""
+
+    def end(self, nodes: Nodes, names: Collection[str]) -> None:
+        """End these nodes where they are no processes of this machine; `started` starts them anew."""
+
+    def end_others(self, nodes: Nodes) -> None:
+        """End what runs beside `nodes` and is no process of this machine: former chaincode servers, nodes that went."""
 
     async def wait_ready(self, nodes: Nodes, pids: Mapping[str, int]) -> None:
         """Wait until every node serves. `pids`: node -> process behind it. Raises NotReadyError."""

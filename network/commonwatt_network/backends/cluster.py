@@ -24,7 +24,7 @@ COMMAND = "kubectl"
 LABEL = "commonwatt-network"
 NAMESPACES = "/api/v1/namespaces"
 TIMEOUT_S = 200
-INSTEAD = "or render the manifests with `commonwatt network render --backend kubernetes --output DIR`"
+INSTEAD = "or render the manifests with `commonwatt network render --backend kubernetes --out DIR`"
 
 
 class KubectlNotFoundError(UsageError):

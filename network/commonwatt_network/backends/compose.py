@@ -6,8 +6,9 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from commonwatt_network.backends import engine
@@ -31,19 +32,29 @@ from commonwatt_network.backends.containers import (
     host_of,
     write_files,
 )
-from commonwatt_network.backends.engine import COMMAND, ComposeError
+from commonwatt_network.backends.engine import COMMAND, ComposeError, Seen
 from commonwatt_network.errors import UsageError
+from commonwatt_network.model.addresses import in_brackets
 from commonwatt_network.model.layout import Layout
-from commonwatt_network.model.nodes import HOST, AuthorityServer, Node, Nodes
+from commonwatt_network.model.nodes import HOST, AuthorityServer, ChaincodeServer, Node, Nodes, Orderer, Peer
+from commonwatt_network.model.topology import Topology
 from commonwatt_network.programs.processes import Program
 
 HERE = "local"
+RECEIVED = "received"  # where a peer finds the snapshots that it begins with
 # A program that stands still keeps its port open: only an answer proves that it lives.
 HANDSHAKE = (
     "import socket, ssl; context = ssl._create_unverified_context(); context.set_alpn_protocols(['h2']); "
     "context.wrap_socket(socket.create_connection(('127.0.0.1', {port}), 3)).close()"
 )
 UNPRIVILEGED = 10001  # who owns files and runs containers when the command itself is run by root
+
+
+SETTLED = {
+    "health": lambda container: ["CMD", *_in_compose_file(_probe(container))],
+    "configuration_folder": CONFIGURATION,
+    "ledger_folder": LEDGER,
+}
 
 
 class ComposeNotFoundError(UsageError):
@@ -54,6 +65,7 @@ class Compose(InContainers):
     """Fabric's official images, driven by `docker compose`."""
 
     name = "compose"
+    takes_changes = True
 
     def require(self, nodes: Nodes) -> None:
         """Raise ComposeNotFoundError where `docker compose` cannot run this network, with the reason and what to do."""
@@ -64,13 +76,13 @@ class Compose(InContainers):
         if spread:
             raise UsageError(
                 f"this topology spans machines ({', '.join(sorted(map(str, spread)))}); render it with `commonwatt "
-                "network render --backend compose --output DIR` and run `docker compose up -d` on each with its own "
+                "network render --backend compose --out DIR` and run `docker compose up -d` on each with its own "
                 "folder"
             )
         if shutil.which(COMMAND[0]) is None:
             raise ComposeNotFoundError(
                 "docker is not on PATH; install a container engine with `docker compose`, or render the files for "
-                "another machine with `commonwatt network render --backend compose --output DIR`"
+                "another machine with `commonwatt network render --backend compose --out DIR`"
             )
         if engine.run((*COMMAND, "version")).returncode != 0:
             raise ComposeNotFoundError("docker has no `compose` here; install its Compose plugin")
@@ -83,23 +95,61 @@ class Compose(InContainers):
             engine.refuse_paused(folder)
 
     @contextmanager
-    def started(self, nodes: Nodes, phase: Phase) -> Iterator[tuple[str, ...]]:
-        """Start what does not run; stop it if the body fails. Yields the names of what was started."""
-        before = running(nodes.layout)
+    def started(self, nodes: Nodes, phase: Phase, *, change: bool = False) -> Iterator[tuple[str, ...]]:
+        """Start what does not run; stop it if the body fails, but in a change. Yields the names of what was started."""
         folder = directory(nodes.layout)
+        before = {name for name, seen in _containers(nodes.layout).items() if not seen.ended}
         self.write(folder, render(nodes))
-        names = [node.name for node in (*nodes.fabric_nodes, *nodes.chaincode_servers)]
-        missing = tuple(name for name in names if name not in before)
+        missing = {name: node for name, node in services(nodes).items() if name not in before}
         try:
             with phase("containers"):
-                answer = engine.compose(folder / HERE, "up", "--detach", "--quiet-pull")
-                if answer.returncode != 0:
-                    raise ComposeError(_not_started(nodes, answer.stderr.strip()))
-            yield missing
+                for words in _ups(nodes) if change else [("--remove-orphans",)]:
+                    answer = engine.compose(folder / HERE, "up", "--detach", "--quiet-pull", *words)
+                    if answer.returncode != 0:
+                        raise ComposeError(_not_started(nodes, answer.stderr.strip()))
+            yield tuple(node.name for node in missing.values())
         except BaseException:
-            if missing:
+            if missing and not change:
                 engine.compose(folder / HERE, "stop", *missing)
             raise
+
+    def fetch(self, topology: Topology) -> None:
+        """Raises ComposeError for an image that the engine lacks and cannot fetch."""
+        images = topology.images
+        for image in engine.missing_images((images.peer, images.orderer, images.chaincode)):
+            answer = engine.run(("docker", "pull", "--quiet", image))
+            if answer.returncode != 0:
+                raise ComposeError(_no_image(image, images.chaincode, answer.stderr))
+
+    def ledger(self, nodes: Nodes, peer: Peer) -> Path:
+        return directory(nodes.layout) / HERE / "ledgers" / peer.name
+
+    def handed(self, nodes: Nodes, snapshot: Path, peer: Peer) -> str:
+        """A copy beside the peer's ledger: its container sees no other's."""
+        target = self.ledger(nodes, peer) / RECEIVED / snapshot.parent.name
+        shutil.rmtree(target, ignore_errors=True)
+        shutil.copytree(snapshot, target)
+        if os.geteuid() == 0:
+            for path in (target.parent, target, *target.rglob("*")):
+                os.chown(path, *_owner())
+        return str(LEDGER / RECEIVED / target.name)
+
+    def end(self, nodes: Nodes, names: Collection[str]) -> None:
+        """Stop and remove their containers; ledgers and keys stay."""
+        ended = [service for service, node in services(nodes).items() if node.name in names]
+        if ended:
+            answer = engine.compose(directory(nodes.layout) / HERE, "rm", "--stop", "--force", *ended)
+            if answer.returncode != 0:
+                raise ComposeError(f"docker compose rm failed: {answer.stderr.strip()}")
+
+    def end_others(self, nodes: Nodes) -> None:
+        """Stop and remove the containers that are not of `nodes`, and what was rendered for them; ledgers stay."""
+        known = services(nodes)
+        folder = directory(nodes.layout) / HERE
+        others = {name: seen for name, seen in _containers(nodes.layout).items() if name not in known}
+        engine.remove([seen.container for seen in others.values()])
+        for name in others:
+            shutil.rmtree(folder / name, ignore_errors=True)
 
     def stop(self, layout: Layout, *, delete: bool) -> tuple[str, ...]:
         """Stop the containers, and remove them; their ledgers stay unless the caller deletes the folder."""
@@ -107,18 +157,28 @@ class Compose(InContainers):
         if not (folder / "compose.yaml").exists():
             return ()
         names = tuple(sorted(running(layout)))
-        answer = engine.compose(folder, "down", *(("--volumes", "--remove-orphans") if delete else ()))
+        # A change that was cut off may have left servers that the file does not name.
+        answer = engine.compose(folder, "down", "--remove-orphans", *(("--volumes",) if delete else ()))
         if answer.returncode != 0:
             raise ComposeError(f"docker compose down failed: {answer.stderr.strip()}")
         return names
 
     def write(self, directory: Path, files: Files) -> None:
         """Write what `render` gave, with a ledger folder for each node, owned by whom the containers run as."""
+        for machine in {name.split("/")[0] for name in files}:
+            own = {
+                name.partition("/")[2]: file for name, file in files.items() if name.startswith(f"{machine}/")
+            }
+            self.write_machine(directory / machine, own)
+
+    def write_machine(self, directory: Path, files: Files) -> None:
+        """Write the files of one machine, and the ledgers' folders beside them."""
         owner = _owner() if os.geteuid() == 0 else None
         write_files(directory, files, owner)
+        if owner:
+            os.chown(directory, *owner)
         for name in (path for path in files if path.endswith((PEER_FILE, ORDERER_FILE))):
-            machine, node, _ = name.split("/")
-            ledger = directory / machine / "ledgers" / node
+            ledger = directory / "ledgers" / name.split("/")[0]
             ledger.mkdir(parents=True, exist_ok=True)
             if owner:
                 os.chown(ledger, *owner)
@@ -127,7 +187,7 @@ class Compose(InContainers):
         return []
 
     async def wait_ready(self, nodes: Nodes, pids: Mapping[str, int]) -> None:
-        probes = {entry.name: _probe(entry) for entry in containers(nodes)}
+        probes = {service_of(entry.node): _probe(entry) for entry in containers(nodes)}
         await engine.wait_serving(directory(nodes.layout) / HERE, probes)
 
     def running(self, nodes: Nodes, alive: Collection[str]) -> set[str]:
@@ -135,7 +195,9 @@ class Compose(InContainers):
 
     def conditions(self, nodes: Nodes) -> Mapping[str, Condition]:
         folder = directory(nodes.layout) / HERE
-        return engine.conditions(folder) if _driven(folder) else {}
+        known = services(nodes)
+        found = engine.conditions(folder) if _driven(folder) else {}
+        return {known[service].name: condition for service, condition in found.items() if service in known}
 
     def holding_ports(self, nodes: Nodes, alive: Collection[str]) -> set[str]:
         inside = {server.name for server in nodes.chaincode_servers}  # their ports are not this machine's
@@ -149,7 +211,7 @@ class Compose(InContainers):
             return None
         options = ["--no-color", "--no-log-prefix", f"--tail={lines}", *(["--follow"] if follow else [])]
         folder = directory(nodes.layout) / HERE
-        words = [*COMMAND, "--project-directory", str(folder), "logs", *options, node.name]
+        words = [*COMMAND, "--project-directory", str(folder), "logs", *options, service_of(node)]
         return LogCommand(words, engine.environment())
 
     def render(self, nodes: Nodes) -> Files:
@@ -159,7 +221,7 @@ class Compose(InContainers):
 def render(nodes: Nodes, owner: tuple[int, int] | None = None) -> dict[str, File]:
     """Every file of every machine: path -> file, the first part of the path naming the machine.
 
-    `owner`: user and group id that the containers run as; default: whoever runs this, or an unprivileged id for root.
+    `owner`: user and group id that the containers run as; default: this user, or an unprivileged id for root.
     """
     everyone = containers(nodes)
     machines = {entry.name: host_of(nodes.topology, entry.node.organization) for entry in everyone}
@@ -179,19 +241,85 @@ def render(nodes: Nodes, owner: tuple[int, int] | None = None) -> dict[str, File
             .get_template("compose.yaml.j2")
             .render(
                 title=f"network {nodes.topology.name}" + (f" on {machine}" if machine else ""),
+                rendered_by="network render",
+                source="the topology",
                 containers=local,
                 elsewhere=elsewhere,
-                publish=machine or HOST,
-                health=lambda container: ["CMD", *_in_compose_file(_probe(container))],
-                configuration_folder=CONFIGURATION,
-                ledger_folder=LEDGER,
+                published=partial(_published, in_brackets(machine or HOST)),
+                service_of=service_of,
+                aliases=lambda container: [container.host],
+                **SETTLED,
             )
         )
-        files = {"compose.yaml": File(text.encode()), ".env": _variables(nodes, machine, owner or _owner())}
+        files = {
+            "compose.yaml": File(text.encode()),
+            ".env": variables(_project(nodes, machine), owner or _owner()),
+        }
         for entry in local:
-            files |= {f"{entry.name}/{path}": file for path, file in entry.files.items()}
+            files |= {f"{service_of(entry.node)}/{path}": file for path, file in entry.files.items()}
         rendered |= {f"{machine or HERE}/{path}": file for path, file in files.items()}
     return rendered
+
+
+def service_of(node: Node) -> str:
+    """The service that runs the node.
+
+    A chaincode server's carries its port: while a chaincode is upgraded, the servers of both its packages run.
+    """
+    return f"{node.name}.{node.port}" if isinstance(node, ChaincodeServer) else node.name
+
+
+def services(nodes: Nodes) -> dict[str, Node]:
+    """Service -> the node that it runs, of every container."""
+    return {service_of(node): node for node in (*nodes.fabric_nodes, *nodes.chaincode_servers)}
+
+
+def organization_files(
+    organization: str,
+    everyone: Sequence[Container],
+    folder: Path,
+    aliases: Callable[[Container], list[str]],
+    owner: tuple[int, int] | None = None,
+) -> dict[str, File]:
+    """The Compose file of one organisation's machine and what it mounts. `folder` tells its project from others."""
+    text = (
+        templates()
+        .get_template("compose.yaml.j2")
+        .render(
+            title=f"organisation {organization}",
+            rendered_by="org render",
+            source="organization.yaml",
+            containers=everyone,
+            elsewhere={},
+            published=_published_to_others,
+            service_of=lambda node: node.name,
+            aliases=aliases,
+            **SETTLED,
+        )
+    )
+    files = {
+        "compose.yaml": File(text.encode()),
+        ".env": variables(project_of(organization, folder), owner or _owner()),
+    }
+    for entry in everyone:
+        files |= {f"{entry.name}/{path}": file for path, file in entry.files.items()}
+    return files
+
+
+def _published(address: str, container: Container) -> list[tuple[str, int]]:
+    """Where a network's container is reached from outside: all that the kit asks at `address`, operations here."""
+    node = container.node
+    assert isinstance(node, Orderer | Peer)
+    admin = [(address, node.admin_port)] if isinstance(node, Orderer) else []
+    return [(address, node.port), *admin, (HOST, node.operations_port)]
+
+
+def _published_to_others(container: Container) -> list[tuple[str, int]]:
+    """Other organisations reach the node's own port; administration and operations answer on this machine alone."""
+    node = container.node
+    assert isinstance(node, Orderer | Peer)
+    admin = [(HOST, node.admin_port)] if isinstance(node, Orderer) else []
+    return [(node.listen, node.bound_port), *admin, (HOST, node.operations_port)]
 
 
 def directory(layout: Layout) -> Path:
@@ -201,10 +329,20 @@ def directory(layout: Layout) -> Path:
 
 def running(layout: Layout) -> set[str]:
     """The names of the nodes whose containers run, paused ones among them."""
+    return {seen.node for seen in _containers(layout).values() if not seen.ended}
+
+
+def _containers(layout: Layout) -> dict[str, Seen]:
+    """The network's containers by the names of their services; those of former chaincode servers among them."""
     folder = directory(layout) / HERE
-    if not _driven(folder):
-        return set()
-    return {name for name, seen in engine.containers_of(folder).items() if not seen.ended}
+    return engine.containers_of(folder) if _driven(folder) else {}
+
+
+def _ups(nodes: Nodes) -> list[tuple[str, ...]]:
+    """What a change asks `docker compose up` for. What runs of Fabric stays, whatever its service is to be later."""
+    fabric = [service_of(node) for node in nodes.fabric_nodes]
+    servers = [service_of(server) for server in nodes.chaincode_servers]
+    return [("--no-recreate", *fabric), *([tuple(servers)] if servers else [])]
 
 
 def _driven(folder: Path) -> bool:
@@ -218,11 +356,15 @@ def _not_started(nodes: Nodes, said: str) -> str:
     missing = engine.missing_images((images.peer, images.orderer, images.chaincode))
     if not missing:
         return f"docker compose up failed: {said}"
-    build = f"build it from the folder chaincode with `docker build -t {images.chaincode} chaincode`"
-    pull = f"fetch it with `docker pull {missing[0]}`, or name another under `images` of the topology"
+    return _no_image(missing[0], images.chaincode, said)
+
+
+def _no_image(image: str, chaincode: str, said: str) -> str:
+    build = f"build it from the folder chaincode with `docker build -t {chaincode} chaincode`"
+    pull = f"fetch it with `docker pull {image}`, or name another under `images` of the topology"
     return (
-        f"the container engine has no image {missing[0]} and cannot fetch it "
-        f"({engine.last_line(said)}); {build if missing[0] == images.chaincode else pull}"
+        f"the container engine has no image {image} and cannot fetch it "
+        f"({engine.last_line(said)}); {build if image == chaincode else pull}"
     )
 
 
@@ -240,16 +382,19 @@ def _in_compose_file(words: list[str]) -> list[str]:
     return [word.replace("$", "$$") for word in words]
 
 
-def _variables(nodes: Nodes, machine: str | None, owner: tuple[int, int]) -> File:
-    return File(
-        f"COMPOSE_PROJECT_NAME={_project(nodes, machine)}\nCOMMONWATT_USER={owner[0]}:{owner[1]}\n".encode()
-    )
+def variables(project: str, owner: tuple[int, int]) -> File:
+    """The file `.env`."""
+    return File(f"COMPOSE_PROJECT_NAME={project}\nCOMMONWATT_USER={owner[0]}:{owner[1]}\n".encode())
 
 
 def _project(nodes: Nodes, machine: str | None) -> str:
+    folder = nodes.layout.directory
+    return project_of(nodes.topology.name, folder / machine if machine else folder)
+
+
+def project_of(name: str, folder: Path) -> str:
     """Two networks on one engine may have one name, and one network several parts; their folders differ."""
-    folder = f"{nodes.layout.directory}/{machine}" if machine else str(nodes.layout.directory)
-    return f"{nodes.topology.name}-{hashlib.sha256(folder.encode()).hexdigest()[:8]}"
+    return f"{name}-{hashlib.sha256(str(folder).encode()).hexdigest()[:8]}"
 
 
 def _owner() -> tuple[int, int]:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import jinja2  # loaded where something is rendered: most commands do without
 
 PEER_FILE, ORDERER_FILE = "core.yaml", "orderer.yaml"
+LISTEN_FILE = "listen"  # in an orderer's folder: the IPv6 address that it binds
 LOGGING = {
     "FABRIC_LOGGING_SPEC": "warn",
     "FABRIC_LOGGING_FORMAT": "%{time:2006-01-02 15:04:05.000 MST} %{level:.4s} [%{module}] %{shortfunc} -> %{message}",
@@ -52,7 +53,7 @@ def peer_configuration(
 def orderer_configuration(orderer: Orderer, cluster_authorities: Sequence[PurePath]) -> str:
     """An orderer's orderer.yaml. `cluster_authorities`: the TLS CA certificates of all orderers (files)."""
     template = templates().get_template("orderer.yaml.j2")
-    return template.render(orderer=orderer, cluster_authorities=cluster_authorities)
+    return template.render(orderer=orderer, cluster_authorities=cluster_authorities, listen_file=LISTEN_FILE)
 
 
 def fabric_environment(folder: PurePath) -> dict[str, str]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -24,6 +24,8 @@ from commonwatt_network.backends.configuration import (
     orderer_configuration,
     peer_configuration,
 )
+from commonwatt_network.errors import UsageError
+from commonwatt_network.model.addresses import in_brackets
 from commonwatt_network.model.layout import Layout, write_atomically
 from commonwatt_network.model.nodes import (
     EVERYWHERE,
@@ -36,9 +38,10 @@ from commonwatt_network.model.nodes import (
     Peer,
 )
 from commonwatt_network.model.topology import Topology
-from commonwatt_network.model.topology_chaincode import MARKET_MODULE
+from commonwatt_network.model.topology_chaincode import MARKET_MODULE, ChaincodeProgram
 from commonwatt_network.programs import readiness
 from commonwatt_network.programs.chaincode_servers import IN_BASE64, server_programs
+from commonwatt_network.programs.processes import Program
 
 CONFIGURATION = Path("/etc/hyperledger/fabric")
 LEDGER = Path("/var/hyperledger")
@@ -79,12 +82,18 @@ class Container:
 
     @property
     def service(self) -> str:
-        return self.node.host.split(".")[0]
+        return self.host.split(".")[0]
+
+    @property
+    def host(self) -> str:
+        """The name by which other containers dial it: `service.organisation`."""
+        return service_host(self.node)
 
     @property
     def ports(self) -> dict[str, int]:
         """What it listens on, by purpose."""
-        ports = {"grpc": self.node.port}
+        node = self.node
+        ports = {"grpc": node.port if isinstance(node, ChaincodeServer) else node.bound_port}
         if isinstance(self.node, Orderer):
             ports["admin"] = self.node.admin_port
         if self.operations_port is not None:
@@ -93,9 +102,10 @@ class Container:
 
 
 class InContainers(Backend):
-    """Nodes name themselves to each other otherwise than this machine dials them, and take no change while they run."""
+    """Nodes name themselves to each other otherwise than this machine dials them."""
 
     in_containers = True
+    takes_changes = False
     restart_grace_s = 10.0
 
     def describe(self, nodes: Nodes) -> str:
@@ -122,6 +132,21 @@ class InContainers(Backend):
     async def extend(self, nodes: Nodes) -> None:
         return None
 
+    def fetch(self, topology: Topology) -> None:
+        return None
+
+    def ledger(self, nodes: Nodes, peer: Peer) -> Path:
+        raise NotImplementedError(f"{self.name} takes no changes")
+
+    def handed(self, nodes: Nodes, snapshot: Path, peer: Peer) -> str:
+        raise NotImplementedError(f"{self.name} takes no changes")
+
+    def end(self, nodes: Nodes, names: Collection[str]) -> None:
+        raise NotImplementedError(f"{self.name} takes no changes")
+
+    def end_others(self, nodes: Nodes) -> None:
+        raise NotImplementedError(f"{self.name} takes no changes")
+
 
 def outside(nodes: Nodes) -> Nodes:
     """The same nodes as they are dialled from here: by the address of the machine that publishes their ports.
@@ -131,7 +156,7 @@ def outside(nodes: Nodes) -> Nodes:
 
     def seen(node: Orderer | Peer) -> str:
         address = host_of(nodes.topology, node.organization)
-        return str(address) if address else HOST
+        return in_brackets(address) if address else HOST
 
     return replace(
         nodes,
@@ -165,12 +190,29 @@ def host_of(topology: Topology, organization: str) -> str | None:
 
 def containers(nodes: Nodes) -> tuple[Container, ...]:
     """Every container of the network, with what it needs: reads keys and certificates of the network's folder."""
-    refuse_programs_outside_images(nodes.topology)
+    topology, layout = nodes.topology, nodes.layout
+    refuse_programs_outside_images(topology)
     view = inside(nodes)
+    authorities = {name: layout.tls_ca_certificate(name) for name in topology.orderers.organizations}
+    programs = {program.name: program for program in server_programs(view)}
     return (
-        *(_orderer(view, orderer) for orderer in view.orderers),
-        *(_peer(view, peer) for peer in view.peers),
-        *(_chaincode(view, server) for server in view.chaincode_servers),
+        *(orderer_container(orderer, topology.images.orderer, authorities) for orderer in view.orderers),
+        *(
+            peer_container(
+                peer, topology.images.peer, view.gateway_peer(peer.organization).address, topology.name
+            )
+            for peer in view.peers
+        ),
+        *(
+            chaincode_container(
+                layout,
+                server,
+                programs[server.name],
+                topology.images.chaincode,
+                topology.chaincodes[server.chaincode],
+            )
+            for server in view.chaincode_servers
+        ),
     )
 
 
@@ -188,46 +230,49 @@ def write_files(directory: Path, files: Files, owner: tuple[int, int] | None = N
                 os.chown(mine, *owner)
 
 
-def _orderer(nodes: Nodes, orderer: Orderer) -> Container:
-    organizations = list(nodes.topology.orderers.organizations)
-    authorities = {f"{CLUSTER_AUTHORITIES}/{name}.pem": name for name in organizations}
+def refuse_foreign(output: Path, files: Iterable[str]) -> None:
+    """Rendering over somebody else's files would mix two networks."""
+    if not output.exists():
+        return
+    if not output.is_dir():
+        raise UsageError(f"{output} is a file; name a folder")
+    ours = {name.split("/")[0] for name in files}
+    foreign = sorted(path.name for path in output.iterdir() if path.name not in ours)
+    if foreign:
+        raise UsageError(f"{output} holds {foreign[0]}, which is not this network's; name an empty folder")
+
+
+def orderer_container(orderer: Orderer, image: str, authorities: Mapping[str, Path]) -> Container:
+    """An orderer as its container sees it. `authorities`: organisation -> the file of its TLS CA, of all that order."""
+    inside = {f"{CLUSTER_AUTHORITIES}/{name}.pem": path for name, path in authorities.items()}
     placed = _placed(orderer)
     assert isinstance(placed, Orderer)
-    text = orderer_configuration(placed, [CONFIGURATION / name for name in authorities])
+    text = orderer_configuration(placed, [CONFIGURATION / name for name in inside])
     return Container(
         orderer,
         "orderer",
-        nodes.topology.images.orderer,
+        image,
         ("orderer",),
         MappingProxyType(fabric_environment(CONFIGURATION)),
         Limits(1.0, 512, 512),
         {
             ORDERER_FILE: File(text.encode()),
             **_identity(orderer.directory),
-            **{
-                path: File(nodes.layout.tls_ca_certificate(name).read_bytes())
-                for path, name in authorities.items()
-            },
+            **{name: File(path.read_bytes()) for name, path in inside.items()},
         },
         orderer.operations_port,
     )
 
 
-def _peer(nodes: Nodes, peer: Peer) -> Container:
+def peer_container(peer: Peer, image: str, bootstrap: str, network: str) -> Container:
+    """A peer as its container sees it. `bootstrap`: a peer of its organisation, or itself."""
     placed = _placed(peer)
     assert isinstance(placed, Peer)
-    text = peer_configuration(
-        placed,
-        nodes.gateway_peer(peer.organization).address,
-        nodes.topology.name,
-        BUILDER,
-        _version(nodes.topology.images.peer),
-        hosts_apart=True,
-    )
+    text = peer_configuration(placed, bootstrap, network, BUILDER, _version(image), hosts_apart=True)
     return Container(
         peer,
         "peer",
-        nodes.topology.images.peer,
+        image,
         ("peer", "node", "start"),
         MappingProxyType({**fabric_environment(CONFIGURATION), **builder_environment(peer)}),
         Limits(2.0, 1024, 1024),
@@ -236,11 +281,12 @@ def _peer(nodes: Nodes, peer: Peer) -> Container:
     )
 
 
-def _chaincode(nodes: Nodes, server: ChaincodeServer) -> Container:
-    settings = nodes.topology.chaincodes[server.chaincode]
-    program = next(program for program in server_programs(nodes) if program.name == server.name)
+def chaincode_container(
+    layout: Layout, server: ChaincodeServer, program: Program, image: str, settings: ChaincodeProgram
+) -> Container:
+    """A chaincode server as its container sees it. `program`: how it would run on this machine."""
     environment = {
-        name: _path_inside(value, nodes.layout, server)
+        name: _path_inside(value, layout, server)
         for name, value in program.environment.items()
         if name not in IN_BASE64
     }
@@ -252,13 +298,13 @@ def _chaincode(nodes: Nodes, server: ChaincodeServer) -> Container:
     return Container(
         server,
         "chaincode",
-        nodes.topology.images.chaincode,
+        image,
         ("/venv/bin/python", "-m", settings.module or MARKET_MODULE),
         MappingProxyType(environment),
         Limits(1.0 * settings.workers, 256 + 256 * settings.workers, 256),
         {
             **_files(server.tls_directory, TLS_FILES, "tls"),
-            PEERS_CERTIFICATE: File(_peers_certificate(nodes.layout, server).read_bytes()),
+            PEERS_CERTIFICATE: File(_peers_certificate(layout, server).read_bytes()),
         },
         None,
     )
@@ -284,7 +330,7 @@ def _placed(node: Orderer | Peer) -> Orderer | Peer:
         node,
         directory=CONFIGURATION,
         ledger=LEDGER,
-        listen=EVERYWHERE,
+        listen=EVERYWHERE,  # `listen` of the node is of the machine, which its container does not see
         management=EVERYWHERE,
     )
 

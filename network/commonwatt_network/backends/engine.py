@@ -25,6 +25,7 @@ POLL_S = 0.2
 CRASHES = 2  # so often may a container start again while it is waited for
 UNITS = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 SERVICE = "com.docker.compose.service"
+NODE = "commonwatt.node"  # the label with the name of the node that a container runs
 
 
 class ComposeError(NetworkError):
@@ -36,6 +37,7 @@ class Seen:
     """A container as the engine describes it. `health`: healthy, unhealthy, starting, or empty without a check."""
 
     container: str
+    node: str
     state: str
     health: str
     exit_code: int
@@ -106,6 +108,14 @@ def containers_of(folder: Path) -> dict[str, Seen]:
     return {entry["Config"]["Labels"][SERVICE]: _seen(entry) for entry in entries}
 
 
+def remove(identities: Sequence[str]) -> None:
+    """Stop containers, with the time that each takes to end, and remove them. Raises ComposeError."""
+    for words in (("stop",), ("rm", "--force")) if identities else ():
+        answer = run(("docker", *words, *identities))
+        if answer.returncode != 0:
+            raise ComposeError(f"docker {words[0]} failed: {last_line(answer.stderr)}")
+
+
 def conditions(folder: Path) -> dict[str, Condition]:
     """Service -> its state, the memory that it uses, and what helps where it does not serve."""
     found = containers_of(folder)
@@ -120,7 +130,7 @@ def refuse_paused(folder: Path) -> None:
     """Raise UsageError when a container is paused: Compose would start nothing beside it."""
     for service, seen in containers_of(folder).items():
         if seen.state == "paused":
-            raise UsageError(f"{service} is suspended; {_unpause(folder, service)}")
+            raise UsageError(f"{seen.node} is suspended; {_unpause(folder, service)}")
 
 
 async def wait_serving(
@@ -140,10 +150,10 @@ async def wait_serving(
             if seen is None:
                 raise NotReadyError(f"the container of {service} is gone while the network starts\n{REPEAT}")
             if seen.state == "paused":
-                raise NotReadyError(f"{service} is suspended; {_unpause(folder, service)}")
+                raise NotReadyError(f"{seen.node} is suspended; {_unpause(folder, service)}")
             crashes = seen.restarts - first.setdefault(service, seen.restarts)
             if crashes >= CRASHES or seen.out_of_memory or (seen.ended and seen.state != "restarting"):
-                raise NotReadyError(await asyncio.to_thread(failure, service, seen))
+                raise NotReadyError(await asyncio.to_thread(failure, seen))
         answers = await asyncio.gather(
             *(asyncio.to_thread(_answers, found[service], probe) for service, probe in waiting.items())
         )
@@ -154,17 +164,17 @@ async def wait_serving(
         }
         if waiting and asyncio.get_running_loop().time() > deadline:
             service = next(iter(waiting))
-            raise NotReadyError(await asyncio.to_thread(failure, service, found[service]))
+            raise NotReadyError(await asyncio.to_thread(failure, found[service]))
         if waiting:
             await asyncio.sleep(POLL_S)
 
 
-def failure(service: str, seen: Seen) -> str:
+def failure(seen: Seen) -> str:
     """Why a container does not serve: how it ended and what it said last."""
     logs = run(("docker", "logs", "--tail", "60", seen.container))
     said = readable_end(logs.stdout + logs.stderr)
     lines = f"; its last lines:\n{said}" if said else "; it said nothing"
-    return f"{service} {seen.words()}{lines}\n{REPEAT}"
+    return f"{seen.node} {seen.words()}{lines}\n{REPEAT}"
 
 
 def missing_images(images: Sequence[str]) -> tuple[str, ...]:
@@ -182,6 +192,7 @@ def _seen(entry: Mapping[str, Any]) -> Seen:
     state = entry["State"]
     return Seen(
         container=entry["Id"],
+        node=entry["Config"]["Labels"].get(NODE, entry["Config"]["Labels"][SERVICE]),
         state=state["Status"],
         health=(state.get("Health") or {}).get("Status", ""),
         exit_code=state["ExitCode"],
@@ -200,7 +211,7 @@ def _state(seen: Seen, service: str, folder: Path) -> tuple[str, str | None]:
     if seen.state == "paused":
         return "suspended", _unpause(folder, service)
     if seen.state == "restarting":
-        return "restarting", f"it {seen.words()}; `commonwatt network logs {service}` says why"
+        return "restarting", f"it {seen.words()}; `commonwatt network logs {seen.node}` says why"
     if seen.ended:
         return "stopped", None
     if seen.health == "unhealthy":

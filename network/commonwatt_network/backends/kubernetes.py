@@ -71,7 +71,7 @@ class Kubernetes(InContainers):
         clusters.find_cluster(nodes.layout, _organizations(nodes))
 
     @contextmanager
-    def started(self, nodes: Nodes, phase: Phase) -> Iterator[tuple[str, ...]]:
+    def started(self, nodes: Nodes, phase: Phase, *, change: bool = False) -> Iterator[tuple[str, ...]]:
         """Apply the manifests and wait until all is ready; scale to nothing again if the body fails."""
         cluster = clusters.find_cluster(nodes.layout, _organizations(nodes))
         before = running(nodes.layout)
@@ -169,28 +169,24 @@ def render(nodes: Nodes) -> dict[str, File]:
     for organization in _organizations(nodes):
         known = {
             "organization": organization,
+            "namespace": organization,
             "network": network,
             "label": clusters.LABEL,
             "mark": clusters.mark(nodes.layout, organization),
             "containers": [entry for entry in everyone if entry.node.organization == organization],
-            "key": _key,
+            "key": key_of,
         }
         text = (
             templates()
             .get_template("kubernetes.yaml.j2")
             .render(
                 **known,
-                digest=_digest,
-                user=USER,
-                configuration_folder=CONFIGURATION,
-                ledger_folder=LEDGER,
+                value=None,
+                text=quoted_text,
+                **SETTLED,
             )
         )
-        secrets = (
-            templates()
-            .get_template("kubernetes-secrets.yaml.j2")
-            .render(**known, base64=lambda content: base64.b64encode(content).decode())
-        )
+        secrets = templates().get_template("kubernetes-secrets.yaml.j2").render(**known, base64=in_base64)
         rendered[f"{organization}.yaml"] = File(text.encode())
         rendered[f"{organization}-secrets.yaml"] = File(secrets.encode(), 0o600)
     return rendered
@@ -267,9 +263,18 @@ def _kind(entry: Container) -> str:
     return "statefulset" if isinstance(entry.node, Orderer | Peer) else "deployment"
 
 
-def _key(path: str) -> str:
+def key_of(path: str) -> str:
     """A key of a ConfigMap or Secret, which takes no slashes."""
     return path.replace("/", "_")
+
+
+def in_base64(content: bytes) -> str:
+    return base64.b64encode(content).decode()
+
+
+def quoted_text(file: File) -> str:
+    """The file's text as a YAML string of one line."""
+    return json.dumps(file.content.decode(), ensure_ascii=False)
 
 
 def _digest(container: Container) -> str:
@@ -277,3 +282,11 @@ def _digest(container: Container) -> str:
     for path, file in sorted(container.files.items()):
         digest.update(path.encode() + b"\0" + file.content + b"\0")
     return digest.hexdigest()[:16]
+
+
+SETTLED = {
+    "digest": _digest,
+    "user": USER,
+    "configuration_folder": CONFIGURATION,
+    "ledger_folder": LEDGER,
+}

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from commonwatt_network.backends.backend import refuse_determinism_guard
 from commonwatt_network.backends.configuration import (
+    LISTEN_FILE,
     ORDERER_FILE,
     PEER_FILE,
     builder_environment,
@@ -119,6 +120,8 @@ def orderer_program(
 ) -> Program:
     """Write the orderer's configuration and say how to run it. `cluster_authorities`: TLS CAs of orderers (files)."""
     text = orderer_configuration(orderer, cluster_authorities)
+    if orderer.listen.startswith("["):
+        write_atomically(orderer.directory / LISTEN_FILE, orderer.listen)
     return _program(layout, orderer.name, ORDERER_FILE, text, [str(fabric.orderer)])
 
 

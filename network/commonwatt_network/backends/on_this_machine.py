@@ -11,12 +11,14 @@ from commonwatt_network.backends.backend import Backend, Condition, Files, Phase
 from commonwatt_network.errors import UsageError
 from commonwatt_network.model.layout import Layout
 from commonwatt_network.model.nodes import AuthorityServer, Node, Nodes, Orderer, Peer
+from commonwatt_network.model.topology import Topology
 
 
 class OnThisMachine(Backend):
     """Nodes dial each other as this machine dials them; nothing of them is elsewhere."""
 
     in_containers = False
+    takes_changes = True
     restart_grace_s = 10.0
 
     def dialled(self, nodes: Nodes) -> Nodes:
@@ -28,8 +30,25 @@ class OnThisMachine(Backend):
     def monitored_host(self, node: Orderer | Peer) -> str:
         return node.management
 
-    def started(self, nodes: Nodes, phase: Phase) -> AbstractContextManager[tuple[str, ...]]:
+    def started(
+        self, nodes: Nodes, phase: Phase, *, change: bool = False
+    ) -> AbstractContextManager[tuple[str, ...]]:
         return nullcontext(())
+
+    def fetch(self, topology: Topology) -> None:
+        return None
+
+    def ledger(self, nodes: Nodes, peer: Peer) -> Path:
+        return peer.ledger
+
+    def handed(self, nodes: Nodes, snapshot: Path, peer: Peer) -> str:
+        return str(snapshot)
+
+    def end(self, nodes: Nodes, names: Collection[str]) -> None:
+        return None
+
+    def end_others(self, nodes: Nodes) -> None:
+        return None
 
     async def extend(self, nodes: Nodes) -> None:
         return None

@@ -11,11 +11,12 @@ from typing import Any
 
 from commonwatt_network.backends.backend import Phase
 from commonwatt_network.backends.registry import backend_called, nodes_of
-from commonwatt_network.change import membership, ordering, renewals, servers, steps
+from commonwatt_network.change import images, membership, ordering, renewals, servers, steps
 from commonwatt_network.change.placing import place, placement_of
 from commonwatt_network.change.plan import find_network, make_plan
 from commonwatt_network.change.site import Site, start, start_authorities
 from commonwatt_network.model.layout import Layout
+from commonwatt_network.model.nodes import Nodes
 from commonwatt_network.model.state import Change, State, exclusive, write_state
 from commonwatt_network.model.topology import Topology
 from commonwatt_network.programs import processes
@@ -39,6 +40,8 @@ WORK: dict[type[steps.Step], Work] = {
     steps.ReplaceServers: servers.replace_servers,
     steps.RestartServers: servers.replace_servers,
     steps.ChangeDefinition: membership.bring,
+    steps.ChangeImages: images.change_images,
+    steps.ChangeChaincodeImage: images.change_chaincode_image,
 }
 
 
@@ -70,6 +73,7 @@ async def apply(directory: Path, wanted: Topology | None, phase: Phase) -> Appli
         if goal.ca == "fabric-ca":
             fabric_authorities.require()
         processes.refuse_suspended(processes.running(layout))
+        backend.fetch(goal)
         done: list[tuple[str, float]] = []
         passed_over: list[str] = []
         site = Site(backend, nodes, nodes)
@@ -102,15 +106,21 @@ async def _do(layout: Layout, state: State, step: steps.Step, goal: Topology) ->
     if state.change and state.change.topology == step.after:
         placement = state.change.placement
     else:
-        replaced = step.chaincode if isinstance(step, steps.ReplaceServers | steps.RestartServers) else None
-        moving = [server.name for server in before.chaincode_servers if server.chaincode == replaced]
-        placement = place(before, step.after, layout, moving)
+        placement = place(before, step.after, layout, _moving(before, step, state.backend))
     state = replace(state, placement=placement_of(before))
     write_state(layout, replace(state, change=Change(step.words, step.after, placement, goal)))
     after = State(step.after, state.backend, state.first_port, placement)
     await WORK[type(step)](Site(backend_called(state.backend), before, nodes_of(layout, after)), step)
     write_state(layout, after)
     return after
+
+
+def _moving(before: Nodes, step: steps.Step, backend: str) -> list[str]:
+    """The chaincode servers that a step starts anew beside the old ones; of another image, all that run from it."""
+    replaced = step.chaincode if isinstance(step, steps.ReplaceServers | steps.RestartServers) else None
+    other = step.after.images.chaincode != before.topology.images.chaincode
+    everyone = other and backend_called(backend).in_containers
+    return [server.name for server in before.chaincode_servers if everyone or server.chaincode == replaced]
 
 
 async def _renew(layout: Layout, state: State, renewal: renewals.Renewal) -> tuple[State, tuple[str, ...]]:

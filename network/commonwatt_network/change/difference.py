@@ -20,7 +20,9 @@ from commonwatt_network.change.steps import (
     AddOrganization,
     AddPeer,
     ChangeBatch,
+    ChangeChaincodeImage,
     ChangeDefinition,
+    ChangeImages,
     ChangeReaders,
     EnrolUsers,
     Record,
@@ -93,6 +95,19 @@ def _settings(at: Topology, wanted: Topology) -> Iterator[Step]:
         changed.append(f"the chaincode {', '.join(unused)} is known")
     if changed:
         yield Record(f"settings from now on: {'; '.join(changed)}", after)
+
+
+def _fabric_images(at: Topology, wanted: Topology) -> Iterator[Step]:
+    """Fabric's own; first, so that nodes that come find the others upgraded."""
+    old, new = at.images, wanted.images
+    changes = [
+        f"{kind}s from {after}, until now {before}"
+        for kind, before, after in (("orderer", old.orderer, new.orderer), ("peer", old.peer, new.peer))
+        if after != before
+    ]
+    if changes:
+        at = _with(at, images=_with(old, peer=new.peer, orderer=new.orderer))
+        yield ChangeImages(f"change images: {', '.join(changes)}", at)
 
 
 def _new_organizations(at: Topology, wanted: Topology) -> Iterator[Step]:
@@ -244,11 +259,16 @@ def _servers(at: Topology, wanted: Topology) -> Iterator[Step]:
         at = _with(at, chaincodes={**at.chaincodes, name: new})
         channels = [channel for channel, entry in at.channels.items() if name in entry.chaincodes]
         definition = _definition_changes(old, new)
+        image = ""
+        if new.version != old.version and at.images != wanted.images:  # the new code is in the new image
+            at = _with(at, images=wanted.images)
+            image = f", from image {wanted.images.chaincode}"
         also = f"; {'; '.join(definition)}" if definition else ""
         served = _server_changes(old, new)
         if new.version != old.version:
             words = (
-                f"upgrade chaincode {name} from {old.version} to {new.version} on {_channels(channels)}{also}"
+                f"upgrade chaincode {name} from {old.version} to {new.version} on {_channels(channels)}"
+                f"{image}{also}"
             )
             yield ReplaceServers(words, at, name)
         elif served:
@@ -261,6 +281,14 @@ def _servers(at: Topology, wanted: Topology) -> Iterator[Step]:
             yield ChangeDefinition(words, at, name)
         else:
             yield Record(f"settings from now on: chaincode {name} as it is described", at)
+
+
+def _chaincode_image(at: Topology, wanted: Topology) -> Iterator[Step]:
+    """The image that no upgrade of a chaincode has brought along."""
+    old, new = at.images.chaincode, wanted.images.chaincode
+    if old != new:
+        words = f"change images: chaincode servers from {new}, until now {old}"
+        yield ChangeChaincodeImage(words, _with(at, images=wanted.images))
 
 
 def _server_changes(old: Chaincode, new: Chaincode) -> list[str]:
@@ -316,6 +344,7 @@ def _removed_organizations(at: Topology, wanted: Topology) -> Iterator[Step]:
 
 PARTS: tuple[Part, ...] = (
     _settings,
+    _fabric_images,
     _new_organizations,
     _users,
     _batches,
@@ -327,9 +356,10 @@ PARTS: tuple[Part, ...] = (
     _chaincodes,
     _clock_errors,
     _servers,
+    _chaincode_image,
     _removed_organizations,
 )
-RECORDED = ("images", "certificates")
+RECORDED = ("certificates",)
 RECORDED_OF_ORGANIZATION = ("days_valid", "new_peers")
 
 

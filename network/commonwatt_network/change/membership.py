@@ -58,7 +58,7 @@ async def add_member(site: Site, step: AddMember) -> None:
     await issue_missing(site)
     mspid = site.nodes.topology.mspid(step.organization)
     readers = site.nodes.topology.channels[step.channel].readers
-    entry = member_entry(site.nodes, step.organization, readers).SerializeToString(deterministic=True)
+    entry = member_entry(site.named, step.organization, readers).SerializeToString(deterministic=True)
 
     def with_member(config: ChannelConfig) -> ChannelConfig:
         if mspid in config.application_organizations:

@@ -51,17 +51,17 @@ async def add_orderer(site: Site, step: AddOrderer) -> None:
     [orderer] = [node for node in site.nodes.orderers if node not in site.before.orderers]
     await issue_missing(site)
     await start(site)
-    consenter = consenter_of(orderer)
+    consenter = consenter_of(site.named_as(orderer))
     mspid = site.nodes.topology.mspid(step.organization)
     for channel, settings in site.nodes.topology.channels.items():
-        entry = orderer_entry(site.nodes, step.organization, settings.readers)
+        entry = orderer_entry(site.named, step.organization, settings.readers)
         group = entry.SerializeToString(deterministic=True)
 
         def with_orderer(config: ChannelConfig, group: bytes = group) -> ChannelConfig:
             if mspid not in config.orderer_organizations:
                 config = add_organization(config, ORDERER, mspid, group)
             known = {each.address for each in config.consenters}
-            return config if orderer.address in known else add_consenter(config, consenter)
+            return config if consenter.address in known else add_consenter(config, consenter)
 
         await change_configuration(site.before, channel, with_orderer, orderer_signers(site.before))
         await _join(site, orderer, channel)
@@ -73,12 +73,13 @@ async def add_orderer(site: Site, step: AddOrderer) -> None:
 async def remove_orderer(site: Site, step: RemoveOrderer) -> None:
     """Peers and clients forget it, then the consenters, then it is stopped."""
     [orderer] = [node for node in site.before.orderers if node not in site.nodes.orderers]
+    address = site.named_as(orderer).address
     for channel in site.nodes.topology.channels:
         await _tell_endpoints(site, step.organization, channel)
 
         def without(config: ChannelConfig) -> ChannelConfig:
             known = {each.address for each in config.consenters}
-            return remove_consenter(config, orderer.address) if orderer.address in known else config
+            return remove_consenter(config, address) if address in known else config
 
         await change_configuration(site.nodes, channel, without, orderer_signers(site.nodes))
         if await readiness.accepts(orderer):
@@ -127,7 +128,7 @@ async def _leave(site: Site, orderer: Orderer, channel: str) -> None:
 
 
 async def _tell_endpoints(site: Site, organization: str, channel: str) -> None:
-    addresses = [node.address for node in site.nodes.orderers if node.organization == organization]
+    addresses = [node.address for node in site.named.orderers if node.organization == organization]
     mspid = site.nodes.topology.mspid(organization)
     await change_configuration(
         site.nodes,

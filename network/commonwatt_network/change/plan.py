@@ -48,10 +48,10 @@ def find_network(layout: Layout) -> State:
     state = read_state(layout)
     if state is None:
         raise NoNetworkError(layout.directory)
-    if backend_called(state.backend).in_containers:
+    if not backend_called(state.backend).takes_changes:
         raise UsageError(
             f"the network in {layout.directory} runs under {state.backend}; plan and apply change "
-            f"{' and '.join(name for name, each in BACKENDS.items() if not each.in_containers)} networks"
+            f"{', '.join(name for name, each in BACKENDS.items() if each.takes_changes)} networks"
         )
     return state
 

@@ -27,26 +27,18 @@ from commonwatt_network.change.site import (
 )
 from commonwatt_network.change.witness import trading
 from commonwatt_network.errors import NetworkError, UsageError
-from commonwatt_network.model.layout import Layout, write_atomically
+from commonwatt_network.model.layout import Layout
 from commonwatt_network.model.nodes import Nodes, Orderer, Peer
 from commonwatt_network.model.roster import ADMIN, user_attributes
 from commonwatt_network.model.state import exclusive
 from commonwatt_network.model.topology import Topology
 from commonwatt_network.trust import fabric_authorities
 from commonwatt_network.trust.certificates import KeyPair, days_left, read_key_pair, reissue
-from commonwatt_network.trust.identity import IdentityError, ensure_organization
+from commonwatt_network.trust.identity import ensure_organization
 from commonwatt_network.trust.issued import note_issued, read_record
+from commonwatt_network.trust.pairs import Pair, msp_pair, reissued, tls_pair, user_pair, write_pair
 
 NEXT = "next"  # where an orderer's new pair waits until every channel knows it
-
-
-@dataclass(frozen=True)
-class Pair:
-    """A certificate and its key on disk; `copies` are further places of both."""
-
-    certificate: Path
-    key: Path
-    copies: tuple[tuple[Path, Path], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -179,9 +171,9 @@ async def renew_user(directory: Path, organization: str, user: str, *, new_key: 
         nodes = nodes_of(layout, state)
         _require_holder(nodes, organization, user)
         folder = layout.user(organization, user)
-        tls = (_tls(folder / "tls"),) if user == ADMIN else ()
+        tls = (tls_pair(folder / "tls"),) if user == ADMIN else ()
         site = Site(backend_called(state.backend), nodes, nodes)
-        refused = await _issue(site, Renewal(user, organization, (_user(folder),), tls), new_key)
+        refused = await _issue(site, Renewal(user, organization, (user_pair(folder),), tls), new_key)
         if refused:
             raise NetworkError(refused[0])
         return await revoke_former(nodes, organization, user) if new_key else ()
@@ -216,16 +208,16 @@ async def _issue(site: Site, renewal: Renewal, new_keys: bool) -> tuple[str, ...
                     refused.append(str(error))  # one user is not the others' affair
     else:
         for pair in renewal.pairs:
-            renewed = _reissued(pair, authorities.enrolment, days, new_keys)
+            renewed = reissued(pair, authorities.enrolment, days, new_keys=new_keys)
             serial_number = renewed.certificate.serial_number
             note_issued(site.layout, renewal.organization, _holder(renewed.certificate), serial_number)
-            _write(pair, renewed.certificate_pem, renewed.key_pem)
+            write_pair(pair, renewed.certificate_pem, renewed.key_pem)
     for pair in renewal.tls:
         if orderers and new_keys:
             await _renew_consenter(site, orderers[0], pair, authorities.tls, days)
         else:
-            renewed = _reissued(pair, authorities.tls, days, new_keys)
-            _write(pair, renewed.certificate_pem, renewed.key_pem)
+            renewed = reissued(pair, authorities.tls, days, new_keys=new_keys)
+            write_pair(pair, renewed.certificate_pem, renewed.key_pem)
     return tuple(refused)
 
 
@@ -236,7 +228,7 @@ def _owners(nodes: Nodes) -> list[Renewal]:
     for organization in nodes.topology.organizations:
         servers = [s.name for s in nodes.chaincode_servers if s.organization == organization]
         tls = [
-            _tls(folder)
+            tls_pair(folder)
             for folder in (layout.chaincode_tls(organization), layout.chaincode_client_tls(organization))
         ]
         if servers:
@@ -248,10 +240,10 @@ def _owners(nodes: Nodes) -> list[Renewal]:
         gone = read_record(layout, organization).revoked
         names = [name for name in everyone if name not in gone]
         revoked = tuple(name for name in everyone if name in gone)
-        users = tuple(_user(layout.user(organization, name)) for name in names)
-        tls = [_tls(layout.user(organization, ADMIN) / "tls")]
+        users = tuple(user_pair(layout.user(organization, name)) for name in names)
+        tls = [tls_pair(layout.user(organization, ADMIN) / "tls")]
         if member and nodes.topology.organizations[organization].client_authentication:
-            tls.append(_tls(layout.client_tls(organization)))
+            tls.append(tls_pair(layout.client_tls(organization)))
         words = (
             f"{organization}'s {len(names)} users and homes" if member else f"{organization}'s administrator"
         )
@@ -263,54 +255,22 @@ def _node(node: Orderer | Peer) -> Renewal:
     return Renewal(
         node.name,
         node.organization,
-        (_msp(node.directory / "msp"),),
-        (_tls(node.tls_directory),),
+        (msp_pair(node.directory / "msp"),),
+        (tls_pair(node.tls_directory),),
         (node.name,),
     )
-
-
-def _msp(folder: Path) -> Pair:
-    return Pair(folder / "signcerts" / "cert.pem", folder / "keystore" / "key.pem")
-
-
-def _tls(folder: Path) -> Pair:
-    return Pair(folder / "server.crt", folder / "server.key")
-
-
-def _user(folder: Path) -> Pair:
-    pair = _msp(folder / "msp")
-    return Pair(pair.certificate, pair.key, ((folder / "certificate.pem", folder / "private_key.pem"),))
 
 
 async def _have_renewed(renew: fabric_authorities.Renew, pair: Pair, new_keys: bool) -> None:
     """By the organisation's Fabric CA server."""
     old = x509.load_pem_x509_certificate(pair.certificate.read_bytes())
     renewed = await renew(old, None if new_keys else pair.key.read_bytes())
-    _write(pair, renewed.certificate_pem, renewed.private_key_pem)
-
-
-def _reissued(pair: Pair, authority: KeyPair, days: int, new_keys: bool) -> KeyPair:
-    old = x509.load_pem_x509_certificate(pair.certificate.read_bytes())
-    try:
-        key = None if new_keys else read_key_pair(pair.certificate, pair.key).key
-    except ValueError as error:
-        raise IdentityError(
-            f"{pair.certificate} with {pair.key.name} cannot be used ({error}); put them back from a backup, or give a "
-            "user a new key: `commonwatt network renew ORG USER --new-key`"
-        ) from error
-    return reissue(authority, old, key, days)
+    write_pair(pair, renewed.certificate_pem, renewed.private_key_pem)
 
 
 def _holder(certificate: x509.Certificate) -> str:
     [name] = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
     return str(name.value)
-
-
-def _write(pair: Pair, certificate_pem: bytes, key_pem: bytes) -> None:
-    """The key first: a pair that is cut in two is issued anew by the next try."""
-    for certificate, key in ((pair.certificate, pair.key), *pair.copies):
-        write_atomically(key, key_pem)
-        write_atomically(certificate, certificate_pem)
 
 
 async def _renew_consenter(site: Site, orderer: Orderer, pair: Pair, authority: KeyPair, days: int) -> None:
@@ -320,22 +280,21 @@ async def _renew_consenter(site: Site, orderer: Orderer, pair: Pair, authority: 
     if not waiting.certificate.exists():
         old = x509.load_pem_x509_certificate(pair.certificate.read_bytes())
         issued = reissue(authority, old, ec.generate_private_key(ec.SECP256R1()), days)
-        _write(waiting, issued.certificate_pem, issued.key_pem)
+        write_pair(waiting, issued.certificate_pem, issued.key_pem)
     renewed = read_key_pair(waiting.certificate, waiting.key)
-    consenter = consenter_of(orderer, renewed.certificate_pem)
-    edit = _edit(orderer, consenter)
+    edit = _edit(consenter_of(site.named_as(orderer), renewed.certificate_pem))
     channels = list(site.nodes.topology.channels)
     for channel in channels:
         await change_configuration(site.nodes, channel, edit, orderer_signers(site.nodes))
-    _write(pair, renewed.certificate_pem, renewed.key_pem)
+    write_pair(pair, renewed.certificate_pem, renewed.key_pem)
     waiting.certificate.unlink()
     waiting.key.unlink()
     folder.rmdir()
 
 
-def _edit(orderer: Orderer, consenter: Consenter) -> Callable[[ChannelConfig], ChannelConfig]:
+def _edit(consenter: Consenter) -> Callable[[ChannelConfig], ChannelConfig]:
     def with_certificate(config: ChannelConfig) -> ChannelConfig:
-        return replace_consenter(config, orderer.address, consenter)
+        return replace_consenter(config, consenter.address, consenter)
 
     return with_certificate
 

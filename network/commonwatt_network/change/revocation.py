@@ -12,21 +12,19 @@ from commonwatt_client.admin import (
     ChannelConfig,
     revoke_certificates,
 )
-from cryptography import x509
 
 from commonwatt_network.backends.registry import backend_called, nodes_of
 from commonwatt_network.change.configuration import change_configuration, known_to_peers
 from commonwatt_network.channels.first_transaction import operator_of
 from commonwatt_network.errors import NoNetworkError, NotThereError, UsageError
-from commonwatt_network.model.layout import Layout, write_atomically
+from commonwatt_network.model.layout import Layout
 from commonwatt_network.model.nodes import Nodes
 from commonwatt_network.model.roster import ADMIN, user_attributes
 from commonwatt_network.model.state import State, exclusive, read_state, require_first_start
 from commonwatt_network.programs import processes
 from commonwatt_network.trust import fabric_authorities
-from commonwatt_network.trust.certificates import issue_revocations
-from commonwatt_network.trust.identity import ensure_organization
-from commonwatt_network.trust.issued import note_revoked, read_record
+from commonwatt_network.trust.issued import note_revoked
+from commonwatt_network.trust.revocations import add_to_list, certificates_in, serials_of
 
 
 async def revoke_user(directory: Path, organization: str, user: str) -> tuple[str, ...]:
@@ -43,7 +41,7 @@ async def revoke_user(directory: Path, organization: str, user: str) -> tuple[st
         listed = b""
         if nodes.topology.ca == "fabric-ca":
             listed = await fabric_authorities.revoke(nodes, organization, user)
-        return await _take_out_of_force(nodes, organization, _serials(layout, organization, user), listed)
+        return await _take_out_of_force(nodes, organization, serials_of(layout, organization, user), listed)
 
 
 async def revoke_former(nodes: Nodes, organization: str, user: str) -> tuple[str, ...]:
@@ -52,8 +50,8 @@ async def revoke_former(nodes: Nodes, organization: str, user: str) -> tuple[str
     Raises NetworkError when the network does not answer.
     """
     layout = nodes.layout
-    present = _certificate(layout.user(organization, user) / "certificate.pem")
-    former = _serials(layout, organization, user) - {certificate.serial_number for certificate in present}
+    present = certificates_in(layout.user(organization, user) / "certificate.pem")
+    former = serials_of(layout, organization, user) - {certificate.serial_number for certificate in present}
     if nodes.topology.ca == "fabric-ca":
         await fabric_authorities.revoke_certificates(nodes, organization, former)
     return await _take_out_of_force(nodes, organization, former)
@@ -89,28 +87,11 @@ def _require_revocable(nodes: Nodes, organization: str, user: str) -> None:
         )
 
 
-def _serials(layout: Layout, organization: str, user: str) -> set[int]:
-    """Of every certificate that was issued to the user."""
-    folder = layout.user(organization, user)
-    kept = (folder / "certificate.pem", folder / "msp" / "signcerts" / "cert.pem")
-    found = {certificate.serial_number for path in kept for certificate in _certificate(path)}
-    return found | {*read_record(layout, organization).serials.get(user, ())}
-
-
-def _certificate(path: Path) -> list[x509.Certificate]:
-    return [x509.load_pem_x509_certificate(path.read_bytes())] if path.exists() else []
-
-
 async def _take_out_of_force(
     nodes: Nodes, organization: str, serials: Iterable[int], listed: bytes = b""
 ) -> tuple[str, ...]:
     """Put `serials`, and what the authority's own list (PEM) has, on every channel of the organisation."""
-    path = nodes.layout.organization(organization) / "ca" / "crl.pem"
-    lists = [path.read_bytes()] if path.exists() else []
-    former = [entry for pem in (*lists, listed) if pem for entry in x509.load_pem_x509_crl(pem)]
-    authority = ensure_organization(nodes.layout, organization).enrolment
-    crl = issue_revocations(authority, former, serials)
-    write_atomically(path, crl)
+    crl = add_to_list(nodes.layout, organization, serials, listed)
     channels = channels_of(nodes, organization)
     for channel in channels:
         await _bring_into_force(nodes, channel, organization, crl)

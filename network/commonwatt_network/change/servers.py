@@ -4,10 +4,10 @@
 from __future__ import annotations
 
 from commonwatt_network.change.site import Site, settle_in, stop_other_servers
-from commonwatt_network.change.steps import ReplaceServers, RestartServers
+from commonwatt_network.change.steps import ChangeChaincodeImage, ReplaceServers, RestartServers
 
 
-async def replace_servers(site: Site, _: ReplaceServers | RestartServers) -> None:
+async def replace_servers(site: Site, _: ReplaceServers | RestartServers | ChangeChaincodeImage) -> None:
     """New servers at new addresses; install, approve, commit; the old ones end when every member trades on the new.
 
     Both answer meanwhile: what was endorsed by the old version is committed or, having read the old definition,

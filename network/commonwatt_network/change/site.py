@@ -4,13 +4,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from commonwatt_network import bring_up
 from commonwatt_network.backends.backend import Backend
 from commonwatt_network.bring_up import CHAINCODE_ID, serving
 from commonwatt_network.model.layout import Layout
-from commonwatt_network.model.nodes import Node, Nodes
+from commonwatt_network.model.nodes import Node, Nodes, Orderer
 from commonwatt_network.model.roster import Roster
 from commonwatt_network.programs import processes
 from commonwatt_network.programs.processes import Program
@@ -31,6 +31,15 @@ class Site:
     def layout(self) -> Layout:
         return self.nodes.layout
 
+    @property
+    def named(self) -> Nodes:
+        """`nodes` as they name themselves to each other and on their channels."""
+        return self.backend.among_themselves(self.nodes)
+
+    def named_as(self, orderer: Orderer) -> Orderer:
+        """An orderer, also one that goes, as channels name it."""
+        return self.backend.among_themselves(replace(self.nodes, orderers=(orderer,))).orderers[0]
+
     def begin(self, programs: Sequence[Program]) -> Mapping[str, int]:
         """Start programs that stay, whatever becomes of the step; name -> process id."""
         return {program.name: processes.start(program, self.layout, CHANGE) for program in programs}
@@ -38,11 +47,12 @@ class Site:
 
 async def start(site: Site) -> None:
     """Start what of the step's network does not run, and wait until it serves."""
-    await bring_up.serve(site.backend, site.nodes, site.backend.programs(site.nodes), site.begin)
+    with site.backend.started(site.nodes, bring_up.unseen, change=True):
+        await bring_up.serve(site.backend, site.nodes, site.backend.programs(site.nodes), site.begin)
 
 
 async def issue_missing(site: Site) -> Roster:
-    """Certificates for whoever has none; where Fabric CA issues them, by the organisations' servers."""
+    """Certificates for all that have none; where Fabric CA issues them, by the organisations' servers."""
     return await bring_up.issue(site.nodes, site.begin)
 
 
@@ -53,7 +63,7 @@ def start_authorities(site: Site) -> None:
 
 async def settle_in(site: Site) -> None:
     """Bring everything that the step's network lacks: certificates, processes, channels, chaincode, a transaction."""
-    await bring_up.bring_up(site.backend, site.nodes, site.begin)
+    await bring_up.bring_up(site.backend, site.nodes, site.begin, change=True)
 
 
 async def describe(site: Site) -> None:
@@ -74,19 +84,23 @@ def stop_other_servers(site: Site) -> None:
             kept = {process.pid for process in serving(running, program)}
             found = running.get(program.name, [])
             processes.stop(process for process in found if process.pid not in kept)
+    site.backend.end_others(site.nodes)
 
 
 def stop_programs(site: Site, names: Iterable[str], grace_s: float = 10.0) -> None:
     """End these programs; those that have not ended after `grace_s` are killed."""
     running = processes.running(site.layout)
-    for name in names:
+    ended = list(names)
+    for name in ended:
         processes.stop(running.get(name, []), grace_s)
+    site.backend.end(site.before, ended)
 
 
 async def withdraw(site: Site, gone: Iterable[Node]) -> None:
     """End nodes that are not of the network any more; a program that holds others too runs again without them."""
     stop_programs(site, dict.fromkeys(map(site.backend.program_of, gone)))
     await start(site)
+    site.backend.end_others(site.nodes)
 
 
 async def restart(site: Site, names: Iterable[str]) -> None:

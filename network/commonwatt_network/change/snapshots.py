@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 from commonwatt_client.admin import ChannelExistsError, PeerAdmin
 
@@ -30,13 +31,15 @@ async def join_by_snapshots(site: Site, peer: Peer) -> None:
         joined = await target.list_channels()
         for channel in channels:
             if channel not in joined:
-                await _join(source, target, giver, channel)
+                snapshot = await _written(source, site.backend.ledger(site.nodes, giver), channel)
+                await _join(target, site.backend.handed(site.nodes, snapshot, peer), channel)
 
 
-async def _join(source: PeerAdmin, target: PeerAdmin, giver: Peer, channel: str) -> None:
+async def _written(source: PeerAdmin, ledger: Path, channel: str) -> Path:
+    """A new snapshot of the peer's channel."""
     newest = (await source.get_chain_info(channel)).height - 1
     await source.submit_snapshot_request(channel)
-    completed = giver.ledger / "snapshots" / "completed" / channel
+    completed = ledger / "snapshots" / "completed" / channel
 
     async def written() -> bool:
         return completed.is_dir() and any(
@@ -46,16 +49,18 @@ async def _join(source: PeerAdmin, target: PeerAdmin, giver: Peer, channel: str)
     deadline = asyncio.get_running_loop().time() + PATIENCE_S
     while not await written():
         if asyncio.get_running_loop().time() > deadline:
-            raise SnapshotError(f"{giver.name} wrote no snapshot of channel {channel} into {completed}")
+            raise SnapshotError(f"{source.address} wrote no snapshot of channel {channel} into {completed}")
         await asyncio.sleep(POLL_S)
-    newest_folder = max(
-        (entry for entry in completed.iterdir() if entry.name.isdigit()), key=lambda e: int(e.name)
-    )
+    return max((entry for entry in completed.iterdir() if entry.name.isdigit()), key=lambda e: int(e.name))
+
+
+async def _join(target: PeerAdmin, snapshot: str, channel: str) -> None:
+    deadline = asyncio.get_running_loop().time() + PATIENCE_S
     try:
-        await target.join_channel_by_snapshot(str(newest_folder))
+        await target.join_channel_by_snapshot(snapshot)
     except ChannelExistsError:
         return
     while channel not in await target.list_channels():
         if asyncio.get_running_loop().time() > deadline:
-            raise SnapshotError(f"the new peer did not take up the snapshot {newest_folder}")
+            raise SnapshotError(f"the new peer did not take up the snapshot {snapshot}")
         await asyncio.sleep(POLL_S)

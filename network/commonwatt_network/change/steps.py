@@ -23,6 +23,16 @@ class Record(Step):
 
 
 @dataclass(frozen=True)
+class ChangeImages(Step):
+    """Other images of Fabric's programs: in containers, one node after the other."""
+
+
+@dataclass(frozen=True)
+class ChangeChaincodeImage(Step):
+    """Another image under the same versions: in containers, new chaincode servers beside the old ones."""
+
+
+@dataclass(frozen=True)
 class AddOrganization(Step):
     """Authorities, certificates and peers of an organisation that is on no channel yet."""
 

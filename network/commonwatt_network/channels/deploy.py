@@ -245,7 +245,7 @@ async def deploy(
 ) -> Deployed:
     """Bring `definition` into force on `channel`, each organisation with its own package.
 
-    The sequence is found: the same definition again changes nothing, another version or policy takes the next one.
+    The function finds the sequence: the same definition keeps its own, another version or policy takes the next one.
     `kept`: fields of the definition that stay as they are in force (policy, collections). `anew`: the same definition
     takes the next sequence too, for the code behind it changed.
     A package that changed (its server has moved) is approved anew at the sequence in force. Where an organisation has

@@ -27,6 +27,7 @@ from commonwatt_network.channels.groups import (
 )
 from commonwatt_network.channels.readers import Readers
 from commonwatt_network.errors import UsageError
+from commonwatt_network.model.addresses import in_brackets
 from commonwatt_network.model.layout import write_atomically
 from commonwatt_network.model.nodes import Nodes, Orderer
 from commonwatt_network.model.topology_parts import Batch
@@ -86,12 +87,12 @@ def check_certificates(nodes: Nodes) -> None:
 
 
 def hosts_of(certificate: x509.Certificate) -> list[str]:
-    """The names and addresses a TLS certificate is good for."""
+    """The names and addresses a TLS certificate is good for, as a host in an address: IPv6 in brackets."""
     try:
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except x509.ExtensionNotFound:
         return []
-    return [str(name.value) for name in names]
+    return [in_brackets(str(name.value)) for name in names]
 
 
 def _orderer_group(nodes: Nodes, batch: Batch, readers: Readers) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -17,7 +17,7 @@ from commonwatt_network.cli.options import (
     own_directory,
     phase,
 )
-from commonwatt_network.cli.options import plain as out
+from commonwatt_network.cli.options import plain_news as say
 
 chaincode_app = typer.Typer(
     no_args_is_help=True, help="Write chaincode, follow it with a network, deploy it."
@@ -34,14 +34,19 @@ def chaincode_new(
 
     folder = new_project(name, Path.cwd())
     files = ", ".join(sorted(path.name for path in folder.iterdir() if not path.name.startswith(".")))
-    out.print(f"{name}/ has {files}\ngo on with: cd {name} && make test && commonwatt chaincode dev")
+    say(f"{name}/ has {files}\ngo on with: cd {name} && make test && commonwatt chaincode dev")
 
 
 @chaincode_app.command("dev")
 def chaincode_dev(
     topology: TopologyOption = None,
     backend: Annotated[
-        str | None, typer.Option(envvar="COMMONWATT_BACKEND", help="embedded (default) or native.")
+        Literal["embedded", "native"] | None,
+        typer.Option(
+            "--backend",
+            envvar="COMMONWATT_BACKEND",
+            help="What runs the network's programs; default: embedded.",
+        ),
     ] = None,
     directory: DirectoryOption = None,
     network: NetworkOption = None,
@@ -49,14 +54,11 @@ def chaincode_dev(
     """Start the network of topology.yaml, and deploy each change of its chaincodes' code, until Ctrl-C."""
     from commonwatt_network.development.session import develop
 
-    def say(text: str) -> None:
-        out.print(text)
-
     try:
         folder = own_directory(directory, network, "chaincode dev")
         asyncio.run(develop(folder, topology or None, backend or None, phase, say))
     except KeyboardInterrupt:
-        out.print(
+        say(
             "the network goes on with what is live; `commonwatt network down` stops it, `commonwatt chaincode dev` "
             "follows it again"
         )

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from commonwatt_client.command_line import JsonOption
 from rich.markup import escape
 
 from commonwatt_network.cli.options import (
@@ -17,14 +18,17 @@ from commonwatt_network.cli.options import (
     DirectoryOption,
     HomesOption,
     NetworkOption,
+    news,
     out,
     own_directory,
     phase,
+    print_json,
     wanted_topology,
 )
 
 TopologyArgument = Annotated[
-    str | None, typer.Argument(envvar="TOPOLOGY", help="The edited YAML file; default: as the network is.")
+    str | None,
+    typer.Argument(envvar="COMMONWATT_TOPOLOGY", help="The edited YAML file; default: as the network is."),
 ]
 
 
@@ -32,6 +36,7 @@ def plan(
     topology: TopologyArgument = None,
     communities: CommunitiesOption = None,
     homes: HomesOption = None,
+    as_json: JsonOption = False,
     directory: DirectoryOption = None,
     network: NetworkOption = None,
 ) -> None:
@@ -43,12 +48,15 @@ def plan(
     wanted = wanted_topology(topology or None, communities, homes)
     with _places_named(topology):
         made = make_plan(layout, find_network(layout), wanted)
+    if as_json:
+        print_json({"steps": made.lines, "nothing_to_do": made.nothing})
+        return
     for number, line in enumerate(made.lines, start=1):
         out.print(f"{number:3d}. {line}", markup=False)
     if made.nothing:
         out.print("the network is as the topology says; there is nothing to do")
     else:
-        out.print("do it with `commonwatt apply`")
+        news("do it with `commonwatt apply`")
 
 
 def apply(
@@ -58,19 +66,19 @@ def apply(
     directory: DirectoryOption = None,
     network: NetworkOption = None,
 ) -> None:
-    """Make the running network what the topology says, while trade goes on; again changes nothing."""
+    """Make the running network what the topology says, while trade goes on. You can run it again at any time."""
     from commonwatt_network.change.apply import apply as do
 
     wanted = wanted_topology(topology or None, communities, homes)
     with _places_named(topology):
         applied = asyncio.run(do(own_directory(directory, network, "apply"), wanted, phase))
     for line in applied.passed_over:
-        out.print(f"[yellow]-[/] passed over {escape(line)}")
+        news(f"[yellow]-[/] passed over {escape(line)}")
     if not applied.done:
-        out.print("the network is as the topology says; nothing was changed")
+        news("the network is as the topology says; nothing was changed")
         return
     seconds = sum(took for _, took in applied.done)
-    out.print(f"[bold green]changed[/] in {seconds:.1f} s")
+    news(f"[bold green]changed[/] in {seconds:.1f} s")
 
 
 @contextmanager

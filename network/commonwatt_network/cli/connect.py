@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from commonwatt_network.cli.options import DirectoryOption, out, plain, printable
+from commonwatt_network.cli.options import DirectoryOption, news, plain, plain_news, printable
 from commonwatt_network.errors import UsageError
 from commonwatt_network.model.layout import default_directory
 
@@ -48,7 +48,7 @@ def connect(
             )
     found = asyncio.run(connect_network(profile, file, own, others, msp, _addresses(operations or ())))
     for note in found.survey.notes:
-        plain.print(f"note: {note}")
+        plain_news(f"note: {note}")
     peers = found.survey.peers
     for channel, described in found.survey.channels.items():
         listed = (
@@ -58,14 +58,14 @@ def connect(
             f"{printable(member)} ({sum(peer.mspid == member for peer in peers)} peers)"
             for member in described.organizations
         )
-        plain.print(
+        plain_news(
             f"channel {channel}: {members}; chaincode {listed}; a block waits up to {described.batch_timeout_s:g} s"
         )
-    plain.print(
+    plain_news(
         f"{len(found.survey.orderers)} orderers; {own.name} of {found.organization}, {len(others)} further users"
     )
     how = f"--network {name}" if name else "commands in this folder"
-    out.print(f"[bold green]connected[/]: wrote {escape(str(file))}; use it with {how}")
+    news(f"[bold green]connected[/]: wrote {escape(str(file))}; use it with {how}")
 
 
 def _addresses(given: tuple[str, ...] | list[str]) -> dict[str, str]:

@@ -6,14 +6,16 @@ from __future__ import annotations
 import asyncio
 from hashlib import sha256
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from commonwatt_network.cli.options import OrganizationDirectoryOption, read_file
-from commonwatt_network.cli.options import plain as out
+from commonwatt_network.cli.options import OrganizationDirectoryOption, plain, plain_news, read_file
 from commonwatt_network.errors import UsageError
 from commonwatt_network.model.layout import PUBLIC_FILE, default_directory, write_atomically
+
+if TYPE_CHECKING:
+    from commonwatt_network.consortium.bundle import Bundle
 
 consortium_app = typer.Typer(no_args_is_help=True, help="Make and review a consortium's channel.")
 
@@ -22,12 +24,12 @@ consortium_app = typer.Typer(no_args_is_help=True, help="Make and review a conso
 def consortium_create(
     channel: Annotated[str, typer.Argument(help="The channel's name.")],
     bundles: Annotated[list[Path], typer.Argument(help="Every organisation's bundle.")],
-    output: Annotated[Path, typer.Option(help="Where the channel's block goes.")],
+    out: Annotated[Path, typer.Option(help="Where the channel's block goes.")],
     endorsement: Annotated[
-        str, typer.Option(help="Whose peers must endorse a transaction: all, majority, any.")
+        Literal["all", "majority", "any"], typer.Option(help="Whose peers must endorse a transaction.")
     ] = "all",
     readers: Annotated[
-        str,
+        Literal["operators", "members"],
         typer.Option(
             help="Who reads its blocks: operators (and administrators and nodes), or members, all of them."
         ),
@@ -39,20 +41,18 @@ def consortium_create(
     from commonwatt_network.consortium.review import review_block
 
     read = [read_bundle(path) for path in bundles]
-    block = consortium_block(channel, read, endorsement, readers=readers)  # type: ignore[arg-type]  # looked at there
-    if output.exists():
-        kept = read_file(output)
+    block = consortium_block(channel, read, endorsement, readers=readers)
+    if out.exists():
+        kept = read_file(out)
         review_block(kept)
         if not same_configuration(kept, block):
-            raise UsageError(
-                f"{output} holds another channel's block; nothing was written: name another file"
-            )
+            raise UsageError(f"{out} holds another channel's block; nothing was written: name another file")
         block = kept
     else:
-        write_atomically(output, block, PUBLIC_FILE)
+        write_atomically(out, block, PUBLIC_FILE)
     for bundle in read:
-        out.print(f"{bundle.name} ({bundle.mspid}): bundle {bundle.fingerprint}")
-    out.print(f"channel {channel} is in {output}; fingerprint {review_block(block).fingerprint}")
+        plain_news(f"{bundle.name} ({bundle.mspid}): bundle {bundle.fingerprint}")
+    plain_news(f"channel {channel} is in {out}; fingerprint {review_block(block).fingerprint}")
 
 
 @consortium_app.command("show")
@@ -62,24 +62,24 @@ def consortium_show(
 ) -> None:
     """Say in words who is in the channel, which policies decide, or what an update changes, and what is wrong.
 
-    Exit code 1: something is.
+    Exit code 1: the command found a mistake.
     """
     from commonwatt_network.consortium.update import channel_of
 
     content = read_file(file)
     mistakes = _show_update(file, content, directory) if channel_of(content) else _show_block(content)
     for mistake in mistakes:
-        out.print(f"mistake: {mistake}")
+        plain.print(f"mistake: {mistake}")
     if mistakes:
         raise typer.Exit(1)
-    out.print("no mistakes found")
+    plain.print("no mistakes found")
 
 
 @consortium_app.command("propose")
 def consortium_propose(
     channel: Annotated[str, typer.Argument(help="The channel's name.")],
     bundle: Annotated[Path, typer.Argument(help="The newcomer's bundle.")],
-    output: Annotated[Path, typer.Option(help="Where the update goes.")],
+    out: Annotated[Path, typer.Option(help="Where the update goes.")],
     directory: OrganizationDirectoryOption = None,
 ) -> None:
     """Write the update by which a running channel takes in one more organisation."""
@@ -88,7 +88,7 @@ def consortium_propose(
     from commonwatt_network.consortium.host import open_host
 
     newcomer = read_bundle(bundle)
-    asyncio.run(propose(open_host(directory or default_directory()), channel, newcomer, output, out.print))
+    asyncio.run(propose(open_host(directory or default_directory()), channel, newcomer, out, plain_news))
 
 
 @consortium_app.command("sign")
@@ -100,13 +100,13 @@ def consortium_sign(
     from commonwatt_network.consortium.growth import sign
     from commonwatt_network.consortium.host import open_host
 
-    asyncio.run(sign(open_host(directory or default_directory()), update, read_file(update), out.print))
+    asyncio.run(sign(open_host(directory or default_directory()), update, read_file(update), plain_news))
 
 
 @consortium_app.command("submit")
 def consortium_submit(
     update: Annotated[Path, typer.Argument(help="The update; the signatures lie beside it.")],
-    output: Annotated[Path, typer.Option(help="Where the block goes by which the newcomer joins.")],
+    out: Annotated[Path, typer.Option(help="Where the block goes by which the newcomer joins.")],
     directory: OrganizationDirectoryOption = None,
 ) -> None:
     """Bring the update into force, when enough organisations have signed it."""
@@ -114,7 +114,7 @@ def consortium_submit(
     from commonwatt_network.consortium.host import open_host
 
     host = open_host(directory or default_directory())
-    asyncio.run(submit(host, update, read_file(update), output, out.print))
+    asyncio.run(submit(host, update, read_file(update), out, plain_news))
 
 
 @consortium_app.command("readmit")
@@ -128,18 +128,44 @@ def consortium_readmit(
 ) -> None:
     """Sign for taking a restored organisation's orderers out of the channels and in again, with an empty log.
 
-    Each member does so on its own host; whoever completes the signatures also brings it into force.
+    Each member does so on its own host; the member that completes the signatures also brings it into force.
     """
-    from commonwatt_network.consortium.bundle import BundleError, read_bundle
     from commonwatt_network.consortium.host import open_host
     from commonwatt_network.consortium.readmission import readmit
+
+    bundle = _bundle_in(exchange, organization)
+    asyncio.run(readmit(open_host(directory or default_directory()), bundle, exchange, plain_news))
+
+
+@consortium_app.command("agree")
+def consortium_agree(
+    organization: Annotated[str, typer.Argument(help="The organisation whose orderers changed.")],
+    exchange: Annotated[
+        Path,
+        typer.Option(help="The folder with its new bundle NAME.json; signatures and the block go there."),
+    ] = Path("exchange"),
+    directory: OrganizationDirectoryOption = None,
+) -> None:
+    """Sign for an organisation's orderers that come, go, move or have a renewed certificate, as its bundle says.
+
+    Each member does so on its own host; the one that completes the signatures also brings it into force.
+    """
+    from commonwatt_network.consortium.agreement import agree
+    from commonwatt_network.consortium.host import open_host
+
+    bundle = _bundle_in(exchange, organization)
+    asyncio.run(agree(open_host(directory or default_directory()), bundle, exchange, plain_news))
+
+
+def _bundle_in(exchange: Path, organization: str) -> Bundle:
+    from commonwatt_network.consortium.bundle import BundleError, read_bundle
 
     path = exchange / f"{organization}.json"
     bundle = read_bundle(path)
     if bundle.name != organization:
         raise BundleError(f"{path} is the bundle of {bundle.name}, not of {organization}")
-    out.print(f"{bundle.name} ({bundle.mspid}): bundle {bundle.fingerprint}")
-    asyncio.run(readmit(open_host(directory or default_directory()), bundle, exchange, out.print))
+    plain_news(f"{bundle.name} ({bundle.mspid}): bundle {bundle.fingerprint}")
+    return bundle
 
 
 def _show_block(content: bytes) -> tuple[str, ...]:
@@ -147,9 +173,9 @@ def _show_block(content: bytes) -> tuple[str, ...]:
 
     review = review_block(content, first=False)
     what = "" if review.number == 0 else f"block {review.number}, "
-    out.print(f"channel {review.config.channel}, {what}fingerprint {review.fingerprint}")
+    plain.print(f"channel {review.config.channel}, {what}fingerprint {review.fingerprint}")
     for line in (*review.members, *review.rules):
-        out.print(f"- {line}")
+        plain.print(f"- {line}")
     return review.mistakes
 
 
@@ -160,10 +186,10 @@ def _show_update(file: Path, content: bytes, directory: Path | None) -> tuple[st
 
     reviewed = asyncio.run(review(open_host(directory or default_directory()), content))
     if reviewed is None:
-        out.print(f"{file} is in force")
+        plain.print(f"{file} is in force")
         return ()
-    out.print(f"update of channel {reviewed.current.channel}, fingerprint {sha256(content).hexdigest()}")
+    plain.print(f"update of channel {reviewed.current.channel}, fingerprint {sha256(content).hexdigest()}")
     for line in reviewed.words:
-        out.print(f"- {line}")
-    out.print(f"signed by {', '.join(read_signatures(file)) or 'nobody'}")
+        plain.print(f"- {line}")
+    plain.print(f"signed by {', '.join(read_signatures(file)) or 'nobody'}")
     return reviewed.mistakes

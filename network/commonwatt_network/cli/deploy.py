@@ -15,8 +15,8 @@ from commonwatt_network.cli.options import (
     DirectoryOption,
     NetworkOption,
     network_file_of,
-    out,
-    plain,
+    news,
+    plain_news,
     printable,
 )
 from commonwatt_network.errors import NoNetworkError, UsageError
@@ -120,17 +120,17 @@ def chaincode_deploy(
     run = f"python -m {module or (MARKET_MODULE if name == MARKET else 'YOUR_MODULE')}"
     if package is not None:
         made = package_of(package)
-        plain.print(f"package {made.package_id} from {package}")
+        plain_news(f"package {made.package_id} from {package}")
     else:
         checked = {CLOCK_VARIABLE: f"{chosen}={DEFAULT_CLOCK_ERROR_S}"} if clock == "live" else {}
         files = server_files(
             file.parent / "chaincode" / name, f"{name}_{version}", address, connected.mspid, checked
         )
         made = files.package
-        plain.print(f"package {made.package_id} is in {files.package_file}")
-        plain.print(f"start the server: set -a; . {shlex.quote(str(files.environment_file))}; set +a; {run}")
+        plain_news(f"package {made.package_id} is in {files.package_file}")
+        plain_news(f"start the server: set -a; . {shlex.quote(str(files.environment_file))}; set +a; {run}")
     if not all_my_peers:
-        plain.print("nothing was sent; deploy with --all-my-peers")
+        plain_news("nothing was sent; deploy with --all-my-peers")
         return
     own = connected.peers(connected.organization)
     unknown = sorted(set(peer or ()) - {each.name for each in own})
@@ -141,7 +141,7 @@ def chaincode_deploy(
     if name == MARKET and own:
         config = asyncio.run(channel_config(connected, chosen, administrator, own[0]))
         if warning := open_channel_warning(config, clock, market or EX_POST, allowed=open_channel):
-            plain.print(f"note: {printable(warning)}")
+            plain_news(f"note: {printable(warning)}")
         if market == FORWARD:
             definition, kept = _definition(
                 name, version=version, init_required=init_required, **forward_market(config)
@@ -212,15 +212,15 @@ def _say(network: ConnectedNetwork, channel: str, done: Deployment, command: str
     definition = done.definition
     approvals, others = (", ".join(map(printable, each)) for each in (done.approvals, done.waits_for))
     what = f"{definition.name} {definition.version}, sequence {definition.sequence}"
-    plain.print(
+    plain_news(
         f"installed on {', '.join(done.installed)}" if done.installed else "installed already on your peers"
     )
-    plain.print(f"{'approved' if done.approved else 'approved already'} for {network.mspid}: {what}")
+    plain_news(f"{'approved' if done.approved else 'approved already'} for {network.mspid}: {what}")
     if done.in_force:
         how = "committed" if done.committed else "in force already"
-        out.print(f"[bold green]{how}[/] on {channel}: {what}; approved by {escape(approvals)}")
+        news(f"[bold green]{how}[/] on {channel}: {what}; approved by {escape(approvals)}")
         return
-    plain.print(
+    plain_news(
         f"{what} waits: {approvals} approved, and the channel asks for {done.needed} organisations. "
         f"{others} have not approved; each runs, with its own --network:\n  {command}\n"
         f"Run your own command again afterwards: the network file then knows that {definition.name} is in force."

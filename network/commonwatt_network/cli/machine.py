@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
+from commonwatt_client.command_line import JsonOption
 from rich.markup import escape
 
-from commonwatt_network.cli.options import DirectoryOption, out
+from commonwatt_network.cli.options import DirectoryOption, news, out, print_json
 from commonwatt_network.model.layout import default_directory
 
 
@@ -22,13 +24,16 @@ def doctor(
             " peers lack; the network may run meanwhile."
         ),
     ] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Say what this machine can run and what is missing, one line each with the fix."""
     from commonwatt_network.doctor import examine, examine_ledgers, examine_private
 
     folder = (directory or default_directory()).absolute()
     findings = [*examine(folder), *(examine_ledgers(folder) + examine_private(folder) if deep else ())]
-    for finding in findings:
+    if as_json:
+        print_json({"findings": [asdict(finding) for finding in findings]})
+    for finding in () if as_json else findings:
         mark = "[green]✓[/]" if finding.good else "[red]✗[/]" if finding.needed else "[yellow]-[/]"
         out.print(f"{mark} {finding.what:18s} {escape(finding.says)}")
     if any(finding.needed and not finding.good for finding in findings):
@@ -64,7 +69,7 @@ def fabric(
             bar.update(task, completed=done, total=total)
 
         programs = asyncio.run(install_fabric((directory or default_directory()).absolute(), source, show))
-    out.print(
+    news(
         f"Hyperledger Fabric {programs.version_text} is in {programs.peer.parent}; "
         "use it with COMMONWATT_BACKEND=native"
     )

@@ -4,27 +4,31 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import sys
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
+from commonwatt_client.command_line import JsonOption
+from commonwatt_client.verbosity import quiet
 from rich.markup import escape
 from rich.table import Table
 
 from commonwatt_network.cli.options import (
+    BackendOption,
     CommunitiesOption,
     DirectoryOption,
     HomesOption,
     NetworkOption,
     TopologyOption,
     network_file_of,
+    news,
     out,
     own_directory,
     phase,
     plain,
+    print_json,
     read_file,
     wanted_topology,
 )
@@ -39,14 +43,11 @@ def network_up(
     topology: TopologyOption = None,
     communities: CommunitiesOption = None,
     homes: HomesOption = None,
-    backend: Annotated[
-        str | None,
-        typer.Option(envvar="COMMONWATT_BACKEND", help="embedded (default), native, compose or kubernetes."),
-    ] = None,
+    backend: BackendOption = None,
     directory: DirectoryOption = None,
     network: NetworkOption = None,
 ) -> None:
-    """Start the network, or whatever of it is not running, and return when a transaction works."""
+    """Start the network, or its parts that do not run, and return when a transaction works."""
     from commonwatt_network.up import up
 
     wanted = wanted_topology(topology or None, communities, homes)
@@ -64,9 +65,10 @@ def network_up(
             or "none",
             ", ".join(f"{peer.name} {peer.address}" for peer in nodes.peers_of(channel)),
         )
-    out.print(table)
+    if not quiet():
+        out.print(table)
     started = f"started {', '.join(result.started)}" if result.started else "everything was running already"
-    out.print(
+    news(
         f"[bold green]up[/] in {time.monotonic() - began:.1f} s ({result.backend_description}; {started})\n"
         f"clients connect with {nodes.layout.network_file}"
     )
@@ -74,19 +76,22 @@ def network_up(
 
 @network_app.command("render")
 def network_render(
-    backend: Annotated[str, typer.Option(envvar="COMMONWATT_BACKEND", help="compose or kubernetes.")],
-    output: Annotated[Path, typer.Option(help="The folder to write to.")],
+    backend: Annotated[
+        Literal["compose", "kubernetes"],
+        typer.Option(envvar="COMMONWATT_BACKEND", help="What is to run the files."),
+    ],
+    out: Annotated[Path, typer.Option(help="The folder to write to.")],
     topology: TopologyOption = None,
     communities: CommunitiesOption = None,
     homes: HomesOption = None,
     directory: DirectoryOption = None,
 ) -> None:
-    """Write Compose files or Kubernetes manifests, with keys, for those who apply them themselves."""
+    """Write Compose files or Kubernetes manifests, with keys, for you to apply yourself."""
     from commonwatt_network.render import render
 
     wanted = wanted_topology(topology or None, communities, homes)
-    files = render(directory or default_directory(), wanted, backend, output)
-    out.print(f"wrote {len(files)} files to {output}; private keys are among them")
+    files = render(directory or default_directory(), wanted, backend, out)
+    news(f"wrote {len(files)} files to {out}; private keys are among them")
 
 
 @network_app.command("down")
@@ -95,13 +100,13 @@ def network_down(directory: DirectoryOption = None, network: NetworkOption = Non
     from commonwatt_network.down import down
 
     stopped = down(own_directory(directory, network, "network down"))
-    out.print(f"stopped {', '.join(stopped)}; the ledgers stay" if stopped else "nothing was running")
+    news(f"stopped {', '.join(stopped)}; the ledgers stay" if stopped else "nothing was running")
 
 
 @network_app.command("reset")
 def network_reset(
     yes: Annotated[
-        bool, typer.Option("--yes", help="Delete real Fabric's ledgers without being asked.")
+        bool, typer.Option("--yes", help="Delete real Fabric's ledgers, and do not ask first.")
     ] = False,
     directory: DirectoryOption = None,
     network: NetworkOption = None,
@@ -113,8 +118,8 @@ def network_reset(
     if not yes and (backend := precious(folder)):
         _confirm_deletion(folder, backend)
     stopped = reset(folder)
-    out.print(f"stopped {', '.join(stopped)}" if stopped else "nothing was running")
-    out.print(f"deleted {folder}")
+    news(f"stopped {', '.join(stopped)}" if stopped else "nothing was running")
+    news(f"deleted {folder}")
 
 
 def _confirm_deletion(folder: Path, backend: str) -> None:
@@ -139,7 +144,7 @@ def network_revoke(
     channels = asyncio.run(
         revoke_user(own_directory(directory, network, "network revoke"), organization, user)
     )
-    out.print(f"{user} of {organization} is revoked; refused on {', '.join(channels) or 'no channel'}")
+    news(f"{user} of {organization} is revoked; refused on {', '.join(channels) or 'no channel'}")
 
 
 @network_app.command("renew")
@@ -158,7 +163,7 @@ def network_renew(
     folder = own_directory(directory, network, "network renew")
     channels = asyncio.run(renew_user(folder, organization, user, new_key=new_key))
     refused = f"; its former certificates are refused on {', '.join(channels)}" if channels else ""
-    out.print(f"{user} of {organization} has a new {'key and ' if new_key else ''}certificate{refused}")
+    news(f"{user} of {organization} has a new {'key and ' if new_key else ''}certificate{refused}")
 
 
 @network_app.command("trust")
@@ -168,13 +173,14 @@ def network_trust(
         Path, typer.Argument(help="The authorities' certificates (PEM): new ones, or one renewed.")
     ],
     directory: DirectoryOption = None,
+    network: NetworkOption = None,
 ) -> None:
     """Let further authorities, or a renewed one, issue for an organisation: before the first certificate is issued."""
     from commonwatt_network.change.authorities import trust_authorities
 
-    folder = directory or default_directory()
+    folder = own_directory(directory, network, "network trust")
     channels = asyncio.run(trust_authorities(folder, organization, read_file(file)))
-    out.print(
+    news(
         f"channels {', '.join(channels) or 'none'} know the authorities of {organization}; its nodes do from their "
         "next start on, for their own certificates and administrators'"
     )
@@ -182,7 +188,7 @@ def network_trust(
 
 @network_app.command("status")
 def network_status(
-    as_json: Annotated[bool, typer.Option("--json", help="As JSON, for programs.")] = False,
+    as_json: JsonOption = False,
     directory: DirectoryOption = None,
     network: NetworkOption = None,
 ) -> None:
@@ -196,7 +202,7 @@ def network_status(
         connected_status(read_connected(file)) if is_connected(file) else current(file.parent)
     )
     if as_json:
-        typer.echo(json.dumps(status.to_json(), indent=2))
+        print_json(status.to_json())
         return
     table = Table(box=None, pad_edge=False)
     for heading in ("name", "kind", "state", "process", "address", "certificate"):
@@ -275,12 +281,12 @@ def network_samples_tree(
         raise NoNetworkError(layout.directory)
     require_first_start(layout)
     written = write_tree(nodes_of(layout, state), folder)
-    out.print(f"wrote {written}; private keys are among them")
+    news(f"wrote {written}; private keys are among them")
 
 
 @network_app.command("monitoring")
 def network_monitoring(
-    output: Annotated[Path, typer.Option(help="The folder to write to.")],
+    out: Annotated[Path, typer.Option(help="The folder to write to.")],
     directory: DirectoryOption = None,
     network: NetworkOption = None,
 ) -> None:
@@ -290,11 +296,11 @@ def network_monitoring(
 
     subject = subject_of(network_file_of(directory, network))
     files = rendering.render(subject)
-    rendering.write(output, files)
-    out.print(f"wrote {', '.join(files)} to {output}; the market's figures come from `commonwatt watch`")
+    rendering.write(out, files)
+    news(f"wrote {', '.join(files)} to {out}; the market's figures come from `commonwatt watch`")
     unknown = [node.name for node in subject.nodes if not node.metrics_address]
     if unknown:
-        out.print(
+        news(
             f"no operations address is known of {', '.join(unknown)}; Prometheus asks them once "
             "`commonwatt connect --operations NODE=HOST:PORT` has named it"
         )

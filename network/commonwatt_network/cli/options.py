@@ -3,14 +3,17 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
+from commonwatt_client.command_line import NetworkOption as NetworkOption
+from commonwatt_client.verbosity import quiet
 from rich.console import Console
 
 from commonwatt_network.errors import UsageError
@@ -23,14 +26,6 @@ DirectoryOption = Annotated[
     Path | None,
     typer.Option(
         "--directory", envvar="COMMONWATT_DIRECTORY", help="The network's folder; default: .commonwatt here."
-    ),
-]
-NetworkOption = Annotated[
-    str | None,
-    typer.Option(
-        "--network",
-        envvar="COMMONWATT_NETWORK",
-        help="The network by its name or file, in place of its folder; `commonwatt connect` gives names.",
     ),
 ]
 TransientOption = Annotated[
@@ -48,16 +43,40 @@ OrganizationDirectoryOption = Annotated[
     ),
 ]
 TopologyOption = Annotated[
-    str | None, typer.Option(envvar="TOPOLOGY", help="A YAML file, or a sample by its name.")
+    str | None, typer.Option(envvar="COMMONWATT_TOPOLOGY", help="A YAML file, or a sample by its name.")
 ]
 CommunitiesOption = Annotated[
-    int | None, typer.Option(envvar="COMMUNITIES", help="Communities of the default topology.")
+    int | None, typer.Option(envvar="COMMONWATT_COMMUNITIES", help="Communities of the default topology.")
 ]
 HomesOption = Annotated[
-    int | None, typer.Option(envvar="HOMES", help="Homes per community of the default topology.")
+    int | None, typer.Option(envvar="COMMONWATT_HOMES", help="Homes per community of the default topology.")
+]
+BackendOption = Annotated[
+    Literal["embedded", "native", "compose", "kubernetes"] | None,
+    typer.Option(
+        "--backend",
+        envvar="COMMONWATT_BACKEND",
+        help="What runs the network's programs; default: as it was started, else embedded.",
+    ),
 ]
 out = Console(highlight=False, soft_wrap=True)
 plain = Console(highlight=False, soft_wrap=True, markup=False)  # for lines that may hold anything
+
+
+def news(text: str, *, markup: bool = True) -> None:
+    """Print how it went, which `-q` leaves out."""
+    if not quiet():
+        out.print(text, markup=markup)
+
+
+def plain_news(text: str) -> None:
+    """Print how it went in words that may hold anything; `-q` leaves it out."""
+    news(text, markup=False)
+
+
+def print_json(content: object) -> None:
+    """Print what programs read: the answer of `--json`."""
+    typer.echo(json.dumps(content, indent=2, ensure_ascii=False))
 
 
 def transient_data(given: Sequence[str]) -> dict[str, bytes]:
@@ -79,7 +98,7 @@ def wanted_topology(source: str | None, communities: int | None, homes: int | No
 
     if source is not None and (communities is not None or homes is not None):
         raise UsageError(
-            "COMMUNITIES and HOMES shape the default topology; with TOPOLOGY, write them in its file"
+            "--communities and --homes shape the default topology; with --topology, write them in its file"
         )
     if source is not None:
         return load_topology(source)
@@ -122,6 +141,9 @@ def own_directory(directory: Path | None, network: str | None, what: str) -> Pat
 @contextmanager
 def phase(name: str) -> Iterator[None]:
     """Show a phase while it runs, and its time when it is done."""
+    if quiet():
+        yield
+        return
     began = time.monotonic()
     with out.status(f"{name} ..."):
         yield

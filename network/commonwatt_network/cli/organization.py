@@ -4,20 +4,22 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
+from commonwatt_client.command_line import JsonOption
 
 from commonwatt_network.cli.options import (
     OrganizationDirectoryOption,
     TransientOption,
+    plain,
+    plain_news,
+    print_json,
     read_file,
     transient_data,
 )
-from commonwatt_network.cli.options import plain as out
 from commonwatt_network.model.layout import default_directory
 
 ChannelArgument = Annotated[str, typer.Argument(help="The channel's name.")]
@@ -25,7 +27,7 @@ UserOption = Annotated[str, typer.Option(help="One of the organisation's users."
 TransactionArgument = Annotated[str, typer.Argument(help="A transaction of the contract.")]
 JsonArgument = Annotated[str, typer.Argument(help="Its argument, a JSON object.")]
 PassphraseOption = Annotated[
-    Path | None, typer.Option(help="A file that holds the passphrase; default: it is asked for.")
+    Path | None, typer.Option(help="A file that holds the passphrase; default: the command asks for it.")
 ]
 org_app = typer.Typer(no_args_is_help=True, help="Run one organisation of a consortium on its own host.")
 
@@ -41,7 +43,7 @@ def org_init(
 
     host = init_host(load_description(file), directory or default_directory())
     nodes = ", ".join(f"{node.name} at {node.address}" for node in host.fabric_nodes)
-    out.print(f"{host.name} ({host.mspid}) is ready: {nodes}; its keys stay in {host.layout.directory}")
+    plain_news(f"{host.name} ({host.mspid}) is ready: {nodes}; its keys stay in {host.layout.directory}")
 
 
 @org_app.command("export")
@@ -57,27 +59,50 @@ def org_export(
 
     bundle = own_bundle(open_host(directory or default_directory()))
     target = write_bundle(bundle, file)
-    out.print(f"{bundle.name}'s bundle is in {target}; fingerprint {bundle.fingerprint}")
+    plain_news(f"{bundle.name}'s bundle is in {target}; fingerprint {bundle.fingerprint}")
+
+
+@org_app.command("render")
+def org_render(
+    backend: Annotated[
+        Literal["compose", "kubernetes", "helm"],
+        typer.Option(help="compose (this machine), kubernetes (manifests) or helm (a chart)."),
+    ],
+    out: Annotated[Path, typer.Option(help="The folder to write to.")],
+    values: Annotated[
+        Path | None,
+        typer.Option(help="For kubernetes: storage, resources, tolerations and the rest, as YAML."),
+    ] = None,
+    directory: OrganizationDirectoryOption = None,
+) -> None:
+    """Write what the organisation runs in containers: its own nodes with its own keys, and nothing of the others."""
+    from commonwatt_network.consortium.rendering import render_host
+
+    files = render_host(directory or default_directory(), backend, out, values)
+    plain_news(f"wrote {len(files)} files to {out}; the organisation's private keys are among them")
 
 
 @org_app.command("start")
 def org_start(directory: OrganizationDirectoryOption = None) -> None:
-    """Start the organisation's orderers, peers and chaincode on this host, or whatever of them is not running."""
+    """Start the organisation's orderers, peers and chaincode on this host, or those that do not run."""
     from commonwatt_network.consortium.host import open_host, start_host
 
     host = open_host(directory or default_directory())
     started = asyncio.run(start_host(host))
-    out.print(f"started {', '.join(started)}" if started else "everything was running already")
+    plain_news(f"started {', '.join(started)}" if started else "everything was running already")
 
 
 @org_app.command("stop")
 def org_stop(directory: OrganizationDirectoryOption = None) -> None:
     """Stop the organisation's processes; ledgers and keys stay."""
     from commonwatt_network.consortium.host import open_host
+    from commonwatt_network.consortium.units import refuse_under_systemd
     from commonwatt_network.down import down
 
-    stopped = down(open_host(directory or default_directory()).layout.directory)
-    out.print(f"stopped {', '.join(stopped)}; the ledgers stay" if stopped else "nothing was running")
+    host = open_host(directory or default_directory())
+    refuse_under_systemd(host)
+    stopped = down(host.layout.directory)
+    plain_news(f"stopped {', '.join(stopped)}; the ledgers stay" if stopped else "nothing was running")
 
 
 @org_app.command("join")
@@ -85,7 +110,9 @@ def org_join(
     block: Annotated[Path, typer.Argument(help="The channel's block, as `consortium create` wrote it.")],
     newest: Annotated[
         Path | None,
-        typer.Option(help="For who came later: the block that took it in, as `consortium submit` wrote it."),
+        typer.Option(
+            help="For a member that came later: the block that took it in, as `consortium submit` wrote it."
+        ),
     ] = None,
     directory: OrganizationDirectoryOption = None,
 ) -> None:
@@ -96,10 +123,10 @@ def org_join(
     async def run() -> None:
         host = open_host(directory or default_directory())
         later = read_file(newest) if newest else None
-        config = await join(host, read_file(block), out.print, later)
+        config = await join(host, read_file(block), plain_news, later)
         silent = await silent_orderers(config)
         if silent:
-            out.print(f"not there yet: orderers of {', '.join(silent)}")
+            plain_news(f"not there yet: orderers of {', '.join(silent)}")
 
     asyncio.run(run())
 
@@ -110,7 +137,7 @@ def org_install(directory: OrganizationDirectoryOption = None) -> None:
     from commonwatt_network.consortium.host import open_host
     from commonwatt_network.consortium.membership import install
 
-    asyncio.run(install(open_host(directory or default_directory()), out.print))
+    asyncio.run(install(open_host(directory or default_directory()), plain_news))
 
 
 @org_app.command("approve")
@@ -119,11 +146,11 @@ def org_approve(
     wait: Annotated[float, typer.Option(help="Seconds to wait for other organisations.")] = 30.0,
     directory: OrganizationDirectoryOption = None,
 ) -> None:
-    """Approve the chaincode for this organisation; whoever completes the approvals puts it into force."""
+    """Approve the chaincode for this organisation; the member that completes the approvals puts it into force."""
     from commonwatt_network.consortium.host import open_host
     from commonwatt_network.consortium.membership import approve
 
-    asyncio.run(approve(open_host(directory or default_directory()), channel, wait, out.print))
+    asyncio.run(approve(open_host(directory or default_directory()), channel, wait, plain_news))
 
 
 @org_app.command("submit")
@@ -148,25 +175,149 @@ def org_evaluate(
     user: UserOption = "operator",
     directory: OrganizationDirectoryOption = None,
 ) -> None:
-    """Ask the organisation's own peer, and print the answer; nothing is written."""
+    """Ask the organisation's own peer, and print the answer; write nothing."""
     _transact(directory, channel, transaction, argument, user, {}, submit=False)
 
 
 @org_app.command("status")
 def org_status(
-    as_json: Annotated[bool, typer.Option("--json", help="As JSON, for programs.")] = False,
+    as_json: JsonOption = False,
     directory: OrganizationDirectoryOption = None,
 ) -> None:
-    """Show this organisation's processes and channels, and who is waited for."""
+    """Show this organisation's processes and channels, and the members that it waits for."""
     from commonwatt_network.consortium.host import open_host
     from commonwatt_network.consortium.standing import describe_standing, host_standing
 
     standing = asyncio.run(host_standing(open_host(directory or default_directory())))
     if as_json:
-        typer.echo(json.dumps(standing, indent=2))
+        print_json(standing)
         return
     for line in describe_standing(standing):
-        out.print(line)
+        plain.print(line)
+
+
+@org_app.command("change")
+def org_change(
+    file: Annotated[Path, typer.Argument(help="The organisation's YAML file as it is to be.")],
+    directory: OrganizationDirectoryOption = None,
+) -> None:
+    """Let nodes come, go or move: the last orderers or peers go, further ones come; an address is another."""
+    from commonwatt_network.consortium.moving import change_host
+    from commonwatt_network.consortium.organization import load_description
+
+    folder = directory or default_directory()
+    host = asyncio.run(change_host(load_description(file), folder, plain_news))
+    plain_news(
+        f"{host.name} has {len(host.orderers)} orderers and {len(host.peers)} peers; go on with `commonwatt org start` "
+        f"and `org export`, let the members do `commonwatt consortium agree {host.name}`, then `org announce`"
+    )
+
+
+@org_app.command("announce")
+def org_announce(directory: OrganizationDirectoryOption = None) -> None:
+    """Tell the channels where the organisation's nodes are, and end those that it has no longer."""
+    from commonwatt_network.consortium.host import open_host
+    from commonwatt_network.consortium.moving import announce
+
+    asyncio.run(announce(open_host(directory or default_directory()), plain_news))
+
+
+@org_app.command("renew")
+def org_renew(
+    before_days: Annotated[
+        int | None,
+        typer.Option(
+            help="What expires within so many days; default: 30, or a third of its validity.", min=0
+        ),
+    ] = None,
+    directory: OrganizationDirectoryOption = None,
+) -> None:
+    """Renew certificates that expire soon, with the keys they have; restart one node after the other."""
+    from commonwatt_network.consortium.host import open_host
+    from commonwatt_network.consortium.renewal import renew
+
+    renewed = asyncio.run(renew(open_host(directory or default_directory()), plain_news, before_days))
+    if not renewed:
+        plain_news("no certificate expires soon")
+
+
+@org_app.command("upgrade")
+def org_upgrade(
+    wait: Annotated[
+        float, typer.Option(help="Seconds to wait for the other organisations' approval.")
+    ] = 30.0,
+    directory: OrganizationDirectoryOption = None,
+) -> None:
+    """Turn to the chaincode version of organization.yaml, once enough organisations approve. Exit code 1: not yet."""
+    from commonwatt_network.consortium.host import open_host
+    from commonwatt_network.consortium.upgrade import upgrade
+
+    if not asyncio.run(upgrade(open_host(directory or default_directory()), wait, plain_news)):
+        raise typer.Exit(1)
+
+
+@org_app.command("request")
+def org_request(
+    out: Annotated[Path, typer.Option(help="The folder for the requests.")],
+    before_days: Annotated[
+        int | None, typer.Option(help="Of what expires within so many days alone; default: of all.", min=0)
+    ] = None,
+    directory: OrganizationDirectoryOption = None,
+) -> None:
+    """Write certificate requests (PKCS #10) for an authority whose key is elsewhere; no key leaves the host."""
+    from commonwatt_network.consortium.certification import write_requests
+    from commonwatt_network.consortium.host import open_host
+
+    written = write_requests(open_host(directory or default_directory()), out, before_days)
+    plain_news(f"wrote {len(written)} requests to {out}")
+
+
+@org_app.command("certify")
+def org_certify(
+    folder: Annotated[Path, typer.Argument(help="The certificates: KIND/NAME.pem for KIND/NAME.csr.")],
+    authority: Annotated[
+        Path | None, typer.Option(help="Another authority for identities, before the first channel: PEM.")
+    ] = None,
+    tls_authority: Annotated[Path | None, typer.Option(help="Another authority for TLS: PEM.")] = None,
+    directory: OrganizationDirectoryOption = None,
+) -> None:
+    """Take in certificates that an authority elsewhere has issued; each is looked at before any is replaced."""
+    from commonwatt_network.consortium.certification import take_in
+    from commonwatt_network.consortium.host import open_host
+
+    host = open_host(directory or default_directory())
+    names = take_in(host, folder, authority, tls_authority)
+    plain_news(
+        f"took in certificates of {', '.join(names)}; restart the nodes among them (`org stop`, `org start`)"
+    )
+
+
+@org_app.command("revoke")
+def org_revoke(
+    user: Annotated[str, typer.Argument(help="One of the organisation's users or homes.")],
+    directory: OrganizationDirectoryOption = None,
+) -> None:
+    """Lock a user out for good, on every channel: no certificate that it ever had counts any more."""
+    from commonwatt_network.consortium.host import open_host
+    from commonwatt_network.consortium.revocation import revoke
+
+    asyncio.run(revoke(open_host(directory or default_directory()), user, plain_news))
+
+
+@org_app.command("units")
+def org_units(
+    out: Annotated[Path, typer.Option(help="The folder to write the units to.")],
+    user: Annotated[
+        str | None, typer.Option(help="Who runs the nodes; default: the owner of the organisation's folder.")
+    ] = None,
+    directory: OrganizationDirectoryOption = None,
+) -> None:
+    """Write systemd units: one for each program, started again after a kill or a reboot; a timer that renews."""
+    from commonwatt_network.consortium.host import open_host
+    from commonwatt_network.consortium.units import write_units
+
+    written = write_units(open_host(directory or default_directory()), out, user)
+    plain_news(f"wrote {', '.join(path.name for path in written)} to {out}; see docs/organisations.md")
 
 
 @org_app.command("backup")
@@ -181,7 +332,7 @@ def org_backup(
 
     host = open_host(directory or default_directory())
     backup = back_up(host, file, _passphrase(passphrase_file, confirm=True))
-    out.print(f"{host.name} is in {backup.path} ({backup.size_bytes / 1e6:.1f} MB), encrypted")
+    plain_news(f"{host.name} is in {backup.path} ({backup.size_bytes / 1e6:.1f} MB), encrypted")
 
 
 @org_app.command("restore")
@@ -203,12 +354,12 @@ def org_restore(
     from commonwatt_network.consortium.backup import restore
 
     host = restore(file, directory or default_directory(), _passphrase(passphrase_file), keep_logs=keep_logs)
-    out.print(
+    plain_news(
         f"{host.name} ({host.mspid}) is back in {host.layout.directory}; go on with `commonwatt org start`"
     )
     if host.waiting_orderers:
         names = ", ".join(orderer.name for orderer in host.waiting_orderers)
-        out.print(
+        plain_news(
             f"{names} waits to be readmitted, with a new certificate: pass on the bundle with `commonwatt org export`, "
             f"and let the other members do `commonwatt consortium readmit {host.name}`"
         )

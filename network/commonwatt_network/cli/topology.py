@@ -7,10 +7,10 @@ import json
 from typing import Annotated
 
 import typer
+from commonwatt_client.command_line import JsonOption
 
-from commonwatt_network.cli.options import DirectoryOption, out
+from commonwatt_network.cli.options import DirectoryOption, NetworkOption, out, own_directory, print_json
 from commonwatt_network.errors import UsageError
-from commonwatt_network.model.layout import default_directory
 
 topology_app = typer.Typer(no_args_is_help=True, help="Show and check topologies.")
 
@@ -37,14 +37,19 @@ def topology_check(
 
 
 @topology_app.command("samples")
-def topology_samples(name: Annotated[str | None, typer.Argument(help="Print this one.")] = None) -> None:
+def topology_samples(
+    name: Annotated[str | None, typer.Argument(help="Print this one.")] = None, as_json: JsonOption = False
+) -> None:
     """List the sample topologies, or print one."""
     from commonwatt_network.model.topology import sample_topologies
 
     samples = sample_topologies()
-    if name is None:
-        for sample, text in samples.items():
-            out.print(f"{sample}: {text.splitlines()[0].lstrip('# ')}")
+    about = {sample: text.splitlines()[0].lstrip("# ") for sample, text in samples.items()}
+    if name is None and as_json:
+        print_json({"samples": [{"name": sample, "about": words} for sample, words in about.items()]})
+    elif name is None:
+        for sample, words in about.items():
+            out.print(f"{sample}: {words}")
     elif name in samples:
         typer.echo(samples[name], nl=False)
     else:
@@ -52,13 +57,13 @@ def topology_samples(name: Annotated[str | None, typer.Argument(help="Print this
 
 
 @topology_app.command("show")
-def topology_show(directory: DirectoryOption = None) -> None:
-    """Print the running network's topology, to be edited."""
+def topology_show(directory: DirectoryOption = None, network: NetworkOption = None) -> None:
+    """Print the running network's topology, for you to edit."""
     import yaml
 
     from commonwatt_network.change.plan import find_network
     from commonwatt_network.model.layout import Layout
 
-    state = find_network(Layout(directory or default_directory()))
+    state = find_network(Layout(own_directory(directory, network, "topology show")))
     content = state.topology.model_dump(mode="json", exclude_defaults=True)
     typer.echo(yaml.safe_dump(content, sort_keys=False), nl=False)

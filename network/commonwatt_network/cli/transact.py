@@ -4,19 +4,21 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from commonwatt_client.command_line import JsonOption
+from commonwatt_client.verbosity import verbose
 
 from commonwatt_network.cli.options import (
     DirectoryOption,
     NetworkOption,
     TransientOption,
     network_file_of,
+    print_json,
     transient_data,
 )
 from commonwatt_network.errors import UsageError
@@ -34,7 +36,7 @@ UserOption = Annotated[
     typer.Option(
         "--as",
         metavar="USER",
-        help="A user, or ORGANISATION/USER; default: who speaks for the channel's first organisation.",
+        help="A user, or ORGANISATION/USER; default: the operator, or first user, of the channel's first organisation.",
     ),
 ]
 CollectionOption = Annotated[
@@ -46,10 +48,6 @@ EndorsingOption = Annotated[
     typer.Option(
         metavar="NAMES", help="The organisations, or MSP ids, that endorse; default: as policies ask."
     ),
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="Result, status, transaction id as JSON.")]
-VerboseOption = Annotated[
-    bool, typer.Option("--verbose", "-v", help="Say on standard error what became of the transaction.")
 ]
 
 
@@ -63,7 +61,6 @@ def submit(
     collection: CollectionOption = None,
     endorsing_organizations: EndorsingOption = None,
     as_json: JsonOption = False,
-    verbose: VerboseOption = False,
     network: NetworkOption = None,
     directory: DirectoryOption = None,
 ) -> None:
@@ -77,7 +74,6 @@ def submit(
         endorsing_organizations or (),
         submit=True,
         as_json=as_json,
-        verbose=verbose,
     )
 
 
@@ -91,11 +87,10 @@ def evaluate(
     collection: CollectionOption = None,
     endorsing_organizations: EndorsingOption = None,
     as_json: JsonOption = False,
-    verbose: VerboseOption = False,
     network: NetworkOption = None,
     directory: DirectoryOption = None,
 ) -> None:
-    """Ask one peer for a transaction's result, and print it; nothing is written."""
+    """Ask one peer for a transaction's result, and print it; write nothing."""
     _transact(
         network_file_of(directory, network),
         (channel, chaincode, function, *(arguments or ())),
@@ -105,7 +100,6 @@ def evaluate(
         endorsing_organizations or (),
         submit=False,
         as_json=as_json,
-        verbose=verbose,
     )
 
 
@@ -119,7 +113,6 @@ def _transact(
     *,
     submit: bool,
     as_json: bool,
-    verbose: bool,
 ) -> None:
     from commonwatt_network.transact import Call, laid_out, transact
 
@@ -129,14 +122,14 @@ def _transact(
     private = transient_data(transient)
     call = Call(channel, chaincode, function, arguments, private, collections, endorsers)
     answer = asyncio.run(transact(path, call, user, submit=submit))
-    if verbose:
+    if verbose():
         if answer.transaction_id is not None:
             became = f"VALID in block {answer.block_number}, transaction {answer.transaction_id}"
         else:
             became = "evaluated, nothing was written"
         typer.echo(f"{became}, as {answer.caller}", err=True)
     if as_json:
-        typer.echo(json.dumps(answer.to_json(), indent=2))
+        print_json(answer.to_json())
         return
     try:
         text = answer.result.decode()

@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 import typer
+from commonwatt_client.command_line import give_examples
 
 from commonwatt_network.cli.chaincode import chaincode_app
 from commonwatt_network.cli.change import apply, plan
 from commonwatt_network.cli.connect import connect
 from commonwatt_network.cli.consortium import consortium_app
+from commonwatt_network.cli.examples import EXAMPLES
 from commonwatt_network.cli.explain import explain_code
 from commonwatt_network.cli.machine import doctor, fabric
 from commonwatt_network.cli.network import network_app
@@ -35,3 +37,4 @@ def register(app: typer.Typer) -> None:
     for group in (app, network_app):
         group.command("plan")(plan)
         group.command("apply")(apply)
+    give_examples(app, EXAMPLES)

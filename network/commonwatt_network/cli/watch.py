@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from commonwatt_network.cli.options import DirectoryOption, NetworkOption, network_file_of, out
+from commonwatt_network.cli.options import DirectoryOption, NetworkOption, network_file_of, news
 from commonwatt_network.errors import NoNetworkError, UsageError
 
 PORT = 9480
@@ -16,10 +16,10 @@ PORT = 9480
 
 def watch(
     port: Annotated[
-        int, typer.Option(envvar="WATCH_PORT", help="The page's port; 0: any.", min=0, max=65535)
+        int, typer.Option(envvar="COMMONWATT_WATCH_PORT", help="The page's port; 0: any.", min=0, max=65535)
     ] = PORT,
     host: Annotated[
-        str, typer.Option(help="The address to listen on. The page shows no keys, and asks nobody.")
+        str, typer.Option(help="The address to listen on. The page shows no keys, and needs no login.")
     ] = "127.0.0.1",
     name: Annotated[
         list[str] | None,
@@ -34,7 +34,7 @@ def watch(
     from commonwatt_network.watch.watcher import Watcher
 
     def ready(address: str) -> None:
-        out.print(f"watching at {address} (for Prometheus: {address}/metrics); stop with Ctrl-C")
+        news(f"watching at {address} (for Prometheus: {address}/metrics); stop with Ctrl-C")
 
     file = network_file_of(directory, network)
     subject = subject_of(file)
@@ -47,4 +47,4 @@ def watch(
             f"cannot listen on {host}:{port}: {error.strerror}; name another with --port"
         ) from error
     except KeyboardInterrupt:
-        out.print("stopped watching; the network goes on")
+        news("stopped watching; the network goes on")

@@ -30,6 +30,7 @@ from pyrage import passphrase as age_passphrase
 from commonwatt_network.consortium.host import OwnHost, lose_logs, open_host
 from commonwatt_network.consortium.review import review_block
 from commonwatt_network.errors import UsageError
+from commonwatt_network.model.addresses import split_address
 from commonwatt_network.model.layout import ORGANIZATION, PRIVATE_FOLDER, Layout
 from commonwatt_network.model.state import exclusive
 from commonwatt_network.programs import processes
@@ -123,7 +124,7 @@ def _refuse_running_elsewhere(host: OwnHost) -> None:
     """Two nodes with one key would break the ordering service's promises."""
     for node in host.fabric_nodes:
         try:
-            socket.create_connection((node.host, node.port), CONNECT_TIMEOUT_S).close()
+            socket.create_connection(split_address(node.address), CONNECT_TIMEOUT_S).close()
         except OSError:
             continue
         raise UsageError(

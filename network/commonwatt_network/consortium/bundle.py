@@ -22,8 +22,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from commonwatt_network.channels.genesis import hosts_of
 from commonwatt_network.consortium.host import OwnHost
-from commonwatt_network.consortium.organization import HostName, Port
+from commonwatt_network.consortium.organization import Port
 from commonwatt_network.errors import UsageError
+from commonwatt_network.model.addresses import HostName
 from commonwatt_network.model.layout import PUBLIC_FILE, write_atomically
 from commonwatt_network.model.topology_parts import MspId, Name
 
@@ -140,8 +141,8 @@ def parse_bundle(content: bytes, where: str) -> Bundle:
         raise BundleError(f"{where}: larger than any bundle ({len(content)} bytes)")
     if b"PRIVATE KEY" in content:
         raise BundleError(
-            f"{where} holds a private key, which must never leave its host; whoever made this file should renew that "
-            "key and send what `commonwatt org export` writes"
+            f"{where} holds a private key, which must never leave its host; its maker should renew that key and "
+            "send the file that `commonwatt org export` writes"
         )
     try:
         bundle = Bundle.model_validate_json(content)

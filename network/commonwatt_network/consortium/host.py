@@ -6,18 +6,22 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from commonwatt_client.admin import ChaincodePackage
 
 from commonwatt_network.backends import native
-from commonwatt_network.consortium.organization import OrganizationDescription, read_settled_description
+from commonwatt_network.consortium.organization import (
+    IN_CONTAINERS,
+    OrganizationDescription,
+    read_settled_description,
+)
 from commonwatt_network.errors import NotThereError, UsageError
 from commonwatt_network.model.home_ids import ensure_secret, secret_of
 from commonwatt_network.model.layout import Layout, write_atomically
-from commonwatt_network.model.nodes import ChaincodeServer, Orderer, Peer
+from commonwatt_network.model.nodes import HOST, ChaincodeServer, Orderer, Peer
 from commonwatt_network.model.roster import ADMIN, client_attributes, home_attributes
 from commonwatt_network.model.state import exclusive
 from commonwatt_network.programs import processes, readiness
@@ -43,7 +47,7 @@ from commonwatt_network.trust.identity import (
 
 NETWORK = "commonwatt"
 WAITS = "waits-for-readmission"  # beside the identity of an orderer that lost its log
-SETTLED = ("name", "msp_id", "orderers", "peers")  # what other organisations were told: it stays as it is
+IDENTITY, NODES = ("name", "msp_id"), ("orderers", "peers")  # what other organisations were told
 
 
 @dataclass(frozen=True)
@@ -63,6 +67,11 @@ class OwnHost:
     @property
     def mspid(self) -> str:
         return self.description.msp_id
+
+    @property
+    def in_containers(self) -> bool:
+        """Whether its nodes are containers, which their engine or cluster starts and stops."""
+        return self.description.backend in IN_CONTAINERS
 
     @property
     def fabric_nodes(self) -> tuple[Orderer | Peer, ...]:
@@ -108,7 +117,8 @@ def settle_host(description: OrganizationDescription, directory: Path) -> OwnHos
             directory=layout.orderer(name, f"orderer{n}"),
             ledger=layout.ledgers / f"orderer{n}.{name}",
             host=node.host,
-            listen=description.listen,
+            listen=description.bound(node),
+            listen_port=node.listen_port,
         )
         for n, node in enumerate(description.orderers)
     )
@@ -122,13 +132,20 @@ def settle_host(description: OrganizationDescription, directory: Path) -> OwnHos
             directory=layout.peer(name, f"peer{n}"),
             ledger=layout.ledgers / f"peer{n}.{name}",
             host=node.host,
-            listen=description.listen,
+            listen=description.bound(node),
+            listen_port=node.listen_port,
         )
         for n, node in enumerate(description.peers)
     )
     chaincode = description.chaincode
     server = ChaincodeServer(
-        f"{chaincode.name}.{name}", chaincode.name, name, chaincode.port, layout.chaincode_tls(name)
+        f"{chaincode.name}.{name}",
+        chaincode.name,
+        name,
+        chaincode.port,
+        layout.chaincode_tls(name),
+        # Among containers it is dialled by its own name; an organisation has one of that name.
+        chaincode.name if description.backend in IN_CONTAINERS else HOST,
     )
     return OwnHost(description, layout, orderers, peers, (server,))
 
@@ -145,12 +162,20 @@ def init_host(description: OrganizationDescription, directory: Path) -> OwnHost:
             f"{layout.directory} holds a network made by `network up`; use another folder (--directory)"
         )
     if layout.organization_file.exists():
-        _refuse_unsettling(open_host(directory).description, description, layout)
+        kept = open_host(directory).description
+        _refuse_unsettling(kept, description, layout)
+        if description.backend is None:
+            host = settle_host(description.model_copy(update={"backend": kept.backend}), directory)
     with exclusive(layout):
         _ensure_material(host)
-        write_atomically(layout.organization_file, description.model_dump_json(indent=2) + "\n")
-        _write_client_file(host)
+        keep_description(host)
     return host
+
+
+def keep_description(host: OwnHost) -> None:
+    """Write down what the organisation is from now on, for its own commands and its clients."""
+    write_atomically(host.layout.organization_file, host.description.model_dump_json(indent=2) + "\n")
+    _write_client_file(host)
 
 
 def open_host(directory: Path) -> OwnHost:
@@ -166,19 +191,29 @@ def open_host(directory: Path) -> OwnHost:
         raise UsageError(f"{path} cannot be read: {error.strerror}; put it back from a backup") from error
 
 
-async def start_host(host: OwnHost) -> tuple[str, ...]:
-    """Start what does not run yet, but for waiting orderers; the names of what was started.
+async def start_host(host: OwnHost, only: Collection[str] | None = None) -> tuple[str, ...]:
+    """Start what does not run yet, or of that `only` these, but for waiting orderers; the names of what was started.
 
     It is ended again when the start fails.
     """
     host = host.working
+    if host.in_containers:
+        raise UsageError(
+            f"{host.name}'s nodes run under {host.description.backend}, as `commonwatt org render` wrote them: start "
+            "and stop them there, or say `backend: native` in organization.yaml and repeat `commonwatt org init`"
+        )
     with exclusive(host.layout) as lock:
         fabric = find_fabric(host.layout.directory)
         check_version(fabric, "raft")
         alive = processes.running(host.layout)
         processes.refuse_suspended(alive)
-        missing = [program for program in _programs(host, fabric) if program.name not in alive]
-        require_free(_ports(host, {program.name for program in missing}))
+        missing = [
+            program
+            for program in programs_of(host, fabric)
+            if program.name not in alive and (only is None or program.name in only)
+        ]
+        wanted = {program.name for program in missing}
+        require_free({port: name for port, name in ports_of(host).items() if name in wanted})
         _write_client_file(host)
         with started_or_ended(host.layout, missing, lock) as started:
             running = {name: group[0].pid for name, group in alive.items()} | started
@@ -187,8 +222,18 @@ async def start_host(host: OwnHost) -> tuple[str, ...]:
                 for server in host.chaincode_servers
                 if server.name in started
             ]
-            await readiness.while_alive(_ready(host, running, serves), host.layout, running)
+            serving = host if only is None else _only(host, running)
+            await readiness.while_alive(_ready(serving, running, serves), host.layout, running)
         return tuple(started)
+
+
+def _only(host: OwnHost, running: Mapping[str, int]) -> OwnHost:
+    """The organisation without the nodes that do not run, and are not meant to."""
+    return replace(
+        host,
+        orderers=tuple(node for node in host.orderers if node.name in running),
+        peers=tuple(node for node in host.peers if node.name in running),
+    )
 
 
 async def _ready(host: OwnHost, pids: Mapping[str, int], servers: Sequence[Server]) -> None:
@@ -213,6 +258,8 @@ def lose_logs(host: OwnHost) -> None:
 def require_running(host: OwnHost) -> None:
     """Raise UsageError when one of the organisation's processes does not run; waiting orderers need not."""
     working = host.working
+    if host.in_containers:
+        return  # a node that does not answer is named by the call that needs it
     alive = processes.running(host.layout)
     processes.refuse_suspended(alive)
     names = [node.name for node in (*working.fabric_nodes, *working.chaincode_servers)]
@@ -221,10 +268,10 @@ def require_running(host: OwnHost) -> None:
         raise NotThereError(f"{', '.join(stopped)} is not running; start it with `commonwatt org start`")
 
 
-def _programs(host: OwnHost, fabric: FabricPrograms) -> list[Program]:
+def programs_of(host: OwnHost, fabric: FabricPrograms) -> list[Program]:
+    """How to run all that the organisation runs; writes their configuration."""
     authority = host.layout.tls_ca_certificate(host.name)
     builder = native.write_builder(host.layout)
-    chaincode, server = host.description.chaincode, host.chaincode_servers[0]
     return [
         *(native.orderer_program(host.layout, fabric, orderer, [authority]) for orderer in host.orderers),
         *(
@@ -233,28 +280,35 @@ def _programs(host: OwnHost, fabric: FabricPrograms) -> list[Program]:
             )
             for peer in host.peers
         ),
-        server_program(
-            host.layout,
-            host.name,
-            mspid=host.mspid,
-            name=server.name,
-            command=command_of(chaincode),
-            address=server.address,
-            package_id=host.package.package_id,
-            environment={
-                **environment_of(chaincode),
-                CLOCK_VARIABLE: f"*={chaincode.clock_error_s}" if chaincode.clock_error_s else "",
-            },
-            folder=chaincode.folder,
-        ),
+        *(chaincode_program(host, server) for server in host.chaincode_servers),
     ]
 
 
-def _ports(host: OwnHost, names: set[str]) -> dict[int, str]:
-    ports = {node.port: node.name for node in (*host.fabric_nodes, *host.chaincode_servers)}
+def chaincode_program(host: OwnHost, server: ChaincodeServer) -> Program:
+    """How to run the organisation's chaincode."""
+    chaincode = host.description.chaincode
+    return server_program(
+        host.layout,
+        host.name,
+        mspid=host.mspid,
+        name=server.name,
+        command=command_of(chaincode),
+        address=server.address,
+        package_id=host.package.package_id,
+        environment={
+            **environment_of(chaincode),
+            CLOCK_VARIABLE: f"*={chaincode.clock_error_s}" if chaincode.clock_error_s else "",
+        },
+        folder=chaincode.folder,
+    )
+
+
+def ports_of(host: OwnHost) -> dict[int, str]:
+    """Every port of this host that the organisation's programs bind, with the name of the one that does."""
+    ports = {node.bound_port: node.name for node in host.fabric_nodes}
+    ports |= {server.port: server.name for server in host.chaincode_servers}
     ports |= {node.operations_port: node.name for node in host.fabric_nodes}
-    ports |= {orderer.admin_port: orderer.name for orderer in host.orderers}
-    return {port: name for port, name in ports.items() if name in names}
+    return ports | {orderer.admin_port: orderer.name for orderer in host.orderers}
 
 
 def _ensure_material(host: OwnHost) -> None:
@@ -264,7 +318,8 @@ def _ensure_material(host: OwnHost) -> None:
     for node in host.fabric_nodes:
         role = "orderer" if isinstance(node, Orderer) else "peer"
         ensure_node(node.directory, authorities, role, node.name, days, [node.host])
-    ensure_tls(layout.chaincode_tls(name), authorities.tls, f"chaincode.{name}", days)
+    names = [each for server in host.chaincode_servers for each in (server.chaincode, server.name)]
+    ensure_tls(layout.chaincode_tls(name), authorities.tls, f"chaincode.{name}", days, names)
     ensure_tls(layout.chaincode_client_tls(name), authorities.tls, f"peers.{name}", days)
     ensure_secret(layout, name, seed=None)
     for user, attributes in host.users().items():
@@ -272,13 +327,23 @@ def _ensure_material(host: OwnHost) -> None:
             ensure_user(layout.user(name, user), authorities, "client", attributes, days)
 
 
-def _refuse_unsettling(old: OrganizationDescription, new: OrganizationDescription, layout: Layout) -> None:
-    for field in SETTLED:
-        before, after = getattr(old, field), getattr(new, field)
-        if before != after:
+def refuse_another(old: OrganizationDescription, new: OrganizationDescription, layout: Layout) -> None:
+    """Raise UsageError where a description is of another organisation than the folder's."""
+    for field in IDENTITY:
+        if getattr(old, field) != getattr(new, field):
             raise UsageError(
                 f"{layout.directory} is {old.name}'s, with another {field.replace('msp_id', 'mspid')}; the other "
                 "organisations were told that one: go on with it, or use another folder (--directory)"
+            )
+
+
+def _refuse_unsettling(old: OrganizationDescription, new: OrganizationDescription, layout: Layout) -> None:
+    refuse_another(old, new, layout)
+    for field in NODES:
+        if getattr(old, field) != getattr(new, field):
+            raise UsageError(
+                f"{layout.directory} is {old.name}'s, with another {field}; the other organisations were told that "
+                "one: let nodes come, go or move by `commonwatt org change`, or use another folder (--directory)"
             )
 
 

@@ -40,6 +40,7 @@ from commonwatt_network.consortium.review import (
     review_block,
 )
 from commonwatt_network.errors import NetworkError, UsageError
+from commonwatt_network.model.addresses import split_address
 from commonwatt_network.model.forward_market import FORWARD
 from commonwatt_network.model.layout import write_atomically
 from commonwatt_network.model.topology_chaincode import Chaincode
@@ -242,11 +243,11 @@ async def silent_orderers(config: ChannelConfig) -> tuple[str, ...]:
     context.set_alpn_protocols(["h2"])
 
     async def answers(address: str) -> bool:
-        name, _, port = address.rpartition(":")
+        name, port = split_address(address)
         try:
             # To the end of the handshake: the kernel accepts connections for a process that stands still.
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
-                _, writer = await asyncio.open_connection(name, int(port), ssl=context)
+                _, writer = await asyncio.open_connection(name, port, ssl=context)
         except ssl.SSLError:
             return True
         except (OSError, TimeoutError):

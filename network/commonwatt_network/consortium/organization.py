@@ -7,48 +7,57 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from commonwatt_client.yaml_models import Location, named, parse_model, refuse, words_of
+from commonwatt_client.yaml_models import Location, parse_model, refuse, words_of
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, model_validator
 
 from commonwatt_network.errors import TopologyError
+from commonwatt_network.model.addresses import HostName
 from commonwatt_network.model.forward_market import FORWARD, MARKET
-from commonwatt_network.model.nodes import EVERYWHERE
+from commonwatt_network.model.nodes import EVERYWHERE, EVERYWHERE_6
 from commonwatt_network.model.topology import SETTLED
 from commonwatt_network.model.topology_chaincode import ChaincodeProgram
-from commonwatt_network.model.topology_parts import DEFAULT_CLOCK_ERROR_S, MspId, Name, User
+from commonwatt_network.model.topology_parts import DEFAULT_CLOCK_ERROR_S, Images, MspId, Name, User
 from commonwatt_network.model.topology_rules import (
     LONGEST_ORGANIZATION,
     chaincode_name_mistakes,
     user_mistakes,
 )
 
-HostName = Annotated[
-    str,
-    named(
-        r"^[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$",
-        "the DNS name or IPv4 address by which the other organisations reach the node",
-    ),
-]
 Port = Annotated[int, Field(ge=1, le=65_535)]
+
+
+IN_CONTAINERS = ("compose", "kubernetes")
 
 
 class _Model(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class OrdererSettings(_Model):
-    """An ordering node. Others reach `port`; administration and operations answer on this host alone."""
+class _Reached(_Model):
+    """A node: others dial `host` and `port`. It binds `listen` and `listen_port`, where those differ."""
 
     host: HostName
+    port: Port
+    listen: HostName | None = Field(
+        default=None, description="the address it binds; default: the organisation's"
+    )
+    listen_port: Port | None = Field(
+        default=None,
+        description="the port it binds, where NAT or a load balancer stands before it; default: port",
+    )
+
+
+class OrdererSettings(_Reached):
+    """An ordering node. Administration and operations answer on this host alone."""
+
     port: Port = 7050
     admin_port: Port = 7053
     operations_port: Port = 9443
 
 
-class PeerSettings(_Model):
-    """A peer. Others reach `port`; operations answer on this host alone."""
+class PeerSettings(_Reached):
+    """A peer. Operations answer on this host alone."""
 
-    host: HostName
     port: Port = 7051
     operations_port: Port = 9444
 
@@ -76,13 +85,33 @@ class OrganizationDescription(_Model):
 
     name: Name
     mspid: MspId | None = Field(default=None, description="default: the name in CamelCase with MSP after it")
-    listen: HostName = Field(default=EVERYWHERE, description="the address that peers and orderers bind")
+    listen: HostName | None = Field(
+        default=None,
+        description="the address that peers and orderers bind; default: every one of this host, IPv4 alone unless "
+        "others dial an IPv6 address",
+    )
     orderers: list[OrdererSettings] = Field(default_factory=list, max_length=5)
     peers: list[PeerSettings] = Field(min_length=1, max_length=16)
     chaincode: ChaincodeSettings = ChaincodeSettings()
+    backend: Literal["native", "compose", "kubernetes"] | None = Field(
+        default=None,
+        description="where its nodes run: as programs of this host, or as `org render` last wrote them; left out: as "
+        "before, native at first",
+    )
+    images: Images = Field(default=Images(), description="of its containers")
     users: dict[Name, User] = Field(default_factory=dict)
     homes: int = Field(default=0, ge=0, le=5000)
-    days_valid: int = Field(default=3650, ge=1, le=36_500)
+    days_valid: int = Field(
+        default=365,
+        ge=1,
+        le=3650,
+        description="of every certificate that its authorities issue; `org renew` issues them anew in time",
+    )
+
+    def bound(self, node: _Reached) -> str:
+        """The address that one of its nodes binds."""
+        everywhere = EVERYWHERE_6 if node.host.startswith("[") else EVERYWHERE
+        return node.listen or self.listen or everywhere
 
     @property
     def msp_id(self) -> str:
@@ -107,6 +136,12 @@ class OrganizationDescription(_Model):
 
     def _name_mistakes(self) -> Iterator[tuple[str, Location]]:
         yield from user_mistakes(self.users, self.homes)
+        for number, peer in enumerate(self.peers):
+            if peer.host.startswith("["):
+                yield (
+                    f"Fabric's peers cannot tell each other an IPv6 address: give {peer.host} a name and write that",
+                    ("peers", number, "host"),
+                )
         if self.chaincode.market == FORWARD and self.chaincode.name != MARKET:
             yield (
                 f"the forward market is the chaincode `{MARKET}`, not {self.chaincode.name}",
@@ -124,7 +159,9 @@ class OrganizationDescription(_Model):
         ):
             for number, node in enumerate(nodes):
                 for field in fields:
-                    yield f"{kind}{number}", getattr(node, field), (section, number, field)
+                    moved = field == "port" and node.listen_port is not None
+                    settled = "listen_port" if moved else field
+                    yield f"{kind}{number}", getattr(node, settled), (section, number, settled)
         yield self.chaincode.name, self.chaincode.port, ("chaincode", "port")
 
 

@@ -26,6 +26,7 @@ from commonwatt_client.admin import (
 )
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from commonwatt_network.consortium.bundle import Bundle
 from commonwatt_network.consortium.growth import (
@@ -60,55 +61,87 @@ class Step:
         return self.review.desired.consenters
 
 
+@dataclass(frozen=True)
+class Purpose:
+    """What members sign for, by the `verb` of their command.
+
+    `following` gives the configuration after the next update, None when there is nothing left to do; `refuse` raises
+    UpdateError for a bundle that says too much; `done` is what to say where nothing is to do.
+    """
+
+    verb: str
+    following: Callable[[ChannelConfig, Bundle], ChannelConfig | None]
+    refuse: Callable[[ChannelConfig, Bundle], None]
+    done: str
+
+
+UNCHANGED = (
+    "nothing to sign, the bundle has the certificates that the channel knows; after a restore, {name} exports its "
+    "bundle anew"
+)
+
+
 async def readmit(host: OwnHost, bundle: Bundle, exchange: Path, say: Say) -> None:
     """Sign for the bundle's orderers on every channel of this host; with enough signatures, take them out and in.
 
     Every member makes the updates itself, from its own peer's configuration: only signatures pass by `exchange`, and
-    whoever completes them also writes the block to join with. Raises UpdateError, WaitingError.
+    the member that completes them also writes the block to join with. Raises UpdateError, WaitingError.
     """
+    await carry_out(host, bundle, exchange, say, Purpose("readmit", _next, _refuse_moved, UNCHANGED))
+
+
+async def carry_out(host: OwnHost, bundle: Bundle, exchange: Path, say: Say, purpose: Purpose) -> None:
+    """Sign for what the purpose makes of every channel that the bundle's organisation orders, as `readmit` does."""
     ordered = 0
     async with own_peer(host) as admin:
         for channel in sorted(await admin.list_channels()):
             config = await admin.fetch_config(channel)
             if any(each.mspid == bundle.mspid for each in config.orderer_organizations.values()):
                 ordered += 1
-                await _readmit_to(host, admin, config, bundle, exchange, say)
+                await _sign_for(host, admin, config, bundle, exchange, say, purpose)
     if not ordered:
         raise UpdateError(f"{bundle.name} ({bundle.mspid}) orders none of the channels of {host.name}")
 
 
-def steps_of(config: ChannelConfig, bundle: Bundle) -> list[Step]:
+def steps_of(config: ChannelConfig, bundle: Bundle, purpose: Purpose | None = None) -> list[Step]:
     """The updates that readmit the bundle's orderers, in order; none for those that are in with these certificates.
 
     Raises UpdateError for a bundle that says something foreign of its organisation.
     """
+    purpose = purpose or Purpose("readmit", _next, _refuse_moved, UNCHANGED)
     _refuse_foreign(config, bundle)
+    purpose.refuse(config, bundle)
     steps = []
     try:
-        while (desired := _next(config, bundle)) is not None:
+        while (desired := purpose.following(config, bundle)) is not None:
             update = compute_update(config, desired)
             after = applied(config, update)
             words = tuple(_words(config, after))
             steps.append(Step(UpdateReview(config, after, words, mistakes_of(after)), update))
             config = after
     except AdminError as error:
+        hint = (
+            "; where no others order, restore with --keep-logs instead" if purpose.verb == "readmit" else ""
+        )
         raise UpdateError(
-            f"channel {config.channel} does not readmit {bundle.name}: {error}; where no others order, "
-            "restore with --keep-logs instead"
+            f"channel {config.channel} does not {purpose.verb} {bundle.name}: {error}{hint}"
         ) from error
     return steps
 
 
-async def _readmit_to(
-    host: OwnHost, admin: PeerAdmin, config: ChannelConfig, bundle: Bundle, exchange: Path, say: Say
+async def _sign_for(
+    host: OwnHost,
+    admin: PeerAdmin,
+    config: ChannelConfig,
+    bundle: Bundle,
+    exchange: Path,
+    say: Say,
+    purpose: Purpose,
 ) -> None:
     channel = config.channel
-    steps = steps_of(config, bundle)
+    steps = steps_of(config, bundle, purpose)
     if not steps:
-        say(
-            f"channel {channel}: nothing to sign, the bundle has the certificates that the channel knows; after a "
-            f"restore, {bundle.name} exports its bundle anew"
-        )
+        say(f"channel {channel}: {purpose.done.format(name=bundle.name)}")
     for step in steps:
         refuse_mistakes(step.review)
         for words in step.review.words:
@@ -118,7 +151,7 @@ async def _readmit_to(
             path.with_name(f"{path.name}.{host.mspid}"), await _signature(host, step), PUBLIC_FILE
         )
     try:
-        signatures = [_signatures(exchange, bundle, step) for step in steps]
+        signatures = [_signatures(exchange, bundle, step, purpose.verb) for step in steps]
     except TooFewSignaturesError as error:
         say(f"channel {channel}: {error}")
         return
@@ -155,6 +188,10 @@ def _refuse_foreign(config: ChannelConfig, bundle: Bundle) -> None:
             f"the bundle of {bundle.name} is foreign: channel {config.channel} knows other authorities of "
             f"{bundle.mspid}"
         )
+
+
+def _refuse_moved(config: ChannelConfig, bundle: Bundle) -> None:
+    known = next(each for each in config.orderer_organizations.values() if each.mspid == bundle.mspid)
     unknown = sorted({each.address for each in bundle.orderers} - set(known.orderer_endpoints))
     if unknown:
         raise UpdateError(
@@ -165,10 +202,27 @@ def _refuse_foreign(config: ChannelConfig, bundle: Bundle) -> None:
 
 def _words(config: ChannelConfig, after: ChannelConfig) -> Iterator[str]:
     before, then = set(config.consenters), set(after.consenters)
+    keys = {_public_key(each): each for each in before - then}
+    for came in list(then - before):
+        gone = keys.get(_public_key(came))
+        if gone is not None:  # one consenter, elsewhere or with another certificate for its key
+            yield f"the orderer {gone.address} is at {came.address}, certificate {_fingerprint(came)}"
+            before.remove(gone)
+            then.remove(came)
     for gone in before - then:
         yield f"takes out the orderer {gone.address}, certificate {_fingerprint(gone)}"
     for came in then - before:
         yield f"takes in the orderer {came.address}, certificate {_fingerprint(came)}"
+
+
+def _public_key(consenter: Consenter) -> bytes:
+    certificate = x509.load_pem_x509_certificate(consenter.server_tls_certificate)
+    return public_bytes(certificate)
+
+
+def public_bytes(certificate: x509.Certificate) -> bytes:
+    """Its public key: orderers know each other by it, whatever certificate it is in."""
+    return certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 
 
 def _fingerprint(consenter: Consenter) -> str:
@@ -186,9 +240,9 @@ async def _signature(host: OwnHost, step: Step) -> bytes:
     return await sign_update(step.update, *administrator(host))
 
 
-def _signatures(exchange: Path, bundle: Bundle, step: Step) -> list[bytes]:
+def _signatures(exchange: Path, bundle: Bundle, step: Step, verb: str) -> list[bytes]:
     signatures = list(read_signatures(_path(exchange, bundle, step)).values())
-    refuse_too_few(step.review, step.update, signatures, f"commonwatt consortium readmit {bundle.name}")
+    refuse_too_few(step.review, step.update, signatures, f"commonwatt consortium {verb} {bundle.name}")
     return signatures
 
 

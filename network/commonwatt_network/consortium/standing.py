@@ -22,12 +22,15 @@ from commonwatt_network.consortium.membership import (
 )
 from commonwatt_network.errors import UsageError
 from commonwatt_network.programs import processes
+from commonwatt_network.programs.readiness import connects
 
 QUERY_TIMEOUT_S = 5.0
 
 
 async def host_standing(host: OwnHost) -> dict[str, Any]:
     """As a JSON object: `processes` (name -> running, suspended, stopped or waiting), `ended` and `channels`.
+
+    Of nodes in containers, `processes` says running or silent, as they answer where the others dial them or not.
 
     A waiting orderer has lost its log and does not run before it is readmitted. `ended`: of processes that don't run
     while others do, and have run, name -> `log` (file) and `last_words`.
@@ -41,6 +44,12 @@ async def host_standing(host: OwnHost) -> dict[str, Any]:
     alive = processes.running(host.layout)
     nodes = [node.name for node in (*host.fabric_nodes, *host.chaincode_servers)]
     states = {name: processes.state_of(alive.get(name, ())) for name in nodes}
+    if host.in_containers:
+        answers = await asyncio.gather(*(connects(node.address) for node in host.fabric_nodes))
+        states = {
+            node.name: "running" if answer else "silent"
+            for node, answer in zip(host.fabric_nodes, answers, strict=True)
+        }
     states |= {orderer.name: "waiting" for orderer in host.waiting_orderers}
     ended = [name for name, state in states.items() if state == "stopped" and alive]
     blocks = sorted(host.layout.blocks.glob("*.block"))

@@ -200,7 +200,7 @@ async def _deploy(layout: Layout, each: Followed, noticed_s: float, say: Say) ->
     except NoNetworkError:
         raise
     except (NetworkError, ClientError) as error:
-        say(f"{_told(error)}\nnot deployed: what was live before goes on; the next save tries again")
+        say(f"{_told(error)}\nnot deployed: the version that was live goes on; the next save tries again")
         return
     each.live, each.pids = each.tried, dict(result.pids)
     say(f"{_live(each.name, result.deployed)}, {time.monotonic() - noticed_s:.1f} s after the save")

@@ -22,14 +22,17 @@ from commonwatt_network.model.topology_parts import NodePorts
 
 HOST = "127.0.0.1"
 EVERYWHERE = "0.0.0.0"  # noqa: S104  listening on every interface is what a host among others does
+EVERYWHERE_6 = "[::]"  # with IPv4 too, where the system has both
+HOST_6 = "[::1]"
 
 
 @dataclass(frozen=True, kw_only=True)
 class FabricNode:
     """An orderer or a peer, with a folder for its identities and one for its ledgers.
 
-    `host` is the name or address that others dial, `listen` the address it binds. Administration and operations are
-    at `management`: on this machine alone, but for a node in a container.
+    `host` and `port` are what others dial, `listen` and `listen_port` (`port` where it is None) what it binds: behind
+    NAT or a load balancer they differ. Administration and operations are at `management`: on this machine alone, but
+    for a node in a container. An IPv6 address stands in brackets wherever it is a host.
     """
 
     name: str
@@ -41,6 +44,7 @@ class FabricNode:
     ledger: Path
     host: str = HOST
     listen: str = HOST
+    listen_port: int | None = None
     management: str = HOST
 
     @property
@@ -48,8 +52,13 @@ class FabricNode:
         return f"{self.host}:{self.port}"
 
     @property
+    def bound_port(self) -> int:
+        """The port of this machine that it binds."""
+        return self.listen_port or self.port
+
+    @property
     def listen_address(self) -> str:
-        return f"{self.listen}:{self.port}"
+        return f"{self.listen}:{self.bound_port}"
 
     @property
     def operations_address(self) -> str:

@@ -52,9 +52,9 @@ class Topology(TopologyFields):
 def default_topology(communities: int = 1, homes: int = 60) -> Topology:
     """One retailer, `grid`, and one channel with a peer and `homes` homes for each community."""
     if not 1 <= communities <= 50:
-        raise TopologyError(f"COMMUNITIES={communities}: between 1 and 50 communities fit on one machine")
+        raise TopologyError(f"--communities {communities}: between 1 and 50 communities fit on one machine")
     if not 1 <= homes <= 5000:
-        raise TopologyError(f"HOMES={homes}: between 1 and 5000 homes per community")
+        raise TopologyError(f"--homes {homes}: between 1 and 5000 homes per community")
     names = [*COMMUNITIES, *(f"community{n}" for n in range(len(COMMUNITIES) + 1, communities + 1))][
         :communities
     ]

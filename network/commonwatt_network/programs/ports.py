@@ -10,6 +10,7 @@ them a range of its own (`COMMONWATT_PORTS`).
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import re
@@ -20,11 +21,12 @@ from pathlib import Path
 import psutil
 
 from commonwatt_network.errors import UsageError
-from commonwatt_network.model.nodes import HOST
+from commonwatt_network.model.nodes import HOST, HOST_6
 
 FIRST, LAST = 10_000, 32_000
 STEP = 50
 RANGE = "COMMONWATT_PORTS"
+NO_SUCH_ADDRESS = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)  # a machine without IPv6
 
 
 class PortInUseError(UsageError):
@@ -62,14 +64,18 @@ def _range() -> tuple[int, int]:
 
 
 def is_free(port: int) -> bool:
-    """Whether a server could listen on `port` of the loopback interface now."""
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((HOST, port))
-        except OSError:
-            return False
-        return True
+    """Whether a server could listen on `port` of the loopback interface now, by IPv4 and IPv6."""
+    return _can_bind(socket.AF_INET, HOST, port) and _can_bind(socket.AF_INET6, HOST_6.strip("[]"), port)
+
+
+def _can_bind(family: socket.AddressFamily, host: str, port: int) -> bool:
+    try:
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((host, port))
+    except OSError as error:
+        return error.errno in NO_SUCH_ADDRESS
+    return True
 
 
 def require_free(ports: Mapping[int, str]) -> None:

@@ -13,8 +13,19 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 import psutil
 
 from commonwatt_network.errors import NetworkError
+from commonwatt_network.model.addresses import split_address
 from commonwatt_network.model.layout import Layout
-from commonwatt_network.model.nodes import EVERYWHERE, HOST, ChaincodeServer, Node, Nodes, Orderer, Peer
+from commonwatt_network.model.nodes import (
+    EVERYWHERE,
+    EVERYWHERE_6,
+    HOST,
+    HOST_6,
+    ChaincodeServer,
+    Node,
+    Nodes,
+    Orderer,
+    Peer,
+)
 from commonwatt_network.programs import processes
 
 if TYPE_CHECKING:
@@ -61,7 +72,11 @@ async def wait_listening(nodes: Host, pids: Mapping[str, int]) -> None:
             )
 
         await _until(
-            answers, f"{node.name} to listen on {node.address}", nodes.layout, node.name, pids[node.name]
+            answers,
+            f"{node.name} to listen on {node.listen_address}",
+            nodes.layout,
+            node.name,
+            pids[node.name],
         )
 
     await asyncio.gather(*(listening(node) for node in nodes.fabric_nodes))
@@ -195,15 +210,17 @@ def failure(what: str, layout: Layout, name: str) -> str:
 
 async def accepts(node: Node) -> bool:
     """Whether the node takes connections now."""
-    listen = HOST if isinstance(node, ChaincodeServer) or node.listen == EVERYWHERE else node.listen
-    return await connects(f"{listen}:{node.port}")
+    if isinstance(node, ChaincodeServer):
+        return await connects(f"{HOST}:{node.port}")
+    here = {EVERYWHERE: HOST, EVERYWHERE_6: HOST_6}.get(node.listen, node.listen)
+    return await connects(f"{here}:{node.bound_port}")
 
 
 async def connects(address: str) -> bool:
     """Whether somebody takes connections at `address`."""
-    host, _, port = address.rpartition(":")
+    host, port = split_address(address)
     try:
-        _, writer = await asyncio.open_connection(host, int(port))
+        _, writer = await asyncio.open_connection(host, port)
     except OSError:
         return False
     writer.close()

@@ -15,7 +15,7 @@ FILE_MODE = 0o755  # nothing is set-user-id, nothing is writable by others
 
 
 def unpack(archive: tarfile.TarFile, folder: Path) -> None:
-    """Write the archive's files and folders below `folder`, owned by whoever runs this.
+    """Write the archive's files and folders below `folder`, owned by the user of this process.
 
     Reads the archive once, so it may be a stream. Raises tarfile.TarError for anything else it holds (links, devices)
     and for a path that leads out of the folder.

@@ -2,7 +2,7 @@
 """Ends what a start has begun when the start itself dies.
 
 `network-up` runs this beside itself and keeps its standard input open; `done` on it means all is well. When the
-input closes without that word, whoever started the programs is gone, and they are ended too.
+input closes without that word, the starter of the programs is gone, and the watchdog ends them too.
 """
 
 from __future__ import annotations

@@ -21,7 +21,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, ObjectIdentifier
 
 ATTRIBUTES_OID = ObjectIdentifier("1.2.3.4.5.6.7.8.1")
-AUTHORITY_DAYS = 36_525
+AUTHORITY_DAYS = 3_653  # ten years
+LIST_DAYS = 36_525  # a revocation list: a new one comes with the next revocation
 OWN_OF_EACH = x509.BasicConstraints | x509.SubjectKeyIdentifier | x509.AuthorityKeyIdentifier
 BACKDATED = timedelta(minutes=5)  # a peer's clock may run a little behind
 
@@ -78,9 +79,18 @@ def issue_enrolment(
     return KeyPair(builder.sign(authority.key, hashes.SHA256()), key)
 
 
-def issue_tls(authority: KeyPair, name: str, hosts: Iterable[str], days: int) -> KeyPair:
-    """A TLS certificate for server and client side, good for every host name and IP address in `hosts`."""
-    key = ec.generate_private_key(ec.SECP256R1())
+def issue_tls(
+    authority: KeyPair,
+    name: str,
+    hosts: Iterable[str],
+    days: int,
+    key: ec.EllipticCurvePrivateKey | None = None,
+) -> KeyPair:
+    """A TLS certificate for server and client side, good for every host name and IP address in `hosts`.
+
+    For the private key that is given, or for a new one.
+    """
+    key = key or ec.generate_private_key(ec.SECP256R1())
     usages = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH])
     builder = (
         _leaf_builder(authority, _subject(name), key, days)
@@ -115,7 +125,7 @@ def issue_revocations(
         x509.CertificateRevocationListBuilder()
         .issuer_name(authority.certificate.subject)
         .last_update(now)
-        .next_update(now + timedelta(days=AUTHORITY_DAYS))  # a new one comes with the next revocation
+        .next_update(now + timedelta(days=LIST_DAYS))
         .add_extension(issuer_key, critical=False)  # without it, Fabric would refuse everybody
     )
     revoked = {entry.serial_number: entry for entry in former}
@@ -195,6 +205,8 @@ def _leaf_builder(
     authority: KeyPair, subject: x509.Name, key: ec.EllipticCurvePrivateKey, days: int
 ) -> x509.CertificateBuilder:
     issuer_key = x509.AuthorityKeyIdentifier.from_issuer_public_key(authority.key.public_key())
+    # Nobody believes a certificate once its authority's has expired.
+    days = min(days, days_left(authority.certificate))
     return (
         _builder(subject, authority.certificate.subject, key.public_key(), days)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
@@ -231,7 +243,8 @@ def _key_usage(
 
 
 def _general_name(host: str) -> x509.GeneralName:
+    """Of a host as an address names it: an IPv6 address stands in brackets there."""
     try:
-        return x509.IPAddress(ipaddress.ip_address(host))
+        return x509.IPAddress(ipaddress.ip_address(host.strip("[]")))
     except ValueError:
         return x509.DNSName(host)

@@ -98,7 +98,7 @@ def _program(nodes: Nodes, server: AuthorityServer) -> Program:
 
 
 async def enrol(nodes: Nodes) -> None:
-    """Register and enrol whoever has no certificate with its attributes: nodes, administrators, users, homes.
+    """Register and enrol all that have no certificate with their attributes: nodes, administrators, users, homes.
 
     Who is revoked is passed over. Raises AuthorityError.
     """

@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+
 from commonwatt_network.errors import UsageError
 from commonwatt_network.model.home_ids import ensure_secret
 from commonwatt_network.model.layout import ORGANIZATION, Layout, write_atomically
@@ -103,6 +106,8 @@ def _ensure_authority(folder: Path, name: str, organization: str) -> KeyPair:
     certificate, key = folder / "ca.crt", folder / "ca.key"
     if certificate.exists() and key.exists():
         return _read(certificate, key)
+    if certificate.exists() and _known_to_others(folder):
+        return _without_key(certificate, key)
     if certificate.exists() or (folder.parent / "users").exists():
         lost = key if certificate.exists() else certificate
         raise IdentityError(
@@ -219,8 +224,41 @@ def _read(certificate: Path, key: Path) -> KeyPair:
 
 def _or_reset(path: Path) -> str:
     """What else can be done about key material: nothing, where other organisations know the identity."""
-    known = any((folder / ORGANIZATION).exists() for folder in path.parents)
-    return "" if known else ", or delete this network with `make network-reset`"
+    return "" if _known_to_others(path) else ", or delete this network with `make network-reset`"
+
+
+def _known_to_others(path: Path) -> bool:
+    """Whether it is key material of a consortium's organisation."""
+    return any((folder / ORGANIZATION).exists() for folder in path.parents)
+
+
+def _without_key(certificate: Path, key: Path) -> KeyPair:
+    """An authority whose key is elsewhere: all is well until something has to be issued here."""
+    try:
+        loaded = x509.load_pem_x509_certificate(certificate.read_bytes())
+    except ValueError as error:
+        raise IdentityError(f"{certificate} cannot be read; put it back from a backup") from error
+    return AwayPair(
+        loaded,
+        f"{key} is not here, so nothing can be issued: put it back, or let the authority sign what `commonwatt org "
+        "request` writes, and take that in with `commonwatt org certify`",
+    )
+
+
+class AwayPair(KeyPair):
+    """A certificate whose key is elsewhere."""
+
+    _why: str
+
+    def __init__(self, certificate: x509.Certificate, why: str) -> None:
+        object.__setattr__(self, "certificate", certificate)
+        object.__setattr__(self, "_why", why)
+
+    @property
+    def key(self) -> ec.EllipticCurvePrivateKey:
+        """Raises IdentityError."""
+        why: str = self._why
+        raise IdentityError(why)
 
 
 def _write_pair(certificate: Path, key: Path, pair: KeyPair) -> None:

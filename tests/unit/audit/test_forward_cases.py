@@ -81,7 +81,7 @@ WRONG: list[tuple[str, Any, str]] = [
     (
         "settle",
         SETTLE | {"homes": [HOME | {"bought_wh": 5}], "clearing": {"price": 200_000}},
-        "what the homes bought is not what they sold",
+        "the homes' purchases differ from their sales",
     ),
     ("settle", SETTLE | {"clearing": {"price": 280_001}}, "price: 280001 is outside"),
     ("settle", SETTLE | {"sharing": {"mode": "dynamic", "price": 99_999}}, "sharing_price: 99999"),

@@ -17,7 +17,10 @@ from .scenario import every_transaction
 ROOT = Path(__file__).resolve().parents[3]
 PAGE = (ROOT / "docs" / "contract.md").read_text()
 TRANSACTIONS = Market().transactions()
-SECTIONS = dict(re.findall(r"^### (\w+) \([^\n]*\)\n(.*?)(?=^##|\Z)", PAGE, re.DOTALL | re.MULTILINE))
+SECTIONS = {
+    name: " ".join(text.split())
+    for name, text in re.findall(r"^### (\w+) \([^\n]*\)\n(.*?)(?=^##|\Z)", PAGE, re.DOTALL | re.MULTILINE)
+}
 ROWS = {
     row[0]: row[1:]
     for row in re.findall(r"^\| (\w+) \| `(.*?)` \| (.*?) \| (.*?) \|$", PAGE, re.MULTILINE)
@@ -35,7 +38,7 @@ def stated_members(name: str) -> dict[str, bool]:
     """The members of a transaction's argument as the page lists them, and whether it calls them optional."""
     if name in ROWS:
         return {member: bool(mark) for member, mark in re.findall(r'"(\w+)"(\??)', ROWS[name][0])}
-    argument = SECTIONS[name].replace("\n", " ").lstrip()
+    argument = SECTIONS[name]
     argument = argument[argument.index("`{") + 2 : argument.index("}`")]
     flat = re.sub(r"\{.*\}", "{}", argument)
     parts = re.split(r', (?="\w+":)', flat)

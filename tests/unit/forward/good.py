@@ -32,6 +32,7 @@ GOOD: dict[str, tuple[str, Any]] = {
     "confirm_key": ("grid", {**H1, "kid": "A" * 43}),
     "set_envelope": ("grid", {**SPAN, "home": "h1", "export_w": 0}),
     "set_sharing_keys": ("operator", {"from_period": NOON + 600, "keys": {"h1": 10}}),
+    "set_intensity": ("grid", {"from_period": NOON + 600, "g_per_kwh": [660]}),
     "report_feeder": ("grid", {**PERIOD, "import_wh": 1, "export_wh": 1}),
     "submit_messages": ("carrier", {**PERIOD, "kind": "bid"}),
     "close_gate": ("operator", PERIOD),
@@ -40,6 +41,7 @@ GOOD: dict[str, tuple[str, Any]] = {
     "freeze_period": ("operator", PERIOD),
     "settle_period": ("operator", PERIOD),
     "settle_gap": ("operator", {"home": "h1", "before": NOON, "after": NOON + 10}),
+    "settle_carbon": ("operator", {"day": DAY}),
     "settle_day": ("operator", {"day": DAY}),
     "declare_lost": ("operator", {"key": f"m/bid/{NOON:09d}/h1/home/01"}),
     "forget_home": ("operator", {"home": "h1", "before": 10_000 * 1_440 - 660}),
@@ -57,6 +59,7 @@ GOOD: dict[str, tuple[str, Any]] = {
     "list_awards": ("h1", {**SPAN, "home": "h1"}),
     "list_messages": ("h1", {**PERIOD, "kind": "bid", "home": "h1"}),
     "list_lines": ("h1", {**SPAN, "home": "h1"}),
+    "get_carbon": ("h1", {"day": DAY, "home": "h1"}),
     "get_bill": ("h1", {"home": "h1", "day": DAY}),
     "message_status": ("h1", {**PERIOD, "kind": "bid", "home": "h1", "seq": 1, "digest": "0" * 64}),
 }

@@ -20,6 +20,7 @@ async def play(town: Neighbourhood) -> None:
     bands = [{**one, "sharing_price": 100_000} for one in BANDS]
     tariff = {"schedules": [{**TARIFF["schedules"][0], "bands": bands}], "demand": demand}
     change = {"replaces": 1, "tariff": tariff, "sharing": "static", "holidays": [20_500, 20_400]}
+    change |= {"carbon": {"quota_g_per_day": 900, "price_uaud_per_kg": 50_000, "intensity": [[0, 24, 660]]}}
     await town.do("operator", "configure", change | {"times": {"gate_grace_s": 50}})
     h1 = {"author": "home", "home": "h1"}
     old, new, lost = town.signers["h1"], Signer(90), Signer(91)
@@ -35,6 +36,7 @@ async def play(town: Neighbourhood) -> None:
     await town.do("operator", "set_carrier_key", {"carrier": service}, {"possession": brought})
     sharing = {"from_period": NOON, "keys": {"p1": 100_000, "h2": 300_000, "h1": 600_000}}
     await town.do("operator", "set_sharing_keys", sharing)
+    await town.do("grid", "set_intensity", {"from_period": NOON, "g_per_kwh": [600, 700]})
     await town.do("operator", "register_home", {"homes": [{"home": "h3", "home_class": "consumer"}]})
     await town.do("operator", "end_home", {"home": "h3"})
     span = {"from_period": NOON, "to_period": NOON + 2_000}
@@ -67,6 +69,7 @@ async def play(town: Neighbourhood) -> None:
         await town.do("h2", "settle_period", {"period": period})
     await town.do("h1", "settle_gap", {"home": "h1", "before": NOON, "after": later})
     await town.refused("h1", "settle_gap", {"home": "h1", "before": NOON, "after": NOON + 60})
+    await town.do("operator", "settle_carbon", {"day": DAY})
     await town.do("operator", "settle_day", {"day": DAY})
     month = {"from_period": NOON - 60, "to_period": NOON + 60}
     asked = {"kind": "bid", "period": NOON, "home": "h1", "seq": 1, "digest": digest_of(request)}
@@ -85,6 +88,7 @@ async def play(town: Neighbourhood) -> None:
         ("operator", "list_awards", month),
         ("h1", "list_lines", {**month, "home": "h1"}),
         ("grid", "list_lines", month),
+        ("h1", "get_carbon", {"day": DAY, "home": "h1"}),
         ("p1", "get_bill", {"home": "p1", "day": DAY}),
         ("carrier", "list_messages", {"kind": "reading", "period": NOON}),
         ("h1", "message_status", asked),

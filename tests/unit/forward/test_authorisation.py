@@ -35,6 +35,7 @@ MAY: dict[str, set[str]] = {
     "confirm_key": GRID,
     "set_envelope": GRID,
     "set_sharing_keys": OPERATOR,
+    "set_intensity": GRID,
     "report_feeder": GRID,
     "submit_messages": EVERYBODY,
     "close_gate": MEMBERS,
@@ -43,6 +44,7 @@ MAY: dict[str, set[str]] = {
     "freeze_period": MEMBERS,
     "settle_period": MEMBERS,
     "settle_gap": MEMBERS,
+    "settle_carbon": MEMBERS,
     "settle_day": MEMBERS,
     "declare_lost": OPERATOR | GRID,
     "forget_home": OPERATOR | GRID,
@@ -60,6 +62,7 @@ MAY: dict[str, set[str]] = {
     "list_awards": OVERSEERS | {"h1", "meter of h1"},
     "list_messages": OVERSEERS | {"h1", "meter of h1"},
     "list_lines": OVERSEERS | {"h1", "meter of h1"},
+    "get_carbon": OVERSEERS | {"h1", "meter of h1"},
     "get_bill": OVERSEERS | {"h1", "meter of h1"},
     "message_status": EVERYBODY,
 }

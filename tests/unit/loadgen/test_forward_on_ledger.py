@@ -85,9 +85,10 @@ class Street:
         {},
         {"pricing": "uniform", "sharing": "none"},
         {"sharing": "static", "export_limit_w": 800, "curtail": True},
+        {"carbon_quota": 3.0, "carbon_price": 10.0, "carbon_intensity": ("660", "10-15=300")},
         {"clock_zone": "Australia/Sydney", "first_day": date(2012, 10, 6), "days": 2},
     ],
-    ids=["default", "uniform", "static keys and envelopes", "a clock that is put forward"],
+    ids=["default", "uniform", "static keys and envelopes", "a carbon quota", "a clock that is put forward"],
 )
 async def test_a_ledger_comes_to_what_the_process_comes_to(
     tmp_path: Path, changes: Mapping[str, Any]
@@ -100,6 +101,8 @@ async def test_a_ledger_comes_to_what_the_process_comes_to(
     on_ledger = await street.days(options, first_day)
     assert on_ledger == await street.days_in_process(options, first_day)
     assert sum(len(period.cleared.awards) for day in on_ledger for period in day.periods) > 10
+    carbon = [bill.carbon for day in on_ledger for bill in day.bills.values() if bill.carbon]
+    assert len(carbon) == (len(HOMES) if options.carbon_quota else 0)
     assert not street.channel.conflicts  # nothing that overlaps makes anything else invalid
 
 

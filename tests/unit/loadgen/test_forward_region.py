@@ -37,6 +37,13 @@ def test_communities_trade_what_they_leave_over_and_money_and_energy_sum_exactly
         )
     shown = exchange_section(found)
     assert [len(table.rows) for table in shown.tables] == [2, len(found["flows"])]
+    named = [{**one, "channel": row["channel"]} for one, row in zip(alone, found["communities"], strict=True)]
+    flows, prices = exchange_section(found, named).figures
+    assert flows.svg.count("<title>") == len(found["flows"]), "a ribbon for each flow"
+    [flow, *_] = found["flows"]
+    [buyer] = [row for row in prices.table.rows if row[0] == flow["to"]]
+    [seller] = [row for row in prices.table.rows if row[0] == flow["from"]]
+    assert buyer[2] - seller[3] == pytest.approx(1.0) or len(found["flows"]) > 1, "the fee is 1 c/kWh"
 
 
 async def test_a_round_waits_for_all_and_takes_one_residual_of_each():

@@ -11,6 +11,7 @@ from commonwatt_loadgen.cli import register
 from commonwatt_loadgen.comparing.totals import compare, read_summary
 from commonwatt_loadgen.forward.command import simulate_forward
 from commonwatt_loadgen.forward.definitions import DEFINITIONS, SCHEMA
+from commonwatt_loadgen.report.carbon import carbon_section
 from commonwatt_loadgen.report.costs import saved_aud
 from commonwatt_loadgen.report.figure_files import figures_of
 from commonwatt_loadgen.report.forward import forward_page
@@ -41,6 +42,43 @@ def folder(tmp_path_factory):
 @pytest.fixture(scope="module")
 def summary(folder):
     return json.loads((folder / "summary.json").read_text())
+
+
+def test_a_quota_has_a_section_of_who_paid_and_who_got():
+    carbon = {
+        "quota_g_per_day": 5_000,
+        "price_uaud_per_kg": 100_000,
+        "intensity": ((0, 10, 660), (10, 15, 300), (15, 24, 660)),
+        "emitted_mg": {"with": 12_000_000, "without": 13_500_000},
+        "paid_naud": 300_000_000,
+        "shared_naud": 250_000_000,
+        "fund_naud": 50_000_000,
+        "homes": [
+            {
+                "home": "a",
+                "emitted_mg": 8_000_000,
+                "without_mg": 9_500_000,
+                "paid_naud": 300_000_000,
+                "got_naud": 0,
+            },
+            {
+                "home": "b",
+                "emitted_mg": 4_000_000,
+                "without_mg": 4_000_000,
+                "paid_naud": 0,
+                "got_naud": 250_000_000,
+            },
+        ],
+    }
+    section = carbon_section(carbon)
+    for words in (
+        "5 kg of CO2-e a day",
+        "660 g/kWh from 0 to 10 h, 300 g/kWh from 10 to 15 h",
+        "All homes emit 12.0 kg, and 13.5 kg with the same equipment and no market",
+        "10 c/kg: 1 home paid 0.30 AUD on some day, 1 home got 0.25 AUD, and the community's fund has 0.05 AUD",
+    ):
+        assert words in section.text
+    assert section.tables[0].rows == [["a", 9.5, 8.0, 0.3, 0.0, 0.3], ["b", 4.0, 4.0, 0.0, 0.25, -0.25]]
 
 
 def test_the_summary_adds_up(summary):
@@ -132,7 +170,6 @@ def app():
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        ("--market spot", "--market spot: is none of"),
         ("--sharing none", "--sharing: counts with --market forward alone"),
         ("--curtail", "--curtail: counts with --market forward alone"),
         ("--market forward --spill WASTE", "--spill: counts with --market ex_post alone"),

@@ -328,6 +328,11 @@ def test_static_keys_are_those_of_the_file_or_equal(tmp_path):
         ({"first_day": date(1970, 12, 31)}, "--first-day 1970-12-31"),
         ({"clock_zone": "Australia/Nowhere"}, "--clock-zone Australia/Nowhere"),
         ({"clock_zone": "/etc/passwd"}, "--clock-zone /etc/passwd"),
+        ({"carbon_quota": 3.0}, "--carbon-quota, --carbon-price: set both"),
+        ({"carbon_quota": -1.0, "carbon_price": 1.0}, "--carbon-quota -1"),
+        ({"carbon_quota": 3.0, "carbon_price": -1.0}, "--carbon-price -1"),
+        ({"carbon_intensity": ("much",)}, "--carbon-intensity much: is neither"),
+        ({"carbon_quota": 3.0, "carbon_price": 1.0, "carbon_intensity": ("-5",)}, "--carbon-intensity: "),
     ],
 )
 def test_options_that_cannot_be_are_refused(given, told):
@@ -353,7 +358,15 @@ def test_tables_hold_what_the_summary_does(tmp_path):
     assert by_home == {(row["home"], row["day"]): int(row["amount_naud"]) for row in bills}
     assert sum(int(row["saved_naud"]) for row in bills) == totals["saved_naud"]
     for row in bills:
-        parts = ("contract_naud", "shared_naud", "grid_naud", "fee_naud", "supply_naud", "demand_naud")
+        parts = (
+            "contract_naud",
+            "shared_naud",
+            "grid_naud",
+            "fee_naud",
+            "supply_naud",
+            "demand_naud",
+            "carbon_naud",
+        )
         assert sum(int(row[name]) for name in parts) == int(row["amount_naud"])
     traded_wh = sum(int(row["traded_wh"]) for row in pairs)
     assert abs(traded_wh - totals["bought_wh"]) <= len(pairs), "allocation rounds each pair once"
@@ -361,6 +374,27 @@ def test_tables_hold_what_the_summary_does(tmp_path):
     assert sum(int(row["requests"]) + int(row["offers"]) for row in periods) == sum(
         1 for row in homes if row["bid"]
     )
+
+
+def test_a_quota_moves_money_among_homes_alone():
+    """Energy, trades and savings stay as they are; what homes pay is what homes get and the fund."""
+    days = {"homes": 8, "days": 2, "share": 50}
+    plain = summary_of(options_of(**days))
+    found = summary_of(options_of(**days, carbon_quota=4.0, carbon_price=10.0))
+    carbon = found["carbon"]
+    assert plain["carbon"] is None
+    assert found["totals"]["money_balances"]
+    assert found["totals"]["saved_naud"] == plain["totals"]["saved_naud"]
+    assert found["totals"]["amount_naud"] - plain["totals"]["amount_naud"] == carbon["fund_naud"]
+    assert carbon["emitted_mg"]["with"] == 660 * found["totals"]["grid_in_wh"]
+    assert carbon["emitted_mg"]["with"] != carbon["emitted_mg"]["without"]
+    assert carbon["paid_naud"] > 0
+    assert carbon["shared_naud"] > 0
+    assert carbon["paid_naud"] - carbon["shared_naud"] == carbon["fund_naud"] >= 0
+    before = {row["home"]: row["amount_naud"] for row in plain["homes"]}
+    after = {row["home"]: row["amount_naud"] for row in found["homes"]}
+    for row in carbon["homes"]:
+        assert after[row["home"]] - before[row["home"]] == row["paid_naud"] - row["got_naud"]
 
 
 def test_a_home_shares_with_those_that_took_in_its_periods():

@@ -35,7 +35,7 @@ def test_a_home_without_an_id_is_named(tmp_path):
     app = typer.Typer()
     app.command()(simulate_command)
     out = str(tmp_path / "out")
-    result = invoke(app, ["--network-file", str(path), "--out", out])
+    result = invoke(app, ["--network", str(path), "--out", out])
     assert result.exit_code == 2
     said = result.stderr.strip()
     assert len(said.splitlines()) == 1

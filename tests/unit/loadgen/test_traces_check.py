@@ -123,7 +123,7 @@ def test_the_command(tmp_path: Path) -> None:
     refused = runner.invoke(app, ["check", str(path), "--layout", "pecan"])
     assert isinstance(refused.exception, UsageError)
     assert str(refused.exception).startswith("--layout pecan: is none of")
-    assert ColumnsOption.__metadata__[0].envvar == "TRACE_COLUMNS"
+    assert ColumnsOption.__metadata__[0].envvar == "COMMONWATT_TRACE_COLUMNS"
     assert isinstance(app, typer.Typer)
 
 

@@ -7,19 +7,19 @@ from typing import Any
 import pytest
 from commonwatt_chaincode.market.forward.carbon import (
     SHARE_PARTS,
+    Carbon,
     CarbonDay,
-    Intensity,
-    Quota,
-    check_intensity,
-    emitted_mg,
+    check_carbon,
+    g_per_kwh,
     settle_carbon,
 )
+from commonwatt_chaincode.market.forward.periods import Period
 from hypothesis import given
 from hypothesis import strategies as st
 
-QUOTA = Quota(5_000, 100_000)
+NIGHT_AND_DAY = ((0, 7, 800), (7, 18, 400), (18, 24, 900))
+QUOTA = Carbon(5_000, 100_000, NIGHT_AND_DAY)
 QUOTA_MG = 5_000_000
-NIGHT_AND_DAY = (Intensity(0, 7, 800), Intensity(7, 18, 400), Intensity(18, 24, 900))
 
 DAYS = st.lists(
     st.builds(
@@ -66,15 +66,16 @@ def test_money_sums_to_the_fund_and_every_line_is_within_its_bounds(days: list[C
     assert settle_carbon(data.draw(st.permutations(days)), QUOTA) == result
 
 
-def test_emissions_are_of_grid_energy_by_the_hour() -> None:
-    assert (
-        emitted_mg([(0, 10), (419, 1), (420, 10), (1_079, 1), (1_080, 10)], NIGHT_AND_DAY)
-        == 8_800 + 4_400 + 9_000
+def test_energy_emits_by_the_hour_unless_the_grid_says_otherwise() -> None:
+    """At UTC+10; a local hour that comes twice counts both times."""
+    offsets = ((0, 600), (1_380 * 60, 540))
+    minutes = {0: 800, 419: 800, 420: 400, 1_079: 400, 1_080: 900, 1_439: 900}
+    for minute, grams in minutes.items():
+        assert g_per_kwh(Period(840 + minute, 1), QUOTA, ((0, 600),), {}) == grams
+    assert g_per_kwh(Period(840, 30), QUOTA, offsets, {840: 0, 870: 5}) == 0
+    assert g_per_kwh(Period(1_320, 60), QUOTA, offsets, {}) == g_per_kwh(
+        Period(1_380, 60), QUOTA, offsets, {}
     )
-    assert emitted_mg([], NIGHT_AND_DAY) == 0
-    for minute, wh in ((1_440, 1), (-1, 1), (0, -1)):
-        with pytest.raises(ValueError, match="outside the day"):
-            emitted_mg([(minute, wh)], NIGHT_AND_DAY)
 
 
 def test_a_worked_example() -> None:
@@ -183,19 +184,30 @@ def test_a_league_gets_no_more_back_than_it_pays_in_excess(days: list[CarbonDay]
     assert pays(spoilt, *league) >= pays(honest, *league) - len(days)
 
 
+def test_without_a_quota_everybody_pays_and_without_payments_nobody_gets() -> None:
+    days = [home("a", 1), home("b", 3_000), home("c", 0)]
+    none = settle_carbon(days, Carbon(0, 100_000, NIGHT_AND_DAY))
+    assert {name: line.amount_naud for name, line in none.lines.items()} == {
+        "a": 10**5,
+        "b": 3 * 10**8,
+        "c": 0,
+    }
+    assert none.fund_naud == 10**5 + 3 * 10**8
+    assert {line.amount_naud for line in settle_carbon(days, QUOTA).lines.values()} == {0}
+    assert settle_carbon([home("a", 6_000), home("b", 7_000)], QUOTA).fund_naud == 3 * 10**8
+
+
 def test_what_cannot_be() -> None:
     assert settle_carbon([], QUOTA).fund_naud == 0
-    check_intensity(NIGHT_AND_DAY)
-    for days, quota, told in [
-        ([home("a", 1), home("a", 2)], QUOTA, "two days"),
-        ([home("a", -1)], QUOTA, "negative"),
-        ([], Quota(-1, 5), "negative"),
-        ([], Quota(1, -5), "negative"),
-    ]:
+    check_carbon(QUOTA)
+    for days, told in [([home("a", 1), home("a", 2)], "two days"), ([home("a", -1)], "negative")]:
         with pytest.raises(ValueError, match=told):
-            settle_carbon(days, quota)
-    for table in [(), (Intensity(0, 23, 1),), (Intensity(1, 24, 1),), (Intensity(0, 24, -1),)]:
+            settle_carbon(days, QUOTA)
+    for table in [(), ((0, 23, 1),), ((1, 24, 1),), ((0, 24, -1),), ((0, 24, 1), (24, 30, 1))]:
         with pytest.raises(ValueError, match="intensity"):
-            check_intensity(table)
+            check_carbon(Carbon(1, 1, table))
+    for carbon in (Carbon(-1, 5, NIGHT_AND_DAY), Carbon(1, -5, NIGHT_AND_DAY)):
+        with pytest.raises(ValueError, match="negative"):
+            check_carbon(carbon)
     with pytest.raises(ValueError, match="does not follow 7 h"):
-        check_intensity((Intensity(0, 7, 1), Intensity(8, 24, 1)))
+        check_carbon(Carbon(1, 1, ((0, 7, 1), (8, 24, 1))))

@@ -284,7 +284,7 @@ def test_what_the_exchange_cannot_have_given() -> None:
     for homes, outside, told in [
         ([], {"x": Outside(1)}, "is not settled"),
         ([Metered("x", 0, 0, 0, 0)], {"x": Outside(-1)}, "negative"),
-        ([Metered("x", 5, 0, 0, 0)], {}, "is not what they sold"),
+        ([Metered("x", 5, 0, 0, 0)], {}, "differ from their sales"),
         ([Metered("x", 5, 5, 0, 0)], {}, "no price"),
     ]:
         with pytest.raises(ValueError, match=told):

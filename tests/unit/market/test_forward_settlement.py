@@ -256,7 +256,7 @@ def test_what_does_not_add_up_is_refused() -> None:
     part = settle_part([home], plan, at)
     for wrong, told in [
         (lambda: settle([home, home], at), "settled twice"),
-        (lambda: settle([home._replace(bought_wh=1)], at), "^what the homes bought is not what they sold$"),
+        (lambda: settle([home._replace(bought_wh=1)], at), "^the homes' purchases differ from their sales$"),
         (lambda: settle([home._replace(bought_wh=1)], replace(at, price_uaud_per_kwh=None)), "no price"),
         (
             lambda: settle([home._replace(bought_wh=1, sold_wh=1)], replace(at, price_uaud_per_kwh=None)),

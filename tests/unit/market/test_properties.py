@@ -24,7 +24,7 @@ from commonwatt_chaincode.market.battery import (
     settle_offer,
 )
 from commonwatt_chaincode.market.billing import Metered, bill
-from commonwatt_chaincode.market.clearing import Clearing, Fill, clear
+from commonwatt_chaincode.market.clearing import Clearing, Fill, clear, grid_alone
 from commonwatt_chaincode.market.history import Entry
 from commonwatt_chaincode.market.invariants import InvariantBroken, check_account, check_clearing
 from commonwatt_chaincode.market.orders import Offer, Request
@@ -32,6 +32,7 @@ from commonwatt_chaincode.market.parameters import MODES, Parameters
 from commonwatt_chaincode.market.prices import PriceState, buy_price, prices_after, sell_price
 from commonwatt_chaincode.market.settlement import grid_room_wh, settle_interval
 from commonwatt_chaincode.market.tariff import tou_at
+from commonwatt_chaincode.market.ties import ranked, round_seed, tie_key
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -74,6 +75,19 @@ def test_nobody_does_worse_than_with_the_grid(asked: list[Request], offered: lis
     clearing = clear(asked, offered, TOU)
     assert all(r.amount_naud <= r.energy_wh * TOU for r in clearing.requests)
     assert all(o.revenue_naud >= o.sold_wh * FEED_IN for o in clearing.offers)
+
+
+@given(requests())
+def test_without_offers_the_grid_delivers_as_clearing_says(asked: list[Request]) -> None:
+    assert {grid_alone(one, TOU) for one in asked} == set(clear(asked, [], TOU).requests)
+
+
+@given(offers(most=8))
+def test_orders_are_ranked_by_price_then_tie_key_then_id(offered: list[Offer]) -> None:
+    ids = ["R0", *(one.id for one in offered)]
+    seed = round_seed(ids)
+    expected = sorted(offered, key=lambda one: (one.price_uaud_per_kwh, tie_key(seed, one.id), one.id))
+    assert ranked(offered, [one.price_uaud_per_kwh for one in offered], ids) == expected
 
 
 @given(requests(), offers())

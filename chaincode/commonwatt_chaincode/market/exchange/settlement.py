@@ -39,7 +39,7 @@ def settle_with_exchange(
     if strangers := outside.keys() - {one.home for one in homes}:
         raise ValueError(f"{min(strangers)[:80]} traded on the exchange and is not settled")
     if sum(one.bought_wh for one in homes) != sum(one.sold_wh for one in homes):
-        raise ValueError("what the homes bought is not what they sold")
+        raise ValueError("the homes' purchases differ from their sales")
     settlement = settle([_with(one, outside.get(one.home, NOTHING)) for one in homes], terms)
     return ExchangeSettlement(
         settlement.lines,

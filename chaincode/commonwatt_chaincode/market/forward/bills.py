@@ -70,11 +70,20 @@ class DemandCharge(NamedTuple):
     amount_naud: int
 
 
+class CarbonLine(NamedTuple):
+    """A home's emissions of the day beside its quota. ``amount_naud`` is what it pays, negative if it receives."""
+
+    emitted_mg: int
+    quota_mg: int
+    amount_naud: int
+
+
 @dataclass(frozen=True, slots=True)
 class Bill:
     """A home's day. ``taxable_naud`` is what carries GST: grid_in, fees, those of links too, supply and demand.
 
-    ``provisional``: a period of it is not final. ``qualities`` counts its periods by quality.
+    ``provisional``: a period of it is not final. ``qualities`` counts its periods by quality. ``carbon``: None on a
+    day without a quota.
     """
 
     home: str
@@ -87,6 +96,7 @@ class Bill:
     provisional: bool
     taxable_naud: int
     amount_naud: int
+    carbon: CarbonLine | None = None
 
 
 def bill(
@@ -96,8 +106,11 @@ def bill(
     supply_naud: int = 0,
     adjustments: Iterable[Adjustment] = (),
     demand: DemandCharge | None = None,
+    carbon: CarbonLine | None = None,
 ) -> Bill:
     """Sum a home's local day. ``demand`` is that of the month which the day ends.
+
+    What ``carbon`` comes to is among neighbours, and carries no GST.
 
     ValueError for a period twice, or of another home.
     """
@@ -113,6 +126,7 @@ def bill(
     taxable_naud += sum(one.taxable_naud for one in adjustments) + supply_naud + demand_naud
     amount_naud = sum(one.line.amount_naud for one in periods)
     amount_naud += sum(one.change.amount_naud for one in adjustments) + supply_naud + demand_naud
+    amount_naud += carbon.amount_naud if carbon else 0
     qualities = tuple((quality, sum(one.quality == quality for one in periods)) for quality in QUALITIES)
     return Bill(
         home,
@@ -125,6 +139,7 @@ def bill(
         not all(one.final for one in periods),
         taxable_naud,
         amount_naud,
+        carbon,
     )
 
 

@@ -5,31 +5,36 @@ Emissions are in mg: Wh times g per kWh. Only what a home took from the grid cou
 where it came from the grid before, through a battery, it counted at the home that took it.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import NamedTuple
 
 from ..tariff import DAY_MIN, HOUR_MIN
+from .bills import CarbonLine, Settled
+from .periods import Offsets, Period, local_minute_at
+from .readings import MEASURED
 
 MG_PER_G = 1_000
 SHARE_PARTS = 2
 """A share is at most half of what the home pays the grid, so that another Wh from the grid never comes free."""
 
-
-class Intensity(NamedTuple):
-    """What a kWh of the grid emits from one local hour until before another."""
-
-    from_hour: int
-    to_hour: int
-    g_per_kwh: int
+Hours = tuple[int, int, int]
+"""From which local hour until before which a kWh of the grid emits how many g."""
 
 
-class Quota(NamedTuple):
-    """What every home may emit on a local day, and the price of a kg above it, in µAUD."""
+@dataclass(frozen=True, slots=True)
+class Carbon:
+    """What every home may emit on a local day, the price of a kg above it, and what the grid's energy emits."""
 
-    g_per_day: int
+    quota_g_per_day: int
     price_uaud_per_kg: int
+    intensity: tuple[Hours, ...]
+
+    @property
+    def quota_mg(self) -> int:
+        """The quota in the unit of emissions."""
+        return self.quota_g_per_day * MG_PER_G
 
 
 class CarbonDay(NamedTuple):
@@ -44,11 +49,14 @@ class CarbonDay(NamedTuple):
     shares: bool
 
 
-class CarbonLine(NamedTuple):
-    """``amount_naud`` is what the home pays, negative if it receives."""
+class Level(NamedTuple):
+    """What divides the payments: homes whose bound does not bind share ``pot_naud``, each for its part of ``below_mg``.
 
-    emitted_mg: int
-    amount_naud: int
+    So a home's share follows from its own day and this.
+    """
+
+    pot_naud: int
+    below_mg: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,72 +67,95 @@ class CarbonSettlement:
     fund_naud: int
 
 
-def check_intensity(table: Sequence[Intensity]) -> None:
+def check_carbon(carbon: Carbon) -> None:
     """ValueError unless the hours cover the day one after another and nothing is negative."""
+    if carbon.quota_g_per_day < 0 or carbon.price_uaud_per_kg < 0:
+        raise ValueError("carbon: the quota or its price is negative")
     hour = 0
-    for one in table:
-        if one.from_hour != hour or one.to_hour <= one.from_hour or one.g_per_kwh < 0:
+    for from_hour, to_hour, g_per_kwh in carbon.intensity:
+        if from_hour != hour or to_hour <= from_hour or g_per_kwh < 0:
             raise ValueError(
-                f"intensity: {one.from_hour} h to {one.to_hour} h does not follow {hour} h, or is negative"
+                f"intensity: {from_hour} h to {to_hour} h does not follow {hour} h, or is negative"
             )
-        hour = one.to_hour
+        hour = to_hour
     if hour * HOUR_MIN != DAY_MIN:
         raise ValueError(f"intensity: the hours end at {hour} h, not at 24 h")
 
 
-def emitted_mg(grid_in_wh: Iterable[tuple[int, int]], table: Sequence[Intensity]) -> int:
-    """What a home's day emitted, from (local minute of the period's start, Wh from the grid)."""
-    check_intensity(table)
-    total_mg = 0
-    for minute, energy_wh in grid_in_wh:
-        if not 0 <= minute < DAY_MIN or energy_wh < 0:
-            raise ValueError(f"minute {minute}: outside the day, or its energy is negative")
-        total_mg += energy_wh * next(one.g_per_kwh for one in table if minute < one.to_hour * HOUR_MIN)
-    return total_mg
+def g_per_kwh(period: Period, carbon: Carbon, offsets: Offsets, published: Mapping[int, int]) -> int:
+    """What a period's energy of the grid emits: what the grid published for it by its id, else what its hour says."""
+    minute = local_minute_at(period, offsets)
+    by_hour = next(grams for _, to_hour, grams in carbon.intensity if minute < to_hour * HOUR_MIN)
+    return published.get(period.id, by_hour)
 
 
-def settle_carbon(days: Iterable[CarbonDay], quota: Quota) -> CarbonSettlement:
-    """Settle a local day. Pure: the order of the homes changes nothing.
+def carbon_day(
+    home: str, periods: Sequence[Period], lines: Sequence[Settled], grams: Mapping[int, int]
+) -> CarbonDay:
+    """A home's day, of its settled ``periods``; ``grams`` are g per kWh by period id."""
+    return CarbonDay(
+        home,
+        sum(one.line.grid_in_wh * grams[one.period.id] for one in lines),
+        sum(one.line.grid_naud for one in lines),
+        len(lines) == len(periods) and all(one.quality == MEASURED for one in lines),
+    )
 
-    Every home above the quota pays, also one that nobody measured: else a silent meter would save the payment. Those
-    who share and are below get in proportion to how far, each at most half of its own charge of the grid; what one
-    cannot take goes to the others. Floors and what nobody can take go to the fund. ValueError for a home twice, or
-    below zero.
+
+def paid_naud(day: CarbonDay, carbon: Carbon) -> int:
+    """What a home above the quota pays, also one that nobody measured: else a silent meter would save it."""
+    return carbon.price_uaud_per_kg * max(0, day.emitted_mg - carbon.quota_mg) // 1_000
+
+
+def level_of(days: Iterable[CarbonDay], carbon: Carbon) -> Level:
+    """How the payments of all homes are shared. Pure: the order of the homes changes nothing.
+
+    Those who share and are below get in proportion to how far, each at most half of its own charge of the grid; what
+    one cannot take goes to the others. So those whose bound binds come first, and take nothing from the others'
+    shares. ValueError for a home twice, or below zero.
     """
-    days = sorted(days)
+    days = tuple(days)
     if len({day.home for day in days}) != len(days):
         raise ValueError("a home has two days")
-    if min(quota) < 0 or any(day.emitted_mg < 0 for day in days):
-        raise ValueError("a quota, its price or an emission is negative")
-    quota_mg = quota.g_per_day * MG_PER_G
-    paid_naud = {
-        day.home: quota.price_uaud_per_kg * max(0, day.emitted_mg - quota_mg) // 1_000 for day in days
-    }
-    below = [
-        (day.home, quota_mg - day.emitted_mg, max(0, day.grid_naud) // SHARE_PARTS)
+    if any(day.emitted_mg < 0 for day in days):
+        raise ValueError("an emission is negative")
+    pot_naud = sum(paid_naud(day, carbon) for day in days)
+    waiting = sorted(
+        (Fraction(_bound_naud(day), below_mg), below_mg, _bound_naud(day))
         for day in days
-        if day.shares and day.emitted_mg < quota_mg
-    ]
-    got_naud = _shared(below, sum(paid_naud.values()))
-    lines = {
-        day.home: CarbonLine(day.emitted_mg, paid_naud[day.home] - got_naud.get(day.home, 0)) for day in days
-    }
+        if (below_mg := _below_mg(day, carbon))
+    )
+    left_mg = sum(below_mg for _, below_mg, _ in waiting)
+    for _, below_mg, bound_naud in waiting:
+        if bound_naud * left_mg > pot_naud * below_mg:
+            break
+        pot_naud -= bound_naud
+        left_mg -= below_mg
+    return Level(pot_naud, left_mg)
+
+
+def carbon_line(day: CarbonDay, carbon: Carbon, level: Level) -> CarbonLine:
+    """What a home pays, or gets, of a level that was made for all homes of the day."""
+    share_naud, below_mg = 0, _below_mg(day, carbon)
+    if below_mg:
+        share_naud = _bound_naud(day)
+        if level.below_mg:
+            share_naud = min(share_naud, level.pot_naud * below_mg // level.below_mg)
+    return CarbonLine(day.emitted_mg, carbon.quota_mg, paid_naud(day, carbon) - share_naud)
+
+
+def settle_carbon(days: Iterable[CarbonDay], carbon: Carbon) -> CarbonSettlement:
+    """Settle a local day. Floors and what nobody can take go to the fund. ValueError as for ``level_of``."""
+    days = sorted(days)
+    level = level_of(days, carbon)
+    lines = {day.home: carbon_line(day, carbon, level) for day in days}
     return CarbonSettlement(lines, sum(line.amount_naud for line in lines.values()))
 
 
-def _shared(below: Iterable[tuple[str, int, int]], pot_naud: int) -> dict[str, int]:
-    """Divide a pot over (home, weight, cap) in proportion to weights; those come first whom their cap binds.
+def _below_mg(day: CarbonDay, carbon: Carbon) -> int:
+    """How far a home that shares is below the quota."""
+    return max(0, carbon.quota_mg - day.emitted_mg) if day.shares else 0
 
-    So a home that may get nothing takes nothing from the others' shares.
-    """
-    waiting = sorted(below, key=lambda one: (Fraction(one[2], one[1]), one[0]))
-    weights = sum(weight for _, weight, _ in waiting)
-    shares: dict[str, int] = {}
-    for place, (home, weight, cap_naud) in enumerate(waiting):
-        if cap_naud * weights > pot_naud * weight:
-            shares |= {name: pot_naud * part // weights for name, part, _ in waiting[place:]}
-            break
-        shares[home] = cap_naud
-        pot_naud -= cap_naud
-        weights -= weight
-    return shares
+
+def _bound_naud(day: CarbonDay) -> int:
+    """The most that a home gets."""
+    return max(0, day.grid_naud) // SHARE_PARTS

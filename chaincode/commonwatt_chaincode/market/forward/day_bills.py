@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
 from .balances import Metered
-from .bills import Adjustment, Bill, Settled, adjustment, bill, demand_charge, supply_due_naud
+from .bills import Adjustment, Bill, CarbonLine, Settled, adjustment, bill, demand_charge, supply_due_naud
 from .outside import NOTHING
 from .period_settlement import SettledLine, even_slices, quality_of
 from .periods import Offsets, Period, Registration
@@ -77,10 +77,12 @@ def day_bill(
     lines: Sequence[Settled],
     adjustments: Sequence[Adjustment] = (),
     month: Iterable[Settled] = (),
+    carbon: CarbonLine | None = None,
 ) -> Bill | None:
     """A home's bill; None for one that has moved out and has nothing to adjust.
 
-    ``month`` are the lines of the calendar month that the day ends, where it has a demand charge.
+    ``month`` are the lines of the calendar month that the day ends, where it has a demand charge. A home with lines
+    has a line of ``carbon``, where the day has a quota.
     """
     supply_naud = supply_due_naud(registration.home, day.first, [registration], day.tariff)
     demand = None
@@ -89,7 +91,7 @@ def day_bill(
         demand = demand_charge(month, *day.demand)
     if not lines and not adjustments and not supply_naud and demand is None:
         return None
-    return bill(registration.home, day.day, lines, supply_naud, adjustments, demand)
+    return bill(registration.home, day.day, lines, supply_naud, adjustments, demand, carbon)
 
 
 def merged(first: Adjustment | None, second: Adjustment | None) -> Adjustment | None:

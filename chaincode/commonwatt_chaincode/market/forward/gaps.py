@@ -40,7 +40,7 @@ def spread(
 
 def _between(register: str, before_wh: int | None, after_wh: int | None, known_wh: int) -> int:
     if before_wh is None or after_wh is None:
-        raise ValueError(f"{register}: a gap cannot be settled without the meter's totals on both sides")
+        raise ValueError(f"{register}: settling a gap needs the meter's totals on both sides")
     energy_wh = after_wh - known_wh - before_wh
     if energy_wh < 0:
         raise ValueError(f"{register}: the meter's total ran backwards by {-energy_wh} Wh in the gap")

@@ -230,7 +230,7 @@ def added(parts: Iterable[Sums]) -> Sums:
     whole = Sums._make([*map(sum, columns), exchange])
     imported_wh, exported_wh, *_ = exchange or NOTHING
     if whole.bought_wh != whole.sold_wh or whole.shared_in_wh != whole.shared_out_wh:
-        raise ValueError("what the homes bought or took is not what they sold or gave")
+        raise ValueError("the homes' purchases and shares differ from their sales and gifts")
     grid_wh = whole.grid_in_wh - whole.grid_out_wh - whole.breach_wh
     if grid_wh + imported_wh - exported_wh != whole.import_wh - whole.export_wh:
         raise ValueError("the grid's energy is not what the meters counted")

@@ -111,7 +111,7 @@ def join(parts: Iterable[Part], plan: SharingPlan) -> Settlement:
     if len(lines) != sum(len(part.lines) for part in parts):
         raise ValueError("a home is settled in two parts")
     if sum(part.bought_wh for part in parts) != sum(part.sold_wh for part in parts):
-        raise ValueError("what the homes bought is not what they sold")
+        raise ValueError("the homes' purchases differ from their sales")
     taken_wh = sum(line.shared_in_wh for line in lines.values())
     given_wh = sum(line.shared_out_wh for line in lines.values())
     if not taken_wh == given_wh == plan.shared_wh:

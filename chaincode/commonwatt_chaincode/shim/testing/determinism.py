@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The determinism guard: every proposal run twice, in processes that agree on nothing but the ledger.
+"""The determinism guard: every proposal run twice, in processes that share only the ledger.
 
 Peers must compute equal read-write sets. The guard runs each proposal here and in a second process with another
 hash seed, clock, time zone and random state, and fails with a diff where the two differ.

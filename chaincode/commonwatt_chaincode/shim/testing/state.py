@@ -22,7 +22,7 @@ class Place(NamedTuple):
 
 @dataclass
 class WorldState:
-    """What has been committed, and how."""
+    """The committed values, with their versions."""
 
     values: dict[Place, tuple[bytes, Version]] = field(default_factory=dict)
     metadata: dict[Place, dict[str, bytes]] = field(default_factory=dict)

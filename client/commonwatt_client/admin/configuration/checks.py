@@ -17,7 +17,7 @@ _FEWEST_BFT_CONSENTERS = 4
 
 
 def find_mistakes(config: ChannelConfig, now: datetime.datetime | None = None) -> tuple[str, ...]:
-    """What is wrong with a configuration though nodes would join it, one sentence each; nothing for a sound one.
+    """Mistakes of a configuration that nodes would join all the same, one sentence each; nothing for a sound one.
 
     ::
 

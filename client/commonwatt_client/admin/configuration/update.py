@@ -104,7 +104,7 @@ async def wait_for_config(
 ) -> ChannelConfig:
     """Ask for the configuration until it is as wanted, for example ``lambda config: config.sequence > 3``.
 
-    Accepted updates are only ordered: another may come first, and then one's own is dropped without a word.
+    Accepted updates are only ordered: another may come first, and then Fabric drops yours and says nothing.
     So wait for the very change, not for a sequence alone, where others may be updating too.
 
     ::

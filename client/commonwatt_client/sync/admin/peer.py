@@ -112,7 +112,7 @@ class PeerAdmin:
     ) -> Iterator[tuple[Block, PrivateValues]]:
         """As `blocks`, each with the private values that this peer holds and the caller's organisation may see.
 
-        What transactions wrote that turned out invalid is among them; the block's validation codes tell which.
+        Values of transactions that turned out invalid are among them; the block's validation codes tell which.
         """
         return iterate(lambda: self._original.blocks_with_private_data(channel, start, stop))
 
@@ -146,7 +146,7 @@ class PeerAdmin:
     def discover_endorsers(
         self, channel: str, chaincode: str, collections: tuple[str, ...] = ()
     ) -> Endorsers:
-        """Who can endorse for a chaincode. Raises NotReadyError while too few peers are known."""
+        """The peers that can endorse for a chaincode. Raises NotReadyError while too few peers are known."""
         return run(self._original.discover_endorsers(channel, chaincode, collections))
 
     def install_chaincode(self, package: ChaincodePackage | bytes) -> InstalledChaincode:
@@ -204,7 +204,7 @@ class PeerAdmin:
     def query_approved_chaincode_definition(
         self, channel: str, name: str, sequence: int | None = None
     ) -> ApprovedDefinition:
-        """What the peer's organisation approved, by default last. Raises NotFoundError."""
+        """The definition that the peer's organisation approved, by default the last one. Raises NotFoundError."""
         return run(self._original.query_approved_chaincode_definition(channel, name, sequence))
 
     def query_committed_chaincode_definition(self, channel: str, name: str) -> CommittedDefinition:

@@ -3,8 +3,8 @@
 
 Everything of a block is written in one SQLite transaction, so a ledger is always at exactly one block: a crash loses
 either nothing of a block or all of it. A killed process loses nothing. When the machine itself fails, the last blocks
-may be gone here, and come again from the orderer, which waits for the disk; private data cannot come again, so a
-block with private data waits for the disk here too.
+may be gone here, and come again from the orderer, which waits for the disk. Private data cannot come again: write sets
+lie in a file of their own, and wait for the disk there before the ledger has their block.
 """
 
 from commonwatt_network.embedded.ledger.database import LedgerDamaged

@@ -8,43 +8,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-SCHEMA_VERSION = 2
+from commonwatt_network.embedded.ledger.packing import packed
 
-SINCE_2 = """
-create table others_private_writes (
-    namespace text not null, collection text not null, block integer not null, position integer not null,
-    primary key (namespace, collection, block, position)
-) without rowid;
-create table purged_keys (
-    namespace text not null, collection text not null, key_hash blob not null,
-    block integer not null, position integer not null,
-    primary key (namespace, collection, key_hash, block, position)
-) without rowid;
-"""
-# Format 1 did not note which keys were purged after a write set that is missing, so none of these is asked for again.
-FROM_1_TO_2 = SINCE_2 + "delete from missing_private_writes;"  # noqa: S608
+WRITE_SETS = "private.sqlite"
+FORMAT = 3
+OLDEST_WRITE_SETS = 1  # they outlive their ledger, so each version of the program reads the older files
 
-PRIVATE_SCHEMA = f"""
-create table private_writes (
-    block integer not null, position integer not null, namespace text not null, collection text not null,
-    rwset blob not null, expires_at integer, primary key (block, position, namespace, collection)
-) without rowid;
-create index private_writes_by_expiry on private_writes (expires_at) where expires_at is not null;
-create table private_expiry (
-    expires_at integer not null, namespace text not null, collection text not null, key_hash blob not null,
-    key blob, block integer not null, position integer not null,
-    primary key (expires_at, namespace, collection, key_hash, block, position)
-) without rowid;
-create table missing_private_writes (
-    block integer not null, position integer not null, namespace text not null, collection text not null,
-    primary key (block, position, namespace, collection)
-) without rowid;
-create table transient_writes (
-    txid text not null, content blob not null, received_at integer not null, primary key (txid, content)
-) without rowid;
-{SINCE_2}"""
-
-SCHEMA = f"""
+SCHEMA = """
 create table blocks (
     number integer primary key, hash blob not null unique, content blob not null);
 create table transactions (
@@ -59,12 +29,53 @@ create table history (
     namespace text not null, key blob not null, block integer not null, position integer not null,
     primary key (namespace, key, block, position)
 ) without rowid;
-{PRIVATE_SCHEMA}create table facts (name text primary key, value blob not null) without rowid;
+create table private_expiry (
+    expires_at integer not null, namespace text not null, collection text not null, key_hash blob not null,
+    key blob, block integer not null, position integer not null,
+    primary key (expires_at, namespace, collection, key_hash, block, position)
+) without rowid;
+create table missing_private_writes (
+    block integer not null, position integer not null, namespace text not null, collection text not null,
+    primary key (block, position, namespace, collection)
+) without rowid;
+create table others_private_writes (
+    namespace text not null, collection text not null, block integer not null, position integer not null,
+    primary key (namespace, collection, block, position)
+) without rowid;
+create table purged_keys (
+    namespace text not null, collection text not null, key_hash blob not null,
+    block integer not null, position integer not null,
+    primary key (namespace, collection, key_hash, block, position)
+) without rowid;
+create table facts (name text primary key, value blob not null) without rowid;
 """
 
+WRITE_SETS_SCHEMA = """
+create table private_writes (
+    block integer not null, position integer not null, namespace text not null, collection text not null,
+    rwset blob not null, expires_at integer, primary key (block, position, namespace, collection)
+) without rowid;
+create index private_writes_by_expiry on private_writes (expires_at) where expires_at is not null;
+create table transient_writes (
+    txid text not null, content blob not null, received_at integer not null, primary key (txid, content)
+) without rowid;
+create table facts (name text primary key, value blob not null) without rowid;
+"""
+# Former formats kept write sets as they were, and beside them copies of tables that the ledger has.
+WRITE_SETS_TO_3 = """
+update private_writes set rwset = packed(rwset);
+drop table private_expiry;
+drop table missing_private_writes;
+drop table if exists others_private_writes;
+drop table if exists purged_keys;
+create table facts (name text primary key, value blob not null) without rowid;
+insert into facts values ('whole', x'01');
+"""
 
 ANEW = "delete the file to let this peer fetch the channel anew"
-REFILLED = "delete the file: this peer fills it anew from the ledger beside it"
+REFILLED = (
+    "delete the file: this peer fills it anew from the ledger beside it and from the other members' peers"
+)
 
 _CIRCUMSTANCES = {
     sqlite3.SQLITE_FULL: "free space on its disk",
@@ -93,12 +104,12 @@ def explain_failure(path: Path, error: sqlite3.Error, remedy: str = ANEW) -> Led
 
 def open_database(path: Path) -> sqlite3.Connection:
     """The ledger database at `path`, created where absent. Raises LedgerDamaged."""
-    return _open(path, SCHEMA, ANEW)
+    return _open(path, SCHEMA, FORMAT, ANEW)
 
 
-def open_private_copies(path: Path) -> sqlite3.Connection:
+def open_write_sets(path: Path) -> sqlite3.Connection:
     """The database of private write sets at `path`, created where absent. Raises LedgerDamaged."""
-    return _open(path, PRIVATE_SCHEMA, REFILLED)
+    return _open(path, WRITE_SETS_SCHEMA, OLDEST_WRITE_SETS, REFILLED)
 
 
 @contextmanager
@@ -114,14 +125,24 @@ def in_one_transaction(database: sqlite3.Connection) -> Iterator[None]:
         raise
 
 
-def _open(path: Path, schema: str, remedy: str) -> sqlite3.Connection:
+@contextmanager
+def waiting_for_disk(database: sqlite3.Connection) -> Iterator[None]:
+    """What is committed within is on the disk afterwards."""
+    database.execute("pragma synchronous = full")
+    try:
+        yield
+    finally:
+        database.execute("pragma synchronous = normal")
+
+
+def _open(path: Path, schema: str, oldest: int, remedy: str) -> sqlite3.Connection:
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         database = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=256)
     except sqlite3.Error as error:
         raise explain_failure(path, error, remedy) from error
     try:
-        _prepare(database, path, schema, remedy)
+        _prepare(database, path, schema, oldest, remedy)
     except sqlite3.Error as error:
         database.close()
         raise explain_failure(path, error, remedy) from error
@@ -131,20 +152,26 @@ def _open(path: Path, schema: str, remedy: str) -> sqlite3.Connection:
     return database
 
 
-def _prepare(database: sqlite3.Connection, path: Path, schema: str, remedy: str) -> None:
+def _prepare(database: sqlite3.Connection, path: Path, schema: str, oldest: int, remedy: str) -> None:
     database.execute("pragma journal_mode = wal")
     database.execute("pragma synchronous = normal")
     database.execute("pragma secure_delete = on")  # what is purged must not stay in pages that are free
     # Kibibytes: one ledger's share of the process's memory. Hashes of keys are written all over the tree.
     database.execute("pragma cache_size = -16000")
     database.execute("pragma wal_autocheckpoint = 1000")
-    (version,) = database.execute("pragma user_version").fetchone()
-    if version == 0:
-        database.executescript(f"begin; {schema} pragma user_version = {SCHEMA_VERSION}; commit;")
-    elif version == 1:
-        database.executescript(f"begin; {FROM_1_TO_2} pragma user_version = {SCHEMA_VERSION}; commit;")
-    elif version != SCHEMA_VERSION:
+    (found,) = database.execute("pragma user_version").fetchone()
+    if found == 0:
+        database.executescript(f"begin; {schema} pragma user_version = {FORMAT}; commit;")
+    elif oldest <= found < FORMAT:
+        database.create_function("packed", 1, packed, deterministic=True)
+        database.executescript(f"begin; {WRITE_SETS_TO_3} pragma user_version = {FORMAT}; commit;")
+    elif 0 < found < oldest:
         raise LedgerDamaged(
-            f"{path}: in format {version}, which this version of the program does not know: it was written by "
-            f"another version, or damaged; {remedy}"
+            f"{path}: in format {found}, which an earlier version of the program wrote; this one writes format "
+            f"{FORMAT} and reads no older ledger; {remedy} (its private data are in {WRITE_SETS} beside it: keep that)"
+        )
+    elif found != FORMAT:
+        raise LedgerDamaged(
+            f"{path}: in format {found}, which this version of the program does not know: it was written by "
+            f"a later version, or damaged; {remedy}"
         )

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -16,21 +15,23 @@ from google.protobuf.message import DecodeError
 
 from commonwatt_network.embedded.ledger.database import (
     ANEW,
+    WRITE_SETS,
     LedgerDamaged,
     explain_failure,
     in_one_transaction,
     open_database,
 )
+from commonwatt_network.embedded.ledger.packing import packed, unpacked
 from commonwatt_network.embedded.ledger.private import (
     ExpiringKey,
     MissingWrite,
-    PrivateCopies,
-    PrivateData,
+    PrivateNotes,
     PrivateUpdates,
     PrivateWrite,
 )
 from commonwatt_network.embedded.ledger.snapshot_files import SnapshotDamaged
 from commonwatt_network.embedded.ledger.state import Location, State, StateView, Updates
+from commonwatt_network.embedded.ledger.write_sets import WriteSets
 
 UNKNOWN_CODE = 254  # NOT_VALIDATED: a snapshot names transactions without what became of them
 
@@ -105,13 +106,13 @@ class Ledger:
         self.commit_hash: bytes = self.base_commit_hash
         if last is not None:
             self._check_last_block(*last)
-        self.private = PrivateData(self.database)
-        self.copies = PrivateCopies(self.path.with_name("private.sqlite"), self.private)
+        self.private = PrivateNotes(self.database)
+        self.write_sets = WriteSets(self.path.with_name(WRITE_SETS), self.height)
         self._forget_logs = True  # a process that was killed may have left purged values in them
 
     def _check_last_block(self, number: int, block_hash: bytes, content: bytes) -> None:
         try:
-            block = common_pb2.Block.FromString(content)
+            block = common_pb2.Block.FromString(unpacked(content))
         except DecodeError:
             block = common_pb2.Block()
         if (
@@ -128,12 +129,12 @@ class Ledger:
 
     def close(self) -> None:
         self.database.close()
-        self.copies.close()
+        self.write_sets.close()
 
     def gather(self) -> bool:
         """Put everything into the files proper, so that they can be copied; False where a reader still needs a log."""
         (busy, *_) = self.database.execute("pragma wal_checkpoint(truncate)").fetchone()
-        return self.copies.gather() and not busy
+        return self.write_sets.gather() and not busy
 
     def start_with(self, base: Base, state: Updates, txids: Iterable[str]) -> None:
         """Begin an empty ledger with a snapshot's state instead of blocks, or not at all. Raises sqlite3.Error."""
@@ -202,10 +203,11 @@ class Ledger:
         if number != self.height:
             raise ValueError(f"{self.path}: block {number} cannot follow block {self.height - 1}")
         database = self.database
-        self.copies.write(number, commit.private)
-        with self._waiting_for_disk(bool(commit.private.writes)), in_one_transaction(database):
+        self.write_sets.write(number, commit.private)
+        with in_one_transaction(database):
             database.execute(
-                "insert into blocks values (?, ?, ?)", (number, commit.block_hash, block.SerializeToString())
+                "insert into blocks values (?, ?, ?)",
+                (number, commit.block_hash, packed(block.SerializeToString())),
             )
             database.executemany(
                 "insert or ignore into transactions values (?, ?, ?, ?)",
@@ -229,16 +231,6 @@ class Ledger:
         if self._forget_logs:
             self._forget_logs = not self.gather()
 
-    @contextmanager
-    def _waiting_for_disk(self, wait: bool) -> Iterator[None]:
-        if wait:
-            self.database.execute("pragma synchronous = full")
-        try:
-            yield
-        finally:
-            if wait:
-                self.database.execute("pragma synchronous = normal")
-
     def settle_missing(
         self, place: MissingWrite, write: PrivateWrite, expiring: Sequence[ExpiringKey], standing: Updates
     ) -> None:
@@ -247,34 +239,25 @@ class Ledger:
         Raises sqlite3.Error, and then it is missing still.
         """
         expired = write.expires_at is not None and write.expires_at < self.height
-        kept, ends = (None, ()) if expired else (write, expiring)
-        with in_one_transaction(self.copies.database):
-            self.copies.data.settle_missing(place, kept, ends)
-        with self._waiting_for_disk(not expired), in_one_transaction(self.database):
-            self.private.settle_missing(place, kept, ends)
+        if not expired:
+            self.write_sets.add_missing(place, write)
+        with in_one_transaction(self.database):
+            self.private.settle_missing(place, () if expired else expiring)
             if not expired:
                 self.state.write(standing)
 
     def want(self, namespace: str, collection: str) -> None:
         """Count as missing what was written to a collection before this peer was to hold it. Raises sqlite3.Error."""
-        for database, private in ((self.copies.database, self.copies.data), (self.database, self.private)):
-            with in_one_transaction(database):
-                private.want(namespace, collection)
+        with in_one_transaction(self.database):
+            self.private.want(namespace, collection)
 
     def keep_transient(self, txid: str, content: bytes) -> None:
-        """Keep an endorsed transaction's private writes until its block comes. Raises sqlite3.Error.
-
-        They go into the second file alone: it stays where the ledger is deleted to be fetched anew.
-        """
-        self.copies.data.keep_transient(txid, content, self.height)
-
-    def transient(self, txid: str) -> list[bytes]:
-        """What `keep_transient` kept; former versions kept it in the ledger, too."""
-        return self.copies.data.transient(txid) or self.private.transient(txid)
+        """Keep an endorsed transaction's private writes until its block comes. Raises sqlite3.Error."""
+        self.write_sets.keep_transient(txid, content, self.height)
 
     def block_bytes(self, number: int) -> bytes | None:
         row = self.database.execute("select content from blocks where number = ?", (number,)).fetchone()
-        return row[0] if row else None
+        return unpacked(row[0]) if row else None
 
     def block(self, number: int) -> Any | None:
         content = self.block_bytes(number)

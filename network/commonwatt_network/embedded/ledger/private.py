@@ -1,35 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Private data of one channel: committed private write sets, what expires when, and what waits for its block."""
+"""What a ledger notes of private data beside their values: what is missing, what was purged, what expires when."""
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from hashlib import sha256
-from pathlib import Path
 from typing import NamedTuple
 
-from fabric_protos.ledger.rwset.kvrwset import kv_rwset_pb2 as kv
-
-from commonwatt_network.embedded.ledger.database import (
-    REFILLED,
-    explain_failure,
-    in_one_transaction,
-    open_private_copies,
-)
 from commonwatt_network.embedded.ledger.state import Location, hashed_namespace, private_namespace
 from commonwatt_network.embedded.ledger.values import Version
-
-PRIVATE_TABLES = (
-    "private_writes",
-    "private_expiry",
-    "missing_private_writes",
-    "others_private_writes",
-    "purged_keys",
-    "transient_writes",
-)
-TRANSIENT_RETENTION_BLOCKS = 20_000  # as `transientstoreMaxBlockRetention` of a real peer
 
 
 @dataclass(frozen=True)
@@ -80,60 +60,35 @@ class PrivateUpdates:
     committed_txids: list[str] = field(default_factory=list)
 
 
-class PrivateData:
-    """The private side of a ledger; written within the ledger's own transactions."""
+class PrivateNotes:
+    """Written within the ledger's own transactions."""
 
     def __init__(self, database: sqlite3.Connection) -> None:
         self._database = database
 
-    def holds_anything(self) -> bool:
-        tables = ("private_writes", "transient_writes")
-        return any(self._database.execute(f"select 1 from {table} limit 1").fetchone() for table in tables)  # noqa: S608
-
-    def copy_to(self, other: sqlite3.Connection) -> None:
-        """Put all rows into the same tables of another file."""
-        with in_one_transaction(other):
-            for table in PRIVATE_TABLES:
-                rows = self._database.execute(f"select * from {table}").fetchall()  # noqa: S608
-                if rows:
-                    places = ", ".join("?" * len(rows[0]))
-                    other.executemany(f"insert into {table} values ({places})", rows)  # noqa: S608
-
     def write(self, block_number: int, updates: PrivateUpdates) -> None:
         database = self._database
-        self._add(block_number, updates.writes, updates.expiring)
-        if updates.missing:
-            database.executemany(
-                "insert or ignore into missing_private_writes values (?, ?, ?, ?)",
-                [(block_number, *missing) for missing in updates.missing],
-            )
+        self._add_expiring(block_number, updates.expiring)
+        self.miss((block_number, *missing) for missing in updates.missing)
         if updates.others:
             database.executemany(
                 "insert or ignore into others_private_writes values (?, ?, ?, ?)",
                 [(namespace, collection, block_number, n) for n, namespace, collection in updates.others],
             )
-        purged: dict[tuple[str, str], dict[bytes, int]] = {}
         for position, namespace, collection, key_hash in updates.purged:
-            purged.setdefault((namespace, collection), {})[key_hash] = position
-        for place, keys in purged.items():
-            self._purge(*place, block_number, keys)
-            if self._lacks_any(*place):
-                database.executemany(
-                    "insert or ignore into purged_keys values (?, ?, ?, ?, ?)",
-                    [(*place, key_hash, block_number, position) for key_hash, position in keys.items()],
-                )
-        if updates.committed_txids:
-            database.executemany(
-                "delete from transient_writes where txid = ?", [(txid,) for txid in updates.committed_txids]
-            )
-        self._expire(block_number)
+            if self._lacks_any(namespace, collection):
+                self.note_purged([(namespace, collection, key_hash, block_number, position)])
+        database.execute("delete from private_expiry where expires_at <= ?", (block_number,))
 
-    def _add(self, block: int, writes: Sequence[PrivateWrite], expiring: Sequence[ExpiringKey]) -> None:
-        if writes:
-            self._database.executemany(
-                "insert or replace into private_writes values (?, ?, ?, ?, ?, ?)",
-                [(block, w.position, w.namespace, w.collection, w.rwset, w.expires_at) for w in writes],
-            )
+    def miss(self, places: Iterable[tuple[int, int, str, str]]) -> None:
+        """Note write sets (block, position, chaincode, collection) that this peer should hold and does not have."""
+        self._database.executemany("insert or ignore into missing_private_writes values (?, ?, ?, ?)", places)
+
+    def note_purged(self, keys: Iterable[tuple[str, str, bytes, int, int]]) -> None:
+        """Note keys (chaincode, collection, hash, block, position) that a write set may not bring back."""
+        self._database.executemany("insert or ignore into purged_keys values (?, ?, ?, ?, ?)", keys)
+
+    def _add_expiring(self, block: int, expiring: Sequence[ExpiringKey]) -> None:
         if expiring:
             self._database.executemany(
                 "insert or replace into private_expiry values (?, ?, ?, ?, ?, ?, ?)",
@@ -142,27 +97,6 @@ class PrivateData:
                     for e in expiring
                 ],
             )
-
-    def _purge(self, namespace: str, collection: str, number: int, keys: dict[bytes, int]) -> None:
-        """Take keys out of every write set that stood before transaction `keys[hash of the key]` of block `number`."""
-        rows = self._database.execute(
-            "select block, position, rwset from private_writes where namespace = ? and collection = ?",
-            (namespace, collection),
-        )
-        for block, position, encoded in rows.fetchall():
-            rwset = kv.KVRWSet.FromString(encoded)
-            kept = []
-            for write in rwset.writes:
-                purged = keys.get(sha256(write.key.encode()).digest())
-                if purged is None or (block, position) > (number, purged):
-                    kept.append(write)
-            if len(kept) < len(rwset.writes):
-                rwset = kv.KVRWSet(writes=kept, metadata_writes=rwset.metadata_writes)
-                self._database.execute(
-                    "update private_writes set rwset = ? "
-                    "where block = ? and position = ? and namespace = ? and collection = ?",
-                    (rwset.SerializeToString(), block, position, namespace, collection),
-                )
 
     # What is missing
 
@@ -207,11 +141,9 @@ class PrivateData:
         )
         return {row[0] for row in rows}
 
-    def settle_missing(
-        self, place: MissingWrite, write: PrivateWrite | None, expiring: Sequence[ExpiringKey] = ()
-    ) -> None:
-        """Add a write set that was missing, or none where it has expired; it is missing no more."""
-        self._add(place.block, [write] if write else [], expiring)
+    def settle_missing(self, place: MissingWrite, expiring: Sequence[ExpiringKey] = ()) -> None:
+        """A write set that was missing has come, or has expired: it is missing no more."""
+        self._add_expiring(place.block, expiring)
         self._database.execute(
             "delete from missing_private_writes where block = ? and position = ? and namespace = ? and collection = ?",
             place,
@@ -247,75 +179,3 @@ class PrivateData:
             if key is not None:
                 due.append(((private_namespace(namespace, collection), key), Version(block, position)))
         return due
-
-    def _expire(self, block_number: int) -> None:
-        database = self._database
-        database.execute("delete from private_expiry where expires_at <= ?", (block_number,))
-        database.execute("delete from private_writes where expires_at <= ?", (block_number,))
-        if block_number % 100 == 0:
-            database.execute(
-                "delete from transient_writes where received_at < ?",
-                (block_number - TRANSIENT_RETENTION_BLOCKS,),
-            )
-
-    def keep_transient(self, txid: str, content: bytes, height: int) -> None:
-        """Keep an endorsed transaction's private writes until its block comes (serialized TxPvtReadWriteSet)."""
-        self._database.execute(
-            "insert or ignore into transient_writes values (?, ?, ?)", (txid, content, height)
-        )
-
-    def write_set(self, block: int, position: int, namespace: str, collection: str) -> bytes | None:
-        """A transaction's committed writes to a collection (serialized KVRWSet), without keys purged since."""
-        row = self._database.execute(
-            "select rwset from private_writes where block = ? and position = ? and namespace = ? and collection = ?",
-            (block, position, namespace, collection),
-        ).fetchone()
-        return row[0] if row else None
-
-    def transient(self, txid: str) -> list[bytes]:
-        rows = self._database.execute(
-            "select content from transient_writes where txid = ?", (txid,)
-        ).fetchall()
-        return [row[0] for row in rows]
-
-    def writes_of_block(self, block_number: int) -> list[PrivateWrite]:
-        rows = self._database.execute(
-            "select position, namespace, collection, rwset, expires_at from private_writes where block = ? "
-            "order by position, namespace, collection",
-            (block_number,),
-        ).fetchall()
-        return [PrivateWrite(*row) for row in rows]
-
-
-class PrivateCopies:
-    """The private side of a ledger once more, in a file of its own.
-
-    Blocks come again from the orderer; private data may be nowhere else. So a ledger whose file was damaged can be
-    deleted and fetched anew: its write sets are here, and each is checked against the hash in its block.
-    """
-
-    def __init__(self, path: Path, original: PrivateData) -> None:
-        """Opens the file; a new one is filled from the ledger. Raises LedgerDamaged, sqlite3.Error."""
-        self.path = path
-        new = not path.exists()
-        self.database = open_private_copies(path)
-        self.data = PrivateData(self.database)
-        try:
-            if new:
-                original.copy_to(self.database)
-            self.is_empty = not self.data.holds_anything()
-        except sqlite3.DatabaseError as error:
-            self.database.close()
-            raise explain_failure(path, error, REFILLED) from error
-
-    def write(self, block_number: int, updates: PrivateUpdates) -> None:
-        """Take over what a block changes, before the ledger does: again does no harm. Raises sqlite3.Error."""
-        with in_one_transaction(self.database):
-            self.data.write(block_number, updates)
-
-    def gather(self) -> bool:
-        (busy, *_) = self.database.execute("pragma wal_checkpoint(truncate)").fetchone()
-        return not busy
-
-    def close(self) -> None:
-        self.database.close()

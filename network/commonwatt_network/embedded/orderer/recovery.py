@@ -37,7 +37,7 @@ def demand_same_chain(store: BlockStore, ledger: Ledger) -> None:
         return
     raise StoreDamaged(
         f"{store.path} and {ledger.path} hold different blocks {height - 1}: one of them is of another network, or of "
-        "another time; put the right file in its place, or delete the wrong one: a peer then fetches the channel "
+        "another time; put the right file in its place, or delete the wrong one; a peer then fetches the channel "
         "from the orderer, and an orderer takes the blocks back from the peers beside it"
     )
 
@@ -68,7 +68,7 @@ def demand_all_blocks(store: BlockStore, ledgers: Sequence[Ledger], failures: Se
     if store.last_is_damaged:
         raise StoreDamaged(
             f"{store.path}: the record of the last block {store.height} at byte {store.end} does not match its "
-            "checksum, and no peer beside it has that block; restore the file, or, if nobody was given the block, cut "
+            "checksum, and no peer beside it has that block; restore the file; if no client has seen the block, cut "
             f"it off with `truncate -s {store.end} {store.path}`"
         )
 

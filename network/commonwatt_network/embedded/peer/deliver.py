@@ -77,7 +77,7 @@ def block_with_private_data(channel: PeerChannel, block: Any, creator: bytes) ->
     response = events_pb2.DeliverResponse()
     both = response.block_and_private_data
     both.block.CopyFrom(block)
-    for write in channel.ledger.private.writes_of_block(block.header.number):
+    for write in channel.ledger.write_sets.writes_of_block(block.header.number):
         if not channel.may_be_told(creator, block.header.number, write.namespace, write.collection):
             continue
         sets = both.private_data_map[write.position]

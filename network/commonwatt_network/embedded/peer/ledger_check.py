@@ -36,10 +36,12 @@ from commonwatt_network.embedded.ledger import (
     CommittedTransaction,
     Ledger,
     LedgerDamaged,
+    MissingWrite,
     Version,
     hashed_namespace,
 )
 from commonwatt_network.embedded.ledger.database import ANEW, REFILLED, explain_failure
+from commonwatt_network.embedded.ledger.packing import unpacked
 from commonwatt_network.embedded.ledger.state import Location, State, Updates
 from commonwatt_network.embedded.ledger.values import VersionedValue
 from commonwatt_network.embedded.lifecycle.package_store import PackageError, PackageStore
@@ -49,13 +51,15 @@ from commonwatt_network.embedded.validation.commit_hash import commit_hash
 from commonwatt_network.embedded.validation.private import LOST, is_write_set
 from commonwatt_network.embedded.validation.updates import BlockUpdates
 
-# What is missing leaves the second file first: a process that is killed in between looks for it once more.
-COPIED_TABLES = ("private_writes", "private_expiry")
 SMALL_LEDGER_BYTES = 4 << 20
 
 
 class _Wrong(Exception):
     """What is wrong with the file."""
+
+
+class _WrongWriteSet(Exception):
+    """What is wrong with the file of write sets beside it."""
 
 
 def check_at_start(ledger: Ledger) -> None:
@@ -76,11 +80,18 @@ def check_ledger(ledger: Ledger, *, deep: bool = False) -> None:
                 _check_transactions(ledger)
         finally:
             database.execute("rollback")
+    except _WrongWriteSet as error:
+        raise LedgerDamaged(f"{ledger.write_sets.path}: {error}; {REFILLED}") from error
     except sqlite3.DatabaseError as error:
         raise explain_failure(ledger.path, error) from error
     except Exception as error:  # a disk can change any byte to any other
         raise LedgerDamaged(f"{ledger.path}: {error}; {ANEW}") from error
-    _check_copies(ledger, deep)
+    try:
+        _check_write_set_file(ledger, deep)
+    except sqlite3.DatabaseError as error:
+        raise explain_failure(ledger.write_sets.path, error, REFILLED) from error
+    except _Wrong as error:
+        raise LedgerDamaged(f"{ledger.write_sets.path}: {error}; {REFILLED}") from error
 
 
 def _check_structure(database: sqlite3.Connection, deep: bool) -> None:
@@ -89,20 +100,30 @@ def _check_structure(database: sqlite3.Connection, deep: bool) -> None:
         raise _Wrong(f"SQLite finds it damaged ({verdict})")
 
 
-def _check_copies(ledger: Ledger, deep: bool) -> None:
-    copies = ledger.copies
-    try:
-        _check_structure(copies.database, deep)
-        for table in COPIED_TABLES if deep else ():
-            query = f"select * from {table}"  # noqa: S608
-            lacking = set(ledger.database.execute(query)) - set(copies.database.execute(query))
-            # The peer may run, and have dropped what has expired meanwhile.
-            if lacking & set(ledger.database.execute(query)):
-                raise _Wrong(f"its {table} are not those of the ledger beside it")
-    except sqlite3.DatabaseError as error:
-        raise explain_failure(copies.path, error, REFILLED) from error
-    except _Wrong as error:
-        raise LedgerDamaged(f"{copies.path}: {error}; {REFILLED}") from error
+def _check_write_set_file(ledger: Ledger, deep: bool) -> None:
+    """That the file can be read, and has the write set of each private value that stands."""
+    write_sets = ledger.write_sets
+    _check_structure(write_sets.database, deep)
+    if not deep or not write_sets.is_whole:
+        return
+    kept = set(
+        write_sets.database.execute("select block, position, namespace, collection from private_writes")
+    )
+    for place in _standing_private(ledger):
+        if place not in kept:
+            raise _Wrong(f"it lacks the private data of block {place.block} in collection {place.collection}")
+
+
+def _standing_private(ledger: Ledger) -> Iterator[MissingWrite]:
+    """Where the private values that stand were written; without those that a snapshot brought, or that will expire."""
+    rows = ledger.database.execute(
+        "select distinct block, position, namespace from state where block >= ? and instr(namespace, '$$p') and not "
+        "exists (select 1 from private_expiry e where e.block = state.block and e.position = state.position)",
+        (ledger.first_number,),
+    )
+    for block, position, namespace in rows:
+        chaincode, _, collection = namespace.partition("$$p")
+        yield MissingWrite(block, position, chaincode, collection)
 
 
 def _blocks(ledger: Ledger) -> Iterator[Any]:
@@ -112,7 +133,7 @@ def _blocks(ledger: Ledger) -> Iterator[Any]:
     config_number = ledger.config_block_number()
     rows = ledger.database.execute("select number, hash, content from blocks order by number")
     for stored_number, stored_hash, content in rows:
-        block = common_pb2.Block.FromString(content)
+        block = common_pb2.Block.FromString(unpacked(content))
         header = block.header
         if stored_number != number or header.number != number:
             raise _Wrong(f"block {stored_number} stands where block {number} belongs")
@@ -234,13 +255,8 @@ class _DeepCheck:
         ledger, number = self._ledger, block.header.number
         codes = block.metadata.metadata[TRANSACTIONS_FILTER]
         updates = BlockUpdates(self._state)
-        private = {
-            (write.position, write.namespace, write.collection): write.rwset
-            for write in ledger.private.writes_of_block(number)
-        }
+        private = _write_sets_of(ledger, number)
         notes = self._notes.pop(number, set())
-        if notes & {(*place, b"") for place in private}:
-            raise _Wrong(f"block {number} has private data that its tables name as missing, too")
         for position, (encoded, code) in enumerate(_with_codes(block)):
             transaction = parse_transaction(encoded)
             if transaction.transaction_id and code != Codes.DUPLICATE_TXID:
@@ -253,8 +269,12 @@ class _DeepCheck:
             updates.apply(transaction.endorsed.namespaces, Version(number, position))
             _check_write_sets(transaction, position, private)
             notes -= _may_be_noted(transaction, position)
-        if private or notes:
-            raise _Wrong(f"block {number} has no transaction for private data that is kept of it, or missing")
+        if private:
+            raise _WrongWriteSet(f"block {number} has no transaction for private data that are kept of it")
+        if notes:
+            raise _Wrong(
+                f"block {number} has no transaction for private data that are named as missing or purged"
+            )
         self._check_commit_hash(block, codes, updates)
         history = {(*location, position) for location, position in updates.history}
         self._writes += len(history)
@@ -328,6 +348,14 @@ def _check_signed(block: Any, config: ChannelConfig) -> None:
         raise _Wrong(f"block {number} has other metadata than it was given")
 
 
+def _write_sets_of(ledger: Ledger, number: int) -> dict[tuple[int, str, str], bytes]:
+    try:
+        writes = ledger.write_sets.writes_of_block(number)
+    except sqlite3.DatabaseError as error:
+        raise _WrongWriteSet(f"the private data of block {number} cannot be read: {error}") from error
+    return {(write.position, write.namespace, write.collection): write.rwset for write in writes}
+
+
 def _check_write_sets(
     transaction: Transaction, position: int, private: dict[tuple[int, str, str], bytes]
 ) -> None:
@@ -336,7 +364,7 @@ def _check_write_sets(
         for collection in sets.collections:
             kept = private.pop((position, sets.namespace, collection.collection), None)
             if kept is not None and not is_write_set(kept, collection):
-                raise _Wrong(
+                raise _WrongWriteSet(
                     f"the private data of transaction {transaction.transaction_id} in collection "
                     f"{collection.collection} are not those that were endorsed"
                 )

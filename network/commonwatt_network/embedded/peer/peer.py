@@ -37,6 +37,7 @@ from commonwatt_network.embedded.peer.ledger_snapshot import collect_private, lo
 from commonwatt_network.embedded.peer.metrics import PeerMetrics
 from commonwatt_network.embedded.peer.private_data import distribute, fetch_from
 from commonwatt_network.embedded.peer.reconciliation import reconcile
+from commonwatt_network.embedded.peer.refill import refill
 from commonwatt_network.embedded.peer.snapshot_requests import SnapshotRequests
 from commonwatt_network.embedded.peer.system.registry import SYSTEM_CHAINCODES
 from commonwatt_network.embedded.trust.access import check_channel_access, check_peer_access
@@ -112,7 +113,7 @@ class Peer:
                 self.channels[directory.name] = channel
                 continue
             channel.close()
-            if deleted or not channel.ledger.copies.is_empty:
+            if deleted or not channel.ledger.write_sets.is_empty:
                 self._deleted.append(directory.name)
             else:  # killed while it joined
                 shutil.rmtree(directory)
@@ -121,6 +122,8 @@ class Peer:
         """Raises LedgerDamaged where a ledger is not what this peer wrote."""
         for channel in self.channels.values():
             check_at_start(channel.ledger)
+            if not channel.ledger.write_sets.is_whole:
+                refill(channel.ledger)
 
     def sign(self, message: bytes) -> bytes:
         """This peer's signature; peers that share its checks need not verify it again."""

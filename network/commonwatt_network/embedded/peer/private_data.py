@@ -53,27 +53,27 @@ def fetch_from(
         own, others = channels()
         if own is not None:
             yield from _transient(own, transaction_id, namespace, collection, wanted)
-            yield from _existing(own.ledger.copies.data.write_set(*place))
+            yield from _existing(own.ledger.write_sets.write_set(*place))
         for other in others:
             if own is None or other.identity_is_member(creator, namespace, collection):
                 yield from _transient(other, transaction_id, namespace, collection, wanted)
-                yield from _existing(other.ledger.private.write_set(*place))
+                yield from _existing(other.ledger.write_sets.write_set(*place))
 
     return fetch
 
 
 def held(own: PeerChannel, others: Sequence[PeerChannel], place: MissingWrite) -> Iterator[bytes]:
     """A committed write set from this peer's second file, and from other members that committed it."""
-    yield from _existing(own.ledger.copies.data.write_set(*place))
+    yield from _existing(own.ledger.write_sets.write_set(*place))
     for other in others:
         if other.identity_is_member(own.signer.creator, place.namespace, place.collection):
-            yield from _existing(other.ledger.private.write_set(*place))
+            yield from _existing(other.ledger.write_sets.write_set(*place))
 
 
 def _transient(
     channel: PeerChannel, transaction_id: str, namespace: str, collection: str, wanted: bytes
 ) -> Iterator[bytes]:
-    for encoded in channel.ledger.transient(transaction_id):
+    for encoded in channel.ledger.write_sets.transient(transaction_id):
         yield from _existing(find_write_set(encoded, namespace, collection, wanted))
 
 

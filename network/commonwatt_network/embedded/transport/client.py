@@ -146,8 +146,9 @@ async def _dial(
     """Try each of the host's addresses; the first one's failure counts, as in Go."""
     loop = asyncio.get_running_loop()
     host, _, port = address.rpartition(":")
+    host = host.strip("[]")
     try:
-        found = await loop.getaddrinfo(host.strip("[]"), int(port), type=socket.SOCK_STREAM)
+        found = await loop.getaddrinfo(host, int(port), type=socket.SOCK_STREAM)
     except socket.gaierror as error:
         raise DialError(_described(f"error while dialing: dial tcp: lookup {host}: no such host")) from error
     failures: list[DialError] = []

@@ -154,7 +154,7 @@ def _reduced(sets: list[PrincipalSet], work: _Work) -> list[PrincipalSet]:
 
 
 def _is_a(specific: Principal, general: Principal) -> bool:
-    """Whether whoever meets `specific` also meets `general`."""
+    """Whether every identity that meets `specific` also meets `general`."""
     if specific == general:
         return True
     roles = msp_principal_pb2.MSPPrincipal.ROLE

@@ -104,7 +104,8 @@ class PrivateCommit:
                 self._updates.apply_private(namespace, name, rwset, version)
                 write = PrivateWrite(position, namespace, name, encoded, end)
                 self.result.writes.append(write)
-                keys = {sha256(write.key.encode()).digest(): write.key.encode() for write in rwset.writes}
+                if end is not None:
+                    keys = {sha256(write.key.encode()).digest(): write.key.encode() for write in rwset.writes}
         for hashed in sets.hashed.hashed_writes:
             if hashed.is_purge:
                 self.result.purged.append((position, namespace, name, hashed.key_hash))

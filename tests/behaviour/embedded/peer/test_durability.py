@@ -16,6 +16,7 @@ import pytest
 from commonwatt_client import ClientError, Contract
 from commonwatt_network.embedded.channels.blocks import header_hash
 from commonwatt_network.embedded.ledger import Ledger, LedgerDamaged
+from commonwatt_network.embedded.ledger.packing import packed
 from commonwatt_network.embedded.process import EmbeddedNetwork
 from commonwatt_network.testing import TestNetwork, run_embedded_network
 
@@ -140,7 +141,7 @@ async def test_a_last_block_with_other_contents_is_refused(tmp_path: Path) -> No
     block = damaged.block(damaged.height - 1)
     assert block is not None
     block.data.data[0] = b"another transaction"
-    damaged.database.execute("update blocks set content = ?", (block.SerializeToString(),))
+    damaged.database.execute("update blocks set content = ?", (packed(block.SerializeToString()),))
     damaged.close()
     with pytest.raises(LedgerDamaged, match="does not have the contents that its header names"):
         Ledger(path)

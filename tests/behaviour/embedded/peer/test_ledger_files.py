@@ -21,6 +21,7 @@ import pytest
 from commonwatt_client import Contract
 from commonwatt_network.embedded.config import NodeConfig
 from commonwatt_network.embedded.ledger import Ledger, LedgerDamaged
+from commonwatt_network.embedded.ledger.packing import unpacked
 from commonwatt_network.embedded.orderer.recovery import demand_same_chain, take_back
 from commonwatt_network.embedded.orderer.store import RECORD_HEAD, BlockStore, StoreDamaged
 from commonwatt_network.embedded.peer.ledger_check import check_files, check_ledger
@@ -152,7 +153,7 @@ async def test_an_orderer_that_cannot_have_its_blocks_back_refuses_to_start(ledg
     for peer in ("peer0.newtown", "peer0.grid"):
         shutil.rmtree(ledger_file(ledger, peer).parent)
     said = await refused(flipped(whole, len(whole) - 60))
-    assert "no peer beside it has that block; restore the file, or, if nobody was given" in said
+    assert "no peer beside it has that block; restore the file; if no client has seen" in said
     assert f"truncate -s {ends[-2]} {file}" in said
     assert "no block of channel newtown, which orderer0 has joined; restore the file" in await refused(b"")
     file.write_bytes(whole)
@@ -252,12 +253,13 @@ async def test_health_tells_of_an_orderer_behind_its_peers(ledger: TestNetwork) 
     )
 
 
-TABLES = ("blocks", "transactions", "state", "history", "private_writes")
+TABLES = ("blocks", "transactions", "state", "history")
 
 
 def rows(path: Path) -> dict[str, list[tuple[Any, ...]]]:
     with closing(sqlite3.connect(path)) as database:
         found = {table: sorted(database.execute(f"select * from {table}")) for table in TABLES}
+    found["blocks"] = [(*found_by, unpacked(content)) for *found_by, content in found["blocks"]]
     number, block_hash, content = found["blocks"][0]
     block = common_pb2.Block.FromString(content)  # nobody signs the metadata of block 0
     found["blocks"][0] = (
@@ -267,6 +269,11 @@ def rows(path: Path) -> dict[str, list[tuple[Any, ...]]]:
         block.data.SerializeToString(),
     )
     return found
+
+
+def write_sets(path: Path) -> list[tuple[Any, ...]]:
+    with closing(sqlite3.connect(path.with_name("private.sqlite"))) as database:
+        return sorted(database.execute("select * from private_writes"))
 
 
 def damage(path: Path, deep: bool) -> str:
@@ -282,18 +289,18 @@ async def test_a_flipped_bit_in_a_peers_ledger_is_told_at_start(ledger: TestNetw
     """A transaction whose id has one bit changed in the index would be "not found" on this peer alone."""
     file = ledger_file(ledger, "peer0.grid")
     with closing(sqlite3.connect(file)) as database:
-        transaction_id, block = database.execute(
-            "select txid, block from transactions order by block desc limit 1"
+        transaction_id, block, content = database.execute(
+            "select txid, block, content from transactions join blocks on block = number order by block desc limit 1"
         ).fetchone()
+    assert transaction_id.encode() in unpacked(content)
     whole = file.read_bytes()
-    places = [match.start() for match in re.finditer(transaction_id.encode(), whole)]
+    places = [whole.index(transaction_id.encode()) + 63, whole.index(content[-400:]) + 200]
     for place in places:  # in the index, and in the block
-        file.write_bytes(flipped(whole, place + 63))
+        file.write_bytes(flipped(whole, place))
         with pytest.raises(StartError) as refused:
             EmbeddedNetwork(ledger.network.config)
         assert str(file) in str(refused.value)
         assert "delete the file to let this peer fetch the channel anew" in str(refused.value)
-    assert len(places) == 2
     file.unlink()
     async with restarted(ledger) as network:
         (peer,) = (peer for peer in network.peers if peer.config.name == "peer0.grid")
@@ -329,8 +336,8 @@ async def test_a_deleted_ledger_comes_back_with_its_private_data(ledger: TestNet
     """Approvals are private to an organisation of one peer: no other peer can give them back."""
     height = height_of(ledger)
     file = ledger_file(ledger, "peer0.newtown")
-    before = rows(file)
-    assert before["private_writes"]
+    before, written = rows(file), write_sets(file)
+    assert written
     for deleted in (file, file.with_name("private.sqlite"), file):
         deleted.unlink()
         async with restarted(ledger) as network, ledger.connect("newtown") as gateway:
@@ -340,6 +347,7 @@ async def test_a_deleted_ledger_comes_back_with_its_private_data(ledger: TestNet
         after = rows(file)
         for table in TABLES:
             assert after[table] == before[table], table
+        assert write_sets(file) == written
         assert damage(file, deep=True) == ""
 
 
@@ -376,7 +384,22 @@ async def test_damaged_copies_of_private_data_are_filled_anew(ledger: TestNetwor
         EmbeddedNetwork(ledger.network.config)
     copies.unlink()
     async with restarted(ledger) as network:
-        assert not network.peers[0].channels[CHANNEL].ledger.copies.is_empty
+        assert not network.peers[0].channels[CHANNEL].ledger.write_sets.is_empty
+
+
+async def test_a_lost_or_changed_write_set_is_found(ledger: TestNetwork) -> None:
+    file = ledger_file(ledger, "peer0.newtown")
+    for change, told in (
+        ("delete from private_writes", "lacks the private data of block"),
+        ("update private_writes set rwset = substr(rwset, 1, 20)", "private data of block .* cannot be read"),
+        ("update private_writes set block = block + 1", "private data that are kept of it|are not those"),
+    ):
+        copies = file.with_name("private.sqlite")
+        whole = copies.read_bytes()
+        with closing(sqlite3.connect(copies)) as database, database:
+            database.execute(change)
+        assert re.search(f"private.sqlite: .*{told}.* fills it anew", damage(file, deep=True)), change
+        copies.write_bytes(whole)
 
 
 async def test_a_damaged_package_is_told_at_start_and_pending_snapshots_do_not_hinder(

@@ -4,24 +4,27 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import sqlite3
 import sys
 from collections.abc import AsyncIterator
 from contextlib import closing
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import pytest
 from commonwatt_client.admin import CollectionConfig
 from commonwatt_network.channels.private_data import PrivateCount, count_private
-from commonwatt_network.embedded.ledger import Ledger, private_namespace
-from commonwatt_network.embedded.ledger.database import SCHEMA_VERSION
+from commonwatt_network.embedded.ledger import Ledger, LedgerDamaged, private_namespace
 from commonwatt_network.embedded.peer import reconciliation
 from commonwatt_network.embedded.peer.ledger_check import check_files
 from commonwatt_network.embedded.peer.peer import Peer
 from commonwatt_network.embedded.process import EmbeddedNetwork
 from commonwatt_network.testing import TestNetwork, run_embedded_network
 from fabric_protos.ledger.rwset.kvrwset import kv_rwset_pb2 as kv
+
+from ....support.write_sets import holds_any
 
 PROBE = Path(__file__).parents[2] / "chaincode" / "probe.py"
 CHANNEL, CHAINCODE = "newtown", "probe"
@@ -30,6 +33,20 @@ EITHER = "OR('NewtownMSP.peer', 'GridMSP.peer')"
 BOTH = "OR('NewtownMSP.member', 'GridMSP.member')"
 NEWTOWN_ALONE = "OR('NewtownMSP.member')"
 SOON_S = 10
+WRITES = """create table private_writes (
+    block integer not null, position integer not null, namespace text not null, collection text not null,
+    rwset blob not null, expires_at integer, primary key (block, position, namespace, collection)
+) without rowid;
+create table private_expiry (expires_at integer);
+create table missing_private_writes (block integer);
+create table transient_writes (
+    txid text not null, content blob not null, received_at integer not null, primary key (txid, content)
+) without rowid;"""
+FORMER_TABLES = {
+    1: WRITES,
+    2: WRITES
+    + "create table others_private_writes (block integer); create table purged_keys (block integer);",
+}
 
 
 def collections(of_newtown: str = NEWTOWN_ALONE) -> tuple[CollectionConfig, ...]:
@@ -111,7 +128,7 @@ def told(peer: Peer) -> list[bytes]:
     return [
         write.value
         for number in range(ledger.height)
-        for entry in ledger.private.writes_of_block(number)
+        for entry in ledger.write_sets.writes_of_block(number)
         for write in (kv.KVRWSet.FromString(entry.rwset).writes if entry.namespace == CHAINCODE else ())
         if not write.is_delete
     ]
@@ -120,7 +137,7 @@ def told(peer: Peer) -> list[bytes]:
 def in_files(peer: Peer, value: bytes) -> bool:
     files = [path for path in peer.config.data_directory.rglob("*") if path.is_file()]
     assert files
-    return any(value in path.read_bytes() for path in files)
+    return any(holds_any(path, [value]) for path in files)
 
 
 async def test_what_a_peer_misses_comes_later_and_what_was_purged_does_not(town: TestNetwork) -> None:
@@ -186,9 +203,6 @@ async def test_what_is_missing_is_looked_for_after_a_restart(town: TestNetwork) 
     place = grid.channels[CHANNEL].ledger.private.missing_after(None)
     assert place is not None
     await town.network.stop()
-    copies = sqlite3.connect(grid.config.data_directory / "channels" / CHANNEL / "private.sqlite")
-    with closing(copies), copies:  # as of a process that was killed before its ledger had what it found
-        copies.execute("delete from missing_private_writes")
     again = EmbeddedNetwork(town.network.config)
     grid = next(peer for peer in again.peers if peer.name == GRID)
     assert grid.channels[CHANNEL].ledger.private.missing_after(None) == place
@@ -196,6 +210,32 @@ async def test_what_is_missing_is_looked_for_after_a_restart(town: TestNetwork) 
     try:
         await nothing_missing(grid)
         assert held(grid, "shared", "k") == b"a value"
+    finally:
+        await again.stop()
+
+
+async def test_a_lost_file_of_write_sets_is_filled_from_the_state_and_the_other_members(
+    town: TestNetwork,
+) -> None:
+    """The state has what stands, under the hashes in the blocks; what was overwritten comes from the other peer."""
+    said = [("k", b"a value"), ("k2", b"a secret"), ("k3", b"former"), ("k3", b"latter")]
+    puts = [("put_private", "shared", key, value) for key, value in said]
+    await say(town, *puts, ("purge_private", "shared", "k2", b""))
+    town.peer(NEWTOWN).faults.down = False
+    await nothing_missing(town.peer(GRID))
+    await town.network.stop()
+    file = town.peer(GRID).config.data_directory / "channels" / CHANNEL / "private.sqlite"
+    file.unlink()
+    again = EmbeddedNetwork(town.network.config)
+    grid, newtown = (next(peer for peer in again.peers if peer.name == name) for name in (GRID, NEWTOWN))
+    assert told(grid) == [b"a value", b"latter"]
+    assert grid.channels[CHANNEL].ledger.private.missing_after(None) is not None
+    await again.start()
+    try:
+        await nothing_missing(grid)
+        assert told(grid) == [b"a value", b"former", b"latter"] == told(newtown)
+        assert not in_files(grid, b"a secret")
+        assert check_files(town.nodes.layout.ledgers)[1] == []
     finally:
         await again.stop()
 
@@ -239,16 +279,27 @@ async def test_a_new_member_of_a_collection_gets_what_was_written_before(town: T
     assert check_files(town.nodes.layout.ledgers)[1] == []
 
 
-def test_a_ledger_of_format_1_is_taken_over(tmp_path: Path) -> None:
+def test_write_sets_of_older_formats_are_taken_over_and_their_ledger_is_refused(tmp_path: Path) -> None:
+    """Write sets may be nowhere else; blocks and state come again from the orderer."""
     path = tmp_path / "ledger.sqlite"
-    with closing(Ledger(path)) as ledger:
-        for database in (ledger.database, ledger.copies.database):
-            database.executescript(
-                "drop table others_private_writes; drop table purged_keys; pragma user_version = 1;"
-                "insert into missing_private_writes values (1, 0, 'probe', 'shared');"
-            )
-    with closing(Ledger(path)) as ledger:
-        assert ledger.private.missing_after(None) is None
-        assert ledger.private.others_collections() == []
-        (version,) = ledger.database.execute("pragma user_version").fetchone()
-        assert version == SCHEMA_VERSION
+    encoded = kv.KVRWSet(writes=[kv.KVWrite(key="k", value=b"a value")]).SerializeToString()
+    for name, format in product(("ledger.sqlite", "private.sqlite"), (1, 2)):
+        shutil.rmtree(tmp_path)
+        tmp_path.mkdir()
+        with closing(sqlite3.connect(tmp_path / name)) as database:
+            database.executescript(FORMER_TABLES[format] + f"pragma user_version = {format};")
+            with database:
+                database.execute(
+                    "insert into private_writes values (1, 0, 'probe', 'shared', ?, null)", (encoded,)
+                )
+        if name == "ledger.sqlite":
+            with pytest.raises(
+                LedgerDamaged,
+                match=rf"ledger.sqlite: in format {format}, which an earlier .* delete .* keep that",
+            ):
+                Ledger(path)
+            continue
+        for _ in range(2):
+            with closing(Ledger(path)) as ledger:
+                assert ledger.write_sets.write_set(1, 0, "probe", "shared") == encoded
+                assert ledger.write_sets.is_whole

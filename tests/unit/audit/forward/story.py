@@ -11,6 +11,7 @@ from commonwatt_chaincode.shim.testing.state import Place
 from ...forward.neighbourhood import MIDNIGHT, Signer
 from .recording import Recording
 
+CARBON = {"quota_g_per_day": 3_000, "price_uaud_per_kg": 90_000, "intensity": [[0, 9, 700], [9, 24, 600]]}
 HOUR = 60
 HOURS = 24
 READ_AFTER = 3
@@ -47,7 +48,14 @@ async def founded(**configuration: Any) -> Recording:
     }
     times = {"readings_due_s": 7_200, "resettle_every_s": 600}
     await town.found(
-        **{"trust_homes": True, "period_min": 60, "tariff": tariff, "times": times, **configuration}
+        **{
+            "trust_homes": True,
+            "carbon": CARBON,
+            "period_min": 60,
+            "tariff": tariff,
+            "times": times,
+            **configuration,
+        }
     )
     await town.add("h1", "h2")
     await town.add("p1", "p2", pv_w=6_000, battery_w=3_000)
@@ -67,6 +75,7 @@ async def story(**configuration: Any) -> Recording:
             await _read(town, MIDNIGHT + HOUR * hour, hour)
             await _settle(town, MIDNIGHT + HOUR * hour)
     town.at(MIDNIGHT + DAY_MIN, 9_000)
+    await town.do("operator", "settle_carbon", {"day": day_of(MIDNIGHT)})
     await town.do("operator", "settle_day", {"day": day_of(MIDNIGHT)})
     await _correct(town)
     await _second_day(town)
@@ -96,6 +105,7 @@ async def _publish(town: Recording) -> None:
     )
     keys = {"h1": 400_000, "h2": 500_000}
     await town.do("operator", "set_sharing_keys", {"from_period": first + 120, "keys": keys})
+    await town.do("grid", "set_intensity", {"from_period": first + 180, "g_per_kwh": [50, 950]})
     changes = {"pricing": "uniform", "sharing": "static", "from_period": first + 720}
     await town.do("operator", "configure", {"replaces": 1, "holidays": [day_of(first) + 1], **changes})
     rotated = Signer(90, "EdDSA")
@@ -203,6 +213,7 @@ async def _second_day(town: Recording) -> None:
     key = f"m/reading/{first + HOUR:09d}/0001/h1/meter/01"
     town.at(first + DAY_MIN, 100_000)
     await _lose(town, key)
+    await town.do("h1", "settle_carbon", {"day": day_of(first)})
     await town.do("h1", "settle_day", {"day": day_of(first)})
     await town.do("operator", "end_home", {"home": "h2"})
     await town.do("grid", "confirm_home", {"home": "h2"})

@@ -418,7 +418,7 @@ async def test_purges_are_told_apart(town: Recording, monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize(
-    "name", ["submit_messages", "freeze_period", "settle_period", "settle_gap", "settle_day"]
+    "name", ["submit_messages", "freeze_period", "settle_period", "settle_gap", "settle_carbon", "settle_day"]
 )
 def test_closed_books_stay_closed(town: Recording, name: str) -> None:
     """The same transactions eight years later: both endorsers would have had to let them in."""

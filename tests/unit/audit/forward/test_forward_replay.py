@@ -149,12 +149,20 @@ ALLOWED = {
         "declare_lost",
         "advance_clock",
     },
-    "grid": {"confirm_home", "confirm_key", "set_envelope", "report_feeder", "declare_lost"},
+    "grid": {"confirm_home", "confirm_key", "set_envelope", "set_intensity", "report_feeder", "declare_lost"},
     "home": set[str](),
     "meter": set[str](),
     "carrier": set[str](),
 }
-MEMBERS = {"close_gate", "clear_period", "freeze_period", "settle_period", "settle_gap", "settle_day"}
+MEMBERS = {
+    "close_gate",
+    "clear_period",
+    "freeze_period",
+    "settle_period",
+    "settle_gap",
+    "settle_carbon",
+    "settle_day",
+}
 
 
 def test_who_may_not_is_found(town: Recording) -> None:
@@ -194,6 +202,7 @@ HELD_BACK = {
     "confirm_key",
     "set_envelope",
     "set_sharing_keys",
+    "set_intensity",
     "report_feeder",
     "declare_lost",
     "freeze_period",

@@ -82,6 +82,27 @@ async def test_another_file_or_key_is_refused(founded: tuple[Town, Folder], tmp_
         await found(elsewhere, "GridMSP", Town(tmp_path).grid, town.lines.append)
 
 
+async def test_a_community_with_a_carbon_quota(tmp_path: Path) -> None:
+    town = Town(tmp_path)
+    quota = {
+        "quota_g_per_day": 5_000,
+        "price_uaud_per_kg": 100_000,
+        "intensity": [[0, 10, 660], [10, 24, 300]],
+    }
+    folder = folder_with(tmp_path / "newtown", carbon=quota)
+    for _ in range(2):
+        await found(folder, "NewtownMSP", town.operator, town.lines.append)
+    rules = (await town.operator.get_configuration()).configuration.rules[0]
+    assert folder.community.carbon is not None
+    assert rules.carbon == folder.community.carbon.rule()
+    for other in (None, {**quota, "quota_g_per_day": 1}):
+        changed = folder_with(tmp_path / "newtown", **({} if other is None else {"carbon": other}))
+        with pytest.raises(AnotherCommunity, match="the first carbon quota is another one"):
+            await found(changed, "NewtownMSP", town.operator, town.lines.append)
+    with pytest.raises(UsageError, match=r"community.yaml:\d+: .*does not follow 10 h"):
+        folder_with(tmp_path / "newtown", carbon={**quota, "intensity": [[0, 10, 660], [11, 24, 300]]})
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [

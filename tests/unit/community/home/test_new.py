@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import typer
+from commonwatt_client.command_line import program
 from commonwatt_client.errors import ConfigurationError
 from commonwatt_community.home.cli import home as home_app
 from commonwatt_community.home.new import Bundle, read_bundle
@@ -42,7 +43,7 @@ def test_a_bundle_that_cannot_be_right(tmp_path: Path, content: str) -> None:
 
 
 def app() -> typer.Typer:
-    made = typer.Typer()
+    made = program("Run a home.")
     made.add_typer(home_app, name="home")
     return made
 
@@ -51,7 +52,7 @@ def app() -> typer.Typer:
     ("words", "said"),
     [
         (["home", "new"], "name the operator's file with --bundle"),
-        (["home", "new", "--bundle", "h1.json", "--meter", "sundial"], "--meter sundial"),
+        (["home", "new", "--bundle", "h1.json", "--meter", "sundial"], "'sundial' is not one of"),
         (["home", "new", "--bundle", "h1.json"], "certificate"),
         (["home", "run"], "commonwatt home new"),
     ],

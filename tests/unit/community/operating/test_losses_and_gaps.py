@@ -54,7 +54,12 @@ async def test_a_lost_reading_is_declared_and_its_period_settled(
 def line(period: int, seq: int, quality: str) -> HomeLine:
     values: dict[str, Any] = dict.fromkeys(HomeLine.__dataclass_fields__, 0)
     texts = ("home", "author", "band", "sharing")
-    values |= dict.fromkeys(texts, "") | {"exceeded": (), "final": False, "export_cap_wh": None}
+    values |= dict.fromkeys(texts, "") | {
+        "exceeded": (),
+        "final": False,
+        "export_cap_wh": None,
+        "exchange": None,
+    }
     return HomeLine(**{**values, "period": period, "seq": seq, "quality": quality})
 
 

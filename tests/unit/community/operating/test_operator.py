@@ -81,6 +81,20 @@ async def test_after_days_away_the_oldest_day_comes_first_and_nothing_is_left(to
     assert [line for line in town.lines[before:] if "billed" in line or "settled" in line] == []
 
 
+async def test_the_carbon_of_a_day_is_settled_before_its_bills(town: Town) -> None:
+    quota = {"quota_g_per_day": 0, "price_uaud_per_kg": 100_000, "intensity": [[0, 24, 660]]}
+    await town.found(MIDNIGHT_S - 30 * HOUR_S, carbon=quota)
+    await town.reach(MIDNIGHT_S + 3 * 86_400)
+    await settled(Books(town.ledger(), town.telling()), 8)
+    told = [line for line in town.lines if "carbon settled" in line or "billed" in line]
+    assert ["carbon" in line for line in told] == [True, False] * (len(told) // 2)
+    assert len(told) == 8
+    day = town.now_s // 86_400 - 2
+    line = (await town.operator.get_carbon(day, "h1")).line
+    assert line is not None
+    assert line == (await town.operator.get_bill("h1", day)).carbon
+
+
 async def test_a_day_that_cannot_go_on_keeps_no_other_day_waiting(town: Town) -> None:
     first = await town.found(MIDNIGHT_S - 5 * HOUR_S, homes=1)
     await town.reach(MIDNIGHT_S + 30 * HOUR_S)
@@ -121,8 +135,13 @@ async def test_what_was_traded_with_others_is_imported_before_a_period_is_settle
                 raise Refused("round_open", "no result yet", "import_residual")
             return Imported(period, "cleared", OutsideSums(710, 0, 1, 1))
 
-    books = Books(town.ledger(OnAnExchange()), town.telling())  # type: ignore[arg-type]
-    await settled(books, 6)
+    wanted: list[int] = []
+    books = Books(town.ledger(OnAnExchange()), town.telling(), wanted.append)  # type: ignore[arg-type]
+    await settled(books, 4)
+    assert asked == ["asked"], "a round that is open is asked for less and less often"
+    assert wanted == [first]
+    await town.reach(MIDNIGHT_S + 31 * HOUR_S)
+    await settled(books, 4)
     assert asked == ["asked", "imported"]
     assert [one for one in town.lines if "710 Wh bought" in one]
     assert {one[:10] for one in town.lines if "billed" in one} == {"2026-12-02", "2026-12-03"}

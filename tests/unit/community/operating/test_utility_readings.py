@@ -12,7 +12,7 @@ from commonwatt_community.messages.author import Author
 from commonwatt_community.messages.signing_key import make_key
 from commonwatt_community.meters.nem12 import Interval
 from commonwatt_community.operating.due import Community
-from commonwatt_community.operating.status import status
+from commonwatt_community.operating.status import sentences, standing
 from commonwatt_community.operating.substituting import substitute
 from commonwatt_community.operating.utility_files import cut, read_intervals
 from commonwatt_loadgen.forward.setup import NumbersInMemory
@@ -36,6 +36,10 @@ def nem12(day: str, imports: list[str], exports: list[str] | None = None) -> str
 
 async def community(town: Town) -> Community:
     return (await town.ledger().community())[0]
+
+
+async def status(town):
+    return list(sentences(await standing(town.operator)))
 
 
 async def test_half_hours_become_periods_and_a_second_run_changes_nothing(tmp_path: Path) -> None:
@@ -63,9 +67,9 @@ async def test_half_hours_become_periods_and_a_second_run_changes_nothing(tmp_pa
     corrected = [counted[0]._replace(import_wh=77), counted[1]._replace(home="h9"), *counted[2:]]
     third = await substitute(town.operator, key, numbers, town.net, "newtown", corrected, town.lines.append)
     assert (third.written, third.standing, third.refused) == (1, 6, {"not_registered": 1})
-    [standing] = [one for one in await status(town.operator) if one.startswith("2026-12-03")]
-    assert standing == "2026-12-03: 0 of 20 periods settled, 20 without clearing, not billed yet"
-    assert "2 homes: 2 take part" in (await status(town.operator))[1]
+    [standing_of_day] = [one for one in await status(town) if one.startswith("2026-12-03")]
+    assert standing_of_day == "2026-12-03: 0 of 20 periods settled, 20 without clearing, not billed yet"
+    assert "2 homes: 2 take part" in (await status(town))[1]
 
 
 @settings(max_examples=40, deadline=None)

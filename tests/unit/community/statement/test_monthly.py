@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from commonwatt_chaincode.market.forward.bills import BandSum, Bill
+from commonwatt_chaincode.market.forward.bills import BandSum, Bill, CarbonLine
 from commonwatt_chaincode.market.forward.outside import Outside
 from commonwatt_chaincode.market.forward.prices import Prices
 from commonwatt_community.statement import read_month
@@ -42,6 +42,20 @@ async def test_a_month_by_hand(statement: StatementOf) -> None:
     assert cy.sources == (("estimated", 30), ("substituted", 0), ("measured", 690))
     assert [line.cents for line in cy.lines if line.kind == "adjustment"] == [-21]
     assert (cy.import_wh, cy.export_wh) == (30 * 7_300, 0)
+
+
+async def test_carbon_is_a_line_that_carries_no_gst(june: MarketMonth) -> None:
+    plain = await june.get_bill("cy", FIRST_DAY)
+    carbon = CarbonLine(7_250_400, 5_000_000, 225_000_000)
+    charged = replace(plain, carbon=carbon, amount_naud=plain.amount_naud + carbon.amount_naud)
+    before, after = made(june, [plain]), made(june, [charged])
+    (line,) = [one for one in after.lines if one.kind == "carbon"]
+    assert (line.cents, line.quantity) == (23, 7_250)
+    assert after.total_cents - before.total_cents in (22, 23)
+    assert after.gst_cents == before.gst_cents
+    assert abs(after.saved_cents - before.saved_cents) <= 1
+    for text in (statement_text(after), statement_html(after), statement_csv(after)):
+        assert "Carbon quota, 7.250 kg emitted" in text
 
 
 async def test_bought_and_sold_stand_apart_and_have_their_prices(statement: StatementOf) -> None:

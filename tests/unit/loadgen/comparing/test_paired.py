@@ -124,7 +124,7 @@ def test_intervals():
     one = interval_of(np.array([1.0, 2.0, 3.0, 4.0]))
     assert (one.low, one.high) == pytest.approx((0.4457, 4.5543), abs=1e-4)  # 2.5 ± 3.1824 * 1.2910 / 2
     assert one.excludes_zero
-    with pytest.raises(ValueError, match="no values"):
+    with pytest.raises(ValueError, match="needs one value"):
         interval_of(np.array([]))
 
 

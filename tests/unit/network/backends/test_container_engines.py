@@ -10,6 +10,7 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -176,13 +177,16 @@ def test_compose_is_started_asked_stopped_and_deleted(path: Path, tmp_path: Path
     folder = compose.directory(nodes.layout) / "local"
     assert (folder / "compose.yaml").exists()
     assert (folder / "ledgers" / "peer0.newtown").is_dir()
-    assert docker.asked()[-1] == f"compose --project-directory {folder} up --detach --quiet-pull"
-    docker.answers(answering(container("peer0.grid"), container("market.grid", "exited")))
+    assert (
+        docker.asked()[-1]
+        == f"compose --project-directory {folder} up --detach --quiet-pull --remove-orphans"
+    )
+    docker.answers(answering(container("peer0.grid"), container("market.grid.16010", "exited")))
     assert compose.running(nodes.layout) == {"peer0.grid"}
     assert down(nodes.layout.directory) == ("peer0.grid",)
-    assert docker.asked()[-1].endswith("down")
+    assert docker.asked()[-1].endswith("down --remove-orphans")
     reset(nodes.layout.directory)
-    assert docker.asked()[-1].endswith("down --volumes --remove-orphans")
+    assert docker.asked()[-1].endswith("down --remove-orphans --volumes")
     assert not nodes.layout.directory.exists()
 
 
@@ -219,7 +223,35 @@ def test_a_compose_start_that_fails_is_told_and_undone(path: Path, tmp_path: Pat
     nodes = made("compose", tmp_path)
     with pytest.raises(NetworkError, match="port is already allocated"), Compose().started(nodes, quiet):
         pass
-    assert docker.asked()[-1].endswith("stop " + " ".join(NAMES))
+    assert docker.asked()[-1].endswith("stop " + " ".join(compose.services(nodes)))
+
+
+def test_a_change_starts_what_comes_and_leaves_what_runs(path: Path, tmp_path: Path) -> None:
+    docker = StandIn(path, "docker")
+    nodes = made("compose", tmp_path)
+    before = [compose.service_of(server) for server in nodes.chaincode_servers]
+    ports = tuple(replace(server, port=server.port + 50) for server in nodes.chaincode_servers)
+    after = replace(nodes, chaincode_servers=ports)
+    with Compose().started(nodes, quiet):
+        pass
+    with pytest.raises(RuntimeError), Compose().started(after, quiet, change=True):
+        raise RuntimeError
+    folder = compose.directory(nodes.layout) / "local"
+    moved = [compose.service_of(server) for server in after.chaincode_servers]
+    assert docker.asked()[-2:] == [
+        f"compose --project-directory {folder} up --detach --quiet-pull --no-recreate "
+        "orderer0 peer0.newtown peer0.grid",
+        f"compose --project-directory {folder} up --detach --quiet-pull {' '.join(moved)}",
+    ], "what a change started stays when its step fails"
+    Compose().end(after, ["peer0.grid", "market.grid"])
+    assert docker.asked()[-1].endswith(f"rm --stop --force peer0.grid {moved[1]}")
+    docker.answers(answering(*map(container, ("orderer0", *before, *moved))))
+    assert (folder / before[0] / "tls").is_dir()
+    Compose().end_others(after)
+    identities = " ".join(container(service)["Id"] for service in before)
+    assert docker.asked()[-2:] == [f"stop {identities}", f"rm --force {identities}"]
+    assert not (folder / before[0]).exists()
+    assert (folder / moved[0] / "tls").is_dir()
 
 
 def test_an_image_that_is_nowhere_is_told_with_what_to_do(path: Path, tmp_path: Path) -> None:

@@ -63,6 +63,16 @@ def on_three_machines() -> Topology:
     return Topology.model_validate(content)
 
 
+def test_machines_may_have_ipv6_addresses(written: Any) -> None:
+    content = on_three_machines().model_dump(mode="json")
+    content["organizations"]["newtown"]["host"] = "2001:db8::7"
+    files = compose.render(written(Topology.model_validate(content), "compose"), OWNER)
+    own = yaml.safe_load(files["2001:db8::7/compose.yaml"].content)["services"]["peer0.newtown"]
+    assert own["ports"][0].startswith("[2001:db8::7]:")
+    other = yaml.safe_load(files["192.0.2.2/compose.yaml"].content)["services"]["peer0.grid"]
+    assert "peer0.newtown:2001:db8::7" in other["extra_hosts"]
+
+
 def settled(topology: Topology, backend: str, directory: Path = Path("/network")) -> Nodes:
     return nodes_of(Layout(directory), State(topology, backend, 16000))
 
@@ -192,7 +202,7 @@ def test_keys_lie_in_secrets_alone(written: Any) -> None:
 
 def test_every_compose_service_is_confined_watched_and_limited(written: Any) -> None:
     files = compose.render(written(small("default"), "compose"), OWNER)
-    for name, service in yaml.safe_load(files["local/compose.yaml"].content)["services"].items():
+    for service in yaml.safe_load(files["local/compose.yaml"].content)["services"].values():
         assert service["user"].startswith("${COMMONWATT_USER:?")
         assert service["read_only"]
         assert service["cap_drop"] == ["ALL"]
@@ -202,7 +212,9 @@ def test_every_compose_service_is_confined_watched_and_limited(written: Any) -> 
         ports = service.get("ports", [])
         assert all(port.startswith("127.0.0.1:") for port in ports)
         wanted = {"orderer0": 3, "market.newtown": 0, "market.grid": 0}
-        assert len(ports) == wanted.get(name, 2), "chaincode is dialled by its peers, among the containers"
+        assert len(ports) == wanted.get(_node_of(service), 2), (
+            "chaincode is dialled by its peers, among the containers"
+        )
     assert b"COMMONWATT_USER=1000:1000" in files["local/.env"].content
 
 
@@ -245,7 +257,7 @@ def test_one_compose_file_per_machine_each_knowing_the_others(written: Any) -> N
     found = {name.split("/")[0]: file for name, file in files.items() if name.endswith("compose.yaml")}
     assert sorted(found) == ["192.0.2.1", "192.0.2.2", "192.0.2.3"]
     newtown = yaml.safe_load(found["192.0.2.1"].content)["services"]
-    assert sorted(newtown) == ["market.newtown", "peer0.newtown"]
+    assert sorted(map(_node_of, newtown.values())) == ["market.newtown", "peer0.newtown"]
     assert newtown["peer0.newtown"]["extra_hosts"] == [
         "orderer0.orderers:192.0.2.3", "peer0.grid:192.0.2.2", "market.grid:192.0.2.2",
     ]  # fmt: skip
@@ -383,7 +395,7 @@ def _configurations(backend: str, nodes: Nodes) -> dict[str, str]:
 def _environments(backend: str, nodes: Nodes) -> dict[str, dict[str, str]]:
     if backend == "compose":
         services = yaml.safe_load(compose.render(nodes)["local/compose.yaml"].content)["services"]
-        return {name: service["environment"] for name, service in services.items()}
+        return {_node_of(service): service["environment"] for service in services.values()}
     return {
         _node_name(manifest): {
             entry["name"]: entry["value"]
@@ -392,6 +404,10 @@ def _environments(backend: str, nodes: Nodes) -> dict[str, dict[str, str]]:
         for manifest in manifests(kubernetes.render(nodes))
         if manifest["kind"] in ("StatefulSet", "Deployment")
     }
+
+
+def _node_of(service: dict[str, Any]) -> str:
+    return str(service["labels"]["commonwatt.node"])
 
 
 def _node_name(manifest: dict[str, Any]) -> str:

@@ -48,6 +48,18 @@ COMMUNITY = {
     [
         ({}, []),
         (
+            {"images__peer": "hyperledger/fabric-peer:3.1.6", "images__chaincode": "market:2"},
+            [
+                "change images: peers from hyperledger/fabric-peer:3.1.6, "
+                "until now hyperledger/fabric-peer:3.1.5",
+                "change images: chaincode servers from market:2, until now commonwatt-chaincode:0.1.0",
+            ],
+        ),
+        (
+            {"images__chaincode": "market:2", "chaincodes__market__version": "1.1"},
+            ["upgrade chaincode market from 1.0 to 1.1 on channel newtown, from image market:2"],
+        ),
+        (
             COMMUNITY,
             [
                 "add organisation glebe (GlebeMSP): 1 peer, 2 homes, 1 user",

@@ -88,7 +88,7 @@ def test_a_description_needs_little(tmp_path: Path) -> None:
     description = load_description(path)
     assert description.msp_id == "LowerHunterMSP"
     assert description.peers[0].port == 7051
-    assert description.listen == "0.0.0.0"
+    assert description.bound(description.peers[0]) == "0.0.0.0"
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_a_description_needs_little(tmp_path: Path) -> None:
         ("name: a\npears: [{host: p.a}]\n", "organization.yaml:2: unknown key pears; did you mean peers?"),
         ("name: a\npeers:\n  - host: p.a\n    prot: 1\n", "4: unknown key peers.0.prot; did you mean port?"),
         ("name: a\npeers: []\n", "peers"),
-        ("name: a\npeers: [{host: 'p a'}]\n", "not a valid name"),
+        ("name: a\npeers: [{host: 'p a'}]\n", "is not the DNS name"),
         ("name: A\npeers: [{host: p.a}]\n", "organization.yaml:1"),
         ("- a\n", "an organisation is a mapping"),
     ],

@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Certificates from an authority whose key is elsewhere: requests go out (PKCS #10), certificates come in.
+
+The keys of nodes and users never leave the host. What comes in is looked at as a whole before anything is replaced.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from commonwatt_network.consortium.host import OwnHost, init_host
+from commonwatt_network.consortium.renewal import Holder, holders
+from commonwatt_network.errors import UsageError
+from commonwatt_network.model.layout import PUBLIC_FILE, write_atomically
+from commonwatt_network.model.state import exclusive
+from commonwatt_network.trust.certificates import OWN_OF_EACH, days_left, read_key_pair
+from commonwatt_network.trust.issued import note_issued
+from commonwatt_network.trust.pairs import Pair, write_pair
+
+ENROLMENT, TLS = "enrolment", "tls"
+KINDS = {ENROLMENT: "ca", TLS: "tlsca"}  # kind of certificate -> the folder of the authority that issues it
+
+
+class CertificationError(UsageError):
+    """A certificate cannot be taken in; the message says which and why. Nothing was replaced."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A certificate of the organisation that its authority may issue anew; `name` is that of its request's file."""
+
+    name: str
+    kind: str
+    holder: Holder
+    pair: Pair
+
+
+def write_requests(host: OwnHost, output: Path, before_days: int | None = None) -> list[Path]:
+    """Write a request for each certificate, or for those that expire within `before_days`, each for the key it has."""
+    written = []
+    for wanted in _wanted(host):
+        present = read_key_pair(wanted.pair.certificate, wanted.pair.key)
+        if before_days is not None and days_left(present.certificate) > before_days:
+            continue
+        builder = x509.CertificateSigningRequestBuilder().subject_name(present.certificate.subject)
+        for extension in present.certificate.extensions:
+            if not isinstance(extension.value, OWN_OF_EACH):
+                builder = builder.add_extension(extension.value, extension.critical)
+        path = output / wanted.kind / f"{wanted.name}.csr"
+        request = builder.sign(present.key, hashes.SHA256())
+        write_atomically(path, request.public_bytes(Encoding.PEM), PUBLIC_FILE)
+        written.append(path)
+    return written
+
+
+def take_in(
+    host: OwnHost, folder: Path, authority: Path | None = None, tls_authority: Path | None = None
+) -> tuple[str, ...]:
+    """Take in the certificates `KIND/NAME.pem` of `folder`; whose they are.
+
+    `authority`, `tls_authority`: certificates (PEM) of other authorities than the organisation began with; both, with
+    every certificate, and only before any channel knows the organisation. Raises CertificationError.
+    """
+    named = {ENROLMENT: authority, TLS: tls_authority}
+    others = {kind: _read(path) for kind, path in named.items() if path is not None}
+    _refuse_others(host, others)
+    issuers = {
+        kind: others.get(kind) or _read(host.layout.organization(host.name) / place / "ca.crt")
+        for kind, place in KINDS.items()
+    }
+    found: list[tuple[Wanted, x509.Certificate]] = []
+    for wanted in _wanted(host):
+        path = folder / wanted.kind / f"{wanted.name}.pem"
+        if path.exists():
+            certificate = _read(path)
+            _refuse(path, wanted, certificate, issuers[wanted.kind])
+            found.append((wanted, certificate))
+        elif others:
+            raise CertificationError(
+                f"{path} is missing: with other authorities, every certificate is another"
+            )
+    if not found:
+        raise CertificationError(
+            f"{folder} holds no certificate by the name of a request, such as {ENROLMENT}/peer0.{host.name}.pem"
+        )
+    with exclusive(host.layout):
+        for kind, certificate in others.items():
+            place = host.layout.organization(host.name) / KINDS[kind]
+            (place / "ca.key").unlink(missing_ok=True)  # of the authority that issues for nobody now
+            write_atomically(place / "ca.crt", certificate.public_bytes(Encoding.PEM))
+        for wanted, certificate in found:
+            if wanted.kind == ENROLMENT:
+                note_issued(host.layout, host.name, wanted.holder.name, certificate.serial_number)
+            write_pair(wanted.pair, certificate.public_bytes(Encoding.PEM), wanted.pair.key.read_bytes())
+    init_host(host.description, host.layout.directory)
+    return tuple(dict.fromkeys(wanted.holder.name for wanted, _ in found))
+
+
+def _wanted(host: OwnHost) -> Iterator[Wanted]:
+    for holder in holders(host):
+        for kind, pairs in ((ENROLMENT, holder.enrolment), (TLS, holder.tls)):
+            for number, pair in enumerate(pairs):
+                yield Wanted(f"{holder.name}-{number}" if number else holder.name, kind, holder, pair)
+
+
+def _refuse_others(host: OwnHost, others: dict[str, x509.Certificate]) -> None:
+    if not others:
+        return
+    if len(others) < len(KINDS):
+        raise CertificationError("name both authorities, for identities and for TLS: Fabric needs them apart")
+    if others[ENROLMENT].public_key() == others[TLS].public_key():
+        raise CertificationError("both authorities have one key; Fabric needs them apart")
+    for kind, certificate in others.items():
+        try:
+            constraints = certificate.extensions.get_extension_for_class(x509.BasicConstraints).value
+            certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier)
+            certificate.verify_directly_issued_by(certificate)
+        except (x509.ExtensionNotFound, ValueError, TypeError, InvalidSignature) as error:
+            raise CertificationError(
+                f"the {kind} authority's certificate is not that of a root authority with a key identifier"
+            ) from error
+        if not constraints.ca:
+            raise CertificationError(f"the {kind} authority's certificate is not a certificate authority's")
+    if any(host.layout.blocks.glob("*.block")):
+        raise CertificationError(
+            f"channels know {host.name} by the authorities that it has; others are for an organisation on no channel"
+        )
+
+
+def _refuse(path: Path, wanted: Wanted, certificate: x509.Certificate, issuer: x509.Certificate) -> None:
+    """Raise CertificationError unless the certificate is what was asked for, by the right authority, and valid now."""
+    present = read_key_pair(wanted.pair.certificate, wanted.pair.key)
+    now = datetime.now(UTC)
+    if _public(certificate) != _public(present.certificate):
+        raise CertificationError(f"{path} is for another key than the one on this host")
+    try:
+        certificate.verify_directly_issued_by(issuer)
+    except (ValueError, TypeError, InvalidSignature) as error:
+        raise CertificationError(
+            f"{path} was issued by {certificate.issuer.rfc4514_string()}, not by {issuer.subject.rfc4514_string()}"
+        ) from error
+    if certificate.subject != present.certificate.subject:
+        raise CertificationError(
+            f"{path} is for {certificate.subject.rfc4514_string()}; {present.certificate.subject.rfc4514_string()} was "
+            "asked for, and Fabric reads a node's role from it"
+        )
+    if not certificate.not_valid_before_utc <= now <= certificate.not_valid_after_utc:
+        raise CertificationError(f"{path} is not valid now")
+    for extension in present.certificate.extensions:
+        if isinstance(extension.value, OWN_OF_EACH):
+            continue
+        try:
+            same = certificate.extensions.get_extension_for_oid(extension.oid).value == extension.value
+        except x509.ExtensionNotFound:
+            same = False
+        if not same:
+            raise CertificationError(
+                f"{path} lacks what was asked for in the extension {extension.oid.dotted_string}; let the authority "
+                "copy the request's extensions (openssl: -copy_extensions copyall)"
+            )
+    for kind in (x509.AuthorityKeyIdentifier, x509.SubjectKeyIdentifier):
+        try:
+            certificate.extensions.get_extension_for_class(kind)
+        except x509.ExtensionNotFound as error:
+            raise CertificationError(
+                f"{path} has no {kind.__name__}, without which Fabric refuses it"
+            ) from error
+
+
+def _public(certificate: x509.Certificate) -> bytes:
+    return certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+
+
+def _read(path: Path) -> x509.Certificate:
+    try:
+        return x509.load_pem_x509_certificate(path.read_bytes())
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "no certificate in PEM"
+        raise CertificationError(f"{path}: {reason}") from error

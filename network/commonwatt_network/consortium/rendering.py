@@ -1,0 +1,234 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What one organisation runs in containers: its own part of a consortium, with its own keys and nobody else's.
+
+For its own machine (Compose), or its own cluster: manifests, or a Helm chart that takes the keys from Secrets.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from commonwatt_network.backends import kubernetes
+from commonwatt_network.backends.backend import File
+from commonwatt_network.backends.compose import Compose, organization_files
+from commonwatt_network.backends.configuration import templates
+from commonwatt_network.backends.containers import (
+    Container,
+    chaincode_container,
+    orderer_container,
+    peer_container,
+    refuse_foreign,
+    write_files,
+)
+from commonwatt_network.consortium.host import (
+    NETWORK,
+    OwnHost,
+    chaincode_program,
+    keep_description,
+    open_host,
+    settle_host,
+)
+from commonwatt_network.consortium.organization import IN_CONTAINERS
+from commonwatt_network.consortium.values import Values, settle_values
+from commonwatt_network.errors import UsageError
+from commonwatt_network.model.state import exclusive
+from commonwatt_network.programs import processes
+
+CHART = "chart"
+LEDGERS = "ledgers"  # of an earlier rendering, which has run since
+TOKEN = re.compile("\x02(.*?)\x03", re.DOTALL)  # an expression of Helm, until the rest of the text is escaped
+COMPOSE, KUBERNETES = IN_CONTAINERS
+HELM = "helm"
+WAYS = (*IN_CONTAINERS, HELM)
+
+
+def render_host(directory: Path, way: str, output: Path, values_file: Path | None = None) -> list[Path]:
+    """Write what the organisation in `directory` runs, as `way` has it: compose, kubernetes or helm; the paths.
+
+    From now on the organisation's nodes run there, and its own commands dial them where the others do. Raises
+    UsageError, also for an `output` that holds anything else, and while its nodes run as programs of this machine.
+    """
+    if way not in WAYS:
+        raise UsageError(f"--backend {way}: {', '.join(WAYS)} are rendered")
+    if values_file and way != KUBERNETES:
+        raise UsageError(
+            f"--values is for --backend kubernetes; with {way}, "
+            + ("give them to Helm" if way == HELM else "Compose takes none")
+        )
+    host = open_host(directory)
+    running = processes.running(host.layout)
+    if running:
+        raise UsageError(
+            f"{', '.join(sorted(running))} runs as a program of this machine; stop it with `commonwatt org stop`, or "
+            "two nodes would have one key"
+        )
+    backend = COMPOSE if way == COMPOSE else KUBERNETES
+    host = settle_host(host.description.model_copy(update={"backend": backend}), directory)
+    with exclusive(host.layout):
+        everyone = containers_of(host)
+        if way == COMPOSE:
+            files = _compose(host, everyone)
+        else:
+            values = settle_values(everyone, values_file)
+            files = (
+                _kubernetes(host, everyone, values) if way == KUBERNETES else _chart(host, everyone, values)
+            )
+        refuse_foreign(output, [*files, LEDGERS])
+        keep_description(host)
+        if way == COMPOSE:
+            Compose().write_machine(output, files)
+        else:
+            write_files(output, files)
+    return [output / name for name in files]
+
+
+def containers_of(host: OwnHost) -> list[Container]:
+    """The organisation's containers; reads its own keys alone."""
+    description, layout, images = host.description, host.layout, host.description.images
+    if description.chaincode.module is None:
+        raise UsageError(
+            f"chaincode {description.chaincode.name} is no Python module; in containers the image {images.chaincode} "
+            "serves it, so run others with `commonwatt org start`"
+        )
+    authorities = {host.name: layout.tls_ca_certificate(host.name)}
+    working = host.working
+    return [
+        *(orderer_container(orderer, images.orderer, authorities) for orderer in working.orderers),
+        *(peer_container(peer, images.peer, host.peers[0].address, NETWORK) for peer in host.peers),
+        *(
+            chaincode_container(
+                layout, server, chaincode_program(host, server), images.chaincode, description.chaincode
+            )
+            for server in host.chaincode_servers
+        ),
+    ]
+
+
+def _compose(host: OwnHost, everyone: list[Container]) -> dict[str, File]:
+    dialled = Counter(node.host for node in host.fabric_nodes)
+
+    def aliases(container: Container) -> list[str]:
+        """Its names among the containers: the one that the others dial too, where that is this node's alone."""
+        node = container.node
+        names = [container.host, container.service]
+        own = container.kind != "chaincode" and dialled[node.host] == 1 and not node.host[-1].isdigit()
+        if own and not node.host.startswith("[") and container.ports["grpc"] == node.port:
+            names.append(node.host)
+        return names
+
+    return organization_files(host.name, everyone, host.layout.directory, aliases)
+
+
+def _kubernetes(host: OwnHost, everyone: list[Container], values: Values) -> dict[str, File]:
+    content = values.model_dump(by_alias=True)
+
+    def value(*path: str) -> str:
+        return json.dumps(_at(content, path))
+
+    def annotations(digest: str) -> str:
+        return json.dumps({**content["podAnnotations"], "commonwatt-configuration": digest})
+
+    text = _manifests(host, everyone, host.name, value, annotations, with_namespace=True)
+    return {
+        f"{host.name}.yaml": File(text.encode()),
+        f"{host.name}-secrets.yaml": _secrets(host, everyone, values),
+    }
+
+
+def _chart(host: OwnHost, everyone: list[Container], values: Values) -> dict[str, File]:
+    """A chart, and the Secrets that it refers to, which are no part of it."""
+
+    def value(*path: str) -> str:
+        keys = " ".join(json.dumps(key) for key in path)
+        return f"\x02index .Values {keys} | toJson\x03"
+
+    def annotations(digest: str) -> str:
+        return f'\x02merge (dict "commonwatt-configuration" "{digest}") .Values.podAnnotations | toJson\x03'
+
+    text = _manifests(host, everyone, "\x02.Release.Namespace\x03", value, annotations, with_namespace=False)
+    about = {
+        "apiVersion": "v2",
+        "name": f"commonwatt-{host.name}",
+        "description": f"Peers, orderers and chaincode of {host.name} ({host.mspid})",
+        "type": "application",
+        "version": "0.1.0",
+        "appVersion": host.description.images.peer.rpartition(":")[2],
+    }
+    schema = Values.model_json_schema(by_alias=True)
+    return {
+        f"{CHART}/Chart.yaml": File((json.dumps(about, indent=2) + "\n").encode()),
+        f"{CHART}/values.yaml": File(values.to_yaml().encode()),
+        f"{CHART}/values.schema.json": File((json.dumps(schema, indent=2) + "\n").encode()),
+        f"{CHART}/templates/{host.name}.yaml": File(_as_helm(text).encode()),
+        f"{host.name}-secrets.yaml": _secrets(host, everyone, values),
+    }
+
+
+def _as_helm(text: str) -> str:
+    """Text with Helm's expressions; braces that are none of them are kept from Helm."""
+    escaped = text.replace("{{", '{{ "{{" }}')
+    return TOKEN.sub(r"{{ \1 }}", escaped)
+
+
+def _manifests(
+    host: OwnHost,
+    everyone: list[Container],
+    namespace: str,
+    value: Callable[..., str],
+    annotations: Callable[[str], str],
+    *,
+    with_namespace: bool,
+) -> str:
+    return (
+        templates()
+        .get_template("kubernetes-organization.yaml.j2")
+        .render(
+            organization=host.name,
+            namespace=namespace,
+            with_namespace=with_namespace,
+            network=NETWORK,
+            containers=everyone,
+            value=value,
+            annotations=annotations,
+            text=kubernetes.quoted_text,
+            key=kubernetes.key_of,
+            **kubernetes.SETTLED,
+        )
+    )
+
+
+def _secrets(host: OwnHost, everyone: list[Container], values: Values) -> File:
+    """Kubernetes' Secrets of the keys, for the cluster that the organisation itself chooses: no namespace is named."""
+    documents = [
+        {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {
+                "name": values.secrets[entry.service],
+                "labels": {"app.kubernetes.io/name": entry.service, "app.kubernetes.io/part-of": NETWORK},
+            },
+            "type": "Opaque",
+            "data": {
+                kubernetes.key_of(path): kubernetes.in_base64(file.content)
+                for path, file in entry.files.items()
+                if file.mode == 0o600
+            },
+        }
+        for entry in everyone
+    ]
+    title = f"# Private keys of {host.name}: for its own cluster, and nobody else.\n"
+    return File(
+        (title + "".join(f"---\n{json.dumps(each, indent=2)}\n" for each in documents)).encode(), 0o600
+    )
+
+
+def _at(content: Mapping[str, Any], path: tuple[str, ...]) -> Any:
+    found: Any = content
+    for key in path:
+        found = found[key]
+    return found

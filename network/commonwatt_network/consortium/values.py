@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What an organisation's own cluster decides of its Kubernetes manifests: the values of its chart."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from commonwatt_client.yaml_models import named, parse_model
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+from commonwatt_network.backends.containers import Container
+from commonwatt_network.errors import UsageError
+
+Quantity = Annotated[
+    str, named(r"^[0-9]+(\.[0-9]+)?(m|[KMGT]i?)?$", "a quantity of Kubernetes, such as 10Gi or 500m")
+]
+SecretName = Annotated[str, named(r"^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$", "the name of a Secret")]
+
+
+class _Model(BaseModel):
+    """Fields are written as Kubernetes writes them: `priorityClassName`."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, alias_generator=to_camel, validate_by_name=True, validate_by_alias=True
+    )
+
+
+class Storage(_Model):
+    """Of each peer's and orderer's ledger. A volume keeps its class and size once it is made."""
+
+    class_name: str | None = Field(default=None, description="null: the cluster's default class")
+    size: Quantity = "10Gi"
+
+
+class Resources(_Model):
+    """As in a container: cpu and memory."""
+
+    requests: dict[Literal["cpu", "memory"], Quantity]
+    limits: dict[Literal["cpu", "memory"], Quantity]
+
+
+class Outside(_Model):
+    """The Service by which other organisations reach a peer or orderer."""
+
+    type: Literal["LoadBalancer", "NodePort", "ClusterIP"] = "LoadBalancer"
+    annotations: dict[str, str] = Field(default_factory=dict)
+
+
+class SecretReference(_Model):
+    """The name of a Secret of the namespace."""
+
+    name: SecretName
+
+
+class Values(_Model):
+    """An organisation's values; every one has a default but the images, resources and Secrets of its own nodes."""
+
+    images: dict[str, str] = Field(
+        description="orderer, peer, chaincode: from your own registry, where you have one"
+    )
+    image_pull_secrets: list[SecretReference] = Field(default_factory=list)
+    storage: Storage = Storage()
+    resources: dict[str, Resources] = Field(description="of an orderer, a peer, a chaincode server")
+    secrets: dict[str, SecretName] = Field(
+        description="node -> the Secret of this namespace that holds its keys"
+    )
+    outside: Outside = Outside()
+    node_selector: dict[str, str] = Field(default_factory=dict)
+    affinity: dict[str, Any] = Field(default_factory=dict)
+    tolerations: list[dict[str, Any]] = Field(default_factory=list)
+    topology_spread_constraints: list[dict[str, Any]] = Field(default_factory=list)
+    priority_class_name: str = ""
+    pod_annotations: dict[str, str] = Field(default_factory=dict)
+
+    def to_yaml(self) -> str:
+        return str(yaml.safe_dump(self.model_dump(by_alias=True), sort_keys=False))
+
+
+def default_values(everyone: Iterable[Container]) -> dict[str, Any]:
+    """What holds for an organisation's containers where its file of values says nothing."""
+    found: dict[str, Any] = {"images": {}, "resources": {}, "secrets": {}}
+    for entry in everyone:
+        limits = entry.limits
+        found["images"][entry.kind] = entry.image
+        found["secrets"][entry.service] = entry.service
+        found["resources"][entry.kind] = {
+            "requests": {"cpu": f"{round(limits.cpus * 250)}m", "memory": f"{limits.memory_mb // 2}Mi"},
+            "limits": {"cpu": f"{round(limits.cpus * 1000)}m", "memory": f"{limits.memory_mb}Mi"},
+        }
+    return found
+
+
+def settle_values(everyone: Iterable[Container], file: Path | None) -> Values:
+    """The values in a YAML file over the defaults. Raises UsageError with file and line."""
+    defaults = default_values(everyone)
+    if file is None:
+        return Values.model_validate(defaults)
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
+        raise UsageError(f"{file}: {reason}") from error
+    given = parse_model(
+        GivenValues, text, str(file), "values are a mapping: storage, images, ...", None, UsageError
+    )
+    said = given.model_dump(by_alias=True, exclude_unset=True)
+    for section, own in defaults.items():
+        unknown = sorted(said.get(section, {}).keys() - own.keys())
+        if unknown:
+            raise UsageError(f"{file}: {section}.{unknown[0]} is none of {', '.join(own)}")
+    return Values.model_validate(
+        {
+            **defaults,
+            **said,
+            **{section: {**own, **said.get(section, {})} for section, own in defaults.items()},
+        }
+    )
+
+
+class GivenValues(Values):
+    """What a file of values may say: everything, and nothing is needed."""
+
+    images: dict[str, str] = Field(default_factory=dict)
+    resources: dict[str, Resources] = Field(default_factory=dict)
+    secrets: dict[str, SecretName] = Field(default_factory=dict)
