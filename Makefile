@@ -119,15 +119,17 @@ lint: $(READY) ## Check format, lint rules, types, the direction of imports, dec
 
 # Files are dealt out in the order of testpaths, long ones first, so that no worker ends with one alone.
 PYTEST = $(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+# `test-again` has to know a run that broke off: its later tests did not run, and are not among the failed ones.
+keeping_code = $(1); code=$$?; mkdir -p .pytest_cache; echo $$code > .pytest_cache/exit-code; exit $$code
 
 .PHONY: test
 test: $(READY) ## Run every test that this machine can run, but for the long ones (at most 10 minutes)
-	$(PYTEST) -m "not long and not pilot"
+	$(call keeping_code,$(PYTEST) -m "not long and not pilot")
 
 # Many of these wait for a market's minutes: three at once keep two cores busy.
 .PHONY: test-long
 test-long: $(READY) ## Run the tests marked `long`: fuzzing, kill cycles, whole consortia
-	$(PYTEST) -n 3 -m long --timeout=1800
+	$(call keeping_code,$(PYTEST) -n 3 -m long --timeout=1800)
 
 .PHONY: test-again
 test-again: $(READY) ## Run the files with tests that failed last once more, one after the other (MARKS: which tests of them)

@@ -2,8 +2,8 @@
 """Run each file with tests that failed last once more, alone: `test_again.py MARKS`.
 
 A test that fails beside others and passes alone depends on something that it does not name: time, ports, a neighbour.
-Such tests are named, so that their cause is found. The exit code is 1 where a test fails again, or where more failed
-than chance explains.
+Such tests are named, so that their cause is found. The exit code is 1 where a test fails again, where more failed than
+chance explains, or where the run itself broke off.
 """
 
 from __future__ import annotations
@@ -14,11 +14,22 @@ import sys
 from pathlib import Path
 
 LAST_FAILED = Path(".pytest_cache") / "v" / "cache" / "lastfailed"
+EXIT_CODE = Path(".pytest_cache") / "exit-code"
+"""The Makefile writes pytest's exit code here."""
+TESTS_FAILED = 1
+"""pytest's exit code of a run that reached its end with failed tests."""
 AT_MOST = 5
 """How many tests may have failed: with more of them something is broken."""
 
 
 def main(marks: str) -> int:
+    code = int(EXIT_CODE.read_text("ascii")) if EXIT_CODE.exists() else None
+    if code != TESTS_FAILED:
+        print(
+            f"pytest's exit code was {code}, not {TESTS_FAILED}: no test failed, or not all ran",
+            file=sys.stderr,
+        )
+        return 1
     failed = sorted(json.loads(LAST_FAILED.read_text("utf-8"))) if LAST_FAILED.exists() else []
     if not failed or len(failed) > AT_MOST:
         print(

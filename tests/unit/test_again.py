@@ -36,14 +36,16 @@ def ran(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
             1,
             "6 tests",
         ),
-        ("def test_fine():\n    pass\n", 1, "0 tests failed"),
+        ("def test_fine():\n    pass\n", 1, "exit code was 0"),
+        (f"{ONCE}\ndef test_end():\n    import pytest\n    pytest.exit('end', 3)\n", 1, "exit code was 3"),
     ],
-    ids=["once", "always", "many", "none"],
+    ids=["once", "always", "many", "none", "broken off"],
 )
 def test_a_failure_is_tried_once_more_alone(tmp_path: Path, test: str, code: int, said: str) -> None:
     (tmp_path / "pytest.ini").write_text("[pytest]\n")
     (tmp_path / "test_one.py").write_text(test)
-    ran(tmp_path, "-m", "pytest", "-p", "no:xdist", "-q")
+    first = ran(tmp_path, "-m", "pytest", "-p", "no:xdist", "-q")
+    (tmp_path / ".pytest_cache" / "exit-code").write_text(f"{first.returncode}\n")
     again = ran(tmp_path, str(TOOL), "not long")
     assert (again.returncode, said in again.stdout + again.stderr) == (code, True), (
         again.stdout + again.stderr
