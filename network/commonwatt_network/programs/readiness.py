@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     import aiohttp  # loaded where nodes are asked over HTTP: most commands do without
 
 POLL_S = 0.05
-START_TIMEOUT_S = 30.0
+START_TIMEOUT_S = 60.0  # a program that ends is noticed at once; one on a busy machine has time
 LEDGER_BYTES_PER_S = 10e6  # of a busy machine
 RAFT_LEADER = "consensus_etcdraft_is_leader"
 REPEAT = "put right what it names, then repeat the command"
