@@ -143,7 +143,7 @@ class Configure(Bounded):
     utc_offset_min: OffsetMin | None = None
     times: NewTimes | None = None
     pricing: Literal["mid_market", "uniform"] | None = None
-    sharing: Literal["none", "dynamic", "static"] | None = None
+    sharing: Literal["dynamic", "static", "none"] | None = None
     readings_by: Literal["home", "meter"] | None = None
     estimate_w: Annotated[int, Within(0, LARGEST_ENERGY_WH)] | None = None
     key_delay_h: Annotated[int, Within(0, 24 * 90)] | None = None

@@ -61,7 +61,7 @@ def chaincode_deploy(
     ] = True,
     peer: Annotated[list[str] | None, typer.Option(help="Install on these of your peers alone.")] = None,
     clock: Annotated[
-        Literal["simulated", "live"],
+        Literal["live", "simulated"],
         typer.Option(
             help="Of `market`: live for a community's trade, simulated for simulated days and load."
         ),

@@ -158,7 +158,7 @@ class Channel(_Model):
     organizations: list[OrganizationName] = Field(min_length=1)
     chaincodes: list[Name] = Field(default_factory=list)
     endorsement: Literal["all", "majority", "any"] = "all"
-    clock: Literal["simulated", "live"] = Field(
+    clock: Literal["live", "simulated"] = Field(
         default="simulated", description="the market's time on this channel"
     )
     market: Literal["ex_post", "forward", "exchange"] = Field(
