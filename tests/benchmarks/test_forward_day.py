@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A simulated day of the forward market on a network: 60 homes, periods of 30 minutes, 5,700 messages.
+"""A simulated day of the forward market on a network: 60 homes (or `HOMES`), periods of 30 minutes.
 
 Time, and what each node uses for it: processor time, memory, and kB of its ledger for each home.
 """
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ from commonwatt_network.up import up
 from ..support.fabric import require_backend
 from .message_load import bytes_of, grown, processor_s, quiet, short, with_homes
 
-HOMES = 60
+HOMES = int(os.environ.get("HOMES", "60"))
 
 
 @pytest.mark.timeout(900)
