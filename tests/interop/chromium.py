@@ -22,6 +22,11 @@ FLAGS = (
     "--disable-background-networking", "--disable-component-update", "--disable-sync", "--remote-debugging-port=0",
 )  # fmt: skip
 WAIT_S = 20.0
+_CUT = """[...document.querySelectorAll('table')].filter((table) => {
+  for (let box = table.parentElement; box; box = box.parentElement)
+    if (getComputedStyle(box).overflowX !== 'visible' && box.scrollWidth > box.clientWidth + 1) return true;
+  return false;
+}).map((table) => table.innerText.split('\\n')[0])"""
 
 
 def find_chromium() -> str:
@@ -103,6 +108,12 @@ class Page:
     async def write(self, text: str) -> None:
         """Type into what has the focus."""
         await self.call("Input.insertText", text=text)
+
+    async def cut_tables(self) -> list[str]:
+        """Each table of which one has to scroll sideways to see the last column; all that can be opened is opened."""
+        await self.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
+        found: list[str] = await self.evaluate(_CUT)
+        return found
 
     async def print(self) -> bytes:
         """The page as PDF on the sheet that it asks for."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from commonwatt_network.down import down
 from commonwatt_network.model.topology import default_topology
 from commonwatt_network.up import up
 
+from .axe import violations
 from .chromium import browse, find_chromium
 
 COMMAND = Path(sys.executable).with_name("commonwatt")
@@ -60,9 +62,19 @@ async def test_the_page_follows_a_test_to_its_end(network_file: Path, tmp_path: 
                 await page.resize(width)
                 wider = "document.documentElement.scrollWidth > document.documentElement.clientWidth"
                 assert not await page.evaluate(wider), width
-                (tmp_path / f"load-{width}.png").write_bytes(await page.screenshot())
+                for scheme in ("light", "dark"):
+                    await page.prefer(scheme)
+                    assert await violations(page) == [], (width, scheme)
+                    (tmp_path / f"load-{width}-{scheme}.png").write_bytes(await page.screenshot())
+            ticks = await page.evaluate(
+                "[...document.querySelectorAll('#latencies text')].map((one) => one.textContent)"
+            )
+            assert ticks[0] == "ms"
+            assert any(re.fullmatch(r"\d\d:\d\d:\d\d", tick) for tick in ticks), ticks
+            assert "Began" in await page.evaluate("document.getElementById('began').textContent")
             await page.until("document.getElementById('state').textContent === 'passed'")
-            assert await page.evaluate("document.querySelector('#rates polyline').points.length") > 2
+            path = await page.evaluate("document.querySelector('#rates path.one').getAttribute('d')")
+            assert path.count("L") > 2
             assert page.problems == []
         output, errors = await process.communicate()
         assert process.returncode == 0, errors.decode()

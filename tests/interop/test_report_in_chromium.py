@@ -1,38 +1,59 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The report in a real browser: nothing on the console, no sideways scrolling on a phone, printable, labelled."""
+"""Reports in a real browser: nothing on the console, no sideways scrolling on a phone, printable, for everybody."""
 
 from __future__ import annotations
 
 import html
+import json
 import re
 import subprocess
 from pathlib import Path
 
 import pytest
-from commonwatt_loadgen.report.simulation import simulation_report
-from commonwatt_loadgen.simulate.options import SimulationOptions
-from commonwatt_loadgen.simulate.run import simulate_in_process
+from commonwatt_community.service.page import page as rest_page
+
+from ..support.small_reports import REPORTS, paper
+from .axe import violations
+from .chromium import browse
 
 CHROMIUM = Path("/usr/bin/chromium")
-PHONE_PX = 360
+DESK_PX, PHONE_PX = 1280, 360
 
 pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason=f"{CHROMIUM} is not installed")
 
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    options = SimulationOptions(
-        homes=12,
-        share_percent=40,
-        strategies=("suggested", "shading"),
-        pv="equation",
-        days=2,
-        disutility=20,
-        storage_from_grid=True,
-    )
-    path = tmp_path_factory.mktemp("report") / "report.html"
-    path.write_text(simulation_report(simulate_in_process(options, 2, lambda *_: None)), "utf-8")
+    folder = tmp_path_factory.mktemp("report")
+    path = folder / "report.html"
+    path.write_text(REPORTS["simulation"](folder), "utf-8")
     return path
+
+
+def rest(_: Path) -> str:
+    """The page of the REST interface, from the document that a service serves."""
+    document = Path(__file__).parents[2] / "docs" / "openapi.json"
+    return rest_page(json.loads(document.read_text("utf-8")))
+
+
+PAGES = {**{name: REPORTS[name] for name in ("forward", "comparison", "load")}, "rest": rest}
+
+
+async def fits_and_reads_well(path: Path) -> None:
+    """A page on a desk, dark and then light with all tables open: axe-core finds nothing, and no column is cut."""
+    async with browse(path.as_uri()) as page:
+        await page.resize(DESK_PX)
+        backs = []
+        for scheme in ("dark", "light"):
+            await page.prefer(scheme)
+            assert await page.evaluate("document.documentElement.scrollWidth") <= DESK_PX
+            path.with_suffix(f".{scheme}.png").write_bytes(await page.screenshot())
+            if scheme == "light":
+                assert await page.cut_tables() == []
+            assert await violations(page) == [], scheme
+            backs.append(await page.evaluate("getComputedStyle(document.body).backgroundColor"))
+        assert backs[0] != backs[1], "there is a dark page"
+        assert page.problems == []
 
 
 def chromium(profile: Path, page: Path, *arguments: str) -> tuple[str, str]:
@@ -90,3 +111,26 @@ def test_it_prints(report: Path, tmp_path: Path) -> None:
     assert (
         content.count(b"/Type /Page\n") + content.count(b"/Type /Page/") + content.count(b"/Type /Page ") > 2
     )
+
+
+async def test_people_can_use_a_report_of_several_communities(report: Path) -> None:
+    await fits_and_reads_well(report)
+
+
+@pytest.fixture
+def other(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """A page of another kind; written here, for some commands run a loop of their own."""
+    path = tmp_path / "page.html"
+    path.write_text(request.param(tmp_path), "utf-8")
+    return path
+
+
+@pytest.mark.parametrize("other", PAGES.values(), ids=PAGES, indirect=True)
+async def test_people_can_use_every_kind_of_report(other: Path) -> None:
+    await fits_and_reads_well(other)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("other", [paper], indirect=True)
+async def test_people_can_use_the_report_of_the_paper(other: Path) -> None:
+    await fits_and_reads_well(other)

@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +25,8 @@ from commonwatt_network.watch.subject import subject_of
 from commonwatt_network.watch.watcher import Watcher
 
 from ..support.homes import home_id
-from .chromium import browse, find_chromium
+from .axe import violations
+from .chromium import Page, browse, find_chromium
 
 HOUR_S = 3_600
 MIDNIGHT = 1_700_000_000 // 86_400 * 86_400
@@ -77,6 +80,13 @@ async def trade(network_file: Path) -> None:
     await submit("operator", "close_round", round=opened["round"], at=opened["closes_at"])
 
 
+async def saved_as_csv(page: Page) -> str:
+    """What the chart's button hands to the browser to save."""
+    taken = "URL.createObjectURL = (blob) => { window.saved = blob; return 'data:,'; }"
+    await page.evaluate(f"{taken}; document.querySelector('.under button').click()")
+    return str(await page.promised("window.saved.text()"))
+
+
 async def test_the_page_follows_the_market(watched: tuple[str, Path], tmp_path: Path) -> None:
     address, network_file = watched
     async with browse(address) as page:
@@ -92,10 +102,26 @@ async def test_the_page_follows_the_market(watched: tuple[str, Path], tmp_path: 
         for width in (1280, 390):
             await page.resize(width)
             assert await page.evaluate("document.documentElement.scrollWidth") <= width, "nothing sticks out"
-            picture = await page.screenshot()
-            assert picture.startswith(b"\x89PNG")
-            await asyncio.to_thread((tmp_path / f"watch-{width}.png").write_bytes, picture)
-        assert await page.evaluate("document.querySelector('svg').getAttribute('aria-label')")
+            for scheme in ("light", "dark"):
+                await page.prefer(scheme)
+                assert await violations(page) == [], (width, scheme)
+                picture = await page.screenshot()
+                await asyncio.to_thread((tmp_path / f"watch-{width}-{scheme}.png").write_bytes, picture)
+            if width == 1280:
+                assert await page.cut_tables() == []
+        chart = "document.querySelector('svg.live')"
+        assert "per second" in await page.evaluate(f"{chart}.getAttribute('aria-label')")
+        ticks = await page.evaluate(f"[...{chart}.querySelectorAll('text')].map((one) => one.textContent)")
+        assert ticks[0] == "per second"
+        assert any(re.fullmatch(r"\d\d:\d\d:\d\d", tick) for tick in ticks), ticks
+        said = "document.querySelector('.under span').textContent"
+        assert str(datetime.now(UTC).year) in await page.evaluate(said), "the date stands under the chart"
+        await page.evaluate(f"{chart}.focus()")
+        await page.press("ArrowLeft")
+        assert re.fullmatch(r"[\d:]{8}: committed [\d.]+ per second", await page.evaluate(said))
+        saved = await saved_as_csv(page)
+        assert saved.startswith("time,per_s\n20"), saved
+        assert len(saved.splitlines()) > 3
         assert page.problems == []
 
 

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib import resources
 
+from commonwatt_client.pages import HOUSE_STYLE, page_file
 from pydantic import TypeAdapter, ValidationError
 
 from ..meters.web import Request, Response, serving
@@ -30,6 +31,8 @@ async def page_of(living: LivingHome, state: State, port: int) -> AsyncIterator[
         if request.method == "GET" and request.path in _FILES:
             name, kind = _FILES[request.path]
             return Response(200, (resources.files(__package__) / name).read_bytes(), kind)
+        if (request.method, request.path) == ("GET", f"/{HOUSE_STYLE}"):
+            return Response(200, page_file(HOUSE_STYLE).encode(), "text/css; charset=utf-8")
         if (request.method, request.path) == ("GET", "/state.json"):
             return Response(200, json.dumps(state.shown()).encode(), "application/json")
         if (request.method, request.path) == ("POST", "/wishes"):

@@ -8,6 +8,7 @@ from importlib import resources
 
 import jinja2
 from aiohttp import web
+from commonwatt_client.pages import HOUSE_STYLE, page_file
 
 from ..statement.page import page_style
 from ..texts import texts
@@ -37,6 +38,7 @@ def add_pages(app: web.Application) -> None:
         app.router.add_get(path, _handed_out(page, "html"))
     for name in _FILES:
         app.router.add_get(f"/portal/{name}", _handed_out(_file(name), name.rpartition(".")[2]))
+    app.router.add_get(f"/portal/{HOUSE_STYLE}", _handed_out(page_file(HOUSE_STYLE), "css"))
     app.router.add_get(STATEMENT_STYLE, _handed_out(page_style(), "css"))
 
 

@@ -7,16 +7,21 @@ import json
 from html import escape
 from typing import Any
 
+from commonwatt_client.pages import HOUSE_STYLE, page_file
+
 Json = dict[str, Any]
 
-_STYLE = """
-:root { color-scheme: light dark; font: 1rem/1.5 system-ui, sans-serif }
-body { max-width: 60rem; margin: 0 auto; padding: 1rem }
-code, pre { font-size: .9rem }
-pre { overflow-x: auto; padding: .5rem; border: 1px solid }
-summary { cursor: pointer; padding: .25rem 0 }
-td, th { text-align: left; vertical-align: top; padding: .1rem .8rem .1rem 0 }
+_STYLE = (
+    page_file(HOUSE_STYLE)
+    + """
+main { max-width: 60rem }
+details { background: var(--paper); border: 1px solid var(--line); border-radius: .5rem; padding: .2rem .8rem }
+summary { padding: .25rem 0; overflow-wrap: anywhere }
+pre { white-space: pre-wrap; overflow-wrap: anywhere; padding: .5rem; border: 1px solid var(--line) }
+table { width: 100%; margin: .5rem 0 }
+td, th { text-align: left; vertical-align: top; white-space: normal }
 """
+)
 
 POLICY = "default-src 'none'; frame-ancestors 'none'; style-src 'sha256-{}'".format(
     base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode("ascii")
@@ -49,16 +54,21 @@ def _route(method: str, path: str, operation: Json) -> str:
         for one in operation.get("parameters", ())
     )
     if parameters:
-        said += f"<table><tr><th>parameter</th><th>in</th><th>what</th></tr>{parameters}</table>"
+        said += _table(("parameter", "in", "what"), parameters)
     if "requestBody" in operation:
         said += f"<p>Body: {_link(operation['requestBody'])}</p>"
     answers = "".join(
         f"<tr><td>{escape(status)}</td><td>{escape(answer['description'])}</td><td>{_link(answer)}</td></tr>"
         for status, answer in operation["responses"].items()
     )
-    said += f"<table><tr><th>status</th><th>when</th><th>what</th></tr>{answers}</table>"
+    said += _table(("status", "when", "what"), answers)
     head = f"<code>{escape(method)} {escape(path)}</code> {escape(operation['summary'])}"
     return f"<details><summary>{head}</summary>{said}</details>"
+
+
+def _table(heads: tuple[str, ...], rows: str) -> str:
+    head = "".join(f'<th scope="col">{name}</th>' for name in heads)
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
 
 
 def _link(part: Json) -> str:

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from importlib import resources
 
+from commonwatt_client.pages import HOUSE_STYLE, page_file
+
 from .energy import GIVEN, NETTED, RECEIVED, StatementLine, merged_bands
 from .monthly import ADJUSTMENT, CARBON, DEMAND, FEE, SUPPLY, Statement
 from .words import (
@@ -35,7 +37,8 @@ _ORDER_OF_SOURCES = ("measured", "substituted", "estimated")
 
 def page_style() -> str:
     """The page's stylesheet, for a server that gives it an address."""
-    return resources.files(__package__).joinpath("page.css").read_text("utf-8")
+    own = resources.files(__package__).joinpath("page.css").read_text("utf-8")
+    return page_file(HOUSE_STYLE) + own
 
 
 def statement_html(statement: Statement, stylesheet: str | None = None) -> str:

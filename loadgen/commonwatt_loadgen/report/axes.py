@@ -2,6 +2,7 @@
 """What the axes of all charts have in common: a light grid, a legend above the lines, and market time."""
 
 from collections.abc import Sequence
+from datetime import date, timedelta
 
 from matplotlib.axes import Axes
 
@@ -33,22 +34,34 @@ def legend(axes: Axes, columns: int = 2, size: int = 10, title: str | None = Non
     )
 
 
-def clock(axes: Axes, hours: int = 24) -> None:
-    """Market time on the x axis: the hours of a day, or the days of a longer simulation."""
+def clock(axes: Axes, hours: int = 24, first_day: str | None = None) -> None:
+    """Market time on the x axis: the hours of a day, or the days of a longer simulation, by date if it is known."""
     axes.set_xlim(0, hours)
     days = hours // 24
     step = -(-days // _DAYS_LABELLED)
     if days <= 1:
         axes.set_xticks(range(0, 25, 4), [f"{hour}:00" for hour in range(0, 25, 4)])
+        axes.set_xlabel("local time")
     elif step == 1:
         axes.set_xticks(range(0, hours + 1, 24), [""] * (days + 1))
         axes.set_xticks(
-            [24 * day + 12 for day in range(days)], [f"day {day + 1}" for day in range(days)], minor=True
+            [24 * day + 12 for day in range(days)],
+            [_named(day, first_day) for day in range(days)],
+            minor=True,
         )
         axes.tick_params(axis="x", which="minor", length=0)
     else:
-        axes.set_xticks(range(0, hours, 24 * step), [f"day {day + 1}" for day in range(0, days, step)])
+        axes.set_xticks(range(0, hours, 24 * step), [_named(day, first_day) for day in range(0, days, step)])
+    if days > 1 and first_day:
+        axes.set_xlabel(f"local date, {first_day[:4]}")
     plain(axes)
+
+
+def _named(day: int, first_day: str | None) -> str:
+    if not first_day:
+        return f"day {day + 1}"
+    at = date.fromisoformat(first_day) + timedelta(days=day)
+    return f"{at.day} {at:%b}"
 
 
 def paired_bars(

@@ -29,7 +29,25 @@ SETTINGS: dict[Any, Any] = {
     "axes.spines.top": False,
     "axes.spines.right": False,
 }
+SHARED_COLOUR = "#7b5ea7"
 CYCLE = ("#2a6f97", "#c2415d", "#e8a317", "#2a8c82", "#7b5ea7", "#7b8794", "#8a5a2b", "#4f9d4f")
+# What each colour of a chart becomes on a dark page; the same lightness apart from the paper as on a light one.
+DARK = {
+    "#000000": "#c3ccd4",
+    "#b0b0b0": "#8d9aa5",
+    "#ffffff": "#1c252d",
+    INK: "#e6ebef",
+    GRID_COLOUR: "#9aa7b3",
+    SUN_COLOUR: "#f2b94a",
+    BATTERY_COLOUR: "#55c2b5",
+    NEIGHBOUR_COLOUR: "#f0859d",
+    LOST_COLOUR: "#8f8672",
+    SHARED_COLOUR: "#b9a1e2",
+    "#2a6f97": "#6cb2dc",
+    "#8a5a2b": "#cfa26a",
+    "#4f9d4f": "#86cd86",
+}
+_IN_DARK = re.compile("|".join(DARK))
 
 
 @dataclass(frozen=True)
@@ -91,3 +109,14 @@ def svg_of(drawing: Canvas, key: str, label: str) -> Drawn:
     drawn = Drawn(f'{head} role="img" aria-label="{escape(label)}"{text[opening:]}')
     drawn.drawing = drawing
     return drawn
+
+
+def on_both(svg: str) -> str:
+    """The chart for a page that is light or dark: each colour of `DARK` is a variable, and the light one its default."""
+    return _IN_DARK.sub(lambda found: f"var(--c{found[0][1:]}, {found[0]})", svg)
+
+
+def dark_style() -> str:
+    """The rule of a stylesheet that gives the variables of `on_both` their dark colours; paper stays light."""
+    variables = " ".join(f"--c{light[1:]}: {dark};" for light, dark in DARK.items())
+    return f"@media screen and (prefers-color-scheme: dark) {{ :root {{ {variables} }} }}"

@@ -9,6 +9,7 @@ from commonwatt_loadgen.report.figure import (
     INK,
     LOST_COLOUR,
     NEIGHBOUR_COLOUR,
+    SHARED_COLOUR,
     SUN_COLOUR,
     Cell,
     Figure,
@@ -18,7 +19,6 @@ from commonwatt_loadgen.report.figure import (
 )
 from commonwatt_loadgen.report.units import UAUD_PER_CENT, Json
 
-SHARED_COLOUR = "#7b5ea7"
 _MOST_HOMES = 24
 
 
@@ -45,6 +45,7 @@ def prices_by_hour(community: Json, key: str) -> Figure:
         label="neighbours, contracts",
     )
     clock(above)
+    above.set_xlabel("")
     above.set_ylabel("c/kWh")
     legend(above, columns=3, size=9)
     base = [0.0] * 24

@@ -4,10 +4,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from commonwatt_client.pages import HOUSE_STYLE, page_file
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from commonwatt_loadgen.report.figure import Cell, Figure, Table
+from commonwatt_loadgen.report.figure import Cell, Figure, Table, dark_style, on_both
+
+_LONG = 40  # letters of a cell that wraps
 
 
 @dataclass(frozen=True)
@@ -58,19 +61,24 @@ def render(page: Page) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    return environment.get_template("page.html.j2").render(page=page, rows=_table)
+    environment.filters["on_both"] = on_both
+    house, dark = Markup(page_file(HOUSE_STYLE)), Markup(dark_style())  # noqa: S704 - our own words
+    return environment.get_template("page.html.j2").render(page=page, rows=_table, house=house, dark=dark)
 
 
 def _table(table: Table) -> Markup:
-    first = table.rows[0] if table.rows else [""] * len(table.headers)
+    columns = list(zip(*table.rows, strict=True)) or [("",)] * len(table.headers)
+    kinds = [_kind(cells) for cells in columns]
     head = "".join(
-        f'<th scope="col"{_kind(cell)}>{escape(header)}</th>' if header else "<td></td>"
-        for header, cell in zip(table.headers, first, strict=True)
+        f'<th scope="col"{kind}>{escape(header)}</th>' if header else "<td></td>"
+        for header, kind in zip(table.headers, kinds, strict=True)
     )
     body = "".join(
         "<tr>"
-        + f'<th scope="row">{escape(_shown(row[0]))}</th>'
-        + "".join(f"<td{_kind(cell)}>{escape(_shown(cell))}</td>" for cell in row[1:])
+        + f'<th scope="row"{kinds[0]}>{escape(_shown(row[0]))}</th>'
+        + "".join(
+            f"<td{kind}>{escape(_shown(cell))}</td>" for cell, kind in zip(row[1:], kinds[1:], strict=True)
+        )
         + "</tr>"
         for row in table.rows
     )
@@ -87,8 +95,10 @@ def _shown(cell: Cell) -> str:
     return cell
 
 
-def _kind(cell: Cell) -> str:
-    """Words stand left and may wrap, numbers don't; long sentences get room."""
-    if not isinstance(cell, str) or not cell[:1].isalpha():
+def _kind(cells: Sequence[Cell]) -> str:
+    """A column of words stands left and may wrap, one of numbers doesn't; long sentences get room."""
+    filled = [cell for cell in cells if cell not in (None, "")]
+    words = [cell for cell in filled if isinstance(cell, str) and cell[:1].isalpha()]
+    if 2 * len(words) <= len(filled):
         return ""
-    return ' class="words long"' if len(cell) > 40 else ' class="words"'
+    return ' class="words long"' if max(map(len, words)) > _LONG else ' class="words"'

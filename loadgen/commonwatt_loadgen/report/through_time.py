@@ -52,7 +52,7 @@ def prices(community: Json, key: str) -> Figure:
         label="traded (size: energy)",
         zorder=3,
     )
-    clock(axes, days * 24)
+    clock(axes, days * 24, community.get("first_day"))
     axes.set_ylim(0, 1.08 * max(one["tou_uaud_per_kwh"] for one in slots) / UAUD_PER_CENT)
     axes.set_ylabel("c/kWh")
     legend(axes)
@@ -89,7 +89,7 @@ def batteries(community: Json, key: str) -> Figure:
     )
     means = [one["battery_mean_wh"] / 1000 for one in slots]
     axes.plot(times, means, color=BATTERY_COLOUR, linewidth=2, label="mean")
-    clock(axes, days * 24)
+    clock(axes, days * 24, community.get("first_day"))
     axes.set_ylim(0, 1.05 * max(0.1, *highs))
     axes.set_ylabel("kWh in a battery")
     legend(axes)

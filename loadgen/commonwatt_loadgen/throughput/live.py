@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The live page of a throughput test: `/` is a page that needs nothing else, `/state` what it shows, as JSON."""
+"""The live page of a throughput test: `/` is the page, `/state` what it shows, as JSON."""
 
 import asyncio
 import threading
@@ -12,6 +12,7 @@ from typing import Any, Self
 from aiohttp import web
 from commonwatt_client.exit_codes import UsageError
 from commonwatt_client.page_hosts import is_expected
+from commonwatt_client.pages import HOUSE_STYLE, LIVE_CHART, page_file
 from hdrh.histogram import HdrHistogram
 
 from commonwatt_loadgen.simulate.latency import milliseconds, new_histogram
@@ -23,6 +24,7 @@ Json = dict[str, Any]
 
 HOST = "127.0.0.1"
 _KEPT = 600  # rows of the charts
+_SHARED = {HOUSE_STYLE: "text/css", LIVE_CHART: "text/javascript"}
 _LAST_LOOK_S = 3.0  # how long a page that is open may take to fetch the end
 
 
@@ -37,11 +39,13 @@ class LiveState:
         self._whole = new_histogram()
         self._sampler: NetworkSampler | None = None
         self._planned, self._workers, self._state = 0, 0, "preparing"
+        self._started_at_s = 0.0
 
     def started(self, planned: int, workers: int, sampler: NetworkSampler) -> None:
         """See `Watcher`."""
         with self._lock:
             self._planned, self._workers, self._sampler, self._state = planned, workers, sampler, "running"
+            self._started_at_s = round(time.time(), 1)
 
     def told(self, generator: int, progress: Progress) -> None:
         """See `Watcher`; a row is added when every generator has told."""
@@ -65,6 +69,7 @@ class LiveState:
             outcomes = _outcomes(self._latest)
             return {
                 "state": self._state,
+                "started_at_s": self._started_at_s,
                 "planned": self._planned,
                 "sent": sum(one.sent for one in self._latest.values()),
                 "in_flight": sum(one.in_flight for one in self._latest.values()),
@@ -148,6 +153,8 @@ class LivePage(LiveState):
         application = web.Application(middlewares=[_by_our_name])
         application.router.add_get("/", _page)
         application.router.add_get("/state", self._tell)
+        for name, kind in _SHARED.items():
+            application.router.add_get(f"/{name}", _shared(name, kind))
         self._runner = web.AppRunner(application, access_log=None)
         await self._runner.setup()
         await web.TCPSite(self._runner, HOST, self._port).start()
@@ -186,3 +193,10 @@ async def _by_our_name(
 async def _page(_: web.Request) -> web.Response:
     text = (files("commonwatt_loadgen.throughput") / "live.html").read_text("utf-8")
     return web.Response(text=text, content_type="text/html")
+
+
+def _shared(name: str, kind: str) -> Callable[[web.Request], Awaitable[web.Response]]:
+    async def hand_out(_: web.Request) -> web.Response:
+        return web.Response(text=page_file(name), content_type=kind)
+
+    return hand_out

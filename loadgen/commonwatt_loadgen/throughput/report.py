@@ -18,6 +18,7 @@ from commonwatt_loadgen.report.figure import (
 from commonwatt_loadgen.report.page import Page, Section, Tile, render
 
 Json = dict[str, Any]
+_SINCE = "seconds since the start"
 _NAME_SHOWN = 56  # letters of a legend that fit above a chart
 
 
@@ -35,6 +36,7 @@ def load_report(summary: Json) -> str:
         Tile("passed" if summary["passed"] else "FAILED", "thresholds"),
     ]
     lead = (
+        f"Begun on {run['began_at'][:10]} at {run['began_at'][11:19]} UTC: "
         f"{run['rate']} for {run['duration_s']:g} s, {run['mode']}, {run['workers']} "
         f"{'worker' if run['workers'] == 1 else 'workers'}, on the {run['backend']} network “{run['network']}”; "
         f"commits heard of from {run['commits_from']}."
@@ -79,7 +81,7 @@ def load_report(summary: Json) -> str:
                 figures=_nodes(summary),
             )
         )
-    footer = ["Every field of summary.json is explained in its own `definitions`."]
+    footer = ["Every field of summary.json is explained under “definitions” in that file."]
     if run["backend"] == "embedded":
         footer.append("The embedded network's speed is its own and says nothing about Hyperledger Fabric's.")
     return render(Page("A network under load", lead, tiles, sections, footer))
@@ -146,7 +148,7 @@ def _rates(summary: Json) -> Figure:
         label="not committed",
     )
     axes.set_ylim(bottom=0)
-    axes.set_xlabel("second")
+    axes.set_xlabel(_SINCE)
     axes.set_ylabel("transactions/s")
     plain(axes)
     legend(axes, columns=3)
@@ -165,7 +167,7 @@ def _longest(summary: Json) -> Figure:
     axes = drawing.subplots()
     axes.step([row[0] for row in rows], [row[4] for row in rows], where="post", color=NEIGHBOUR_COLOUR)
     axes.set_ylim(bottom=0)
-    axes.set_xlabel("second")
+    axes.set_xlabel(_SINCE)
     axes.set_ylabel("ms")
     plain(axes)
     return Figure(
@@ -234,7 +236,7 @@ def _lines(
             label=name if len(name) <= _NAME_SHOWN else name[: _NAME_SHOWN - 1] + "…",
         )
     axes.set_ylim(bottom=0)
-    axes.set_xlabel("s")
+    axes.set_xlabel(_SINCE)
     axes.set_ylabel(unit)
     plain(axes)
     legend(axes, columns=max(1, min(3, 60 // (longest + 5))), size=8)

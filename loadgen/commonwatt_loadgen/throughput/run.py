@@ -4,6 +4,7 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from commonwatt_chaincode.messages.fields import HIGHEST_SEQ
@@ -173,7 +174,11 @@ def run(
     ]
     sampler = NetworkSampler(ready.network)
 
+    began_at = ""
+
     def started() -> None:
+        nonlocal began_at
+        began_at = datetime.now(UTC).isoformat(timespec="seconds")
         sampler.start()
         if watcher:
             watcher.started(len(times), len(shares), sampler)
@@ -192,4 +197,4 @@ def run(
             reports = run_in_processes(shares, longest_s, started, told)
     finally:
         sampler.stop()
-    return summarize(options, ready.network, shares, reports, sampler.processes, sampler.nodes)
+    return summarize(options, ready.network, shares, reports, sampler.processes, sampler.nodes, began_at)

@@ -26,8 +26,8 @@ _BUSY_MACHINE_PERCENT = 85.0  # of all processors: then lag tells of the machine
 DEFINITIONS: Json = {
     "schema": "name and version of this layout",
     "definitions": "this list",
-    "run": "how the network was loaded: what was sent, shape and mode of arrivals, seconds, generator processes, how "
-    "they heard of commits, network",
+    "run": "how the network was loaded: when it began (UTC), what was sent, shape and mode of arrivals, seconds, "
+    "generator processes, how they heard of commits, network",
     "planned": "transactions of the schedule; in a closed loop, which has none, those that were sent",
     "unfinished": "transactions that had not ended when the time to send was over; they are in `outcomes` all the same",
     "outcomes": MEANINGS,
@@ -74,6 +74,7 @@ def summarize(
     reports: Sequence[Report],
     resources: Sequence[Json],
     nodes: Sequence[Json],
+    began_at: str,
 ) -> Json:
     """The summary; see `DEFINITIONS` for its fields.
 
@@ -100,6 +101,7 @@ def summarize(
         "schema": "commonwatt-load-4",
         "definitions": DEFINITIONS,
         "run": {
+            "began_at": began_at,
             "rate": "as fast as the network takes them" if options.in_flight else options.rate,
             "mode": f"closed loop, {options.in_flight} in flight" if options.in_flight else "open loop",
             "duration_s": options.duration_s,

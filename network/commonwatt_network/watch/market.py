@@ -74,6 +74,6 @@ class MarketFigures:
         self.traded_wh += totals["p2p_energy_wh"]
         self.traded_naud += totals["p2p_amount_naud"]
         if totals["fills"]:
-            names = ("fills", "p2p_energy_wh", "p2p_amount_naud")
-            heads = {"minute": event["minute"], "tou_uaud_per_kwh": totals["tou_uaud_per_kwh"]}
+            heads = {name: event[name] for name in ("minute", "closed_at")}
+            names = ("fills", "p2p_energy_wh", "p2p_amount_naud", "tou_uaud_per_kwh")
             self.recent.appendleft(heads | {name: totals[name] for name in names})

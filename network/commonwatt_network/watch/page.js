@@ -1,8 +1,8 @@
 // Draws the figures that the watch serves, once a second. Whatever comes from the network is set as text, never as HTML.
-"use strict";
+import { liveChart } from "./live_chart.js";
 
-const SECONDS = 180;
 const sections = new Map();
+const charts = new Map();
 
 function number(value, digits = 0) {
   return value.toLocaleString("en-AU", { minimumFractionDigits: digits, maximumFractionDigits: digits });
@@ -32,25 +32,23 @@ function section(name) {
     const made = document.getElementById("channel").content.firstElementChild.cloneNode(true);
     document.getElementById("channels").append(made);
     sections.set(name, made);
+    const lines = [{ field: "per_s", name: "committed", kind: "one" }];
+    charts.set(name, liveChart(made.querySelector(".rate"), { title: `Transactions committed on ${name}`, unit: "per second", series: lines, file: `${name}-transactions.csv` }));
   }
   return sections.get(name);
 }
 
-function draw(svg, history) {
-  const top = Math.max(1, ...history);
-  const x = (index) => 600 - (history.length - 1 - index) * (600 / (SECONDS - 1));
-  const points = history.map((value, index) => `${x(index).toFixed(1)},${(118 - (value / top) * 112).toFixed(1)}`);
-  const line = points.length ? "M" + points.join("L") : "";
-  svg.querySelector(".line").setAttribute("d", line);
-  svg.querySelector(".area").setAttribute("d", line ? `${line}L600,120L${x(0).toFixed(1)},120Z` : "");
-  const now = history.length ? history[history.length - 1] : 0;
-  svg.setAttribute("aria-label", `Committed transactions per second: ${number(now, 1)} now, at most ${number(top, 1)} in the last ${history.length} seconds`);
-  return top;
+// A row for each second, the last of them now.
+function draw(name, history) {
+  const now = Math.floor(Date.now() / 1000);
+  charts.get(name)(history.map((per_s, index) => ({ at_ms: 1000 * (now - history.length + 1 + index), per_s })));
 }
 
 function clock(minute) {
   return `${Math.floor(minute / 60)}:${String(minute % 60).padStart(2, "0")}`;
 }
+
+const date = (at_s) => new Date(1000 * at_s).toISOString().slice(0, 16).replace("T", " ");
 
 function show(name, channel) {
   const part = section(name);
@@ -76,8 +74,7 @@ function show(name, channel) {
     return tile;
   });
   part.querySelector(".tiles").replaceChildren(...tiles);
-  const top = draw(part.querySelector(".rate"), channel.history);
-  part.querySelector("figcaption p").textContent = `the last three minutes; the top is ${number(top, 1)}`;
+  draw(name, channel.history);
   const heights = Object.entries(channel.heights);
   const highest = Math.max(0, ...heights.map(([, height]) => height || 0));
   fill(part.querySelector(".peers"), heights.map(([peer, height]) => {
@@ -90,7 +87,7 @@ function show(name, channel) {
   const refused = Object.entries(channel.refusals).map(([code, count]) => row(["refused: " + code, number(count)]));
   fill(part.querySelector(".outcomes"), outcomes.concat(refused), "nothing yet");
   fill(part.querySelector(".trades"), market.recent.map((round) => row([
-    clock(round.minute), number(round.fills), number(round.p2p_energy_wh) + " Wh", cents(round.p2p_amount_naud / round.p2p_energy_wh), cents(round.tou_uaud_per_kwh), number(round.p2p_amount_naud / 1e7, 2) + " c",
+    clock(round.minute), date(round.closed_at), number(round.fills), number(round.p2p_energy_wh) + " Wh", cents(round.p2p_amount_naud / round.p2p_energy_wh), cents(round.tou_uaud_per_kwh), number(round.p2p_amount_naud / 1e7, 2) + " c",
   ])), "no trade yet");
 }
 

@@ -9,6 +9,7 @@ from importlib import resources
 
 from aiohttp import web
 from commonwatt_client.page_hosts import is_expected
+from commonwatt_client.pages import HOUSE_STYLE, LIVE_CHART, page_file
 
 from commonwatt_network.watch.exposition import CONTENT_TYPE, exposition
 from commonwatt_network.watch.watcher import Watcher
@@ -18,6 +19,7 @@ FILES = {
     "/page.css": ("page.css", "text/css"),
     "/page.js": ("page.js", "text/javascript"),
 }
+SHARED = {f"/{HOUSE_STYLE}": (HOUSE_STYLE, "text/css"), f"/{LIVE_CHART}": (LIVE_CHART, "text/javascript")}
 MISDIRECTED = 421
 HEADERS = {
     "Content-Security-Policy": "default-src 'self'; img-src data:; frame-ancestors 'none'",
@@ -48,6 +50,10 @@ def application(watcher: Watcher, names: Collection[str] = ()) -> web.Applicatio
         text = (resources.files("commonwatt_network.watch") / name).read_text(encoding="utf-8")
         return web.Response(text=text, content_type=kind)
 
+    async def shared(request: web.Request) -> web.Response:
+        name, kind = SHARED[request.path]
+        return web.Response(text=page_file(name), content_type=kind)
+
     async def figures(request: web.Request) -> web.Response:
         return web.json_response(watcher.snapshot())
 
@@ -59,6 +65,8 @@ def application(watcher: Watcher, names: Collection[str] = ()) -> web.Applicatio
     app = web.Application(middlewares=[with_headers])
     for path in FILES:
         app.router.add_get(path, file)
+    for path in SHARED:
+        app.router.add_get(path, shared)
     app.router.add_get("/figures.json", figures)
     app.router.add_get("/metrics", metrics)
     return app

@@ -54,7 +54,7 @@ def summary_of(*measurements: Measurements, options=LoadOptions(rate="constant:4
         for at in (0, 1, 2)
     ]
     processes = [{"at_s": 1.0, "process": "peer0", "cpu_percent": 12.0, "memory_mb": 80.0}]
-    return summarize(options, NETWORK, shares, reports, processes, nodes)
+    return summarize(options, NETWORK, shares, reports, processes, nodes, "2026-06-01T10:00:00+00:00")
 
 
 def test_reports_of_several_generators_and_communities_add_up():

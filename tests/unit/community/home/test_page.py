@@ -53,7 +53,7 @@ async def test_the_page_shows_the_home_and_pauses_it(tmp_path: Path) -> None:
             assert "default-src 'self'" in page.headers["content-security-policy"]
             assert "<script" in page.text
             assert " style=" not in page.text
-            for file in ("/page.js", "/page.css"):
+            for file in ("/page.js", "/page.css", "/house.css"):
                 assert (await client.get(file)).status_code == 200
             state = (await client.get("/state.json")).json()
             assert state["home"] == "h1"

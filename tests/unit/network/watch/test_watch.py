@@ -38,6 +38,7 @@ CLEARED = {
     "round": "01351640000-home001",
     "state": "CLEARED",
     "minute": 725,
+    "closed_at": 1_351_732_500,
     "totals": {"fills": 1, "p2p_energy_wh": 400, "p2p_amount_naud": 48_000_000, "tou_uaud_per_kwh": 300_000},
 }
 
@@ -51,9 +52,9 @@ def test_a_round_is_counted_from_its_opening_to_its_trades() -> None:
     figures = market.to_json()
     assert (figures["open_rounds"], figures["trades"], figures["traded_wh"]) == (0, 1, 400)
     assert figures["sell_price_uaud_per_kwh"] == 119_000
-    assert [(one["minute"], one["fills"], one["p2p_energy_wh"]) for one in figures["recent"]] == [
-        (725, 1, 400)
-    ]
+    assert [
+        (one["minute"], one["closed_at"], one["fills"], one["p2p_energy_wh"]) for one in figures["recent"]
+    ] == [(725, 1_351_732_500, 1, 400)]
 
 
 def test_requests_of_many_homes_come_by_themselves() -> None:
