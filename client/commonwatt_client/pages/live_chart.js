@@ -3,7 +3,7 @@
 // the arrow keys; its rows as CSV. No dependency.
 
 const NS = "http://www.w3.org/2000/svg";
-const HEIGHT = 176, LEFT = 52, RIGHT = 12, TOP = 18, BOTTOM = 24;
+const HEIGHT = 184, LEFT = 52, RIGHT = 12, TOP = 26, BOTTOM = 24;
 const STEPS_S = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600];
 
 const clock = (at_ms) => new Date(at_ms).toLocaleTimeString("en-AU", { hour12: false });

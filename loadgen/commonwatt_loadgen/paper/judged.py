@@ -163,7 +163,7 @@ def moved_by_assumption(summary: Json) -> Figure:
         axes.barh(place, max(means) - min(means), 0.6, left=min(means), color=GRID_COLOUR)
         axes.plot(means, [place] * len(means), "o", color=INK, markersize=4)
     axes.set_yticks(range(len(assumptions)), [one["assumption"] for one in assumptions])
-    axes.set_xlabel("everybody's cost, % of that without the market")
+    axes.set_xlabel("% of everybody's cost without the market")
     plain(axes)
     rows: list[list[Cell]] = [
         [one["assumption"], one["moves_all_by_points"]] for one in reversed(assumptions)

@@ -112,7 +112,7 @@ def svg_of(drawing: Canvas, key: str, label: str) -> Drawn:
 
 
 def on_both(svg: str) -> str:
-    """The chart for a page that is light or dark: each colour of `DARK` is a variable, and the light one its default."""
+    """The chart for a light or dark page: each colour of `DARK` is a variable, and the light one its default."""
     return _IN_DARK.sub(lambda found: f"var(--c{found[0][1:]}, {found[0]})", svg)
 
 
