@@ -13,7 +13,14 @@ import pytest
 from ..interop.axe import violations
 from ..interop.chromium import browse
 
-SHOWN = ("index.html", "reference/commands.html", "reference/python-client.html", "tutorials/research.html")
+SHOWN = (
+    "index.html",
+    "reference/commands.html",
+    "reference/python-client.html",
+    "tutorials/research.html",
+    "notebooks/index.html",
+    "watching.html",
+)
 SIZES = ((1280, "light"), (390, "dark"))
 pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
 

@@ -126,7 +126,7 @@ WHY_NOT: dict[str, str] = {
     """,
     "Whole reports are checked: tests/unit/loadgen/test_reports.py, test_load_summary.py": """
         commonwatt_loadgen.report.axes commonwatt_loadgen.report.communities
-        commonwatt_loadgen.report.energy commonwatt_loadgen.report.figure
+        commonwatt_loadgen.report.energy
         commonwatt_loadgen.report.households commonwatt_loadgen.report.key_figures
         commonwatt_loadgen.report.sankey
         commonwatt_loadgen.report.through_time

@@ -70,7 +70,9 @@ def _table(table: Table) -> Markup:
     columns = list(zip(*table.rows, strict=True)) or [("",)] * len(table.headers)
     kinds = [_kind(cells) for cells in columns]
     head = "".join(
-        f'<th scope="col"{kind}>{escape(header).replace("_", Markup("_<wbr>"))}</th>' if header else "<td></td>"
+        f'<th scope="col"{kind}>{escape(header).replace("_", Markup("_<wbr>"))}</th>'
+        if header
+        else "<td></td>"
         for header, kind in zip(table.headers, kinds, strict=True)
     )
     body = "".join(
@@ -98,9 +100,7 @@ def _shown(cell: Cell) -> str:
 def _kind(cells: Sequence[Cell]) -> str:
     """A column of words stands left and may wrap, one of numbers doesn't; long sentences get room."""
     filled = [cell for cell in cells if cell not in (None, "")]
-    words = [
-        cell for cell in filled if isinstance(cell, str) and (cell[:1].isalpha() or len(cell) > _LONG)
-    ]
+    words = [cell for cell in filled if isinstance(cell, str) and (cell[:1].isalpha() or len(cell) > _LONG)]
     if 2 * len(words) <= len(filled):
         return ""
     return ' class="words long"' if max(map(len, words)) > _LONG else ' class="words"'

@@ -12,8 +12,8 @@ from commonwatt_community.home.home_assistant import Assistant, discovery, value
 from commonwatt_community.home.settings import HomeAssistant
 from commonwatt_community.home.state import State
 
+from ....support.home_at_rest import home_at_rest
 from ....support.mosquitto import Mosquitto, free_port
-from .test_page import home_at_rest
 
 
 async def test_it_is_discovered_and_its_switch_pauses_trading(tmp_path: Path) -> None:
