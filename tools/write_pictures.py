@@ -77,10 +77,8 @@ def read(data: str) -> Image.Image:
 
 
 def write(picture: Image.Image, name: str) -> None:
-    """As PNG of at most 256 colours, which these pages do with."""
-    picture.quantize(256, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(
-        IMAGES / name, optimize=True
-    )
+    """As PNG."""
+    picture.save(IMAGES / name, optimize=True)
 
 
 async def portal(begun: Town) -> list[Image.Image]:
@@ -131,7 +129,8 @@ async def files(folder: Path, report: str) -> list[Image.Image]:
             "statement.png",
         )
     async with browse((folder / "report.html").as_uri()) as page:
-        write(await shown(page, 800, 1_147), "report.png")
+        whole = await shown(page, 1_180, 1_700)
+        write(whole.resize((800, 800 * whole.height // whole.width)), "report.png")
         first = await shown(page, *MOVING_PX)
         top = await page.evaluate("document.querySelector('.sankey').closest('section').offsetTop")
         return [first, await shown(page, *MOVING_PX, top)]

@@ -73,7 +73,7 @@ async def test_the_page_follows_a_test_to_its_end(network_file: Path, tmp_path: 
             assert any(re.fullmatch(r"\d\d:\d\d:\d\d", tick) for tick in ticks), ticks
             assert "Began" in await page.evaluate("document.getElementById('began').textContent")
             await page.until("document.getElementById('state').textContent === 'passed'")
-            path = await page.evaluate("document.querySelector('#rates path.one').getAttribute('d')")
+            path = await page.evaluate("document.querySelector('#rates .live path.one').getAttribute('d')")
             assert path.count("L") > 2
             assert page.problems == []
         output, errors = await process.communicate()
