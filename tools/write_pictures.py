@@ -77,8 +77,9 @@ def read(data: str) -> Image.Image:
 
 
 def write(picture: Image.Image, name: str) -> None:
-    """As PNG."""
-    picture.save(IMAGES / name, optimize=True)
+    """As PNG of at most 256 colours, which these pages do with."""
+    few = picture.quantize(256, kmeans=3, dither=Image.Dither.NONE)
+    few.save(IMAGES / name, optimize=True)
 
 
 async def portal(begun: Town) -> list[Image.Image]:

@@ -56,11 +56,11 @@ class Page:
             elif content["method"] == "Log.entryAdded" and content["params"]["entry"]["level"] == "error":
                 self.problems.append(content["params"]["entry"]["text"])
 
-    async def call(self, method: str, **parameters: Any) -> dict[str, Any]:
+    async def call(self, method: str, wait_s: float = WAIT_S, **parameters: Any) -> dict[str, Any]:
         number = next(self._numbers)
         self._answers[number] = asyncio.get_running_loop().create_future()
         await self._socket.send_json({"id": number, "method": method, "params": parameters})
-        async with asyncio.timeout(WAIT_S):
+        async with asyncio.timeout(wait_s):
             answer = await self._answers[number]
         result: dict[str, Any] = answer["result"]
         return result
@@ -70,10 +70,10 @@ class Page:
         answer = await self.call("Runtime.evaluate", expression=expression, returnByValue=True)
         return answer["result"].get("value")
 
-    async def promised(self, expression: str) -> Any:
+    async def promised(self, expression: str, wait_s: float = WAIT_S) -> Any:
         """What a JavaScript promise comes to."""
         answer = await self.call(
-            "Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True
+            "Runtime.evaluate", wait_s, expression=expression, returnByValue=True, awaitPromise=True
         )
         assert "exceptionDetails" not in answer, answer
         return answer["result"].get("value")

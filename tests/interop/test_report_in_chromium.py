@@ -7,12 +7,13 @@ import html
 import json
 import re
 import subprocess
+from functools import partial
 from pathlib import Path
 
 import pytest
 from commonwatt_community.service.page import page as rest_page
 
-from ..support.small_reports import REPORTS, paper
+from ..support.small_reports import REPORTS, paper, simulated
 from .axe import violations
 from .chromium import browse
 
@@ -113,7 +114,7 @@ def test_it_prints(report: Path, tmp_path: Path) -> None:
     )
 
 
-async def test_people_can_use_a_report_of_several_communities(report: Path) -> None:
+async def test_people_can_use_the_report_of_a_simulation(report: Path) -> None:
     await fits_and_reads_well(report)
 
 
@@ -131,6 +132,8 @@ async def test_people_can_use_every_kind_of_report(other: Path) -> None:
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("other", [paper], indirect=True)
-async def test_people_can_use_the_report_of_the_paper(other: Path) -> None:
+@pytest.mark.parametrize(
+    "other", [paper, partial(simulated, communities=2)], ids=["paper", "communities"], indirect=True
+)
+async def test_people_can_use_long_reports(other: Path) -> None:
     await fits_and_reads_well(other)

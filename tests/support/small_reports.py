@@ -38,8 +38,8 @@ sweep:
 """
 
 
-def simulated(_: Path) -> str:
-    """Two days of the paper's market in two communities (of equal homes), with each section that options add."""
+def simulated(_: Path, communities: int = 1) -> str:
+    """Two days of the paper's market, with each section that options add; several communities are of equal homes."""
     options = SimulationOptions(
         homes=6,
         share_percent=40,
@@ -50,7 +50,7 @@ def simulated(_: Path) -> str:
         storage_from_grid=True,
     )
     summary = simulate_in_process(options, 1, lambda *_: None)
-    return simulation_report({**summary, "communities": 2 * summary["communities"]})
+    return simulation_report({**summary, "communities": communities * summary["communities"]})
 
 
 def forward(folder: Path) -> str:

@@ -77,7 +77,7 @@ def _table(table: Table) -> Markup:
     )
     body = "".join(
         "<tr>"
-        + f'<th scope="row"{kinds[0]}>{escape(_shown(row[0]))}</th>'
+        + (f'<th scope="row"{kinds[0]}>{escape(_shown(row[0]))}</th>' if row[0] != "" else "<td></td>")
         + "".join(
             f"<td{kind}>{escape(_shown(cell))}</td>" for cell, kind in zip(row[1:], kinds[1:], strict=True)
         )
