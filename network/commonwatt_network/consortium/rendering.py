@@ -7,11 +7,9 @@ For its own machine (Compose), or its own cluster: manifests, or a Helm chart th
 from __future__ import annotations
 
 import json
-import re
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from commonwatt_network.backends import kubernetes
 from commonwatt_network.backends.backend import File
@@ -25,6 +23,7 @@ from commonwatt_network.backends.containers import (
     refuse_foreign,
     write_files,
 )
+from commonwatt_network.consortium.expressions import Functions, as_helm, for_helm, refusal, settled
 from commonwatt_network.consortium.host import (
     NETWORK,
     OwnHost,
@@ -34,14 +33,13 @@ from commonwatt_network.consortium.host import (
     settle_host,
 )
 from commonwatt_network.consortium.organization import IN_CONTAINERS
-from commonwatt_network.consortium.values import Values, settle_values
+from commonwatt_network.consortium.values import INGRESS, Values, settle_values
 from commonwatt_network.errors import UsageError
 from commonwatt_network.model.state import exclusive
 from commonwatt_network.programs import processes
 
 CHART = "chart"
 LEDGERS = "ledgers"  # of an earlier rendering, which has run since
-TOKEN = re.compile("\x02(.*?)\x03", re.DOTALL)  # an expression of Helm, until the rest of the text is escaped
 COMPOSE, KUBERNETES = IN_CONTAINERS
 HELM = "helm"
 WAYS = (*IN_CONTAINERS, HELM)
@@ -125,15 +123,12 @@ def _compose(host: OwnHost, everyone: list[Container]) -> dict[str, File]:
 
 
 def _kubernetes(host: OwnHost, everyone: list[Container], values: Values) -> dict[str, File]:
-    content = values.model_dump(by_alias=True)
-
-    def value(*path: str) -> str:
-        return json.dumps(_at(content, path))
-
-    def annotations(digest: str) -> str:
-        return json.dumps({**content["podAnnotations"], "commonwatt-configuration": digest})
-
-    text = _manifests(host, everyone, host.name, value, annotations, with_namespace=True)
+    if values.outside.type == INGRESS:
+        for entry in everyone:
+            if mistake := _unknown_to_ingress(everyone, entry):
+                raise UsageError(mistake)
+    functions = settled(values.model_dump(by_alias=True))
+    text = _manifests(host, everyone, host.name, functions, _name_in_tls, with_namespace=True)
     return {
         f"{host.name}.yaml": File(text.encode()),
         f"{host.name}-secrets.yaml": _secrets(host, everyone, values),
@@ -143,14 +138,13 @@ def _kubernetes(host: OwnHost, everyone: list[Container], values: Values) -> dic
 def _chart(host: OwnHost, everyone: list[Container], values: Values) -> dict[str, File]:
     """A chart, and the Secrets that it refers to, which are no part of it."""
 
-    def value(*path: str) -> str:
-        keys = " ".join(json.dumps(key) for key in path)
-        return f"\x02index .Values {keys} | toJson\x03"
+    def name_in_tls(entry: Container) -> str:
+        mistake = _unknown_to_ingress(everyone, entry)
+        return refusal(mistake) if mistake else _name_in_tls(entry)
 
-    def annotations(digest: str) -> str:
-        return f'\x02merge (dict "commonwatt-configuration" "{digest}") .Values.podAnnotations | toJson\x03'
-
-    text = _manifests(host, everyone, "\x02.Release.Namespace\x03", value, annotations, with_namespace=False)
+    text = _manifests(
+        host, everyone, "\x02.Release.Namespace\x03", for_helm(), name_in_tls, with_namespace=False
+    )
     about = {
         "apiVersion": "v2",
         "name": f"commonwatt-{host.name}",
@@ -164,23 +158,40 @@ def _chart(host: OwnHost, everyone: list[Container], values: Values) -> dict[str
         f"{CHART}/Chart.yaml": File((json.dumps(about, indent=2) + "\n").encode()),
         f"{CHART}/values.yaml": File(values.to_yaml().encode()),
         f"{CHART}/values.schema.json": File((json.dumps(schema, indent=2) + "\n").encode()),
-        f"{CHART}/templates/{host.name}.yaml": File(_as_helm(text).encode()),
+        f"{CHART}/templates/{host.name}.yaml": File(as_helm(text).encode()),
         f"{host.name}-secrets.yaml": _secrets(host, everyone, values),
     }
 
 
-def _as_helm(text: str) -> str:
-    """Text with Helm's expressions; braces that are none of them are kept from Helm."""
-    escaped = text.replace("{{", '{{ "{{" }}')
-    return TOKEN.sub(r"{{ \1 }}", escaped)
+def _name_in_tls(entry: Container) -> str:
+    return json.dumps(entry.node.host.lower())
+
+
+def _unknown_to_ingress(everyone: list[Container], entry: Container) -> str | None:
+    """Why an Ingress cannot tell the node apart from the others by the name in TLS, with what to do; None: it can."""
+    host = entry.node.host
+    if entry.kind == "chaincode":
+        return None
+    if host.startswith("[") or host[-1].isdigit():
+        return (
+            f"outside.type {INGRESS}: TLS names no addresses, so {entry.name} at {host} cannot be told apart; give it "
+            "a DNS name as its `host` in organization.yaml, or take another outside.type"
+        )
+    same = [other.name for other in everyone if other.kind != "chaincode" and other.node.host == host]
+    if len(same) > 1:
+        return (
+            f"outside.type {INGRESS}: {' and '.join(same)} share the name {host}, by which an Ingress tells nodes "
+            "apart; give each a `host` of its own in organization.yaml, or take another outside.type"
+        )
+    return None
 
 
 def _manifests(
     host: OwnHost,
     everyone: list[Container],
     namespace: str,
-    value: Callable[..., str],
-    annotations: Callable[[str], str],
+    functions: Functions,
+    name_in_tls: Callable[[Container], str],
     *,
     with_namespace: bool,
 ) -> str:
@@ -193,10 +204,10 @@ def _manifests(
             with_namespace=with_namespace,
             network=NETWORK,
             containers=everyone,
-            value=value,
-            annotations=annotations,
+            name_in_tls=name_in_tls,
             text=kubernetes.quoted_text,
             key=kubernetes.key_of,
+            **functions,
             **kubernetes.SETTLED,
         )
     )
@@ -225,10 +236,3 @@ def _secrets(host: OwnHost, everyone: list[Container], values: Values) -> File:
     return File(
         (title + "".join(f"---\n{json.dumps(each, indent=2)}\n" for each in documents)).encode(), 0o600
     )
-
-
-def _at(content: Mapping[str, Any], path: tuple[str, ...]) -> Any:
-    found: Any = content
-    for key in path:
-        found = found[key]
-    return found

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -18,7 +18,11 @@ from commonwatt_network.errors import UsageError
 Quantity = Annotated[
     str, named(r"^[0-9]+(\.[0-9]+)?(m|[KMGT]i?)?$", "a quantity of Kubernetes, such as 10Gi or 500m")
 ]
-SecretName = Annotated[str, named(r"^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$", "the name of a Secret")]
+OBJECT = r"^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$"
+SecretName = Annotated[str, named(OBJECT, "the name of a Secret")]
+ClassName = Annotated[str, named(OBJECT, "the name of a class of your cluster")]
+SnapshotName = Annotated[str, named(OBJECT, "the name of a VolumeSnapshot, such as peer0-2027-01-31")]
+INGRESS = "Ingress"
 
 
 class _Model(BaseModel):
@@ -44,10 +48,40 @@ class Resources(_Model):
 
 
 class Outside(_Model):
-    """The Service by which other organisations reach a peer or orderer."""
+    """How other organisations reach a peer or orderer: by a Service of its own, or by an Ingress that all share."""
 
-    type: Literal["LoadBalancer", "NodePort", "ClusterIP"] = "LoadBalancer"
-    annotations: dict[str, str] = Field(default_factory=dict)
+    type: Literal["LoadBalancer", "NodePort", "ClusterIP", "Ingress"] = Field(
+        default="LoadBalancer",
+        description="Ingress: a controller tells nodes apart by the name in TLS (SNI), and lets TLS through",
+    )
+    ingress_class_name: ClassName | None = Field(
+        default=None, description="null: the cluster's default class"
+    )
+    annotations: dict[str, str] = Field(default_factory=dict, description="of the Service, or of the Ingress")
+
+
+class Monitoring(_Model):
+    """What Prometheus' operator reads of the nodes' metrics. Other clusters do not know its kinds."""
+
+    service_monitor: bool = Field(default=False, description="make a ServiceMonitor of peers and orderers")
+    labels: dict[str, str] = Field(
+        default_factory=dict, description="of the ServiceMonitor, by which a Prometheus chooses it"
+    )
+    interval: Annotated[str, named(r"^[1-9][0-9]{0,4}(s|m)$", "a time such as 30s")] = "30s"
+
+
+class Snapshots(_Model):
+    """Snapshots of the ledgers' volumes, which the cluster's storage takes of running nodes."""
+
+    name: Annotated[str, named(r"^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)?$", "a name such as 2027-01-31")] = (
+        Field(
+            default="", description="a name that is new takes a snapshot of each ledger; empty: none is taken"
+        )
+    )
+    class_name: ClassName | None = Field(default=None, description="null: the cluster's default class")
+    restore: dict[str, SnapshotName] = Field(
+        default_factory=dict, description="node -> the VolumeSnapshot that its new volume begins with"
+    )
 
 
 class SecretReference(_Model):
@@ -69,6 +103,8 @@ class Values(_Model):
         description="node -> the Secret of this namespace that holds its keys"
     )
     outside: Outside = Outside()
+    monitoring: Monitoring = Monitoring()
+    snapshots: Snapshots = Snapshots()
     node_selector: dict[str, str] = Field(default_factory=dict)
     affinity: dict[str, Any] = Field(default_factory=dict)
     tolerations: list[dict[str, Any]] = Field(default_factory=list)
@@ -80,7 +116,7 @@ class Values(_Model):
         return str(yaml.safe_dump(self.model_dump(by_alias=True), sort_keys=False))
 
 
-def default_values(everyone: Iterable[Container]) -> dict[str, Any]:
+def default_values(everyone: Collection[Container]) -> dict[str, Any]:
     """What holds for an organisation's containers where its file of values says nothing."""
     found: dict[str, Any] = {"images": {}, "resources": {}, "secrets": {}}
     for entry in everyone:
@@ -94,7 +130,7 @@ def default_values(everyone: Iterable[Container]) -> dict[str, Any]:
     return found
 
 
-def settle_values(everyone: Iterable[Container], file: Path | None) -> Values:
+def settle_values(everyone: Collection[Container], file: Path | None) -> Values:
     """The values in a YAML file over the defaults. Raises UsageError with file and line."""
     defaults = default_values(everyone)
     if file is None:
@@ -112,6 +148,10 @@ def settle_values(everyone: Iterable[Container], file: Path | None) -> Values:
         unknown = sorted(said.get(section, {}).keys() - own.keys())
         if unknown:
             raise UsageError(f"{file}: {section}.{unknown[0]} is none of {', '.join(own)}")
+    ledgers = [entry.service for entry in everyone if entry.kind != "chaincode"]
+    strangers = sorted(given.snapshots.restore.keys() - set(ledgers))
+    if strangers:
+        raise UsageError(f"{file}: snapshots.restore.{strangers[0]} is none of {', '.join(ledgers)}")
     return Values.model_validate(
         {
             **defaults,

@@ -15,7 +15,7 @@ import jsonschema
 import kubernetes_validate
 import pytest
 import yaml
-from commonwatt_network.consortium import rendering
+from commonwatt_network.consortium.expressions import as_helm
 from commonwatt_network.consortium.host import OwnHost, init_host, open_host, start_host
 from commonwatt_network.consortium.organization import OrganizationDescription
 from commonwatt_network.consortium.rendering import containers_of, render_host
@@ -156,6 +156,109 @@ def test_manifests_are_valid_and_take_the_values(newtown: OwnHost, tmp_path: Pat
     _check_values(list(yaml.safe_load_all(files["newtown.yaml"])))
 
 
+OPENED = """
+outside: {type: Ingress, ingressClassName: nginx, annotations: {nginx.ingress.kubernetes.io/proxy-read-timeout: "3600"}}
+monitoring: {serviceMonitor: true, labels: {release: prometheus}, interval: 15s}
+snapshots: {name: "2027-01-31", className: fast, restore: {peer1: peer1-2026-12-31}}
+storage: {className: fast, size: 200Gi}
+"""
+
+
+def describe_by_name() -> OrganizationDescription:
+    """Each node has a DNS name of its own, at the port of a controller that passes TLS on by names."""
+    content = describe("newtown").model_dump(mode="json")
+    for section, kind in (("orderers", "orderer"), ("peers", "peer")):
+        for number, node in enumerate(content[section]):
+            node |= {"host": f"{kind.title()}{number}.newtown.example", "port": 443}
+            node["listen_port"] = 7050 + number + 100 * len(kind)
+    return OrganizationDescription.model_validate(content)
+
+
+@pytest.fixture(scope="module")
+def by_name(tmp_path_factory: pytest.TempPathFactory) -> OwnHost:
+    return init_host(describe_by_name(), tmp_path_factory.mktemp("by-name") / "newtown")
+
+
+def test_an_ingress_tells_nodes_apart_by_name_and_volumes_are_snapshot(
+    by_name: OwnHost, tmp_path: Path
+) -> None:
+    values = tmp_path / "values.yaml"
+    values.write_text(OPENED)
+    documents = list(yaml.safe_load_all(rendered(by_name, "kubernetes", tmp_path, values)["newtown.yaml"]))
+    _check_opened(documents, "newtown")
+
+
+def _check_opened(documents: list[dict[str, Any]], namespace: str) -> None:
+    of_others = {"ServiceMonitor", "VolumeSnapshot"}  # kinds that Kubernetes itself has no schema of
+    for document in documents:
+        assert document["metadata"].get("namespace", namespace) == namespace
+        if document["kind"] not in of_others:
+            kubernetes_validate.validate(document, KUBERNETES, strict=True)
+    named = {(each["kind"], each["metadata"]["name"]): each for each in documents}
+    assert not [name for kind, name in named if kind == "Service" and name.endswith("-outside")]
+    for node in ("orderer0", "peer0", "peer1"):
+        ingress = named["Ingress", node]
+        host = f"{node}.newtown.example"
+        [rule] = ingress["spec"]["rules"]
+        assert (rule["host"], ingress["spec"]["tls"]) == (host, [{"hosts": [host]}])
+        assert ingress["spec"]["ingressClassName"] == "nginx"
+        backend = rule["http"]["paths"][0]["backend"]["service"]
+        assert backend == {"name": node, "port": {"name": "grpc"}}
+        assert "grpc" in [port["name"] for port in named["Service", node]["spec"]["ports"]]
+        annotations = ingress["metadata"]["annotations"]
+        assert annotations["nginx.ingress.kubernetes.io/ssl-passthrough"] == "true"
+        assert annotations["haproxy.org/ssl-passthrough"] == "true"
+        assert annotations["nginx.ingress.kubernetes.io/proxy-read-timeout"] == "3600"
+        snapshot = named["VolumeSnapshot", f"{node}-2027-01-31"]
+        assert snapshot["spec"]["volumeSnapshotClassName"] == "fast"
+        claim = named["StatefulSet", node]["spec"]["volumeClaimTemplates"][0]["metadata"]["name"]
+        assert snapshot["spec"]["source"] == {"persistentVolumeClaimName": f"{claim}-{node}-0"}
+        assert snapshot["metadata"]["annotations"] == {"helm.sh/resource-policy": "keep"}
+    [volume] = [each for each in documents if each["kind"] == "PersistentVolumeClaim"]
+    assert volume["metadata"]["name"] == "ledger-peer1-0"
+    template = named["StatefulSet", "peer1"]["spec"]["volumeClaimTemplates"][0]["spec"]
+    assert {name: volume["spec"][name] for name in template} == template
+    assert volume["spec"]["dataSource"] == {
+        "apiGroup": "snapshot.storage.k8s.io", "kind": "VolumeSnapshot", "name": "peer1-2026-12-31",
+    }  # fmt: skip
+    monitor = named["ServiceMonitor", "operations"]
+    assert monitor["metadata"]["labels"] == {"release": "prometheus"}
+    [endpoint] = monitor["spec"]["endpoints"]
+    assert (endpoint["port"], endpoint["scheme"], endpoint["interval"]) == ("operations", "http", "15s")
+    assert {each["targetLabel"] for each in endpoint["relabelings"]} == {
+        "job", "network", "kind", "organization", "node",
+    }  # fmt: skip
+
+
+def test_what_the_values_do_not_ask_for_is_not_made(by_name: OwnHost, tmp_path: Path) -> None:
+    kinds = {
+        each["kind"] for each in yaml.safe_load_all(rendered(by_name, "kubernetes", tmp_path)["newtown.yaml"])
+    }
+    assert not kinds & {"Ingress", "ServiceMonitor", "VolumeSnapshot", "PersistentVolumeClaim"}
+
+
+@pytest.mark.parametrize(
+    ("hosts", "says"),
+    [
+        (("peer.newtown.example", "peer.newtown.example"), "peer0.newtown and peer1.newtown share the name"),
+        (("192.0.2.7", "peer.newtown.example"), "TLS names no addresses, so peer0.newtown at 192.0.2.7"),
+    ],
+)
+def test_an_ingress_for_nodes_that_it_cannot_tell_apart_is_refused(
+    tmp_path: Path, hosts: tuple[str, str], says: str
+) -> None:
+    content = describe_by_name().model_dump(mode="json")
+    for node, host in zip(content["peers"], hosts, strict=True):
+        node["host"] = host
+    host = init_host(OrganizationDescription.model_validate(content), tmp_path / "newtown")
+    (values := tmp_path / "values.yaml").write_text("outside: {type: Ingress}\n")
+    with pytest.raises(UsageError, match=says):
+        rendered(host, "kubernetes", tmp_path, values)
+    assert not (tmp_path / "kubernetes").exists()
+    template = rendered(host, "helm", tmp_path)["chart/templates/newtown.yaml"].decode()
+    assert f'{{{{ fail "outside.type Ingress: {says}' in template
+
+
 def _check_values(documents: list[dict[str, Any]]) -> None:
     named = {(each["kind"], each["metadata"]["name"]): each for each in documents}
     pod = named["StatefulSet", "peer0"]["spec"]["template"]
@@ -197,6 +300,10 @@ def test_the_secrets_have_the_names_that_the_values_say(newtown: OwnHost, tmp_pa
         ("storage: {size: much}\n", "quantity"),
         ("secrets: {peer7: x}\n", "secrets.peer7 is none of orderer0, peer0, peer1, market"),
         ("resources: {couchdb: {requests: {cpu: '1'}, limits: {cpu: '1'}}}\n", "resources.couchdb"),
+        ("outside: {type: Gateway}\n", "outside"),
+        ("snapshots: {name: January 31}\n", "snapshots"),
+        ("snapshots: {restore: {market: market-1}}\n", "snapshots.restore.market is none of orderer0, peer0"),
+        ("monitoring: {interval: often}\n", "monitoring"),
         ("[]\n", "mapping"),
     ],
 )
@@ -226,33 +333,38 @@ def test_a_chart_holds_no_key_and_its_values_have_a_schema(newtown: OwnHost, tmp
 
 
 def test_braces_that_are_no_expressions_are_kept_from_helm() -> None:
-    assert rendering._as_helm("a: {{b}} \x02.Values.c | toJson\x03") == (
-        'a: {{ "{{" }}b}} {{ .Values.c | toJson }}'
-    )
+    assert as_helm("a: {{b}} \x02.Values.c | toJson\x03") == ('a: {{ "{{" }}b}} {{ .Values.c | toJson }}')
 
 
-def test_helm_makes_valid_manifests_of_the_chart(newtown: OwnHost, tmp_path: Path) -> None:
+def test_helm_makes_valid_manifests_of_the_chart(newtown: OwnHost, by_name: OwnHost, tmp_path: Path) -> None:
     helm = shutil.which("helm")
     if helm is None:
         pytest.skip("helm is not on PATH")
-    rendered(newtown, "helm", tmp_path)
+
+    def template(host: OwnHost, *more: str) -> subprocess.CompletedProcess[str]:
+        rendered(host, "helm", tmp_path)
+        chart = str(tmp_path / "helm" / "chart")
+        assert subprocess.run([helm, "lint", chart], capture_output=True, timeout=60).returncode == 0
+        command = [helm, "template", "newtown", chart, "--namespace", "elsewhere", *more]
+        return subprocess.run(command, capture_output=True, text=True, timeout=60)
+
+    def documents(made: subprocess.CompletedProcess[str]) -> list[dict[str, Any]]:
+        assert made.returncode == 0, made.stderr
+        return [each for each in yaml.safe_load_all(made.stdout) if each]
+
     values = tmp_path / "values.yaml"
     values.write_text(VALUES)
-    chart = str(tmp_path / "helm" / "chart")
-    command = [helm, "template", "newtown", chart, "--namespace", "elsewhere"]
     for more in ([], ["--values", str(values)]):
-        made = subprocess.run([*command, *more], capture_output=True, text=True, timeout=60)
-        assert made.returncode == 0, made.stderr
-        documents = [each for each in yaml.safe_load_all(made.stdout) if each]
-        for document in documents:
+        found = documents(template(newtown, *more))
+        for document in found:
             kubernetes_validate.validate(document, KUBERNETES, strict=True)
             assert document["metadata"]["namespace"] == "elsewhere"
-    _check_values(documents)
-    wrong = subprocess.run(
-        [*command, "--set", "storage.sise=1Gi"], capture_output=True, text=True, timeout=60
-    )
-    assert wrong.returncode != 0
-    assert subprocess.run([helm, "lint", chart], capture_output=True, timeout=60).returncode == 0
+    _check_values(found)
+    values.write_text(OPENED)
+    _check_opened(documents(template(by_name, "--values", str(values))), "elsewhere")
+    shared = template(newtown, "--set", "outside.type=Ingress")
+    assert "orderer0.newtown and peer0.newtown share the name newtown.example" in shared.stderr
+    assert template(newtown, "--set", "storage.sise=1Gi").returncode != 0
 
 
 def test_rendering_again_goes_on_and_foreign_folders_are_left_alone(newtown: OwnHost, tmp_path: Path) -> None:
