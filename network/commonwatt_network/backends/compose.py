@@ -34,13 +34,23 @@ from commonwatt_network.backends.containers import (
 )
 from commonwatt_network.backends.engine import COMMAND, ComposeError, Seen
 from commonwatt_network.errors import UsageError
-from commonwatt_network.model.addresses import in_brackets
+from commonwatt_network.model.addresses import is_name
 from commonwatt_network.model.layout import Layout
-from commonwatt_network.model.nodes import HOST, AuthorityServer, ChaincodeServer, Node, Nodes, Orderer, Peer
+from commonwatt_network.model.nodes import (
+    EVERYWHERE,
+    HOST,
+    AuthorityServer,
+    ChaincodeServer,
+    Node,
+    Nodes,
+    Orderer,
+    Peer,
+)
 from commonwatt_network.model.topology import Topology
 from commonwatt_network.programs.processes import Program
 
 HERE = "local"
+ITSELF = "host-gateway"  # the engine's word for the machine that it runs on
 RECEIVED = "received"  # where a peer finds the snapshots that it begins with
 # A program that stands still keeps its port open: only an answer proves that it lives.
 HANDSHAKE = (
@@ -228,10 +238,7 @@ def render(nodes: Nodes, owner: tuple[int, int] | None = None) -> dict[str, File
     rendered: dict[str, File] = {}
     for machine in dict.fromkeys(machines.values()):
         local = [entry for entry in everyone if machines[entry.name] == machine]
-        elsewhere = {
-            entry.node.host: machines[entry.name] for entry in everyone if machines[entry.name] != machine
-        }
-        if None in elsewhere.values():
+        if None in machines.values() and machine:
             raise UsageError(
                 "some organisations of the topology have a `host` and some have none; "
                 "with more than one machine, each needs the address at which the others reach it"
@@ -244,8 +251,8 @@ def render(nodes: Nodes, owner: tuple[int, int] | None = None) -> dict[str, File
                 rendered_by="network render",
                 source="the topology",
                 containers=local,
-                elsewhere=elsewhere,
-                published=partial(_published, in_brackets(machine or HOST)),
+                elsewhere=_led(everyone, machines, machine),
+                published=partial(_published, _binding(machine)),
                 service_of=service_of,
                 aliases=lambda container: [container.host],
                 **SETTLED,
@@ -257,8 +264,35 @@ def render(nodes: Nodes, owner: tuple[int, int] | None = None) -> dict[str, File
         }
         for entry in local:
             files |= {f"{service_of(entry.node)}/{path}": file for path, file in entry.files.items()}
-        rendered |= {f"{machine or HERE}/{path}": file for path, file in files.items()}
+        rendered |= {f"{_folder(machine)}/{path}": file for path, file in files.items()}
     return rendered
+
+
+def _folder(machine: str | None) -> str:
+    """The folder of a machine's files: its host, without the brackets of an address."""
+    return machine.strip("[]") if machine else HERE
+
+
+def _binding(machine: str | None) -> str:
+    """The address at which a machine's nodes are published: its own, or every one where DNS alone knows it."""
+    if machine is None:
+        return HOST
+    return EVERYWHERE if is_name(machine) else machine
+
+
+def _led(
+    everyone: Sequence[Container], machines: Mapping[str, str | None], machine: str | None
+) -> dict[str, str]:
+    """Where names lead that no DNS knows: name -> address.
+
+    The machine's own name leads to the machine itself, where its nodes' ports are published, whatever stands before it.
+    """
+    led = {machine: ITSELF} if machine and is_name(machine) else {}
+    for entry in everyone:
+        there = machines[entry.name]
+        if there and there != machine and not is_name(there):
+            led[entry.host] = there.strip("[]")
+    return led
 
 
 def service_of(node: Node) -> str:
@@ -389,7 +423,7 @@ def variables(project: str, owner: tuple[int, int]) -> File:
 
 def _project(nodes: Nodes, machine: str | None) -> str:
     folder = nodes.layout.directory
-    return project_of(nodes.topology.name, folder / machine if machine else folder)
+    return project_of(nodes.topology.name, folder / _folder(machine) if machine else folder)
 
 
 def project_of(name: str, folder: Path) -> str:

@@ -25,7 +25,7 @@ from commonwatt_network.backends.configuration import (
     peer_configuration,
 )
 from commonwatt_network.errors import UsageError
-from commonwatt_network.model.addresses import in_brackets
+from commonwatt_network.model.addresses import is_name
 from commonwatt_network.model.layout import Layout, write_atomically
 from commonwatt_network.model.nodes import (
     EVERYWHERE,
@@ -155,8 +155,7 @@ def outside(nodes: Nodes) -> Nodes:
     """
 
     def seen(node: Orderer | Peer) -> str:
-        address = host_of(nodes.topology, node.organization)
-        return in_brackets(address) if address else HOST
+        return host_of(nodes.topology, node.organization) or HOST
 
     return replace(
         nodes,
@@ -167,11 +166,20 @@ def outside(nodes: Nodes) -> Nodes:
 
 
 def inside(nodes: Nodes) -> Nodes:
-    """The same nodes as they name themselves to each other and on their channels."""
+    """The same nodes as they name themselves to each other and on their channels.
+
+    A machine with a DNS name gives it to all its nodes, which their ports tell apart; others' nodes have the names of
+    their containers.
+    """
+
+    def seen(node: Orderer | Peer) -> str:
+        machine = host_of(nodes.topology, node.organization)
+        return machine if machine and is_name(machine) else service_host(node)
+
     return replace(
         nodes,
-        orderers=tuple(replace(node, host=service_host(node)) for node in nodes.orderers),
-        peers=tuple(replace(node, host=service_host(node)) for node in nodes.peers),
+        orderers=tuple(replace(node, host=seen(node)) for node in nodes.orderers),
+        peers=tuple(replace(node, host=seen(node)) for node in nodes.peers),
         chaincode_servers=tuple(replace(node, host=service_host(node)) for node in nodes.chaincode_servers),
     )
 
@@ -183,9 +191,9 @@ def service_host(node: Node) -> str:
 
 
 def host_of(topology: Topology, organization: str) -> str | None:
-    """The address of the machine that the organisation's nodes run on; None: the topology says nothing of machines."""
+    """The host of the machine that the organisation's nodes run on; None: the topology says nothing of machines."""
     entry = topology.organizations.get(organization) or topology.orderers.organizations[organization]
-    return str(entry.host) if entry.host else None
+    return entry.host
 
 
 def containers(nodes: Nodes) -> tuple[Container, ...]:

@@ -39,6 +39,7 @@ from commonwatt_network.backends.containers import (
     Container,
     InContainers,
     containers,
+    host_of,
     service_host,
     write_files,
 )
@@ -62,6 +63,7 @@ class Kubernetes(InContainers):
         refuse_determinism_guard(nodes.topology)
         refuse_couchdb(nodes.topology)
         refuse_programs_outside_images(nodes.topology)
+        _refuse_machines(nodes)
         dotted = [name for name in _organizations(nodes) if "." in name]
         if dotted:
             raise UsageError(
@@ -163,6 +165,7 @@ class Kubernetes(InContainers):
 
 def render(nodes: Nodes) -> dict[str, File]:
     """Two files per organisation: what it runs, and the keys of that."""
+    _refuse_machines(nodes)
     everyone = containers(nodes)
     network = nodes.topology.name
     rendered: dict[str, File] = {}
@@ -257,6 +260,15 @@ def _scale(cluster: Cluster, entries: list[Container]) -> None:
     for entry in entries:
         target = f"{_kind(entry)}/{entry.service}"
         cluster.ask("--namespace", entry.node.organization, "scale", target, "--replicas=0")
+
+
+def _refuse_machines(nodes: Nodes) -> None:
+    placed = [name for name in _organizations(nodes) if host_of(nodes.topology, name)]
+    if placed:
+        raise UsageError(
+            f"a cluster chooses the machines of its pods: take `host` from {', '.join(placed)} in the topology, or "
+            "use the backend compose"
+        )
 
 
 def _kind(entry: Container) -> str:

@@ -35,6 +35,7 @@ from commonwatt_network.consortium.host import (
 from commonwatt_network.consortium.organization import IN_CONTAINERS
 from commonwatt_network.consortium.values import INGRESS, Values, settle_values
 from commonwatt_network.errors import UsageError
+from commonwatt_network.model.addresses import is_name
 from commonwatt_network.model.state import exclusive
 from commonwatt_network.programs import processes
 
@@ -114,8 +115,8 @@ def _compose(host: OwnHost, everyone: list[Container]) -> dict[str, File]:
         """Its names among the containers: the one that the others dial too, where that is this node's alone."""
         node = container.node
         names = [container.host, container.service]
-        own = container.kind != "chaincode" and dialled[node.host] == 1 and not node.host[-1].isdigit()
-        if own and not node.host.startswith("[") and container.ports["grpc"] == node.port:
+        own = container.kind != "chaincode" and dialled[node.host] == 1 and is_name(node.host)
+        if own and container.ports["grpc"] == node.port:
             names.append(node.host)
         return names
 
@@ -172,7 +173,7 @@ def _unknown_to_ingress(everyone: list[Container], entry: Container) -> str | No
     host = entry.node.host
     if entry.kind == "chaincode":
         return None
-    if host.startswith("[") or host[-1].isdigit():
+    if not is_name(host):
         return (
             f"outside.type {INGRESS}: TLS names no addresses, so {entry.name} at {host} cannot be told apart; give it "
             "a DNS name as its `host` in organization.yaml, or take another outside.type"

@@ -8,12 +8,13 @@ everywhere: in descriptions, bundles, channels' configurations and certificates'
 from __future__ import annotations
 
 import re
-from ipaddress import AddressValueError, IPv6Address
+from ipaddress import AddressValueError, IPv4Address, IPv6Address
 from typing import Annotated
 
 from pydantic import BeforeValidator, WithJsonSchema
 
-NAME = re.compile(r"^[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$")
+LABEL = r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+NAME = re.compile(rf"^(?=.{{1,253}}$){LABEL}(\.{LABEL})*$")
 IPV6 = re.compile(r"^\[[0-9a-f:]+\]$")  # as `in_brackets` gives it; no zone, which is one machine's alone
 WORDS = "the DNS name, IPv4 or IPv6 address by which a node is reached"
 
@@ -33,11 +34,24 @@ def in_brackets(host: str) -> str:
         return host
 
 
+def is_name(host: str) -> bool:
+    """Whether the host is a DNS name. A last part of digits makes it an IPv4 address, right or wrong."""
+    return bool(NAME.match(host)) and not host.rpartition(".")[2].isdigit()
+
+
 def _host(value: object) -> str:
     host = in_brackets(value) if isinstance(value, str) else ""
-    if not (IPV6.match(host) or NAME.match(host)):
+    if not (IPV6.match(host) or is_name(host) or _is_ipv4(host)):
         raise ValueError(f"{value!r} is not {WORDS}")
     return host
+
+
+def _is_ipv4(host: str) -> bool:
+    try:
+        IPv4Address(host)
+    except AddressValueError:
+        return False
+    return True
 
 
 HostName = Annotated[str, BeforeValidator(_host), WithJsonSchema({"type": "string", "description": WORDS})]

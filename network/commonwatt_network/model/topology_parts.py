@@ -5,12 +5,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from ipaddress import IPv4Address, IPv6Address
 from typing import Annotated, Literal
 
 from commonwatt_client.yaml_models import named
 from pydantic import BaseModel, ConfigDict, Field
 
+from commonwatt_network.model.addresses import HostName
 from commonwatt_network.model.topology_chaincode import Chaincode as Chaincode
 
 Name = Annotated[
@@ -92,9 +92,9 @@ class Organization(_Model):
         description="ca: fabric-ca: who may register users, known to other programs; default: the kit alone",
     )
     days_valid: int = Field(default=3650, ge=1, le=36500, description="of every certificate it issues")
-    host: IPv4Address | IPv6Address | None = Field(
+    host: HostName | None = Field(
         default=None,
-        description="the backend compose: address of the machine its nodes run on; default: this one",
+        description="the backend compose: DNS name or address of the machine its nodes run on; default: this one",
     )
     client_authentication: bool = Field(
         default=False,
@@ -117,7 +117,7 @@ class OrdererOrganization(_Model):
         "default: orderer0, orderer1, ... of the whole network",
     )
     days_valid: int = Field(default=3650, ge=1, le=36500)
-    host: IPv4Address | IPv6Address | None = Field(default=None, description="as of an organisation")
+    host: HostName | None = Field(default=None, description="as of an organisation")
 
 
 class Orderers(_Model):

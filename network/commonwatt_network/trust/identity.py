@@ -15,6 +15,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from commonwatt_network.errors import UsageError
+from commonwatt_network.model.addresses import is_name
 from commonwatt_network.model.home_ids import ensure_secret
 from commonwatt_network.model.layout import ORGANIZATION, Layout, write_atomically
 from commonwatt_network.model.nodes import HOST, Nodes
@@ -63,12 +64,14 @@ def ensure_identities(nodes: Nodes) -> Roster:
             hosts = (
                 [] if "." in orderer.name else [f"{orderer.name}.{organization}"]
             )  # its name among containers
+            hosts += _machine_names(settings.host)
             ensure_node(orderer.directory, authorities, "orderer", orderer.name, settings.days_valid, hosts)
     for organization, member in topology.organizations.items():
         authorities = ensure_organization(layout, organization)
         ensure_admin(layout, organization, authorities, member.days_valid)
         for peer in (node for node in nodes.peers if node.organization == organization):
-            ensure_node(peer.directory, authorities, "peer", peer.name, member.days_valid)
+            hosts = _machine_names(member.host)
+            ensure_node(peer.directory, authorities, "peer", peer.name, member.days_valid, hosts)
         servers = [server.name for server in nodes.chaincode_servers if server.organization == organization]
         for name, folder, hosts in (
             (f"chaincode.{organization}", layout.chaincode_tls(organization), servers),
@@ -87,6 +90,11 @@ def ensure_identities(nodes: Nodes) -> Roster:
                 ensure_user(folder, authorities, "client", attributes, member.days_valid)
         users[organization] = MappingProxyType(roster)
     return Roster(MappingProxyType(users))
+
+
+def _machine_names(host: str | None) -> list[str]:
+    """What the certificates of a machine's nodes name of it: its DNS name, by which they are dialled."""
+    return [host] if host and is_name(host) else []
 
 
 def ensure_organization(layout: Layout, organization: str) -> Authorities:

@@ -23,17 +23,21 @@ from commonwatt_network.backends import compose, containers, kubernetes, native
 from commonwatt_network.backends.compose import Compose
 from commonwatt_network.backends.containers import MSP_FILES, TLS_FILES, Files, inside
 from commonwatt_network.backends.registry import nodes_of
-from commonwatt_network.channels.genesis import ensure_genesis_blocks
+from commonwatt_network.channels.genesis import ensure_genesis_blocks, hosts_of, member_entry, orderer_entry
 from commonwatt_network.errors import UsageError
 from commonwatt_network.model.layout import Layout
 from commonwatt_network.model.nodes import Nodes, settle
-from commonwatt_network.model.state import State
+from commonwatt_network.model.profiles import common_profile
+from commonwatt_network.model.state import State, read_state
 from commonwatt_network.model.topology import Topology, load_topology, parse_topology
 from commonwatt_network.programs import chaincode_servers as chaincode
 from commonwatt_network.programs.chaincode_servers import IN_BASE64
 from commonwatt_network.programs.fabric import FabricPrograms
 from commonwatt_network.render import render
 from commonwatt_network.trust.identity import ensure_identities
+from cryptography import x509
+from fabric_protos.common import configuration_pb2
+from fabric_protos.peer import configuration_pb2 as peer_pb2
 
 GOLDEN = Path(__file__).parent / "golden"
 MATERIAL = Path(__file__).parent / "material"
@@ -71,6 +75,60 @@ def test_machines_may_have_ipv6_addresses(written: Any) -> None:
     assert own["ports"][0].startswith("[2001:db8::7]:")
     other = yaml.safe_load(files["192.0.2.2/compose.yaml"].content)["services"]["peer0.grid"]
     assert "peer0.newtown:2001:db8::7" in other["extra_hosts"]
+
+
+def by_dns_names() -> Topology:
+    """Newtown's peers share a machine that DNS alone knows, the orderers another; the grid's has an address."""
+    content = on_three_machines().model_dump(mode="json")
+    content["organizations"]["newtown"] |= {"host": "peers.newtown.example", "peers": 2}
+    content["orderers"]["organizations"]["orderers"]["host"] = "orderers.example"
+    return Topology.model_validate(content)
+
+
+def test_machines_may_have_dns_names(written: Any) -> None:
+    files = compose.render(nodes := written(by_dns_names(), "compose"), OWNER)
+    own = yaml.safe_load(files["peers.newtown.example/compose.yaml"].content)["services"]
+    # Both are published at every address, and reach each other through the machine that both are on.
+    for peer in ("peer0.newtown", "peer1.newtown"):
+        [port] = [node.port for node in nodes.peers if node.name == peer]
+        assert own[peer]["ports"][0] == f"0.0.0.0:{port}:{port}"
+        assert own[peer]["extra_hosts"] == [
+            "peers.newtown.example:host-gateway", "peer0.grid:192.0.2.2", "market.grid:192.0.2.2",
+        ]  # fmt: skip
+        core = yaml.safe_load(files[f"peers.newtown.example/{peer}/core.yaml"].content)["peer"]
+        assert core["address"] == f"peers.newtown.example:{port}"
+        assert core["gossip"]["externalEndpoint"] == core["address"]
+        assert core["gossip"]["bootstrap"] == f"peers.newtown.example:{nodes.peers[0].port}"
+    # The machine that has an address leaves names to DNS.
+    grid = yaml.safe_load(files["192.0.2.2/compose.yaml"].content)["services"]["peer0.grid"]
+    assert "extra_hosts" not in grid
+
+
+def test_a_machines_dns_name_is_in_certificates_channels_and_profiles(tmp_path: Path) -> None:
+    topology = by_dns_names()
+    render(tmp_path / "network", topology, "compose", tmp_path / "out")
+    layout = Layout(tmp_path / "network")
+    nodes = nodes_of(layout, read_state(layout))
+    certificate = (tmp_path / "out" / "orderers.example" / "orderer0" / "tls" / "server.crt").read_bytes()
+    assert "orderers.example" in hosts_of(x509.load_pem_x509_certificate(certificate))
+    inside, outside = Compose().among_themselves(nodes), Compose().dialled(nodes)
+    port = {node.name: node.port for node in nodes.fabric_nodes}
+    anchors = member_entry(inside, "newtown", "members").values["AnchorPeers"].value
+    [anchor] = peer_pb2.AnchorPeers.FromString(anchors).anchor_peers
+    assert (anchor.host, anchor.port) == ("peers.newtown.example", port["peer0.newtown"])
+    endpoints = orderer_entry(inside, "orderers", "members").values["Endpoints"].value
+    [address] = configuration_pb2.OrdererAddresses.FromString(endpoints).addresses
+    assert address == f"orderers.example:{port['orderer0']}"
+    profile = common_profile(outside, "newtown")
+    assert (
+        profile["peers"]["peer1.newtown"]["url"] == f"grpcs://peers.newtown.example:{port['peer1.newtown']}"
+    )
+    assert profile["orderers"]["orderer0"]["url"] == f"grpcs://{address}"
+
+
+def test_a_cluster_chooses_its_machines(written: Any) -> None:
+    with pytest.raises(UsageError, match="take `host` from orderers, newtown, grid in the topology"):
+        kubernetes.render(written(by_dns_names(), "kubernetes"))
 
 
 def settled(topology: Topology, backend: str, directory: Path = Path("/network")) -> Nodes:

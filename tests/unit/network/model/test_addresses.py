@@ -16,7 +16,7 @@ from commonwatt_network.consortium.host import init_host
 from commonwatt_network.consortium.organization import OrganizationDescription, load_description
 from commonwatt_network.consortium.review import review_block
 from commonwatt_network.errors import UsageError
-from commonwatt_network.model.addresses import HostName, in_brackets, split_address
+from commonwatt_network.model.addresses import HostName, in_brackets, is_name, split_address
 from commonwatt_network.trust.certificates import create_authority, issue_tls
 from pydantic import TypeAdapter, ValidationError
 
@@ -37,11 +37,22 @@ def test_an_ipv6_address_stands_in_brackets(written: str, kept: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", ["", "two words", "a:b", "fe80::1%eth0", "[::1", "-x", 5, None, "[::1]:7050"]
+    "wrong",
+    [
+        *("", "two words", "a:b", "fe80::1%eth0", "[::1", "-x", 5, None, "[::1]:7050"),
+        *("192.0.2.300", "192.0.2", "7", "a..b", "a.-b", "a" * 64, "a." * 126 + "bc"),
+    ],
 )
 def test_anything_else_is_no_host(wrong: object) -> None:
     with pytest.raises(ValidationError, match="DNS name, IPv4 or IPv6"):
         TypeAdapter(HostName).validate_python(wrong)
+
+
+def test_names_are_told_from_addresses() -> None:
+    assert is_name("peer0")
+    assert is_name("7.newtown.example")
+    assert not is_name("192.0.2.7")
+    assert not is_name("[::1]")
 
 
 def test_certificates_name_addresses_as_addresses() -> None:
