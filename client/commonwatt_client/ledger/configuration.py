@@ -85,6 +85,7 @@ class Organization:
     revocation_lists: tuple[bytes, ...] = field(repr=False)
     orderer_endpoints: tuple[str, ...]
     anchor_peers: tuple[str, ...]
+    tls_intermediate_certificates: tuple[bytes, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True)
@@ -261,4 +262,5 @@ def _organization(name: str, group: Any) -> Organization:
         revocation_lists=tuple(msp.revocation_list),
         orderer_endpoints=tuple(endpoints.addresses),
         anchor_peers=tuple(f"{anchor.host}:{anchor.port}" for anchor in anchors.anchor_peers),
+        tls_intermediate_certificates=tuple(msp.tls_intermediate_certs),
     )

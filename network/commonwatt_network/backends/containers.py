@@ -51,6 +51,7 @@ MSP_FILES = (
     "cacerts/ca.pem", "tlscacerts/tlsca.pem", "signcerts/cert.pem", "keystore/key.pem", "config.yaml",
 )  # fmt: skip
 TLS_FILES = ("server.crt", "server.key", "ca.crt")
+INTERMEDIATES = ("intermediatecerts", "tlsintermediatecerts")  # of an MSP folder, where it has any
 PEERS_CERTIFICATE = "tls/peers.crt"
 
 
@@ -344,7 +345,11 @@ def _placed(node: Orderer | Peer) -> Orderer | Peer:
 
 
 def _identity(directory: Path) -> dict[str, File]:
-    return _files(directory / "msp", MSP_FILES, "msp") | _files(directory / "tls", TLS_FILES, "tls")
+    msp = directory / "msp"
+    intermediates = [
+        str(path.relative_to(msp)) for place in INTERMEDIATES for path in sorted((msp / place).glob("*.pem"))
+    ]
+    return _files(msp, (*MSP_FILES, *intermediates), "msp") | _files(directory / "tls", TLS_FILES, "tls")
 
 
 def _files(directory: Path, names: tuple[str, ...], target: str) -> dict[str, File]:

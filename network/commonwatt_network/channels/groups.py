@@ -80,11 +80,15 @@ def orderer_organization_group(mspid: str, msp: Any, endpoints: Sequence[str], r
 
 
 def msp_value(
-    mspid: str, root: bytes, tls_root: bytes, further: tuple[Sequence[bytes], Sequence[bytes]] = ((), ())
+    mspid: str,
+    root: bytes,
+    tls_root: bytes,
+    further: tuple[Sequence[bytes], Sequence[bytes]] = ((), ()),
+    tls_intermediates: Sequence[bytes] = (),
 ) -> Any:
-    """An organisation's MSP, from its two authorities' certificates (PEM).
+    """An organisation's MSP, from its two root authorities' certificates (PEM).
 
-    `further`: roots and intermediates that issue for it besides the first.
+    `further`: more roots that issue for it, and intermediates; `tls_intermediates`: those below the root for TLS.
     """
     roots, intermediates = further
 
@@ -98,6 +102,7 @@ def msp_value(
         root_certs=[root, *roots],
         intermediate_certs=intermediates,
         tls_root_certs=[tls_root],
+        tls_intermediate_certs=tls_intermediates,
         crypto_config=msp_config_pb2.FabricCryptoConfig(
             signature_hash_family="SHA2", identity_identifier_hash_function="SHA256"
         ),

@@ -276,9 +276,14 @@ def org_request(
 def org_certify(
     folder: Annotated[Path, typer.Argument(help="The certificates: KIND/NAME.pem for KIND/NAME.csr.")],
     authority: Annotated[
-        Path | None, typer.Option(help="Another authority for identities, before the first channel: PEM.")
+        Path | None,
+        typer.Option(
+            help="Another authority for identities, and those above it, before the first channel: PEM."
+        ),
     ] = None,
-    tls_authority: Annotated[Path | None, typer.Option(help="Another authority for TLS: PEM.")] = None,
+    tls_authority: Annotated[
+        Path | None, typer.Option(help="Another authority for TLS, and those above it: PEM.")
+    ] = None,
     directory: OrganizationDirectoryOption = None,
 ) -> None:
     """Take in certificates that an authority elsewhere has issued; each is looked at before any is replaced."""

@@ -60,10 +60,10 @@ def key(consenter: Consenter) -> bytes:
 
 
 def issued_to(bundle: Bundle, consenter: Consenter) -> bool:
-    """Whether the consenter is one of the bundle's organisation: its TLS authority issued the certificate."""
+    """Whether the consenter is one of the bundle's organisation: its authority for TLS issued the certificate."""
     certificate = x509.load_pem_x509_certificate(consenter.server_tls_certificate)
     try:
-        certificate.verify_directly_issued_by(x509.load_pem_x509_certificate(bundle.tls_authority.encode()))
+        certificate.verify_directly_issued_by(x509.load_pem_x509_certificate(bundle.tls_issuer.encode()))
     except (ValueError, TypeError, InvalidSignature):
         return False
     return True

@@ -12,8 +12,9 @@ import json
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
+from commonwatt_client.admin import Organization
 from commonwatt_client.yaml_models import words_of
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
@@ -21,12 +22,15 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from commonwatt_network.channels.genesis import hosts_of
+from commonwatt_network.channels.groups import msp_value
 from commonwatt_network.consortium.host import OwnHost
 from commonwatt_network.consortium.organization import Port
 from commonwatt_network.errors import UsageError
 from commonwatt_network.model.addresses import HostName
 from commonwatt_network.model.layout import PUBLIC_FILE, write_atomically
 from commonwatt_network.model.topology_parts import MspId, Name
+from commonwatt_network.trust.chains import LONGEST, ChainError, check_chain, read_intermediates
+from commonwatt_network.trust.further import pem_of
 
 SIZE_LIMIT_BYTES = 1 << 20
 
@@ -64,6 +68,12 @@ class Bundle(_Model):
     mspid: MspId
     enrolment_authority: str
     tls_authority: str
+    enrolment_intermediates: list[str] = Field(
+        default_factory=list,
+        max_length=LONGEST,
+        description="below enrolment_authority, the issuing one first",
+    )
+    tls_intermediates: list[str] = Field(default_factory=list, max_length=LONGEST)
     orderers: list[BundledOrderer] = Field(default_factory=list, max_length=5)
     peers: list[BundledPeer] = Field(min_length=1, max_length=16)
 
@@ -74,7 +84,49 @@ class Bundle(_Model):
 
     def to_json(self) -> str:
         """The same text every time, keys sorted."""
-        return json.dumps(self.model_dump(mode="json"), indent=2, sort_keys=True) + "\n"
+        content = self.model_dump(mode="json")
+        for name in ("enrolment_intermediates", "tls_intermediates"):
+            if not content[name]:
+                del content[name]  # the fingerprint of an organisation whose roots issue has not changed
+        return json.dumps(content, indent=2, sort_keys=True) + "\n"
+
+    @property
+    def tls_issuer(self) -> str:
+        """The authority that issues TLS certificates."""
+        return self.tls_intermediates[0] if self.tls_intermediates else self.tls_authority
+
+    @property
+    def authorities(self) -> list[str]:
+        """Every authority of the organisation."""
+        intermediates = (*self.enrolment_intermediates, *self.tls_intermediates)
+        return [self.enrolment_authority, self.tls_authority, *intermediates]
+
+    @property
+    def msp(self) -> Any:
+        """The organisation's MSP, as a channel's configuration has it."""
+        return msp_value(
+            self.mspid,
+            self.enrolment_authority.encode(),
+            self.tls_authority.encode(),
+            ((), [pem.encode() for pem in self.enrolment_intermediates]),
+            [pem.encode() for pem in self.tls_intermediates],
+        )
+
+    def is_of(self, organization: Organization) -> bool:
+        """Whether a channel's configuration has the very authorities of the bundle for the organisation."""
+        known = (
+            organization.root_certificates,
+            organization.tls_root_certificates,
+            organization.intermediate_certificates,
+            organization.tls_intermediate_certificates,
+        )
+        own = (
+            [self.enrolment_authority],
+            [self.tls_authority],
+            self.enrolment_intermediates,
+            self.tls_intermediates,
+        )
+        return known == tuple(tuple(pem.encode() for pem in each) for each in own)
 
     @property
     def fingerprint(self) -> str:
@@ -90,16 +142,28 @@ def own_bundle(host: OwnHost) -> Bundle:
         mspid=host.mspid,
         enrolment_authority=(msp / "cacerts" / "ca.pem").read_text(),
         tls_authority=(msp / "tlscacerts" / "tlsca.pem").read_text(),
+        enrolment_intermediates=_intermediates(host, "ca"),
+        tls_intermediates=_intermediates(host, "tlsca"),
         orderers=[
             BundledOrderer(
                 host=orderer.host,
                 port=orderer.port,
-                tls_certificate=(orderer.tls_directory / "server.crt").read_text(),
+                tls_certificate=_own_certificate(orderer.tls_directory / "server.crt"),
             )
             for orderer in host.orderers
         ],
         peers=[BundledPeer(host=peer.host, port=peer.port) for peer in host.peers],
     )
+
+
+def _intermediates(host: OwnHost, place: str) -> list[str]:
+    folder = host.layout.organization(host.name) / place
+    return [pem_of(each).decode() for each in read_intermediates(folder)]
+
+
+def _own_certificate(path: Path) -> str:
+    """The certificate itself, of a file that may hold those above it too."""
+    return pem_of(x509.load_pem_x509_certificate(path.read_bytes())).decode()
 
 
 def write_bundle(bundle: Bundle, path: Path) -> Path:
@@ -165,7 +229,7 @@ def check_together(bundles: Sequence[Bundle]) -> None:
         claims += [("the address", address) for address in bundle.addresses]
         claims += [
             ("an authority", x509.load_pem_x509_certificate(pem.encode()).subject.rfc4514_string())
-            for pem in (bundle.enrolment_authority, bundle.tls_authority)
+            for pem in bundle.authorities
         ]
         for claim in claims:
             if claim in seen:
@@ -177,20 +241,31 @@ def _mistakes(bundle: Bundle) -> Iterator[str]:
     for address in bundle.addresses:
         if bundle.addresses.count(address) > 1:
             yield f"two of its nodes have the address {address}"
-    authorities = []
-    for what, pem in (("enrolment", bundle.enrolment_authority), ("TLS", bundle.tls_authority)):
-        certificate = _one_certificate(pem)
-        if certificate is None:
-            yield f"its {what} authority is not one PEM certificate and nothing else"
-            return
-        yield from _validity_mistakes(certificate, f"its {what} authority")
-        if not _is_authority(certificate):
-            yield f"its {what} authority's certificate is not a certificate authority's"
-        authorities.append(certificate)
-    if authorities[0].public_key() == authorities[1].public_key():
+    issuing = []
+    for what, pem, intermediates in (
+        ("enrolment", bundle.enrolment_authority, bundle.enrolment_intermediates),
+        ("TLS", bundle.tls_authority, bundle.tls_intermediates),
+    ):
+        chain = []
+        for each in (*intermediates, pem):
+            certificate = _one_certificate(each)
+            if certificate is None:
+                yield f"its {what} authority is not one PEM certificate and nothing else"
+                return
+            yield from _validity_mistakes(certificate, f"its {what} authority")
+            if not _is_authority(certificate):
+                yield f"its {what} authority's certificate is not a certificate authority's"
+            chain.append(certificate)
+        if intermediates:
+            try:
+                check_chain(chain)
+            except ChainError as error:
+                yield f"its {what} authority: {error}"
+        issuing.append(chain[0])
+    if issuing[0].public_key() == issuing[1].public_key():
         yield "its enrolment and TLS authorities have one key; Fabric needs them apart"
     for orderer in bundle.orderers:
-        yield from _orderer_mistakes(orderer, authorities[1])
+        yield from _orderer_mistakes(orderer, issuing[1])
 
 
 def _orderer_mistakes(orderer: BundledOrderer, authority: x509.Certificate) -> Iterator[str]:

@@ -22,11 +22,17 @@ from commonwatt_network.errors import UsageError
 from commonwatt_network.model.layout import PUBLIC_FILE, write_atomically
 from commonwatt_network.model.state import exclusive
 from commonwatt_network.trust.certificates import OWN_OF_EACH, days_left, read_key_pair
+from commonwatt_network.trust.chains import INTERMEDIATES, ChainError, in_order
+from commonwatt_network.trust.further import pem_of
+from commonwatt_network.trust.identity import ensure_organization
 from commonwatt_network.trust.issued import note_issued
 from commonwatt_network.trust.pairs import Pair, write_pair
 
 ENROLMENT, TLS = "enrolment", "tls"
 KINDS = {ENROLMENT: "ca", TLS: "tlsca"}  # kind of certificate -> the folder of the authority that issues it
+
+
+LARGEST_CHAIN_BYTES = 1 << 16
 
 
 class CertificationError(UsageError):
@@ -66,22 +72,24 @@ def take_in(
 ) -> tuple[str, ...]:
     """Take in the certificates `KIND/NAME.pem` of `folder`; whose they are.
 
-    `authority`, `tls_authority`: certificates (PEM) of other authorities than the organisation began with; both, with
-    every certificate, and only before any channel knows the organisation. Raises CertificationError.
+    `authority`, `tls_authority`: certificates (PEM) of other authorities than the organisation began with, each with
+    those above it up to the root; both, with every certificate, and only before any channel knows the organisation.
+    Raises CertificationError.
     """
     named = {ENROLMENT: authority, TLS: tls_authority}
-    others = {kind: _read(path) for kind, path in named.items() if path is not None}
+    others = {kind: _read_chain(path) for kind, path in named.items() if path is not None}
     _refuse_others(host, others)
-    issuers = {
-        kind: others.get(kind) or _read(host.layout.organization(host.name) / place / "ca.crt")
-        for kind, place in KINDS.items()
-    }
+    own = ensure_organization(host.layout, host.name)
+    chains = {
+        ENROLMENT: (own.enrolment.certificate, *own.enrolment.above),
+        TLS: (own.tls.certificate, *own.tls.above),
+    } | others
     found: list[tuple[Wanted, x509.Certificate]] = []
     for wanted in _wanted(host):
         path = folder / wanted.kind / f"{wanted.name}.pem"
         if path.exists():
             certificate = _read(path)
-            _refuse(path, wanted, certificate, issuers[wanted.kind])
+            _refuse(path, wanted, certificate, chains[wanted.kind][0])
             found.append((wanted, certificate))
         elif others:
             raise CertificationError(
@@ -92,14 +100,18 @@ def take_in(
             f"{folder} holds no certificate by the name of a request, such as {ENROLMENT}/peer0.{host.name}.pem"
         )
     with exclusive(host.layout):
-        for kind, certificate in others.items():
+        for kind, (*intermediates, root) in others.items():
             place = host.layout.organization(host.name) / KINDS[kind]
             (place / "ca.key").unlink(missing_ok=True)  # of the authority that issues for nobody now
-            write_atomically(place / "ca.crt", certificate.public_bytes(Encoding.PEM))
+            (place / INTERMEDIATES).unlink(missing_ok=True)
+            write_atomically(place / "ca.crt", pem_of(root))
+            if intermediates:
+                write_atomically(place / INTERMEDIATES, b"".join(map(pem_of, intermediates)))
         for wanted, certificate in found:
             if wanted.kind == ENROLMENT:
                 note_issued(host.layout, host.name, wanted.holder.name, certificate.serial_number)
-            write_pair(wanted.pair, certificate.public_bytes(Encoding.PEM), wanted.pair.key.read_bytes())
+            shown = (certificate, *(chains[TLS][:-1] if wanted.kind == TLS else ()))
+            write_pair(wanted.pair, b"".join(map(pem_of, shown)), wanted.pair.key.read_bytes())
     init_host(host.description, host.layout.directory)
     return tuple(dict.fromkeys(wanted.holder.name for wanted, _ in found))
 
@@ -111,24 +123,13 @@ def _wanted(host: OwnHost) -> Iterator[Wanted]:
                 yield Wanted(f"{holder.name}-{number}" if number else holder.name, kind, holder, pair)
 
 
-def _refuse_others(host: OwnHost, others: dict[str, x509.Certificate]) -> None:
+def _refuse_others(host: OwnHost, others: dict[str, tuple[x509.Certificate, ...]]) -> None:
     if not others:
         return
     if len(others) < len(KINDS):
         raise CertificationError("name both authorities, for identities and for TLS: Fabric needs them apart")
-    if others[ENROLMENT].public_key() == others[TLS].public_key():
+    if others[ENROLMENT][0].public_key() == others[TLS][0].public_key():
         raise CertificationError("both authorities have one key; Fabric needs them apart")
-    for kind, certificate in others.items():
-        try:
-            constraints = certificate.extensions.get_extension_for_class(x509.BasicConstraints).value
-            certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier)
-            certificate.verify_directly_issued_by(certificate)
-        except (x509.ExtensionNotFound, ValueError, TypeError, InvalidSignature) as error:
-            raise CertificationError(
-                f"the {kind} authority's certificate is not that of a root authority with a key identifier"
-            ) from error
-        if not constraints.ca:
-            raise CertificationError(f"the {kind} authority's certificate is not a certificate authority's")
     if any(host.layout.blocks.glob("*.block")):
         raise CertificationError(
             f"channels know {host.name} by the authorities that it has; others are for an organisation on no channel"
@@ -177,6 +178,20 @@ def _refuse(path: Path, wanted: Wanted, certificate: x509.Certificate, issuer: x
 
 def _public(certificate: x509.Certificate) -> bytes:
     return certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+
+
+def _read_chain(path: Path) -> tuple[x509.Certificate, ...]:
+    """An authority and those above it, up to the root."""
+    try:
+        content = path.read_bytes()
+        if len(content) > LARGEST_CHAIN_BYTES:
+            raise CertificationError(f"{path}: {len(content)} bytes are no chain of authorities")
+        return in_order(x509.load_pem_x509_certificates(content))
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "no certificate in PEM"
+        raise CertificationError(f"{path}: {reason}") from error
+    except ChainError as error:
+        raise CertificationError(f"{path}: {error}") from error
 
 
 def _read(path: Path) -> x509.Certificate:

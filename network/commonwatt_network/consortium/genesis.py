@@ -39,12 +39,7 @@ def consortium_block(
     members = sorted(bundles, key=lambda bundle: bundle.name)
     if not any(bundle.orderers for bundle in members):
         raise BundleError("none of the bundles has an orderer: nobody would order the channel")
-    msps = {
-        bundle.mspid: building.msp_value(
-            bundle.mspid, bundle.enrolment_authority.encode(), bundle.tls_authority.encode()
-        )
-        for bundle in members
-    }
+    msps = {bundle.mspid: bundle.msp for bundle in members}
     application = {
         bundle.mspid: building.member_group(
             bundle.mspid, msps[bundle.mspid], [(peer.host, peer.port) for peer in bundle.peers[:1]], readers

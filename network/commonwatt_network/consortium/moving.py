@@ -158,4 +158,4 @@ def _name_host(node: Orderer | Peer, authorities: Authorities, days: int) -> Non
         return
     hosts = dict.fromkeys((node.name, "localhost", HOST, node.host))
     made = issue_tls(authorities.tls, node.name, hosts, days, present.key)
-    write_pair(pair, made.certificate_pem, made.key_pem)
+    write_pair(pair, made.chain_pem, made.key_pem)

@@ -181,9 +181,7 @@ def _next(config: ChannelConfig, bundle: Bundle) -> ChannelConfig | None:
 def _refuse_foreign(config: ChannelConfig, bundle: Bundle) -> None:
     """The bundle must be of the very organisation that the channel knows."""
     known = next(each for each in config.orderer_organizations.values() if each.mspid == bundle.mspid)
-    if known.root_certificates != (bundle.enrolment_authority.encode(),) or known.tls_root_certificates != (
-        bundle.tls_authority.encode(),
-    ):
+    if not bundle.is_of(known):
         raise UpdateError(
             f"the bundle of {bundle.name} is foreign: channel {config.channel} knows other authorities of "
             f"{bundle.mspid}"

@@ -129,7 +129,7 @@ def _issue(host: OwnHost, authorities: Authorities, holder: Holder) -> None:
         write_pair(pair, made.certificate_pem, made.key_pem)
     for pair in holder.tls:
         made = reissued(pair, authorities.tls, days, new_keys=False)
-        write_pair(pair, made.certificate_pem, made.key_pem)
+        write_pair(pair, made.chain_pem, made.key_pem)
 
 
 async def _agree_on_package(host: OwnHost, say: Say) -> None:

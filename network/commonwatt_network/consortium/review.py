@@ -183,7 +183,8 @@ def _foreign(config: ChannelConfig) -> Iterator[str]:
 
 
 def _issued(pem: bytes, organization: Organization) -> bool:
-    for authority in x509.load_pem_x509_certificates(b"\n".join(organization.tls_root_certificates)):
+    pems = (*organization.tls_root_certificates, *organization.tls_intermediate_certificates)
+    for authority in x509.load_pem_x509_certificates(b"\n".join(pems)):
         try:
             x509.load_pem_x509_certificate(pem).verify_directly_issued_by(authority)
             return True
@@ -197,10 +198,18 @@ def _differences(config: ChannelConfig, own: Bundle) -> Iterator[str]:
     if member is None:
         yield f"{own.mspid} is not a member of channel {config.channel}"
         return
-    if member.root_certificates != (own.enrolment_authority.encode(),):
-        yield f"{own.mspid}'s authority in it is foreign: it is not the one on this host"
-    if member.tls_root_certificates != (own.tls_authority.encode(),):
-        yield f"{own.mspid}'s TLS authority in it is foreign: it is not the one on this host"
+    foreign = [
+        what
+        for what, known, here in (
+            ("authority", member.root_certificates, own.enrolment_authority),
+            ("TLS authority", member.tls_root_certificates, own.tls_authority),
+        )
+        if known != (here.encode(),)
+    ]
+    for what in foreign:
+        yield f"{own.mspid}'s {what} in it is foreign: it is not the one on this host"
+    if not foreign and not own.is_of(member):
+        yield f"{own.mspid}'s intermediate authorities in it are foreign: they are not those on this host"
     consenters = {consenter.address: consenter for consenter in config.consenters}
     for orderer in own.orderers:
         consenter = consenters.get(orderer.address)

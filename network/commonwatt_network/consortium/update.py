@@ -69,14 +69,17 @@ def taking_in(config: ChannelConfig, bundle: Bundle) -> bytes:
         raise BundleError(
             f"{bundle.name} has {len(bundle.orderers)} orderers; Raft takes in one at a time: begin with one"
         )
-    msp = building.msp_value(bundle.mspid, bundle.enrolment_authority.encode(), bundle.tls_authority.encode())
     anchors = [(peer.host, peer.port) for peer in bundle.peers[:1]]
     readers = readers_of(config) or "operators"
-    member = building.member_group(bundle.mspid, msp, anchors, readers).SerializeToString(deterministic=True)
+    member = building.member_group(bundle.mspid, bundle.msp, anchors, readers).SerializeToString(
+        deterministic=True
+    )
     try:
         desired = add_organization(config, APPLICATION, bundle.mspid, member)
         for orderer in bundle.orderers:
-            ordering = building.orderer_organization_group(bundle.mspid, msp, [orderer.address], readers)
+            ordering = building.orderer_organization_group(
+                bundle.mspid, bundle.msp, [orderer.address], readers
+            )
             group = ordering.SerializeToString(deterministic=True)
             desired = add_organization(desired, ORDERER, bundle.mspid, group)
             certificate = orderer.tls_certificate.encode()
@@ -183,8 +186,13 @@ def _refuse_overlap(config: ChannelConfig, bundle: Bundle) -> None:
         both = sorted(taken & set(bundle.addresses))
         if both:
             raise UpdateError(f"{name} and {bundle.name} both claim the address {both[0]}")
-        authorities = {*organization.root_certificates, *organization.tls_root_certificates}
-        if authorities & {bundle.enrolment_authority.encode(), bundle.tls_authority.encode()}:
+        authorities = {
+            *organization.root_certificates,
+            *organization.intermediate_certificates,
+            *organization.tls_root_certificates,
+            *organization.tls_intermediate_certificates,
+        }
+        if authorities & {pem.encode() for pem in bundle.authorities}:
             raise UpdateError(f"{name} and {bundle.name} both claim an authority")
 
 

@@ -29,10 +29,22 @@ BACKDATED = timedelta(minutes=5)  # a peer's clock may run a little behind
 
 @dataclass(frozen=True)
 class KeyPair:
-    """A certificate with its private key."""
+    """A certificate with its private key. `above`: who issued it, who issued that, up to the root; none for a root."""
 
     certificate: x509.Certificate
     key: ec.EllipticCurvePrivateKey
+    above: tuple[x509.Certificate, ...] = ()
+
+    @property
+    def root(self) -> x509.Certificate:
+        """What others trust."""
+        return self.above[-1] if self.above else self.certificate
+
+    @property
+    def chain_pem(self) -> bytes:
+        """The certificate and the intermediates above it, as TLS shows them to those who know the root alone."""
+        shown = (self.certificate, *self.above[:-1])
+        return b"".join(each.public_bytes(serialization.Encoding.PEM) for each in shown)
 
     @property
     def certificate_pem(self) -> bytes:
@@ -76,7 +88,7 @@ def issue_enrolment(
         builder = builder.add_extension(
             x509.UnrecognizedExtension(ATTRIBUTES_OID, encode_attributes(attributes)), critical=False
         )
-    return KeyPair(builder.sign(authority.key, hashes.SHA256()), key)
+    return _issued(authority, builder, key)
 
 
 def issue_tls(
@@ -98,7 +110,7 @@ def issue_tls(
         .add_extension(usages, critical=False)
         .add_extension(x509.SubjectAlternativeName([_general_name(host) for host in hosts]), critical=False)
     )
-    return KeyPair(builder.sign(authority.key, hashes.SHA256()), key)
+    return _issued(authority, builder, key)
 
 
 def reissue(
@@ -110,7 +122,7 @@ def reissue(
     for extension in old.extensions:
         if not isinstance(extension.value, OWN_OF_EACH):
             builder = builder.add_extension(extension.value, extension.critical)
-    return KeyPair(builder.sign(authority.key, hashes.SHA256()), chosen)
+    return _issued(authority, builder, chosen)
 
 
 def issue_revocations(
@@ -213,6 +225,11 @@ def _leaf_builder(
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         .add_extension(issuer_key, critical=False)
     )
+
+
+def _issued(authority: KeyPair, builder: x509.CertificateBuilder, key: ec.EllipticCurvePrivateKey) -> KeyPair:
+    certificate = builder.sign(authority.key, hashes.SHA256())
+    return KeyPair(certificate, key, (authority.certificate, *authority.above))
 
 
 def _subject(common_name: str, *units: str, organization: str | None = None) -> x509.Name:

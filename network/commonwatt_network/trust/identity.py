@@ -30,7 +30,8 @@ from commonwatt_network.trust.certificates import (
     issued_by,
     read_key_pair,
 )
-from commonwatt_network.trust.further import read_further, roots_and_intermediates
+from commonwatt_network.trust.chains import issuing_file, read_intermediates
+from commonwatt_network.trust.further import pem_of, read_further, roots_and_intermediates
 from commonwatt_network.trust.issued import note_issued, read_record
 
 NODE_OUS = "NodeOUs:\n  Enable: true\n" + "".join(
@@ -113,9 +114,10 @@ def ensure_organization(layout: Layout, organization: str) -> Authorities:
 def _ensure_authority(folder: Path, name: str, organization: str) -> KeyPair:
     certificate, key = folder / "ca.crt", folder / "ca.key"
     if certificate.exists() and key.exists():
-        return _read(certificate, key)
+        pair = _read(issuing_file(folder), key)
+        return KeyPair(pair.certificate, pair.key, _above(folder))
     if certificate.exists() and _known_to_others(folder):
-        return _without_key(certificate, key)
+        return _without_key(issuing_file(folder), key, _above(folder))
     if certificate.exists() or (folder.parent / "users").exists():
         lost = key if certificate.exists() else certificate
         raise IdentityError(
@@ -128,9 +130,19 @@ def _ensure_authority(folder: Path, name: str, organization: str) -> KeyPair:
 
 
 def _write_public_msp(folder: Path, authorities: Authorities) -> None:
-    _write_once(folder / "cacerts" / "ca.pem", authorities.enrolment.certificate_pem)
-    _write_once(folder / "tlscacerts" / "tlsca.pem", authorities.tls.certificate_pem)
+    _write_once(folder / "cacerts" / "ca.pem", pem_of(authorities.enrolment.root))
+    _write_once(folder / "tlscacerts" / "tlsca.pem", pem_of(authorities.tls.root))
     _write_once(folder / "config.yaml", NODE_OUS.encode())
+    organization = authorities.layout.organization(authorities.organization)
+    for place, own in (("intermediatecerts", "ca"), ("tlsintermediatecerts", "tlsca")):
+        intermediates = {
+            folder / place / f"issuing{number}.pem": pem_of(certificate)
+            for number, certificate in enumerate(read_intermediates(organization / own))
+        }
+        for former in {*(folder / place).glob("issuing*.pem")} - intermediates.keys():
+            former.unlink()
+        for path, content in intermediates.items():
+            _write_once(path, content)
     further = roots_and_intermediates(read_further(authorities.layout, authorities.organization))
     for place, certificates in zip(("cacerts", "intermediatecerts"), further, strict=True):
         for number, certificate in enumerate(certificates, start=1):
@@ -188,12 +200,10 @@ def ensure_tls(folder: Path, authority: KeyPair, name: str, days: int, hosts: It
     """A TLS pair for server and client side, good for `name`, this machine and `hosts`."""
     certificate, key = folder / "server.crt", folder / "server.key"
     if _reusable(certificate, key, authority) is None:
-        _write_pair(
-            certificate,
-            key,
-            issue_tls(authority, name, dict.fromkeys((name, "localhost", HOST, *hosts)), days),
-        )
-    _write_once(folder / "ca.crt", authority.certificate_pem)
+        made = issue_tls(authority, name, dict.fromkeys((name, "localhost", HOST, *hosts)), days)
+        write_atomically(key, made.key_pem)
+        write_atomically(certificate, made.chain_pem)
+    _write_once(folder / "ca.crt", pem_of(authority.root))
 
 
 def _reusable(certificate: Path, key: Path, authority: KeyPair) -> KeyPair | None:
@@ -240,7 +250,16 @@ def _known_to_others(path: Path) -> bool:
     return any((folder / ORGANIZATION).exists() for folder in path.parents)
 
 
-def _without_key(certificate: Path, key: Path) -> KeyPair:
+def _above(folder: Path) -> tuple[x509.Certificate, ...]:
+    """Who is above the authority that issues: intermediates, then the root; none where the root issues."""
+    intermediates = read_intermediates(folder)
+    if not intermediates:
+        return ()
+    root = x509.load_pem_x509_certificate((folder / "ca.crt").read_bytes())
+    return (*intermediates[1:], root)
+
+
+def _without_key(certificate: Path, key: Path, above: tuple[x509.Certificate, ...]) -> KeyPair:
     """An authority whose key is elsewhere: all is well until something has to be issued here."""
     try:
         loaded = x509.load_pem_x509_certificate(certificate.read_bytes())
@@ -250,6 +269,7 @@ def _without_key(certificate: Path, key: Path) -> KeyPair:
         loaded,
         f"{key} is not here, so nothing can be issued: put it back, or let the authority sign what `commonwatt org "
         "request` writes, and take that in with `commonwatt org certify`",
+        above,
     )
 
 
@@ -258,8 +278,9 @@ class AwayPair(KeyPair):
 
     _why: str
 
-    def __init__(self, certificate: x509.Certificate, why: str) -> None:
+    def __init__(self, certificate: x509.Certificate, why: str, above: tuple[x509.Certificate, ...]) -> None:
         object.__setattr__(self, "certificate", certificate)
+        object.__setattr__(self, "above", above)
         object.__setattr__(self, "_why", why)
 
     @property

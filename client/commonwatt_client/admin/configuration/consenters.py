@@ -93,7 +93,7 @@ def _check_consenter(config: ChannelConfig, consenter: Consenter) -> None:
     authorities = [
         authority
         for organization in config.orderer_organizations.values()
-        for pem in organization.tls_root_certificates
+        for pem in (*organization.tls_root_certificates, *organization.tls_intermediate_certificates)
         for authority in x509.load_pem_x509_certificates(pem)
     ]
     for pem in (consenter.client_tls_certificate, consenter.server_tls_certificate):
