@@ -77,6 +77,7 @@ class Trader:
             connection_w=connection.connection_w,
             guarded=True,
             holds_back=False,
+            carbon=calendar.configuration.rules_of(self._from_period).carbon,
         )
         self._order: list[_Place] = []
         self._places: dict[int, int] = {}
@@ -95,7 +96,11 @@ class Trader:
             self._reach(cut.period)
             place = self._places.get(cut.period.id, -1)
         self.agent.metered(
-            place, self.calendar.minute(cut.period), net_wh(cut, self._battery), cut.battery_wh
+            place,
+            self.calendar.minute(cut.period),
+            net_wh(cut, self._battery),
+            cut.battery_wh,
+            cut.import_wh,
         )
 
     def awarded(self, period: Period, sold_wh: int) -> None:

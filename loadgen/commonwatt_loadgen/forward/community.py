@@ -118,6 +118,7 @@ def agents_of(options: ForwardOptions, homes: Sequence[HomeSpec], rules: Forward
             plan=plan,
             highest_feed_in=rules.highest_feed_in,
             curtails=options.curtail,
+            carbon=rules.carbon,
         )
         for home in homes
     ]

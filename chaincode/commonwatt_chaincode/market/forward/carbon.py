@@ -84,9 +84,12 @@ def check_carbon(carbon: Carbon) -> None:
 
 def g_per_kwh(period: Period, carbon: Carbon, offsets: Offsets, published: Mapping[int, int]) -> int:
     """What a period's energy of the grid emits: what the grid published for it by its id, else what its hour says."""
-    minute = local_minute_at(period, offsets)
-    by_hour = next(grams for _, to_hour, grams in carbon.intensity if minute < to_hour * HOUR_MIN)
-    return published.get(period.id, by_hour)
+    return published.get(period.id, g_per_kwh_at(local_minute_at(period, offsets), carbon))
+
+
+def g_per_kwh_at(minute: int, carbon: Carbon) -> int:
+    """What the rule says of the hour of a local minute of the day."""
+    return next(grams for _, to_hour, grams in carbon.intensity if minute < to_hour * HOUR_MIN)
 
 
 def carbon_day(

@@ -7,10 +7,12 @@ from typing import NamedTuple
 from commonwatt_chaincode.market.arithmetic import PPM, ceil_div
 from commonwatt_chaincode.market.battery import Battery
 from commonwatt_chaincode.market.forward.bids import OFFER, REQUEST, Bid, Connection
+from commonwatt_chaincode.market.forward.carbon import Carbon
 from commonwatt_chaincode.market.forward.envelopes import Caps
 from commonwatt_chaincode.market.forward.prices import Prices
 
 from commonwatt_community.hems.energy import MINUTES_PER_DAY
+from commonwatt_community.hems.forward.carbon import with_carbon
 from commonwatt_community.hems.forward.connection_point import flow, store_of
 from commonwatt_community.hems.forward.forecast import PERIOD_FORECASTS, Past, PeriodForecast
 from commonwatt_community.hems.forward.guard import least_price
@@ -72,13 +74,14 @@ class ForwardAgent:
         curtails: bool = False,
         guarded: bool = False,
         holds_back: bool = True,
+        carbon: Carbon | None = None,
     ) -> None:
         """`highest_feed_in`, in µAUD per kWh, is what the energy of its battery earns at most without a market.
 
         `forecast` and `plan` are one of `PERIOD_FORECASTS` and of `PLANS` by its name, or another one itself: a
         forecast serves this home alone. `curtails`: its panels keep exports within the envelope. `guarded`: where the
         plan would leave the home worse off than without a market, by its own forecast, its battery serves the home
-        alone. `holds_back`: its battery can be told to leave the home to the grid.
+        alone. `holds_back`: its battery can be told to leave the home to the grid. `carbon` is the quota in force.
         """
         self.spec = spec
         self.home = spec.home
@@ -94,6 +97,7 @@ class ForwardAgent:
         self._curtails = curtails
         self._guarded = guarded
         self._holds_back = holds_back
+        self._carbon = carbon
         self._highest_feed_in = highest_feed_in
         self._battery_price = ceil_div(highest_feed_in * PPM * PPM, battery.eta_c_ppm * battery.eta_d_ppm)
         self.forecast = PERIOD_FORECASTS[forecast]() if isinstance(forecast, str) else forecast
@@ -104,6 +108,9 @@ class ForwardAgent:
         self._expected_wh: dict[int, int] = {}  # by place: bid for, not yet lived
         self._sold_wh: dict[int, int] = {}  # by place: cleared, not yet lived
         self._keep_wh: dict[int, int] = {}  # by place: planned, not yet lived
+        self._imported_wh: dict[
+            int, int
+        ] = {}  # by minute: what the day that runs has imported, for its quota
         self._place = 0  # of the first period that is not yet lived
         self._metered: dict[int, tuple[list[int], list[int]]] = {}  # by day: use, generation
 
@@ -141,6 +148,10 @@ class ForwardAgent:
         """
         expected_wh, energy_wh = self.foresee(place, minutes)
         self._expected_wh[place] = expected_wh[0]
+        if self._carbon is not None and self._stores:
+            tariffs = self._with_carbon(
+                self._carbon, minutes[-len(expected_wh) :], expected_wh, energy_wh, tariffs
+            )
         plan = self._planned(expected_wh, energy_wh, middles, tariffs)
         price = self._price(plan, prices)
         guarded = False
@@ -194,15 +205,20 @@ class ForwardAgent:
         import_wh, export_wh, self.energy_wh = flow(
             self.store, self.energy_wh, net_wh, sold_wh, self._backs, keep_wh
         )
+        self._count_import(minute, import_wh)
         curtailed_wh = 0
         if self._curtails and caps.export_wh is not None and export_wh > caps.export_wh:
             curtailed_wh = min(export_wh - caps.export_wh, generation_wh)
             export_wh -= curtailed_wh
         return PeriodRead(minute, use_wh, generation_wh, import_wh, export_wh, self.energy_wh, curtailed_wh)
 
-    def metered(self, place: int, minute: int, net_wh: int, energy_wh: int | None = None) -> None:
-        """Take note of what a real meter counted: the home's net use beside its battery, and the battery's content at
-        the period's end where it is known. Periods before the first one (`place` < 0) are the past of the forecast.
+    def metered(
+        self, place: int, minute: int, net_wh: int, energy_wh: int | None = None, import_wh: int | None = None
+    ) -> None:
+        """Take note of what a real meter counted: the home's net use beside its battery; where they are known also
+        the battery's content at the period's end, and the import.
+
+        Periods before the first one (`place` < 0) are the past of the forecast.
         """
         while self._place <= place:
             self._sold_wh.pop(self._place, None)
@@ -213,6 +229,31 @@ class ForwardAgent:
         self._learn(place, minute, net_wh)
         if energy_wh is not None:
             self.energy_wh = energy_wh
+        if import_wh is not None:
+            self._count_import(minute, import_wh)
+
+    def _count_import(self, minute: int, import_wh: int) -> None:
+        """Keep what the day imported whose quota it counts against."""
+        if self._carbon is None:
+            return
+        day = minute // MINUTES_PER_DAY
+        if self._imported_wh and next(iter(self._imported_wh)) // MINUTES_PER_DAY != day:
+            self._imported_wh.clear()
+        self._imported_wh[minute] = import_wh
+
+    def _with_carbon(
+        self,
+        carbon: Carbon,
+        minutes: Sequence[int],
+        expected_wh: Sequence[int],
+        energy_wh: int,
+        tariffs: Sequence[Prices],
+    ) -> list[Prices]:
+        """The tariffs with the carbon price, where the home will be above its quota if it sells nothing."""
+        imports_wh = dict(self._imported_wh)
+        for minute, net_wh in zip(minutes, expected_wh, strict=True):
+            imports_wh[minute], _, energy_wh = flow(self.store, energy_wh, net_wh)
+        return with_carbon(tariffs, imports_wh, minutes, self.period_min, carbon)
 
     def _learn(self, place: int, minute: int, net_wh: int) -> None:
         expected_wh = self._expected_wh.pop(place, None)
