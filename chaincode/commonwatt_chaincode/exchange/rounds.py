@@ -15,7 +15,7 @@ from .elsewhere import ask
 from .links import links_at
 from .records import CLEARED, VOID, ClosedRound, StoredResidual, StoredTrade
 from .refusals import Code, refuse
-from .state import Situation, communities, community_of, require_any_role, require_operator_or_grid, situation
+from .state import Situation, communities, registered, require_any_role, require_operator_or_grid, situation
 
 
 @dataclass(frozen=True)
@@ -46,17 +46,19 @@ class Brought:
 async def bring_residual(stub: Stub, arguments: CommunityPeriod) -> dict[str, Any]:
     """Read the community's residual across channels and write it; each community once a period."""
     now = await situation(stub)
-    community = await community_of(stub, arguments.channel)
+    period, key = arguments.period, keys.residual_key(arguments.channel)
+    registration, closed, last = await stub.get_states(
+        [keys.community_key(arguments.channel), keys.round_key(period), key]
+    )
+    community = registered(arguments.channel, registration)
     require_operator_or_grid(stub, now, community)
-    period = arguments.period
     if now.now_s >= now.due_s(period):
         raise refuse(
             Code.TOO_LATE, f"residuals of period {period} were due at {now.due_s(period)}; it is {now.now_s}"
         )
-    if await _round(stub, period) is not None:
+    if closed is not None:
         raise refuse(Code.ROUND_CLOSED, f"the round of period {period} is closed")
-    key = keys.residual_key(community.channel)
-    before = decode_optional(StoredResidual, await stub.get_state(key))
+    before = decode_optional(StoredResidual, last)
     if before is not None and before.period >= 0:
         await _require_next(stub, before, period)
     answer = await ask(stub, community, "get_residual", {"period": period}, Brought)
@@ -143,8 +145,11 @@ async def _cleared(stub: Stub, now: Situation, period: int) -> ClosedRound:
 async def get_round(stub: Stub, arguments: CommunityPeriod) -> dict[str, Any]:
     """A closed round as one community settles it: its own trades, and what it owes the exchange."""
     require_any_role(stub)
-    await community_of(stub, arguments.channel)
-    found = await _round(stub, arguments.period)
+    registration, closed = await stub.get_states(
+        [keys.community_key(arguments.channel), keys.round_key(arguments.period)]
+    )
+    registered(arguments.channel, registration)
+    found = decode_optional(ClosedRound, closed)
     if found is None:
         raise refuse(Code.ROUND_OPEN, f"the round of period {arguments.period} is not closed yet; ask again")
     own = [one for one in found.trades if arguments.channel in (one.seller, one.buyer)]

@@ -55,7 +55,11 @@ def _community(value: bytes) -> Community:
 
 async def community_of(stub: Stub, channel: str) -> Community:
     """A registration; ``unknown_community`` where there is none."""
-    value = await stub.get_state(keys.community_key(channel))
+    return registered(channel, await stub.get_state(keys.community_key(channel)))
+
+
+def registered(channel: str, value: bytes | None) -> Community:
+    """The registration that stands at ``keys.community_key(channel)``."""
     if value is None:
         raise refuse(Code.UNKNOWN_COMMUNITY, f"the community of channel {channel} is not registered")
     return _community(value)

@@ -13,18 +13,21 @@ from .access import require_any_role
 from .arguments import OnePeriod
 from .records import Cleared, decode_optional
 from .refusals import Code, refuse
-from .state import situation
+from .state import situation_of
 
 
 async def get_residual(stub: Stub, arguments: OnePeriod) -> dict[str, Any]:
     """The levels that the clearing left over; ``too_late`` once the time to bring them is over."""
     require_any_role(stub)
-    now = await situation(stub)
+    configuration, clock, value = await stub.get_states(
+        [keys.CONFIGURATION, keys.CLOCK, keys.cleared_key(arguments.period)]
+    )
+    now = situation_of(stub, configuration, clock)
     period = now.period(arguments.period)
     rules = now.rules(period)
     if rules.exchange is None:
         raise refuse(Code.NO_EXCHANGE, f"the community trades on no exchange in period {period.id}")
-    cleared = decode_optional(Cleared, await stub.get_state(keys.cleared_key(period.id)))
+    cleared = decode_optional(Cleared, value)
     if cleared is None:
         raise refuse(Code.NOT_CLEARED, f"clear period {period.id} first")
     if cleared.exchange is None:
