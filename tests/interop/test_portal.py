@@ -16,6 +16,7 @@ import pyotp
 import pytest
 from commonwatt_community.service.caller import Role
 from commonwatt_community.service.running import Running
+from commonwatt_community.service.tls import own_certificate, server_context
 from commonwatt_community.statement import Statement, read_month, read_statement, statement_html
 from commonwatt_community.statement.page import MOST_CORRECTIONS, MOST_ROWS
 from cryptography import x509
@@ -24,7 +25,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from ..behaviour.conftest import run_apart
 from ..behaviour.forward_network import CARRIERS, GRID, MIDNIGHT
 from ..behaviour.served import Town, town
+from ..support.living_region import ON_EXCHANGE
 from ..support.market_month import the_month
+from ..support.served_town import ServedTown
 from .axe import violations
 from .chromium import Page, browse, find_chromium
 
@@ -227,6 +230,31 @@ async def test_everyone_can_use_it_and_it_comes_at_once(street: Town, tmp_path: 
         assert [one for one in page.problems if "403" not in one] == []
 
 
+async def test_a_month_tells_what_the_grid_attested_and_the_carbon_account(tmp_path: Path) -> None:
+    find_chromium()
+    served = ServedTown(tmp_path)
+    quota = {"quota_g_per_day": 2_000, "price_uaud_per_kg": 100_000, "intensity": [[0, 24, 660]]}
+    await served.live(exchange=ON_EXCHANGE, carbon=quota)
+    await served.attest(5)
+    certificate, key = own_certificate(tmp_path, ["127.0.0.1"])
+    async with served.serving(server_context(certificate, key)) as (server, parts):
+        code, _ = parts.invitations.new(Role.RESIDENT, "h1")
+        address = str(server.make_url("/join")) + f"#{code}"
+        trusts = f"--ignore-certificate-errors-spki-list={_pin(certificate)}"
+        async with browse(address, trusts) as page:
+            await page.until(DOOR)
+            await come_in(page, "ada")
+            await page.until(READY)
+            assert "computed 5 of their 25 settled periods anew" in await text_of(page, "month-about")
+            tiles = await text_of(page, "month-tiles")
+            assert "Carbon quota" in tiles
+            assert "above it on 1 of 2 billed days" in tiles, tiles
+            why = await page.evaluate("document.getElementById('month-why').textContent")
+            assert "your home may emit 2 kg a day by energy from the grid. A kg above it costs $0.10" in why
+            assert await violations(page) == []
+            assert page.problems == []
+
+
 @pytest.mark.long
 async def test_an_operator_sees_the_market_and_invites(street: Town, tmp_path: Path) -> None:
     async with opened(street, Role.OPERATOR) as (running, page):
@@ -304,5 +332,9 @@ def longest(statement: Statement) -> Statement:
     lines = (*many[:MOST_ROWS], *booked, *other, *other)
     unbilled = tuple(statement.billed[::2])
     return replace(
-        statement, lines=lines, unbilled=unbilled, battery=True, community="A community with a long name"
+        statement,
+        lines=lines,
+        unbilled=unbilled,
+        battery=True,
+        community="A community with a long name",
     )

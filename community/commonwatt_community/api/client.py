@@ -17,6 +17,7 @@ from commonwatt_client.errors import MalformedMessageError
 from ..market.carrier import Admitted, Carried
 from ..market.results import (
     AwardsOfPeriods,
+    CarbonOfDay,
     ClearedPrice,
     ClearedPrices,
     EnvelopesOfPeriod,
@@ -205,6 +206,10 @@ class ServiceClient:
     async def get_bill(self, home: str, day: int) -> Bill:
         """A home's bill of a local day."""
         return await self._read(Bill, f"/homes/{home}/bills/{day}")
+
+    async def get_carbon(self, day: int, home: str) -> CarbonOfDay:
+        """What a local day's carbon came to, with a home's own line."""
+        return await self._read(CarbonOfDay, f"/homes/{home}/carbon/{day}")
 
     # The service's own
 

@@ -9,9 +9,11 @@ from typing import Any
 from commonwatt_chaincode.market.forward.bills import Bill
 from commonwatt_chaincode.market.forward.periods import Period, local_minute_at, periods_of_day
 from commonwatt_chaincode.market.forward.tariffs import version_of
-from commonwatt_chaincode.market.tariff import local_day
+from commonwatt_chaincode.market.tariff import MINUTE_S, local_day
 
 from ..market.results import ClearedPrice, Configuration, Home, HomeLine, PeriodAwards
+from ..statement.attested import AttestedPeriods
+from ..statement.carbon import carbon_account
 from ..statement.month import Month, date_of, month_of
 from ..statement.reading import takes_part
 from .prices import outlook
@@ -32,7 +34,10 @@ class Co2Factor:
 
 @dataclass(frozen=True)
 class Known:
-    """The records of a home: bills of days that are billed, lines of the days that are not, by local day."""
+    """The records of a home: bills of days that are billed, lines of the days that are not, by local day.
+
+    ``attested`` is of the bills; None where nobody can say.
+    """
 
     home: Home
     now_s: int
@@ -41,6 +46,7 @@ class Known:
     lines: Mapping[int, Sequence[HomeLine]] = field(default_factory=dict)
     prices: Sequence[ClearedPrice] = ()
     awards: Sequence[PeriodAwards] = ()
+    attested: AttestedPeriods | None = None
 
     @property
     def today(self) -> int:
@@ -84,11 +90,13 @@ def summary(known: Known, co2: Co2Factor | None = None) -> Json:
             "month": str(known.month),
             **this_month._asdict(),
             "billed_days": sum(day in known.bills for day in days),
+            "attested": None if known.attested is None else known.attested._asdict(),
             "days": [{"day": date_of(day).day, **sums._asdict()} for day, sums in sorted(days.items())],
         },
         "prices": outlook(configuration, known.now_s, known.prices),
         "trades": _trades(known.awards),
         "co2": _co2(this_month, co2),
+        "carbon": _carbon(known),
     }
 
 
@@ -147,6 +155,19 @@ def _co2(sums: Sums, factor: Co2Factor | None) -> Json | None:
         "grid_g": sums.grid_in_wh * factor.g_per_kwh // 1_000,
         "avoided_g": local_wh * factor.g_per_kwh // 1_000,
         "given_g": given_wh * factor.g_per_kwh // 1_000,
+    }
+
+
+def _carbon(known: Known) -> Json | None:
+    """The quota in force, and the account of the month's bills; None for a month without a quota."""
+    rule = known.configuration.rules_of(known.now_s // MINUTE_S).carbon
+    account = carbon_account(known.bills.values())
+    if rule is None and account is None:
+        return None
+    return {
+        "quota_g_per_day": None if rule is None else rule.quota_g_per_day,
+        "price_uaud_per_kg": None if rule is None else rule.price_uaud_per_kg,
+        "month": None if account is None else account._asdict(),
     }
 
 

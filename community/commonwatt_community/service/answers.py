@@ -3,7 +3,9 @@
 
 from typing import Any, Literal
 
+from commonwatt_chaincode.market.forward.bills import Bill
 from pydantic import BaseModel
+from pydantic.dataclasses import dataclass
 
 from ..api.values import Challenge, Enrolment, LoggedIn, Wishes
 
@@ -144,8 +146,19 @@ class Overview(BaseModel):
     listeners: int
 
 
+@dataclass(frozen=True)
+class BillOfDay(Bill):
+    """The contract's bill of a day, and where the grid attests how many of its settled periods it computed anew."""
+
+    attested_periods: int | None = None
+    settled_periods: int | None = None
+
+
 class Summary(BaseModel):
-    """A home as the portal shows it: Wh by source, nAUD, µAUD per kWh; `co2` where the service has a factor."""
+    """A home as the portal shows it: Wh by source, nAUD, µAUD per kWh.
+
+    `co2` where the service has a factor, `carbon` where the month has a quota.
+    """
 
     home: str
     now_s: int
@@ -158,6 +171,7 @@ class Summary(BaseModel):
     prices: list[Json]
     trades: list[Json]
     co2: Json | None
+    carbon: Json | None
 
 
 class MonthlyStatement(BaseModel):
@@ -179,6 +193,9 @@ class MonthlyStatement(BaseModel):
     import_wh: int
     export_wh: int
     sources: dict[str, int]
+    attested_periods: int | None = None
+    settled_periods: int | None = None
+    carbon: Json | None = None
 
 
 class Board(Overview):

@@ -70,4 +70,10 @@ async def get_board(call: Call) -> dict[str, Any]:
 async def _statement(call: Call) -> Statement:
     month = read_month(call.values["month"])
     community = call.parts.portal.community or call.parts.ledger.channel
-    return await read_statement(call.parts.ledger.market, call.home, month, community=community)
+    return await read_statement(
+        call.parts.ledger.market,
+        call.home,
+        month,
+        community=community,
+        attestations=call.parts.attestations,
+    )

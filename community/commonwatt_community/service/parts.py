@@ -4,6 +4,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from ..market.attestations import Attestations, nobody_attests
 from ..market.receipts import Service
 from ..portal.reading import HomeReader
 from ..portal.settings import PortalSettings
@@ -25,6 +26,7 @@ class Parts:
     Attributes:
         names: hosts and ports by which the service is reached; a login is signed for one of them.
         receipts: signs promises; None until its key stands on the ledger.
+        attestations: what the grid attested of the community.
         portal: the community's name and the factor of CO2.
         is_stopping: no more messages are taken.
     """
@@ -40,11 +42,12 @@ class Parts:
     challenges: Challenges = field(default_factory=Challenges)
     rates: Rates = field(default_factory=Rates)
     meters: Meters = field(default_factory=Meters)
+    attestations: Attestations = nobody_attests
     portal: PortalSettings = field(default_factory=PortalSettings)
     is_stopping: bool = False
 
     def __post_init__(self) -> None:
-        self.homes = HomeReader(self.ledger.market)
+        self.homes = HomeReader(self.ledger.market, attestations=self.attestations)
         self.of_callers = Buckets(self.rates.caller)
         self.of_messages = Buckets(self.rates.messages)
         self.of_strangers = Buckets(self.rates.stranger)

@@ -45,6 +45,7 @@ STATUSES: Mapping[str, int] = {
     "unknown_receipt": 404,
     "unknown_home": 404,
     "unknown_bill": 404,
+    "no_carbon": 404,
     "no_key": 404,
     "bad_period": 404,
     "bad_argument": 400,

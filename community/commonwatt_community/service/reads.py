@@ -4,6 +4,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from ..statement.reading import attested_of_day
 from .caller import Role
 from .problems import Problem
 from .route import Call
@@ -82,9 +83,18 @@ async def list_messages(call: Call) -> bytes:
     return await call.parts.ledger.ask("list_messages", argument)
 
 
-async def get_bill(call: Call) -> bytes:
-    """The home's bill of a local day."""
-    return await call.parts.ledger.ask("get_bill", {"home": call.home, "day": call.values["day"]})
+async def get_bill(call: Call) -> dict[str, Any]:
+    """The home's bill of a local day; on an exchange also how many of its settled periods the grid attested."""
+    ledger, day = call.parts.ledger, call.values["day"]
+    bill = await ledger.json("get_bill", {"home": call.home, "day": day})
+    configuration = (await ledger.standing()).configuration
+    attested = await attested_of_day(ledger.market, call.home, day, configuration, call.parts.attestations)
+    return bill if attested is None else {**bill, **attested._asdict()}
+
+
+async def get_carbon(call: Call) -> bytes:
+    """What the carbon of a local day came to, and the home's line of it."""
+    return await call.parts.ledger.ask("get_carbon", {"home": call.home, "day": call.values["day"]})
 
 
 def _span(call: Call) -> Mapping[str, int]:

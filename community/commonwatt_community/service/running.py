@@ -20,7 +20,9 @@ from commonwatt_client.errors import ConfigurationError
 from commonwatt_client.network_file import MARKET, read_network_file
 from commonwatt_client.profile import network_file_peers, network_file_user
 
+from ..market.attestations import AttestationsIfThere, exchange_named
 from ..market.carrier import Carrier
+from ..market.exchange import ExchangeMarket, exchange_of
 from ..market.forward import FORWARD, ForwardMarket, organizations_of
 from ..market.receipts import Service
 from ..market.refused import Refused
@@ -116,6 +118,10 @@ async def serving(settings: Settings) -> AsyncIterator[Running]:
         receipts = _Receipts(settings, key, mspid, ledger)
         writing = ForwardMarket(contract, organizations)
 
+        async def exchange() -> ExchangeMarket | None:
+            named = exchange_named((await ledger.standing()).configuration, network)
+            return None if named is None else exchange_of(gateway, network, named)
+
         def told(home: str, digest: str, result: str, seconds: float) -> None:
             parts.meters.carried(result, seconds)
             parts.hub.tell_home(home, "receipt", {"digest": digest, "result": result})
@@ -133,6 +139,7 @@ async def serving(settings: Settings) -> AsyncIterator[Running]:
             Passphrases(),
             lambda: receipts.service,
             rates=settings.rates,
+            attestations=AttestationsIfThere(exchange, settings.channel),
             portal=read_portal_settings(settings.portal) if settings.portal else PortalSettings(),
         )
         running = await _listen(settings, parts, stack)

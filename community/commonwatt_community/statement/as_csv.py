@@ -47,8 +47,13 @@ def statement_csv(statement: Statement) -> str:
     final = final_day(statement)
     row("final_from", "" if final is None else date_of(final).isoformat())
     if statement.attested is not None:
-        row("periods_attested", str(statement.attested[0]))
-        row("periods_settled", str(statement.attested[1]))
+        row("periods_attested", str(statement.attested.attested_periods))
+        row("periods_settled", str(statement.attested.settled_periods))
+    if statement.carbon is not None:
+        row("carbon_days", str(statement.carbon.days))
+        row("carbon_days_above", str(statement.carbon.days_above))
+        row("carbon_emitted_mg", str(statement.carbon.emitted_mg))
+        row("carbon_quota_mg", str(statement.carbon.quota_mg))
     row("days_billed", _spans(statement.billed))
     row("days_not_billed", _spans(statement.unbilled))
     return text.getvalue()

@@ -11,9 +11,8 @@ from .words import final_day, text_of
 def statement_json(statement: Statement) -> dict[str, Any]:
     """Members: cents, Wh, days as dates; lines carry ``text`` beside their figures."""
     final = final_day(statement)
-    attested: dict[str, int] = {}
-    if statement.attested is not None:
-        attested = dict(zip(("attested_periods", "settled_periods"), statement.attested, strict=True))
+    attested = {} if statement.attested is None else statement.attested._asdict()
+    carbon = {} if statement.carbon is None else {"carbon": statement.carbon._asdict()}
     return {
         "home": statement.home,
         "month": str(statement.month),
@@ -32,4 +31,5 @@ def statement_json(statement: Statement) -> dict[str, Any]:
         "export_wh": statement.export_wh,
         "sources": dict(statement.sources),
         **attested,
+        **carbon,
     }

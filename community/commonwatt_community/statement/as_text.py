@@ -4,6 +4,7 @@
 from .monthly import Statement
 from .words import (
     attested_why,
+    carbon_why,
     cents_per_kwh,
     days_text,
     dollars,
@@ -41,6 +42,8 @@ def statement_text(statement: Statement) -> str:
     rows.append(f"{said[statement.state]}: {state_why(statement)}")
     if statement.attested is not None:
         rows.append(f"{said['attested']}: {attested_why(statement)}")
+    if statement.carbon is not None:
+        rows.append(carbon_why(statement.carbon))
     if statement.unbilled:
         rows.append(said["unbilled"].format(days=days_text(statement.unbilled)))
     head = f"{said['title']}, {where}\n{said['for_home'].format(home=statement.home)}\n"

@@ -14,8 +14,9 @@ from commonwatt_client.command_line import NetworkOption
 from commonwatt_client.exit_codes import CommandError, UsageError
 from commonwatt_client.network_file import Community, NetworkFile, find_network, read_network_file
 
+from ..market.attestations import attestations_of, exchange_named
 from ..market.exchange import exchange_of
-from ..market.forward import ForwardMarket, market_of
+from ..market.forward import market_of
 from .as_csv import statement_csv
 from .as_json import statement_json
 from .as_text import statement_text
@@ -89,22 +90,11 @@ async def _read(
     async with connect_network_file(network.path, community.organization, user) as gateway:
         market = market_of(gateway, network, community.channel)
         if exchange is None:
-            exchange = await exchange_named(market, network)
+            exchange = exchange_named((await market.get_configuration()).configuration, network)
         if exchange is None:
             return await read_statement(market, home, month, community=community.channel)
-        region = exchange_of(gateway, network, exchange)
-
-        async def attested(from_period: int, to_period: int) -> list[tuple[int, int]]:
-            found = await region.list_attested(community.channel, from_period, to_period)
-            return [(one.period, one.version) for one in found]
-
+        attested = attestations_of(exchange_of(gateway, network, exchange), community.channel)
         return await read_statement(market, home, month, community=community.channel, attestations=attested)
-
-
-async def exchange_named(market: ForwardMarket, network: NetworkFile) -> str | None:
-    """The channel of the exchange on which the community trades, if this network file has it."""
-    named = (await market.get_configuration()).configuration.rules[-1].exchange
-    return named.channel if named is not None and named.channel in network.content["channels"] else None
 
 
 def _community_of(network: NetworkFile, home: str, channel: str | None) -> Community:

@@ -16,6 +16,8 @@ from commonwatt_chaincode.market.forward.statements import cents, gst_cents
 
 from ..market.results import Configuration, HomeLine
 from .alone import saved_on_bands
+from .attested import AttestedPeriods, attested_of
+from .carbon import CarbonAccount, carbon_account
 from .energy import StatementLine, energy_lines
 from .month import Month
 
@@ -30,7 +32,7 @@ class Statement:
     ``billed`` and ``unbilled`` are local days; a month that runs has unbilled ones. ``without_market_cents`` is what
     the same meter readings cost at the grid's tariff alone, supply, demand and corrections included, so
     ``saved_cents`` is it less the total. ``final_from_s`` is when the last billed period cannot change any more.
-    ``attested`` is how many of its settled periods the grid computed anew, and of how many; None where nobody asked.
+    ``attested`` is None where nobody can say, ``carbon`` where no billed day has a quota.
     """
 
     home: str
@@ -50,7 +52,8 @@ class Statement:
     without_market_cents: int
     battery: bool
     offsets: tuple[tuple[int, int], ...]
-    attested: tuple[int, int] | None = None
+    attested: AttestedPeriods | None = None
+    carbon: CarbonAccount | None = None
 
     @property
     def saved_cents(self) -> int:
@@ -106,9 +109,8 @@ def statement_of(
         cents(amount_naud + sum(saved_on_bands(one.bands) for one in bills)),
         battery,
         configuration.offsets,
-        None
-        if attested is None
-        else (sum((line.period, line.version) in attested for line in lines), len(lines)),
+        None if attested is None else attested_of(lines, attested),
+        carbon_account(bills),
     )
 
 
@@ -122,11 +124,8 @@ def _all_lines(bills: Sequence[Bill], lines: Sequence[HomeLine]) -> list[Stateme
     for one in bills:
         if one.demand:
             found.append(StatementLine(DEMAND, cents(one.demand.amount_naud), quantity=one.demand.peak_w))
-    if carbon := [one.carbon for one in bills if one.carbon]:
-        emitted_mg = sum(one.emitted_mg for one in carbon)
-        found.append(
-            StatementLine(CARBON, cents(sum(one.amount_naud for one in carbon)), quantity=emitted_mg // 1_000)
-        )
+    if carbon := carbon_account(bills):
+        found.append(StatementLine(CARBON, cents(carbon.amount_naud), quantity=carbon.emitted_mg // 1_000))
     found += [
         StatementLine(
             ADJUSTMENT,

@@ -14,6 +14,7 @@ from .energy import GIVEN, NETTED, RECEIVED, StatementLine, merged_bands
 from .monthly import ADJUSTMENT, CARBON, DEMAND, FEE, SUPPLY, Statement
 from .words import (
     attested_why,
+    carbon_why,
     cents_per_kwh,
     days_text,
     dollars,
@@ -212,7 +213,10 @@ def _why(statement: Statement) -> str:
     if statement.unbilled:
         sources.append(said["unbilled"].format(days=_few(statement.unbilled)))
     sources.append(said["signed"])
-    parts = [(said["sources"], sources), (said["rule"], [said["rule_why"], said["words"]])]
+    rules = [said["rule_why"], said["words"]]
+    if statement.carbon is not None:
+        rules.append(carbon_why(statement.carbon))
+    parts = [(said["sources"], sources), (said["rule"], rules)]
     shown = [
         f"<section><h2>{escape(title)}</h2>{''.join(f'<p>{escape(text)}</p>' for text in texts)}</section>"
         for title, texts in parts

@@ -2,15 +2,16 @@
 """Read what a statement rests on: a home's bills of a month, and the lines of their periods."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
 from typing import Protocol
 
 from commonwatt_chaincode.market.forward.bills import Bill
 from commonwatt_chaincode.market.forward.periods import periods_of_day
 from commonwatt_chaincode.market.tariff import local_day
 
+from ..market.attestations import Attestations, nobody_attests
 from ..market.refused import Refused
 from ..market.results import Configuration, Home, HomeLine, Standing
+from .attested import AttestedPeriods, attested_of
 from .month import Month
 from .monthly import Statement, statement_of
 
@@ -35,21 +36,17 @@ class ReadsBills(Protocol):
     ) -> tuple[HomeLine, ...]: ...
 
 
-Attestations = Callable[[int, int], Awaitable[Iterable[tuple[int, int]]]]
-"""Periods and versions in [from_period, to_period) to which the grid attested."""
-
-
 async def read_statement(
     market: ReadsBills,
     home: str,
     month: Month,
     *,
     community: str,
-    attestations: Attestations | None = None,
+    attestations: Attestations = nobody_attests,
 ) -> Statement:
     """A home's statement of a month, as the ledger stands.
 
-    ``community`` is the name that the statement shows. ``attestations`` reads an exchange, where the community has one.
+    ``community`` is the name that the statement shows; it says what the grid attested where ``attestations`` can say.
     Raises Refused for a home that does not exist or is another's.
     """
     standing = await market.get_configuration()
@@ -67,17 +64,17 @@ async def read_statement(
                 if refused.code != UNKNOWN_BILL:
                     raise
                 return None
-            periods = list(periods_of_day(day, configuration.lengths, configuration.offsets))
-            return bill, await market.list_lines(periods[0].id, periods[-1].id + periods[-1].length_min, home)
+            return bill, await market.list_lines(*span_of_day(day, configuration), home)
 
     answers = dict(zip(days, await asyncio.gather(*map(asked, days)), strict=True))
     found = [answer for answer in answers.values() if answer is not None]
-    attested: set[tuple[int, int]] | None = None
-    if attestations is not None:
-        attested = set()
-        for bill, _ in found:
-            periods = list(periods_of_day(bill.day, configuration.lengths, configuration.offsets))
-            attested |= set(await attestations(periods[0].id, periods[-1].id + periods[-1].length_min))
+    attested: set[tuple[int, int]] | None = set() if found else None
+    for bill, _ in found:
+        of_day = await attestations(*span_of_day(bill.day, configuration))
+        if of_day is None or attested is None:
+            attested = None
+            break
+        attested.update(of_day)
     missing = [day for day in month.days if answers.get(day) is None]
     return statement_of(
         [bill for bill, _ in found],
@@ -102,6 +99,24 @@ async def lines_of_day(
         part = periods[first : first + LARGEST_SPAN]
         found += await market.list_lines(part[0].id, part[-1].id + part[-1].length_min, home)
     return tuple(found)
+
+
+async def attested_of_day(
+    market: ReadsBills, home: str, day: int, configuration: Configuration, attestations: Attestations
+) -> AttestedPeriods | None:
+    """How much of a home's local day the grid attested; None where nobody can say."""
+    attested = await attestations(*span_of_day(day, configuration))
+    return (
+        None
+        if attested is None
+        else attested_of(await lines_of_day(market, home, day, configuration), attested)
+    )
+
+
+def span_of_day(day: int, configuration: Configuration) -> tuple[int, int]:
+    """The first period of a local day, and the first after it."""
+    periods = list(periods_of_day(day, configuration.lengths, configuration.offsets))
+    return periods[0].id, periods[-1].id + periods[-1].length_min
 
 
 def takes_part(registration: Home, day: int, configuration: Configuration) -> bool:

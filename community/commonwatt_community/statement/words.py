@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from commonwatt_chaincode.market.tariff import MINUTE_S, local_day
 
 from ..texts import texts
+from .carbon import CarbonAccount
 from .energy import StatementLine
 from .month import Month, date_of
 from .monthly import ADJUSTMENT, CARBON, DEMAND, FINAL, SUPPLY, Statement
@@ -91,11 +92,16 @@ def state_why(statement: Statement) -> str:
 
 
 def attested_why(statement: Statement) -> str:
-    """How much of it the grid computed anew; empty where nobody asked."""
+    """How much of it the grid computed anew; empty where nobody can say."""
     if statement.attested is None:
         return ""
-    count, settled = statement.attested
-    return words()["attested_why"].format(count=count, all=settled)
+    return words()["attested_why"].format(**statement.attested._asdict())
+
+
+def carbon_why(account: CarbonAccount) -> str:
+    """What the home emitted beside its quota."""
+    emitted, quota = kwh(account.emitted_mg // 1_000), kwh(account.quota_mg // 1_000)
+    return words()["carbon_why"].format(emitted=emitted, quota=quota, **account._asdict())
 
 
 def saved_why(statement: Statement) -> str:

@@ -5,7 +5,7 @@ import { bars, element, flow, steps } from "./charts.js";
 import { Problem, at, call, cents, dayAndTime, dollars, enterAs, fill, follow, kwh, news, onSubmit, plain, say, setOffset, signedDollars, tile, time, words } from "./page.js";
 
 const IN = ["bought", "shared_in", "grid_in"], OUT = ["sold", "shared_out", "grid_out", "breach"];
-const UAUD_PER_C = 10000, WH_PER_KWH = 1000, G_PER_KG = 1000;
+const UAUD_PER_C = 10000, WH_PER_KWH = 1000, G_PER_KG = 1000, MG_PER_G = 1000, NAUD_PER_UAUD = 1000;
 
 function prices(known) {
   const [now] = known.prices;
@@ -60,9 +60,14 @@ function month(known) {
   const kg = (g) => plain(Math.round(g / 10) / (G_PER_KG / 10));
   const saved = [say("saved_why"), ...(known.has_battery ? [say("saved_battery")] : [])];
   const told = co2 ? [say("co2_why", { bought: kg(co2.avoided_g), sold: kg(co2.given_g), grid: kg(co2.grid_g), factor: co2.g_per_kwh, source: co2.source })] : [];
-  tiles("month-tiles", sums, "", co2 ? [tile(say("co2_title"), say("co2_avoided", { kg: kg(co2.avoided_g + co2.given_g) }), say("co2_short"))] : []);
+  const carbon = known.carbon, account = carbon?.month, kgOfMg = (mg) => kg(mg / MG_PER_G);
+  if (carbon?.quota_g_per_day != null) told.push(say("carbon_why", { quota: kg(carbon.quota_g_per_day), price: `$${dollars(carbon.price_uaud_per_kg * NAUD_PER_UAUD)}` }));
+  tiles("month-tiles", sums, "", [
+    ...(co2 ? [tile(say("co2_title"), say("co2_avoided", { kg: kg(co2.avoided_g + co2.given_g) }), say("co2_short"))] : []),
+    ...(account ? [tile(say("carbon_title"), say("carbon_emitted", { emitted: kgOfMg(account.emitted_mg), quota: kgOfMg(account.quota_mg) }), say("carbon_above", { what: say(account.amount_naud < 0 ? "you_receive" : "you_pay"), amount: `$${dollars(account.amount_naud)}`, above: account.days_above, days: account.days }))] : []),
+  ]);
   at("month-why").replaceChildren(...[...saved, ...told].map((text) => element("p", {}, text)));
-  at("month-about").textContent = say("billed", { count: sums.billed_days, all: sums.days.length });
+  at("month-about").textContent = [say("billed", { count: sums.billed_days, all: sums.days.length }), ...(sums.attested ? [say("attested", sums.attested)] : [])].join(" ");
   flows("month-from", "month-to", sums);
   at("own-note").hidden = !known.has_panels;
   const [year, number] = sums.month.split("-").map(Number);

@@ -1,9 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Routes of what is one home's own: what it traded, owes, said and wishes."""
 
-from commonwatt_chaincode.market.forward.bills import Bill
-
-from ...market.results import AwardsOfPeriods, Home, HomeLines, Homes, MessageStatus, StandingMessages
+from ...market.results import (
+    AwardsOfPeriods,
+    CarbonOfDay,
+    Home,
+    HomeLines,
+    Homes,
+    MessageStatus,
+    StandingMessages,
+)
 from .. import answers, figures, households, reads, speaking
 from ..caller import EVERY_ROLE, OPERATORS, RESIDENTS
 from ..parameters import DAY, HOME, KIND, OF_PERIOD, ONE_MESSAGE, SPAN
@@ -48,7 +54,17 @@ ROUTES: tuple[Route, ...] = (
         "A day's bill",
         EVERY_ROLE,
         (HOME, DAY),
-        answer=Bill,
+        answer=answers.BillOfDay,
+    ),
+    Route(
+        "GET",
+        "/homes/{home}/carbon/{day}",
+        reads.get_carbon,
+        "A day's carbon account",
+        EVERY_ROLE,
+        (HOME, DAY),
+        answer=CarbonOfDay,
+        problems=("no_carbon",),
     ),
     Route(
         "GET",

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from commonwatt_community.market.results import Award, ClearedPrice, HomeLine, PeriodAwards
-from commonwatt_community.portal.reading import BILL_KEPT_S, HomeReader
+from commonwatt_community.portal.reading import DAY_KEPT_S, HomeReader
 from commonwatt_community.portal.summary import Co2Factor, Known, summary
 
 from ....support.market_month import FIRST_DAY, MarketMonth
@@ -107,7 +107,7 @@ async def test_a_month_asks_for_bills_and_for_lines_of_open_days_alone(eleventh:
     market.asked.clear()
     await reader.read("ada")
     assert len(market.asked) == 11
-    now = BILL_KEPT_S + 1
+    now = DAY_KEPT_S + 1
     market.asked.clear()
     await reader.read("ada")
     assert len(market.asked) == 11

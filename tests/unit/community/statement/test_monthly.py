@@ -13,6 +13,8 @@ from commonwatt_community.statement import read_month
 from commonwatt_community.statement.as_csv import statement_csv
 from commonwatt_community.statement.as_json import statement_json
 from commonwatt_community.statement.as_text import statement_text
+from commonwatt_community.statement.attested import AttestedPeriods
+from commonwatt_community.statement.carbon import CarbonAccount, carbon_account
 from commonwatt_community.statement.monthly import FINAL, PROVISIONAL, statement_of
 from commonwatt_community.statement.page import statement_html
 from commonwatt_community.statement.reading import read_statement
@@ -56,6 +58,25 @@ async def test_carbon_is_a_line_that_carries_no_gst(june: MarketMonth) -> None:
     assert abs(after.saved_cents - before.saved_cents) <= 1
     for text in (statement_text(after), statement_html(after), statement_csv(after)):
         assert "Carbon quota, 7.250 kg emitted" in text
+
+
+async def test_the_carbon_account_sums_days_with_a_quota(june: MarketMonth) -> None:
+    lines = [CarbonLine(7_250_400, 5_000_000, 225_000_000), CarbonLine(0, 5_000_000, 0), None]
+    bills = [
+        replace(await june.get_bill("cy", FIRST_DAY + place), carbon=line) for place, line in enumerate(lines)
+    ]
+    account = carbon_account(bills)
+    assert account == CarbonAccount(2, 1, 7_250_400, 10_000_000, 225_000_000)
+    told = made(june, bills)
+    assert told.carbon == account
+    for text in (statement_text(told), statement_html(told)):
+        assert "7.250 of 10.000 kg emitted by grid energy, above the quota on 1 of 2 days" in text
+    assert ",carbon_days_above,,1," in statement_csv(told)
+    assert statement_json(told)["carbon"] == account._asdict()
+    without = made(june, [replace(one, carbon=None) for one in bills])
+    for told_text in (statement_text(without), statement_html(without), statement_csv(without)):
+        assert "arbon" not in told_text
+    assert "carbon" not in statement_json(without)
 
 
 async def test_bought_and_sold_stand_apart_and_have_their_prices(statement: StatementOf) -> None:
@@ -136,7 +157,7 @@ async def test_attested_is_told_apart_from_final(june: MarketMonth) -> None:
         return [(line.period, line.version) for line in day] if len(asked) == 1 else []
 
     found = await read_statement(june, "ada", JUNE, community="newtown", attestations=first_day)
-    assert found.attested is not None
+    assert isinstance(found.attested, AttestedPeriods)
     attested, settled = found.attested
     assert len(asked) == len(found.billed) > 1
     assert settled == attested * len(asked) > 0
