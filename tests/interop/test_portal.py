@@ -18,6 +18,8 @@ from commonwatt_community.service.caller import Role
 from commonwatt_community.service.running import Running
 from commonwatt_community.service.tls import own_certificate, server_context
 from commonwatt_community.statement import Statement, read_month, read_statement, statement_html
+from commonwatt_community.statement.attested import AttestedPeriods
+from commonwatt_community.statement.carbon import CarbonAccount
 from commonwatt_community.statement.page import MOST_CORRECTIONS, MOST_ROWS
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
@@ -337,4 +339,6 @@ def longest(statement: Statement) -> Statement:
         unbilled=unbilled,
         battery=True,
         community="A community with a long name",
+        attested=AttestedPeriods(700, 720),
+        carbon=CarbonAccount(30, 12, 151_250_000, 150_000_000, 225_000_000),
     )
