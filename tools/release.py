@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The one version of the six distributions: show it, set it, or make a release of it.
 
-`release.py` prints the version. `release.py set X.Y.Z` writes it into every pyproject.toml, and into the parts' pins of
-each other. `release.py make` builds every distribution twice into dist/, checks what it built, and writes a bill of
+`release.py` prints the version. `release.py set X.Y.Z` writes it into every pyproject.toml, into the parts' pins of
+each other, and into the pages that name it. `release.py make` builds every distribution twice into dist/, checks what it built, and writes a bill of
 materials. `release.py tag` tags the commit.
 """
 
@@ -25,6 +25,13 @@ ROOT = Path(__file__).resolve().parent.parent
 PARTS = ("chaincode", "client", "network", "audit", "community", "loadgen")
 VERSION = re.compile(r"\d+\.\d+\.\d+((a|b|rc)\d+)?")
 LICENCE = "LICENSE"
+TELLS_THE_VERSION = {
+    "README.md": r"(?m)(?<=^\*\*Its state\.\*\* Version )[\w.]+(?=:)",
+    "chaincode/Dockerfile": r"(?<=commonwatt-chaincode:)[\w.]+",
+    "docs/compose.md": r"(?<=commonwatt-chaincode:)[\w.]+",
+    "docs/kubernetes.md": r"(?<=commonwatt-chaincode:)[\w.]+",
+}
+"""File -> the places in it that name the version in force."""
 
 
 def version() -> str:
@@ -33,13 +40,16 @@ def version() -> str:
 
 
 def set_version(new: str) -> None:
-    """Write a version to the root and to every part; exits where it is no version."""
+    """Write a version to the root, to every part and to the pages; exits where it is no version."""
     if not VERSION.fullmatch(new):
         sys.exit(f"{new} is no version; write one as 1.2.3 or 1.2.3rc1")
     for folder in ("", *PARTS):
         path = ROOT / folder / "pyproject.toml"
         text = re.sub(r'(?m)^version = ".*"$', f'version = "{new}"', path.read_text(), count=1)
         path.write_text(re.sub(r'"(commonwatt-[a-z]+(?:\[[a-z0-9,]+\])?)==[^"]*"', rf'"\1=={new}"', text))
+    for name, place in TELLS_THE_VERSION.items():
+        path = ROOT / name
+        path.write_text(re.sub(place, new, path.read_text()))
     subprocess.run(["uv", "lock"], cwd=ROOT, check=True)
 
 

@@ -16,7 +16,7 @@ from commonwatt_network.errors import UsageError
 from commonwatt_network.model.layout import Layout
 from commonwatt_network.model.nodes import Nodes, ports_needed
 from commonwatt_network.model.state import State, exclusive, read_state, write_state
-from commonwatt_network.model.topology import Topology, default_topology
+from commonwatt_network.model.topology import Topology, default_topology, keeping_image
 from commonwatt_network.programs import processes
 from commonwatt_network.programs.chaincode_code import refuse_changed_code, require_programs
 from commonwatt_network.programs.ports import choose_first_port, require_free
@@ -93,10 +93,11 @@ def settle_state(layout: Layout, topology: Topology | None, backend: str | None)
             f"the network in {layout.directory} is {state.backend}, not {backend}; a ledger cannot move between them: "
             f"go on with COMMONWATT_BACKEND={state.backend}, use another folder, or delete it with `make network-reset`"
         )
-    if topology not in (None, state.topology):
+    wanted = state.topology if topology is None else keeping_image(state.topology, topology)
+    if wanted != state.topology:
         raise UsageError(
             f"the network in {layout.directory} was made from another topology "
-            f"({_difference(state.topology, topology)}); leave the topology out to go on with it, "
+            f"({_difference(state.topology, wanted)}); leave the topology out to go on with it, "
             "change it as it runs with `commonwatt apply`, use another folder, or delete it with `make network-reset`"
         )
     return state

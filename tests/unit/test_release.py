@@ -63,6 +63,11 @@ def test_a_version_that_is_none_is_refused(release: Any) -> None:
         release.set_version("next")
 
 
+def test_pages_name_the_version_in_force(release: Any, repository: Path) -> None:
+    for name, place in release.TELLS_THE_VERSION.items():
+        assert set(re.findall(place, (repository / name).read_text())) == {release.version()}, name
+
+
 @pytest.mark.parametrize("part", PARTS)
 def test_libraries_whose_next_major_may_break_the_kit_have_an_upper_bound(
     part: str, repository: Path

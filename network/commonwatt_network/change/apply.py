@@ -13,7 +13,7 @@ from commonwatt_network.backends.backend import Phase
 from commonwatt_network.backends.registry import backend_called, nodes_of
 from commonwatt_network.change import images, membership, ordering, renewals, servers, steps
 from commonwatt_network.change.placing import place, placement_of
-from commonwatt_network.change.plan import find_network, make_plan
+from commonwatt_network.change.plan import find_network, goal_of, make_plan
 from commonwatt_network.change.site import Site, start, start_authorities
 from commonwatt_network.model.layout import Layout
 from commonwatt_network.model.nodes import Nodes
@@ -64,7 +64,7 @@ async def apply(directory: Path, wanted: Topology | None, phase: Phase) -> Appli
     layout = Layout(directory)
     with exclusive(layout):
         state = find_network(layout)
-        goal = wanted or (state.change.wanted if state.change else state.topology)
+        goal = goal_of(state, wanted)
         plan = make_plan(layout, state, goal)
         nodes, backend = nodes_of(layout, state), backend_called(state.backend)
         backend.require(nodes)

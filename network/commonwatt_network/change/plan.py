@@ -12,7 +12,7 @@ from commonwatt_network.change.steps import Step
 from commonwatt_network.errors import NoNetworkError, UsageError
 from commonwatt_network.model.layout import Layout
 from commonwatt_network.model.state import State, read_state, require_first_start
-from commonwatt_network.model.topology import Topology
+from commonwatt_network.model.topology import Topology, keeping_image
 from commonwatt_network.programs.chaincode_code import refuse_changed_code, require_programs
 from commonwatt_network.trust.issued import read_record
 
@@ -56,10 +56,17 @@ def find_network(layout: Layout) -> State:
     return state
 
 
+def goal_of(state: State, wanted: Topology | None) -> Topology:
+    """The topology that is to come: what is wanted, or what a change that was cut off was to reach."""
+    if wanted is None:
+        return state.change.wanted if state.change else state.topology
+    return keeping_image(state.change.topology if state.change else state.topology, wanted)
+
+
 def make_plan(layout: Layout, state: State, wanted: Topology | None) -> Plan:
     """What leads from `state` to `wanted`, a change that was cut off first. Raises UsageError for what cannot be."""
     require_first_start(layout)
-    goal = wanted or (state.change.wanted if state.change else state.topology)
+    goal = goal_of(state, wanted)
     require_programs(goal)
     refuse_changed_code(layout, goal)
     organizations = {**state.topology.organizations, **goal.organizations}

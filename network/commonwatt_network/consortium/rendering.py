@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 
 from commonwatt_network.backends import kubernetes
@@ -151,7 +152,7 @@ def _chart(host: OwnHost, everyone: list[Container], values: Values) -> dict[str
         "name": f"commonwatt-{host.name}",
         "description": f"Peers, orderers and chaincode of {host.name} ({host.mspid})",
         "type": "application",
-        "version": "0.1.0",
+        "version": version("commonwatt-network"),
         "appVersion": host.description.images.peer.rpartition(":")[2],
     }
     schema = Values.model_json_schema(by_alias=True)

@@ -102,6 +102,18 @@ def parse_topology(text: str, where: str = "topology", folder: Path | None = Non
     return parse_model(Topology, text, where, expected, folder, TopologyError)
 
 
+def keeping_image(running: Topology, wanted: Topology) -> Topology:
+    """What is wanted, with the running network's chaincode image if it names none.
+
+    The default follows the kit's version. Another version's image may hold other code, so a running network changes
+    its image only if its topology says so.
+    """
+    if "chaincode" in wanted.images.model_fields_set:
+        return wanted
+    images = wanted.images.model_copy(update={"chaincode": running.images.chaincode})
+    return wanted.model_copy(update={"images": images})
+
+
 def json_schema() -> dict[str, Any]:
     """The JSON Schema of a topology file, for editors and other tools."""
     return Topology.model_json_schema()

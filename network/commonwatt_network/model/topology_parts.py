@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from importlib.metadata import version
 from typing import Annotated, Literal
 
 from commonwatt_client.yaml_models import named
@@ -212,14 +213,16 @@ class Ports(_Model):
     )
 
 
+CONTRACTS_IMAGE = f"commonwatt-chaincode:{version('commonwatt-network')}"
+"""The image that chaincode/Dockerfile makes, of the version that the parts share."""
+
+
 class Images(_Model):
     """The container images of the backends compose and kubernetes, each pinned by version; a digest may follow."""
 
     peer: Image = "hyperledger/fabric-peer:3.1.5"
     orderer: Image = "hyperledger/fabric-orderer:3.1.5"
-    chaincode: Image = Field(
-        default="commonwatt-chaincode:0.1.0", description="built from chaincode/Dockerfile"
-    )
+    chaincode: Image = Field(default=CONTRACTS_IMAGE, description="built from chaincode/Dockerfile")
 
 
 class Certificates(_Model):

@@ -13,7 +13,8 @@ from commonwatt_network.change.steps import AddOrderer, ReplaceServers
 from commonwatt_network.model.layout import Layout
 from commonwatt_network.model.nodes import Nodes, ports_needed, settle
 from commonwatt_network.model.placement import read_placement
-from commonwatt_network.model.topology import Topology, default_topology
+from commonwatt_network.model.topology import Topology, default_topology, keeping_image
+from commonwatt_network.model.topology_parts import CONTRACTS_IMAGE
 
 
 @pytest.fixture
@@ -52,7 +53,7 @@ COMMUNITY = {
             [
                 "change images: peers from hyperledger/fabric-peer:3.1.6, "
                 "until now hyperledger/fabric-peer:3.1.5",
-                "change images: chaincode servers from market:2, until now commonwatt-chaincode:0.1.0",
+                f"change images: chaincode servers from market:2, until now {CONTRACTS_IMAGE}",
             ],
         ),
         (
@@ -203,6 +204,17 @@ def test_names_every_reason_at_once(running: Topology) -> None:
     with pytest.raises(RefusedChangeError) as refused:
         difference(running, wanted)
     assert len(str(refused.value).splitlines()) == 3
+
+
+def test_an_image_that_the_file_leaves_out_stays_whatever_version_the_kit_has(running: Topology) -> None:
+    earlier = running.model_copy(
+        update={"images": running.images.model_copy(update={"chaincode": "commonwatt-chaincode:0.0.9"})}
+    )
+    assert keeping_image(earlier, default_topology()).images == earlier.images
+    named = Topology.model_validate(
+        default_topology().model_dump(mode="json") | {"images": {"chaincode": "market:2"}}
+    )
+    assert keeping_image(earlier, named) == named
 
 
 def test_orders_versions_as_people_do() -> None:
