@@ -17,7 +17,7 @@ from rich.console import Console
 from commonwatt_loadgen.simulate.exclusive import require_writable
 from commonwatt_loadgen.simulate.progress import ProgressBars
 
-app = typer.Typer(no_args_is_help=True, help="Experiments as files: what is compared, run on all cores.")
+app = typer.Typer(no_args_is_help=True, help="Experiments as files, run on all cores.")
 
 
 @app.command("run")

@@ -259,7 +259,7 @@ def simulate_command(
             envvar="COMMONWATT_IN_PROCESS", help="by the chaincode's rules in this process, without a network"
         ),
     ] = False,
-    communities: Annotated[int, typer.Option(help="communities of --in-process")] = 1,
+    communities: Annotated[int, typer.Option(help="with --in-process: how many communities")] = 1,
     data: Annotated[
         bool | None,
         typer.Option(

@@ -66,18 +66,18 @@ Batch = Annotated[
     int,
     typer.Option(
         envvar="COMMONWATT_BATCH",
-        help="of messages: how many a transaction carries; 0: 500, or what the homes fill",
+        help="messages: how many a transaction carries; 0: 500, or as many as the homes send",
     ),
 ]
 Batches = Annotated[
     str,
     typer.Option(
         envvar="COMMONWATT_BATCHES",
-        help="of messages: sizes, for each of which the highest rate is searched: 100,250,500,1000; they share BUDGET",
+        help="messages: sizes of batches, for each of which the highest rate is searched: 100,250,500,1000; they share BUDGET",
     ),
 ]
 Connections = Annotated[
-    int, typer.Option(envvar="COMMONWATT_CONNECTIONS", help="of each generator, to each organisation's peer")
+    int, typer.Option(envvar="COMMONWATT_CONNECTIONS", help="connections of each generator to each organisation's peer")
 ]
 Ui = Annotated[
     bool, typer.Option("--ui", envvar="COMMONWATT_UI", help="show a live page while the test runs")

@@ -63,20 +63,20 @@ def chaincode_deploy(
     clock: Annotated[
         Literal["live", "simulated"],
         typer.Option(
-            help="Of `market`: live for a community's trade, simulated for simulated days and load."
+            help="The clock of `market`: live for a community's trade, simulated for simulated days and load."
         ),
     ] = "simulated",
     market: Annotated[
         Literal["ex_post", "forward"] | None,
         typer.Option(
-            help="Of `market`, for good: forward writes its private collection and who endorses; default: as in "
+            help="Which market `market` runs, for good: forward sets its collection and its endorsers, too; default: as in "
             "force, else ex_post."
         ),
     ] = None,
     open_channel: Annotated[
         bool,
         typer.Option(
-            "--open-channel", help="Take a live or forward market on a channel whose members read everything."
+            "--open-channel", help="Accept a live or forward market on a channel whose members read everything."
         ),
     ] = False,
     user: Annotated[

@@ -152,12 +152,12 @@ def network_renew(
     organization: Annotated[str, typer.Argument(help="The user's organisation.")],
     user: Annotated[str, typer.Argument(help="The user, home or administrator.")],
     new_key: Annotated[
-        bool, typer.Option("--new-key", help="With a new private key; every former certificate is revoked.")
+        bool, typer.Option("--new-key", help="Make a new private key, and revoke every former certificate.")
     ] = False,
     directory: DirectoryOption = None,
     network: NetworkOption = None,
 ) -> None:
-    """Renew a user's certificate now; where its key was lost, with a new one."""
+    """Renew a user's certificate now; `--new-key` replaces a lost key, too."""
     from commonwatt_network.change.renewals import renew_user
 
     folder = own_directory(directory, network, "network renew")
@@ -175,7 +175,7 @@ def network_trust(
     directory: DirectoryOption = None,
     network: NetworkOption = None,
 ) -> None:
-    """Let further authorities, or a renewed one, issue for an organisation: before the first certificate is issued."""
+    """Let further authorities, or a renewed one, issue for an organisation. Do it before their first certificate."""
     from commonwatt_network.change.authorities import trust_authorities
 
     folder = own_directory(directory, network, "network trust")
@@ -235,10 +235,10 @@ def network_status(
 def network_logs(
     node: Annotated[str | None, typer.Argument(help="A node or chaincode server; all without one.")] = None,
     follow: Annotated[
-        bool, typer.Option("--follow", "-f", help="Go on with what comes, until Ctrl-C.")
+        bool, typer.Option("--follow", "-f", help="Show further lines as they come, until Ctrl-C.")
     ] = False,
     lines: Annotated[
-        int, typer.Option("--lines", "-n", help="Of each log, so many of its last lines.", min=0, max=100_000)
+        int, typer.Option("--lines", "-n", help="How many of each log's last lines to show.", min=0, max=100_000)
     ] = 20,
     directory: DirectoryOption = None,
     network: NetworkOption = None,

@@ -201,7 +201,7 @@ def org_change(
     file: Annotated[Path, typer.Argument(help="The organisation's YAML file as it is to be.")],
     directory: OrganizationDirectoryOption = None,
 ) -> None:
-    """Let nodes come, go or move: the last orderers or peers go, further ones come; an address is another."""
+    """Let nodes come, go or move: further orderers or peers come, the last ones go, an address changes."""
     from commonwatt_network.consortium.moving import change_host
     from commonwatt_network.consortium.organization import load_description
 
@@ -227,7 +227,7 @@ def org_renew(
     before_days: Annotated[
         int | None,
         typer.Option(
-            help="What expires within so many days; default: 30, or a third of its validity.", min=0
+            help="Those that expire within so many days; default: 30, or a third of their validity.", min=0
         ),
     ] = None,
     directory: OrganizationDirectoryOption = None,
@@ -260,7 +260,7 @@ def org_upgrade(
 def org_request(
     out: Annotated[Path, typer.Option(help="The folder for the requests.")],
     before_days: Annotated[
-        int | None, typer.Option(help="Of what expires within so many days alone; default: of all.", min=0)
+        int | None, typer.Option(help="Only for certificates that expire within so many days; default: for all.", min=0)
     ] = None,
     directory: OrganizationDirectoryOption = None,
 ) -> None:
@@ -347,7 +347,7 @@ def org_restore(
     keep_logs: Annotated[
         bool,
         typer.Option(
-            "--keep-logs", help="One or two orderers order in all: no others could readmit this one."
+            "--keep-logs", help="Only where one or two orderers order in all: no others could readmit this one."
         ),
     ] = False,
     directory: OrganizationDirectoryOption = None,
