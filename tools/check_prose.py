@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Checks the English of pages, help texts and errors against the style in tools/prose.yaml, and wraps pages.
+"""Checks the English of pages, help texts, errors and docstrings against tools/prose.yaml, and wraps pages.
 
 `check_prose.py` prints each sentence and line that breaks a rule; it then ends with 1. `check_prose.py PAGE ...` checks
 only these pages; `check_prose.py --wrap PAGE ...` first wraps their paragraphs at the widest line.
@@ -18,7 +18,7 @@ from typing import Any
 import yaml
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
-from program_texts import error_texts, help_texts
+from program_texts import docstrings, error_texts, help_texts
 
 ROOT = Path(__file__).parents[1]
 STYLE = yaml.safe_load((ROOT / "tools" / "prose.yaml").read_text("utf-8"))
@@ -162,6 +162,17 @@ def check_errors(root: Path, forbidden: dict[str, str]) -> Iterator[str]:
                 yield f"{place}: {fault}\n    {sentence}"
 
 
+def check_docstrings(root: Path, forbidden: dict[str, str]) -> Iterator[str]:
+    """A line for each fault of a public docstring, whose first sentence may be a phrase that explains a name."""
+    for place, text in docstrings(root, STYLE["docstrings"]):
+        kind = "summary"
+        for one in passages(text):
+            for sentence in sentences(one.text):
+                for fault in faults(sentence, forbidden, kind):
+                    yield f"{place}: {fault}\n    {sentence}"
+                kind = "docstring"
+
+
 def main(arguments: list[str]) -> int:
     """Check, after wrapping where asked to."""
     wrapping = arguments[:1] == ["--wrap"]
@@ -174,6 +185,7 @@ def main(arguments: list[str]) -> int:
     if not named:
         found += check("commonwatt --help", help_texts(), forbidden, columns=False)
         found += check_errors(ROOT, forbidden)
+        found += check_docstrings(ROOT, forbidden)
     print("\n".join(found) or "the prose keeps to the style")
     return 1 if found else 0
 

@@ -2,8 +2,8 @@
 """The one version of the six distributions: show it, set it, or make a release of it.
 
 `release.py` prints the version. `release.py set X.Y.Z` writes it into every pyproject.toml, into the parts' pins of
-each other, and into the pages that name it. `release.py make` builds every distribution twice into dist/, checks what it built, and writes a bill of
-materials. `release.py tag` tags the commit.
+each other, and into the pages that name it. `release.py make` builds every distribution twice into dist/, checks what
+it built, and writes a bill of materials. `release.py tag` tags the commit.
 """
 
 from __future__ import annotations

@@ -41,7 +41,9 @@ def verify_command(
     blocks: Annotated[
         Path | None, typer.Option(help="a folder of files *.block instead of a running network")
     ] = None,
-    user: Annotated[str, typer.Option(help="the user who reads the blocks; default: the market's operator")] = "",
+    user: Annotated[
+        str, typer.Option(help="the user who reads the blocks; default: the market's operator")
+    ] = "",
     as_json: JsonOption = False,
     anchors: Annotated[
         str,

@@ -2,7 +2,7 @@
 """What stands on the ledger: the records, their keys, and how both become bytes.
 
 Every bid, reading and bill has a key of its own, so that homes never conflict with each other. Numbers in keys have a
-fixed width: the order of keys is the order of numbers, and a prefix is a range. What is billed stands under its home.
+fixed width: the order of keys is the order of numbers, and a prefix is a range. Bills stand under their home.
 """
 
 import json

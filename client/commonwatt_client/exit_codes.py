@@ -65,7 +65,7 @@ def _lost_the_network(error: BaseException) -> bool:
 
 
 def run(name: str, command: Callable[[], object]) -> None:
-    """Run a command; what a person can act on becomes one sentence on standard error and an exit code."""
+    """Run a command; an error that a person can act on becomes one sentence on standard error and an exit code."""
     try:
         command()
     except BrokenPipeError:  # the reader of the output went away

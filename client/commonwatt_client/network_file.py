@@ -32,8 +32,8 @@ def networks_folder() -> Path:
 
 
 def find_network(named: str | os.PathLike[str] | None = None) -> Path:
-    """The file of the network that a person names: by the name that `commonwatt connect` gave it, by its file, or by
-    the folder that holds the file; the `default_path` where nothing is named.
+    """The file of the network that a person names, or the `default_path` where nothing is named. The name is one that
+    `commonwatt connect` gave, a file, or the folder that holds the file.
 
     Raises NoNetworkError for a name that no network has.
     """

@@ -31,8 +31,8 @@ _CURVE_SIZES = {bytes.fromhex("06082a8648ce3d030107"): 256, bytes.fromhex("06052
 class Pkcs11Signer:
     """A signer whose P-256 or P-384 private key stays in a token; used with `with`, or closed with `close()`.
 
-    Signers of several keys of one token share its login, and a session that is lost (the token was pulled out, or its
-    library started anew) is opened again by the next signature. A token answers one call at a time; several threads
+    Signers of several keys of one token share its login. If a session is lost (the token was pulled out, or its
+    library started anew), the next signature opens it again. A token answers one call at a time; several threads
     may share the signer. Raises ConfigurationError where library, token, PIN or key don't fit, SigningError where the
     token fails later.
     """

@@ -14,9 +14,7 @@ from commonwatt_client.verbosity import say
 
 from commonwatt_loadgen.trace_options import ColumnsOption, LayoutOption, MetersOption, ZoneOption
 
-app = typer.Typer(
-    no_args_is_help=True, help="Look at files of metered homes, and list the known layouts."
-)
+app = typer.Typer(no_args_is_help=True, help="Look at files of metered homes, and list the known layouts.")
 
 
 @app.command("check")

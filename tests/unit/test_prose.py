@@ -96,6 +96,44 @@ def test_an_error_is_read_half_by_half(prose: ModuleType, tmp_path: Path) -> Non
     assert found.startswith("network/commonwatt_network/up.py:2: inversion")
 
 
+DOCSTRINGS = '''"""What a home pays."""
+
+
+def bill(home, day):
+    """Bill a day.
+
+    home: the home's id; None for all. day: the local day.
+
+    ::
+
+        print(bill("ada", 20_000))  # never is this prose
+    """
+
+
+class Bill:
+    """A bill."""
+
+    def total(self):
+        """The total. Never does it change."""
+
+    def _sum(self):
+        """Never is this read."""
+'''
+
+
+def test_public_docstrings_are_read_and_their_first_sentence_may_be_a_phrase(
+    prose: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(prose.STYLE, "docstrings", ["billing"])
+    (tmp_path / "billing").mkdir()
+    for name in ("bills.py", "_private.py"):
+        (tmp_path / "billing" / name).write_text(DOCSTRINGS)
+    [found] = prose.check_docstrings(tmp_path, {})
+    place = f"billing/bills.py:{1 + DOCSTRINGS[: DOCSTRINGS.index('The total')].count(chr(10))}"
+    assert found.startswith(f"{place}: inversion")
+    assert found.endswith("Never does it change.")
+
+
 def test_the_check_fails_where_one_page_is_bad(repository: Path, tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     command = [sys.executable, repository / "tools" / "check_prose.py", page]

@@ -80,7 +80,7 @@ def stored(account: HomeAccount) -> Account:
 
 
 def with_energy(account: HomeAccount, energy: Account, transaction: str) -> HomeAccount:
-    """A home's account with other energy; what it knows of the meter stays."""
+    """A home's account with other energy; its figures of the meter stay."""
     return replace(
         account,
         energy_wh=energy.energy_wh,

@@ -14,7 +14,7 @@ from .state import community_of, require_any_role, require_grid, situation
 
 
 async def attest(stub: Stub, arguments: Attest) -> dict[str, Any]:
-    """Write what is new of it; what stands stays, and nothing is attested twice with other words."""
+    """Write the versions that are new. Attested ones stay, and other words about them are refused."""
     now = await situation(stub)
     require_grid(stub, now)
     community = await community_of(stub, arguments.channel)

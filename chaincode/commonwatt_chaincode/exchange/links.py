@@ -21,7 +21,7 @@ MOST_VERSIONS = 100
 async def set_link(stub: Stub, arguments: NewLink) -> dict[str, Any]:
     """Set what may flow from a period on for which nobody brought a residual yet.
 
-    It reads what every community brought last, so a change that is held back is void once anybody brings anything:
+    It reads what every community brought last, so a change that is held back is void once anybody brings anything. So
     the grid cannot change a link by what it sees in a round.
     """
     now = await situation(stub)

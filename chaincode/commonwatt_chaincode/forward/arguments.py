@@ -236,7 +236,7 @@ class ForgetHome(OneHome):
 
 @dataclass(frozen=True)
 class ForgetHomes(Bounded):
-    """Several at once: what they share is written anew once."""
+    """Several at once: records that they share are written anew once."""
 
     homes: tuple[str, ...]
     before: PeriodId

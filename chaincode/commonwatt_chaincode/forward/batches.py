@@ -2,7 +2,7 @@
 """Batches of signed messages: one kind, one period, each message taken or refused alone.
 
 A batch reads what concerns its senders and its period, and nothing else: a batch of one home never meets another's.
-What the answer, the event and the public index say of a message is that it was said; its words stay private.
+The answer, the event and the public index say of a message only that it was said; its words stay private.
 """
 
 import hashlib

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Carbon quotas: what homes emitted on a local day, what those above their quota pay, and who gets it.
 
-A day is settled once, part by part, by the lines as they stand: a later version of a line changes no carbon, for
+A day is settled once, part by part, by the lines as they stand. A later version of a line changes no carbon, because
 others have got their shares of it by then. The part that finds all others there writes the level, from which each
 home's line follows.
 """
@@ -128,7 +128,8 @@ async def get_carbon(stub: Stub, arguments: CarbonOfDay) -> dict[str, Any]:
 async def carbon_lines(
     stub: Stub, now: Situation, first: Period, day: int, part: int
 ) -> Mapping[str, CarbonLine]:
-    """The lines of a part's homes; none where the day has no quota, ``not_settled`` before all its parts are."""
+    """The lines of a part's homes; empty where the day has no quota, ``not_settled`` before all its parts are
+    settled."""
     carbon = now.rules(first).carbon
     if carbon is None:
         return {}

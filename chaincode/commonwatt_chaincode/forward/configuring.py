@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Versions of the configuration, and the simulated clock.
 
-What a period is settled by is fixed when its window opens: a change names a period whose window is not open yet.
+The rules of a period are fixed when its window opens: a change names a period whose window is not open yet.
 """
 
 from collections.abc import Iterable

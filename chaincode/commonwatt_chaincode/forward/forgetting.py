@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Erasure: what is private of a home is purged from every peer, once the books of its periods are closed.
+"""Erasure: every peer purges the private values of a home, once the books of its periods are closed.
 
 Messages, gaps and adjustments are the home's alone: their keys are purged. Lines, awards, bills and carbon are records
-of many homes: the record is purged, and written anew without the home under another key, for a purge and a new value of
-one key in one transaction is no purge on Fabric. A plan is about all homes of a period, and once the books are closed
+of many homes. Such a record is purged, and written anew without the home. It gets another key: a purge and a new value
+of
+one key in one transaction are no purge on Fabric. A plan is about all homes of a period, and once the books are closed
 nothing needs it: it is purged whole. The public index, sums and digests stay: they hold no quantity of a home.
 """
 

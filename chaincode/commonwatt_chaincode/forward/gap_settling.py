@@ -35,7 +35,8 @@ MOST_PERIODS = 300
 
 
 async def settle_gap(stub: Stub, arguments: SettleGap) -> dict[str, Any]:
-    """Spread a gap's energy over its periods, each with the grid alone. What stands already is not written again."""
+    """Spread a gap's energy over its periods, each with the grid alone. Periods that stand already are left as they
+    are."""
     require_member(stub)
     now = await situation(stub)
     registry = await registry_of(stub)

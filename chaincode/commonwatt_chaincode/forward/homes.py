@@ -30,7 +30,8 @@ async def register_home(stub: Stub, arguments: NewHome | NewHomes) -> dict[str, 
 async def confirm_home(stub: Stub, arguments: ConfirmHome | ConfirmHomes) -> dict[str, Any]:
     """Confirm what is proposed of homes: a connection, an end, or both.
 
-    The grid may say which proposals it saw: what the operator put in their place meanwhile is not confirmed.
+    The grid may say which proposals it saw: others, which the operator put in their place meanwhile, are not
+    confirmed.
     """
     now = await situation(stub)
     require_grid(stub, now.configuration)

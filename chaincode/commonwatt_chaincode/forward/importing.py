@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Importing what the exchange's round came to for this community, once, before the period is settled.
 
-The round's result is read from the exchange's channel on this peer. Nothing is void because it cannot be read: whether
-a round traded is the exchange's word alone, or one community would settle trades that another one forgets.
+The round's result is read from the exchange's channel on this peer. Only the exchange's word says whether a round
+traded. If a round counted as void because a peer cannot read it, one community would settle trades that another one
+forgets.
 """
 
 import json
@@ -69,7 +70,8 @@ _result = checker(RoundResult)
 
 
 async def import_residual(stub: Stub, arguments: OnePeriod) -> dict[str, Any]:
-    """Write what the community traded in the exchange's round, and each home's part; what is imported is answered."""
+    """Write what the community traded in the exchange's round, and each home's part; a result that is imported already
+    is answered."""
     require_member(stub)
     now = await situation(stub)
     period = now.period(arguments.period)

@@ -29,7 +29,8 @@ def reading_of(said: Indexed) -> Reading:
 async def standing_readings(
     stub: Stub, period: Period, homes: Iterable[str], version: int, final_version: int | None
 ) -> list[Indexed]:
-    """The readings of some homes, of versions up to one, that can count; what an author replaced is not read.
+    """The readings of some homes, of versions up to one, that can count; readings that their author replaced are not
+    read.
 
     The index is read from the first of the homes to the last, so that a part of a settlement reads its own slice.
     """

@@ -105,8 +105,8 @@ class ConnectionVersion(NamedTuple):
 class Home:
     """A registration. ``mspid`` and ``owner`` name the identity that reads for the home, if it has one.
 
-    It counts for nothing before an identity of the grid has confirmed it: ``versions`` holds what is confirmed,
-    ``proposed`` what waits; ``to_period`` is set by ``end_home``, and stands once the grid has confirmed it.
+    It counts for nothing before an identity of the grid has confirmed it. ``versions`` holds what is confirmed,
+    ``proposed`` what waits. ``end_home`` sets ``to_period``, which stands once the grid has confirmed it.
     """
 
     home: str

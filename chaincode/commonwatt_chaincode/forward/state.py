@@ -85,7 +85,7 @@ class Situation:
         return closed_from_s(period, self.rules(period).keep_d)
 
     def require_open(self, period: Period) -> None:
-        """``too_late`` once a period's books are closed: what a settlement rests on may be erased by then."""
+        """``too_late`` once a period's books are closed: the values below a settlement may be erased by then."""
         if self.now_s >= self.closed_s(period):
             raise refuse(
                 Code.TOO_LATE,
@@ -316,7 +316,7 @@ async def envelopes_of(stub: Stub, period: Period, homes: Sequence[str] | None =
 
 
 async def sharing_keys_of(stub: Stub, period: Period) -> dict[str, int]:
-    """The static sharing keys of a period in ppm, by home; a home that is not among them has none."""
+    """The static sharing keys of a period in ppm, by home; other homes have no key."""
     latest: dict[str, int] = {}
     for row in await rows(stub, keys.SHARING[0], keys.sharing_key(period.id + 1)):
         latest = decode(SharingKeys, row.value).keys

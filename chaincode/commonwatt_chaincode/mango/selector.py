@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Selectors: normalized as CouchDB's `mango_selector` does it, then matched against documents.
 
-Normalizing decides what a query means where fields are missing: negations move down to the conditions, and a
-condition on a field that a document lacks is false, whatever it says; `$exists: false` alone is true.
+Normalizing decides what a query means where fields are missing: negations move down to the conditions. A condition on
+a field that a document lacks is false, whatever it says; `$exists: false` alone is true.
 """
 
 from __future__ import annotations

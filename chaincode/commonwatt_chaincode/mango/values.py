@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""JSON as Fabric's peer reads and writes it (Go's encoding/json): what of the state is a document, and its text."""
+"""JSON as Fabric's peer reads and writes it (Go's encoding/json): which values of the state are documents, and their
+text."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A home's battery as the ledger accounts for it (eqs 7-11): what it may store, use and sell."""
+"""A home's battery as the ledger accounts for it (eqs 7-11): the energy that it may store, use and sell."""
 
 from dataclasses import dataclass, replace
 

@@ -46,7 +46,7 @@ class RequestResult(NamedTuple):
 
 
 class OfferResult(NamedTuple):
-    """How an offer ended: what is not sold is released and stays in the battery."""
+    """How an offer ended: unsold energy is released and stays in the battery."""
 
     offer: str
     home: str

@@ -23,8 +23,8 @@ class Parameters:
     """What the operator of a community may set; a new version counts from the next round.
 
     Names without a unit are the paper's symbols: ``lam`` and ``beta`` in µAUD/kWh per kWh, ``mu_milli`` and
-    ``nu_milli`` in thousandths of √(µAUD/kWh), prices in µAUD/kWh, ``window`` in rounds (n-1), ``st_min`` and
-    ``st_max`` in minutes.
+    ``nu_milli`` in thousandths of √(µAUD/kWh). Prices are in µAUD/kWh, ``window`` is in rounds (n-1), ``st_min`` and
+    ``st_max`` are in minutes.
     """
 
     tou: Tariff = TABLE_2

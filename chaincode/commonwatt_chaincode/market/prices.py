@@ -41,7 +41,7 @@ def term(history: Sequence[int], seed: int, window: int, mode: str) -> int:
 
 
 def sell_price(parameters: Parameters, prices: PriceState, minute: int) -> int:
-    """p_S, eq 5: what a seller is advised to ask in a round at this local minute of day."""
+    """p_S, eq 5: the price that a seller is advised to ask in a round at this local minute of day."""
     market = term(prices.hist_s, parameters.seed_s, parameters.window, parameters.mode)
     price = tdiv(parameters.lam * prices.redundancy_wh, WH_PER_KWH) + tdiv(
         parameters.mu_milli * market, MILLI
@@ -50,7 +50,7 @@ def sell_price(parameters: Parameters, prices: PriceState, minute: int) -> int:
 
 
 def buy_price(parameters: Parameters, prices: PriceState, energy_wh: int, minute: int) -> int:
-    """p_B, eq 6: what a buyer of ``energy_wh`` is advised to bid in a round at this local minute of day."""
+    """p_B, eq 6: the price that a buyer of ``energy_wh`` is advised to bid in a round at this local minute of day."""
     market = term(prices.hist_b, parameters.seed_b, parameters.window, parameters.mode)
     price = tdiv(parameters.beta * energy_wh, WH_PER_KWH) - tdiv(parameters.nu_milli * market, MILLI)
     return clamp(price, parameters.feed_in, tou_at(parameters.tou, minute))

@@ -49,8 +49,8 @@ def settle_interval(
 def balance(use_wh: int, generation_wh: int, own_wh: int, charged_wh: int) -> tuple[int, int]:
     """What is needed and what is spilt where the battery's flows stand already.
 
-    So is a reading corrected: awards rest on the battery's account, which stays as it is. What a corrected reading no
-    longer explains is bought from, or fed into, the grid.
+    A correction does the same: awards rest on the battery's account, which stays as it is. Energy that a corrected
+    reading no longer explains is bought from, or fed into, the grid.
     """
     net_wh = use_wh - generation_wh - own_wh + charged_wh
     return max(0, net_wh), max(0, -net_wh)

@@ -76,8 +76,8 @@ def public_key(jwk: Mapping[str, object], *, set_before: bool = False) -> Public
     Of a key that was ``set_before``, the ledger holds what this function took: its point of Ed25519, whose check takes
     longer than a signature's, is not checked again.
 
-    MessageRefused (``bad_key``) for other members (a private key's ``d`` above all), other curves, coordinates that
-    are not spelled in 32 bytes, points off the curve and, of Ed25519, points of small order.
+    MessageRefused (``bad_key``) for other members (a private key's ``d`` above all), other curves, and coordinates
+    that are not spelled in 32 bytes. The same for points off the curve and, of Ed25519, points of small order.
     """
     curve = (jwk.get("kty"), jwk.get("crv"))
     if curve == ("EC", "P-256"):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""JSON objects of text and integers: what headers and payloads are made of, and nothing else that JSON allows."""
+"""JSON objects of text and integers: headers and payloads are made of these, and of nothing else that JSON allows."""
 
 import json
 from typing import Any

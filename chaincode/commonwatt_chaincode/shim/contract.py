@@ -9,8 +9,8 @@
         async def read(self, stub: Stub, id: str) -> Asset: ...
 
 A caller names a transaction ``create``, or ``Assets:create`` where a chaincode holds several contracts.
-``str`` and ``bytes`` arguments are taken as they come, all others as JSON that must fit the annotation;
-results likewise (JSON with sorted keys and no spaces, so that every peer gives the same bytes).
+``str`` and ``bytes`` arguments are taken as they come, all others as JSON that must fit the annotation. Results go the
+same way: JSON has sorted keys and no spaces, so that every peer gives the same bytes.
 """
 
 import inspect

@@ -16,9 +16,9 @@ from .stub import Stub
 def chaincode(*contracts: Contract) -> Handler:
     """One handler for several contracts; names without a colon belong to the first.
 
-    Adds Fabric's ``org.hyperledger.fabric:GetMetadata``. What a transaction raises is answered by the
-    session: a Refusal with status 400 and ``code: sentence``, an error of the peer or of a called chaincode
-    with 500 and its text, anything else with 500 and the exception's name alone.
+    Adds Fabric's ``org.hyperledger.fabric:GetMetadata``. The session answers for exceptions: a Refusal has status 400
+    and ``code: sentence``. An error of the peer or of a called chaincode has 500 and its text, anything else 500 and
+    the exception's name alone.
     """
     if not contracts:
         raise ValueError("a chaincode needs a contract")

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The chaincode's side of one peer's stream: many transactions at once, each an asyncio task of its own.
 
-Knows messages but no transport: what arrives is given to ``receive``, what is to be sent goes to ``send``.
+It knows messages but no transport: the caller gives messages that arrive to ``receive``; those to be sent go to
+``send``.
 """
 
 import asyncio

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Several processes behind one address.
 
-A peer opens one stream and keeps it, so sharing the address between processes would leave all but one of them
-idle. Instead the serving process keeps every stream and hands each transaction to the least busy worker.
+A peer opens one stream and keeps it, so sharing the address between processes would keep only one of them busy.
+Instead the serving process keeps every stream and hands each transaction to the least busy worker.
 """
 
 import asyncio

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """What Fabric writes, decoded: one model for event streams, administration, auditors and reports.
 
-Blocks and what is in them (`block`, `transaction`, `read_write_set`), what peers deliver beside them (`delivered`),
-channel configurations (`configuration`), who reads blocks by them (`readers`), endorsement policies (`policy`), the
-hashes that hold it together (`hashes`) and checks that need nobody's word (`verification`). Nothing here does I/O.
+`block`, `transaction` and `read_write_set` model blocks and their contents; `delivered` what peers deliver beside
+them. `configuration` models channel configurations, `readers` who reads blocks by them, and `policy` endorsement
+policies. `hashes` has the hashes that hold it together, and `verification` checks that need nobody's word. Nothing
+here does I/O.
 Every reader of bytes raises `UnexpectedAnswerError`, which is a `MalformedMessageError`, for bytes that are not what
 they should be.
 """

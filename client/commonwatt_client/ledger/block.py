@@ -76,7 +76,7 @@ class Block:
 
     @cached_property
     def header_hash(self) -> bytes:
-        """SHA-256 of the header: what the next block has as `previous_hash`."""
+        """SHA-256 of the header, which the next block has as `previous_hash`."""
         return block_header_hash(self.number, self.previous_hash, self.data_hash)
 
     @cached_property

@@ -110,7 +110,7 @@ class ChannelConfig:
         return parse(configtx_pb2.ConfigGroup, self.group)
 
     def edited_group(self) -> Any:
-        """A ``common.ConfigGroup`` of one's own, to be changed."""
+        """A copy of the ``common.ConfigGroup``, to be changed."""
         return parse(configtx_pb2.ConfigGroup, self.group)
 
     @cached_property

@@ -25,7 +25,7 @@ def block_header_hash(number: int, previous_hash: bytes, data_hash: bytes) -> by
 
 
 def block_data_hash(envelopes: tuple[bytes, ...]) -> bytes:
-    """SHA-256 over the envelopes one after the other: what the header has as `data_hash`.
+    """SHA-256 over the envelopes one after the other, which the header has as `data_hash`.
 
     ::
 

@@ -20,7 +20,7 @@ class Version:
 
 @dataclass(frozen=True)
 class Read:
-    """A key read and the version seen; no version when the key did not exist."""
+    """A key read and the version seen; the version is None when the key was absent."""
 
     key: str
     version: Version | None
@@ -30,7 +30,7 @@ class Read:
 class RangeQuery:
     """A range [start_key, end_key) read; `exhausted` when it was read to its end.
 
-    `reads` are the results, or none where a Merkle summary of them was recorded (`summarized`): `summary_hashes` are
+    `reads` are the results, or empty where a Merkle summary of them was recorded (`summarized`). `summary_hashes` are
     the hashes of level `summary_level` of a tree of which each node has up to `summary_degree` + 1 below it.
     """
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Who may read a channel's blocks, by its configuration.
 
-A channel whose blocks hold what homes use keeps them to operators, administrators and nodes: the `Readers` policy of
+A channel whose blocks hold what homes use keeps them to operators, administrators and nodes. The `Readers` policy of
 each organisation names the roles admin, peer and orderer and the organisational unit `operator`. An organisation's own
 administrator can widen its policy at any time, so every configuration is looked at anew.
 """

@@ -75,7 +75,7 @@ class ChaincodeEvent:
 class ChaincodeAction:
     """One invocation of a chaincode, with its outcome.
 
-    arguments: as sent, the function's name first; none where what was sent is no invocation.
+    arguments: as sent, the function's name first; empty where the client sent something else than an invocation.
     results: the ``rwset.TxReadWriteSet``, which `read_write_sets` reads.
     response_payload: the ``ProposalResponsePayload`` that the endorsers signed.
     proposal_hash: what the endorsers say they were asked, see `verify_transaction`.

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Checking a ledger's blocks without trust in their sender: hashes, signatures, certificates.
 
-For auditors: the hash chain shows that nothing was changed or left out, orderers' signatures that this is the
-channel's own history, creators' and endorsers' signatures who agreed to each transaction.
+For auditors. The hash chain shows that nothing was changed or left out. Orderers' signatures show that this is the
+channel's own history, and creators' and endorsers' signatures who agreed to each transaction.
 """
 
 from collections.abc import Iterable
@@ -81,7 +81,7 @@ class Authorities:
     def certify(self, creator: Creator) -> bool:
         """Whether an authority of the creator's organisation issued its certificate (directly).
 
-        Validity dates are not looked at: blocks are older than today. Nor are revocation lists.
+        It looks at no validity dates, because blocks are older than today, and at no revocation lists.
         """
         try:
             certificate = _certificate(creator.certificate)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A carrier: it takes signed messages from many homes, and has them written on the ledger in batches.
 
-A carrier can delay and drop, never alter or invent; so a home that gets no answer in time turns to another one, with
-the very same message: a message is the same however often it is written.
+A carrier can delay and drop, never alter or invent. A home that gets no answer in time turns to another one, with the
+very same message: a message is the same however often it is written.
 """
 
 import asyncio
@@ -48,7 +48,7 @@ class Place(NamedTuple):
 
 
 class Writes(Protocol):
-    """Has a batch committed: what `ForwardMarket` does as one identity."""
+    """Has batches committed, as a `ForwardMarket` does as one identity."""
 
     async def submit_messages(self, kind: str, period: int, messages: Sequence[bytes], /) -> Written:
         """What became of each message, in their order.

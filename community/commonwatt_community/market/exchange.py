@@ -176,8 +176,8 @@ class _Communities:
 class ExchangeMarket:
     """Transactions and queries of the contract ``exchange``, each with plain arguments and a value as result.
 
-    `grid` is the MSP id of the grid, `communities` those of the communities by channel: what is about a community's
-    own ledger is endorsed by its peer and the grid's, which alone can read there. Refused for what the contract
+    `grid` is the MSP id of the grid, `communities` those of the communities by channel. A community's peer and the
+    grid's endorse what is about its own ledger, because they alone can read there. Refused for what the contract
     refuses, GatewayError for what the network fails.
 
     ::

@@ -83,8 +83,8 @@ class ForwardMarket:
     ) -> None:
         """`told` hears of each committed transaction: its name, seconds from its proposal on, and tries.
 
-        `passing` are codes of refusals that pass, after which a transaction is tried again: what a peer answers that
-        lacks private data or, where one transaction follows another at once, is a block behind.
+        `passing` are codes of refusals that pass, after which a transaction is tried again. A peer answers them while
+        it lacks private data or, where one transaction follows another at once, while it is a block behind.
         """
         self._contract = contract
         self._organizations = tuple(organizations)

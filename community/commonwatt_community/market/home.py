@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A home that speaks: what it says is numbered, signed, on its disk, and then carried."""
+"""A home that speaks: its messages are numbered, signed, on its disk, and then carried."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -20,7 +20,7 @@ class Carries(Protocol):
 class SpeakingHome:
     """A home, its meter or an operator with a carrier. Each method returns when the message is committed or refused.
 
-    Whatever happens on the way, the message is in the author's journal first: said anew, it has the next number.
+    The message is in the author's journal before it goes out: said anew, it has the next number.
 
     ::
 

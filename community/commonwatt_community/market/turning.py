@@ -96,13 +96,13 @@ class Patience:
 class TurningCarrier:
     """Carries by the first carrier that proves to have done it: what a `SpeakingHome` takes for its carrier.
 
-    Every receipt is in the journal before anything rests on it. A carrier without an admission receipt in time, without
-    an answer when its promise is over, or without a commit receipt is left for the next one, which gets the very same
-    message. Carriers are of different organisations: one that is silent takes its organisation's others along. After
+    Every receipt is in the journal before anything rests on it. It leaves a carrier that gives no admission receipt in
+    time, no answer when its promise is over, or no commit receipt. The next one gets the very same message. Carriers
+    are of different organisations: one that is silent takes its organisation's others along. After
     the last one the home sends the message itself, where it has a certificate.
 
-    A bid has until its gate, and each carrier its share of that time. A promise that is not within the window blames
-    nobody who breaks it: the home waits for such a carrier no longer than for a receipt.
+    A bid has until its gate, and each carrier its share of that time. A broken promise convicts a carrier only if it
+    was within the window. Otherwise the home waits for such a carrier no longer than for a receipt.
 
     ::
 

@@ -73,11 +73,14 @@ Batches = Annotated[
     str,
     typer.Option(
         envvar="COMMONWATT_BATCHES",
-        help="messages: sizes of batches, for each of which the highest rate is searched: 100,250,500,1000; they share BUDGET",
+        help="messages: sizes of batches; the highest rate of each is searched: 100,250,500,1000; they share BUDGET",
     ),
 ]
 Connections = Annotated[
-    int, typer.Option(envvar="COMMONWATT_CONNECTIONS", help="connections of each generator to each organisation's peer")
+    int,
+    typer.Option(
+        envvar="COMMONWATT_CONNECTIONS", help="connections of each generator to each organisation's peer"
+    ),
 ]
 Ui = Annotated[
     bool, typer.Option("--ui", envvar="COMMONWATT_UI", help="show a live page while the test runs")

@@ -69,14 +69,15 @@ def chaincode_deploy(
     market: Annotated[
         Literal["ex_post", "forward"] | None,
         typer.Option(
-            help="Which market `market` runs, for good: forward sets its collection and its endorsers, too; default: as in "
+            help="Which market `market` runs, for good: forward sets its collection and endorsers; default: as in "
             "force, else ex_post."
         ),
     ] = None,
     open_channel: Annotated[
         bool,
         typer.Option(
-            "--open-channel", help="Accept a live or forward market on a channel whose members read everything."
+            "--open-channel",
+            help="Accept a live or forward market on a channel whose members read everything.",
         ),
     ] = False,
     user: Annotated[

@@ -238,7 +238,8 @@ def network_logs(
         bool, typer.Option("--follow", "-f", help="Show further lines as they come, until Ctrl-C.")
     ] = False,
     lines: Annotated[
-        int, typer.Option("--lines", "-n", help="How many of each log's last lines to show.", min=0, max=100_000)
+        int,
+        typer.Option("--lines", "-n", help="How many of each log's last lines to show.", min=0, max=100_000),
     ] = 20,
     directory: DirectoryOption = None,
     network: NetworkOption = None,

@@ -260,7 +260,8 @@ def org_upgrade(
 def org_request(
     out: Annotated[Path, typer.Option(help="The folder for the requests.")],
     before_days: Annotated[
-        int | None, typer.Option(help="Only for certificates that expire within so many days; default: for all.", min=0)
+        int | None,
+        typer.Option(help="Only for certificates that expire within so many days; default: for all.", min=0),
     ] = None,
     directory: OrganizationDirectoryOption = None,
 ) -> None:
@@ -347,7 +348,8 @@ def org_restore(
     keep_logs: Annotated[
         bool,
         typer.Option(
-            "--keep-logs", help="Only where one or two orderers order in all: no others could readmit this one."
+            "--keep-logs",
+            help="Only where one or two orderers order in all: no others could readmit this one.",
         ),
     ] = False,
     directory: OrganizationDirectoryOption = None,

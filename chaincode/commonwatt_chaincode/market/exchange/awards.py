@@ -12,10 +12,11 @@ from .residual import Pool, Pools
 
 
 def awards_of(community: str, pools: Pools, trades: Iterable[Trade]) -> dict[str, Outside]:
-    """Divide a community's trades among the homes of its pools; homes that get nothing have no entry.
+    """Divide a community's trades among the homes of its pools; only homes that get something have an entry.
 
     Within a level the best bids come first, equally at the margin. All its homes pay the level's mean price, the one
-    with a µAUD more for a part of their Wh, so that money sums exactly; and so are the links' fees within it.
+    with a µAUD more for a part of their Wh, so that money sums exactly. The links' fees within it are divided in the
+    same way.
     ValueError for trades that the pools did not offer.
     """
     trades = tuple(trades)

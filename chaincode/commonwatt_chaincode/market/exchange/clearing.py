@@ -69,7 +69,7 @@ VOID = Round()
 def check_result(left: Residual, trades: Iterable[Trade], account_naud: int) -> None:
     """ValueError unless trades are such as a round gives one community for what it left over.
 
-    It cannot say that a better pair was passed over, nor that a link was full: who has all residuals can.
+    It cannot say that a better pair was passed over, nor that a link was full: that takes all residuals.
     """
     left_wh = {True: dict(left.requests), False: dict(left.offers)}
     own = []

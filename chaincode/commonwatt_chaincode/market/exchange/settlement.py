@@ -31,8 +31,8 @@ def settle_with_exchange(
 ) -> ExchangeSettlement:
     """Settle all homes of a period. ``homes`` hold what they bought and sold within the community.
 
-    What a home imported from the exchange counts as bought and what it exported as sold in its balance and in the
-    local fee, not in what the clearing's price is paid for. Without trades it is ``settlement.settle``. ValueError as
+    In a home's balance and its local fee, its imports from the exchange count as bought and its exports as sold. The
+    clearing's price is not paid for them. Without trades it is ``settlement.settle``. ValueError as
     there, and for trades of a home that is not among them.
     """
     homes = tuple(homes)

@@ -45,7 +45,7 @@ class Metered(NamedTuple):
 
     @property
     def delivered_wh(self) -> int:
-        """The export that fulfils contracts: what was never metered is never paid."""
+        """The export that fulfils contracts: only metered energy is paid."""
         return 0 if self.estimated else self.allowed_export_wh
 
 

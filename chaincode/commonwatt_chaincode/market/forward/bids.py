@@ -77,8 +77,8 @@ def judge(
 ) -> Judged:
     """Take the standing bids that keep to the rules, refuse the others with a code.
 
-    What a connection can never carry is refused. What an envelope forbids is capped, for the grid may publish one
-    after the bid.
+    A bid that the connection can never carry is refused. A bid above an envelope is capped, because the grid may
+    publish one after the bid.
     """
     requests: list[Order] = []
     offers: list[Order] = []

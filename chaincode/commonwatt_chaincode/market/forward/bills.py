@@ -110,7 +110,7 @@ def bill(
 ) -> Bill:
     """Sum a home's local day. ``demand`` is that of the month which the day ends.
 
-    What ``carbon`` comes to is among neighbours, and carries no GST.
+    The payments of ``carbon`` are among neighbours, and carry no GST.
 
     ValueError for a period twice, or of another home.
     """
@@ -150,7 +150,8 @@ def adjustment(period_id: int, prices: Prices, before: Line, after: Line, reason
 
 
 def supply_due_naud(home: str, first: Period, registrations: Sequence[Registration], version: Version) -> int:
-    """The supply charge of a local day: who is registered at its first period pays it, so a connection pays it once."""
+    """The supply charge of a local day: the home that is registered at its first period pays it, so a connection pays
+    once."""
     return version.supply_naud_per_day if home in registered(registrations, first.id) else 0
 
 

@@ -112,8 +112,9 @@ def paid_naud(day: CarbonDay, carbon: Carbon) -> int:
 def level_of(days: Iterable[CarbonDay], carbon: Carbon) -> Level:
     """How the payments of all homes are shared. Pure: the order of the homes changes nothing.
 
-    Those who share and are below get in proportion to how far, each at most half of its own charge of the grid; what
-    one cannot take goes to the others. So those whose bound binds come first, and take nothing from the others'
+    Those who share and are below get in proportion to how far, each at most half of its own charge of the grid. A part
+    that one home cannot take goes to the others. So those whose bound binds come first, and take nothing from the
+    others'
     shares. ValueError for a home twice, or below zero.
     """
     days = tuple(days)

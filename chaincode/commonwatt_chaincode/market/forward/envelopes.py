@@ -28,8 +28,9 @@ class Caps(NamedTuple):
 def caps(envelopes: Iterable[Envelope], home: str, period: Period, gate_s: int) -> Caps:
     """The smaller of the home's envelope and of everybody's.
 
-    Of several for the same homes the one published last counts, so the grid can widen what it narrowed. What it
-    publishes at the gate or later is for later periods: no promise that was possible when it was made becomes a breach.
+    Of several for the same homes the one published last counts, so the grid can widen what it narrowed. An envelope
+    that it publishes at the gate or later is for later periods: a promise that was possible when it was made never
+    becomes a breach.
     """
     own: dict[bool, Envelope] = {}
     for envelope in sorted(
@@ -46,7 +47,7 @@ def caps(envelopes: Iterable[Envelope], home: str, period: Period, gate_s: int) 
 def caps_of(
     envelopes: Iterable[Envelope], homes: Iterable[str], period: Period, gate_s: int
 ) -> dict[str, Caps]:
-    """The caps of each of some homes; none has an entry where nothing is published."""
+    """The caps of each of some homes; a home has an entry if an envelope is published for it."""
     published: dict[str | None, list[Envelope]] = {}
     for one in envelopes:
         published.setdefault(one.home, []).append(one)

@@ -38,7 +38,7 @@ def check_times(times: Times) -> None:
 
 
 def window_opens_s(period: Period, times: Times) -> int:
-    """From when a period takes bids; what it costs and who takes part is fixed then."""
+    """From when a period takes bids; its prices and its homes are fixed then."""
     return period.start_s - times.opens_before_s
 
 

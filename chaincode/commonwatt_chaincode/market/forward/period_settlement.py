@@ -55,7 +55,7 @@ class FrozenPeriod:
     """All that a version of a period's settlement rests on, but for what single homes had before.
 
     ``connections`` are those of the homes that the period settles, ``awarded_wh`` what they bought and sold,
-    ``outside`` what they traded with other communities, ``readings`` all of versions up to ``version``, by home.
+    ``outside`` what they traded with other communities. ``readings`` are all of versions up to ``version``, by home.
     ``final_version`` is the last one that was frozen before the period was final, None until then: readings of later
     versions resettle their home alone.
     """

@@ -2,7 +2,7 @@
 """Settlement of a period: contracts, shares and the grid, each home's sums exact and all homes' sums the grid's.
 
 A period is settled in parts: ``plan_sharing`` sees the balances of all homes, ``settle_part`` any slice of them, and
-``join`` puts the parts together. Whatever the slices, the result is that of ``settle``.
+``join`` puts the parts together. With any slices the result is that of ``settle``.
 """
 
 from collections.abc import Iterable

@@ -12,7 +12,7 @@ GST_PARTS = 11
 
 
 class StatementLine(NamedTuple):
-    """One line: what it is for, the energy in Wh where there is one, and cents; negative: the home receives."""
+    """One line: its words, the energy in Wh where there is one, and cents; negative: the home receives."""
 
     text: str
     energy_wh: int | None

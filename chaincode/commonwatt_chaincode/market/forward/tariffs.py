@@ -126,7 +126,7 @@ def tariff_of(
 ) -> PeriodTariff:
     """The tariff of a period's local day, of what was published when its window opened.
 
-    What is published later never changes a period that homes bid for already. ValueError without a tariff.
+    A tariff that is published later never changes a period that homes bid for already. ValueError without a tariff.
     """
     day = local_day(period.start_s, offsets)
     version = version_of(day, versions, window_opens_s)

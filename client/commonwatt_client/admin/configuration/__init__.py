@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Changing a channel's configuration: edits, the updates that organisations sign, and a look for mistakes.
 
-`ledger.configuration` reads configurations. Here are changes to them, each from the configuration in force to the one
-wanted (`edits`, `consenters`, `revocation`, on the `groups` beneath them), `update` for what organisations sign and
-submit, and `checks` for what nodes accept and then fail over.
+`ledger.configuration` reads configurations. `edits`, `consenters` and `revocation` change them, each from the
+configuration in force to the one wanted, on the `groups` beneath them. `update` makes what organisations sign and
+submit. `checks` finds what nodes accept and then fail over.
 """
 
 from commonwatt_client.admin.configuration.checks import find_mistakes

@@ -16,9 +16,8 @@ from commonwatt_client.ledger.wire import serialize
 def revoke_certificates(config: ChannelConfig, section: str, organization: str, crl: bytes) -> ChannelConfig:
     """Put a certificate revocation list (PEM) into an organisation's MSP, in the place of its issuer's former one.
 
-    The list must be signed by one of the MSP's authorities and carry its key's identifier (the
-    AuthorityKeyIdentifier extension): nodes accept one without, and from then on no identity of the
-    organisation at all.
+    The list must be signed by one of the MSP's authorities and carry its key's identifier (the AuthorityKeyIdentifier
+    extension). Nodes accept a list that lacks it, and from then on refuse every identity of the organisation.
 
     ::
 
