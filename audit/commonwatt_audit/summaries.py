@@ -12,8 +12,8 @@ def summary_of(reads: Iterable[tuple[bytes, Version]], degree: int) -> tuple[int
     """The highest level of the tree over the reads, and that level's hashes.
 
     Reads are hashed in groups of `degree` + 1, such hashes in groups of as many again, until a level holds at
-    most `degree`. Reads fewer than a group have no tree: level 1 without hashes. Nor has a degree below 2, of which no
-    peer makes a tree. Raises UnicodeError for a key that is no text.
+    most `degree`. Reads fewer than a group have no tree: level 1 without hashes. A degree below 2, of which no peer
+    makes a tree, does not count either. Raises UnicodeError for a key that is no text.
     """
     if degree < 2:
         return 1, ()

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Whether a configuration block is what its channel agreed to: the update that it carries, and who signed that.
 
-As Fabric's nodes see it (its ``configtx``): an update reads what is in force, raises versions by one, satisfies the
-modification policy of each element that it changes, all by the configuration before it, and makes exactly the
-configuration that the block holds. The first block of a channel carries no update: that is what an auditor starts from.
+As Fabric's nodes see it (its ``configtx``): an update reads what is in force and raises versions by one. It satisfies
+the modification policy of each element that it changes, by the configuration before it. It makes exactly the
+configuration that the block holds. The first block of a channel carries no update: that is what an auditor starts
+from.
 """
 
 from collections.abc import Iterator, Mapping

@@ -2,7 +2,7 @@
 """The verdict on every transaction of a block (Fabric's ``TxValidationCode``), computed anew.
 
 As a peer does: first each transaction by itself against the state before the block (form, signatures, a used id,
-endorsement policies), then those that are left in order, each against what the ones before it changed.
+endorsement policies). Then it judges those that are left in order, each against what the ones before it changed.
 """
 
 from collections.abc import Iterator, Sequence

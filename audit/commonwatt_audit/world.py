@@ -37,8 +37,8 @@ class PrivateWrite(NamedTuple):
 class Recorded:
     """A valid transaction of the contract as a block holds it.
 
-    `attributes` are those of the caller's certificate; `writes` maps keys to values, None for a deletion; `reads` are
-    the public keys that were read, `ranges` the (start, end) of ranges of them; `shown` maps (collection, key) to what
+    `attributes` are those of the caller's certificate. `writes` maps keys to values, None for a deletion. `reads` are
+    the public keys that were read, `ranges` the (start, end) of ranges of them. `shown` maps (collection, key) to what
     the auditor was shown of its private writes. `policies` maps the keys, private ones by hash, that get an
     endorsement policy of their own to it.
     """

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The replay of an exchange: every transaction against the rules, and what was anchored and attested on the way.
 
-What peers read of a community's own channel, digests and residuals, this ledger alone cannot show: `anchors` compares
+This ledger alone cannot show what peers read of a community's own channel, digests and residuals: `anchors` compares
 the former with that channel.
 """
 

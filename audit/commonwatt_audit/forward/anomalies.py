@@ -81,7 +81,7 @@ class Noticed:
 
 
 class Anomalies:
-    """Gathers what is noticed, one entry a kind and subject; what a later version settles is taken back."""
+    """Gathers what is noticed, one entry a kind and subject. A later version that settles the matter takes it back."""
 
     def __init__(self) -> None:
         self._noticed: dict[tuple[Kind, str], dict[int, str]] = {}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Replay of readings that are frozen: never early, never again without news."""
+"""Replay of readings that are frozen: at its time at the earliest, and again only after news."""
 
 from collections.abc import Iterable
 from typing import Any

@@ -2,7 +2,7 @@
 """Replay of imports: what the exchange's round came to for the community, home by home.
 
 Which trades there were is written on the exchange's channel. This channel shows that they are possible for what the
-community left over, that no home gets more or pays more than its bid says, and that they stay as they are.
+community left over, and that they stay as they are. No home gets more or pays more than its bid says.
 """
 
 import json

@@ -106,7 +106,8 @@ def report_feeder(ledger: Ledger, recorded: Recorded, anomalies: Anomalies) -> O
 
 
 def declare_lost(ledger: Ledger, recorded: Recorded, anomalies: Anomalies) -> Outcome:
-    """A message that no endorser holds counts as never said; reported, for the audit cannot ask their disks."""
+    """A message counts only if an endorser holds it. The audit reports a lost one, because it cannot ask their
+    disks."""
     now = situation(ledger, recorded)
     role = require_role(recorded, OPERATOR, GRID)
     (require_operator if role == OPERATOR else require_grid)(recorded, now.mspid)

@@ -28,9 +28,10 @@ FORGET = "forget_home"
 
 
 def forget_home(ledger: Ledger, recorded: Recorded, anomalies: Anomalies) -> None:
-    """Purges of what is private of the homes that are named. What the rules keep for longer is noticed.
+    """Purges of what is private of the homes that are named. A purge of values that the rules keep for longer is
+    noticed.
 
-    How far one transaction goes is the contract's own business; what it does on its way is checked.
+    How far one transaction goes is the contract's own business; each purge on its way is checked.
     """
     now = situation(ledger, recorded)
     overseer = require_operator if require_role(recorded, OPERATOR, GRID) == OPERATOR else require_grid

@@ -60,8 +60,8 @@ def most_wh(period: Period, power_w: int) -> int:
 def counting(readings: Iterable[Reading], version: int) -> Reading | None:
     """The reading of one home's period that settles a version.
 
-    Measured before substituted, the meter before the operator before the home, then the highest seq. What the home
-    itself said after the first version in which it spoke does not count.
+    Measured before substituted, the meter before the operator before the home, then the highest seq. The home's own
+    words after the first version in which it spoke do not count.
     """
     known = [one for one in readings if one.version <= version]
     spoke = [one.version for one in known if one.author == HOME]

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Receipts of a home's journal held against the ledger: who promised a message and did not deliver it, who said that
-it is there and it never was. Nobody is named for what it could not do: the home's own message is judged first."""
+it is there and it never was. The home's own message is judged first, so that a party is named only for what it could
+have done."""
 
 import json
 from collections.abc import Iterator

@@ -13,7 +13,8 @@ WHOLE_PPM = 1_000_000
 
 
 class Metered(NamedTuple):
-    """A home's contract and meter. `assumed`: nobody metered it, so its export delivers nothing and is not shared."""
+    """A home's contract and meter. `assumed`: its export was assumed, so it counts neither for contracts nor for
+    sharing."""
 
     home: str
     bought_wh: int

@@ -23,7 +23,7 @@ _FADES_MIN = (60, 360)  # how long what a home does now says something about wha
 
 
 class Table:
-    """The net use that is known, by day and minute of the day; what is unknown is NaN."""
+    """The net use that is known, by day and minute of the day; NaN where it is unknown."""
 
     def __init__(self, net_wh: Mapping[int, int]) -> None:
         """Raises ValueError where nothing is known."""

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """A forecast that learns from the home's own past, once a day, and gives way where a simple one errs less.
 
-Ridge regression on the features of `features.py`: what a home uses beyond its usual at that time. On each day that is
-over, which the model has not seen, its error is measured beside those of the simple forecasts (`errors_wh`); the one
-with the smallest error of the last seven days serves the next day. Equal pasts give equal forecasts: the only draw, how
+Ridge regression on the features of `features.py`: what a home uses beyond its usual at that time. Its error on each
+day that is over, which the model has not seen, is measured beside those of the simple forecasts (`errors_wh`). The
+forecast with the smallest error of the last seven days serves the next day. Equal pasts give equal forecasts: the only
+draw, how
 far ahead each example of the past is predicted, follows `seed`.
 """
 

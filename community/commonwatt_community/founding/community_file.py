@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """`community.yaml`: all that a community is founded with. Mistakes are named with their line.
 
-What the contract takes is stated as the contract names it (`docs/forward-contract.md`): prices in µAUD per kWh, minutes
+The file states what the contract takes in the contract's own names (`docs/forward-contract.md`): prices in µAUD per
+kWh, minutes
 of the local day, times in seconds.
 """
 

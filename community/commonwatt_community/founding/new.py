@@ -27,7 +27,7 @@ class AnotherCommunity(CommandError):
 
 
 async def found(folder: Folder, mspid: str, market: ForwardMarket, say: Callable[[str], None]) -> None:
-    """Found what a community's file describes; what stands already is left as it is.
+    """Found what a community's file describes; finished steps are left as they are.
 
     Raises:
         AnotherCommunity: the channel has other rules, or another key of its operator.

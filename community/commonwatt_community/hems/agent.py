@@ -64,7 +64,7 @@ class Ask(NamedTuple):
 class HomeAgent:
     """The home energy management system of one home.
 
-    It never offers energy that it does not have: what it offers is bounded by its own account of the battery.
+    It offers only energy that it has, by its own account of the battery.
     """
 
     def __init__(

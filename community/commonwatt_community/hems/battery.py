@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Battery policies: how much of what a home may sell it offers. The second interface of a HEMS.
 
-Charging from surplus and own use before the market are the paper's rule and the contract's (section 4 of
-the market specification); a policy decides what the home keeps for itself.
+Charging from surplus and own use before the market are the paper's rule and the contract's. A policy decides what the
+home keeps for itself.
 """
 
 from collections.abc import Callable, Sequence
@@ -67,7 +67,8 @@ class SellAll:
 class Reserve:
     """The home keeps what saves it a purchase later, and sells only what its surplus will replace.
 
-    What it sells it would else have fed in, less the battery's losses: so it asks at least for those too.
+    Otherwise the home would have fed in the energy that it sells, less the battery's losses. So it asks at least for
+    those, too.
     """
 
     def offer_wh(self, holding: Holding) -> int:

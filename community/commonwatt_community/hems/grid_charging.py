@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Charging a battery from the grid in the cheapest band, where the community allows it (`storage_from_grid`).
 
-The paper leaves this for the future. A home buys what it expects to need from its battery until the cheapest band comes
-round again: the largest need that builds up, hour by hour, before surplus makes up for it. It does not sell that, and
+The paper leaves this for the future. A home buys what it expects to need from its battery until the cheapest band
+comes round again. That is the largest need that builds up, hour by hour, before surplus makes up for it. It does not
+sell that, and
 sells nothing for less than the cheapest band's price.
 """
 

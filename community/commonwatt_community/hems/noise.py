@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Homes that differ, in any number: the types with noise, for load tests and long runs (`--noise PERCENT`).
 
-Each home multiplies its type's use by a level of its own (uniform within the noise, all the time) and by a factor for
-each half hour (uniform within the noise, mean 1), and lives up to an hour earlier or later than its type. Generation
+Each home multiplies its type's use by a level of its own (uniform within the noise, all the time). It also multiplies
+it by a factor for each half hour (uniform within the noise, mean 1). It lives up to an hour earlier or later than its
+type. Generation
 is dimmed day by day, by up to twice the noise and alike for all homes, since neighbours share their weather. Every
 factor is a hash of seed, home and half hour: any process, in any order, draws the same.
 """

@@ -59,7 +59,7 @@ class Bids:
         self._carry(period, self._author.withdraw(period.id), until_s)
 
     def end(self, period: Period) -> bool:
-        """Forget a period; whether there was a bid. What no later try mends, as a full disk, is raised."""
+        """Forget a period; whether there was a bid. A failure that no later try mends, as a full disk, is raised."""
         sending = self._sending.pop(period.id, None)
         self._withdrawn.discard(period.id)
         if sending is None:

@@ -36,7 +36,7 @@ _KEPT_COUNTS_S = 2 * 86_400
 
 
 class BookFailed(CommandError):
-    """The book cannot be read or written any more, as on a full disk; what is not in it was not sent."""
+    """The book can be read or written no more, as on a full disk; only entries of the book were sent."""
 
 
 class Trade(NamedTuple):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`commonwatt home new | run | schema`. What a verb needs is loaded when it runs."""
+"""`commonwatt home new | run | schema`. A verb loads what it needs when it runs."""
 
 import asyncio
 import json

@@ -66,7 +66,7 @@ class LivingHome:
         )
 
     async def run(self) -> None:
-        """Live. What cannot be set right from here is raised; all else is said and tried again."""
+        """Live. A failure that cannot be set right from here is raised; all others are said and tried again."""
         parts = [
             self._metering.run(),
             self._participation.follow(),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The meter that home.yaml names. What an extra brings is imported when a home asks for it."""
+"""The meter that home.yaml names. Modules of an extra are imported when a home asks for them."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -30,7 +30,7 @@ CLOCK_DIFFERS = (
 
 
 class Outbox:
-    """Sends messages; `run` goes on without end. What is signed stands in the journal before it comes here."""
+    """Sends messages; `run` goes on without end. A signed message stands in the journal before it comes here."""
 
     def __init__(self, routes: Routes, book: Book, lines: Lines, clock: Clock) -> None:
         self._routes = routes

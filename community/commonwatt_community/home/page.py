@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The household's page, on this machine alone: what the agent does and why, and a button that pauses it."""
+"""The household's page, on this machine alone: it shows what the agent does and why, and has a button that pauses
+it."""
 
 import json
 from collections.abc import AsyncIterator

@@ -179,8 +179,8 @@ class Routes:
     async def stands(self, compact: bytes) -> bool:
         """Whether a message is on the ledger already.
 
-        It is asked before a message is sent again: the way that took it may not know its fate, and a reading that is
-        written again once its period is frozen makes a new version.
+        It is asked before a message is sent again, because the way that took it may not know its fate. A reading that
+        is written again once its period is frozen makes a new version.
         """
         message = read(compact)
         place = (str(message.kind), message.period, message.home, message.seq, message.digest, self._said_by)

@@ -44,7 +44,7 @@ def written(wishes: Wishes) -> str:
 
 
 def wishes_of(text: str | None) -> Wishes:
-    """From the book; nothing is wished where it holds none."""
+    """From the book; empty wishes where it holds none."""
     try:
         return _ADAPTER.validate_json(text) if text else Wishes()
     except ValidationError:

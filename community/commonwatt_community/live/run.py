@@ -46,7 +46,7 @@ class Demonstration:
     parts: "asyncio.Future[None]"
 
     async def until(self, stop: asyncio.Event) -> None:
-        """Wait until `stop` is set; what ended a part is raised."""
+        """Wait until `stop` is set; the error that ended a part is raised."""
         stopped = asyncio.ensure_future(stop.wait())
         ends: set[asyncio.Future[Any]] = {self.parts, stopped}
         try:

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A meter whose counts come in files, as a utility delivers them: NEM12, or CSV whose columns home.yaml names.
 
-Files are read again and again, so a file may grow and others may come; what is known already is passed over. An
+Files are read again and again, so a file may grow and others may come. Intervals that are known already are passed
+over. An
 interval that is missing, or that the file does not call measured, is a gap.
 """
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A meter that replays a file of what a home uses and generates, with a battery that is simulated.
 
-The file is CSV with a header: `time` (ISO, local), and `use_w` and `generation_w`, the mean power from a row's time to
-that of the next one, or `use_wh` and `generation_wh`, the energy of that span. At its end the file begins again.
+The file is CSV with a header. `time` is ISO, local. `use_w` and `generation_w` are the mean power from a row's time to
+that of the next one, or `use_wh` and `generation_wh` the energy of that span. At its end the file begins again.
 """
 
 import csv

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The operator's chore that anchors settlements on the exchange: every two hours what is new, oldest first.
 
-What is anchored stays in memory. After a start the last week is anchored anew: earlier anchors are on all members'
+Anchored periods stay in memory. After a start the last week is anchored anew: earlier anchors are on all members'
 ledgers, and a resettled period is among what is new.
 """
 
@@ -99,7 +99,7 @@ def _refused(refused: Refused, now_s: int) -> Alarm:
 
 
 def spans(new: list[int], settled: list[int]) -> list[tuple[int, int]]:
-    """First and last periods of anchors that hold all that is new; what is settled between is among them."""
+    """First and last periods of anchors that hold all that is new; those settled between are among them."""
     found: list[tuple[int, int]] = []
     for period in new:
         if found and period <= found[-1][1]:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The operator's chore on the exchange: bring what a clearing left over, see that its round is closed, import it.
 
-The grid closes rounds first. The communities' operators do it after it in turn, so that a round is closed whoever is
+The grid closes rounds first. The communities' operators follow in turn, so that a round is closed even if the grid is
 away.
 """
 
@@ -62,8 +62,8 @@ class Exchanging:
         """Do what is due; the market time at which there is more.
 
         Raises:
-            Refused, GatewayError: the community's own channel does not answer. What fails of the exchange is told, and
-                asked again.
+            Refused, GatewayError: the community's own channel does not answer. A failure of the exchange is told, and
+            asked again.
         """
         community, now_s = await self._ledger.community()
         running = community.period_at(now_s)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`tariff.yaml` and `envelopes.yaml`: what the operator is to publish, and which version each of them replaces."""
+"""`tariff.yaml` and `envelopes.yaml`: the files that the operator is to publish, and which version each of them
+replaces."""
 
 from datetime import UTC, date, datetime
 from pathlib import Path

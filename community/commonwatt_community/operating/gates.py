@@ -21,7 +21,8 @@ LATE_S = 15
 class Gates:
     """Closes and clears; of each period that began without, it raises an alarm.
 
-    `cut_off`: of a community that trades on an exchange. What is cleared while that is away stays at home.
+    `cut_off`: of a community that trades on an exchange. A period that is cleared while the exchange is away stays at
+    home.
     """
 
     def __init__(self, ledger: Ledger, telling: Telling, cut_off: CutOff | None = None) -> None:

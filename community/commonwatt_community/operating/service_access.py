@@ -14,7 +14,7 @@ from commonwatt_community.messages.signing_key import load_key
 
 @dataclass(frozen=True)
 class LogsInAlone:
-    """In place of a journal, for an author who says nothing but who it is."""
+    """In place of a journal, for an author who says only who it is."""
 
     def highest_seq(self, net: str, channel: str, home: str, period: int, kind: str) -> int:
         """Nothing was said."""

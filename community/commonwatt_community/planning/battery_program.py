@@ -28,8 +28,8 @@ _SOONER = 1e-5
 
 
 class Path(NamedTuple):
-    """What the battery does in each period, in Wh: taken from the surplus, given to the home and sold; its content
-    afterwards; and what it withholds from the home, which the grid then supplies.
+    """What the battery does in each period, in Wh. It takes from the surplus, gives to the home and sells; then its
+    content; then what it withholds from the home, which the grid supplies.
     """
 
     charged: NDArray[np.float64]
@@ -54,8 +54,8 @@ def cheapest_path(
 ) -> Path | None:
     """The path of least cost, or None where the solver finds none.
 
-    `rates_wh` bound what moves in each period. `prices` is what a sale brings, `tous` what the grid takes, `wear` the
-    cost of a delivered kWh and `worth` the value of a stored one at the end, all in µAUD per kWh.
+    `rates_wh` bound what moves in each period. All prices are in µAUD per kWh: `prices` is what a sale brings, `tous`
+    what the grid takes. `wear` is the cost of a delivered kWh, `worth` the value of a stored one at the end.
 
     `sales_take_time`: they are delivered in their own period, with what the home uses; otherwise rated power bounds no
     sale. `buying_fees` come on top of the price of all that is charged: for a battery that buys what it stores.

@@ -47,7 +47,7 @@ class CommunityBattery(ForwardAgent):
         seq: int = 1,
         tariffs: Sequence[Prices] = (),
     ) -> Decision:
-        """See `ForwardAgent`: what it holds when the period begins is certain, since it keeps its contracts."""
+        """See `ForwardAgent`: its content when the period begins is certain, since it keeps its contracts."""
         energy_wh = self.energy_wh
         for running in range(self.first_place, place):
             energy_wh = self._after(energy_wh, *self._trades.get(running, (0, 0)))

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The battery plan `mpc` in the forward market: the first step of the cheapest path, if the home can afford it.
 
-The path counts on later sales, the home does not: a step counts only if the home pays no more by it than without a
-market, though it sells nothing afterwards, by its own forecast. Otherwise `reserve` decides, under the same condition,
+The path counts on later sales, the home does not. By its own forecast, a step must cost the home at most as much as no
+market, even if it sells nothing afterwards. Otherwise `reserve` decides, under the same condition,
 and at last the battery serves its home alone.
 """
 
@@ -99,8 +99,8 @@ def cost_naud(
 ) -> int:
     """What the home pays in periods in the first of which it sells `sold_wh`, in thousandths of a nAUD.
 
-    Without a sale and `keeps_wh` that is what it pays without a market. What the battery holds at the end is taken off,
-    at `worth`.
+    Without a sale and `keeps_wh` that is what it pays without a market. The energy that the battery holds at the end
+    is taken off, at `worth`.
     """
     fine = Store(
         store.floor_wh * _FINER,

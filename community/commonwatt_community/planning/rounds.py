@@ -2,8 +2,8 @@
 """The battery policy `mpc` in the ex-post market: what to sell now, and what it must bring.
 
 The linear program says what the home sells best in the interval that runs, at the middle between the feed-in price and
-the grid's, now and later. What that sale and `reserve`'s cost the home without any other trade is then worked out by
-the market's own settlement, and the better one of both is offered for at least its cost.
+the grid's, now and later. The market's own settlement then works out what that sale and `reserve`'s cost the home
+without any other trade. The home offers the better one for at least its cost.
 """
 
 from collections.abc import Sequence

@@ -19,8 +19,9 @@ def outlook(
 ) -> list[dict[str, Any]]:
     """Spans of equal prices from the running period on, in order; µAUD per kWh.
 
-    ``neighbours`` is what a period was cleared at; before that, and where nothing traded, it is the middle price in
-    the mid-market, where nothing else can come out, and null otherwise. ``cleared`` says whether it is the clearing's.
+    ``neighbours`` is the price at which a period was cleared. Before that, and where nothing traded, it is the middle
+    price in the mid-market, where no other price can come out; null otherwise. ``cleared`` says whether it is the
+    clearing's.
     """
     known = {one.period: one.price_uaud_per_kwh for one in cleared}
     spans: list[dict[str, Any]] = []

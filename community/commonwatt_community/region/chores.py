@@ -46,7 +46,7 @@ async def found(exchange: ExchangeMarket, file: ExchangeFile, telling: Telling) 
 
 
 class Members:
-    """Registrations and links, looked at again and again: what the file says and the ledger has not is written."""
+    """Registrations and links, looked at again and again: entries of the file that the ledger lacks are written."""
 
     def __init__(self, exchange: ExchangeMarket, file: ExchangeFile, telling: Telling) -> None:
         self._exchange = exchange

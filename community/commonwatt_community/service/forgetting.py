@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Erasure: what the ledger has forgotten of a home, the service forgets, too."""
+"""Erasure: the service forgets of a home what the ledger has forgotten."""
 
 from commonwatt_client.errors import MalformedMessageError
 

@@ -113,7 +113,7 @@ class Outbox:
         return len(rows)
 
     async def close(self, within_s: float) -> None:
-        """Let what is under way end for so long; what is left stays on disk for the next start."""
+        """Let messages under way end for so long; the rest stays on disk for the next start."""
         try:
             async with asyncio.timeout(within_s):
                 await self._carrier.close()

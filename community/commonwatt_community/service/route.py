@@ -91,7 +91,7 @@ class Route:
 
     Attributes:
         may: roles that may call it; empty for any caller, with or without a session.
-        body: what the body is, if there is one.
+        body: the kind of body, if there is one.
         answer: the type of a successful answer in JSON, for the document.
         content: its media type.
         guess: a try of a secret, of which an address has few.

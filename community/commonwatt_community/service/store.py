@@ -28,7 +28,8 @@ class StoreFailed(OSError):
 class Store:
     """One file of mode 0600, which one process holds at a time.
 
-    What `write` has returned for is on disk, whatever happens next. ConfigurationError for a file that another process
+    Once `write` has returned, its rows are on disk, whatever happens next. ConfigurationError for a file that another
+    process
     holds, or of another version.
     """
 

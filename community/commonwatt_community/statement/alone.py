@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The cost of the same meter readings at the grid's tariff alone, and so the market's saving.
 
-Export above an envelope earns nothing with and without a market. A battery that runs for the market would run
+Export above an envelope earns nothing, with a market or without one. A battery that runs for the market would run
 otherwise without one; what it would have done nobody metered.
 """
 

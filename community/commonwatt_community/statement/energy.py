@@ -23,10 +23,10 @@ Rate = tuple[str, Prices]
 
 
 class StatementLine(NamedTuple):
-    """One line: what it is for and its cents; negative: the home receives.
+    """One line: its words and its cents; negative: the home receives.
 
-    Of energy it says band, Wh and the mean price; of supply the ``quantity`` of days, of demand that of watts, of
-    carbon that of grams; of an adjustment the period and the reason.
+    A line of energy has band, Wh and the mean price, an adjustment the period and the reason. The ``quantity`` is days
+    for supply, watts for demand, and grams for carbon.
     """
 
     kind: str

@@ -3,7 +3,7 @@
 
 A car asks for all of its energy by its departure. A tank asks for what is drawn from it, and has room for so much more.
 Both are bounds on the energy that came until each slot's end. Costs rise within a slot (own surplus first, then the
-grid), so filling the cheapest parts of all slots first is exact: bounds on running sums are a chain, for which the
+grid), so filling the cheapest parts of all slots first is exact. Bounds on running sums are a chain, for which the
 greedy choice is optimal.
 """
 

@@ -56,7 +56,7 @@ class ForwardAgent:
     """The home energy management system of one home.
 
     Periods are named by the local minute of their start, from 0:00 of a first day. For each of them, in their order, it
-    is asked for a bid, told what came of it, and lives it: a period may be bid for while earlier ones still run.
+    is asked for a bid, told what came of it, and lives it. It may bid for a period while earlier ones still run.
 
     A simulated home lives a period by `live`. A real one is told what its meter counted by `metered`.
     """
@@ -127,8 +127,8 @@ class ForwardAgent:
         """What the home wants to buy or sell in a period, or None.
 
         `place` counts the periods from the first one. `minutes` are those of the periods from the first that the home
-        has not lived to the horizon; `middles` are what energy will probably trade at in this period and those after
-        it, the middle of each one's prices.
+        has not lived to the horizon. `middles` are the prices at which energy will probably trade in this period and
+        those after it: the middle of each one's prices.
         """
         return self.decide(place, minutes, prices, middles, caps, seq, tariffs).bid
 
@@ -195,7 +195,7 @@ class ForwardAgent:
             self._sold_wh[place] = sold_wh
 
     def live(self, minute: int, caps: Caps = NO_CAPS) -> PeriodRead:
-        """Live the next period: what its meter counts is the home's reading."""
+        """Live the next period: the result is the home's reading, as its meter counts."""
         use_wh, generation_wh = self._meter(minute)
         sold_wh = self._sold_wh.pop(self._place, 0)
         keep_wh = self._keep_wh.pop(self._place, 0)

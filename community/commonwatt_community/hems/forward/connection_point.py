@@ -45,8 +45,8 @@ def flow(
 ) -> Flow:
     """A period: ``net_wh`` is use less generation, ``sold_wh`` what the home promised to export.
 
-    Generation serves the home, then the contract, then the battery; what finds no room is exported. What the home
-    lacks comes from the battery, and what the contract lacks too, if the battery backs it; the rest is imported. The
+    Generation serves the home, then the contract, then the battery; the rest is exported. The battery supplies what
+    the home lacks, and what the contract lacks too, if the battery backs it; the rest is imported. The
     battery gives nothing below `keep_wh`.
     """
     floor_wh, full_wh, rate_wh, eta_c_ppm, eta_d_ppm = store

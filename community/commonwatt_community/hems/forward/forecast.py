@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a home expects to use less what it expects to generate, in the periods to come.
 
-Periods are named by the local minute of their start, counted from 0:00 of a first day: so the same time yesterday is
+Periods are named by the local minute of their start, counted from 0:00 of a first day. So the same time yesterday is
 1,440 minutes earlier, on days of 23 and 25 hours too.
 """
 

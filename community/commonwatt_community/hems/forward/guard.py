@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The least price of a sale from the battery that leaves a home no worse off than without a market.
+"""The least price of a sale from the battery at which a home is at least as well off as without a market.
 
 All of it is by the home's own forecast.
 """
@@ -25,8 +25,8 @@ def least_price(
 ) -> int:
     """What the home must get at least, in µAUD per kWh, for `sold_wh` of the first period that is expected.
 
-    For that it pays no more in all these periods than it would without the sale; beside it, it pays their tariffs. What
-    the battery holds less at the end is worth what the grid would pay for it at best.
+    For that it pays no more in all these periods than it would without the sale; beside it, it pays their tariffs.
+    Energy that the battery holds less at the end is worth what the grid would pay for it at best.
     """
     fine = Store(
         store.floor_wh * _FINER,

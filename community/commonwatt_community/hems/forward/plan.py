@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Battery plans: what a home may export in a period beyond what it would export without a market.
+"""Battery plans: the energy that a home may export in a period beyond its exports without a market.
 
 Each plan begins with the period without a market: generation serves the home, the battery stores what is left and
 serves the home later. A home that must import then asks for that. Any other may sell: its surplus, and what its plan
