@@ -28,9 +28,9 @@ _COMPARISON = ("by_seed", "by_home", "seed_differences", "home_differences")
 def load(folder: str | Path) -> dict[str, pd.DataFrame]:
     """The frames of a folder of results, by name.
 
-    Of a simulation: `communities`, `households` and `hours` from its summary, and those of the tables `homes`,
-    `trades`, `rounds`, `periods`, `pairs` and `bills` that it wrote; where there are several communities, `community`
-    names each row's. Of an experiment: `runs`, `homes` and `variants`. Of a comparison: `by_seed`, `by_home`,
+    Of a simulation: `communities`, `households` and `hours` from its summary, and the tables that it wrote of `homes`,
+    `trades`, `rounds`, `periods`, `pairs` and `bills`. Where there are several communities, `community` names each
+    row's. Of an experiment: `runs`, `homes` and `variants`. Of a comparison: `by_seed`, `by_home`,
     `seed_differences` and `home_differences`. Energy is in Wh (`_wh`), money in 10^-9 AUD (`_naud`), both `Int64`;
     times are `datetime64[s]` and local.
 

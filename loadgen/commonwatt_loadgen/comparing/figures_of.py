@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The figures of a community as one flat row: what tables of runs and comparisons are made of."""
+"""The figures of a community as one flat row: tables of runs and comparisons are made of these."""
 
 from collections.abc import Iterator
 from typing import Any

@@ -27,9 +27,9 @@ _CLASSES = ("all", "prosumer", "consumer")
 class Paired:
     """What two sides have in common, and how they differ.
 
-    `seeds` are those of both; `seed_differences` has a row for each of them and each figure, `by_seed` one for each
-    figure; `home_differences` has a row for each home of each of them, `by_home` one for each class and figure, and
-    both are empty where a seed's homes are not the same on both sides.
+    `seeds` are those of both. `seed_differences` has a row for each seed and figure, `by_seed` one for each figure.
+    `home_differences` has a row for each seed and home, `by_home` one for each class and figure. Both are empty where
+    a seed's homes are not the same on both sides.
     """
 
     seeds: list[int]

@@ -19,8 +19,9 @@ from commonwatt_community.hems.home import HomeSpec
 class Action(NamedTuple):
     """What to do in a period; both are within -1..1.
 
-    `battery`: above 0 the share of what the battery could give in the period that is offered; below 0 the share of its
-    content that it keeps from its own home. `reluctance`: -1 takes every price, 1 only the best one that can be.
+    `battery`: above 0 the home offers this share of what the battery could give in the period. Below 0 the battery
+    keeps this share of its content from its own home. `reluctance`: -1 takes every price, 1 only the best one that can
+    be.
     """
 
     battery: float = 0.0

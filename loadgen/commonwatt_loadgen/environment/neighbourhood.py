@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A community in the forward market, some of whose homes are told what to do: what both environments are built on."""
+"""A community in the forward market, some of whose homes are told what to do. Both environments are built on it."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace

@@ -29,7 +29,7 @@ class CommonwattEnv(gymnasium.Env[Observation, Observation]):  # type: ignore[mi
         episode has; None draws others for each episode.
 
         Raises:
-            UsageError: at `reset`, where the options cannot be or there is no such home.
+            UsageError: at `reset`, for options that cannot be, and for an unknown home.
         """
         self.observation_space = observations()
         self.action_space = actions()

@@ -21,7 +21,8 @@ def actions() -> Box:
 
 
 def action_of(numbers: Any) -> Action:
-    """An action from the numbers of the space; what is out of bounds is cut off there. ValueError for what is none."""
+    """An action from the numbers of the space; numbers out of bounds are cut off there. ValueError for what is
+    none."""
     given = np.asarray(numbers, dtype=float)
     if given.shape != (len(Action._fields),) or np.isnan(given).any():
         raise ValueError(f"{given.tolist()} is no action: {len(Action._fields)} numbers within -1..1 are")

@@ -46,8 +46,8 @@ def community_in_process(
 ) -> Json:
     """One community's days; `advance` is told the days that are done.
 
-    `users`: the homes' ids on a ledger with their names, in order. What is left over when energy is divided goes by
-    ids, so the days of a ledger are repeated to the nAUD with its ids alone. The community's tables go to `folder`, as
+    `users`: the homes' ids on a ledger with their names, in order. The rest that is left when energy is divided goes
+    by ids. So only a ledger's own ids repeat its days to the nAUD. The community's tables go to `folder`, as
     far as the options want them. `alone`: they are not traded once more under other forecasts and plans.
 
     Raises:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Days of a community in the forward market, in the order of market time.
 
-A home bids for a period while earlier ones still run, so it knows its meter only as far as it has been read by then:
-no forecast but the perfect one sees what is to come.
+A home bids for a period while earlier ones still run, so it knows its meter only as far as it has been read by then.
+Only the perfect forecast sees what is to come.
 """
 
 import asyncio

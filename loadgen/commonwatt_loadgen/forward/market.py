@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a simulation asks of a forward market, whether it stands on a ledger or in this process.
 
-Calls come in the order of market time: bids of a period before its gate; readings from its end on, which may be after
-bids of later periods; bills when all periods of a local day are settled.
+Calls come in the order of market time. Bids of a period come before its gate, readings from its end on, perhaps after
+bids of later periods. Bills come when all periods of a local day are settled.
 """
 
 from collections.abc import Mapping, Sequence

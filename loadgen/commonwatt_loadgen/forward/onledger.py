@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A forward market on its channel's ledger: homes' signed messages in batches, gates, clearings, settlements, bills.
 
-Every transaction of a simulated channel reads its clock, so the clock moves only while none is under way; what does not
-depend on one another, as the settlement of one period and the bids for another, is under way together.
+Every transaction of a simulated channel reads its clock, so the clock moves only while none is under way. Transactions
+that do not depend on one another, as the settlement of one period and the bids for another, are under way together.
 """
 
 import asyncio

@@ -40,8 +40,8 @@ DUE_BEFORE_S, VOID_BEFORE_S = 180, 60
 class OnLedgerExchange:
     """The rounds of all communities; the last one that comes to a round closes it as the grid.
 
-    `operators` call for their communities. A community that left nothing over brings nothing; then the round waits
-    until residuals are due, which the clock is moved to.
+    `operators` call for their communities. A community brings only what it left over. If one comes with nothing, the
+    round waits until residuals are due, and the clock moves to that time.
     """
 
     def __init__(self, grid: ExchangeMarket, operators: Mapping[str, ExchangeMarket], now_s: int) -> None:

@@ -2,7 +2,7 @@
 """The same homes with the same equipment and no market: the baseline against which a saving is stated.
 
 Own PV serves the home, its battery stores surplus for its own use, the rest is fed in at the feed-in price up to the
-envelope, and what is missing comes from the grid.
+envelope. Energy that is missing comes from the grid.
 """
 
 from collections.abc import Sequence

@@ -82,7 +82,7 @@ def need_by_hour(summary: Json) -> Figure:
 
 
 def need_by_users(summary: Json) -> Figure:
-    """Figure 6: what a user has to buy through the day, for communities of any size."""
+    """Figure 6: the energy that a user has to buy through the day, for communities of any size."""
     daily = [one["need_kwh_per_user"]["mean"] for one in summary["users"]]
     return lines_by_hour(
         summary["users"],
@@ -112,7 +112,7 @@ def grid_by_users(summary: Json) -> Figure:
 
 
 def need_by_share(summary: Json) -> Figure:
-    """Figure 8: what a user has to buy through the day, by share of generators."""
+    """Figure 8: the energy that a user has to buy through the day, by share of generators."""
     return lines_by_hour(
         summary["shares"][PRESET],
         lambda one: [power / DEFAULT_USERS for power in _need(one)],

@@ -18,7 +18,7 @@ SHARE_PERCENT = 50
 
 @dataclass(frozen=True)
 class Reading:
-    """One reading of an assumption: what it is called, and what of the run it changes."""
+    """One reading of an assumption: its name, and what of the run it changes."""
 
     label: str
     changes: tuple[tuple[str, Any], ...] = ()

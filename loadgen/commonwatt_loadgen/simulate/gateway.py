@@ -41,7 +41,7 @@ class GatewayCalls:
         await self._connection.close()
 
     async def submit(self, user: str, transaction: str, argument: Argument) -> Result:
-        """See `MarketCalls`; what lost a race or met a peer that is behind is tried again.
+        """See `MarketCalls`; a call that lost a race or met a peer that is behind is tried again.
 
         Raises:
             Refused: the contract refused it.

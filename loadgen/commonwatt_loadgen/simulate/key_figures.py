@@ -75,7 +75,8 @@ def gini_ppm(gains_naud: Sequence[int]) -> int | None:
 def co2(imported_wh: tuple[int, int], exported_wh: tuple[int, int]) -> Json:
     """Emissions of the energy from the grid, with and without the market, in g.
 
-    What homes feed in displaces as much elsewhere, so `net` counts imports less exports; a market within the community
+    Energy that homes feed in displaces as much elsewhere, so `net` counts imports less exports; a market within the
+    community
     changes it only by what batteries hold and lose.
     """
     grams = [energy_wh * CO2_G_PER_KWH // 1000 for energy_wh in imported_wh]

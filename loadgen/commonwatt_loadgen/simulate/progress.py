@@ -13,8 +13,8 @@ from rich.progress import TimeRemainingColumn as TimeLeftColumn
 class ProgressBars:
     """Bars on the terminal, drawn from the first word of any community on.
 
-    What a community says first, such as where a resumed simulation goes on, was not done now: it does not count for
-    the speed that the time left is estimated from.
+    The first word of a community, such as where a resumed simulation goes on, is of earlier work. It does not count
+    for the speed that the time left is estimated from.
     """
 
     def __init__(self, console: Console, unit: str, get_time: Callable[[], float] = time.monotonic) -> None:

@@ -2,8 +2,8 @@
 """Going on with an interrupted simulation to the results it would have had.
 
 The ledger is the record. All that a file must remember is where the simulation began (`unfinished.json`, written
-before the first round). A resumed run plays its agents from there again; what the ledger already holds is read instead
-of sent, so agents meet the same awards, and from the first step that is missing on everything is traded as ever.
+before the first round). A resumed run plays its agents from there again. It reads steps that the ledger already holds
+instead of sending them, so agents meet the same awards. From the first step that is missing on it trades as ever.
 """
 
 import asyncio

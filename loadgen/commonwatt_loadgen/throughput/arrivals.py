@@ -25,7 +25,7 @@ _ROUNDING = 1e-9
 def intended_times(shape: str, duration_s: float, seed: int) -> list[float]:
     """Seconds from the start at which a transaction is to be sent, ascending; rates are per second.
 
-    `step` holds each rate for an equal share of the time, `ramp` rises evenly, `spike` multiplies the rate in the
+    `step` holds each rate for an equal share of the time, `ramp` rises evenly. `spike` multiplies the rate in the
     middle fifth, `replay` takes the times in the first column of a CSV file.
 
     Raises:

@@ -3,8 +3,8 @@
 
 The community's operator reads them: homes may not read blocks, for these hold what others use.
 
-That costs a generator a quarter less than to ask for each transaction's commit status, which also would be one more
-signed request for the peer to answer, and a call kept waiting that counts towards its limit of concurrent calls.
+That costs a generator a quarter less than to ask for each transaction's commit status. That would also be one more
+signed request for the peer to answer, and a waiting call that counts towards its limit of concurrent calls.
 """
 
 import asyncio

@@ -78,7 +78,7 @@ def _used(process: psutil.Process) -> dict[str, Any] | None:
 
 
 def network_processes(network_directory: Path) -> dict[str, psutil.Process]:
-    """The network's processes by name, as `commonwatt network status --json` names them; none where it cannot say."""
+    """The network's processes by name, as `commonwatt network status --json` names them; empty if it fails."""
     command = [str(Path(sys.executable).with_name("commonwatt")), "network", "status", "--json"]
     try:
         answer = subprocess.run(

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """From rows of metered half hours to a checked set of traces; every repair is made, and listed, here.
 
-Repairs: a missing, negative or absurd half hour takes the value of the same half hour on the nearest other
-day of the same register (0 in the hour that daylight saving leaves out); a missing day takes the nearest
-day's values; of a day that comes twice one row counts; a home that does not cover the days that serve most
-homes, or whose PV made nothing, is left out.
+Repairs: a missing, negative or absurd half hour takes that of the nearest other day of the same register, or 0 in the
+hour that daylight saving leaves out. A missing day takes the nearest day's values. Of a day
+that comes twice one row counts. A home that does not cover the days that serve most homes, or whose PV made nothing,
+is left out.
 """
 
 from array import array

@@ -2,7 +2,7 @@
 """CSV in blocks of whole lines, parsed at once where every line has its columns and none is quoted.
 
 Most files are so, and are read many times as fast: by pyarrow where it is installed and understands every field, else
-by pandas. What is not so, a caller reads row by row, which also tells what is wrong at which line.
+by pandas. A caller reads all others row by row, and so also tells what is wrong at which line.
 """
 
 import importlib.util

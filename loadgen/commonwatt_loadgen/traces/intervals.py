@@ -3,8 +3,8 @@
 
 The same instant counts once, whatever comes with it again. Two different instants share a half hour only in the hour
 that comes twice when daylight saving ends; there, and only there, rows are added. An interval that reaches over the
-edge of a half hour is spread evenly over its minutes; sums are exact, and rounded to mWh once, what is left going on
-into the next half hour.
+edge of a half hour is spread evenly over its minutes. Sums are exact, and rounded to mWh once; the rest goes on into
+the next half hour.
 """
 
 from collections.abc import Iterator

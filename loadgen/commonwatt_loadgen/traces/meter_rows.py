@@ -19,7 +19,7 @@ Values = Sequence[tuple[Quantity, Floats]]  # in the quantity's unit; several of
 
 @dataclass(frozen=True)
 class Piece:
-    """Rows that were read together: the first one's place among all, and the line of it and of those after it.
+    """Rows that were read together: the place of the first among all, and the line of it and of those after it.
 
     Where a line has several homes, their rows follow one another, each home's as long as there are lines.
     """
@@ -31,8 +31,8 @@ class Piece:
 
 @dataclass(frozen=True)
 class Table:
-    """All rows: the home's place in `homes` (-1 for a row that counts for nothing), minutes since 1970, and values by
-    quantity in mWh, or in mW for those in `powers` (MISSING where there is none).
+    """All rows: the home's place in `homes` (-1 for a row that does not count), minutes since 1970, and values by
+    quantity. These are in mWh, or in mW for those in `powers` (MISSING where there is none).
     """
 
     homes: list[str]

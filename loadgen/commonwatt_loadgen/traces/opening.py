@@ -125,7 +125,8 @@ def _first_undecodable(part: Part) -> int:
 class Decimals:
     """How a file writes numbers: with a decimal point, or, where semicolons part its columns, with a comma.
 
-    Which of both is told by the first number that has one; later ones must agree, lest 1.234 be taken for 1,234.
+    Which of both is told by the first number that has one; later ones must agree, so that 1.234 is never taken for
+    1,234.
     """
 
     def __init__(self, delimiter: str) -> None:

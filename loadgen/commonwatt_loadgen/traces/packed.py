@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The files that a path holds: itself, the files of a folder or of a zip archive; each is unpacked where it is packed.
 
-What is packed is bounded before it is read: it may grow a hundredfold, or to 20 MB.
+Packed files are bounded before they are read: they may grow a hundredfold, or to 20 MB.
 """
 
 import gzip

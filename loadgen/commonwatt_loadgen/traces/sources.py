@@ -103,8 +103,8 @@ def equation_one_w(
 class EquationOnePv:
     """PV power by equation 1 of the paper on a day like every other.
 
-    Irradiance in W/m² and air temperature in °C are given by the hour. The float arithmetic ends here: what
-    is metered is a whole number of W.
+    Irradiance in W/m² and air temperature in °C are given by the hour. The float arithmetic ends here: a metered value
+    is a whole number of W.
     """
 
     area_m2: float

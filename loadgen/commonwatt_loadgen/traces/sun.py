@@ -2,7 +2,7 @@
 """PV generation by equation 1 of the paper, from a clear-sky sun instead of metered traces (`--pv equation`).
 
 Irradiance on level ground follows Haurwitz's clear-sky model, GHI = 1098 cos z exp(-0.057 / cos z) W/m², with the
-zenith angle z from latitude, Cooper's declination and local solar time; air temperature is a sine through Sydney's
+zenith angle z from latitude, Cooper's declination and local solar time. Air temperature is a sine through Sydney's
 monthly means with its warmest hour at 15:00. Three kinds of sky give three generation types. A year of half hours is
 tabulated once, in whole W; floats go no further.
 """

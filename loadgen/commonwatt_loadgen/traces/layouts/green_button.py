@@ -2,8 +2,8 @@
 """Green Button: the XML in which North American utilities hand out meter data (ESPI, NAESB REQ.21, in an Atom feed).
 
 An IntervalBlock belongs to a MeterReading, and that to a UsagePoint and a ReadingType, as their links say. A
-ReadingType has the unit (`uom` 72 is Wh, 38 is W), a power of ten, and the direction: 1 is delivered to the home, 19
-received from it, 4 net. Times are seconds since 1970.
+ReadingType has the unit (`uom` 72 is Wh, 38 is W), a power of ten, and the direction. Direction 1 is delivered to the
+home, 19 received from it, 4 net. Times are seconds since 1970.
 """
 
 import re

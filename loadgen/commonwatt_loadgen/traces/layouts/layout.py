@@ -16,8 +16,9 @@ DELIMITERS = ",;\t"
 class Layout:
     """A layout by its name in `--layout`.
 
-    A table says by `columns` what its header (or, without one, its first row) means, None if it is none of its own;
-    `home_of` names the home of a file without homes in it. Other files are recognised from their first lines by
+    `columns` of a table tells what its header (or, without one, its first row) means; None: the file is not of this
+    layout. `home_of` names the home of a file without homes in it. Other files are recognised from their first lines
+    by
     `matches`, which gives what `read` needs to know beside the file and the number before its first line.
     `zone` is that of the homes; `meters` is `net` or `gross` where all files of the layout are so.
     """

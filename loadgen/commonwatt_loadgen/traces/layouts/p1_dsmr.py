@@ -2,8 +2,8 @@
 """Logs of P1 telegrams, which Dutch and Belgian meters send each second or each ten (DSMR 4 and 5, eMUCS).
 
 A telegram begins with `/` and ends with `!` and, mostly, a CRC16. Wanted are 0-0:1.0.0 (local time, S in summer, W in
-winter), 0-0:96.1.1 (the meter) and the counters 1-0:1.8.x (delivered to the home) and 1-0:2.8.x (by it), in kWh. What a
-quarter of an hour uses is the counters' difference at its edges, between the telegrams nearest to them.
+winter), 0-0:96.1.1 (the meter) and the counters 1-0:1.8.x (delivered to the home) and 1-0:2.8.x (by it), in kWh. The
+use of a quarter of an hour is the counters' difference at its edges, between the telegrams nearest to them.
 """
 
 import re

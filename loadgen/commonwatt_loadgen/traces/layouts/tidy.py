@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A plain tidy table, CSV or Parquet: one row per home and interval.
 
-Columns `home`, `time` (start of the interval, ISO 8601; with an offset it is turned into local time), `use_wh` or
-`use_kwh`, and optionally `generation_wh` or `generation_kwh`; all other quantities and units, as `import_kwh` or
+Columns are `home`, `time` (start of the interval, ISO 8601; with an offset it is turned into local time), `use_wh` or
+`use_kwh`, and optionally `generation_wh` or `generation_kwh`. All other quantities and units, as `import_kwh` or
 `net_w`, have names of the same kind. How long a home's intervals are, 1 minute to 1 hour, is told by its times.
 """
 
