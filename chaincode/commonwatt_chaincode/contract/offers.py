@@ -132,7 +132,7 @@ def _require_metered(round_: Round, account: HomeAccount, home: str) -> None:
     if account.metered_until < earliest:
         raise refuse(
             Code.NOT_METERED,
-            f"{home} is metered until {account.metered_until}; who sells reports to {earliest}",
+            f"{home} is metered until {account.metered_until}; a seller reports up to {earliest} first",
         )
 
 

@@ -142,7 +142,7 @@ class _Ring:
     def require_free(self, kid: str) -> None:
         """A key says who signs: no two who speak of one home share it."""
         if any(version.key.kid == kid for record in self.others for version in record.versions):
-            raise refuse(Code.KEY_TAKEN, "another who speaks of this home has this key")
+            raise refuse(Code.KEY_TAKEN, "another author who speaks of this home has this key")
 
 
 async def _ring(stub: Stub, arguments: KeysOf) -> _Ring:

@@ -93,7 +93,7 @@ def take_in(
             found.append((wanted, certificate))
         elif others:
             raise CertificationError(
-                f"{path} is missing: with other authorities, every certificate is another"
+                f"{path} is missing: other authorities have to issue every certificate anew"
             )
     if not found:
         raise CertificationError(
