@@ -2,7 +2,7 @@
 """A carbon quota in a home's plans: on a day above the quota, a Wh from the grid costs the carbon price too.
 
 A home judges a day by its own forecast: by all that it will import, as if no neighbour sold to it. Below the quota a
-plan counts nothing. What such a home gets depends on all others' emissions, which no home can foresee.
+plan counts nothing: its gain there depends on all others' emissions, which no home can foresee.
 """
 
 from collections import Counter
