@@ -141,7 +141,7 @@ def test_the_contract_is_upgraded_by_consent(both: dict[str, Member]) -> None:
         member.description["chaincode"]["version"] = "1.1"
         member.init()
     newtown, grid = both.values()
-    assert "former version serves" in newtown.run("org", "upgrade", "--wait", "1", code=1)
+    assert "former version serves" in newtown.run("org", "upgrade", "--wait", "10", code=1)
     all_trade(both)  # by the former one
     assert "chaincode 1.1 serves" in grid.run("org", "upgrade", "--wait", "60")
     assert "chaincode 1.1 serves" in newtown.run("org", "upgrade")
