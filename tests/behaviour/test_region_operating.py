@@ -7,15 +7,16 @@ The clocks are simulated. That of the exchange can be held back: then the exchan
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from pathlib import Path
 
 import pytest
 from commonwatt_client import connect_network_file
-from commonwatt_client.network_file import read_network_file
+from commonwatt_client.network_file import NetworkFile, read_network_file
 from commonwatt_community.founding.codes import make_secret
 from commonwatt_community.founding.folder import open_folder
-from commonwatt_community.market.exchange import exchange_of
+from commonwatt_community.market.attestations import AttestationsIfThere, exchange_named
+from commonwatt_community.market.exchange import Block, ExchangeMarket, exchange_of
 from commonwatt_community.market.forward import ForwardMarket, market_of
 from commonwatt_community.operating.operate import Options, operate
 from commonwatt_community.operating.telling import Telling
@@ -147,6 +148,12 @@ async def test_a_region_trades_while_its_exchange_is_late_and_goes_on(backend: s
                 return any(one.period == first for one in anchor.periods)
 
             await until("the anchor", anchored, said)
+            anchor = await exchange.get_anchor("newtown")
+            block = Block(anchor.block, anchor.header)
+            assert await exchange.attest("newtown", anchor.periods, block) == len(anchor.periods)
+            assert {one.period for one in anchor.periods} == {
+                period for period, _ in await told(network, first)
+            }
             second, third, fourth = (first + more * LENGTH_MIN for more in (4, 8, 15))
             await bid(second)
             await until("the residuals", lambda: brought(second), said)
@@ -175,6 +182,23 @@ async def test_a_region_trades_while_its_exchange_is_late_and_goes_on(backend: s
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
         down(directory)
+
+
+async def told(network: NetworkFile, period: int) -> Collection[tuple[int, int]]:
+    """What the service of newtown, which is a carrier, tells its homes of the grid's attestations."""
+    async with connect_network_file(network.path, "newtown", "carrier") as gateway:
+        standing = await market_of(gateway, network, "newtown").get_configuration()
+        named = exchange_named(standing.configuration, network)
+        assert named == "exchange"
+
+        async def exchange() -> ExchangeMarket:
+            return exchange_of(gateway, network, named)
+
+        attested = AttestationsIfThere(exchange, "newtown")
+        async with asyncio.timeout(30):
+            while not (found := await attested(period, period + LENGTH_MIN)):  # noqa: ASYNC110 - a ledger gives no notice
+                await asyncio.sleep(0.3)  # newtown's peer may be a block behind
+    return found
 
 
 async def is_cleared(market: ForwardMarket, period: int) -> bool:
