@@ -7,6 +7,8 @@ Days equal the same days in-process to the nAUD, and each market's channel refus
 from __future__ import annotations
 
 import asyncio
+import csv
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -14,8 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 from commonwatt_client.exit_codes import UsageError
 from commonwatt_client.network_file import read_network_file
+from commonwatt_community.statement.cli import statement_command
 from commonwatt_loadgen.forward.community import community_in_process
 from commonwatt_loadgen.forward.ledger_run import simulate_forward_on_ledger
 from commonwatt_loadgen.forward.options import ForwardOptions
@@ -26,6 +30,7 @@ from commonwatt_network.down import down
 from commonwatt_network.model.topology import Topology, load_topology
 from commonwatt_network.up import up
 
+from ..support.command_line import invoke
 from ..support.fabric import require_backend
 from .conftest import BACKENDS, quiet
 
@@ -94,6 +99,23 @@ def test_a_day_on_a_network_is_the_day_in_process(new_network_file: Path, tmp_pa
     home = next(iter(users))
     key = network_file.parent / "organizations" / "newtown" / "users" / users[home] / "message_key.pem"
     assert key.stat().st_mode & 0o777 == 0o600
+    with (tmp_path / "bills.csv").open(encoding="utf-8") as bills:
+        bill = next(csv.DictReader(bills))
+    statement = told_by_command(network_file, bill["home"], bill["day"][:7])
+    carbon = statement["carbon"]
+    assert (statement["days_billed"], carbon["days"]) == ([bill["day"]], 1)
+    assert carbon["amount_naud"] == int(bill["carbon_naud"])
+
+
+def told_by_command(network_file: Path, user: str, month: str) -> dict[str, Any]:
+    """What `commonwatt community statement` tells of a home's month."""
+    app = typer.Typer()
+    app.command()(statement_command)
+    words = [user, "--month", month, "--format", "json", "--network", str(network_file)]
+    ended = invoke(app, words)
+    assert ended.exit_code == 0, ended.stderr
+    told: dict[str, Any] = json.loads(ended.stdout)
+    return told
 
 
 def test_batches_of_signed_messages_load_the_channel(network_file: Path) -> None:
