@@ -28,7 +28,7 @@ WHY_NOT: dict[str, str] = {
     "The service that runs, every route as every role, runs them: tests/behaviour/test_service*.py": """
         commonwatt_community.service.about commonwatt_community.service.accounts
         commonwatt_community.service.doors commonwatt_community.service.households
-        commonwatt_community.service.parts commonwatt_community.service.reads
+        commonwatt_community.service.reads
         commonwatt_community.service.speakers commonwatt_community.service.speaking
     """,
     "A whole community lives by them: tests/acceptance/test_make_live.py": """
@@ -179,7 +179,7 @@ WHY_NOT: dict[str, str] = {
         commonwatt_network.embedded.lifecycle.functions
         commonwatt_network.embedded.lifecycle.invocation
         commonwatt_network.embedded.lifecycle.packages
-        commonwatt_network.embedded.orderer.consenters commonwatt_network.embedded.orderer.metrics
+        commonwatt_network.embedded.orderer.metrics
         commonwatt_network.embedded.orderer.participation
         commonwatt_network.embedded.other_clock.sitecustomize
         commonwatt_network.embedded.peer.chaincode.context
