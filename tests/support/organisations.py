@@ -119,6 +119,10 @@ class Member:
     def run_init(self, code: int = 0) -> str:
         return self.run("org", "init", str(self.write()), code=code)
 
+    def start(self) -> None:
+        """Start its nodes."""
+        self.run("org", "start")
+
     def write(self) -> Path:
         """`organization.yaml`, with the description as it is now."""
         file = self.folder / "organization.yaml"
@@ -163,7 +167,7 @@ def found(all_of_them: Mapping[str, Member], endorsement: str = "majority") -> N
         *("consortium", "create", "newtown", *bundles, "--endorsement", endorsement, "--out", block)
     )
     for member in everyone:
-        member.run("org", "start")
+        member.start()
     for member in everyone:
         member.run("org", "join", block)
         member.run("org", "install")

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
 from commonwatt_client import CommitError
@@ -43,6 +43,7 @@ from commonwatt_network.errors import NetworkError, UsageError
 from commonwatt_network.model.addresses import split_address
 from commonwatt_network.model.forward_market import FORWARD
 from commonwatt_network.model.layout import write_atomically
+from commonwatt_network.model.nodes import Orderer
 from commonwatt_network.model.topology_chaincode import Chaincode
 
 CONNECT_TIMEOUT_S = 2.0
@@ -77,8 +78,11 @@ async def join(host: OwnHost, block: bytes, say: Say, newest: bytes | None = Non
     if wrong:
         raise ReviewError(f"the block of channel {config.channel} is not joined: {'; '.join(wrong)}")
     if host.waiting_orderers:  # the channel knows their new certificates: they are other voters now
-        for orderer in host.waiting_orderers:
+        readmitted = host.waiting_orderers
+        for orderer in readmitted:
             (orderer.directory / WAITS).unlink()
+        if host.in_containers:
+            raise WaitingError(_has_no_container(host, readmitted))
         await start_host(host)
     require_running(host)
     kept = host.layout.genesis_block(config.channel)
@@ -106,6 +110,14 @@ async def join(host: OwnHost, block: bytes, say: Say, newest: bytes | None = Non
                 await _level(admin, config, review.number)
             say(f"{peer.name} {'was on' if joined else 'joined'} channel {config.channel}")
     return config
+
+
+def _has_no_container(host: OwnHost, readmitted: Sequence[Orderer]) -> str:
+    names = ", ".join(orderer.name for orderer in readmitted)
+    return (
+        f"the channels have readmitted {names}, and no container runs it yet: repeat `commonwatt org render`, start it "
+        f"under {host.description.backend}, then repeat this command"
+    )
 
 
 def _waits(host: OwnHost) -> str:

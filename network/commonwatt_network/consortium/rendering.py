@@ -79,6 +79,8 @@ def render_host(directory: Path, way: str, output: Path, values_file: Path | Non
                 _kubernetes(host, everyone, values) if way == KUBERNETES else _chart(host, everyone, values)
             )
         refuse_foreign(output, [*files, LEDGERS])
+        if way == COMPOSE:
+            _refuse_former_logs(host, output)
         keep_description(host)
         if way == COMPOSE:
             Compose().write_machine(output, files)
@@ -107,6 +109,16 @@ def containers_of(host: OwnHost) -> list[Container]:
             for server in host.chaincode_servers
         ),
     ]
+
+
+def _refuse_former_logs(host: OwnHost, output: Path) -> None:
+    """An orderer that waits for readmission begins without a log: its former one may lack what it acknowledged."""
+    for orderer in host.waiting_orderers:
+        log = output / LEDGERS / orderer.name
+        if log.is_dir() and any(log.iterdir()):
+            raise UsageError(
+                f"{log} holds a former log of {orderer.name}, which comes back without one; delete that folder"
+            )
 
 
 def _compose(host: OwnHost, everyone: list[Container]) -> dict[str, File]:

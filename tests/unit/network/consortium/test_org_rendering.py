@@ -15,8 +15,9 @@ import jsonschema
 import kubernetes_validate
 import pytest
 import yaml
+from commonwatt_network.consortium import rendering
 from commonwatt_network.consortium.expressions import as_helm
-from commonwatt_network.consortium.host import OwnHost, init_host, open_host, start_host
+from commonwatt_network.consortium.host import OwnHost, init_host, lose_logs, open_host, start_host
 from commonwatt_network.consortium.organization import OrganizationDescription
 from commonwatt_network.consortium.rendering import containers_of, render_host
 from commonwatt_network.consortium.values import GivenValues, Values, settle_values
@@ -142,6 +143,19 @@ def test_the_machine_publishes_what_others_dial_and_nothing_more(newtown: OwnHos
     assert (core["listenAddress"], core["address"]) == ("0.0.0.0:7051", "newtown.example:443")
     # The peers dial the chaincode by the name that its certificate has.
     assert open_host(newtown.layout.directory).chaincode_servers[0].address == "market:7052"
+
+
+def test_an_orderer_that_lost_its_log_gets_no_container_and_no_former_log(tmp_path: Path) -> None:
+    host = init_host(describe("newtown"), tmp_path / "newtown")
+    rendered(host, "compose", tmp_path)
+    lose_logs(host)
+    log = tmp_path / "compose" / "ledgers" / "orderer0.newtown"
+    (log / "etcdraft").mkdir()
+    with pytest.raises(UsageError, match=r"orderer0\.newtown holds a former log"):
+        rendered(host, "compose", tmp_path)
+    shutil.rmtree(log)
+    services = yaml.safe_load(rendered(host, "compose", tmp_path)["compose.yaml"])["services"]
+    assert services.keys() == {"peer0.newtown", "peer1.newtown", "market.newtown"}
 
 
 def test_manifests_are_valid_and_take_the_values(newtown: OwnHost, tmp_path: Path) -> None:

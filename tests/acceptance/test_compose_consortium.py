@@ -1,0 +1,249 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Three organisations, each in a Compose project of its own as `org render` wrote it, at an address of its own.
+
+    pytest -m long -s tests/acceptance/test_compose_consortium.py
+
+They share one engine, which must be this machine's own, and nothing else: containers of different projects reach each
+other only where the others' machines would, at the published ports. Root gives this machine the addresses meanwhile.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from commonwatt_network.programs.ports import choose_first_port
+
+from tests.acceptance.engine import Project, leftovers, require_engine
+from tests.acceptance.namespaces import ip
+from tests.support.organisations import CLOCK, PORTS, Member, found, wait_until
+
+pytestmark = [pytest.mark.long, pytest.mark.timeout(1800)]
+FOUNDERS = ("newtown", "glebe", "grid")
+LATER = "ferry"
+CHANNEL = "newtown"
+BUYER, SELLER = "k3vq7m2xwa", "t5d2rj6xqe"
+HALF_HOUR = {"interval_start": CLOCK - 1800, "interval_end": CLOCK}
+
+
+@dataclass
+class Containers(Member):
+    """An organisation whose nodes are the containers of one Compose project."""
+
+    address: str = ""
+
+    @property
+    def project(self) -> Project:
+        return Project(self.folder / "containers")
+
+    @property
+    def block(self) -> str:
+        """The first block of the channel."""
+        return str(self.exchange / f"{CHANNEL}.block")
+
+    def start(self) -> None:
+        """Render what is to run now, and wait until it answers."""
+        self.run("org", "render", "--backend", "compose", "--out", str(self.project.folder))
+        self.project.compose("up", "--detach", "--wait")
+
+    def settle(self) -> None:
+        """`organization.yaml`: everything at the organisation's own address."""
+        role = "grid" if self.name == "grid" else "operator"
+        self.describe(self.address, listen=self.address, users={"operator": {"role": role}})
+
+    def burn(self) -> None:
+        """The machine is lost, with all that ran on it and all that lay there."""
+        self.project.compose("kill")
+        self.project.compose("rm", "--force")
+        shutil.rmtree(self.folder)
+
+    def evaluate(self, transaction: str) -> str:
+        return self.run("org", "evaluate", CHANNEL, transaction)
+
+
+@contextlib.contextmanager
+def addresses(names: tuple[str, ...]) -> Iterator[dict[str, str]]:
+    """An address of this machine for each, on a switch with nothing plugged in."""
+    link = f"cw{os.getpid()}"
+    try:
+        ip("link", "add", link, "type", "bridge")
+    except (OSError, subprocess.CalledProcessError) as error:
+        pytest.skip(f"this machine gives nobody more addresses: {error}")
+    try:
+        ip("link", "set", link, "up")
+        given = {name: f"10.9.7.{number}" for number, name in enumerate(names, start=1)}
+        for address in given.values():
+            ip("address", "add", f"{address}/32", "dev", link)
+        yield given
+    finally:
+        ip("link", "delete", link)
+
+
+@pytest.fixture(scope="module")
+def everyone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Containers]]:
+    """The founders trade on one channel; a fourth organisation has a folder and nothing in it."""
+    require_engine()
+    folder = tmp_path_factory.mktemp("projects")
+    (folder / "exchange").mkdir()
+    names = (*FOUNDERS, LATER)
+    room = 3 * len(PORTS)
+    first = choose_first_port(room * len(names), folder)
+    with addresses(names) as given:
+        members = {
+            name: Containers(name, folder / name, folder / "exchange", first + n * room, address=given[name])
+            for n, name in enumerate(names)
+        }
+        try:
+            for member in members.values():
+                member.settle()
+            began = time.monotonic()
+            founders = {name: members[name] for name in FOUNDERS}
+            found(founders)
+            first_trade(founders)
+            print(f"\nfrom nothing to the first trade: {time.monotonic() - began:.1f} s, {load()}")
+            yield members
+        finally:
+            for member in members.values():
+                if member.project.folder.exists():
+                    member.project.compose("down", "--remove-orphans")
+
+
+def first_trade(members: dict[str, Containers]) -> None:
+    """Newtown's home buys one kWh of glebe's."""
+    newtown = members["newtown"]
+    newtown.submit("register_home", {"home": BUYER, "home_class": "consumer"})
+    newtown.submit("register_home", {"home": SELLER, "home_class": "prosumer", "mspid": "GlebeMSP"})
+    members["glebe"].submit(
+        "report_reading", {"home": SELLER, **HALF_HOUR, "use_wh": 200, "generation_wh": 2200}
+    )
+    newtown.submit(
+        "settle_interval", {"home": BUYER, **HALF_HOUR, "use_wh": 1000, "generation_wh": 0, "bid": True}
+    )
+    offer = {"home": SELLER, "energy_wh": 1000, "price_uaud_per_kwh": 150_000}
+    market_round = f"{CLOCK - 1800:011}-{BUYER}"
+    members["glebe"].submit("submit_offer", {"round": market_round, **offer})
+    newtown.submit("close_round", {"round": market_round, "at": CLOCK + 60})
+
+
+def load() -> str:
+    return f"load {os.getloadavg()[0]:.1f}"
+
+
+def agree_on_ledger(*members: Containers) -> None:
+    """Every one of them can have a transaction committed, and has the same trades on its own peer."""
+    for member in members:
+        member.trades()
+    first, *others = members
+    for other in others:
+        assert other.evaluate("list_trades") == first.evaluate("list_trades")
+
+
+def test_three_projects_trade_and_share_nothing_but_addresses(everyone: dict[str, Containers]) -> None:
+    founders = [everyone[name] for name in FOUNDERS]
+    agree_on_ledger(*founders)
+    assert json.loads(founders[0].evaluate("list_trades"))["totals"]["fills"] == 1
+    networks = set()
+    for member in founders:
+        for container in member.project.containers():
+            networks |= container["NetworkSettings"]["Networks"].keys()
+        for node, ports in member.project.published().items():
+            assert all(port.startswith((f"{member.address}:", "127.0.0.1:")) for port in ports), node
+        assert "waiting" not in member.run("org", "status")
+    assert len(networks) == len(founders)
+
+
+def test_a_lost_machine_comes_back_from_its_backup(everyone: dict[str, Containers]) -> None:
+    newtown, glebe, grid = (everyone[name] for name in FOUNDERS)
+    safe = newtown.exchange.parent / "safe"
+    safe.mkdir()
+    (safe / "passphrase.txt").write_text("correct horse battery staple\n")
+    secret = ("--passphrase-file", str(safe / "passphrase.txt"))
+    ledger = glebe.project.folder / "ledgers" / "peer0.glebe"
+    glebe.project.compose("stop")
+    glebe.run("org", "backup", str(safe / "glebe.backup"), *secret)
+    shutil.copytree(ledger, safe / ledger.name)
+    glebe.start()
+    newtown.trades()  # which the backup does not know
+
+    glebe.burn()
+    newtown.trades()
+    grid.trades()
+    assert "waiting for the orderer of GlebeMSP" in newtown.run("org", "status")
+
+    began = time.monotonic()
+    glebe.folder.mkdir()
+    glebe.run("org", "restore", str(safe / "glebe.backup"), *secret)
+    shutil.copytree(safe / ledger.name, ledger)
+    for path in (ledger, *ledger.rglob("*")):
+        shutil.copystat(safe / ledger.name / path.relative_to(ledger), path)
+    glebe.start()
+    assert {container["Config"]["Labels"]["commonwatt.node"] for container in glebe.project.containers()} == {
+        "peer0.glebe", "market.glebe",
+    }, "the orderer waits"  # fmt: skip
+    glebe.run("org", "export", str(glebe.exchange))
+    for member in (newtown, grid):
+        member.run("consortium", "readmit", "glebe", "--exchange", str(glebe.exchange))
+    newest = str(glebe.exchange / f"glebe.{CHANNEL}.block")
+    said = glebe.run("org", "join", glebe.block, "--newest", newest, code=1)
+    assert "the channels have readmitted orderer0.glebe" in said
+    glebe.start()
+    glebe.run("org", "join", glebe.block, "--newest", newest)
+    wait_until(lambda: "waiting" not in newtown.run("org", "status"), 120)
+    agree_on_ledger(newtown, glebe, grid)
+    print(f"\na lost machine is back: {time.monotonic() - began:.1f} s, {load()}")
+
+    grid.project.compose("stop", "orderer0.grid")  # now glebe's vote counts
+    newtown.trades()
+    grid.project.compose("start", "orderer0.grid")
+
+
+def test_a_member_joins_from_a_project_of_its_own(everyone: dict[str, Containers]) -> None:
+    newtown, glebe, grid, ferry = everyone.values()
+    began = time.monotonic()
+    ferry.init()
+    ferry.run("org", "export", str(ferry.exchange))
+    ferry.start()
+    update, newest = str(ferry.exchange / "ferry.update"), str(ferry.exchange / "newest.block")
+    newtown.run("consortium", "propose", CHANNEL, str(ferry.bundle), "--out", update)
+    for member in (newtown, grid):
+        member.run("consortium", "sign", update)
+    newtown.run("consortium", "submit", update, "--out", newest)
+    ferry.run("org", "join", ferry.block, "--newest", newest)
+    ferry.run("org", "install")
+    ferry.run("org", "approve", CHANNEL, "--wait", "120")
+    agree_on_ledger(newtown, glebe, grid, ferry)
+    print(f"\na member came: {time.monotonic() - began:.1f} s, {load()}")
+
+
+def test_certificates_are_renewed_and_all_trade_on(everyone: dict[str, Containers]) -> None:
+    newtown = everyone["newtown"]
+    began = time.monotonic()
+    said = newtown.run("org", "renew", "--before-days", "365")
+    assert "orderer0.newtown: renewed" in said
+    assert "repeat `commonwatt org render`" in said
+    newtown.start()
+    newtown.project.compose("restart")
+    newtown.project.compose("up", "--detach", "--wait")
+    newtown.run("org", "install")
+    newtown.run("org", "approve", CHANNEL, "--wait", "120")
+    newtown.run("org", "export", str(newtown.exchange))
+    words = ("consortium", "agree", "newtown", "--exchange", str(newtown.exchange))
+    assert "certificate" in [member.run(*words) for member in everyone.values()][-1]
+    agree_on_ledger(*everyone.values())
+    print(f"\ncertificates renewed: {time.monotonic() - began:.1f} s, {load()}")
+
+
+def test_nothing_is_left_of_a_project_that_is_taken_down(everyone: dict[str, Containers]) -> None:
+    ferry = everyone[LATER]
+    [name] = {each["Config"]["Labels"]["com.docker.compose.project"] for each in ferry.project.containers()}
+    ferry.project.compose("down")
+    assert leftovers(name) == ""
+    everyone["newtown"].trades()
