@@ -187,7 +187,7 @@ def test_a_network_goes_down_and_comes_up_with_its_ledgers(town: Town) -> None:
 def test_a_network_outlives_its_engine(town: Town) -> None:
     before = town.height()
     restart_engine()
-    took_s = until(lambda: set(town.states().values()) == {"running"}, 120, "every container to come back")
+    took_s = until(lambda: set(town.states().values()) == {"running"}, 180, "every container to come back")
     print(f"back {took_s:.0f} s after the engine, load {os.getloadavg()[0]:.1f}")
     town.up()
     town.trade()

@@ -130,9 +130,11 @@ class Member:
         file.write_text(yaml.safe_dump(self.description))
         return file
 
-    def submit(self, transaction: str, argument: Mapping[str, Any] | None = None) -> Any:
+    def submit(
+        self, transaction: str, argument: Mapping[str, Any] | None = None, user: str | None = None
+    ) -> Any:
         words = ("org", "submit", "newtown", transaction, json.dumps(argument or {}))
-        return json.loads(self.run(*words) or "null")
+        return json.loads(self.run(*words, *(("--user", user) if user else ())) or "null")
 
     def trades(self) -> None:
         """A transaction is committed."""
