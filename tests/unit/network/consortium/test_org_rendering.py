@@ -147,11 +147,10 @@ def test_the_machine_publishes_what_others_dial_and_nothing_more(newtown: OwnHos
 
 def test_an_orderer_that_lost_its_log_gets_no_container_and_no_former_log(tmp_path: Path) -> None:
     host = init_host(describe("newtown"), tmp_path / "newtown")
-    rendered(host, "compose", tmp_path)
     lose_logs(host)
     log = tmp_path / "compose" / "ledgers" / "orderer0.newtown"
-    (log / "etcdraft").mkdir()
-    with pytest.raises(UsageError, match=r"orderer0\.newtown holds a former log"):
+    (log / "etcdraft").mkdir(parents=True)
+    with pytest.raises(UsageError, match=r"former log of orderer0\.newtown"):
         rendered(host, "compose", tmp_path)
     shutil.rmtree(log)
     services = yaml.safe_load(rendered(host, "compose", tmp_path)["compose.yaml"])["services"]
