@@ -73,7 +73,8 @@ def ensure_identities(nodes: Nodes) -> Roster:
         for peer in (node for node in nodes.peers if node.organization == organization):
             hosts = _machine_names(member.host)
             ensure_node(peer.directory, authorities, "peer", peer.name, member.days_valid, hosts)
-        servers = [server.name for server in nodes.chaincode_servers if server.organization == organization]
+        # Also of chaincodes that the organisation does not run yet: its first channel may come a step later.
+        servers = [f"{chaincode}.{organization}" for chaincode in topology.chaincodes]
         for name, folder, hosts in (
             (f"chaincode.{organization}", layout.chaincode_tls(organization), servers),
             (f"peers.{organization}", layout.chaincode_client_tls(organization), []),
