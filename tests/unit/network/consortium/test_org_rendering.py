@@ -15,7 +15,6 @@ import jsonschema
 import kubernetes_validate
 import pytest
 import yaml
-from commonwatt_network.consortium import rendering
 from commonwatt_network.consortium.expressions import as_helm
 from commonwatt_network.consortium.host import OwnHost, init_host, lose_logs, open_host, start_host
 from commonwatt_network.consortium.organization import OrganizationDescription
