@@ -117,13 +117,15 @@ def consortium_submit(
     asyncio.run(submit(host, update, read_file(update), out, plain_news))
 
 
+ExchangeOption = Annotated[
+    Path, typer.Option(help="The folder with its new bundle NAME.json; signatures and the block go there.")
+]
+
+
 @consortium_app.command("readmit")
 def consortium_readmit(
     organization: Annotated[str, typer.Argument(help="The organisation whose orderer lost its log.")],
-    exchange: Annotated[
-        Path,
-        typer.Option(help="The folder with its new bundle NAME.json; signatures and the block go there."),
-    ] = Path("exchange"),
+    exchange: ExchangeOption = Path("exchange"),
     directory: OrganizationDirectoryOption = None,
 ) -> None:
     """Sign for taking a restored organisation's orderers out of the channels and in again, with an empty log.
@@ -140,10 +142,7 @@ def consortium_readmit(
 @consortium_app.command("agree")
 def consortium_agree(
     organization: Annotated[str, typer.Argument(help="The organisation whose orderers changed.")],
-    exchange: Annotated[
-        Path,
-        typer.Option(help="The folder with its new bundle NAME.json; signatures and the block go there."),
-    ] = Path("exchange"),
+    exchange: ExchangeOption = Path("exchange"),
     directory: OrganizationDirectoryOption = None,
 ) -> None:
     """Sign for an organisation's orderers that come, go, move or have a renewed certificate, as its bundle says.

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A day of the community of homes_of_a_day.py in ASSUME; runs in an environment of its own, never in ours.
 
-    python3 -m venv /tmp/assume && /tmp/assume/bin/pip install assume-framework==0.6.0
-    /tmp/assume/bin/python tests/benchmarks/side_by_side/assume_day.py homes.json
+    python3 -m venv ../assume && ../assume/bin/pip install assume-framework==0.6.0
+    ../assume/bin/python tests/benchmarks/side_by_side/assume_day.py homes.json
 
 Each home is a demand or, where it has more sun than use, a plant without marginal cost; the grid sells at the tariff.
 A market of half hours clears 48 times, pay as clear. ASSUME counts in MW: homes' kW are taken for them.
