@@ -158,8 +158,9 @@ async def deploy_and_tell(backend: Backend, nodes: Nodes, roster: Roster) -> dic
     }
     if not backend.in_containers:
         note_code(nodes.layout, nodes.topology)
-    write_network_file(nodes, backend.name, roster, described)
-    write_profiles(nodes)
+    told = backend.for_clients(nodes)
+    write_network_file(told, backend.name, roster, described)
+    write_profiles(told)
     return deployed
 
 

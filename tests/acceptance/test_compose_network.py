@@ -32,6 +32,8 @@ NAMES = {"orderer0", "peer0.newtown", "peer0.grid", "market.newtown", "market.gr
 class Town:
     """A folder with a network in containers, and the commands that a person gives in it."""
 
+    backend = "compose"
+
     def __init__(self, folder: Path) -> None:
         folder.mkdir(exist_ok=True)
         self.shell = Shell(folder)
@@ -54,7 +56,7 @@ class Town:
         begin = time.monotonic()
         if not self.shell.directory.exists() and not words:
             words = ("--topology", self.topology("default"))
-        said = self.run("network", "up", *words, code=code, COMMONWATT_BACKEND="compose", **variables)
+        said = self.run("network", "up", *words, code=code, COMMONWATT_BACKEND=self.backend, **variables)
         print(f"\nup {' '.join(words)}: {time.monotonic() - begin:.1f} s, load {os.getloadavg()[0]:.1f}")
         return said
 

@@ -18,6 +18,8 @@ from commonwatt_network.model.nodes import AuthorityServer, Node, Nodes, Orderer
 from commonwatt_network.model.topology import Topology
 from commonwatt_network.programs.processes import Program
 
+COMPLETED = Path("snapshots") / "completed"
+"""Where in its ledger a peer puts snapshots: in the channel's folder, each in one named by its newest block."""
 Phase = Callable[[str], AbstractContextManager[None]]
 
 
@@ -102,14 +104,20 @@ class Backend(Protocol):
         started, whatever becomes of the step.
         """
 
-    def fetch(self, topology: Topology) -> None:
-        """Have at hand what the nodes will run from, so that none is away while it is fetched. Raises NetworkError."""
+    def for_clients(self, nodes: Nodes) -> Nodes:
+        """The running nodes as clients dial them, where that is not as this machine does."""
 
-    def ledger(self, nodes: Nodes, peer: Peer) -> Path:
-        """The folder of this machine that holds the peer's ledger."""
+    def fetch(self, nodes: Nodes, topology: Topology) -> None:
+        """Have at hand what `topology` runs from and `nodes` do not, so that no node is away while it is fetched.
 
-    def handed(self, nodes: Nodes, snapshot: Path, peer: Peer) -> str:
-        """The path at which the peer reads a snapshot of this machine, put there where it could not."""
+        Raises NetworkError.
+        """
+
+    def snapshots(self, nodes: Nodes, peer: Peer, channel: str) -> list[int]:
+        """The newest block of each snapshot of the channel that the peer has written."""
+
+    def handed(self, nodes: Nodes, giver: Peer, channel: str, number: int, peer: Peer) -> str:
+        """The path at which `peer` reads the snapshot that `giver` wrote at block `number`, put there where needed."""
 
     def end(self, nodes: Nodes, names: Collection[str]) -> None:
         """End these nodes where they are no processes of this machine; `started` starts them anew."""
@@ -151,6 +159,11 @@ class Backend(Protocol):
 
     def write(self, directory: Path, files: Files) -> None:
         """Write what `render` gave."""
+
+
+def numbered(folder: Path) -> list[int]:
+    """The numbers among the names in a folder; none where it is not there."""
+    return [int(entry.name) for entry in folder.iterdir() if entry.name.isdigit()] if folder.is_dir() else []
 
 
 def refuse_determinism_guard(topology: Topology) -> None:

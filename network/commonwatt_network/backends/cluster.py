@@ -24,6 +24,8 @@ COMMAND = "kubectl"
 LABEL = "commonwatt-network"
 NAMESPACES = "/api/v1/namespaces"
 TIMEOUT_S = 200
+FIELDS = ("--server-side", "--force-conflicts", "--field-manager", "commonwatt")
+"""How manifests are applied: a configuration may be larger than what kubectl would keep of it in an annotation."""
 INSTEAD = "or render the manifests with `commonwatt network render --backend kubernetes --out DIR`"
 
 
@@ -57,6 +59,25 @@ class Cluster:
         answer = self.ask(*arguments, stdin=stdin)
         if answer.returncode != 0:
             raise KubectlError(f"kubectl {arguments[0]} failed in context {self.context}: {_said(answer)}")
+        return answer.stdout
+
+    def fetch_bytes(self, *arguments: str) -> bytes:
+        """Run `kubectl` in this context; the bytes that it wrote. Raises KubectlError when it failed."""
+        return self._pipe(b"", arguments)
+
+    def send_bytes(self, content: bytes, *arguments: str) -> None:
+        """Run `kubectl` in this context with `content` as its input. Raises KubectlError when it failed."""
+        self._pipe(content, arguments)
+
+    def _pipe(self, content: bytes, arguments: tuple[str, ...]) -> bytes:
+        command = (COMMAND, "--context", self.context, *arguments)
+        try:
+            answer = subprocess.run(command, capture_output=True, timeout=TIMEOUT_S, input=content)
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise KubectlError(f"kubectl {arguments[0]}: {error}") from error
+        if answer.returncode != 0:
+            said = last_line(answer.stderr.decode(errors="replace"))
+            raise KubectlError(f"kubectl failed in context {self.context}: {said}")
         return answer.stdout
 
 
@@ -123,7 +144,7 @@ def find_cluster(layout: Layout, organizations: list[str]) -> Cluster:
                 "bring it back, or delete this network with `make network-reset`"
             )
     uids = {name: found[name].uid if name in found else "" for name in organizations}
-    return replace(cluster, namespaces=uids)
+    return replace(cluster, namespaces={**cluster.namespaces, **uids})
 
 
 def make_namespaces(layout: Layout, cluster: Cluster, manifests: Mapping[str, Mapping[str, Any]]) -> Cluster:
@@ -206,5 +227,10 @@ def _run(*arguments: str, timeout_s: float, stdin: str = "") -> subprocess.Compl
 
 
 def _said(answer: subprocess.CompletedProcess[str]) -> str:
-    lines = answer.stderr.strip().splitlines()
+    return last_line(answer.stderr)
+
+
+def last_line(text: str) -> str:
+    """The end of what a command said."""
+    lines = text.strip().splitlines()
     return lines[-1] if lines else "it said nothing"

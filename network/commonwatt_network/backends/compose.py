@@ -13,11 +13,13 @@ from pathlib import Path
 
 from commonwatt_network.backends import engine
 from commonwatt_network.backends.backend import (
+    COMPLETED,
     Condition,
     File,
     Files,
     LogCommand,
     Phase,
+    numbered,
     refuse_couchdb,
     refuse_determinism_guard,
     refuse_programs_outside_images,
@@ -28,6 +30,7 @@ from commonwatt_network.backends.containers import (
     LEDGER,
     Container,
     InContainers,
+    chaincode_probe,
     containers,
     host_of,
     write_files,
@@ -52,11 +55,6 @@ from commonwatt_network.programs.processes import Program
 HERE = "local"
 ITSELF = "host-gateway"  # the engine's word for the machine that it runs on
 RECEIVED = "received"  # where a peer finds the snapshots that it begins with
-# A program that stands still keeps its port open: only an answer proves that it lives.
-HANDSHAKE = (
-    "import socket, ssl; context = ssl._create_unverified_context(); context.set_alpn_protocols(['h2']); "
-    "context.wrap_socket(socket.create_connection(('127.0.0.1', {port}), 3)).close()"
-)
 UNPRIVILEGED = 10001  # who owns files and runs containers when the command itself is run by root
 
 
@@ -123,7 +121,7 @@ class Compose(InContainers):
                 engine.compose(folder / HERE, "stop", *missing)
             raise
 
-    def fetch(self, topology: Topology) -> None:
+    def fetch(self, nodes: Nodes, topology: Topology) -> None:
         """Raises ComposeError for an image that the engine lacks and cannot fetch."""
         images = topology.images
         for image in engine.missing_images((images.peer, images.orderer, images.chaincode)):
@@ -131,12 +129,13 @@ class Compose(InContainers):
             if answer.returncode != 0:
                 raise ComposeError(_no_image(image, images.chaincode, answer.stderr))
 
-    def ledger(self, nodes: Nodes, peer: Peer) -> Path:
-        return directory(nodes.layout) / HERE / "ledgers" / peer.name
+    def snapshots(self, nodes: Nodes, peer: Peer, channel: str) -> list[int]:
+        return numbered(_ledger(nodes, peer) / COMPLETED / channel)
 
-    def handed(self, nodes: Nodes, snapshot: Path, peer: Peer) -> str:
+    def handed(self, nodes: Nodes, giver: Peer, channel: str, number: int, peer: Peer) -> str:
         """A copy beside the peer's ledger: its container sees no other's."""
-        target = self.ledger(nodes, peer) / RECEIVED / snapshot.parent.name
+        snapshot = _ledger(nodes, giver) / COMPLETED / channel / str(number)
+        target = _ledger(nodes, peer) / RECEIVED / channel
         shutil.rmtree(target, ignore_errors=True)
         shutil.copytree(snapshot, target)
         if os.geteuid() == 0:
@@ -361,6 +360,11 @@ def directory(layout: Layout) -> Path:
     return layout.directory / "compose"
 
 
+def _ledger(nodes: Nodes, peer: Peer) -> Path:
+    """The folder of this machine that the peer's container has for its ledger."""
+    return directory(nodes.layout) / HERE / "ledgers" / peer.name
+
+
 def running(layout: Layout) -> set[str]:
     """The names of the nodes whose containers run, paused ones among them."""
     return {seen.node for seen in _containers(layout).values() if not seen.ended}
@@ -405,7 +409,7 @@ def _no_image(image: str, chaincode: str, said: str) -> str:
 def _probe(container: Container) -> list[str]:
     """The command by which a container finds out that it serves: the images carry bash, or Python, and nothing more."""
     if container.kind == "chaincode":
-        return ["/venv/bin/python", "-c", HANDSHAKE.format(port=container.node.port)]
+        return chaincode_probe(container.node.port)
     connect = f"exec 3<>/dev/tcp/127.0.0.1/{container.operations_port}"
     ask = r"printf 'GET /healthz HTTP/1.0\r\n\r\n' >&3 && read -r -t 3 line <&3 && [[ $line == *' 200 '* ]]"
     return ["bash", "-c", f"{connect} && {ask}"]

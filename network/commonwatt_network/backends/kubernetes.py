@@ -7,23 +7,20 @@ peer's own name. This machine reaches the nodes through `kubectl port-forward`, 
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import json
 import os
 import shutil
+import time
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
-
-import yaml
 
 from commonwatt_network.backends import cluster as clusters
+from commonwatt_network.backends import pods
 from commonwatt_network.backends.backend import (
+    COMPLETED,
     Condition,
-    File,
     Files,
     LogCommand,
     Phase,
@@ -31,72 +28,127 @@ from commonwatt_network.backends.backend import (
     refuse_determinism_guard,
     refuse_programs_outside_images,
 )
-from commonwatt_network.backends.cluster import COMMAND, Cluster
-from commonwatt_network.backends.configuration import templates
+from commonwatt_network.backends.cluster import COMMAND, FIELDS, Cluster
 from commonwatt_network.backends.containers import (
-    CONFIGURATION,
     LEDGER,
     Container,
     InContainers,
     containers,
-    host_of,
     service_host,
     write_files,
 )
+from commonwatt_network.backends.manifests import (
+    SERVER_PORT,
+    kind_of,
+    namespace_in,
+    organizations_of,
+    refuse_machines,
+    render,
+    workload,
+)
 from commonwatt_network.errors import UsageError
 from commonwatt_network.model.layout import Layout
-from commonwatt_network.model.nodes import AuthorityServer, Node, Nodes, Orderer, Peer
-from commonwatt_network.programs import readiness
+from commonwatt_network.model.nodes import AuthorityServer, ChaincodeServer, Node, Nodes, Orderer, Peer
+from commonwatt_network.model.topology import Topology
+from commonwatt_network.programs import processes, readiness
 from commonwatt_network.programs.processes import Program
 
-USER = 10001
-START_TIMEOUT_S = 180
+PATIENCE_S = 60
+RECEIVED = LEDGER / "received"  # where a peer finds the snapshots that it begins with
 
 
 class Kubernetes(InContainers):
     """One namespace per organisation, driven by `kubectl`."""
 
     name = "kubernetes"
+    takes_changes = True
 
     def require(self, nodes: Nodes) -> None:
         """Raise KubectlNotFoundError or ForeignNamespaceError where no cluster runs this network, with what to do."""
         refuse_determinism_guard(nodes.topology)
         refuse_couchdb(nodes.topology)
         refuse_programs_outside_images(nodes.topology)
-        _refuse_machines(nodes)
-        dotted = [name for name in _organizations(nodes) if "." in name]
+        refuse_machines(nodes)
+        dotted = [name for name in organizations_of(nodes) if "." in name]
         if dotted:
             raise UsageError(
                 f"a namespace of Kubernetes takes no dots, and each organisation has one: give {', '.join(dotted)} "
                 "another name"
             )
-        clusters.find_cluster(nodes.layout, _organizations(nodes))
+        clusters.find_cluster(nodes.layout, organizations_of(nodes))
 
     @contextmanager
     def started(self, nodes: Nodes, phase: Phase, *, change: bool = False) -> Iterator[tuple[str, ...]]:
-        """Apply the manifests and wait until all is ready; scale to nothing again if the body fails."""
-        cluster = clusters.find_cluster(nodes.layout, _organizations(nodes))
+        """Apply the manifests and wait until all is ready; scale to nothing again if the body fails, but in a change.
+
+        Pods that run stay in a change; else those of former manifests are made anew, one after the other.
+        """
+        cluster = clusters.find_cluster(nodes.layout, organizations_of(nodes))
         before = running(nodes.layout)
-        folder = directory(nodes.layout)
-        files = render(nodes)
-        self.write(folder, files)
         everyone = containers(nodes)
-        missing = tuple(entry.name for entry in everyone if entry.name not in before)
+        missing = [entry for entry in everyone if entry.name not in before]
         try:
             with phase("containers"):
-                manifests = {name: _namespace(files[f"{name}.yaml"]) for name in _organizations(nodes)}
-                cluster = clusters.make_namespaces(nodes.layout, cluster, manifests)
-                cluster.do("apply", *_files(nodes, folder), "--wait")
-                for entry in everyone:
-                    cluster.do(
-                        *("--namespace", entry.node.organization),
-                        *("rollout", "status", f"{_kind(entry)}/{entry.service}"),
-                        f"--timeout={START_TIMEOUT_S}s",
-                    )
-            yield missing
+                cluster = self._apply(nodes, cluster)
+                pods.wait_serving(cluster, {_place(entry): entry.name for entry in everyone})
+                if not change:
+                    _renew_pods(nodes.layout, cluster, everyone)
+            yield tuple(entry.name for entry in missing)
         except BaseException:
-            _scale(cluster, [entry for entry in everyone if entry.name in missing])
+            for entry in [] if change else missing:
+                _scale(cluster, entry, 0)
             raise
+
+    def fetch(self, nodes: Nodes, topology: Topology) -> None:
+        """Let the cluster fetch each image that is new. Raises KubectlError for one that it cannot have."""
+        cluster = clusters.settled(nodes.layout)
+        old, new = nodes.topology.images, topology.images
+        member = next(iter(nodes.topology.organizations))
+        orders = next(iter(nodes.topology.orderers.organizations))
+        for image, former, namespace in (
+            (new.peer, old.peer, member),
+            (new.orderer, old.orderer, orders),
+            (new.chaincode, old.chaincode, member),
+        ):
+            if image != former:
+                pods.fetch_image(cluster, namespace, image)
+
+    def snapshots(self, nodes: Nodes, peer: Peer, channel: str) -> list[int]:
+        cluster = clusters.settled(nodes.layout)
+        folder = LEDGER / COMPLETED / channel
+        answer = cluster.ask(*_inside(peer), "ls", str(folder))
+        return [int(name) for name in answer.stdout.split() if name.isdigit()]
+
+    def handed(self, nodes: Nodes, giver: Peer, channel: str, number: int, peer: Peer) -> str:
+        """A copy on the peer's own volume, brought there by way of this machine."""
+        cluster = clusters.settled(nodes.layout)
+        source, target = LEDGER / COMPLETED / channel / str(number), RECEIVED / channel
+        packed = cluster.fetch_bytes(*_inside(giver), "tar", "--create", "--directory", str(source), ".")
+        cluster.do(*_inside(peer), "mkdir", "--parents", str(target))
+        cluster.send_bytes(packed, *_inside(peer, "--stdin"), "tar", "--extract", "--directory", str(target))
+        return str(target)
+
+    def end(self, nodes: Nodes, names: Collection[str]) -> None:
+        """End their pods; volumes and keys stay."""
+        cluster = clusters.settled(nodes.layout)
+        ended = [entry for entry in containers(nodes) if entry.name in names]
+        for entry in ended:
+            _scale(cluster, entry, 0)
+        for entry in ended:
+            _wait_gone(cluster, entry)
+
+    def end_others(self, nodes: Nodes) -> None:
+        """Delete the workloads that are not of `nodes`, with their keys; the volumes of their ledgers stay."""
+        cluster = clusters.settled(nodes.layout)
+        known = {_place(entry) for entry in containers(nodes)}
+        others = [each for each in _workloads(cluster) if f"{each.namespace}/{each.name}" not in known]
+        for each in others:
+            targets = [f"{kind}/{each.name}" for kind in (each.kind, "configmap", "secret")]
+            if each.kind == "statefulset":
+                targets += [f"service/{each.name}", f"service/{each.name}-outside"]
+            cluster.do("--namespace", each.namespace, "delete", *targets, "--ignore-not-found")
+        if others:
+            self._apply(nodes, cluster)  # Services lead to former chaincode servers no more
 
     def stop(self, layout: Layout, *, delete: bool) -> tuple[str, ...]:
         """Scale everything to nothing: the ledgers stay. `delete`: delete the network's own namespaces and all in them.
@@ -115,6 +167,11 @@ class Kubernetes(InContainers):
                 cluster.do(
                     "--namespace", namespace, "scale", "statefulset,deployment", "--all", "--replicas=0"
                 )
+        for namespace in [] if delete else own:
+            cluster.do(
+                *("--namespace", namespace, "wait", "--for=delete", "pod", "--selector", pods.NODE),
+                f"--timeout={PATIENCE_S}s",
+            )
         return names
 
     def write(self, directory: Path, files: Files) -> None:
@@ -129,6 +186,18 @@ class Kubernetes(InContainers):
         await readiness.wait_listening(reached, pids)
         await readiness.wait_healthy(reached, pids)
 
+    def for_clients(self, nodes: Nodes) -> Nodes:
+        """The nodes at their load balancers, where the topology has any. Raises KubectlError for want of an address."""
+        if not nodes.topology.kubernetes.load_balanced:
+            return nodes
+        cluster = clusters.settled(nodes.layout)
+        hosts = {node.name: _balancer(cluster, node) for node in nodes.fabric_nodes}
+        return replace(
+            nodes,
+            orderers=tuple(replace(node, host=hosts[node.name]) for node in nodes.orderers),
+            peers=tuple(replace(node, host=hosts[node.name]) for node in nodes.peers),
+        )
+
     def monitored_host(self, node: Orderer | Peer) -> str:
         return service_host(node)
 
@@ -136,7 +205,8 @@ class Kubernetes(InContainers):
         return running(nodes.layout)
 
     def conditions(self, nodes: Nodes) -> Mapping[str, Condition]:
-        return {name: Condition("running") for name in running(nodes.layout)}
+        cluster = clusters.pinned(nodes.layout)
+        return pods.conditions(cluster) if cluster and shutil.which(COMMAND) else {}
 
     def holding_ports(self, nodes: Nodes, alive: Collection[str]) -> set[str]:
         forwarded = (*nodes.fabric_nodes, *nodes.authorities)  # each by a program of its name
@@ -147,8 +217,9 @@ class Kubernetes(InContainers):
     ) -> LogCommand | None:
         if isinstance(node, AuthorityServer):
             return None
-        kind = "statefulset" if isinstance(node, Orderer | Peer) else "deployment"
-        workload = f"{kind}/{service_host(node).split('.')[0]}"
+        service = service_host(node).split(".")[0]
+        server = isinstance(node, ChaincodeServer)
+        workload = f"deployment/{service}-{node.port}" if server else f"statefulset/{service}"
         words = [
             COMMAND,
             "--context",
@@ -162,37 +233,31 @@ class Kubernetes(InContainers):
     def render(self, nodes: Nodes) -> Files:
         return render(nodes)
 
-
-def render(nodes: Nodes) -> dict[str, File]:
-    """Two files per organisation: what it runs, and the keys of that."""
-    _refuse_machines(nodes)
-    everyone = containers(nodes)
-    network = nodes.topology.name
-    rendered: dict[str, File] = {}
-    for organization in _organizations(nodes):
-        known = {
-            "organization": organization,
-            "namespace": organization,
-            "network": network,
-            "label": clusters.LABEL,
-            "mark": clusters.mark(nodes.layout, organization),
-            "containers": [entry for entry in everyone if entry.node.organization == organization],
-            "key": key_of,
-        }
-        text = (
-            templates()
-            .get_template("kubernetes.yaml.j2")
-            .render(
-                **known,
-                value=None,
-                text=quoted_text,
-                **SETTLED,
-            )
+    def _apply(self, nodes: Nodes, cluster: Cluster) -> Cluster:
+        """Make what the manifests say, in the network's own namespaces."""
+        folder = directory(nodes.layout)
+        files = render(nodes)
+        names = organizations_of(nodes)
+        cluster = clusters.make_namespaces(
+            nodes.layout, cluster, {name: namespace_in(files[f"{name}.yaml"]) for name in names}
         )
-        secrets = templates().get_template("kubernetes-secrets.yaml.j2").render(**known, base64=in_base64)
-        rendered[f"{organization}.yaml"] = File(text.encode())
-        rendered[f"{organization}-secrets.yaml"] = File(secrets.encode(), 0o600)
-    return rendered
+        files = render(nodes, _former_ports(nodes, cluster))
+        self.write(folder, files)
+        paths = [str(folder / f"{name}{part}.yaml") for name in names for part in ("", "-secrets")]
+        cluster.do("apply", *FIELDS, *(word for path in paths for word in ("--filename", path)))
+        return cluster
+
+
+@dataclass(frozen=True)
+class Workload:
+    """A StatefulSet or Deployment of the network that is in the cluster. `port`: of a chaincode server."""
+
+    kind: str
+    name: str
+    namespace: str
+    service: str
+    port: int | None
+    revision: str
 
 
 def directory(layout: Layout) -> Path:
@@ -226,79 +291,85 @@ def running(layout: Layout) -> set[str]:
     cluster = clusters.pinned(layout)
     if cluster is None or shutil.which(COMMAND) is None:
         return set()
-    found = set()
+    return {pod.node for pod in pods.pods_of(cluster) if pod.ready and not pod.leaving}
+
+
+def _place(entry: Container) -> str:
+    return f"{entry.node.organization}/{workload(entry)}"
+
+
+def _workloads(cluster: Cluster) -> list[Workload]:
+    """The network's workloads in the cluster, those of former nodes and chaincode servers among them."""
+    found = []
     for namespace in cluster.namespaces:
-        answer = cluster.ask("--namespace", namespace, "get", "pods", "--output", "json", timeout_s=30)
-        for pod in json.loads(answer.stdout)["items"] if answer.returncode == 0 else []:
-            conditions = {entry["type"]: entry["status"] for entry in pod["status"].get("conditions", [])}
-            labels = pod["metadata"]["labels"]
-            if conditions.get("Ready") == "True" and "app.kubernetes.io/component" in labels:
-                service = labels["app.kubernetes.io/name"]
-                orderer = labels["app.kubernetes.io/component"] == "orderer"
-                found.add(service if orderer else f"{service}.{namespace}")
+        words = ("--namespace", namespace, "get", "statefulset,deployment", "--selector", pods.NODE)
+        for item in json.loads(cluster.do(*words, "--output", "json"))["items"]:
+            labels = item["metadata"]["labels"]
+            port = labels.get(SERVER_PORT)
+            found.append(
+                Workload(
+                    item["kind"].lower(),
+                    item["metadata"]["name"],
+                    namespace,
+                    labels["app.kubernetes.io/name"],
+                    int(port) if port else None,
+                    item["status"].get("updateRevision", ""),
+                )
+            )
     return found
 
 
-def _namespace(manifests: File) -> dict[str, Any]:
-    """The Namespace among an organisation's rendered manifests."""
-    documents = yaml.safe_load_all(manifests.content)
-    return next(manifest for manifest in documents if manifest["kind"] == "Namespace")
+def _former_ports(nodes: Nodes, cluster: Cluster) -> dict[tuple[str, str], set[int]]:
+    """The ports of the chaincode servers in the cluster, by organisation and Service."""
+    found: dict[tuple[str, str], set[int]] = {}
+    for each in _workloads(cluster):
+        if each.port is not None:
+            found.setdefault((each.namespace, each.service), set()).add(each.port)
+    return found
 
 
-def _files(nodes: Nodes, folder: Path) -> list[str]:
-    names = [
-        f"{organization}{part}.yaml" for organization in _organizations(nodes) for part in ("", "-secrets")
-    ]
-    return [argument for name in names for argument in ("--filename", str(folder / name))]
+def _renew_pods(layout: Layout, cluster: Cluster, everyone: Collection[Container]) -> None:
+    """Make each peer's and orderer's pod anew whose manifest has changed: the cluster leaves that to us."""
+    wanted = {f"{each.namespace}/{each.name}": each.revision for each in _workloads(cluster)}
+    names = {_place(entry): entry.name for entry in everyone}
+    for pod in pods.pods_of(cluster):
+        place = f"{pod.namespace}/{pod.workload}"
+        if place in names and wanted.get(place) and pod.revision != wanted[place]:
+            processes.stop(processes.running(layout).get(pod.node, []))  # it forwards to the pod that goes
+            cluster.do("--namespace", pod.namespace, "delete", "pod", pod.name)
+            pods.wait_serving(cluster, {place: names[place]})
 
 
-def _organizations(nodes: Nodes) -> list[str]:
-    return [*nodes.topology.orderers.organizations, *nodes.topology.organizations]
+def _scale(cluster: Cluster, entry: Container, replicas: int) -> None:
+    target = f"{kind_of(entry)}/{workload(entry)}"
+    cluster.ask("--namespace", entry.node.organization, "scale", target, f"--replicas={replicas}")
 
 
-def _scale(cluster: Cluster, entries: list[Container]) -> None:
-    for entry in entries:
-        target = f"{_kind(entry)}/{entry.service}"
-        cluster.ask("--namespace", entry.node.organization, "scale", target, "--replicas=0")
+def _wait_gone(cluster: Cluster, entry: Container) -> None:
+    selector = f"{pods.WORKLOAD}={workload(entry)}"
+    cluster.do(
+        *("--namespace", entry.node.organization, "wait", "--for=delete", "pod", "--selector", selector),
+        f"--timeout={PATIENCE_S}s",
+    )
 
 
-def _refuse_machines(nodes: Nodes) -> None:
-    placed = [name for name in _organizations(nodes) if host_of(nodes.topology, name)]
-    if placed:
-        raise UsageError(
-            f"a cluster chooses the machines of its pods: take `host` from {', '.join(placed)} in the topology, or "
-            "use the backend compose"
-        )
+def _inside(peer: Peer, *options: str) -> tuple[str, ...]:
+    """The words of kubectl before a command that runs in the peer's container."""
+    pod = f"{service_host(peer).split('.')[0]}-0"
+    return ("--namespace", peer.organization, "exec", *options, pod, "--")
 
 
-def _kind(entry: Container) -> str:
-    return "statefulset" if isinstance(entry.node, Orderer | Peer) else "deployment"
-
-
-def key_of(path: str) -> str:
-    """A key of a ConfigMap or Secret, which takes no slashes."""
-    return path.replace("/", "_")
-
-
-def in_base64(content: bytes) -> str:
-    return base64.b64encode(content).decode()
-
-
-def quoted_text(file: File) -> str:
-    """The file's text as a YAML string of one line."""
-    return json.dumps(file.content.decode(), ensure_ascii=False)
-
-
-def _digest(container: Container) -> str:
-    digest = hashlib.sha256()
-    for path, file in sorted(container.files.items()):
-        digest.update(path.encode() + b"\0" + file.content + b"\0")
-    return digest.hexdigest()[:16]
-
-
-SETTLED = {
-    "digest": _digest,
-    "user": USER,
-    "configuration_folder": CONFIGURATION,
-    "ledger_folder": LEDGER,
-}
+def _balancer(cluster: Cluster, node: Orderer | Peer) -> str:
+    """The name or address that the cluster gave the node's load balancer."""
+    service = f"{service_host(node).split('.')[0]}-outside"
+    words = ("--namespace", node.organization, "get", "service", service, "--output", "json")
+    deadline = time.monotonic() + PATIENCE_S
+    while time.monotonic() < deadline:
+        given = json.loads(cluster.do(*words))["status"]["loadBalancer"].get("ingress")
+        if given:
+            return str(given[0].get("hostname") or given[0]["ip"])
+        time.sleep(pods.POLL_S)
+    raise clusters.KubectlError(
+        f"the cluster gave service {service} in namespace {node.organization} no address within {PATIENCE_S} s; "
+        "does it have a load balancer? Otherwise take `outside` from `kubernetes` in the topology"
+    )

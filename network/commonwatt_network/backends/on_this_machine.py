@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
-from commonwatt_network.backends.backend import Backend, Condition, Files, Phase
+from commonwatt_network.backends.backend import COMPLETED, Backend, Condition, Files, Phase, numbered
 from commonwatt_network.errors import UsageError
 from commonwatt_network.model.layout import Layout
 from commonwatt_network.model.nodes import AuthorityServer, Node, Nodes, Orderer, Peer
@@ -35,14 +35,17 @@ class OnThisMachine(Backend):
     ) -> AbstractContextManager[tuple[str, ...]]:
         return nullcontext(())
 
-    def fetch(self, topology: Topology) -> None:
+    def for_clients(self, nodes: Nodes) -> Nodes:
+        return nodes
+
+    def fetch(self, nodes: Nodes, topology: Topology) -> None:
         return None
 
-    def ledger(self, nodes: Nodes, peer: Peer) -> Path:
-        return peer.ledger
+    def snapshots(self, nodes: Nodes, peer: Peer, channel: str) -> list[int]:
+        return numbered(peer.ledger / COMPLETED / channel)
 
-    def handed(self, nodes: Nodes, snapshot: Path, peer: Peer) -> str:
-        return str(snapshot)
+    def handed(self, nodes: Nodes, giver: Peer, channel: str, number: int, peer: Peer) -> str:
+        return str(giver.ledger / COMPLETED / channel / str(number))
 
     def end(self, nodes: Nodes, names: Collection[str]) -> None:
         return None

@@ -73,7 +73,7 @@ async def apply(directory: Path, wanted: Topology | None, phase: Phase) -> Appli
         if goal.ca == "fabric-ca":
             fabric_authorities.require()
         processes.refuse_suspended(processes.running(layout))
-        backend.fetch(goal)
+        backend.fetch(nodes, goal)
         done: list[tuple[str, float]] = []
         passed_over: list[str] = []
         site = Site(backend, nodes, nodes)

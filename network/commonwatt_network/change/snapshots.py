@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
 
 from commonwatt_client.admin import ChannelExistsError, PeerAdmin
 
@@ -31,27 +30,24 @@ async def join_by_snapshots(site: Site, peer: Peer) -> None:
         joined = await target.list_channels()
         for channel in channels:
             if channel not in joined:
-                snapshot = await _written(source, site.backend.ledger(site.nodes, giver), channel)
-                await _join(target, site.backend.handed(site.nodes, snapshot, peer), channel)
+                number = await _written(site, source, giver, channel)
+                await _join(target, site.backend.handed(site.nodes, giver, channel, number, peer), channel)
 
 
-async def _written(source: PeerAdmin, ledger: Path, channel: str) -> Path:
-    """A new snapshot of the peer's channel."""
+async def _written(site: Site, source: PeerAdmin, giver: Peer, channel: str) -> int:
+    """The newest block of a new snapshot of the giver's channel."""
     newest = (await source.get_chain_info(channel)).height - 1
     await source.submit_snapshot_request(channel)
-    completed = ledger / "snapshots" / "completed" / channel
-
-    async def written() -> bool:
-        return completed.is_dir() and any(
-            entry.name.isdigit() and int(entry.name) >= newest for entry in completed.iterdir()
-        )
-
     deadline = asyncio.get_running_loop().time() + PATIENCE_S
-    while not await written():
+    while True:
+        written = await asyncio.to_thread(site.backend.snapshots, site.nodes, giver, channel)
+        if written and max(written) >= newest:
+            return max(written)
         if asyncio.get_running_loop().time() > deadline:
-            raise SnapshotError(f"{source.address} wrote no snapshot of channel {channel} into {completed}")
+            raise SnapshotError(
+                f"{source.address} wrote no snapshot of channel {channel} within {PATIENCE_S:.0f} s"
+            )
         await asyncio.sleep(POLL_S)
-    return max((entry for entry in completed.iterdir() if entry.name.isdigit()), key=lambda e: int(e.name))
 
 
 async def _join(target: PeerAdmin, snapshot: str, channel: str) -> None:

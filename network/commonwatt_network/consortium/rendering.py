@@ -12,7 +12,7 @@ from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 
-from commonwatt_network.backends import kubernetes
+from commonwatt_network.backends import manifests
 from commonwatt_network.backends.backend import File
 from commonwatt_network.backends.compose import Compose, organization_files
 from commonwatt_network.backends.configuration import templates
@@ -219,10 +219,14 @@ def _manifests(
             network=NETWORK,
             containers=everyone,
             name_in_tls=name_in_tls,
-            text=kubernetes.quoted_text,
-            key=kubernetes.key_of,
+            text=manifests.quoted_text,
+            key=manifests.key_of,
+            apart=False,
+            load_balanced=False,
+            workload=lambda container: container.service,
+            served=lambda container: container.ports.items(),
             **functions,
-            **kubernetes.SETTLED,
+            **manifests.SETTLED,
         )
     )
 
@@ -239,7 +243,7 @@ def _secrets(host: OwnHost, everyone: list[Container], values: Values) -> File:
             },
             "type": "Opaque",
             "data": {
-                kubernetes.key_of(path): kubernetes.in_base64(file.content)
+                manifests.key_of(path): manifests.in_base64(file.content)
                 for path, file in entry.files.items()
                 if file.mode == 0o600
             },

@@ -225,6 +225,20 @@ class Images(_Model):
     chaincode: Image = Field(default=CONTRACTS_IMAGE, description="built from chaincode/Dockerfile")
 
 
+class Cluster(_Model):
+    """How the backend kubernetes is reached."""
+
+    outside: Literal["port-forward", "LoadBalancer"] = Field(
+        default="port-forward",
+        description="how clients reach peers and orderers: through this machine while `kubectl port-forward` runs, "
+        "or at the addresses of load balancers",
+    )
+
+    @property
+    def load_balanced(self) -> bool:
+        return self.outside == "LoadBalancer"
+
+
 class Certificates(_Model):
     """When `commonwatt apply` renews certificates, and whether with the keys they have."""
 
@@ -268,6 +282,7 @@ class TopologyFields(_Model):
         description="the homes' ids on the ledger follow from it, so that runs repeat; left out: they are random",
     )
     images: Images = Images()
+    kubernetes: Cluster = Cluster()
     certificates: Certificates = Certificates()
     determinism_guard: bool = Field(
         default=False,

@@ -16,9 +16,11 @@ from typing import Any
 
 import psutil
 import pytest
-from commonwatt_network.backends import cluster, compose, kubernetes
+from commonwatt_network.backends import cluster, compose, kubernetes, pods
 from commonwatt_network.backends.compose import Compose
+from commonwatt_network.backends.containers import containers
 from commonwatt_network.backends.kubernetes import Kubernetes
+from commonwatt_network.backends.manifests import workload
 from commonwatt_network.backends.registry import nodes_of
 from commonwatt_network.down import down, reset
 from commonwatt_network.errors import NetworkError, UsageError
@@ -76,14 +78,29 @@ END
 ;; esac"""
 
 
+def pod(
+    node: str, namespace: str, name: str, state: dict[str, Any] | None = None, **more: Any
+) -> dict[str, Any]:
+    """A pod as kubectl describes it, ready unless its container has another `state`. `more`: of that container."""
+    ready = {"type": "Ready", "status": "False" if state else "True"}
+    container = {"state": state or {"running": {}}, "restartCount": 0} | more
+    labels = {"commonwatt-node": node, "commonwatt-workload": name}
+    return {
+        "metadata": {"name": f"{name}-0", "namespace": namespace, "labels": labels},
+        "status": {"conditions": [ready], "containerStatuses": [container]},
+    }
+
+
 class Clusters:
     """`kubectl` and the clusters behind its contexts: namespaces come, go and keep their UIDs as on the real ones."""
 
     QUICK = """#!/bin/sh
 echo "$@" >>{folder}/kubectl.calls
 case "$*" in
-*" rollout "* | *" scale "* | *" wait "*) exit 0 ;;
-*" get pods "*) echo '{{"items": []}}' && exit 0 ;;
+*" scale "* | *" wait "*) exit 0 ;;
+*" get pods "*) if [ -e {folder}/applied ]; then cat {folder}/pods.$4; else echo '{{"items": []}}'; fi; exit 0 ;;
+*" apply "*) touch {folder}/applied ;;
+*" get statefulset,deployment "*) echo '{{"items": []}}' && exit 0 ;;
 "config current-context") cat {folder}/current && exit 0 ;;
 esac
 exec {python} -IS {folder}/kubectl.py "$@"
@@ -136,12 +153,24 @@ end()
         self.current.write_text(next(iter(contexts)))
         (folder / "kubectl").write_text(self.QUICK.format(python=sys.executable, folder=folder))
         (folder / "kubectl.py").write_text(self.PROGRAM)
+        for namespace in ("orderers", "newtown", "grid"):
+            self.pods(namespace)
         (folder / "kubectl").chmod(0o755)
 
     def asked(self) -> list[str]:
         """What was asked for so far, without looks at what is there."""
         lines = self.calls.read_text().splitlines() if self.calls.exists() else []
         return [line for line in lines if " get " not in line and not line.startswith("config")]
+
+    def pods(self, namespace: str, *items: dict[str, Any]) -> None:
+        """The pods of a namespace, as kubectl describes them."""
+        (self.calls.parent / f"pods.{namespace}").write_text(json.dumps({"items": items}))
+
+    def serve(self, nodes: Nodes) -> None:
+        """All pods of the network are there and ready."""
+        for namespace in ("orderers", "newtown", "grid"):
+            own = [entry for entry in containers(nodes) if entry.node.organization == namespace]
+            self.pods(namespace, *(pod(entry.name, namespace, workload(entry)) for entry in own))
 
     def namespaces(self, context: str) -> dict[str, dict[str, Any]]:
         found: dict[str, dict[str, Any]] = json.loads(self.state.read_text())[context]
@@ -210,7 +239,7 @@ async def test_kubectl_prints_the_logs_of_its_pods(path: Path, tmp_path: Path) -
     for node, workload in (
         ("orderer0", "--namespace orderers logs --tail=7 --follow statefulset/orderer0"),
         ("peer0.grid", "--namespace grid logs --tail=7 --follow statefulset/peer0"),
-        ("market.newtown", "--namespace newtown logs --tail=7 --follow deployment/market"),
+        ("market.newtown", "--namespace newtown logs --tail=7 --follow deployment/market-16007"),
     ):
         logs = find_logs(layout.directory, node, 7, follow=True)
         assert [line async for line in merged(logs, 7, follow=True)] == []
@@ -296,7 +325,8 @@ def test_without_an_engine_compose_is_refused_in_a_sentence(path: Path, tmp_path
         Compose().require(nodes)
 
 
-def up_and_ready(nodes: Nodes) -> None:
+def up_and_ready(kubectl: Clusters, nodes: Nodes) -> None:
+    kubectl.serve(nodes)
     with Kubernetes().started(nodes, quiet) as started:
         assert started == NAMES
 
@@ -306,25 +336,25 @@ def test_kubernetes_is_applied_awaited_scaled_down_and_deleted(path: Path, tmp_p
     nodes = made("kubernetes", tmp_path)
     Kubernetes().require(nodes)
     assert kubectl.asked() == [], "looking changes nothing"
-    up_and_ready(nodes)
+    up_and_ready(kubectl, nodes)
     asked = kubectl.asked()
     assert asked[:3] == ["--context home create --raw /api/v1/namespaces --filename -"] * 3
-    assert asked[3].startswith("--context home apply --filename")
+    assert asked[3].startswith(
+        "--context home apply --server-side --force-conflicts --field-manager commonwatt"
+    )
     assert asked[3].count("--filename") == 6
-    assert asked[4:] == [
-        "--context home --namespace orderers rollout status statefulset/orderer0 --timeout=180s",
-        "--context home --namespace newtown rollout status statefulset/peer0 --timeout=180s",
-        "--context home --namespace grid rollout status statefulset/peer0 --timeout=180s",
-        "--context home --namespace newtown rollout status deployment/market --timeout=180s",
-        "--context home --namespace grid rollout status deployment/market --timeout=180s",
-    ]
-    up_and_ready(nodes)
+    assert len(asked) == 4
+    with Kubernetes().started(nodes, quiet) as started:
+        assert started == (), "all of it runs"
     assert [line for line in kubectl.asked() if " create " in line] == asked[:3], (
         "what is there is not made again"
     )
     down(nodes.layout.directory)
-    assert kubectl.asked()[-1] == (
-        "--context home --namespace grid scale statefulset,deployment --all --replicas=0"
+    [*_, scaled, waited] = [line for line in kubectl.asked() if "--namespace grid" in line]
+    assert scaled == "--context home --namespace grid scale statefulset,deployment --all --replicas=0"
+    assert (
+        waited
+        == "--context home --namespace grid wait --for=delete pod --selector commonwatt-node --timeout=60s"
     )
     reset(nodes.layout.directory)
     assert kubectl.asked()[-1] == "--context home wait --for=delete namespace/grid --timeout=180s"
@@ -336,7 +366,7 @@ def test_a_namespace_of_others_is_neither_used_nor_deleted(path: Path, tmp_path:
     theirs = {"grid": {"uid": "uid-theirs", "labels": {"app.kubernetes.io/part-of": "commonwatt"}}}
     kubectl = Clusters(path, home=theirs)
     nodes = made("kubernetes", tmp_path)
-    for refused in (lambda: Kubernetes().require(nodes), lambda: up_and_ready(nodes)):
+    for refused in (lambda: Kubernetes().require(nodes), lambda: up_and_ready(kubectl, nodes)):
         with pytest.raises(cluster.ForeignNamespaceError, match="namespace grid in kubectl's context home"):
             refused()
     reset(nodes.layout.directory)
@@ -348,7 +378,7 @@ def test_a_network_stays_in_the_context_it_was_brought_up_in(path: Path, tmp_pat
     others = {name: {"uid": f"uid-{name}", "labels": {}} for name in ("newtown", "grid", "orderers")}
     kubectl = Clusters(path, home={}, work=others)
     nodes = made("kubernetes", tmp_path)
-    up_and_ready(nodes)
+    up_and_ready(kubectl, nodes)
     kubectl.current.write_text("work")
     Kubernetes().require(nodes)
     down(nodes.layout.directory)
@@ -362,7 +392,7 @@ def test_namespaces_made_anew_by_others_are_refused_before_anything_is_deleted(
 ) -> None:
     kubectl = Clusters(path, home={})
     nodes = made("kubernetes", tmp_path)
-    up_and_ready(nodes)
+    up_and_ready(kubectl, nodes)
     anew = kubectl.namespaces("home") | {"grid": {"uid": "uid-theirs", "labels": {}}}
     kubectl.set(home=anew)
     for refused in (down, reset):
@@ -383,13 +413,14 @@ def test_a_start_that_was_cut_off_knows_its_namespaces_by_their_label(path: Path
     kubectl.set(broken=True)
     nodes = made("kubernetes", tmp_path)
     with pytest.raises(NetworkError, match="apply failed in context home: error: the server is on fire"):
-        up_and_ready(nodes)
+        up_and_ready(kubectl, nodes)
     file = kubernetes.directory(nodes.layout) / "cluster.json"
     file.write_text(
         json.dumps({"context": "home", "namespaces": dict.fromkeys(("orderers", "newtown", "grid"), "")})
     )
     kubectl.set(broken=False)
-    up_and_ready(nodes)
+    (path / "applied").unlink()
+    up_and_ready(kubectl, nodes)
     assert len([line for line in kubectl.asked() if " create " in line]) == 3
     file.write_text(
         json.dumps({"context": "home", "namespaces": dict.fromkeys(("orderers", "newtown", "grid"), "")})
@@ -401,7 +432,7 @@ def test_a_start_that_was_cut_off_knows_its_namespaces_by_their_label(path: Path
 def test_a_cluster_that_is_gone_is_told_with_the_way_out(path: Path, tmp_path: Path) -> None:
     kubectl = Clusters(path, home={})
     nodes = made("kubernetes", tmp_path)
-    up_and_ready(nodes)
+    up_and_ready(kubectl, nodes)
     kubectl.state.write_text("{}")
     with pytest.raises(NetworkError, match=r"gone for good, delete .*cluster\.json"):
         reset(nodes.layout.directory)
@@ -413,24 +444,57 @@ def test_a_cluster_that_is_gone_is_told_with_the_way_out(path: Path, tmp_path: P
     assert not nodes.layout.directory.exists()
 
 
-def test_ready_pods_are_told_by_their_nodes_names(path: Path, tmp_path: Path) -> None:
-    kubectl = StandIn(path, "kubectl")
+def test_each_pod_is_told_by_its_nodes_name_with_how_it_does(path: Path, tmp_path: Path) -> None:
+    kubectl = Clusters(path, home={})
     nodes = made("kubernetes", tmp_path)
     cluster.pin(nodes.layout, cluster.Cluster("home", {"newtown": "1", "orderers": "2", "grid": "3"}))
-    kubectl.answers(
-        """case "$4" in
-newtown) echo '{"items": [
-  {"metadata": {"labels": {"app.kubernetes.io/name": "peer0", "app.kubernetes.io/component": "peer"}},
-   "status": {"conditions": [{"type": "Ready", "status": "True"}]}},
-  {"metadata": {"labels": {"app.kubernetes.io/name": "market", "app.kubernetes.io/component": "chaincode"}},
-   "status": {"conditions": [{"type": "Ready", "status": "False"}]}}]}' ;;
-orderers) echo '{"items": [
-  {"metadata": {"labels": {"app.kubernetes.io/name": "orderer0", "app.kubernetes.io/component": "orderer"}},
-   "status": {"conditions": [{"type": "Ready", "status": "True"}]}}]}' ;;
-*) exit 1 ;;
-esac"""
+    (path / "applied").touch()
+    kubectl.pods("orderers", pod("orderer0", "orderers", "orderer0"))
+    kubectl.pods(
+        "newtown",
+        pod(
+            "peer0.newtown",
+            "newtown",
+            "peer0",
+            {"waiting": {"reason": "ImagePullBackOff", "message": "denied"}},
+        ),
+        pod(
+            "market.newtown",
+            "newtown",
+            "market-16007",
+            {"waiting": {"reason": "CrashLoopBackOff"}},
+            lastState={"terminated": {"exitCode": 3}},
+            restartCount=4,
+        ),
     )
-    assert kubernetes.running(nodes.layout) == {"peer0.newtown", "orderer0"}
+    assert kubernetes.running(nodes.layout) == {"orderer0"}
+    conditions = Kubernetes().conditions(nodes)
+    assert {name: condition.state for name, condition in conditions.items()} == {
+        "orderer0": "running",
+        "peer0.newtown": "unhealthy",
+        "market.newtown": "restarting",
+    }
+    assert "does not start: ImagePullBackOff, denied" in (conditions["peer0.newtown"].remedy or "")
+    assert "ended with code 3; the cluster has started it again 4 times" in (
+        conditions["market.newtown"].remedy or ""
+    )
+
+
+def test_a_pod_that_cannot_start_ends_the_wait_with_its_own_cause(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pods, "IMAGE_PATIENCE_S", 0.0)
+    kubectl = Clusters(path, home={})
+    nodes = made("kubernetes", tmp_path)
+    kubectl.serve(nodes)
+    waiting = {"waiting": {"reason": "ErrImagePull", "message": "no such tag"}}
+    kubectl.pods(
+        "grid", pod("peer0.grid", "grid", "peer0", waiting), pod("market.grid", "grid", "market-16008")
+    )
+    cause = "peer0.grid does not start: ErrImagePull, no such tag"
+    with pytest.raises(NetworkError, match=cause), Kubernetes().started(nodes, quiet):
+        pass
+    assert "--context home --namespace grid scale statefulset/peer0 --replicas=0" in kubectl.asked()
 
 
 def test_ports_come_to_this_machine_under_the_nodes_names(path: Path, tmp_path: Path) -> None:

@@ -476,7 +476,8 @@ def _node_of(service: dict[str, Any]) -> str:
 
 
 def _node_name(manifest: dict[str, Any]) -> str:
-    name, namespace = manifest["metadata"]["name"], manifest["metadata"]["namespace"]
+    labels, namespace = manifest["metadata"]["labels"], manifest["metadata"]["namespace"]
+    name = str(labels["app.kubernetes.io/name"])
     return name if name.startswith("orderer") else f"{name}.{namespace}"
 
 

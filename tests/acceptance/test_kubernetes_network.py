@@ -1,0 +1,207 @@
+# SPDX-License-Identifier: Apache-2.0
+"""COMMONWATT_BACKEND=kubernetes on a cluster; skipped with the reason where nobody lends one.
+
+    COMMONWATT_TEST_KUBE_CONTEXT=CONTEXT pytest -m long -s tests/acceptance/test_kubernetes_network.py
+
+The cluster needs a default storage class, and the images that the default topology names. Where it balances loads, its
+balancers' addresses must be reachable from here.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from commonwatt_network.down import reset
+
+from tests.acceptance.cluster import Pods, balances, kubectl, require_cluster
+from tests.acceptance.engine import until
+from tests.acceptance.test_compose_network import NAMES, Town
+
+pytestmark = [pytest.mark.long, pytest.mark.timeout(1800)]
+NAMESPACES = ("orderers", "newtown", "grid")
+PEER = Pods("newtown")
+
+
+class ClusterTown(Town):
+    """A folder with a network in a cluster."""
+
+    backend = "kubernetes"
+
+    def with_balancers(self) -> str:
+        """A topology whose nodes are reached at the addresses of load balancers."""
+        path = Path(self.topology("default"))
+        path.write_text(path.read_text() + "\nkubernetes: {outside: LoadBalancer}\n")
+        return str(path)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def lent(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The lent context is kubectl's current one, for the tests and for the commands that they run."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KUBECONFIG", str(require_cluster(tmp_path_factory.mktemp("kube"))))
+        taken = [name for name in NAMESPACES if Pods(name).exists()]
+        if taken:
+            pytest.skip(f"the cluster has namespaces {', '.join(taken)} already")
+        yield
+
+
+@pytest.fixture(scope="module")
+def town(lent: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClusterTown]:
+    """One network for the tests that leave it running; at load balancers where the cluster has any."""
+    town = ClusterTown(tmp_path_factory.mktemp("cluster"))
+    try:
+        topology = town.with_balancers() if balances() else town.topology("default")
+        town.up("--topology", topology)
+        yield town
+    finally:
+        reset(town.shell.directory)
+
+
+def forwards(town: Town) -> bool:
+    """Whether clients depend on `kubectl port-forward`."""
+    network = json.loads((town.shell.directory / "network.json").read_text())
+    return any("127.0.0.1" in json.dumps(entry) for entry in network["organizations"].values())
+
+
+def test_every_node_runs_with_no_more_rights_than_it_needs(town: ClusterTown) -> None:
+    assert town.states() == dict.fromkeys(NAMES, "running")
+    for namespace in NAMESPACES:
+        pods = Pods(namespace).all()
+        assert pods
+        for pod in pods:
+            [container] = pod["spec"]["containers"]
+            assert container["securityContext"]["readOnlyRootFilesystem"]
+            assert pod["spec"]["securityContext"]["runAsNonRoot"]
+
+
+def test_a_day_is_traded_and_found_in_order(town: ClusterTown) -> None:
+    begin = time.monotonic()
+    assert "saved" in town.run("simulate", "--homes", "4", "--no-figures")
+    print(f"a day of 4 homes: {time.monotonic() - begin:.1f} s, load {os.getloadavg()[0]:.1f}")
+    town.run("verify")
+
+
+def test_a_pod_that_goes_costs_clients_a_retry(town: ClusterTown) -> None:
+    if forwards(town):
+        pytest.skip("the cluster balances no loads, so clients depend on `kubectl port-forward`")
+    before = town.height()
+    words = ("load", "--duration", "60", "--rate", "constant:3", "--p95", "60", "--timeout", "60")
+    with subprocess.Popen(
+        [town.shell.command, *words],
+        cwd=town.shell.folder,
+        env=town.shell.environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as load:
+        time.sleep(15)
+        PEER.delete("peer0-0")
+        time.sleep(15)
+        Pods("orderers").delete("orderer0-0")
+        said = load.communicate(timeout=300)[0]
+    print(said)
+    assert load.returncode == 0, said
+    town.trade()
+    assert town.height() > before or town.up()
+    town.run("verify")
+
+
+def test_a_peer_that_stands_still_is_noticed_and_started_again(town: ClusterTown) -> None:
+    PEER.signal("peer0-0", "STOP")
+    took_s = until(
+        lambda: town.states()["peer0.newtown"] == "unhealthy", 180, "peer0.newtown to be unhealthy"
+    )
+    print(f"peer0.newtown is found standing still after {took_s:.0f} s")
+    assert "peer0.newtown is unhealthy; it runs but does not answer" in town.run("network", "status")
+    took_s = until(lambda: town.states()["peer0.newtown"] == "running", 180, "the cluster to start it again")
+    print(f"the cluster started it again after {took_s:.0f} s more")
+    town.up()
+    town.trade()
+
+
+def test_a_network_goes_down_and_comes_up_with_its_ledgers(town: ClusterTown) -> None:
+    town.up()
+    height = town.height()
+    town.run("network", "down")
+    assert set(town.states().values()) == {"stopped"}
+    assert not [pod for namespace in NAMESPACES for pod in Pods(namespace).all()]
+    town.up()
+    assert town.height() >= height
+    town.trade()
+    town.run("verify")
+
+
+def test_strangers_pods_reach_no_node(town: ClusterTown) -> None:
+    """Where the cluster enforces network policies: a pod of another namespace asks for metrics."""
+    namespace = f"stranger-{os.getpid()}"
+    kubectl("create", "namespace", namespace)
+    try:
+        ports = json.loads(kubectl("--namespace", "newtown", "get", "service", "peer0", "--output", "json"))
+        port = next(each["port"] for each in ports["spec"]["ports"] if each["name"] == "operations")
+        image = PEER.image("peer0")
+        ask = f"exec 3<>/dev/tcp/peer0.newtown/{port} && echo reached || echo shut out"
+        overrides = {"spec": {"terminationGracePeriodSeconds": 1}}
+        words = (
+            "run",
+            "stranger",
+            f"--image={image}",
+            "--restart=Never",
+            f"--overrides={json.dumps(overrides)}",
+        )
+        kubectl("--namespace", namespace, *words, "--command", "--", "timeout", "20", "bash", "-c", ask)
+        wait = ("wait", "pod/stranger", "--timeout=90s", "--for=jsonpath={.status.phase}")
+        kubectl("--namespace", namespace, *wait[:3], "--for=condition=Ready=false", check=False)
+        until(lambda: phase(namespace) in ("Succeeded", "Failed"), 90, "the stranger to end")
+        said = kubectl("--namespace", namespace, "logs", "stranger")
+        if "reached" in said:
+            pytest.skip("this cluster enforces no network policies")
+    finally:
+        kubectl("delete", "namespace", namespace)
+
+
+def phase(namespace: str) -> str:
+    words = ("get", "pod", "stranger", "--output", "jsonpath={.status.phase}")
+    return kubectl("--namespace", namespace, *words)
+
+
+def test_another_network_of_that_name_leaves_it_alone(town: ClusterTown, tmp_path: Path) -> None:
+    other = ClusterTown(tmp_path / "other")
+    said = other.up(code=2)
+    assert "was not made by this network, so it stays as it is" in said
+    other.run("network", "reset", "--yes", code=0)
+    assert set(town.states().values()) == {"running"}
+
+
+def test_a_container_that_fails_is_named_with_its_own_cause(town: ClusterTown, tmp_path: Path) -> None:
+    town.run("network", "reset", "--yes")
+    assert not any(Pods(namespace).exists() for namespace in NAMESPACES)
+    other = ClusterTown(tmp_path / "other")
+    path = Path(other.topology("default"))
+    path.write_text(path.read_text() + "\nimages: {peer: 'hyperledger/fabric-peer:3.1.98'}\n")
+    try:
+        said = other.up("--topology", str(path), code=1)
+        assert "peer0.newtown does not start: " in said or "peer0.grid does not start: " in said
+        assert "ImagePull" in said
+        assert set(other.states().values()) == {"stopped"}, "nothing is left half started"
+    finally:
+        reset(other.shell.directory)
+
+
+@pytest.mark.parametrize(("sample", "count"), [("three-orderers", 3), ("bft", 4)])
+def test_orderers_go_on_without_one(lent: None, tmp_path: Path, sample: str, count: int) -> None:
+    town = ClusterTown(tmp_path / "town")
+    try:
+        town.up("--topology", town.topology(sample))
+        assert len([name for name in town.states() if "orderer" in name]) == count
+        kubectl("--namespace", "orderers", "scale", "statefulset/orderer0", "--replicas=0")
+        town.trade()
+        town.up()
+        town.trade()
+    finally:
+        reset(town.shell.directory)
