@@ -27,7 +27,7 @@ from commonwatt_network.trust import fabric_authorities
 
 @dataclass(frozen=True)
 class Up:
-    """What came of it: the network's nodes, what was started just now, and what is deployed where."""
+    """What came of it: the nodes as clients dial them, what was started just now, and what is deployed where."""
 
     nodes: Nodes
     state: State
@@ -71,7 +71,8 @@ async def up(
             return stack.enter_context(started_or_ended(layout, programs, lock))
 
         result = await bring_up(chosen, nodes, start, phase)
-        return Up(nodes, state, result.started, result.deployed, chosen.describe(nodes))
+        told = chosen.for_clients(nodes)
+        return Up(told, state, result.started, result.deployed, chosen.describe(nodes))
 
 
 def settle_state(layout: Layout, topology: Topology | None, backend: str | None) -> State:

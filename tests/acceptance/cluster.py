@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -47,11 +48,11 @@ def kubectl(*words: str, check: bool = True, stdin: str | None = None) -> str:
 
 
 def balances(namespace: str = "default") -> bool:
-    """Whether the cluster gives a Service of type LoadBalancer an address within ten seconds."""
+    """Whether the cluster gives a Service of type LoadBalancer an address within half a minute."""
     name = f"commonwatt-probe-{os.getpid()}"
     kubectl("--namespace", namespace, "create", "service", "loadbalancer", name, "--tcp=1:1")
     try:
-        words = ("--namespace", namespace, "wait", f"service/{name}", "--timeout=10s")
+        words = ("--namespace", namespace, "wait", f"service/{name}", "--timeout=30s")
         found = kubectl(*words, "--for=jsonpath={.status.loadBalancer.ingress}", check=False)
         return "condition met" in found
     finally:
@@ -72,9 +73,22 @@ class Pods:
         [pod] = [pod for pod in self.all() if pod["metadata"]["labels"]["app.kubernetes.io/name"] == service]
         return str(pod["spec"]["containers"][0]["image"])
 
-    def signal(self, pod: str, name: str) -> None:
-        """Send process 1 of the pod a signal. SIGKILL to its own process 1 is not heard: name the machine's for that."""
-        kubectl("--namespace", self.namespace, "exec", pod, "--", "sh", "-c", f"kill -{name} 1")
+    def uid(self, pod: str) -> str | None:
+        """What tells the pod from the next one of its name; None while there is none."""
+        found = [each["metadata"]["uid"] for each in self.all() if each["metadata"]["name"] == pod]
+        return found[0] if found else None
+
+    def pid(self, pod: str) -> int:
+        """The process of the pod's container on this machine; skip with the reason where the pod runs elsewhere."""
+        uid, found = self.uid(pod), []
+        for cgroup in Path("/proc").glob("[0-9]*/cgroup"):
+            with contextlib.suppress(OSError):
+                if f"pod{uid}" in cgroup.read_text().replace("_", "-"):
+                    found.append(int(cgroup.parent.name))
+        own = [pid for pid in found if "pause" not in Path(f"/proc/{pid}/cmdline").read_text()]
+        if not own:
+            pytest.skip(f"the pod {pod} of namespace {self.namespace} runs on another machine")
+        return min(own)
 
     def delete(self, pod: str) -> None:
         kubectl("--namespace", self.namespace, "delete", "pod", pod, "--wait=false")

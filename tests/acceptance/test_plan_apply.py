@@ -89,6 +89,7 @@ class Trade:
     """Homes registered one after the other meanwhile: the ids of those that were committed, and the longest pause."""
 
     network_file: Path
+    member: str
     committed: list[str] = field(default_factory=list)
     pause_s: float = 0.0
     over: Event = field(default_factory=Event)
@@ -98,7 +99,7 @@ class Trade:
         asyncio.run(self._submit())
 
     async def _submit(self) -> None:
-        async with connect_network_file(self.network_file, "newtown", "operator") as gateway:
+        async with connect_network_file(self.network_file, self.member, "operator") as gateway:
             contract = gateway.get_network(CHANNEL).get_contract("market")
             last = time.monotonic()
             while not self.over.is_set():
@@ -120,6 +121,11 @@ class Trade:
                 self.pause_s = max(self.pause_s, now - last)
                 last = now
             self.pause_s = max(self.pause_s, time.monotonic() - last)
+
+
+def first_member(topology: Topology) -> str:
+    """The organisation whose operator trades."""
+    return next(iter(topology.organizations))
 
 
 def _registration(home: str) -> dict[str, str]:
@@ -173,7 +179,7 @@ class Running:
     @asynccontextmanager
     async def trade(self) -> AsyncIterator[Trade]:
         """Transactions before, during and after the body."""
-        trade = Trade(self.directory / "network.json")
+        trade = Trade(self.directory / "network.json", first_member(self.topology))
         going = asyncio.create_task(asyncio.to_thread(trade.go_on))
         try:
             await _until(lambda: len(trade.committed) >= 3)
@@ -208,7 +214,8 @@ async def _from_snapshot(admin: PeerAdmin) -> bool:
 async def _level(nodes: Nodes, name: str) -> None:
     """Until the peer has what the channel's first peer has."""
     [peer] = [peer for peer in nodes.peers if peer.name == name]
-    async with peer_admin(nodes, nodes.gateway_peer("newtown")) as first, peer_admin(nodes, peer) as admin:
+    gateway_peer = nodes.gateway_peer(first_member(nodes.topology))
+    async with peer_admin(nodes, gateway_peer) as first, peer_admin(nodes, peer) as admin:
         height = (await first.get_chain_info(CHANNEL)).height
         async with asyncio.timeout(15):
             while (await admin.get_chain_info(CHANNEL)).height < height:  # noqa: ASYNC110 - peers give no notice

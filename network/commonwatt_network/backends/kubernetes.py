@@ -50,10 +50,12 @@ from commonwatt_network.errors import UsageError
 from commonwatt_network.model.layout import Layout
 from commonwatt_network.model.nodes import AuthorityServer, ChaincodeServer, Node, Nodes, Orderer, Peer
 from commonwatt_network.model.topology import Topology
-from commonwatt_network.programs import processes, readiness
+from commonwatt_network.programs import readiness
 from commonwatt_network.programs.processes import Program
 
 PATIENCE_S = 60
+AGAIN = ("sh", "-c", 'while :; do "$@"; sleep 1; done', "sh")
+"""The words before a command that is to run again each time it ends."""
 RECEIVED = LEDGER / "received"  # where a peer finds the snapshots that it begins with
 
 
@@ -92,7 +94,7 @@ class Kubernetes(InContainers):
                 cluster = self._apply(nodes, cluster)
                 pods.wait_serving(cluster, {_place(entry): entry.name for entry in everyone})
                 if not change:
-                    _renew_pods(nodes.layout, cluster, everyone)
+                    _renew_pods(cluster, everyone)
             yield tuple(entry.name for entry in missing)
         except BaseException:
             for entry in [] if change else missing:
@@ -266,18 +268,21 @@ def directory(layout: Layout) -> Path:
 
 
 def forwarders(nodes: Nodes) -> list[Program]:
-    """The programs that bring every node's ports to this machine, each under its node's name."""
+    """The programs that bring every node's ports to this machine, each under its node's name.
+
+    `kubectl port-forward` ends with the pod that it leads to; each program then leads to the next pod.
+    """
     programs = []
     cluster = clusters.settled(nodes.layout)
     for node in nodes.fabric_nodes:
         ports = [node.port, node.operations_port, *([node.admin_port] if isinstance(node, Orderer) else [])]
         service = service_host(node).split(".")[0]
         command = [COMMAND, "--context", cluster.context, "--namespace", node.organization]
-        command += ["port-forward", f"service/{service}"]
+        command += ["port-forward", f"service/{service}", *(f"{port}:{port}" for port in ports)]
         programs.append(
             Program(
                 node.name,
-                [*command, *(f"{port}:{port}" for port in ports)],
+                [*AGAIN, *command],
                 {**os.environ},  # KUBECONFIG, proxies and all that a cloud's login plugin reads
                 nodes.layout.configuration / node.name,
                 (node.name,),
@@ -328,14 +333,13 @@ def _former_ports(nodes: Nodes, cluster: Cluster) -> dict[tuple[str, str], set[i
     return found
 
 
-def _renew_pods(layout: Layout, cluster: Cluster, everyone: Collection[Container]) -> None:
+def _renew_pods(cluster: Cluster, everyone: Collection[Container]) -> None:
     """Make each peer's and orderer's pod anew whose manifest has changed: the cluster leaves that to us."""
     wanted = {f"{each.namespace}/{each.name}": each.revision for each in _workloads(cluster)}
     names = {_place(entry): entry.name for entry in everyone}
     for pod in pods.pods_of(cluster):
         place = f"{pod.namespace}/{pod.workload}"
         if place in names and wanted.get(place) and pod.revision != wanted[place]:
-            processes.stop(processes.running(layout).get(pod.node, []))  # it forwards to the pod that goes
             cluster.do("--namespace", pod.namespace, "delete", "pod", pod.name)
             pods.wait_serving(cluster, {place: names[place]})
 

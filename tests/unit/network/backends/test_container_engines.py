@@ -14,7 +14,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 from commonwatt_network.backends import cluster, compose, kubernetes, pods
 from commonwatt_network.backends.compose import Compose
@@ -31,6 +30,8 @@ from commonwatt_network.model.state import State, write_state
 from commonwatt_network.model.topology import default_topology
 from commonwatt_network.programs import processes
 from commonwatt_network.trust.identity import ensure_identities
+
+from tests.support.organisations import wait_until
 
 NAMES = ("orderer0", "peer0.newtown", "peer0.grid", "market.newtown", "market.grid")
 
@@ -236,14 +237,14 @@ async def test_compose_prints_the_logs_of_its_containers(path: Path, tmp_path: P
 async def test_kubectl_prints_the_logs_of_its_pods(path: Path, tmp_path: Path) -> None:
     clusters = Clusters(path, kind={})
     layout = made("kubernetes", tmp_path).layout
-    for node, workload in (
+    for node, words in (
         ("orderer0", "--namespace orderers logs --tail=7 --follow statefulset/orderer0"),
         ("peer0.grid", "--namespace grid logs --tail=7 --follow statefulset/peer0"),
         ("market.newtown", "--namespace newtown logs --tail=7 --follow deployment/market-16007"),
     ):
         logs = find_logs(layout.directory, node, 7, follow=True)
         assert [line async for line in merged(logs, 7, follow=True)] == []
-        assert clusters.asked()[-1] == f"--context kind {workload}"
+        assert clusters.asked()[-1] == f"--context kind {words}"
 
 
 def test_a_compose_start_that_fails_is_told_and_undone(path: Path, tmp_path: Path) -> None:
@@ -500,7 +501,8 @@ def test_a_pod_that_cannot_start_ends_the_wait_with_its_own_cause(
 def test_ports_come_to_this_machine_under_the_nodes_names(path: Path, tmp_path: Path) -> None:
     Clusters(path, home={})
     nodes = made("kubernetes", tmp_path)
-    programs = {program.name: " ".join(program.command) for program in kubernetes.forwarders(nodes)}
+    again = len(kubernetes.AGAIN)
+    programs = {program.name: " ".join(program.command[again:]) for program in kubernetes.forwarders(nodes)}
     kubectl = "kubectl --context home --namespace"
     assert programs == {
         "orderer0": f"{kubectl} orderers port-forward service/orderer0 16000:16000 16002:16002 16001:16001",
@@ -522,9 +524,15 @@ def test_kubectl_has_the_settings_of_the_person_who_started_it(
         monkeypatch.setenv(name, value)
     nodes = made("kubernetes", tmp_path)
     forwarder = kubernetes.forwarders(nodes)[0]
-    psutil.Process(processes.start(forwarder, nodes.layout, "test")).wait(timeout=20)
-    said = processes.log_file(nodes.layout, forwarder.name).read_text().splitlines()
-    assert {f"{name}={value}" for name, value in settings.items()} <= {*said}
+    wanted = {f"{name}={value}" for name, value in settings.items()}
+    processes.start(forwarder, nodes.layout, "test")
+    log = processes.log_file(nodes.layout, forwarder.name)
+    try:
+        wait_until(lambda: wanted <= {*log.read_text().splitlines()}, 20)
+        ended = log.stat().st_size
+        wait_until(lambda: log.stat().st_size > ended, 20)
+    finally:
+        processes.stop(processes.running(nodes.layout)[forwarder.name])
 
 
 def test_without_a_cluster_kubernetes_is_refused_in_a_sentence(path: Path, tmp_path: Path) -> None:
