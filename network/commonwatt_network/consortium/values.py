@@ -124,7 +124,7 @@ def default_values(everyone: Collection[Container]) -> dict[str, Any]:
         found["images"][entry.kind] = entry.image
         found["secrets"][entry.service] = entry.service
         found["resources"][entry.kind] = {
-            "requests": {"cpu": f"{round(limits.cpus * 250)}m", "memory": f"{limits.memory_mb // 2}Mi"},
+            "requests": {"cpu": f"{round(limits.cpus * 100)}m", "memory": f"{limits.memory_mb // 2}Mi"},
             "limits": {"cpu": f"{round(limits.cpus * 1000)}m", "memory": f"{limits.memory_mb}Mi"},
         }
     return found
