@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+SERVICE = "app.kubernetes.io/name"  # the label with the name of a node's Service
 CONTEXT = "COMMONWATT_TEST_KUBE_CONTEXT"
 """The context of kubectl that is lent to the tests: they make namespaces there and delete them."""
 
@@ -70,7 +71,7 @@ class Pods:
         return [dict(item) for item in found["items"]]
 
     def image(self, service: str) -> str:
-        [pod] = [pod for pod in self.all() if pod["metadata"]["labels"]["app.kubernetes.io/name"] == service]
+        [pod] = [pod for pod in self.all() if pod["metadata"]["labels"].get(SERVICE) == service]
         return str(pod["spec"]["containers"][0]["image"])
 
     def uid(self, pod: str) -> str | None:

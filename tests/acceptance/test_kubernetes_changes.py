@@ -19,7 +19,7 @@ from commonwatt_network.change.apply import apply
 from commonwatt_network.down import reset
 from commonwatt_network.model.topology import Topology, default_topology
 
-from tests.acceptance.cluster import Pods, kubectl, require_cluster
+from tests.acceptance.cluster import SERVICE, Pods, kubectl, require_cluster
 from tests.acceptance.test_compose_changes import OLDER, WITHIN_S
 from tests.acceptance.test_plan_apply import (
     Running,
@@ -65,7 +65,8 @@ def topology() -> Topology:
 
 
 def services(namespace: str) -> set[str]:
-    return {pod["metadata"]["labels"]["app.kubernetes.io/name"] for pod in Pods(namespace).all()}
+    """The Services of a namespace that a pod is behind."""
+    return {pod["metadata"]["labels"][SERVICE] for pod in Pods(namespace).all()}
 
 
 async def test_blocks_are_cut_otherwise(town: Running) -> None:

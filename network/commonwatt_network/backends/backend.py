@@ -67,10 +67,6 @@ class Backend(Protocol):
         """Whether nodes run in containers: such a network can be rendered."""
 
     @property
-    def takes_changes(self) -> bool:
-        """Whether `apply` changes such a network while it runs."""
-
-    @property
     def restart_grace_s(self) -> float:
         """How long a node that is started again at once may take to end, in seconds."""
 

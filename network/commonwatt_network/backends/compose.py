@@ -73,7 +73,6 @@ class Compose(InContainers):
     """Fabric's official images, driven by `docker compose`."""
 
     name = "compose"
-    takes_changes = True
 
     def require(self, nodes: Nodes) -> None:
         """Raise ComposeNotFoundError where `docker compose` cannot run this network, with the reason and what to do."""

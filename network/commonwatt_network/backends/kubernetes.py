@@ -63,7 +63,6 @@ class Kubernetes(InContainers):
     """One namespace per organisation, driven by `kubectl`."""
 
     name = "kubernetes"
-    takes_changes = True
 
     def require(self, nodes: Nodes) -> None:
         """Raise KubectlNotFoundError or ForeignNamespaceError where no cluster runs this network, with what to do."""

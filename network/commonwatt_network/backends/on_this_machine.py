@@ -18,7 +18,6 @@ class OnThisMachine(Backend):
     """Nodes dial each other as this machine dials them; nothing of them is elsewhere."""
 
     in_containers = False
-    takes_changes = True
     restart_grace_s = 10.0
 
     def dialled(self, nodes: Nodes) -> Nodes:

@@ -177,7 +177,7 @@ def _pod(item: Mapping[str, Any]) -> Pod:
     metadata, status = item["metadata"], item["status"]
     labels = metadata["labels"]
     standing = {entry["type"]: entry for entry in status.get("conditions", [])}
-    container = next(iter(status.get("containerStatuses", [])), {})
+    container: dict[str, Any] = next(iter(status.get("containerStatuses", [])), {})
     waiting = container.get("state", {}).get("waiting", {})
     ended = container.get("state", {}).get("terminated") or container.get("lastState", {}).get("terminated")
     running = "running" in container.get("state", {})

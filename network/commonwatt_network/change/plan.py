@@ -5,11 +5,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from commonwatt_network.backends.registry import BACKENDS, backend_called, nodes_of
+from commonwatt_network.backends.registry import nodes_of
 from commonwatt_network.change.difference import difference
 from commonwatt_network.change.renewals import Renewal, due
 from commonwatt_network.change.steps import Step
-from commonwatt_network.errors import NoNetworkError, UsageError
+from commonwatt_network.errors import NoNetworkError
 from commonwatt_network.model.layout import Layout
 from commonwatt_network.model.state import State, read_state, require_first_start
 from commonwatt_network.model.topology import Topology, keeping_image
@@ -44,15 +44,10 @@ class Plan:
 
 
 def find_network(layout: Layout) -> State:
-    """The network in the folder. Raises UsageError when there is none, or none that can be changed."""
+    """The network in the folder. Raises NoNetworkError when there is none."""
     state = read_state(layout)
     if state is None:
         raise NoNetworkError(layout.directory)
-    if not backend_called(state.backend).takes_changes:
-        raise UsageError(
-            f"the network in {layout.directory} runs under {state.backend}; plan and apply change "
-            f"{', '.join(name for name, each in BACKENDS.items() if each.takes_changes)} networks"
-        )
     return state
 
 
