@@ -17,6 +17,8 @@ from typing import Any
 import pytest
 from commonwatt_network.model.topology import default_topology
 
+OLDER = "COMMONWATT_TEST_OLDER_FABRIC"
+"""A version of Fabric whose images the engine has: upgrades begin with it."""
 RESTART = "COMMONWATT_TEST_ENGINE_RESTART"
 """A command that restarts the engine: only whoever lends it to the tests may say so."""
 
@@ -84,6 +86,22 @@ class Project:
             if entries:
                 found[container["Config"]["Labels"]["commonwatt.node"]] = entries
         return found
+
+
+def older(image: str) -> str:
+    """The image of Fabric that an upgrade to `image` begins with.
+
+    Where nobody names an older version it is the same under another tag: enough to see every container replaced.
+    """
+    version = os.environ.get(OLDER)
+    return f"{image.rpartition(':')[0]}:{version}" if version else tagged(image, "3.1.0")
+
+
+def tagged(image: str, tag: str) -> str:
+    """The image once more, under another version."""
+    name = f"{image.rpartition(':')[0]}:{tag}"
+    assert _docker("tag", image, name).returncode == 0
+    return name
 
 
 def restart_engine() -> None:

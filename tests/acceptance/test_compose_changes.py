@@ -3,16 +3,13 @@
 
     pytest -m long -s tests/acceptance/test_compose_changes.py
 
-It needs the images that the default topology names, and gives two of them a second tag: the same programs under
-another version are enough to see every container replaced. COMMONWATT_TEST_OLDER_FABRIC names an older version of
-Fabric's images (2.5.15) that the engine has: then the network begins with these, and the change is a real upgrade.
+It needs the images that the default topology names, and gives the contract's a second tag. Fabric's next version comes
+in test_compose_upgrade.py.
 """
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
 from collections.abc import Iterator
 
 import pytest
@@ -21,7 +18,7 @@ from commonwatt_network.change.apply import apply
 from commonwatt_network.down import reset
 from commonwatt_network.model.topology import Topology, default_topology
 
-from tests.acceptance.engine import require_engine
+from tests.acceptance.engine import require_engine, tagged
 from tests.acceptance.test_plan_apply import (
     Running,
     edited,
@@ -33,7 +30,6 @@ from tests.acceptance.test_plan_apply import (
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(1800)]
 WITHIN_S = 300.0
-OLDER = "COMMONWATT_TEST_OLDER_FABRIC"
 
 
 @pytest.fixture(scope="module")
@@ -49,28 +45,13 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 
 
 def topology() -> Topology:
-    """Certificates good for twenty days, and an older Fabric where the engine has its images."""
-    begin = edited(
+    """Certificates good for twenty days."""
+    return edited(
         default_topology(homes=2),
         organizations__newtown__days_valid=20,
         organizations__grid__days_valid=20,
         orderers__organizations__orderers__days_valid=20,
     )
-    older = os.environ.get(OLDER)
-    if older is None:
-        return begin
-    return edited(
-        begin,
-        images__peer=f"hyperledger/fabric-peer:{older}",
-        images__orderer=f"hyperledger/fabric-orderer:{older}",
-    )
-
-
-def tagged(image: str, tag: str) -> str:
-    """The image once more, under another version."""
-    name = f"{image.rpartition(':')[0]}:{tag}"
-    subprocess.run(["docker", "tag", image, name], check=True, timeout=60)
-    return name
 
 
 def images_that_run(network: Running) -> dict[str, str]:
@@ -124,21 +105,6 @@ async def test_a_peer_comes_by_a_snapshot(town: Running) -> None:
     changes = {"organizations__newtown__peers": 2, "organizations__newtown__new_peers": "snapshot"}
     await town.become(edited(town.topology, **changes), WITHIN_S)
     assert "peer1.newtown" in images_that_run(town)
-
-
-async def test_fabrics_next_version_comes_node_after_node(town: Running) -> None:
-    default = default_topology(homes=2).images
-    older = os.environ.get(OLDER)
-    wanted = edited(
-        town.topology,
-        images__peer=default.peer if older else tagged(default.peer, "3.1.99"),
-        images__orderer=default.orderer if older else tagged(default.orderer, "3.1.99"),
-    )
-    [words] = await town.become(wanted, WITHIN_S)
-    assert words.startswith("change images: orderers from hyperledger/fabric-orderer")
-    ran = images_that_run(town)
-    assert ran["orderer0"] == wanted.images.orderer
-    assert {ran[peer.name] for peer in town.nodes.peers} == {wanted.images.peer}
 
 
 async def test_certificates_are_renewed(town: Running) -> None:

@@ -5,6 +5,7 @@
 
 They share one engine, which must be this machine's own, and nothing else: containers of different projects reach each
 other only where the others' machines would, at the published ports. Root gives this machine the addresses meanwhile.
+They begin with the version of Fabric that COMMONWATT_TEST_OLDER_FABRIC names, where the engine has its images.
 """
 
 from __future__ import annotations
@@ -14,17 +15,22 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+from commonwatt_network.model.topology import default_topology
 from commonwatt_network.programs.ports import choose_first_port
 
-from tests.acceptance.engine import Project, leftovers, require_engine
+from tests.acceptance.engine import Project, leftovers, older, require_engine
 from tests.acceptance.namespaces import ip
+from tests.acceptance.test_plan_apply import LONGEST_PAUSE_S
+from tests.acceptance.trading import CLIENT, Trading
 from tests.support.organisations import CLOCK, PORTS, Member, found, wait_until
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(1800)]
@@ -56,13 +62,36 @@ class Containers(Member):
         self.run("org", "render", "--backend", "compose", "--out", str(self.project.folder))
         self.project.compose("up", "--detach", "--wait")
 
+    def upgrade(self, images: dict[str, str]) -> None:
+        """Other images, one node after the other, as docs/organisations.md has it."""
+        self.description["images"] = images
+        self.init()
+        self.run("org", "render", "--backend", "compose", "--out", str(self.project.folder))
+        for node in (f"orderer0.{self.name}", f"peer0.{self.name}"):
+            self.project.compose("up", "--detach", "--wait", node)
+            self.trades()
+
+    def client(self, verb: str, *arguments: str) -> list[str]:
+        """The command of the test's client, as this organisation's operator."""
+        file = str(self.directory / "network.json")
+        return [sys.executable, str(CLIENT), verb, file, self.name, CHANNEL, *arguments]
+
+    def has(self, transactions: list[str]) -> bool:
+        """Whether its own peer has all of these as valid."""
+        words = self.client("find")
+        answer = subprocess.run(
+            words, input=" ".join(transactions), capture_output=True, text=True, timeout=120
+        )
+        return answer.stdout.strip() == str(len(transactions))
+
     def settle(self) -> None:
-        """`organization.yaml`: everything at the organisation's own address."""
+        """`organization.yaml`: everything at the organisation's own address, with an older Fabric."""
         role = "grid" if self.name == "grid" else "operator"
         users: dict[str, Any] = {"operator": {"role": role}}
         if self.name in HOMES:
             users["house"] = {"role": "home", "attributes": {"home.id": HOMES[self.name]}}
-        self.describe(self.address, listen=self.address, users=users)
+        images = {kind: older(image) for kind, image in fabric_images().items()}
+        self.describe(self.address, listen=self.address, users=users, images=images)
 
     def burn(self) -> None:
         """The machine is lost, with all that ran on it and all that lay there."""
@@ -74,6 +103,12 @@ class Containers(Member):
         """The totals of all trades, as its own peer tells them."""
         answer = json.loads(self.run("org", "evaluate", CHANNEL, "list_trades"))
         return dict(answer["totals"])
+
+
+def fabric_images() -> dict[str, str]:
+    """The images of Fabric's programs that the kit names."""
+    images = default_topology(homes=1).images
+    return {"peer": images.peer, "orderer": images.orderer}
 
 
 @contextlib.contextmanager
@@ -245,6 +280,28 @@ def test_certificates_are_renewed_and_all_trade_on(everyone: dict[str, Container
     assert "certificate" in [member.run(*words) for member in everyone.values()][-1]
     agree_on_ledger(*everyone.values())
     print(f"\ncertificates renewed: {time.monotonic() - began:.1f} s, {load()}")
+
+
+def test_each_organisation_takes_fabrics_next_version_while_all_trade(
+    everyone: dict[str, Containers],
+) -> None:
+    newtown = everyone["newtown"]
+    images = fabric_images()
+    with Trading(newtown.exchange, partial(newtown.client, "trade"), CLOCK + 1_000_000) as trading:
+        trading.wait_for_more(3)
+        began = time.monotonic()
+        for member in everyone.values():
+            member.upgrade(images)
+        took_s = time.monotonic() - began
+        trading.wait_for_more(3)
+        transactions, pause_s = trading.end()
+    figures = f"{took_s:.1f} s, pause {pause_s:.1f} s, {len(transactions)} transactions, {load()}"
+    print(f"\n{len(everyone)} organisations took Fabric's next version: {figures}")
+    for member in everyone.values():
+        ran = {container["Config"]["Image"] for container in member.project.containers()}
+        assert set(images.values()) < ran
+        wait_until(partial(member.has, transactions), 60)
+    assert pause_s <= LONGEST_PAUSE_S
 
 
 def test_nothing_is_left_of_a_project_that_is_taken_down(everyone: dict[str, Containers]) -> None:

@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +27,10 @@ from commonwatt_network.programs.fabric import FabricNotFoundError, find_fabric
 from cryptography.hazmat.primitives import serialization
 
 from .namespaces import Internet
+from .trading import CLIENT, Trading
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "consortium.md").read_text(encoding="utf-8")
-CLIENT = Path(__file__).with_name("consortium_client.py")
 BLOCK = re.compile(
     r"^```(?P<kind>sh|yaml) (?P<host>\S+)(?: (?P<step>\S+))?\n(?P<text>.*?)^```", re.MULTILINE | re.DOTALL
 )
@@ -131,6 +132,10 @@ class Consortium:
             host, sys.executable, str(CLIENT), verb, str(file), organization, "newtown", *arguments
         )
 
+    def trading(self, host: str, first_clock: int) -> Trading:
+        """Steady trade from a host."""
+        return Trading(self.folder, partial(self.client, host, "trade"), first_clock)
+
     def wait_for(self, host: str, transactions: list[str], timeout_s: float = 60) -> float:
         """Until the host's own peer has all of these as valid; the seconds it took."""
         began = time.monotonic()
@@ -145,46 +150,6 @@ class Consortium:
             if found.returncode == 0 and int(found.stdout) == len(transactions):
                 return time.monotonic() - began
             assert time.monotonic() - began < timeout_s, f"{host}: {found.stdout}{found.stderr}"
-
-
-class Trading:
-    """Steady trade from one host while something happens."""
-
-    def __init__(self, consortium: Consortium, host: str, first_clock: int) -> None:
-        self.journal = consortium.folder / f"journal-{first_clock}"
-        self.journal.touch()
-        self.stop = consortium.folder / f"stop-{first_clock}"
-        command = consortium.client(host, "trade", str(first_clock), str(self.journal), str(self.stop))
-        self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-
-    def committed(self, since: float = 0.0) -> list[tuple[float, str]]:
-        """Time and id of every transaction committed since then."""
-        lines = (line.split() for line in self.journal.read_text().splitlines())
-        return [(float(at), transaction) for at, transaction in lines if float(at) > since]
-
-    def wait_for_more(self, count: int, timeout_s: float = 90) -> None:
-        """Until so many transactions more are committed."""
-        since, deadline = time.time(), time.monotonic() + timeout_s
-        while len(self.committed(since)) < count:
-            assert self.process.poll() is None, self.process.communicate()[1]
-            assert time.monotonic() < deadline, "nobody could trade"
-            time.sleep(0.1)
-
-    def end(self) -> tuple[list[str], float]:
-        """The transactions, and the longest time between two of them in seconds."""
-        self.stop.touch()
-        _, said = self.process.communicate(timeout=60)
-        assert self.process.returncode == 0, said
-        committed = self.committed()
-        times = [at for at, _ in committed]
-        return [transaction for _, transaction in committed], max(map(float.__sub__, times[1:], times))
-
-    def __enter__(self) -> Trading:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.process.kill()
-        self.process.communicate()
 
 
 @pytest.fixture(scope="module")
@@ -246,7 +211,7 @@ def test_no_key_was_passed_on(consortium: Consortium) -> None:
 
 
 def test_the_others_go_on_without_a_host_that_is_cut_off_and_it_catches_up(consortium: Consortium) -> None:
-    with Trading(consortium, "newtown", CLOCK + 1_000_000) as trading:
+    with consortium.trading("newtown", CLOCK + 1_000_000) as trading:
         trading.wait_for_more(3)
         consortium.internet.cut("grid")
         status = consortium.run("newtown", "commonwatt org status")
@@ -269,7 +234,7 @@ def test_a_lost_host_comes_back_on_a_new_one_from_its_backup(consortium: Consort
     consortium.run("newtown", f"commonwatt org submit newtown settle_day '{{\"day\": {day}}}'")
     before = _accounts(consortium, "glebe", day)
     assert json.loads(before["bill"])["revenue_naud"] == 150_000_000
-    with Trading(consortium, "newtown", CLOCK + 2_000_000) as trading:
+    with consortium.trading("newtown", CLOCK + 2_000_000) as trading:
         consortium.follow(_blocks("sh", "backup"))
         trading.wait_for_more(3)  # which the backup does not know
         safe = consortium.folder / "safe"
@@ -314,7 +279,7 @@ def test_a_restored_orderer_helps_nobody_to_order_what_was_ordered_already(conso
     for block in _blocks("sh", "backup"):
         for line in block["text"].splitlines():
             consortium.run(glebe, line)  # stopped and started again: a follower from now on
-    with Trading(consortium, "newtown", CLOCK + 2_600_000) as trading:
+    with consortium.trading("newtown", CLOCK + 2_600_000) as trading:
         trading.wait_for_more(1)
         consortium.internet.cut("grid")
         trading.wait_for_more(4)
@@ -360,7 +325,7 @@ def test_a_community_joins_later_signed_for_on_each_host(consortium: Consortium)
     blocks = _blocks("sh", "later")
     signing = next(number for number, block in enumerate(blocks) if "sign " in block["text"])
     began, spent = time.monotonic(), _commands_cpu_s() + consortium.nodes_cpu_s()
-    with Trading(consortium, "newtown", CLOCK + 3_000_000) as trading:
+    with consortium.trading("newtown", CLOCK + 3_000_000) as trading:
         trading.wait_for_more(3)
         consortium.follow(blocks[: signing + 1])
         submitting = "commonwatt consortium submit exchange/ferry.update --out exchange/newest.block"
@@ -384,7 +349,7 @@ def test_a_community_joins_later_signed_for_on_each_host(consortium: Consortium)
 
 def _vote_counts(consortium: Consortium, host: str, first_clock: int) -> None:
     """With grid cut off, nothing can be ordered without the orderer on `host`."""
-    with Trading(consortium, "newtown", first_clock) as trading:
+    with consortium.trading("newtown", first_clock) as trading:
         consortium.internet.cut("grid")
         trading.wait_for_more(3)
         consortium.internet.mend("grid")

@@ -118,6 +118,9 @@ class Backend(Protocol):
     def end(self, nodes: Nodes, names: Collection[str]) -> None:
         """End these nodes where they are no processes of this machine; `started` starts them anew."""
 
+    def begin_anew(self, nodes: Nodes, name: str) -> None:
+        """End a node where it is no process of this machine and begin it anew, away no longer than that takes."""
+
     def end_others(self, nodes: Nodes) -> None:
         """End what runs beside `nodes` and is no process of this machine: former chaincode servers, nodes that went."""
 

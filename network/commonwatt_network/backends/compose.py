@@ -150,6 +150,17 @@ class Compose(InContainers):
             if answer.returncode != 0:
                 raise ComposeError(f"docker compose rm failed: {answer.stderr.strip()}")
 
+    def begin_anew(self, nodes: Nodes, name: str) -> None:
+        """Its new container is made before the old one stops, so that the node is away only for its own start."""
+        folder = directory(nodes.layout)
+        self.write(folder, render(nodes))
+        [service] = [service for service, node in services(nodes).items() if node.name == name]
+        answer = engine.compose(
+            folder / HERE, "up", "--detach", "--quiet-pull", "--no-deps", "--force-recreate", service
+        )
+        if answer.returncode != 0:
+            raise ComposeError(_not_started(nodes, answer.stderr.strip()))
+
     def end_others(self, nodes: Nodes) -> None:
         """Stop and remove the containers that are not of `nodes`, and what was rendered for them; ledgers stay."""
         known = services(nodes)

@@ -49,6 +49,9 @@ class OnThisMachine(Backend):
     def end(self, nodes: Nodes, names: Collection[str]) -> None:
         return None
 
+    def begin_anew(self, nodes: Nodes, name: str) -> None:
+        return None
+
     def end_others(self, nodes: Nodes) -> None:
         return None
 

@@ -87,12 +87,12 @@ def stop_other_servers(site: Site) -> None:
     site.backend.end_others(site.nodes)
 
 
-def stop_programs(site: Site, names: Iterable[str], grace_s: float = 10.0) -> None:
-    """End these programs; those that have not ended after `grace_s` are killed."""
+def stop_programs(site: Site, names: Iterable[str]) -> None:
+    """End these programs."""
     running = processes.running(site.layout)
     ended = list(names)
     for name in ended:
-        processes.stop(running.get(name, []), grace_s)
+        processes.stop(running.get(name, []))
     site.backend.end(site.before, ended)
 
 
@@ -106,7 +106,8 @@ async def withdraw(site: Site, gone: Iterable[Node]) -> None:
 async def restart(site: Site, names: Iterable[str]) -> None:
     """Stop these nodes or chaincode servers and start them again, one after the other."""
     for name in programs_behind(site, names):
-        stop_programs(site, [name], site.backend.restart_grace_s)
+        processes.stop(processes.running(site.layout).get(name, []), site.backend.restart_grace_s)
+        site.backend.begin_anew(site.nodes, name)
         await start(site)
 
 
