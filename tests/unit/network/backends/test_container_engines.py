@@ -284,6 +284,20 @@ def test_a_change_starts_what_comes_and_leaves_what_runs(path: Path, tmp_path: P
     assert (folder / moved[0] / "tls").is_dir()
 
 
+def test_a_node_begins_anew_from_what_is_rendered_for_it_now(path: Path, tmp_path: Path) -> None:
+    docker = StandIn(path, "docker")
+    nodes = made("compose", tmp_path)
+    folder = compose.directory(nodes.layout) / "local"
+    Compose().begin_anew(nodes, "peer0.grid")
+    assert docker.asked() == [
+        f"compose --project-directory {folder} up --detach --quiet-pull --no-deps --force-recreate peer0.grid"
+    ]
+    assert "peer0.grid" in (folder / "compose.yaml").read_text()
+    docker.answers('case "$*" in *"up --detach"*) echo no room left >&2; exit 1 ;; esac')
+    with pytest.raises(NetworkError, match="docker compose up failed: no room left"):
+        Compose().begin_anew(nodes, "peer0.grid")
+
+
 def test_an_image_that_is_nowhere_is_told_with_what_to_do(path: Path, tmp_path: Path) -> None:
     docker = StandIn(path, "docker")
     nodes = made("compose", tmp_path)
