@@ -286,18 +286,19 @@ def test_each_organisation_takes_fabrics_next_version_while_all_trade(
     everyone: dict[str, Containers],
 ) -> None:
     newtown = everyone["newtown"]
+    members = [member for member in everyone.values() if member.project.folder.exists()]
     images = fabric_images()
     with Trading(newtown.exchange, partial(newtown.client, "trade"), CLOCK + 1_000_000) as trading:
         trading.wait_for_more(3)
         began = time.monotonic()
-        for member in everyone.values():
+        for member in members:
             member.upgrade(images)
         took_s = time.monotonic() - began
         trading.wait_for_more(3)
         transactions, pause_s = trading.end()
     figures = f"{took_s:.1f} s, pause {pause_s:.1f} s, {len(transactions)} transactions, {load()}"
-    print(f"\n{len(everyone)} organisations took Fabric's next version: {figures}")
-    for member in everyone.values():
+    print(f"\n{len(members)} organisations took Fabric's next version: {figures}")
+    for member in members:
         ran = {container["Config"]["Image"] for container in member.project.containers()}
         assert set(images.values()) < ran
         wait_until(partial(member.has, transactions), 60)
