@@ -138,6 +138,16 @@ class Kubernetes(InContainers):
         for entry in ended:
             _wait_gone(cluster, entry)
 
+    def begin_anew(self, nodes: Nodes, name: str) -> None:
+        """Delete its pod once the cluster knows the next one, so that the node is away only for its own start."""
+        cluster = self._apply(nodes, clusters.settled(nodes.layout))
+        [entry] = [entry for entry in containers(nodes) if entry.name == name]
+        if isinstance(entry.node, ChaincodeServer):
+            cluster.do("--namespace", entry.node.organization, "rollout", "restart", f"deployment/{workload(entry)}")
+        else:
+            pod = f"{workload(entry)}-0"
+            cluster.do("--namespace", entry.node.organization, "delete", "pod", pod, "--ignore-not-found")
+
     def end_others(self, nodes: Nodes) -> None:
         """Delete the workloads that are not of `nodes`, with their keys; the volumes of their ledgers stay."""
         cluster = clusters.settled(nodes.layout)
