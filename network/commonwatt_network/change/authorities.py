@@ -11,7 +11,6 @@ from pathlib import Path
 
 from commonwatt_client.admin import ChannelConfig
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from commonwatt_network.backends.registry import nodes_of
 from commonwatt_network.change.configuration import change_configuration, known_to_peers
@@ -20,7 +19,15 @@ from commonwatt_network.channels.readers import with_authorities
 from commonwatt_network.errors import UsageError
 from commonwatt_network.model.layout import Layout, write_atomically
 from commonwatt_network.model.state import exclusive
-from commonwatt_network.trust.further import keep_further, pem_of, read_further, roots_and_intermediates
+from commonwatt_network.trust.further import (
+    keep_further,
+    merged,
+    pem_of,
+    read_further,
+    refuse_below_issuing,
+    refuse_later,
+    roots_and_intermediates,
+)
 from commonwatt_network.trust.identity import ensure_organization
 
 LONGEST_FILE = 1 << 20
@@ -44,8 +51,9 @@ async def trust_authorities(directory: Path, organization: str, content: bytes) 
             raise UsageError(f"no organisation {organization}; there are: {', '.join(known)}")
         own = ensure_organization(layout, organization).enrolment.certificate
         before = [own, *read_further(layout, organization)]
-        after = _merged(before, given)
-        _refuse_below_issuing(before, after)
+        after = merged(before, given)
+        refuse_below_issuing(before, after)
+        refuse_later(before, after)
         roots, intermediates = roots_and_intermediates(after)
         mspid = topology.mspid(organization)
 
@@ -68,27 +76,3 @@ def _read(content: bytes) -> list[x509.Certificate]:
         return x509.load_pem_x509_certificates(content)
     except ValueError as error:
         raise UsageError(f"this is no list of certificates in PEM: {error}") from error
-
-
-def _merged(before: list[x509.Certificate], given: list[x509.Certificate]) -> list[x509.Certificate]:
-    """Those before, the renewed ones in their places, then the new ones."""
-    renewed = {_key(each): each for each in given}
-    kept = [renewed.pop(_key(each), each) for each in before]
-    return [*kept, *renewed.values()]
-
-
-def _key(certificate: x509.Certificate) -> bytes:
-    return certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-
-
-def _refuse_below_issuing(before: list[x509.Certificate], after: list[x509.Certificate]) -> None:
-    """A node refuses members of an authority that another one is below: those that exist would be locked out."""
-    above = {each.issuer for each in before if each.issuer != each.subject}
-    for each in after:
-        for issuing in before:
-            below = each.issuer == issuing.subject and each.subject != issuing.subject
-            if below and issuing.subject not in above and _key(each) not in map(_key, before):
-                raise UsageError(
-                    f"{each.subject.rfc4514_string()} is below {issuing.subject.rfc4514_string()}, which issued "
-                    "certificates that Fabric would refuse from then on; put it below a root of its own"
-                )

@@ -84,13 +84,14 @@ def msp_value(
     root: bytes,
     tls_root: bytes,
     further: tuple[Sequence[bytes], Sequence[bytes]] = ((), ()),
-    tls_intermediates: Sequence[bytes] = (),
+    further_tls: tuple[Sequence[bytes], Sequence[bytes]] = ((), ()),
 ) -> Any:
     """An organisation's MSP, from its two root authorities' certificates (PEM).
 
-    `further`: more roots that issue for it, and intermediates; `tls_intermediates`: those below the root for TLS.
+    `further`: more roots that issue for it, and intermediates; `further_tls`: the same for TLS.
     """
     roots, intermediates = further
+    tls_roots, tls_intermediates = further_tls
 
     def role(unit: str) -> Any:
         # With a certificate, the role would be that of one authority alone.
@@ -101,7 +102,7 @@ def msp_value(
         name=mspid,
         root_certs=[root, *roots],
         intermediate_certs=intermediates,
-        tls_root_certs=[tls_root],
+        tls_root_certs=[tls_root, *tls_roots],
         tls_intermediate_certs=tls_intermediates,
         crypto_config=msp_config_pb2.FabricCryptoConfig(
             signature_hash_family="SHA2", identity_identifier_hash_function="SHA256"

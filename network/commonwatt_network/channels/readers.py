@@ -170,11 +170,24 @@ def with_authorities(
         ):
             if unit.certificate:  # a role with a certificate is that of one path alone
                 unit.certificate = _pem(issuing[0]) if len(issuing) == 1 else b""
-        group.values["MSP"].value = msp_config_pb2.MSPConfig(
-            type=0, config=msp.SerializeToString(deterministic=True)
-        ).SerializeToString(deterministic=True)
+        _set_msp(group, msp)
         if f"/Channel/{section}/{name}/Readers" not in open_policies:
             _set_policy(group, _policy_of(msp, "operators"))
+    return ChannelConfig(config.channel, config.sequence, root.SerializeToString(deterministic=True))
+
+
+def with_tls_authorities(
+    config: ChannelConfig, name: str, roots: Sequence[bytes], intermediates: Sequence[bytes]
+) -> ChannelConfig:
+    """The configuration in which an organisation's authorities for TLS (PEM) are these, signed by its administrator."""
+    root = config.edited_group()
+    for section in SECTIONS:
+        if name in root.groups[section].groups:
+            group = root.groups[section].groups[name]
+            msp = msp_of(group)
+            msp.tls_root_certs[:] = roots
+            msp.tls_intermediate_certs[:] = intermediates
+            _set_msp(group, msp)
     return ChannelConfig(config.channel, config.sequence, root.SerializeToString(deterministic=True))
 
 
@@ -203,6 +216,12 @@ def _authorities(msp: Any) -> Authorities:
         return Authorities(msp)
     except CertificateError as error:
         raise ReadersError(f"{msp.name}: {error}; nothing was changed") from error
+
+
+def _set_msp(group: Any, msp: Any) -> None:
+    group.values["MSP"].value = msp_config_pb2.MSPConfig(
+        type=0, config=msp.SerializeToString(deterministic=True)
+    ).SerializeToString(deterministic=True)
 
 
 def _set_policy(group: Any, wanted: Any) -> None:

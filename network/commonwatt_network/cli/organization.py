@@ -20,6 +20,7 @@ from commonwatt_network.cli.options import (
     read_file,
     transient_data,
 )
+from commonwatt_network.errors import UsageError
 from commonwatt_network.model.layout import default_directory
 
 ChannelArgument = Annotated[str, typer.Argument(help="The channel's name.")]
@@ -295,6 +296,38 @@ def org_certify(
     names = take_in(host, folder, authority, tls_authority)
     plain_news(
         f"took in certificates of {', '.join(names)}; restart the nodes among them (`org stop`, `org start`)"
+    )
+
+
+@org_app.command("authorities")
+def org_authorities(
+    authority: Annotated[
+        Path | None,
+        typer.Option(help="The authority for identities from now on, and those above it up to the root: PEM."),
+    ] = None,
+    tls_authority: Annotated[
+        Path | None, typer.Option(help="The authority for TLS from now on, and those above it: PEM.")
+    ] = None,
+    drop_former: Annotated[
+        bool,
+        typer.Option("--drop-former", help="Let certificates of those before the present ones count no longer."),
+    ] = False,
+    directory: OrganizationDirectoryOption = None,
+) -> None:
+    """Renew the organisation's certificate authorities, or let others issue; certificates of the former ones go on."""
+    from commonwatt_network.consortium import authorities
+    from commonwatt_network.consortium.host import open_host
+
+    host = open_host(directory or default_directory())
+    if drop_former:
+        if authority or tls_authority:
+            raise UsageError("name new authorities, or drop the former ones: one after the other")
+        asyncio.run(authorities.drop_former(host, plain_news))
+        return
+    asyncio.run(authorities.renew_authorities(host, authority, tls_authority, plain_news))
+    plain_news(
+        "go on with `commonwatt org export`; certificates of the former authorities count until `org authorities "
+        "--drop-former`"
     )
 
 

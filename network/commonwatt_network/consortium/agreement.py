@@ -18,13 +18,13 @@ from commonwatt_client.admin import (
     replace_consenter,
 )
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
 
 from commonwatt_network.consortium.bundle import Bundle, BundledOrderer
 from commonwatt_network.consortium.host import OwnHost
 from commonwatt_network.consortium.membership import Say
-from commonwatt_network.consortium.readmission import Purpose, carry_out, public_bytes
+from commonwatt_network.consortium.readmission import Purpose, carry_out
 from commonwatt_network.consortium.update import UpdateError
+from commonwatt_network.trust.certificates import key_bytes, signed
 
 NOTHING = "nothing to sign, the channel has {name}'s orderers as the bundle says"
 
@@ -56,17 +56,13 @@ def following(config: ChannelConfig, bundle: Bundle) -> ChannelConfig | None:
 
 def key(consenter: Consenter) -> bytes:
     """The public key in a consenter's certificate."""
-    return public_bytes(x509.load_pem_x509_certificate(consenter.server_tls_certificate))
+    return key_bytes(x509.load_pem_x509_certificate(consenter.server_tls_certificate))
 
 
 def issued_to(bundle: Bundle, consenter: Consenter) -> bool:
-    """Whether the consenter is one of the bundle's organisation: its authority for TLS issued the certificate."""
+    """Whether the consenter is one of the bundle's organisation: an authority of it issued the certificate."""
     certificate = x509.load_pem_x509_certificate(consenter.server_tls_certificate)
-    try:
-        certificate.verify_directly_issued_by(x509.load_pem_x509_certificate(bundle.tls_issuer.encode()))
-    except (ValueError, TypeError, InvalidSignature):
-        return False
-    return True
+    return any(signed(certificate, x509.load_pem_x509_certificate(pem.encode())) for pem in bundle.tls_authorities)
 
 
 def _consenter(orderer: BundledOrderer) -> Consenter:

@@ -12,7 +12,7 @@ import json
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from commonwatt_client.admin import Organization
 from commonwatt_client.yaml_models import words_of
@@ -30,9 +30,20 @@ from commonwatt_network.model.addresses import HostName
 from commonwatt_network.model.layout import PUBLIC_FILE, write_atomically
 from commonwatt_network.model.topology_parts import MspId, Name
 from commonwatt_network.trust.chains import LONGEST, ChainError, check_chain, read_intermediates
-from commonwatt_network.trust.further import pem_of
+from commonwatt_network.trust.certificates import key_bytes, signed
+from commonwatt_network.trust.further import ENROLMENT, TLS, pem_of, read_further, roots_and_intermediates
 
 SIZE_LIMIT_BYTES = 1 << 20
+MOST_FURTHER = 8
+
+
+class Trusted(NamedTuple):
+    """An organisation's authorities (PEM) as an MSP sorts them."""
+
+    roots: tuple[bytes, ...]
+    intermediates: tuple[bytes, ...]
+    tls_roots: tuple[bytes, ...]
+    tls_intermediates: tuple[bytes, ...]
 
 
 class BundleError(UsageError):
@@ -74,6 +85,12 @@ class Bundle(_Model):
         description="below enrolment_authority, the issuing one first",
     )
     tls_intermediates: list[str] = Field(default_factory=list, max_length=LONGEST)
+    further_enrolment: list[str] = Field(
+        default_factory=list,
+        max_length=MOST_FURTHER,
+        description="authorities beside those above, roots and intermediates, whose certificates are in use still",
+    )
+    further_tls: list[str] = Field(default_factory=list, max_length=MOST_FURTHER)
     orderers: list[BundledOrderer] = Field(default_factory=list, max_length=5)
     peers: list[BundledPeer] = Field(min_length=1, max_length=16)
 
@@ -85,48 +102,56 @@ class Bundle(_Model):
     def to_json(self) -> str:
         """The same text every time, keys sorted."""
         content = self.model_dump(mode="json")
-        for name in ("enrolment_intermediates", "tls_intermediates"):
+        for name in ("enrolment_intermediates", "tls_intermediates", "further_enrolment", "further_tls"):
             if not content[name]:
                 del content[name]  # the fingerprint of an organisation whose roots issue has not changed
         return json.dumps(content, indent=2, sort_keys=True) + "\n"
 
     @property
-    def tls_issuer(self) -> str:
-        """The authority that issues TLS certificates."""
-        return self.tls_intermediates[0] if self.tls_intermediates else self.tls_authority
+    def enrolment_authorities(self) -> list[str]:
+        """Every authority for identities, the root of the one that issues first."""
+        return [self.enrolment_authority, *self.enrolment_intermediates, *self.further_enrolment]
+
+    @property
+    def tls_authorities(self) -> list[str]:
+        """Every authority for TLS, the root of the one that issues first."""
+        return [self.tls_authority, *self.tls_intermediates, *self.further_tls]
 
     @property
     def authorities(self) -> list[str]:
         """Every authority of the organisation."""
-        intermediates = (*self.enrolment_intermediates, *self.tls_intermediates)
-        return [self.enrolment_authority, self.tls_authority, *intermediates]
+        return [*self.enrolment_authorities, *self.tls_authorities]
+
+    @property
+    def trusted(self) -> Trusted:
+        """The authorities as an MSP has them."""
+        enrolment, tls = (
+            roots_and_intermediates([x509.load_pem_x509_certificate(pem.encode()) for pem in pems])
+            for pems in (self.enrolment_authorities, self.tls_authorities)
+        )
+        return Trusted(*map(tuple, (*enrolment, *tls)))
 
     @property
     def msp(self) -> Any:
         """The organisation's MSP, as a channel's configuration has it."""
+        trusted = self.trusted
         return msp_value(
             self.mspid,
-            self.enrolment_authority.encode(),
-            self.tls_authority.encode(),
-            ((), [pem.encode() for pem in self.enrolment_intermediates]),
-            [pem.encode() for pem in self.tls_intermediates],
+            trusted.roots[0],
+            trusted.tls_roots[0],
+            (trusted.roots[1:], trusted.intermediates),
+            (trusted.tls_roots[1:], trusted.tls_intermediates),
         )
 
     def is_of(self, organization: Organization) -> bool:
         """Whether a channel's configuration has the very authorities of the bundle for the organisation."""
         known = (
             organization.root_certificates,
-            organization.tls_root_certificates,
             organization.intermediate_certificates,
+            organization.tls_root_certificates,
             organization.tls_intermediate_certificates,
         )
-        own = (
-            [self.enrolment_authority],
-            [self.tls_authority],
-            self.enrolment_intermediates,
-            self.tls_intermediates,
-        )
-        return known == tuple(tuple(pem.encode() for pem in each) for each in own)
+        return list(map(set, known)) == list(map(set, self.trusted))
 
     @property
     def fingerprint(self) -> str:
@@ -142,8 +167,10 @@ def own_bundle(host: OwnHost) -> Bundle:
         mspid=host.mspid,
         enrolment_authority=(msp / "cacerts" / "ca.pem").read_text(),
         tls_authority=(msp / "tlscacerts" / "tlsca.pem").read_text(),
-        enrolment_intermediates=_intermediates(host, "ca"),
-        tls_intermediates=_intermediates(host, "tlsca"),
+        enrolment_intermediates=_intermediates(host, ENROLMENT),
+        tls_intermediates=_intermediates(host, TLS),
+        further_enrolment=_further(host, ENROLMENT),
+        further_tls=_further(host, TLS),
         orderers=[
             BundledOrderer(
                 host=orderer.host,
@@ -159,6 +186,10 @@ def own_bundle(host: OwnHost) -> Bundle:
 def _intermediates(host: OwnHost, place: str) -> list[str]:
     folder = host.layout.organization(host.name) / place
     return [pem_of(each).decode() for each in read_intermediates(folder)]
+
+
+def _further(host: OwnHost, place: str) -> list[str]:
+    return [pem_of(each).decode() for each in read_further(host.layout, host.name, place)]
 
 
 def _own_certificate(path: Path) -> str:
@@ -177,7 +208,7 @@ def write_bundle(bundle: Bundle, path: Path) -> Path:
             kept = read_bundle(target)
         except BundleError as error:
             raise BundleError(f"nothing was written over {target}: {error}; name another file") from error
-        if (kept.name, kept.enrolment_authority) != (bundle.name, bundle.enrolment_authority):
+        if kept.name != bundle.name or not _keys(kept.enrolment_authorities) & _keys(bundle.enrolment_authorities):
             raise BundleError(
                 f"{target} holds the bundle of {kept.name}; nothing was written: name another file"
             )
@@ -242,12 +273,12 @@ def _mistakes(bundle: Bundle) -> Iterator[str]:
         if bundle.addresses.count(address) > 1:
             yield f"two of its nodes have the address {address}"
     issuing = []
-    for what, pem, intermediates in (
-        ("enrolment", bundle.enrolment_authority, bundle.enrolment_intermediates),
-        ("TLS", bundle.tls_authority, bundle.tls_intermediates),
+    for what, pem, intermediates, further in (
+        ("enrolment", bundle.enrolment_authority, bundle.enrolment_intermediates, bundle.further_enrolment),
+        ("TLS", bundle.tls_authority, bundle.tls_intermediates, bundle.further_tls),
     ):
         chain = []
-        for each in (*intermediates, pem):
+        for each in (*intermediates, pem, *further):
             certificate = _one_certificate(each)
             if certificate is None:
                 yield f"its {what} authority is not one PEM certificate and nothing else"
@@ -258,26 +289,24 @@ def _mistakes(bundle: Bundle) -> Iterator[str]:
             chain.append(certificate)
         if intermediates:
             try:
-                check_chain(chain)
+                check_chain(chain[: len(intermediates) + 1])
             except ChainError as error:
                 yield f"its {what} authority: {error}"
-        issuing.append(chain[0])
-    if issuing[0].public_key() == issuing[1].public_key():
+        issuing.append(chain)
+    if issuing[0][0].public_key() == issuing[1][0].public_key():
         yield "its enrolment and TLS authorities have one key; Fabric needs them apart"
     for orderer in bundle.orderers:
         yield from _orderer_mistakes(orderer, issuing[1])
 
 
-def _orderer_mistakes(orderer: BundledOrderer, authority: x509.Certificate) -> Iterator[str]:
+def _orderer_mistakes(orderer: BundledOrderer, authorities: Sequence[x509.Certificate]) -> Iterator[str]:
     what = f"the TLS certificate of orderer {orderer.address}"
     certificate = _one_certificate(orderer.tls_certificate)
     if certificate is None:
         yield f"{what} is not one PEM certificate and nothing else"
         return
     yield from _validity_mistakes(certificate, what)
-    try:
-        certificate.verify_directly_issued_by(authority)
-    except Exception:  # each kind of key fails in its own way; none of them was issued by it
+    if not any(signed(certificate, each) for each in authorities):
         yield f"{what} is foreign: the organisation's TLS authority did not issue it"
     if orderer.host not in hosts_of(certificate):
         yield f"{what} does not name {orderer.host}"
@@ -287,6 +316,10 @@ def _orderer_mistakes(orderer: BundledOrderer, authority: x509.Certificate) -> I
         return
     if not {ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH} <= set(usage):
         yield f"{what} is not for server and client both"
+
+
+def _keys(pems: Sequence[str]) -> set[bytes]:
+    return {key_bytes(x509.load_pem_x509_certificate(pem.encode())) for pem in pems}
 
 
 def _one_certificate(pem: str) -> x509.Certificate | None:

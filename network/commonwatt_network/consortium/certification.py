@@ -14,15 +14,15 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from commonwatt_network.consortium.host import OwnHost, init_host
 from commonwatt_network.consortium.renewal import Holder, holders
 from commonwatt_network.errors import UsageError
 from commonwatt_network.model.layout import PUBLIC_FILE, write_atomically
 from commonwatt_network.model.state import exclusive
-from commonwatt_network.trust.certificates import OWN_OF_EACH, days_left, read_key_pair
-from commonwatt_network.trust.chains import INTERMEDIATES, ChainError, in_order
+from commonwatt_network.trust.certificates import OWN_OF_EACH, days_left, key_bytes, read_key_pair
+from commonwatt_network.trust.chains import ChainError, in_order, keep_chain
 from commonwatt_network.trust.further import pem_of
 from commonwatt_network.trust.identity import ensure_organization
 from commonwatt_network.trust.issued import note_issued
@@ -77,7 +77,7 @@ def take_in(
     Raises CertificationError.
     """
     named = {ENROLMENT: authority, TLS: tls_authority}
-    others = {kind: _read_chain(path) for kind, path in named.items() if path is not None}
+    others = {kind: read_chain(path) for kind, path in named.items() if path is not None}
     _refuse_others(host, others)
     own = ensure_organization(host.layout, host.name)
     chains = {
@@ -100,13 +100,10 @@ def take_in(
             f"{folder} holds no certificate by the name of a request, such as {ENROLMENT}/peer0.{host.name}.pem"
         )
     with exclusive(host.layout):
-        for kind, (*intermediates, root) in others.items():
+        for kind, chain in others.items():
             place = host.layout.organization(host.name) / KINDS[kind]
             (place / "ca.key").unlink(missing_ok=True)  # of the authority that issues for nobody now
-            (place / INTERMEDIATES).unlink(missing_ok=True)
-            write_atomically(place / "ca.crt", pem_of(root))
-            if intermediates:
-                write_atomically(place / INTERMEDIATES, b"".join(map(pem_of, intermediates)))
+            keep_chain(place, chain)
         for wanted, certificate in found:
             if wanted.kind == ENROLMENT:
                 note_issued(host.layout, host.name, wanted.holder.name, certificate.serial_number)
@@ -128,19 +125,25 @@ def _refuse_others(host: OwnHost, others: dict[str, tuple[x509.Certificate, ...]
         return
     if len(others) < len(KINDS):
         raise CertificationError("name both authorities, for identities and for TLS: Fabric needs them apart")
-    if others[ENROLMENT][0].public_key() == others[TLS][0].public_key():
-        raise CertificationError("both authorities have one key; Fabric needs them apart")
+    refuse_one_key(others[ENROLMENT][0], others[TLS][0])
     if any(host.layout.blocks.glob("*.block")):
         raise CertificationError(
-            f"channels know {host.name} by the authorities that it has; others are for an organisation on no channel"
+            f"channels know {host.name} by the authorities that it has; tell them of others first: `commonwatt org "
+            "authorities`"
         )
+
+
+def refuse_one_key(enrolment: x509.Certificate, tls: x509.Certificate) -> None:
+    """Raise CertificationError where one authority would issue for identities and for TLS."""
+    if key_bytes(enrolment) == key_bytes(tls):
+        raise CertificationError("both authorities have one key; Fabric needs them apart")
 
 
 def _refuse(path: Path, wanted: Wanted, certificate: x509.Certificate, issuer: x509.Certificate) -> None:
     """Raise CertificationError unless the certificate is what was asked for, by the right authority, and valid now."""
     present = read_key_pair(wanted.pair.certificate, wanted.pair.key)
     now = datetime.now(UTC)
-    if _public(certificate) != _public(present.certificate):
+    if key_bytes(certificate) != key_bytes(present.certificate):
         raise CertificationError(f"{path} is for another key than the one on this host")
     try:
         certificate.verify_directly_issued_by(issuer)
@@ -176,11 +179,7 @@ def _refuse(path: Path, wanted: Wanted, certificate: x509.Certificate, issuer: x
             ) from error
 
 
-def _public(certificate: x509.Certificate) -> bytes:
-    return certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-
-
-def _read_chain(path: Path) -> tuple[x509.Certificate, ...]:
+def read_chain(path: Path) -> tuple[x509.Certificate, ...]:
     """An authority and those above it, up to the root."""
     try:
         content = path.read_bytes()

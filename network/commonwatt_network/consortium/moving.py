@@ -10,18 +10,11 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from commonwatt_client.admin import (
-    ChannelConfig,
-    compute_update,
-    set_anchor_peers,
-    set_orderer_endpoints,
-    sign_update,
-)
+from commonwatt_client.admin import ChannelConfig, set_anchor_peers, set_orderer_endpoints
 
 from commonwatt_network.channels.genesis import hosts_of
 from commonwatt_network.consortium.agreement import issued_to
 from commonwatt_network.consortium.bundle import own_bundle
-from commonwatt_network.consortium.growth import administrator, bring_into_force, own_peer
 from commonwatt_network.consortium.host import (
     OwnHost,
     init_host,
@@ -32,8 +25,8 @@ from commonwatt_network.consortium.host import (
 )
 from commonwatt_network.consortium.membership import Say
 from commonwatt_network.consortium.organization import OrganizationDescription
+from commonwatt_network.consortium.own_update import update_alone
 from commonwatt_network.consortium.renewal import restart
-from commonwatt_network.consortium.update import UpdateReview
 from commonwatt_network.errors import UsageError
 from commonwatt_network.model.nodes import HOST, Orderer, Peer
 from commonwatt_network.model.state import exclusive
@@ -88,29 +81,18 @@ async def announce(host: OwnHost, say: Say) -> None:
     while no orderer takes the update; the same call again goes on.
     """
     leaving = False
-    async with own_peer(host) as admin:
-        for channel in sorted(await admin.list_channels()):
-            config = await admin.fetch_config(channel)
-            desired = with_addresses(config, host)
-            if desired.root != config.root:
-                update = compute_update(config, desired)
-                signature = await sign_update(update, *administrator(host))
-                await bring_into_force(
-                    host,
-                    admin,
-                    UpdateReview(config, desired, (), ()),
-                    update,
-                    [signature],
-                    lambda found: with_addresses(found, host).root == found.root,
-                )
-            say(f"channel {channel} knows where {host.name}'s nodes are")
-            still = _former_consenters(desired, host)
-            leaving = leaving or bool(still)
-            for address in still:
-                say(
-                    f"channel {channel}: {address} orders until the members do `commonwatt consortium agree "
-                    f"{host.name}`"
-                )
+
+    def done(config: ChannelConfig) -> None:
+        nonlocal leaving
+        say(f"channel {config.channel} knows where {host.name}'s nodes are")
+        for address in _former_consenters(config, host):
+            leaving = True
+            say(
+                f"channel {config.channel}: {address} orders until the members do `commonwatt consortium agree "
+                f"{host.name}`"
+            )
+
+    await update_alone(host, lambda config: with_addresses(config, host), done)
     ended = [] if leaving else _end_former(host)
     if ended:
         say(f"ended {', '.join(ended)}")

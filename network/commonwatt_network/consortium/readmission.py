@@ -26,7 +26,6 @@ from commonwatt_client.admin import (
 )
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from commonwatt_network.consortium.bundle import Bundle
 from commonwatt_network.consortium.growth import (
@@ -47,6 +46,7 @@ from commonwatt_network.consortium.update import (
     refuse_too_few,
 )
 from commonwatt_network.model.layout import PUBLIC_FILE, write_atomically
+from commonwatt_network.trust.certificates import key_bytes
 
 
 @dataclass(frozen=True)
@@ -215,12 +215,7 @@ def _words(config: ChannelConfig, after: ChannelConfig) -> Iterator[str]:
 
 def _public_key(consenter: Consenter) -> bytes:
     certificate = x509.load_pem_x509_certificate(consenter.server_tls_certificate)
-    return public_bytes(certificate)
-
-
-def public_bytes(certificate: x509.Certificate) -> bytes:
-    """Its public key: orderers know each other by it, whatever certificate it is in."""
-    return certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return key_bytes(certificate)
 
 
 def _fingerprint(consenter: Consenter) -> str:

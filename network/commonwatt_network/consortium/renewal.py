@@ -8,7 +8,7 @@ the public key.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,13 +16,13 @@ from cryptography import x509
 
 from commonwatt_network.consortium.host import OwnHost, start_host
 from commonwatt_network.consortium.membership import approve, install
-from commonwatt_network.consortium.units import under_systemd
+from commonwatt_network.consortium.units import under_systemd, write_environment
 from commonwatt_network.errors import UsageError
 from commonwatt_network.model.roster import ADMIN
 from commonwatt_network.model.state import exclusive
 from commonwatt_network.programs import processes
-from commonwatt_network.programs.readiness import NotReadyError
-from commonwatt_network.trust.certificates import days_left
+from commonwatt_network.programs.readiness import NotReadyError, accepts
+from commonwatt_network.trust.certificates import KeyPair, days_left, signed
 from commonwatt_network.trust.identity import Authorities, ensure_organization
 from commonwatt_network.trust.issued import note_issued, read_record
 from commonwatt_network.trust.pairs import Pair, msp_pair, reissued, tls_pair, user_pair, write_pair
@@ -83,13 +83,20 @@ async def renew(host: OwnHost, say: Say, before_days: int | None = None) -> tupl
     for holder in found:
         left = holder.days_left
         with exclusive(host.layout):
-            _issue(host, ensure_organization(host.layout, host.name), holder)
+            authorities = ensure_organization(host.layout, host.name)
+            elsewhere = _changes_root(host, authorities.tls, holder)
+            _issue(host, authorities, holder)
         say(f"{holder.name}: renewed for {holder.days_left} days, {_words(left)}")
         renewed.append(holder.name)
-        if holder.programs and not host.in_containers:
+        if elsewhere:
+            say(
+                f"{holder.name} goes on with its former certificate: let the members do `commonwatt consortium agree "
+                f"{host.name}`, then start it again"
+            )
+        elif holder.programs and not host.in_containers:
             await restart(host, holder.programs)
             if holder.packaged:
-                await _agree_on_package(host, say)
+                await agree_on_package(host, say)
     if host.in_containers and any(holder.programs for holder in found):
         say(
             f"the containers have yet to take notice: repeat `commonwatt org render`, then start them again under "
@@ -108,17 +115,26 @@ async def restart(host: OwnHost, names: Iterable[str]) -> None:
     if not wanted:
         return
     theirs = [name for name in wanted if under_systemd(alive[name][0].environ())]
+    for server in host.chaincode_servers:
+        if server.name in theirs:
+            write_environment(host, server)
     processes.stop(process for name in wanted for process in alive[name])
     if not theirs:
         await start_host(host, only=wanted)
         return
+    await _back(host, theirs)
+
+
+async def _back(host: OwnHost, names: Sequence[str]) -> None:
+    """Until systemd has started these again, and they take connections."""
     deadline = asyncio.get_running_loop().time() + BACK_S
-    while absent := sorted({*theirs} - processes.running(host.layout).keys()):
-        if asyncio.get_running_loop().time() > deadline:
-            raise NotReadyError(
-                f"systemd has not started {absent[0]} again; see `systemctl status 'commonwatt-*'`"
-            )
-        await asyncio.sleep(0.2)
+    for node in (*host.fabric_nodes, *host.chaincode_servers):
+        while node.name in names and not (node.name in processes.running(host.layout) and await accepts(node)):
+            if asyncio.get_running_loop().time() > deadline:
+                raise NotReadyError(
+                    f"systemd has not started {node.name} again; see `systemctl status 'commonwatt-*'`"
+                )
+            await asyncio.sleep(0.2)
 
 
 def _issue(host: OwnHost, authorities: Authorities, holder: Holder) -> None:
@@ -132,7 +148,7 @@ def _issue(host: OwnHost, authorities: Authorities, holder: Holder) -> None:
         write_pair(pair, made.chain_pem, made.key_pem)
 
 
-async def _agree_on_package(host: OwnHost, say: Say) -> None:
+async def agree_on_package(host: OwnHost, say: Say) -> None:
     """The package holds what peers show to the chaincode: install it, and let this organisation's peers use it."""
     channels = [path.stem for path in sorted(host.layout.blocks.glob("*.block"))]
     if not channels:
@@ -140,6 +156,17 @@ async def _agree_on_package(host: OwnHost, say: Say) -> None:
     await install(host, say)
     for channel in channels:
         await approve(host, channel, APPROVAL_S, say)
+
+
+def _changes_root(host: OwnHost, authority: KeyPair, holder: Holder) -> bool:
+    """Whether an orderer's next certificate for TLS is below another root than the present one.
+
+    Orderers that run dial each other with the roots that they knew when they first did. They begin anew once the
+    channel has another certificate for the orderer, and not before.
+    """
+    if holder.name not in (orderer.name for orderer in host.orderers) or len(authority.roots) == 1:
+        return False
+    return not all(signed(_certificate(pair.certificate), authority.certificate) for pair in holder.tls)
 
 
 def _words(days: int) -> str:

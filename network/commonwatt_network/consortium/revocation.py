@@ -7,18 +7,16 @@ from commonwatt_client.admin import (
     APPLICATION,
     ORDERER,
     ChannelConfig,
-    compute_update,
     revoke_certificates,
-    sign_update,
 )
 
-from commonwatt_network.consortium.growth import administrator, bring_into_force, own_peer
 from commonwatt_network.consortium.host import OwnHost
 from commonwatt_network.consortium.membership import Say
-from commonwatt_network.consortium.update import UpdateReview
+from commonwatt_network.consortium.own_update import update_alone
 from commonwatt_network.errors import UsageError
 from commonwatt_network.model.roster import ADMIN
 from commonwatt_network.model.state import exclusive
+from commonwatt_network.trust.further import read_further
 from commonwatt_network.trust.issued import note_revoked, read_record
 from commonwatt_network.trust.revocations import add_to_list, serials_of
 
@@ -34,25 +32,21 @@ async def revoke(host: OwnHost, user: str, say: Say) -> None:
         raise UsageError(f"{host.name} has no user {user}; there are: {', '.join(host.users())}")
     if user == ADMIN or user in (node.name for node in host.fabric_nodes):
         raise UsageError(f"{user} speaks for {host.name}: without it nothing could be signed or served")
+    former = read_further(host.layout, host.name)
+    if former:
+        raise UsageError(
+            f"{former[0].subject.rfc4514_string()} issued certificates that count still, and its revocation list is "
+            "its own signature: renew everything (`commonwatt org renew --before-days 365`, or `org request` and "
+            "`org certify`), then let none of its certificates count any more: `commonwatt org authorities --drop-former`"
+        )
     with exclusive(host.layout):
         note_revoked(host.layout, host.name, user)
         crl = add_to_list(host.layout, host.name, serials_of(host.layout, host.name, user))
-    async with own_peer(host) as admin:
-        for channel in sorted(await admin.list_channels()):
-            config = await admin.fetch_config(channel)
-            if not _listed(config, host.mspid, crl):
-                desired = _with_list(config, host.mspid, crl)
-                update = compute_update(config, desired)
-                signature = await sign_update(update, *administrator(host))
-                await bring_into_force(
-                    host,
-                    admin,
-                    UpdateReview(config, desired, (), ()),
-                    update,
-                    [signature],
-                    lambda found: _listed(found, host.mspid, crl),
-                )
-            say(f"channel {channel}: {user} of {host.mspid} is revoked")
+    await update_alone(
+        host,
+        lambda config: _with_list(config, host.mspid, crl),
+        lambda config: say(f"channel {config.channel}: {user} of {host.mspid} is revoked"),
+    )
 
 
 def _with_list(config: ChannelConfig, mspid: str, crl: bytes) -> ChannelConfig:
@@ -64,8 +58,3 @@ def _with_list(config: ChannelConfig, mspid: str, crl: bytes) -> ChannelConfig:
         if mspid in organizations:
             config = revoke_certificates(config, section, mspid, crl)
     return config
-
-
-def _listed(config: ChannelConfig, mspid: str, crl: bytes) -> bool:
-    both = (*config.application_organizations.values(), *config.orderer_organizations.values())
-    return all(crl in each.revocation_lists for each in both if each.mspid == mspid)

@@ -17,14 +17,16 @@ from pathlib import Path
 from commonwatt_network.backends.backend import File
 from commonwatt_network.backends.configuration import templates
 from commonwatt_network.backends.containers import refuse_foreign, write_files
-from commonwatt_network.consortium.host import OwnHost, programs_of
+from commonwatt_network.consortium.host import OwnHost, chaincode_program, programs_of
 from commonwatt_network.errors import UsageError
-from commonwatt_network.model.layout import PUBLIC_FILE, make_private
+from commonwatt_network.model.layout import PUBLIC_FILE, make_private, write_atomically
+from commonwatt_network.model.nodes import ChaincodeServer
 from commonwatt_network.model.state import exclusive
 from commonwatt_network.programs import processes
 from commonwatt_network.programs.fabric import check_version, find_fabric
 from commonwatt_network.programs.processes import Program
 
+PRIVATE = ("/tmp", "/var/tmp")  # PrivateTmp
 TIMER = """# Written by `commonwatt org units`.
 [Unit]
 Description=Renews the certificates of {organization} before they expire
@@ -76,11 +78,18 @@ WantedBy=multi-user.target
 def write_units(host: OwnHost, output: Path, user: str | None = None) -> list[Path]:
     """Write the units into `output`; their paths. `user` runs them: by default the owner of the organisation's folder.
 
-    Raises UsageError for nodes in containers, an unknown user, and an `output` that holds anything else.
+    Raises UsageError for nodes in containers, an unknown user, a folder that units cannot see, and an `output` that
+    holds anything else.
     """
     if host.in_containers:
         raise UsageError(
             f"{host.name}'s nodes run under {host.description.backend}, which starts them again itself"
+        )
+    hidden = next((path for path in PRIVATE if host.layout.directory.resolve().is_relative_to(path)), None)
+    if hidden is not None:
+        raise UsageError(
+            f"each unit has a {hidden} of its own, so none would find {host.layout.directory}; let the organisation's "
+            "folder lie elsewhere, such as in /srv"
         )
     files = units_of(host, user or pwd.getpwuid(host.layout.directory.stat().st_uid).pw_name)
     if output.exists() and output.is_dir() and any(output.glob("commonwatt-*")):
@@ -131,6 +140,14 @@ def refuse_under_systemd(host: OwnHost) -> None:
         )
 
 
+def write_environment(host: OwnHost, server: ChaincodeServer) -> Path:
+    """Write what the chaincode's unit reads whenever it starts: the package that peers install changes; its file."""
+    path = host.layout.configuration / server.name / "unit.env"
+    lines = (f"{name}={_quoted(value)}\n" for name, value in chaincode_program(host, server).environment.items())
+    write_atomically(path, "".join(lines))
+    return path
+
+
 def word(text: str) -> str:
     """A word of a unit as it stands: neither split nor expanded."""
     escaped = percent(text).replace("\\", "\\\\").replace('"', '\\"').replace("$", "$$").replace("\n", "\\n")
@@ -155,13 +172,19 @@ def _service(host: OwnHost, program: Program, user: str, home: str, target: str)
     ledgers = [node.ledger for node in host.fabric_nodes if node.name == program.name]
     for folder in (*ledgers, host.layout.logs):
         make_private(folder)
+    own = host.layout.organization(host.name)
+    served = next((server for server in host.chaincode_servers if server.name == program.name), None)
+    # Only its owner reads a log, and systemd would make it as root.
+    processes.begin_log(host.layout, program.name).close()
     return environment.get_template("unit.service.j2").render(
         description=f"{program.name} of {host.mspid}",
         target=target,
         user=user,
-        program=replace(program, environment={**marks, **program.environment}),
+        program=replace(program, environment=marks if served else {**marks, **program.environment}),
+        environment_file=write_environment(host, served) if served else None,
         log=processes.log_file(host.layout, program.name),
         writes=[*ledgers, host.layout.logs],
+        secrets=[own / "ca" / "ca.key", own / "tlsca" / "ca.key", own / "users"],
         compiled=bool(ledgers),
     )
 
@@ -169,6 +192,12 @@ def _service(host: OwnHost, program: Program, user: str, home: str, target: str)
 def _variable(text: str) -> str:
     """A word of an Environment or ReadWritePaths line, where a dollar is a dollar."""
     return word(text).replace("$$", "$")
+
+
+def _quoted(text: str) -> str:
+    """A value in a file of variables, as it stands."""
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("$", "\\$").replace("`", "\\`")
+    return f'"{escaped}"'
 
 
 def _command() -> list[str]:

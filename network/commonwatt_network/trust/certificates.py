@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, ObjectIdentifier
@@ -29,16 +29,25 @@ BACKDATED = timedelta(minutes=5)  # a peer's clock may run a little behind
 
 @dataclass(frozen=True)
 class KeyPair:
-    """A certificate with its private key. `above`: who issued it, who issued that, up to the root; none for a root."""
+    """A certificate with its private key. `above`: who issued it, who issued that, up to the root; none for a root.
+
+    `beside`: of an authority, the others whose certificates count as its own do, such as the one before it.
+    """
 
     certificate: x509.Certificate
     key: ec.EllipticCurvePrivateKey
     above: tuple[x509.Certificate, ...] = ()
+    beside: tuple[x509.Certificate, ...] = ()
 
     @property
     def root(self) -> x509.Certificate:
         """What others trust."""
         return self.above[-1] if self.above else self.certificate
+
+    @property
+    def roots(self) -> tuple[x509.Certificate, ...]:
+        """What others trust while certificates of authorities beside this one are in use."""
+        return (self.root, *(each for each in self.beside if each.issuer == each.subject))
 
     @property
     def chain_pem(self) -> bytes:
@@ -185,12 +194,24 @@ def read_key_pair(certificate: Path, key: Path) -> KeyPair:
 
 
 def issued_by(certificate: x509.Certificate, authority: KeyPair) -> bool:
-    """Whether `authority` signed `certificate`."""
+    """Whether `authority`, or one beside it, signed `certificate`."""
+    return any(signed(certificate, each) for each in (authority.certificate, *authority.beside))
+
+
+def signed(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
+    """Whether the issuer's key signed the certificate, in its name."""
     try:
-        certificate.verify_directly_issued_by(authority.certificate)
-    except (ValueError, TypeError, InvalidSignature):
+        certificate.verify_directly_issued_by(issuer)
+    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
         return False
     return True
+
+
+def key_bytes(certificate: x509.Certificate) -> bytes:
+    """The public key that a certificate is for: orderers, and authorities, are known by it and not by the certificate."""
+    return certificate.public_key().public_bytes(
+        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
 
 
 def days_left(certificate: x509.Certificate) -> int:

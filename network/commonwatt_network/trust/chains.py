@@ -15,6 +15,8 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 
 from commonwatt_network.errors import UsageError
+from commonwatt_network.model.layout import write_atomically
+from commonwatt_network.trust.further import pem_of
 
 INTERMEDIATES = "intermediates.pem"
 LONGEST = 4  # intermediates below a root
@@ -33,6 +35,21 @@ def read_intermediates(folder: Path) -> tuple[x509.Certificate, ...]:
         return tuple(x509.load_pem_x509_certificates(path.read_bytes()))
     except ValueError as error:
         raise ChainError(f"{path} cannot be read; put it back from a backup") from error
+
+
+def keep_chain(folder: Path, chain: Sequence[x509.Certificate]) -> None:
+    """Keep an authority's chain, from the one that issues to its root, in the authority's folder.
+
+    A `ca.crt` that begins with the root stays: more roots may follow there.
+    """
+    *intermediates, root = chain
+    certificate, below = folder / "ca.crt", folder / INTERMEDIATES
+    if not certificate.exists() or x509.load_pem_x509_certificate(certificate.read_bytes()) != root:
+        write_atomically(certificate, pem_of(root))
+    if intermediates:
+        write_atomically(below, b"".join(map(pem_of, intermediates)))
+    else:
+        below.unlink(missing_ok=True)
 
 
 def issuing_file(folder: Path) -> Path:

@@ -6,7 +6,7 @@ What is there and good is kept; what is missing is made. Private keys are readab
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -31,7 +31,7 @@ from commonwatt_network.trust.certificates import (
     read_key_pair,
 )
 from commonwatt_network.trust.chains import issuing_file, read_intermediates
-from commonwatt_network.trust.further import pem_of, read_further, roots_and_intermediates
+from commonwatt_network.trust.further import ENROLMENT, TLS, pem_of, read_further, roots_and_intermediates
 from commonwatt_network.trust.issued import note_issued, read_record
 
 NODE_OUS = "NodeOUs:\n  Enable: true\n" + "".join(
@@ -105,20 +105,26 @@ def ensure_organization(layout: Layout, organization: str) -> Authorities:
     authorities = Authorities(
         layout,
         organization,
-        _ensure_authority(folder / "ca", f"ca.{organization}", organization),
-        _ensure_authority(folder / "tlsca", f"tlsca.{organization}", organization),
+        *(
+            _ensure_authority(
+                folder / kind, f"{kind}.{organization}", organization, read_further(layout, organization, kind)
+            )
+            for kind in (ENROLMENT, TLS)
+        ),
     )
     _write_public_msp(layout.msp(organization), authorities)
     return authorities
 
 
-def _ensure_authority(folder: Path, name: str, organization: str) -> KeyPair:
+def _ensure_authority(
+    folder: Path, name: str, organization: str, further: Sequence[x509.Certificate]
+) -> KeyPair:
     certificate, key = folder / "ca.crt", folder / "ca.key"
     if certificate.exists() and key.exists():
         pair = _read(issuing_file(folder), key)
-        return KeyPair(pair.certificate, pair.key, _above(folder))
+        return KeyPair(pair.certificate, pair.key, _above(folder), tuple(further))
     if certificate.exists() and _known_to_others(folder):
-        return _without_key(issuing_file(folder), key, _above(folder))
+        return _without_key(issuing_file(folder), key, _above(folder), tuple(further))
     if certificate.exists() or (folder.parent / "users").exists():
         lost = key if certificate.exists() else certificate
         raise IdentityError(
@@ -135,19 +141,21 @@ def _write_public_msp(folder: Path, authorities: Authorities) -> None:
     _write_once(folder / "tlscacerts" / "tlsca.pem", pem_of(authorities.tls.root))
     _write_once(folder / "config.yaml", NODE_OUS.encode())
     organization = authorities.layout.organization(authorities.organization)
-    for place, own in (("intermediatecerts", "ca"), ("tlsintermediatecerts", "tlsca")):
-        intermediates = {
-            folder / place / f"issuing{number}.pem": pem_of(certificate)
-            for number, certificate in enumerate(read_intermediates(organization / own))
-        }
-        for former in {*(folder / place).glob("issuing*.pem")} - intermediates.keys():
+    for own, roots, below, authority in (
+        (ENROLMENT, "cacerts", "intermediatecerts", authorities.enrolment),
+        (TLS, "tlscacerts", "tlsintermediatecerts", authorities.tls),
+    ):
+        further_roots, further_below = roots_and_intermediates(authority.beside)
+        issuing = [pem_of(each) for each in read_intermediates(organization / own)]
+        wanted = {folder / below / f"issuing{number}.pem": pem for number, pem in enumerate(issuing)}
+        for place, further in ((roots, further_roots), (below, further_below)):
+            named = enumerate(further, start=1)
+            wanted |= {folder / place / f"trusted{number}.pem": pem for number, pem in named}
+        present = (path for place in (roots, below) for path in (folder / place).glob("*.pem"))
+        for former in {path for path in present if path.name.startswith(("issuing", "trusted"))} - wanted.keys():
             former.unlink()
-        for path, content in intermediates.items():
+        for path, content in wanted.items():
             _write_once(path, content)
-    further = roots_and_intermediates(read_further(authorities.layout, authorities.organization))
-    for place, certificates in zip(("cacerts", "intermediatecerts"), further, strict=True):
-        for number, certificate in enumerate(certificates, start=1):
-            _write_once(folder / place / f"trusted{number}.pem", certificate)
 
 
 def ensure_node(
@@ -204,7 +212,7 @@ def ensure_tls(folder: Path, authority: KeyPair, name: str, days: int, hosts: It
         made = issue_tls(authority, name, dict.fromkeys((name, "localhost", HOST, *hosts)), days)
         write_atomically(key, made.key_pem)
         write_atomically(certificate, made.chain_pem)
-    _write_once(folder / "ca.crt", pem_of(authority.root))
+    _write_once(folder / "ca.crt", b"".join(map(pem_of, authority.roots)))
 
 
 def _reusable(certificate: Path, key: Path, authority: KeyPair) -> KeyPair | None:
@@ -260,7 +268,9 @@ def _above(folder: Path) -> tuple[x509.Certificate, ...]:
     return (*intermediates[1:], root)
 
 
-def _without_key(certificate: Path, key: Path, above: tuple[x509.Certificate, ...]) -> KeyPair:
+def _without_key(
+    certificate: Path, key: Path, above: tuple[x509.Certificate, ...], beside: tuple[x509.Certificate, ...]
+) -> KeyPair:
     """An authority whose key is elsewhere: all is well until something has to be issued here."""
     try:
         loaded = x509.load_pem_x509_certificate(certificate.read_bytes())
@@ -271,6 +281,7 @@ def _without_key(certificate: Path, key: Path, above: tuple[x509.Certificate, ..
         f"{key} is not here, so nothing can be issued: put it back, or let the authority sign what `commonwatt org "
         "request` writes, and take that in with `commonwatt org certify`",
         above,
+        beside,
     )
 
 
@@ -279,9 +290,16 @@ class AwayPair(KeyPair):
 
     _why: str
 
-    def __init__(self, certificate: x509.Certificate, why: str, above: tuple[x509.Certificate, ...]) -> None:
+    def __init__(
+        self,
+        certificate: x509.Certificate,
+        why: str,
+        above: tuple[x509.Certificate, ...],
+        beside: tuple[x509.Certificate, ...],
+    ) -> None:
         object.__setattr__(self, "certificate", certificate)
         object.__setattr__(self, "above", above)
+        object.__setattr__(self, "beside", beside)
         object.__setattr__(self, "_why", why)
 
     @property

@@ -237,5 +237,5 @@ def test_what_was_not_asked_for_is_refused_and_nothing_replaced(
         take_in(host, good, leaf, roots[1])
     host.layout.blocks.mkdir(exist_ok=True)
     (host.layout.blocks / "newtown.block").touch()
-    with pytest.raises(CertificationError, match="on no channel"):
+    with pytest.raises(CertificationError, match="tell them of others first"):
         take_in(host, good, *roots)
