@@ -15,20 +15,25 @@ import psutil
 from commonwatt_client import ClientError
 
 from commonwatt_network.channels.deploy import peer_admin
+from commonwatt_network.consortium.clocks import FAR_S, NoDateError, NoLimitError, clock_ahead_s
 from commonwatt_network.consortium.host import OwnHost, ports_of
 from commonwatt_network.consortium.membership import own_config
 from commonwatt_network.consortium.renewal import BEFORE_DAYS, holders
 from commonwatt_network.errors import UsageError
 from commonwatt_network.finding import Finding
 from commonwatt_network.model.addresses import split_address
+from commonwatt_network.model.forward_market import MARKET
 from commonwatt_network.programs import processes
 from commonwatt_network.programs.ports import is_free
+from commonwatt_network.trust.certificates import days_left
+from commonwatt_network.trust.identity import ensure_organization
 
 KEEPALIVE = Path("/proc/sys/net/ipv4/tcp_keepalive_time")
 KEEPALIVE_S = 60  # more than the few seconds of docs/consortium.md, and a cut host is noticed late
 AHEAD_S = 5  # of the newest transactions before this host's clock
 TIME_ERROR = 5  # what adjtimex answers while nothing keeps the clock right
 QUERY_TIMEOUT_S = 5.0
+MANY_QUERIES_TIMEOUT_S = 30.0
 
 
 def examine_host(host: OwnHost) -> list[Finding]:
@@ -39,8 +44,10 @@ def examine_host(host: OwnHost) -> list[Finding]:
         *_ports(host),
         _synchronized(),
         *asyncio.run(_clocks(host)),
+        *asyncio.run(_others_clocks(host)),
         _keepalive(),
         _certificates(host),
+        _authorities(host),
     ]
 
 
@@ -133,6 +140,43 @@ async def _clocks(host: OwnHost) -> list[Finding]:
     return findings
 
 
+async def _others_clocks(host: OwnHost) -> list[Finding]:
+    """The clocks of the other organisations' chaincode against this host's, each once."""
+    findings: dict[str, Finding] = {}
+    if host.description.chaincode.name != MARKET:
+        return []  # another contract has no query that everybody may ask
+    for channel in _channels(host):
+        members = own_config(host, channel).application_organizations
+        for mspid in sorted(members.keys() - {host.mspid} - findings.keys()):
+            finding = await _clock_of(host, channel, mspid)
+            if finding is not None:
+                findings[mspid] = finding
+    return list(findings.values())
+
+
+async def _clock_of(host: OwnHost, channel: str, mspid: str) -> Finding | None:
+    """None where the organisation's chaincode takes any date."""
+    what = f"clock {mspid}"
+    try:
+        async with asyncio.timeout(MANY_QUERIES_TIMEOUT_S):
+            ahead_s = await clock_ahead_s(host, channel, mspid)
+    except NoLimitError:
+        return None
+    except NoDateError:
+        return Finding(
+            what,
+            False,
+            f"its chaincode takes no query that is dated within {FAR_S} s of this host's clock; compare both clocks, "
+            "and see whether the market is founded",
+        )
+    except (ClientError, TimeoutError, UsageError) as error:
+        return Finding(what, False, f"nobody tells: {error or 'no answer in time'}")
+    good = abs(ahead_s) <= AHEAD_S
+    says = f"{abs(ahead_s):.0f} s {'ahead of' if ahead_s > 0 else 'behind'} this host's"
+    fix = "; one of the two is wrong: compare both with a time server"
+    return Finding(what, good, says if good else says + fix, needed=True)
+
+
 def _keepalive() -> Finding:
     try:
         seconds = int(KEEPALIVE.read_text())
@@ -153,6 +197,17 @@ def _certificates(host: OwnHost) -> Finding:
     says = f"{first.name}'s is the first to expire, in {first.days_left} days"
     fix = "renew it with `commonwatt org renew`, and let the timer do that (`org units`)"
     return Finding("certificates", good, says if good else f"{says}; {fix}", needed=True)
+
+
+def _authorities(host: OwnHost) -> Finding:
+    """Whether the authorities last as long as what they issue."""
+    own = ensure_organization(host.layout, host.name)
+    certificates = [each for pair in (own.enrolment, own.tls) for each in (pair.certificate, *pair.above)]
+    first = min(certificates, key=days_left)
+    good = days_left(first) >= host.description.days_valid
+    says = f"{first.subject.rfc4514_string()} is the first to expire, in {days_left(first)} days"
+    fix = f"less than the {host.description.days_valid} days of what it issues; renew it (`org authorities`)"
+    return Finding("authorities", good, says if good else f"{says}: {fix}")
 
 
 def _channels(host: OwnHost) -> list[str]:
