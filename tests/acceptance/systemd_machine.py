@@ -84,7 +84,14 @@ class Machine:
         with log.open("wb") as console:
             self._process = subprocess.Popen(
                 [
-                    *("systemd-nspawn", "--quiet", "--boot", "--keep-unit", "--register=no", "--console=pipe"),
+                    *(
+                        "systemd-nspawn",
+                        "--quiet",
+                        "--boot",
+                        "--keep-unit",
+                        "--register=no",
+                        "--console=pipe",
+                    ),
                     *("--resolv-conf=off", "--timezone=off", "--link-journal=no", f"--directory={self.root}"),
                     *(f"--machine=commonwatt-{os.getpid()}", f"--bind={self.folder}"),
                     f"--network-namespace-path=/run/netns/{self.namespace}",

@@ -46,7 +46,9 @@ class Served(Member):
         self.run("org", "units", "--out", str(self.folder / "units"))
         self.machine.run("sh", "-c", f"cp {self.folder}/units/* /etc/systemd/system/")
         self.machine.run("systemctl", "daemon-reload")
-        self.machine.run("systemctl", "enable", "--now", "commonwatt-newtown.target", *self.units, f"{TIMER}.timer")
+        self.machine.run(
+            "systemctl", "enable", "--now", "commonwatt-newtown.target", *self.units, f"{TIMER}.timer"
+        )
         self.wait()
 
     @property
@@ -60,7 +62,8 @@ class Served(Member):
         """Until all its nodes run, and its orderer and peers answer."""
         wait_until(lambda: all(self.pids().values()), BACK_S)
         deadline = time.monotonic() + BACK_S
-        while any(words in (said := self.run("org", "status")) for words in ("stopped", "does not answer", "no quorum")):
+        absent = ("stopped", "does not answer", "no quorum")
+        while any(words in (said := self.run("org", "status")) for words in absent):
             assert time.monotonic() < deadline, said
             time.sleep(0.5)
 
@@ -127,7 +130,9 @@ def test_the_units_run_as_written_and_the_kit_knows_them(both: tuple[Served, Mem
         memory = next(line.split()[1] for line in status.splitlines() if line.startswith("VmRSS"))
         print(f"\n{unit}: {scored.strip()}; {int(memory) / 1024:.0f} MB")
         assert float(scored.split("level for")[1].split(":")[1].split()[0]) <= 2.0
-    print(newtown.machine.run("systemd-analyze", "security", "--no-pager", f"{TIMER}.service").splitlines()[-1])
+    print(
+        newtown.machine.run("systemd-analyze", "security", "--no-pager", f"{TIMER}.service").splitlines()[-1]
+    )
 
 
 def test_what_is_killed_is_back(both: tuple[Served, Member]) -> None:
@@ -139,7 +144,9 @@ def test_what_is_killed_is_back(both: tuple[Served, Member]) -> None:
         started = time.monotonic() - began
         newtown.wait()
         all_trade(both)
-        print(f"\n{unit}: started {started:.1f} s after kill -9, both traded after {time.monotonic() - began:.1f} s")
+        print(
+            f"\n{unit}: started {started:.1f} s after kill -9, both traded after {time.monotonic() - began:.1f} s"
+        )
 
 
 def test_the_timer_renews_certificates(both: tuple[Served, Member]) -> None:
@@ -187,7 +194,9 @@ def test_all_is_back_after_a_reboot(both: tuple[Served, Member]) -> None:
     assert "waiting" not in grid.run("org", "status")
 
 
-def test_a_node_reads_no_key_of_an_authority_and_writes_its_own_folders_alone(both: tuple[Served, Member]) -> None:
+def test_a_node_reads_no_key_of_an_authority_and_writes_its_own_folders_alone(
+    both: tuple[Served, Member],
+) -> None:
     newtown, _ = both
     pid = newtown.pids()[next(unit for unit in newtown.units if "peer0" in unit)]
     authority = newtown.host.layout.organization("newtown") / "ca"

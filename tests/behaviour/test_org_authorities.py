@@ -104,7 +104,9 @@ def test_authorities_are_renewed_and_certificates_of_the_former_ones_go_on(two: 
     before, leaf = known(grid, "NewtownMSP"), authorities_in(server)[0]
     kept = two.chains["enrolment"].read_bytes()
     late = two.corporate.renew(two.chains["enrolment"], late=True)
-    assert "with the beginning that it had" in newtown.run("org", "authorities", "--authority", str(late), code=2)
+    assert "with the beginning that it had" in newtown.run(
+        "org", "authorities", "--authority", str(late), code=2
+    )
     late.write_bytes(kept)
     for chain in two.chains.values():
         two.corporate.renew(chain)
@@ -115,7 +117,9 @@ def test_authorities_are_renewed_and_certificates_of_the_former_ones_go_on(two: 
     # Nothing was issued anew; servers show the intermediates as they are now.
     shown = authorities_in(server)
     assert shown[0] == leaf
-    assert shown[1:] == authorities_in(newtown.host.layout.organization("newtown") / "tlsca" / "intermediates.pem")
+    assert shown[1:] == authorities_in(
+        newtown.host.layout.organization("newtown") / "tlsca" / "intermediates.pem"
+    )
     two.trade()
     assert "nothing to sign" in two.agree()
     assert "lets others read" not in grid.run("org", "status")
@@ -145,7 +149,10 @@ def test_other_authorities_issue_and_the_former_are_dropped(two: Two, tmp_path: 
     issuing = Corporate.__new__(Corporate)
     issuing.folder, issuing.issuers = tmp_path / "both", {}
     issuing.folder.mkdir()
-    for kind, place, name in (("enrolment", two.corporate.folder, "enrolment-second"), ("tls", other.folder, "tls")):
+    for kind, place, name in (
+        ("enrolment", two.corporate.folder, "enrolment-second"),
+        ("tls", other.folder, "tls"),
+    ):
         for ending in ("pem", "key"):
             shutil.copy(place / f"{name}.{ending}", issuing.folder / f"{kind}.{ending}")
     two.certify(issuing, tmp_path)
@@ -167,7 +174,10 @@ def test_other_authorities_issue_and_the_former_are_dropped(two: Two, tmp_path: 
     present = {name: (place / name).read_bytes() for name in former}
     for name, content in former.items():
         (place / name).write_bytes(content)
-    assert x509.load_pem_x509_certificate(former["certificate.pem"]).issuer.rfc4514_string() == "CN=enrolment newtown"
+    assert (
+        x509.load_pem_x509_certificate(former["certificate.pem"]).issuer.rfc4514_string()
+        == "CN=enrolment newtown"
+    )
     with pytest.raises(AssertionError, match="newtown"):
         newtown.run("org", "evaluate", "newtown", "get_parameters", json.dumps({}), "--user", "operator")
     for name, content in present.items():

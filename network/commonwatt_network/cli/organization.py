@@ -274,6 +274,35 @@ def org_request(
     plain_news(f"wrote {len(written)} requests to {out}")
 
 
+@org_app.command("enrol")
+def org_enrol(
+    kind: Annotated[
+        Literal["enrolment", "tls"], typer.Argument(help="Which certificates: for identities, or for TLS.")
+    ],
+    url: Annotated[str, typer.Argument(help="The Fabric CA server that issues them: https://host:port.")],
+    out: Annotated[Path, typer.Option(help="The folder for the certificates.")],
+    secret_file: Annotated[Path, typer.Option(help="A file that holds the registrar's secret.")],
+    registrar: Annotated[str, typer.Option(help="The identity that registers others there.")] = "registrar",
+    trust: Annotated[
+        Path | None, typer.Option(help="The authority of the server's own TLS certificate: PEM.")
+    ] = None,
+    before_days: Annotated[
+        int | None,
+        typer.Option(help="Only those that expire within so many days; default: all.", min=0),
+    ] = None,
+    directory: OrganizationDirectoryOption = None,
+) -> None:
+    """Have a Fabric CA server issue certificates for the keys on this host; `org certify` takes them in."""
+    from commonwatt_network.consortium.enrolment import Server, enrol
+    from commonwatt_network.consortium.host import open_host
+
+    host = open_host(directory or default_directory())
+    secret = read_file(secret_file).decode().strip()
+    server = Server(url, registrar, secret, read_file(trust) if trust else None)
+    written = asyncio.run(enrol(host, kind, server, out, before_days))
+    plain_news(f"{url} issued {len(written)} certificates; take them in with `commonwatt org certify {out}`")
+
+
 @org_app.command("certify")
 def org_certify(
     folder: Annotated[Path, typer.Argument(help="The certificates: KIND/NAME.pem for KIND/NAME.csr.")],
@@ -303,14 +332,18 @@ def org_certify(
 def org_authorities(
     authority: Annotated[
         Path | None,
-        typer.Option(help="The authority for identities from now on, and those above it up to the root: PEM."),
+        typer.Option(
+            help="The authority for identities from now on, and those above it up to the root: PEM."
+        ),
     ] = None,
     tls_authority: Annotated[
         Path | None, typer.Option(help="The authority for TLS from now on, and those above it: PEM.")
     ] = None,
     drop_former: Annotated[
         bool,
-        typer.Option("--drop-former", help="Let certificates of those before the present ones count no longer."),
+        typer.Option(
+            "--drop-former", help="Let certificates of those before the present ones count no longer."
+        ),
     ] = False,
     directory: OrganizationDirectoryOption = None,
 ) -> None:

@@ -62,7 +62,9 @@ def key(consenter: Consenter) -> bytes:
 def issued_to(bundle: Bundle, consenter: Consenter) -> bool:
     """Whether the consenter is one of the bundle's organisation: an authority of it issued the certificate."""
     certificate = x509.load_pem_x509_certificate(consenter.server_tls_certificate)
-    return any(signed(certificate, x509.load_pem_x509_certificate(pem.encode())) for pem in bundle.tls_authorities)
+    return any(
+        signed(certificate, x509.load_pem_x509_certificate(pem.encode())) for pem in bundle.tls_authorities
+    )
 
 
 def _consenter(orderer: BundledOrderer) -> Consenter:

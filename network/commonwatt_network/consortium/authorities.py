@@ -50,13 +50,19 @@ async def renew_authorities(host: OwnHost, enrolment: Path | None, tls: Path | N
     """
     own = ensure_organization(host.layout, host.name)
     chains = {kind: _chain(pair) for kind, pair in _pairs(own).items()}
-    given = {kind: read_chain(path) for kind, path in ((ENROLMENT, enrolment), (TLS, tls)) if path is not None}
+    given = {
+        kind: read_chain(path) for kind, path in ((ENROLMENT, enrolment), (TLS, tls)) if path is not None
+    }
     if not given:
         raise UsageError("name the authority for identities, or for TLS, or both")
     after = chains | given
     refuse_one_key(after[ENROLMENT][0], after[TLS][0])
     beside = {
-        kind: [each for each in (*chains[kind], *pair.beside) if key_bytes(each) not in map(key_bytes, after[kind])]
+        kind: [
+            each
+            for each in (*chains[kind], *pair.beside)
+            if key_bytes(each) not in map(key_bytes, after[kind])
+        ]
         for kind, pair in _pairs(own).items()
     }
     before = (*chains[ENROLMENT], *own.enrolment.beside)
@@ -78,8 +84,8 @@ async def drop_former(host: OwnHost, say: Say) -> None:
                 certificate = x509.load_pem_x509_certificate(pair.certificate.read_bytes())
                 if not signed(certificate, issuing):
                     raise UsageError(
-                        f"{holder.name} has a certificate of {certificate.issuer.rfc4514_string()} still; renew it with "
-                        "`commonwatt org renew --before-days 365`, or `org request` and `org certify`"
+                        f"{holder.name} has a certificate of {certificate.issuer.rfc4514_string()} still; renew it "
+                        "with `commonwatt org renew --before-days 365`, or `org request` and `org certify`"
                     )
     chains = {kind: _chain(pair) for kind, pair in _pairs(own).items()}
     await _settle(host, chains, {ENROLMENT: [], TLS: []}, say)

@@ -29,8 +29,8 @@ from commonwatt_network.errors import UsageError
 from commonwatt_network.model.addresses import HostName
 from commonwatt_network.model.layout import PUBLIC_FILE, write_atomically
 from commonwatt_network.model.topology_parts import MspId, Name
-from commonwatt_network.trust.chains import LONGEST, ChainError, check_chain, read_intermediates
 from commonwatt_network.trust.certificates import key_bytes, signed
+from commonwatt_network.trust.chains import LONGEST, ChainError, check_chain, read_intermediates
 from commonwatt_network.trust.further import ENROLMENT, TLS, pem_of, read_further, roots_and_intermediates
 
 SIZE_LIMIT_BYTES = 1 << 20
@@ -208,7 +208,9 @@ def write_bundle(bundle: Bundle, path: Path) -> Path:
             kept = read_bundle(target)
         except BundleError as error:
             raise BundleError(f"nothing was written over {target}: {error}; name another file") from error
-        if kept.name != bundle.name or not _keys(kept.enrolment_authorities) & _keys(bundle.enrolment_authorities):
+        if kept.name != bundle.name or not _keys(kept.enrolment_authorities) & _keys(
+            bundle.enrolment_authorities
+        ):
             raise BundleError(
                 f"{target} holds the bundle of {kept.name}; nothing was written: name another file"
             )

@@ -6,7 +6,7 @@ The keys of nodes and users never leave the host. What comes in is looked at as 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,6 +15,7 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import NameOID
 
 from commonwatt_network.consortium.host import OwnHost, init_host
 from commonwatt_network.consortium.renewal import Holder, holders
@@ -52,10 +53,8 @@ class Wanted:
 def write_requests(host: OwnHost, output: Path, before_days: int | None = None) -> list[Path]:
     """Write a request for each certificate, or for those that expire within `before_days`, each for the key it has."""
     written = []
-    for wanted in _wanted(host):
+    for wanted in wanted_of(host, before_days):
         present = read_key_pair(wanted.pair.certificate, wanted.pair.key)
-        if before_days is not None and days_left(present.certificate) > before_days:
-            continue
         builder = x509.CertificateSigningRequestBuilder().subject_name(present.certificate.subject)
         for extension in present.certificate.extensions:
             if not isinstance(extension.value, OWN_OF_EACH):
@@ -85,7 +84,7 @@ def take_in(
         TLS: (own.tls.certificate, *own.tls.above),
     } | others
     found: list[tuple[Wanted, x509.Certificate]] = []
-    for wanted in _wanted(host):
+    for wanted in wanted_of(host):
         path = folder / wanted.kind / f"{wanted.name}.pem"
         if path.exists():
             certificate = _read(path)
@@ -113,11 +112,14 @@ def take_in(
     return tuple(dict.fromkeys(wanted.holder.name for wanted, _ in found))
 
 
-def _wanted(host: OwnHost) -> Iterator[Wanted]:
+def wanted_of(host: OwnHost, before_days: int | None = None) -> Iterator[Wanted]:
+    """Every certificate of the organisation, or those that expire within `before_days`."""
     for holder in holders(host):
         for kind, pairs in ((ENROLMENT, holder.enrolment), (TLS, holder.tls)):
             for number, pair in enumerate(pairs):
-                yield Wanted(f"{holder.name}-{number}" if number else holder.name, kind, holder, pair)
+                present = read_key_pair(pair.certificate, pair.key).certificate
+                if before_days is None or days_left(present) <= before_days:
+                    yield Wanted(f"{holder.name}-{number}" if number else holder.name, kind, holder, pair)
 
 
 def _refuse_others(host: OwnHost, others: dict[str, tuple[x509.Certificate, ...]]) -> None:
@@ -151,7 +153,7 @@ def _refuse(path: Path, wanted: Wanted, certificate: x509.Certificate, issuer: x
         raise CertificationError(
             f"{path} was issued by {certificate.issuer.rfc4514_string()}, not by {issuer.subject.rfc4514_string()}"
         ) from error
-    if certificate.subject != present.certificate.subject:
+    if _subject(certificate, wanted.kind) != _subject(present.certificate, wanted.kind):
         raise CertificationError(
             f"{path} is for {certificate.subject.rfc4514_string()}; {present.certificate.subject.rfc4514_string()} was "
             "asked for, and Fabric reads a node's role from it"
@@ -162,10 +164,12 @@ def _refuse(path: Path, wanted: Wanted, certificate: x509.Certificate, issuer: x
         if isinstance(extension.value, OWN_OF_EACH):
             continue
         try:
-            same = certificate.extensions.get_extension_for_oid(extension.oid).value == extension.value
+            covered = _covers(
+                certificate.extensions.get_extension_for_oid(extension.oid).value, extension.value
+            )
         except x509.ExtensionNotFound:
-            same = False
-        if not same:
+            covered = False
+        if not covered:
             raise CertificationError(
                 f"{path} lacks what was asked for in the extension {extension.oid.dotted_string}; let the authority "
                 "copy the request's extensions (openssl: -copy_extensions copyall)"
@@ -177,6 +181,25 @@ def _refuse(path: Path, wanted: Wanted, certificate: x509.Certificate, issuer: x
             raise CertificationError(
                 f"{path} has no {kind.__name__}, without which Fabric refuses it"
             ) from error
+
+
+def _subject(certificate: x509.Certificate, kind: str) -> list[tuple[str, str]]:
+    """What Fabric reads of a subject, in whatever order it stands: of one for TLS, the name alone."""
+    return sorted(
+        (attribute.oid.dotted_string, str(attribute.value))
+        for attribute in certificate.subject
+        if kind == ENROLMENT or attribute.oid == NameOID.COMMON_NAME
+    )
+
+
+def _covers(came: x509.ExtensionType, asked: x509.ExtensionType) -> bool:
+    """Whether an extension allows all that was asked for; authorities may allow more of the usual."""
+    if isinstance(asked, x509.KeyUsage) and isinstance(came, x509.KeyUsage):
+        usages = ("digital_signature", "key_encipherment")
+        return all(getattr(came, usage) or not getattr(asked, usage) for usage in usages)
+    if isinstance(asked, Iterable) and isinstance(came, type(asked)):
+        return set(asked) <= set(came)
+    return came == asked
 
 
 def read_chain(path: Path) -> tuple[x509.Certificate, ...]:

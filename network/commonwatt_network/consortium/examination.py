@@ -15,7 +15,7 @@ import psutil
 from commonwatt_client import ClientError
 
 from commonwatt_network.channels.deploy import peer_admin
-from commonwatt_network.consortium.clocks import FAR_S, NoDateError, NoLimitError, clock_ahead_s
+from commonwatt_network.consortium.clocks import FAR_S, NoDateError, NoLimitError, asking_user, clock_ahead_s
 from commonwatt_network.consortium.host import OwnHost, ports_of
 from commonwatt_network.consortium.membership import own_config
 from commonwatt_network.consortium.renewal import BEFORE_DAYS, holders
@@ -143,23 +143,24 @@ async def _clocks(host: OwnHost) -> list[Finding]:
 async def _others_clocks(host: OwnHost) -> list[Finding]:
     """The clocks of the other organisations' chaincode against this host's, each once."""
     findings: dict[str, Finding] = {}
-    if host.description.chaincode.name != MARKET:
-        return []  # another contract has no query that everybody may ask
+    user = asking_user(host)
+    if user is None or host.description.chaincode.name != MARKET:
+        return []  # another contract has no query that every member may ask
     for channel in _channels(host):
         members = own_config(host, channel).application_organizations
         for mspid in sorted(members.keys() - {host.mspid} - findings.keys()):
-            finding = await _clock_of(host, channel, mspid)
+            finding = await _clock_of(host, user, channel, mspid)
             if finding is not None:
                 findings[mspid] = finding
     return list(findings.values())
 
 
-async def _clock_of(host: OwnHost, channel: str, mspid: str) -> Finding | None:
+async def _clock_of(host: OwnHost, user: str, channel: str, mspid: str) -> Finding | None:
     """None where the organisation's chaincode takes any date."""
     what = f"clock {mspid}"
     try:
         async with asyncio.timeout(MANY_QUERIES_TIMEOUT_S):
-            ahead_s = await clock_ahead_s(host, channel, mspid)
+            ahead_s = await clock_ahead_s(host, user, channel, mspid)
     except NoLimitError:
         return None
     except NoDateError:
@@ -167,7 +168,7 @@ async def _clock_of(host: OwnHost, channel: str, mspid: str) -> Finding | None:
             what,
             False,
             f"its chaincode takes no query that is dated within {FAR_S} s of this host's clock; compare both clocks, "
-            "and see whether the market is founded",
+            "and see whether the market is founded and its chaincode runs",
         )
     except (ClientError, TimeoutError, UsageError) as error:
         return Finding(what, False, f"nobody tells: {error or 'no answer in time'}")

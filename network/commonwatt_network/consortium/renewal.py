@@ -129,7 +129,9 @@ async def _back(host: OwnHost, names: Sequence[str]) -> None:
     """Until systemd has started these again, and they take connections."""
     deadline = asyncio.get_running_loop().time() + BACK_S
     for node in (*host.fabric_nodes, *host.chaincode_servers):
-        while node.name in names and not (node.name in processes.running(host.layout) and await accepts(node)):
+        while node.name in names and not (
+            node.name in processes.running(host.layout) and await accepts(node)
+        ):
             if asyncio.get_running_loop().time() > deadline:
                 raise NotReadyError(
                     f"systemd has not started {node.name} again; see `systemctl status 'commonwatt-*'`"

@@ -26,7 +26,7 @@ from commonwatt_network.programs import processes
 from commonwatt_network.programs.fabric import check_version, find_fabric
 from commonwatt_network.programs.processes import Program
 
-PRIVATE = ("/tmp", "/var/tmp")  # PrivateTmp
+PRIVATE = ("/tmp", "/var/tmp")  # noqa: S108  by PrivateTmp
 TIMER = """# Written by `commonwatt org units`.
 [Unit]
 Description=Renews the certificates of {organization} before they expire
@@ -143,7 +143,9 @@ def refuse_under_systemd(host: OwnHost) -> None:
 def write_environment(host: OwnHost, server: ChaincodeServer) -> Path:
     """Write what the chaincode's unit reads whenever it starts: the package that peers install changes; its file."""
     path = host.layout.configuration / server.name / "unit.env"
-    lines = (f"{name}={_quoted(value)}\n" for name, value in chaincode_program(host, server).environment.items())
+    lines = (
+        f"{name}={_quoted(value)}\n" for name, value in chaincode_program(host, server).environment.items()
+    )
     write_atomically(path, "".join(lines))
     return path
 

@@ -208,7 +208,7 @@ def signed(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
 
 
 def key_bytes(certificate: x509.Certificate) -> bytes:
-    """The public key that a certificate is for: orderers, and authorities, are known by it and not by the certificate."""
+    """The public key that a certificate is for. Orderers and authorities are known by it, not by the certificate."""
     return certificate.public_key().public_bytes(
         serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
     )

@@ -107,7 +107,10 @@ def ensure_organization(layout: Layout, organization: str) -> Authorities:
         organization,
         *(
             _ensure_authority(
-                folder / kind, f"{kind}.{organization}", organization, read_further(layout, organization, kind)
+                folder / kind,
+                f"{kind}.{organization}",
+                organization,
+                read_further(layout, organization, kind),
             )
             for kind in (ENROLMENT, TLS)
         ),
@@ -152,7 +155,9 @@ def _write_public_msp(folder: Path, authorities: Authorities) -> None:
             named = enumerate(further, start=1)
             wanted |= {folder / place / f"trusted{number}.pem": pem for number, pem in named}
         present = (path for place in (roots, below) for path in (folder / place).glob("*.pem"))
-        for former in {path for path in present if path.name.startswith(("issuing", "trusted"))} - wanted.keys():
+        for former in {
+            path for path in present if path.name.startswith(("issuing", "trusted"))
+        } - wanted.keys():
             former.unlink()
         for path, content in wanted.items():
             _write_once(path, content)
