@@ -12,7 +12,7 @@ import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
-from commonwatt_client.fabric_ca import Enrollment, FabricCA, FabricCAError
+from commonwatt_client.fabric_ca import Enrollment, FabricCA, FabricCAError, RegisteredIdentity
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
@@ -55,10 +55,10 @@ async def enrol(
     try:
         async with FabricCA(server.url, tls_ca=server.tls_ca) as authority:
             held = await authority.enroll(server.registrar, server.secret)
-            known = {identity.name for identity in await authority.identities(held)}
+            known = {identity.name: identity for identity in await authority.identities(held)}
             for each in wanted:
                 certificate = await _issued(
-                    authority, held, each, _secret(host, kind, _name(each)), known=_name(each) in known
+                    authority, held, each, _secret(host, kind, _name(each)), known.get(_name(each))
                 )
                 path = output / kind / f"{each.name}.pem"
                 write_atomically(path, certificate, PUBLIC_FILE)
@@ -69,7 +69,7 @@ async def enrol(
 
 
 async def _issued(
-    authority: FabricCA, held: Enrollment, wanted: Wanted, secret: str, *, known: bool
+    authority: FabricCA, held: Enrollment, wanted: Wanted, secret: str, known: RegisteredIdentity | None
 ) -> bytes:
     """The certificate (PEM) that the server issues for the key and with the contents of the present one."""
     present = read_key_pair(wanted.pair.certificate, wanted.pair.key)
@@ -79,9 +79,7 @@ async def _issued(
     if affiliation:
         await authority.add_affiliation(held, affiliation)
     name = _name(wanted)
-    if known:
-        await authority.modify(held, name, attributes=given, affiliation=affiliation)
-    else:
+    if known is None:  # else an earlier call may have been cut off between registering and enrolling
         await authority.register(
             held,
             name,
@@ -90,6 +88,8 @@ async def _issued(
             affiliation=affiliation,
             attributes=given,
         )
+    elif given != {key: value for key, value in known.attributes.items() if not key.startswith("hf.")}:
+        await authority.modify(held, name, attributes=given)
     enrolled = await authority.enroll(
         name,
         secret,

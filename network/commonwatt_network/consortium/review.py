@@ -204,12 +204,12 @@ def _differences(config: ChannelConfig, own: Bundle) -> Iterator[str]:
             ("authority", member.root_certificates, own.enrolment_authority),
             ("TLS authority", member.tls_root_certificates, own.tls_authority),
         )
-        if known != (here.encode(),)
+        if here.encode() not in known
     ]
     for what in foreign:
         yield f"{own.mspid}'s {what} in it is foreign: it is not the one on this host"
     if not foreign and not own.is_of(member):
-        yield f"{own.mspid}'s intermediate authorities in it are foreign: they are not those on this host"
+        yield f"{own.mspid}'s other authorities in it are foreign: they are not those on this host"
     consenters = {consenter.address: consenter for consenter in config.consenters}
     for orderer in own.orderers:
         consenter = consenters.get(orderer.address)

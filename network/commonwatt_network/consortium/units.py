@@ -27,6 +27,7 @@ from commonwatt_network.programs.fabric import check_version, find_fabric
 from commonwatt_network.programs.processes import Program
 
 PRIVATE = ("/tmp", "/var/tmp")  # noqa: S108  by PrivateTmp
+AUTHORITY_KEYS = ("ca.key", "former.key")
 TIMER = """# Written by `commonwatt org units`.
 [Unit]
 Description=Renews the certificates of {organization} before they expire
@@ -186,7 +187,7 @@ def _service(host: OwnHost, program: Program, user: str, home: str, target: str)
         environment_file=write_environment(host, served) if served else None,
         log=processes.log_file(host.layout, program.name),
         writes=[*ledgers, host.layout.logs],
-        secrets=[own / "ca" / "ca.key", own / "tlsca" / "ca.key", own / "users"],
+        secrets=[*(own / kind / key for kind in ("ca", "tlsca") for key in AUTHORITY_KEYS), own / "users"],
         compiled=bool(ledgers),
     )
 

@@ -12,6 +12,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from commonwatt_network.consortium import units
 from commonwatt_network.consortium.host import OwnHost, init_host
 from commonwatt_network.consortium.organization import OrganizationDescription
 from commonwatt_network.consortium.units import (
@@ -34,8 +35,9 @@ EXPOSURE, RENEWAL = (
 
 
 @pytest.fixture
-def host(tmp_path: Path) -> OwnHost:
+def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> OwnHost:
     require_backend("native")
+    monkeypatch.setattr(units, "PRIVATE", ())  # tests' folders lie in /tmp
     description = OrganizationDescription.model_validate(
         {
             "name": "newtown",
@@ -97,6 +99,32 @@ def test_a_unit_runs_what_org_start_runs_under_the_same_marks(host: OwnHost, tmp
     assert "Persistent=true" in units["commonwatt-newtown-renew.timer"]
     with pytest.raises(UsageError, match="no user nobody-here"):
         units_of(host, "nobody-here")
+
+
+def test_what_changes_with_the_package_is_no_part_of_the_unit(host: OwnHost) -> None:
+    unit = units_of(host, USER)["commonwatt-newtown-market.newtown.service"].content.decode()
+    assert host.package.package_id not in unit
+    [path] = re.findall(r"^EnvironmentFile=(.*)$", unit, re.MULTILINE)
+    assert (
+        f'CHAINCODE_ID="{host.package.package_id}"' in Path(path.replace("%%", "%")).read_text().splitlines()
+    )
+
+
+def test_a_folder_that_no_unit_would_see_and_keys_that_none_may_see(
+    host: OwnHost, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    peer = units_of(host, USER)["commonwatt-newtown-peer0.newtown.service"].content.decode()
+    hidden = [
+        json.loads(f'"{path}"') for path in re.findall(r'^InaccessiblePaths="-(.*)"$', peer, re.MULTILINE)
+    ]
+    own = host.layout.organization("newtown")
+    assert [path.replace("%%", "%") for path in hidden] == [
+        *(str(own / kind / name) for kind in ("ca", "tlsca") for name in ("ca.key", "former.key")),
+        str(own / "users"),
+    ]
+    monkeypatch.setattr(units, "PRIVATE", (str(tmp_path),))
+    with pytest.raises(UsageError, match="lie elsewhere, such as in /srv"):
+        write_units(host, tmp_path / "units")
 
 
 def test_what_systemd_runs_is_not_stopped_here(host: OwnHost) -> None:
