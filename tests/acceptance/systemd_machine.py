@@ -138,6 +138,10 @@ class Machine:
         """A property of a unit."""
         return self.run("systemctl", "show", "--property", name, "--value", unit).strip()
 
+    def connects(self, port: int) -> bool:
+        """Whether a program of the machine takes connections at this port."""
+        return _run(*self.command("bash", "-c", f"exec 3<>/dev/tcp/127.0.0.1/{port}")).returncode == 0
+
     def close(self) -> None:
         """Take everything down, whatever state it is in."""
         if self._process is not None and self._process.poll() is None:
