@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import shutil
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from commonwatt_network.consortium.bundle import own_bundle
+from commonwatt_network.consortium.growth import own_peer
 from cryptography import x509
 
 from tests.support.corporate import Corporate, authorities_in
@@ -81,9 +83,6 @@ def words(chains: dict[str, Path]) -> list[str]:
 
 def known(member: Member, mspid: str) -> set[bytes]:
     """All authorities of an organisation as another one's peer has them."""
-    import asyncio
-
-    from commonwatt_network.consortium.growth import own_peer
 
     async def fetch() -> set[bytes]:
         async with own_peer(member.host) as admin:
@@ -133,8 +132,10 @@ def test_authorities_are_renewed_and_certificates_of_the_former_ones_go_on(two: 
 def test_other_authorities_issue_and_the_former_are_dropped(two: Two, tmp_path: Path) -> None:
     """For identities an intermediate with another key below the same root, for TLS another root."""
     newtown, grid = two.newtown, two.grid
-    other = Corporate(tmp_path / "other", "other root")
-    chains = {"enrolment": two.corporate.put_below("enrolment", "second"), "tls": other.folder / "tls.pem"}
+    chains = {
+        "enrolment": two.corporate.put_below("enrolment", "second"),
+        "tls": two.corporate.put_beside("tls", "second"),
+    }
     former = {
         name: (newtown.host.layout.user("newtown", "operator") / name).read_bytes()
         for name in ("certificate.pem", "private_key.pem")
@@ -146,16 +147,7 @@ def test_other_authorities_issue_and_the_former_are_dropped(two: Two, tmp_path: 
     refused = newtown.run("org", "authorities", "--drop-former", code=2)
     assert "has a certificate of" in refused
 
-    issuing = Corporate.__new__(Corporate)
-    issuing.folder, issuing.issuers = tmp_path / "both", {}
-    issuing.folder.mkdir()
-    for kind, place, name in (
-        ("enrolment", two.corporate.folder, "enrolment-second"),
-        ("tls", other.folder, "tls"),
-    ):
-        for ending in ("pem", "key"):
-            shutil.copy(place / f"{name}.{ending}", issuing.folder / f"{kind}.{ending}")
-    two.certify(issuing, tmp_path)
+    two.certify(two.corporate, tmp_path)
     said = newtown.run("org", "authorities", "--drop-former", code=2)
     assert "let the members do `commonwatt consortium agree newtown`" in said
     two.take_up()

@@ -21,24 +21,18 @@ def authorities_in(path: Path) -> list[x509.Certificate]:
 class Corporate:
     """Two root authorities, for identities and for TLS."""
 
-    def __init__(self, folder: Path, name: str = "root") -> None:
+    def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.issuers: dict[str, str] = {}  # kind -> the intermediate that issues
+        self.issuers: dict[str, str] = {}  # kind -> the authority that issues, where that is not its root
         folder.mkdir()
         for kind in ("enrolment", "tls"):
-            self._openssl(
-                *("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"),
-                *(
-                    "-keyout",
-                    f"{kind}.key",
-                    "-out",
-                    f"{kind}.pem",
-                    "-days",
-                    "3650",
-                    "-subj",
-                    f"/CN={kind} {name}",
-                ),
-            )
+            self._make_root(kind, f"{kind} root")
+
+    def put_beside(self, kind: str, name: str) -> Path:
+        """Another root, which issues from now on; its file."""
+        self.issuers[kind] = f"{kind}-{name}"
+        self._make_root(self.issuers[kind], f"{kind} {name}")
+        return self.folder / f"{kind}-{name}.pem"
 
     def put_below(self, kind: str, *names: str) -> Path:
         """Intermediates below the root, each below the one before; the file of the chain, in no helpful order.
@@ -103,6 +97,12 @@ class Corporate:
                 *("-out", str(made), "-days", "365", "-copy_extensions", copy, "-extfile", str(extensions)),
             )
         return output
+
+    def _make_root(self, made: str, name: str) -> None:
+        self._openssl(
+            *("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"),
+            *("-keyout", f"{made}.key", "-out", f"{made}.pem", "-days", "3650", "-subj", f"/CN={name}"),
+        )
 
     def _extensions(self) -> Path:
         """Of an authority's certificate."""

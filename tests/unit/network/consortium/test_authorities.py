@@ -83,16 +83,16 @@ async def test_none_may_be_below_an_authority_that_issued_to_members(
 
 
 async def test_an_authority_whose_certificates_are_in_use_is_not_dropped(
-    host: OwnHost, tmp_path: Path
+    host: OwnHost, corporate: Corporate
 ) -> None:
-    others_follow(host, Corporate(tmp_path / "other", "other root"))
+    others_follow(host, corporate)
     with pytest.raises(UsageError, match="has a certificate of CN=enrolment newtown still"):
         await drop_former(host, quiet)
 
 
-def test_the_bundle_and_the_nodes_know_the_former_authorities(host: OwnHost, tmp_path: Path) -> None:
+def test_the_bundle_and_the_nodes_know_the_former_authorities(host: OwnHost, corporate: Corporate) -> None:
     before = own_bundle(host)
-    others_follow(host, Corporate(tmp_path / "other", "other root"))
+    others_follow(host, corporate)
     bundle = parse_bundle(own_bundle(host).to_json().encode(), "newtown.json")
     assert {*before.authorities} < {*bundle.authorities}
     assert bundle.fingerprint != before.fingerprint
@@ -106,10 +106,12 @@ def test_the_bundle_and_the_nodes_know_the_former_authorities(host: OwnHost, tmp
         assert len(authorities_in(node.tls_directory / "ca.crt")) == 2
 
 
-def others_follow(host: OwnHost, other: Corporate) -> None:
-    """Roots of another corporation issue from now on, and the former authorities count still."""
+def others_follow(host: OwnHost, corporate: Corporate) -> None:
+    """Other roots issue from now on, and the former authorities count still."""
     own = ensure_organization(host.layout, host.name)
     for kind, pair, name in ((ENROLMENT, own.enrolment, "enrolment"), (TLS, own.tls, "tls")):
         keep_further(host.layout, host.name, [pair.certificate, *pair.above], kind)
-        keep_chain(host.layout.organization(host.name) / kind, authorities_in(other.folder / f"{name}.pem"))
+        keep_chain(
+            host.layout.organization(host.name) / kind, authorities_in(corporate.put_beside(name, "second"))
+        )
     init_host(host.description, host.layout.directory)

@@ -105,7 +105,7 @@ def test_an_organisation_below_intermediates(host: OwnHost, corporate: Corporate
     assert (len(member.intermediate_certificates), len(member.tls_intermediate_certificates)) == (2, 1)
     plain = own.model_copy(update={"tls_intermediates": []})
     [difference] = find_differences(review.config, plain)
-    assert "intermediate authorities" in difference
+    assert "other authorities in it are foreign" in difference
     # The embedded network's view of the channel: the orderer's certificate for TLS counts, and the peer's identity.
     block = common_pb2.Block.FromString(consortium_block("newtown", [bundle]))
     config = ChannelConfig.from_block(block)
