@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Bringing nodes up: all of a network for `network up`, and for `apply` what a change adds to one that runs.
 
-What is there and good is kept, what is missing is made or started, and in the end a transaction works.
+It keeps each good part that is there, makes or starts the missing ones, and ends when a transaction works.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ async def serve(
 ) -> tuple[tuple[str, ...], dict[str, int]]:
     """Start what of `programs` does not run, and wait until all nodes serve.
 
-    What was started, and the name of each program -> its process id.
+    Returns the names of the programs that it started, and the name of each program -> its process id.
     """
     await backend.extend(nodes)
     running = processes.running(nodes.layout)

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """What can go wrong with a network, as the person at the keyboard meets it.
 
-NetworkError            it ran and failed: says which process, what it said last, what to do next
-  UsageError            wrong use or configuration: nothing was changed
-    TopologyError     a topology or another file with mistakes, each with its line
-    NotThereError     what a command needs was not made, or does not run (exit code 3)
-      NoNetworkError  the folder holds no network
+- `NetworkError`: it ran and failed: says which process, what it said last, what to do next
+  - `UsageError`: wrong use or configuration: nothing was changed
+    - `TopologyError`: a topology or another file with mistakes, each with its line
+    - `NotThereError`: a thing that the command needs was not made, or does not run (exit code 3)
+      - `NoNetworkError`: the folder holds no network
 """
 
 from __future__ import annotations

@@ -19,8 +19,8 @@ from commonwatt_network.up import settle_state
 def render(directory: Path, topology: Topology | None, backend: str, output: Path) -> list[Path]:
     """Write the files of the network in `directory` to `output`; their paths.
 
-    What the network has not got yet, keys and genesis blocks, is made and kept in `directory`, so that rendering again,
-    or `network-up` there, goes on with the same. Raises UsageError, also for an `output` that holds anything else.
+    Keys and genesis blocks that the network has not got yet are made and kept in `directory`, so that rendering again,
+    or `network up` there, goes on with the same. Raises UsageError, also for an `output` that holds anything else.
     """
     rendered = {name: each for name, each in BACKENDS.items() if each.in_containers}
     if backend not in rendered:

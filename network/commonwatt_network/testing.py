@@ -17,7 +17,7 @@ pytest finds them by itself where this distribution is installed (with `asyncio_
         ledger.set_clock(lambda: 0.0)
 
 Chaincode runs in processes of its own, as everywhere. With `guard=True` (the default) one peer's chaincode runs
-every proposal in a second process too, with another hash seed, clock and time zone: chaincode that is not
+every proposal in a second process too, with another hash seed, clock and time zone. Chaincode that is not
 deterministic fails its endorsement with a list of what differs.
 """
 

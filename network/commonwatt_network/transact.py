@@ -65,7 +65,7 @@ class Answer:
     block_number: int | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """`result` holds JSON as such, other text as text; what is not text is `result_base64`."""
+        """`result` holds JSON as such, other text as text; bytes that are no text stand in `result_base64`."""
         import base64
 
         about: dict[str, Any] = {"caller": str(self.caller)}

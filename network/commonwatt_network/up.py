@@ -46,8 +46,8 @@ async def up(
 ) -> Up:
     """Bring up the network in `directory`.
 
-    Without a topology or backend: those it was made with, or the defaults. Whatever was started by this call is ended
-    again when the call fails; what ran before goes on. `changed_code`: run chaincode also where its code is not what
+    Without a topology or backend: those it was made with, or the defaults. When the call fails, it ends the processes
+    that it started; those that ran before go on. `changed_code`: run chaincode also where its code is not what
     was deployed as its version. Raises UsageError before anything is started, then NetworkError.
     """
     layout = Layout(directory)

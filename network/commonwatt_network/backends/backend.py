@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a network needs of the place where its nodes run: the same for every backend.
 
-Who else wants to know on which backend a network runs asks a `Backend`; the names stay in this package.
+Other packages ask a `Backend` about the place where a network runs; which backends there are is known here alone.
 """
 
 from __future__ import annotations

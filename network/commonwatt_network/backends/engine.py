@@ -63,12 +63,18 @@ class Seen:
 
 
 def compose(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run `docker compose` on the file in `folder`. Raises ComposeError where it cannot be run or does not end."""
+    """Run `docker compose` on the file in `folder`; what it said, and its exit code.
+
+    Raises ComposeError where the program is missing or takes longer than COMMAND_TIMEOUT_S.
+    """
     return run((*COMMAND, "--project-directory", str(folder), *arguments))
 
 
 def run(command: tuple[str, ...], timeout_s: float = COMMAND_TIMEOUT_S) -> subprocess.CompletedProcess[str]:
-    """Run a command of the engine's. Raises ComposeError where it cannot be run or does not end."""
+    """Run a command of the engine's; what it said, and its exit code.
+
+    Raises ComposeError where the program is missing or takes longer than `timeout_s`.
+    """
     try:
         return subprocess.run(
             command,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Doing what a plan says, one step after the other; what is done is recorded, so that a cut-off one goes on."""
+"""Doing what a plan says, step after step. Each step that is done is recorded: a change that was cut off goes on."""
 
 from __future__ import annotations
 

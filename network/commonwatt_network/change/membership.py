@@ -39,7 +39,7 @@ async def bring(site: Site, _: AddOrganization | AddChannel | AddChaincode | Cha
 
 
 async def enrol(site: Site, step: EnrolUsers) -> None:
-    """Certificates alone; no process takes notice. What a former one allowed ends with it."""
+    """Certificates alone; no process takes notice. A former certificate of the same user is revoked."""
     await describe(site)
     for user in step.anew:
         await revoke_former(site.nodes, step.organization, user)
@@ -85,7 +85,7 @@ async def change_readers(site: Site, step: ChangeReaders) -> None:
 
 
 async def remove(site: Site, _: RemovePeer | RemoveOrganization) -> None:
-    """Processes end; what they kept on disk stays."""
+    """Processes end; their files on disk stay."""
     gone = [node for node in site.before.peers if node not in site.nodes.peers]
     stop_programs(site, [node.name for node in site.before.authorities if node not in site.nodes.authorities])
     await withdraw(site, gone)

@@ -10,8 +10,8 @@ from commonwatt_network.change.steps import ChangeChaincodeImage, ReplaceServers
 async def replace_servers(site: Site, _: ReplaceServers | RestartServers | ChangeChaincodeImage) -> None:
     """New servers at new addresses; install, approve, commit; the old ones end when every member trades on the new.
 
-    Both answer meanwhile: what was endorsed by the old version is committed or, having read the old definition,
-    endorsed anew.
+    Both answer meanwhile. A transaction that the old version endorsed is committed; one that had read the old
+    definition is endorsed anew.
     """
     await settle_in(site)
     stop_other_servers(site)

@@ -138,6 +138,6 @@ class ChangeDefinition(Step):
 
 @dataclass(frozen=True)
 class RemoveOrganization(Step):
-    """The peers of an organisation that is on no channel and has no homes."""
+    """The peers of an organisation that has left every channel and has no homes."""
 
     organization: str

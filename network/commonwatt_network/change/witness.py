@@ -27,8 +27,8 @@ class TradeStoppedError(NetworkError):
 async def trading(nodes: Nodes) -> AsyncIterator[Callable[[], Awaitable[None]]]:
     """Submit on every channel of the market meanwhile. Yields what waits until each had one more committed.
 
-    Its clients are connected, and have transactions under way, when a node goes: what was lost with it is sent again
-    after the SDK's own patience.
+    Its clients are connected, and have transactions under way, when a node goes. A transaction that was lost with the
+    node is sent again after the SDK's own patience.
     """
     committed: dict[str, int] = {}
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Genesis blocks: a channel's whole first configuration, from the nodes of a network.
 
-Nodes accept several wrong configurations at join and fail much later; `check_certificates` refuses those here (a node
-certificate of the wrong role, an expired one, a TLS certificate without the dialled name).
+Nodes accept several wrong configurations at join and fail much later. `check_certificates` refuses those here: a node
+certificate of the wrong role, an expired one, a TLS certificate without the dialled name.
 """
 
 from __future__ import annotations

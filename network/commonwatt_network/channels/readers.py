@@ -2,8 +2,8 @@
 """Who reads a channel's blocks: every member, or operators, administrators and nodes alone.
 
 A home's transactions, and what they say of its use, stand in blocks. With `operators`, each organisation's Readers
-policy names its administrators, peers, orderers and the organisational unit `operator`; two ACLs let every member
-hear of commits and events still, which the Gateway asks Readers for by default. A principal for an organisational
+policy names its administrators, peers, orderers and the organisational unit `operator`. By default the Gateway asks
+Readers for commits and events too: two ACLs let every member still hear of these. A principal for an organisational
 unit matches the certificates of one authority's path to its root alone, so there is one for each.
 """
 
@@ -125,7 +125,7 @@ def open_channel_warning(
     """What to say before a market is deployed on a channel of others'; empty where operators alone read it.
 
     Raises OpenChannelError for a live or a forward market on a channel that others read too, unless that is
-    `allowed`: everybody who reads blocks gets the private data that its organisation holds with them.
+    `allowed`. Everybody who reads blocks gets the private data that its organisation holds with them.
     """
     found = openings(config)
     if not found:

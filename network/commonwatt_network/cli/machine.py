@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The verbs `commonwatt doctor` and `commonwatt fabric`: what this machine can run, and Fabric's programs for it."""
+"""The verbs `commonwatt doctor`, on what this machine can run, and `commonwatt fabric`, for Fabric's programs."""
 
 from __future__ import annotations
 

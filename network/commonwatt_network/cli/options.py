@@ -110,7 +110,7 @@ def wanted_topology(source: str | None, communities: int | None, homes: int | No
 def network_file_of(directory: Path | None, network: str | None) -> Path:
     """The network file that options name, by default that of the folder here. Raises UsageError.
 
-    What stands on the command line wins over the environment.
+    An option on the command line wins over the environment.
     """
     from commonwatt_client.network_file import find_network
 

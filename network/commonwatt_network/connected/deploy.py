@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Chaincode on a network that others made: an organisation installs and approves for itself, and the last one commits.
 
-Every step may be repeated. What the organisation cannot do alone is said: who still has to approve.
+Every step may be repeated. Where the organisation cannot go on alone, the answer names those that have yet to approve.
 """
 
 from __future__ import annotations

@@ -70,7 +70,7 @@ class ConnectedNetwork:
         return network_file_user(self.file, self.organization, user or self.user)
 
     def administrator(self) -> str:
-        """The user whose certificate has the role admin; who connected where none has."""
+        """The user whose certificate has the role admin; where none has it, the user that connected."""
         users = self.organizations[self.organization]["users"]
         if users[self.user].get("role") == "admin":
             return self.user

@@ -2,7 +2,7 @@
 """A chaincode server for a network that others made: its certificates, the package that names it, its environment.
 
 The organisation's peers dial the server with mutual TLS. Both ends' certificates are of an authority made for this
-chaincode alone, so that no key of the network is needed; they are made once, so that the package stays the same.
+chaincode alone, so that no key of the network is needed. They are made once, so that the package stays the same.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """An organisation in one encrypted file: its keys, channels and ledgers. And back, onto a host that has nothing of it.
 
-The file is a ZIP of two files of the age format (https://age-encryption.org/v1), which the program `age` reads too:
-`organisation.tar.gz.age`, encrypted to a key of its own, and `key.age`, that key encrypted with the passphrase.
+The file is a ZIP of two files of the age format (https://age-encryption.org/v1), which the program `age` reads too.
+`organisation.tar.gz.age` is encrypted to a key of its own; `key.age` is that key, encrypted with the passphrase.
 
 A backup is taken while the organisation's processes stand still, so that its ledgers are whole. On the new host they
 catch up with the others: whatever was ordered since is fetched from them.
@@ -82,7 +82,8 @@ def restore(path: Path, directory: Path, passphrase: str, *, keep_logs: bool = F
     """Bring the organisation in `path` back into `directory`, which must not hold any network.
 
     Its orderers come back without their logs, which may be behind what they acknowledged, and wait to be readmitted.
-    With `keep_logs` they go on with these: where nobody could readmit them, for no majority is left without them.
+    With `keep_logs` they go on with their logs, as one of at most two orderers of each channel may: the other one alone
+    is no majority, and could readmit nobody.
     Everything is unpacked and checked beside it first: a wrong passphrase or a damaged file leaves nothing behind.
     Raises UsageError.
     """

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """An organisation's public bundle: its certificates and where its nodes are reached. Nothing in it is secret.
 
-A bundle comes from somebody else, so everything in it is looked at before it is used: a field too many, a key, a
-certificate that is expired, of another authority, or without the name that will be dialled.
+A bundle comes from somebody else, so everything in it is looked at before it is used. Refused are a field too many, a
+key, and a certificate that is expired, of another authority, or without the name that will be dialled.
 """
 
 from __future__ import annotations

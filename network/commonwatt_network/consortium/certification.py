@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Certificates from an authority whose key is elsewhere: requests go out (PKCS #10), certificates come in.
 
-The keys of nodes and users never leave the host. What comes in is looked at as a whole before anything is replaced.
+The keys of nodes and users never leave the host. All certificates that come in are looked at before one is replaced.
 """
 
 from __future__ import annotations
@@ -72,7 +72,8 @@ def take_in(
     """Take in the certificates `KIND/NAME.pem` of `folder`; whose they are.
 
     `authority`, `tls_authority`: certificates (PEM) of other authorities than the organisation began with, each with
-    those above it up to the root; both, with every certificate, and only before any channel knows the organisation.
+    those above it up to the root. Name both or neither; other authorities issue every certificate anew, and only for an
+    organisation on no channel.
     Raises CertificationError.
     """
     named = {ENROLMENT: authority, TLS: tls_authority}

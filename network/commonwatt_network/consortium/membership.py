@@ -207,8 +207,8 @@ async def approve(host: OwnHost, channel: str, wait_s: float, say: Say) -> None:
 async def next_definition(host: OwnHost, admin: PeerAdmin, channel: str) -> ChaincodeDefinition:
     """The definition this organisation wants: that in force, when it has this version, or the one to follow it.
 
-    What else is in force (policy, collections) stays: an organisation's file says nothing of it, but for which market
-    it wants at first. Raises UsageError for a forward market on a channel that cannot have one.
+    The policy and the collections in force stay: an organisation's file says nothing of them, except which market it
+    wants at first. Raises UsageError for a forward market on a channel that cannot have one.
     """
     settings = host.description.chaincode
     committed = await committed_definition(admin, channel, settings.name)

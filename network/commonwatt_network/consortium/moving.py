@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """An organisation's nodes that come, go or move: on its own host first, then on its channels.
 
-What only its own administrator signs for, addresses of orderers and the peer that others meet first, it tells the
-channels itself; to its orderers as such the members agree (`agreement`).
+It tells the channels itself where its orderers are, and which peer others meet first: its own administrator signs for
+these alone. The members agree to its orderers as such (`agreement`).
 """
 
 from __future__ import annotations

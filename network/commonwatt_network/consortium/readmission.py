@@ -2,7 +2,7 @@
 """An orderer that lost its log comes back: out of each channel's consenters, and in again with another certificate.
 
 Raft relies on a voter's memory of what it voted for and acknowledged. An orderer from a backup has lost some of it,
-so it never votes again as who it was: the channel gives it a new Raft id, and it fetches its whole log from the
+so it never votes again as who it was. The channel gives it a new Raft id, and it fetches its whole log from the
 others (Ongaro, "Consensus: Bridging Theory and Practice", 2014, chapter 4). Fabric takes one certificate for another
 within one update as a renewal that keeps the Raft id; hence two updates.
 """
@@ -65,8 +65,8 @@ class Step:
 class Purpose:
     """What members sign for, by the `verb` of their command.
 
-    `following` gives the configuration after the next update, None when there is nothing left to do; `refuse` raises
-    UpdateError for a bundle that says too much; `done` is what to say where nothing is to do.
+    `following` gives the configuration after the next update, None when there is nothing left to do. `refuse` raises
+    UpdateError for a bundle that says too much. `done` is what to say where nothing is to do.
     """
 
     verb: str

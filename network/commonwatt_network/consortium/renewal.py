@@ -108,7 +108,7 @@ async def renew(host: OwnHost, say: Say, before_days: int | None = None) -> tupl
 async def restart(host: OwnHost, names: Iterable[str]) -> None:
     """Stop these programs of the organisation and bring them back; those that did not run stay stopped.
 
-    What systemd started, systemd starts again.
+    A program that systemd started is left for systemd to start again. Raises NotReadyError.
     """
     alive = processes.running(host.layout)
     wanted = [name for name in names if name in alive]

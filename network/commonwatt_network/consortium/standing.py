@@ -35,11 +35,15 @@ async def host_standing(host: OwnHost) -> dict[str, Any]:
     A waiting orderer has lost its log and does not run before it is readmitted. `ended`: of processes that don't run
     while others do, and have run, name -> `log` (file) and `last_words`.
 
-    Per channel: `heights` (peer -> blocks, null where it does not answer), `silent_orderers`, `no_quorum` ("1 of 3
-    orderers" when too few answer to order anything, else null), `wide_readers` (who lets others read than operators,
-    in words, where not every organisation does), `committed` (chaincode
-    version, null before it is in force), `waiting_for` (MSP ids that have yet to approve the version this host runs),
-    `not_possible` (why the channel cannot have the market that this host is for, else null).
+    Per channel:
+
+    - `heights`: peer -> blocks, null where it does not answer
+    - `silent_orderers`
+    - `no_quorum`: "1 of 3 orderers" when too few answer to order anything, else null
+    - `wide_readers`: who lets others read than operators, in words, where not every organisation does
+    - `committed`: the chaincode's version, null before it is in force
+    - `waiting_for`: MSP ids that have yet to approve the version that this host runs
+    - `not_possible`: why the channel cannot have the market that this host is for, else null
     """
     alive = processes.running(host.layout)
     nodes = [node.name for node in (*host.fabric_nodes, *host.chaincode_servers)]

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The determinism guard: run each proposal a second time elsewhere, and compare what it would do.
 
-Chaincode that depends on a clock, on random numbers or on the order of a hash table gives endorsers different
-results now and then, on a real network, at the worst time. A second server of the same chaincode, started with
+Chaincode that depends on a clock, on random numbers or on the order of a hash table gives endorsers different results
+now and then. On a real network that comes at the worst time. A second server of the same chaincode, started with
 another hash seed and at another moment, tells at once.
 """
 

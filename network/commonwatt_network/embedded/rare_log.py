@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A log of this program's own faults that callers cannot make grow without end."""
+"""A log of this program's own faults whose size stays small, however often callers provoke them."""
 
 from __future__ import annotations
 

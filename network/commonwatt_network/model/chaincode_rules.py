@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What must hold between a chaincode and the channels that run it: who its policies and collections may name."""
+"""Rules between a chaincode and the channels that run it: its policies and collections name members of these."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ OF_PEERS = ("member", "peer")  # the roles that a peer's certificate has
 
 
 def chaincode_mistakes(topology: TopologyFields) -> Mistakes:
-    """Policies that name nobody or that nobody can fulfil, collections of strangers, servers without an address."""
+    """Policies of strangers or beyond the members' means, collections of strangers, servers without an address."""
     for name, chaincode in topology.chaincodes.items():
         place: Location = ("chaincodes", name)
         channels = {

@@ -76,7 +76,7 @@ def market_of(definition: ChaincodeDefinition) -> str:
 
 
 def forward_mistakes(topology: TopologyFields) -> Mistakes:
-    """Channels that cannot be those of their market, and a definition of one's own in place of the generated."""
+    """Channels that cannot have their market, and a policy or collections in place of those that the kit writes."""
     forward = [name for name, channel in topology.channels.items() if channel.market != EX_POST]
     for name in forward:
         channel = topology.channels[name]

@@ -36,7 +36,7 @@ class Layout:
 
     @property
     def organization_file(self) -> Path:
-        """The description of a consortium's organisation, where the folder is one's: others know its identity."""
+        """The description of a consortium's organisation, where the folder is that of one: others know its identity."""
         return self.directory / ORGANIZATION
 
     @property

@@ -46,7 +46,7 @@ def unit_of(attributes: Mapping[str, str]) -> str:
 
 
 def home_attributes(organization: str, homes: int, secret: str | None) -> dict[str, dict[str, str]]:
-    """home001, home002, ... with the attributes of their certificates. `secret`: what their ids are drawn from."""
+    """home001, home002, ... with the attributes of their certificates; their ids are drawn from `secret`, if given."""
     users = {}
     for number in range(1, homes + 1):
         name = f"home{number:03d}"

@@ -238,7 +238,7 @@ class ChaincodeProgram(_Model):
 class Chaincode(ChaincodeProgram):
     """A chaincode: the program of each organisation, or a server that runs elsewhere, and its definition.
 
-    What is left out of the definition stays as it is on the channel.
+    A part of the definition that is left out stays as it is on the channel.
     """
 
     address: Address | None = Field(

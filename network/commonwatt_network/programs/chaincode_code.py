@@ -104,7 +104,7 @@ def changed_code(layout: Layout, topology: Topology) -> dict[str, tuple[str, lis
 def note_code(
     layout: Layout, topology: Topology, *, anew: Mapping[str, Mapping[str, str]] | None = None
 ) -> None:
-    """Keep what code the deployed chaincodes have; what is known of a version stays.
+    """Note the code of each deployed chaincode; a version that was noted before keeps its note.
 
     `anew`: chaincodes whose version was deployed again, with the code that they have now, as of `code_of`.
     """
@@ -123,7 +123,7 @@ def note_code(
 
 
 def read_code(layout: Layout) -> dict[str, Code]:
-    """What `note_code` kept; nothing for a network that never was up. Raises UsageError for a damaged file."""
+    """The notes of `note_code`, empty before the first `network up`. Raises UsageError for a damaged file."""
     try:
         content = json.loads(layout.code_file.read_bytes())
         return {
@@ -139,7 +139,10 @@ def read_code(layout: Layout) -> dict[str, Code]:
 
 
 def code_of(settings: ChaincodeProgram) -> dict[str, str]:
-    """The SHA-256 of each file of the chaincode's code by its path; nothing where the kit does not know the files."""
+    """The SHA-256 of each file of the chaincode's code by its path; empty for chaincode without a `folder`.
+
+    Raises UsageError for more than MOST_FILES files, and for one that is unreadable.
+    """
     if settings.folder is None:
         return {}
     folder = settings.folder

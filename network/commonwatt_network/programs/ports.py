@@ -2,10 +2,10 @@
 """Ports of one network: a block of its own, below the ephemeral range, kept as long as the network's folder is.
 
 Networks on one machine start their search at different places, so that one that is stopped seldom finds its ports taken
-by another; when that happens it is said, with the name of the program that holds the port where the system tells it.
+by another. The error then names the program that holds the port, where the system tells it.
 A port that is free when it is chosen may be taken before its server listens. So a choice leaves out the ports that the
-same network has given to its other servers, and a user who starts several networks at the same time gives each of
-them a range of its own (`COMMONWATT_PORTS`).
+same network has given to its other servers. A user who starts several networks at the same time gives each of them a
+range of its own (`COMMONWATT_PORTS`).
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 """Programs of one network, running in the background.
 
 The operating system is the record of what runs: every program carries the network's folder and its own name in its
-environment, so nothing can be started and lost, and no stale process id is ever believed.
+environment. So a program that was started is always found, and the kit never believes a stale process id.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Program:
 def start(program: Program, layout: Layout, start_id: str) -> int:
     """Start `program` in a session of its own, its output appended to its log; the process id.
 
-    What it writes is its owner's alone.
+    Its files are its owner's alone.
     """
     make_private(program.directory)
     marks = {
@@ -75,7 +75,10 @@ def remember(process: subprocess.Popen[bytes]) -> None:
 
 
 def begin_log(layout: Layout, name: str) -> BinaryIO:
-    """The program's log, opened for a new run's output; what earlier runs said stays before it."""
+    """The program's log, opened for a new run's output after that of earlier runs.
+
+    A log of more than LOG_LIMIT_BYTES is first moved to `.log.old`.
+    """
     log = log_file(layout, name)
     make_private(log.parent)
     if log.exists() and log.stat().st_size > LOG_LIMIT_BYTES:

@@ -121,8 +121,8 @@ async def find_leader(nodes: Nodes, channel: str) -> str | None:
 async def while_alive(work: Coroutine[Any, Any, T], layout: Layout, pids: Mapping[str, int]) -> T:
     """The result of `work`, which needs the programs `pids` (name -> process id).
 
-    When one of them ends, the work is given up and NotReadyError carries that program's last lines: what the others
-    say of it, that it cannot be reached, would come later and explain less.
+    When one of them ends, the work is given up and NotReadyError carries that program's last lines. The others would
+    say later that it cannot be reached, and explain less.
     """
     task = asyncio.create_task(work)
     try:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def remove_unfinished(ledger: Path) -> bool:
-    """Remove the folder of a node's ledger if a database in it was never finished and it holds no block; whether so.
+    """Remove the folder of a node's ledger if a database in it is unfinished and it holds no block; whether so.
 
     LevelDB makes its file CURRENT last, and refuses a folder that has its other files alone. Where there is a block,
     the folder stays whatever it lacks: that is damage, and for the operator to judge.

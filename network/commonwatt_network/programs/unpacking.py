@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Unpacking archives that others made: what they hold stays in the folder it is unpacked into.
+"""Unpacking archives that others made: every file in them stays within the folder.
 
 Python has such a filter of its own from 3.11.4 and 3.12 on; Debian 12 has 3.11.2.
 """

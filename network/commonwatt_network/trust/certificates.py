@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """X.509 as Fabric wants it: P-256 authorities and the certificates they issue.
 
-What Fabric checks and what it silently accepts is in its MSP documentation ("Membership Service Providers"); the
+Fabric's MSP documentation ("Membership Service Providers") says what Fabric checks and what it silently accepts. The
 attribute extension is Fabric CA's (OID 1.2.3.4.5.6.7.8.1, raw JSON).
 """
 

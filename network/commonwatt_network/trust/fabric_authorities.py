@@ -2,8 +2,8 @@
 """`ca: fabric-ca`: a Fabric CA server per organisation issues its identities, over Fabric CA's own REST interface.
 
 The server is given the key of the organisation's enrolment authority, so channels and MSP folders are as without it.
-TLS certificates stay with the organisation's TLS authority. What the kit would issue is registered and enrolled, with
-the same attributes; what is there and good is kept, as everywhere.
+TLS certificates stay with the organisation's TLS authority. The kit registers and enrols the same holders as it would
+issue certificates to, with the same attributes; good certificates that are there stay, as everywhere.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Holder:
 
 
 class AuthorityError(NetworkError):
-    """A Fabric CA server did not start or did not answer."""
+    """A Fabric CA server did not start, was silent, or answered with an error."""
 
 
 class AuthorityRefusedError(AuthorityError):
@@ -100,7 +100,7 @@ def _program(nodes: Nodes, server: AuthorityServer) -> Program:
 async def enrol(nodes: Nodes) -> None:
     """Register and enrol all that have no certificate with their attributes: nodes, administrators, users, homes.
 
-    Who is revoked is passed over. Raises AuthorityError.
+    Users that are revoked are passed over. Raises AuthorityError.
     """
     for server in nodes.authorities:
         issued = read_record(nodes.layout, server.organization)
@@ -170,7 +170,7 @@ async def revoke_certificates(nodes: Nodes, organization: str, serial_numbers: I
 async def registrar(nodes: Nodes, organization: str) -> AsyncIterator[tuple[FabricCA, Enrollment]]:
     """An organisation's authority, and the certificate of who may register and revoke there; waits until it answers.
 
-    What it answers with an error in the body is raised as an AuthorityError.
+    An error that the authority answers to a call within the `async with` is raised as an AuthorityError.
     """
     server = _server(nodes, organization)
     async with _authority(nodes, organization) as authority:

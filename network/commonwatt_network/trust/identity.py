@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Everyone's keys and certificates: two authorities per organisation, nodes, administrators, users and homes.
 
-What is there and good is kept; what is missing is made. Private keys are readable by their owner alone.
+Good pairs that are there stay, missing ones are made. Private keys are readable by their owner alone.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class IdentityError(UsageError):
 
 @dataclass(frozen=True)
 class Authorities:
-    """An organisation's two authorities: for identities and for TLS. What the former issues is written down."""
+    """An organisation's two authorities: for identities and for TLS. Certificates of the former are noted as issued."""
 
     layout: Layout
     organization: str

@@ -23,7 +23,7 @@ def serials_of(layout: Layout, organization: str, user: str) -> set[int]:
 
 
 def certificates_in(path: Path) -> list[x509.Certificate]:
-    """The certificate in a file; none where there is no file."""
+    """The certificate in a file, as a list; an empty one where the file is missing."""
     return [x509.load_pem_x509_certificate(path.read_bytes())] if path.exists() else []
 
 

@@ -62,7 +62,7 @@ class Endorsed:
 
 @dataclass(frozen=True)
 class Transaction:
-    """One envelope of a block. `code` is the verdict so far: VALID if no check without state has failed.
+    """One envelope of a block. `code` is the verdict so far: VALID where it passed each check that needs no state.
 
     `endorsed` is set for valid endorser transactions; `is_config` for configuration transactions.
     """

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What one peer keeps of one channel: blocks, the state they lead to, its history, and private data.
 
-Everything of a block is written in one SQLite transaction, so a ledger is always at exactly one block: a crash loses
+Everything of a block is written in one SQLite transaction, so a ledger is always at exactly one block. A crash loses
 either nothing of a block or all of it. A killed process loses nothing. When the machine itself fails, the last blocks
 may be gone here, and come again from the orderer, which waits for the disk. Private data cannot come again: write sets
 lie in a file of their own, and wait for the disk there before the ledger has their block.

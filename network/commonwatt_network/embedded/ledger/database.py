@@ -90,7 +90,7 @@ _CIRCUMSTANCES = {
 
 
 class LedgerDamaged(Exception):
-    """The ledger's file cannot be used or is not what this peer wrote; the message says what to do."""
+    """The ledger's file is unusable, or not as this peer wrote it; the message says what to do."""
 
 
 def explain_failure(path: Path, error: sqlite3.Error, remedy: str = ANEW) -> LedgerDamaged:

@@ -66,7 +66,7 @@ class BlockCommit:
     """A validated block with all that it changes.
 
     `transactions` are (transaction id, position, code) of the block's transactions that have an id and are
-    no duplicates; `history` are the public keys written by each valid transaction, with its position.
+    no duplicates. `history` are the public keys written by each valid transaction, with its position.
     """
 
     block: Any

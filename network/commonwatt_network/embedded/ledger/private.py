@@ -49,7 +49,7 @@ class PrivateUpdates:
     """What one block changes of the private data beyond the state database.
 
     `missing` and `others` are the (position, chaincode, collection) of write sets that were not to be had, and of those
-    that this peer is not to hold; `purged` are (position, chaincode, collection, hash of the key).
+    that this peer is not to hold. `purged` are (position, chaincode, collection, hash of the key).
     """
 
     writes: list[PrivateWrite] = field(default_factory=list)

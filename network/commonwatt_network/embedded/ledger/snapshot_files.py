@@ -3,7 +3,7 @@
 
 Each `.data` file is a format byte and then records, each preceded by its length (varint); each `.metadata` file says
 how many there are, for state by namespace. Two JSON files name the block that the snapshot is of and the SHA-256 of
-every other file, so that peers of a channel write equal snapshots of a block, which `ledgerutil compare` checks.
+every other file. Peers of a channel so write equal snapshots of a block, as `ledgerutil compare` checks.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The collections that chaincodes have had, block by block, as snapshots hold them.
 
-A peer that joins by a snapshot needs those of old: private data that it asks for go by the collections of their time,
-and so do those that readers of blocks are told.
+A peer that joins by a snapshot needs the former ones too. Private data go by the collections of their time, both those
+that the peer asks others for and those that it tells readers of blocks.
 """
 
 from __future__ import annotations

@@ -135,7 +135,7 @@ class PackageStore:
     """The packages installed on one peer, kept as files."""
 
     def __init__(self, directory: Path, values: Callable[[], Mapping[str, object]] = dict) -> None:
-        """`values`: for templates of what is installed from now on; what is installed keeps what it was given."""
+        """`values`: for templates of packages installed from now on; those installed before keep theirs."""
         self._directory = directory
         self._values = values
         self.installed: dict[str, ChaincodePackage] = {}

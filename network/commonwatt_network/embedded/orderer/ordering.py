@@ -1,15 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """The sequence of one channel: envelopes in, blocks out.
 
-When a block is cut
-- as on Fabric: at `BatchSize.max_message_count`; before an envelope that would lift the block above
-  `preferred_max_bytes`; an envelope larger than that stands alone; so does a configuration update; at the latest
-  `BatchTimeout` after the first envelope of the block came in;
-- besides, because this orderer serves one machine: as soon as every subscriber of the process has finished the
-  block before. If that block was cut less than 100 ms ago and the two carry ten transactions or more, the channel is
-  under load and the cut lingers 10 ms longer, so that a block carries more of them. A few clients that each wait
-  for their commits never see that: their blocks are small.
-  `cut_when_idle=False` turns this rule off.
+A block is cut as on Fabric:
+
+- when it has `BatchSize.max_message_count` envelopes;
+- before an envelope that would lift it above `preferred_max_bytes`;
+- before and after an envelope that is larger than that, or a configuration update: these stand alone;
+- at the latest `BatchTimeout` after its first envelope came in.
+
+Besides, because this orderer serves one machine, a block is cut as soon as every subscriber of the process has finished
+the block before. If that block was cut less than 100 ms ago and the two carry ten transactions or more, the channel is
+under load. The cut then lingers 10 ms longer, so that the block carries more of them. A few clients that each wait for
+their commits never see that: their blocks are small. `cut_when_idle=False` turns this rule off.
 
 A block is written before any subscriber sees it.
 """
@@ -134,7 +136,7 @@ class OrderedChannel:
         self._task = self._background.start(self._order(), "ordering")
 
     async def close(self) -> None:
-        """Orders nothing more. What was accepted but not cut is dropped, as by a Raft leader that stops."""
+        """Orders nothing more. Envelopes that are in no block yet are dropped, as by a Raft leader that stops."""
         self._closed = True
         if self._task is not None:
             self._task.cancel()

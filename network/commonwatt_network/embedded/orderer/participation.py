@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Channel participation: the REST interface by which an orderer joins, lists, updates and leaves channels.
 
-Paths, answers and error texts are those of Fabric's orderer (`/participation/v1/channels`, mutual TLS). What a
-client of Fabric's own `osnadmin` sees is the same.
+Paths, answers and error texts are those of Fabric's orderer (`/participation/v1/channels`, mutual TLS). A
+client such as Fabric's own `osnadmin` sees no difference.
 """
 
 from __future__ import annotations

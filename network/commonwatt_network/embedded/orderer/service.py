@@ -2,7 +2,7 @@
 """The orderers of one embedded process.
 
 All orderers of a process share one sequence per channel and one copy of its blocks, kept in the data folder of the
-first orderer (`chains/<channel>/blocks`); each remembers for itself which channels it has joined (`joined.json`).
+first orderer (`chains/<channel>/blocks`). Each remembers for itself which channels it has joined (`joined.json`).
 The first joined orderer that the channel names as a consenter leads: it signs the blocks. There is no consensus to
 run and no failover: a process that is killed stops all of its orderers.
 """

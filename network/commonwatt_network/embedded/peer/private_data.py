@@ -16,7 +16,7 @@ from commonwatt_network.embedded.validation.private import Fetch, find_write_set
 def distribute(channel: PeerChannel, others: Sequence[PeerChannel], transaction_id: str, private: Any) -> str:
     """Keep an endorsed transaction's private writes, and give other peers those of collections they belong to.
 
-    What went wrong, if anything did: too few members of a collection.
+    Returns Fabric's message where a collection has too few members to give the data to, else an empty text.
     """
     channel.ledger.keep_transient(transaction_id, private.SerializeToString())
     for sets in private.ns_pvt_rwset:

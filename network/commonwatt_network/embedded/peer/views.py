@@ -30,7 +30,7 @@ class AccessView(ChannelsView, Protocol):
 
 
 class NeighbourView(ChannelsView, Protocol):
-    """A peer as others of its network know it: who it is, where it is, and what it can endorse."""
+    """A peer as others of its network know it: its identity, its address, and what it can endorse."""
 
     @property
     def mspid(self) -> str: ...

@@ -22,7 +22,7 @@ Metadata = Mapping[str, bytes]
 
 
 def kv_read(key: str, version: Version | None) -> Any:
-    """A KVRead; a key that does not exist has no version."""
+    """A KVRead. `version` is None for a key that is absent."""
     return kv.KVRead(key=key, version=_proto_version(version))
 
 

@@ -30,8 +30,11 @@ CollectionNames = Callable[[str, Callable[[str], bytes | None]], "set[str] | Non
 
 @dataclass(frozen=True)
 class SimulationResult:
-    """What a simulation leaves: TxReadWriteSet bytes, TxPvtReadWriteSet message or None, and what the choice of
-    endorsers depends on: the metadata of every written key, and the collections whose private data were read."""
+    """What a simulation leaves: `public`, TxReadWriteSet bytes, and `private`, a TxPvtReadWriteSet message or None.
+
+    The choice of endorsers depends on the rest: the metadata of every written key by (chaincode, collection, key), and
+    the (chaincode, collection) whose private data were read.
+    """
 
     public: bytes
     private: Any | None
@@ -124,7 +127,7 @@ class Simulator:
         return decode_metadata(found.metadata) if found else {}
 
     def range(self, namespace: str, start: str, end: str, page: bool = False) -> Iterator[tuple[str, bytes]]:
-        """Keys and values from `start` up to and without `end`; what has been taken is what was read."""
+        """Keys and values from `start` up to and without `end`. Only rows that the caller took count as read."""
         if page:
             self._before_page()
         query = RangeQuery(start)

@@ -2,7 +2,7 @@
 """HTTP/2 and gRPC for asyncio: what a peer's and an orderer's callers talk to, and how a peer talks to chaincode.
 
 Half of an embedded peer's processor time went into a general gRPC library's event loop. This transport serves the same
-servicers (it takes what the generated `add_..._to_server` functions register) on asyncio's own loop, writes all that
+servicers on asyncio's own loop: it takes what the generated `add_..._to_server` functions register. It writes all that
 one turn of the loop produces at once, and answers an ordinary call in one piece. RFC 9113 (HTTP/2), RFC 7541 (HPACK,
 by the hpack library) and the gRPC protocol ("gRPC over HTTP2") say what it does; messages may not be compressed.
 

@@ -2,8 +2,8 @@
 """The door: whom a server lets in, for how long, and how many at once.
 
 A client that never speaks, or speaks once and then stays, costs a socket and a TLS session. So there is a limit of
-connections, of all clients and of each address; a time in which each must have shaken hands; and an end for those
-that are open for nothing. When a limit is reached, the connection that came first among those that have not earned
+connections, of all clients and of each address. Each must have shaken hands within a time, and one that is open for
+nothing is closed. When a limit is reached, the connection that came first among those that have not earned
 their place makes room for the next.
 """
 

@@ -36,7 +36,10 @@ def decoder() -> hpack.Decoder:
 
 
 def decode_call(context: hpack.Decoder, block: bytes) -> CallHeaders:
-    """Raises ProtocolViolation for what cannot be decompressed or is no HTTP request."""
+    """The headers of a call. Raises ProtocolViolation for a block that is damaged, or no HTTP request.
+
+    A `grpc-timeout` that is malformed is the call's `problem`, for the answer to name.
+    """
     fields = {}
     for name, value in decode_fields(context, block):
         if name.startswith(b":") and name in fields:

@@ -2,9 +2,9 @@
 """HTTP/2 with gRPC's messages, without I/O: bytes in, events and bytes out.
 
 `receive` yields an event for each thing that its user has to know; `output` gives the bytes that may leave now. An
-asyncio connection drives it, or a test without a socket. Limits keep the other side from costing more than it is worth:
-streams at once, header and message sizes, bytes waiting in either direction, and how many frames per second may do
-nothing but keep this side busy. The work for a frame grows with its bytes alone, never with the number of streams.
+asyncio connection drives it, or a test without a socket. Limits keep the other side from costing more than it is worth.
+They count streams at once, header and message sizes, bytes waiting in either direction, and the frames per second that
+only keep this side busy. The work for a frame grows with its bytes alone, never with the number of streams.
 """
 
 from __future__ import annotations

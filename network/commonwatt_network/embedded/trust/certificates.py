@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """X.509 as a Fabric MSP reads it: PEM in, one certification chain out.
 
-Fabric tests a chain at the moment the certificate under test began to be valid, not now (expiry is the
-business of the orderer's and the peer's own filters), so that a committed transaction stays valid when
-certificates age.
+Fabric tests a chain at the moment the certificate under test began to be valid, not now, so that a committed
+transaction stays valid when certificates age. Expiry is the business of the orderer's and the peer's own filters.
 """
 
 from __future__ import annotations

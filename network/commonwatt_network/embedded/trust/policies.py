@@ -2,8 +2,8 @@
 """Fabric's policies: who must have signed for something to hold.
 
 A policy is evaluated over a set of signed data. Signatures that don't hold and identities that are unknown
-are left out, an identity counts once, and within a signature policy each identity is used up by the first
-principal it satisfies (so two of `OR('A.member','A.member')` need two different members of A).
+are left out, and an identity counts once. Within a signature policy each identity is used up by the first
+principal it satisfies: `AND('A.member','A.member')` needs two different members of A.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 """Fabric's signatures: ECDSA over SHA-256 with the lower of the two valid S values, or Ed25519.
 
 `SignatureChecks` remembers checks that succeeded. Peers of one process may share one instance, so that a
-signature is verified once for all of them; a peer given its own instance checks everything itself, as a real
+signature is verified once for all of them. A peer given its own instance checks everything itself, as a real
 peer does.
 """
 

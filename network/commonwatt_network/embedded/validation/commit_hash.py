@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The commit hash: a chain over all that blocks did, by which peers can tell that they came to the same state.
 
-Fabric's peers write it into each block's metadata: SHA-256 over the validation codes, what the valid transactions
-wrote (public keys and hashed private ones; not what expired), and the commit hash before.
+Fabric's peers write it into each block's metadata. It is the SHA-256 over the validation codes, what the valid
+transactions wrote (public keys and hashed private ones; not what expired), and the commit hash before.
 """
 
 from __future__ import annotations

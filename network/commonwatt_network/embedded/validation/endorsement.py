@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Whether a transaction's endorsements satisfy every policy that its writes call for.
 
-For each namespace written: keys with a policy of their own (state-based endorsement) need that one; other keys need
-their collection's policy, or the chaincode's; and at least one policy must hold. A key whose policy was changed by
+In each namespace written, keys with a policy of their own (state-based endorsement) need that one. Other keys need
+their collection's policy, or the chaincode's. At least one policy must hold, so a transaction without writes needs the
+chaincode's. A key whose policy was changed by
 an earlier valid transaction of the same block makes the later one invalid, for endorsers cannot have known.
 """
 

@@ -64,7 +64,7 @@ class PrivateCommit:
     def keep(self, transaction_id: str, namespaces: tuple[NamespaceSets, ...], version: Version) -> None:
         """Keep what an invalid transaction would have written: streams of blocks with private data tell it too.
 
-        As Fabric does from the capability V1_4_2 on. What is not to be had is not looked for later.
+        As Fabric does from the capability V1_4_2 on. A write set that nobody has now is given up for good.
         """
         for sets in namespaces:
             for collection in sets.collections:

@@ -46,7 +46,7 @@ class Outcome:
 
 
 async def call_endorser(peer: CalledPeer, proposal: Proposal, timeout_s: float) -> Outcome:
-    """Never raises: what goes wrong is the outcome, classified as Fabric's gateway does."""
+    """Have the peer endorse. A failure is an outcome too, classified as Fabric's gateway does; nothing is raised."""
     codes = grpc.StatusCode
     if peer.faults.down:
         message = (

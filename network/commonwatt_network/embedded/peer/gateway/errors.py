@@ -28,7 +28,7 @@ def error_detail(address: str, mspid: str, message: str) -> Any:
 
 
 def trailing_metadata(error: GatewayError) -> tuple[tuple[str, bytes], ...]:
-    """The `grpc-status-details-bin` trailer; none where there are no details."""
+    """The `grpc-status-details-bin` trailer; empty for an error without details. Long messages are shortened."""
     if not error.details:
         return ()
     longest = LONGEST_DETAILS // (1 + len(error.details))
