@@ -17,6 +17,7 @@ from commonwatt_audit.following import follow
 from commonwatt_client import CommitError, EndorseError
 from commonwatt_client.network_file import read_network_file
 from commonwatt_community.market.exchange import Block, Digest, ExchangeMarket, exchange_of
+from commonwatt_network.cli.main import build_app
 from commonwatt_network.down import down
 from commonwatt_network.model.topology import load_topology
 from commonwatt_network.up import up
@@ -24,13 +25,23 @@ from commonwatt_network.up import up
 from ..support.command_line import invoke
 from ..support.fabric import require_backend
 from .conftest import quiet, run_apart
-from .forward_network import BEGINS_S, CONFIGURATION, FIRST_PERIOD, GRID, LENGTH_MIN, OPERATOR, ForwardNetwork
+from .forward_network import (
+    BEGINS_S,
+    CONFIGURATION,
+    FIRST_PERIOD,
+    GRID,
+    LENGTH_MIN,
+    MIDNIGHT,
+    OPERATOR,
+    ForwardNetwork,
+)
 
 EXCHANGE = "exchange"
 TRADING = CONFIGURATION | {
     "exchange": {"channel": EXCHANGE, "chaincode": "market", "void_after_s": 200},
 }
 LATER = FIRST_PERIOD + 60
+DAY = 20_420
 COMMUNITIES = ("newtown", "enmore", "glebe")
 SPAN = {"from_period": FIRST_PERIOD, "to_period": FIRST_PERIOD + LENGTH_MIN}
 
@@ -167,6 +178,43 @@ async def test_the_grid_attests_what_it_computes_while_the_community_lives(regio
     assert [(one.version, one.digest) for one in found] == [
         (one["version"], one["digest"]) for one in settled
     ]
+
+
+async def test_a_statement_does_not_wait_for_an_exchange_that_is_away(region: Region, tmp_path: Path) -> None:
+    lost = "elsewhere"  # a channel that the network file and the rules name, and no peer has
+    content = json.loads(region.path.read_text())
+    content["channels"][lost] = content["channels"][EXCHANGE]
+    file = region.path.with_name("with_a_lost_channel.json")
+    file.write_text(json.dumps(content))
+    glebe = ForwardNetwork(region.nodes, tmp_path / "keys", channel="glebe")
+    rules = {"period_min": 60, "exchange": {**TRADING["exchange"], "channel": lost}}
+    await glebe.found(1, CONFIGURATION | rules)
+    day = range(MIDNIGHT, MIDNIGHT + 1_440, 60)
+    await glebe.set_clock((day[-1] + 60) * 60 + 3 * 86_400)
+    for period in day:
+        for name in ("freeze_period", "settle_period"):
+            await glebe.submit(GRID, name, {"period": period})
+    await glebe.submit(glebe.operator, "settle_day", {"day": DAY})
+
+    def told(*options: str) -> Any:
+        words = ["community", "statement", "home001", "--channel", "glebe", "--month", "2025-11"]
+        return invoke(build_app(), [*words, "--format", "json", "--network", str(file), *options])
+
+    without = await asyncio.to_thread(told)
+    assert without.exit_code == 0, without.stderr
+    statement = json.loads(without.stdout)
+    assert statement["days_billed"] == ["2025-11-28"]
+    assert "attested_periods" not in statement
+    assert f"does not say what the grid attested: exchange {lost}: " in without.stderr
+    assert f"with --exchange {lost} the command fails" in without.stderr
+    named = await asyncio.to_thread(told, "--exchange", lost)
+    assert (named.exit_code, named.stdout) == (1, ""), named.stderr
+    block = await region.block()
+    async with region.exchange(GRID) as exchange:
+        await exchange.attest("glebe", [Digest(FIRST_PERIOD, 1, "0" * 64)], block)
+    found = await asyncio.to_thread(told, "--exchange", EXCHANGE)
+    assert (found.exit_code, found.stderr) == (0, "")
+    assert json.loads(found.stdout) == statement | {"attested_periods": 1, "settled_periods": 24}
 
 
 async def leave_over(community: ForwardNetwork, messages: list[bytes]) -> None:

@@ -39,9 +39,9 @@ def attestations_of(exchange: ExchangeMarket, channel: str) -> Attestations:
 
 
 class AttestationsIfThere:
-    """The same for a service, whose answers do not wait for an exchange that is away.
+    """The same for answers that do not wait for an exchange that is away.
 
-    ``exchange`` answers None where the community trades on none.
+    ``exchange`` answers None where the community trades on none. ``missed`` hears why an exchange did not answer.
     """
 
     def __init__(
@@ -49,10 +49,13 @@ class AttestationsIfThere:
         exchange: Callable[[], Awaitable[ExchangeMarket | None]],
         channel: str,
         clock: Callable[[], float] = time.monotonic,
+        *,
+        missed: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._exchange = exchange
         self._channel = channel
         self._clock = clock
+        self._missed = missed
         self._not_before_s = 0.0
 
     async def __call__(self, from_period: int, to_period: int) -> Collection[tuple[int, int]] | None:
@@ -63,8 +66,9 @@ class AttestationsIfThere:
         try:
             async with asyncio.timeout(PATIENCE_S):
                 return await attestations_of(exchange, self._channel)(from_period, to_period)
-        except (Refused, ClientError, ConnectionError, TimeoutError):
+        except (Refused, ClientError, ConnectionError, TimeoutError) as error:
             self._not_before_s = self._clock() + PAUSE_S
+            self._missed(str(error) or f"it did not answer within {PATIENCE_S:g} s")
             return None
 
 

@@ -14,8 +14,14 @@ from commonwatt_client.command_line import NetworkOption
 from commonwatt_client.exit_codes import CommandError, UsageError
 from commonwatt_client.network_file import Community, NetworkFile, find_network, read_network_file
 
-from ..market.attestations import attestations_of, exchange_named
-from ..market.exchange import exchange_of
+from ..market.attestations import (
+    Attestations,
+    AttestationsIfThere,
+    attestations_of,
+    exchange_named,
+    nobody_attests,
+)
+from ..market.exchange import ExchangeMarket, exchange_of
 from ..market.forward import market_of
 from .as_csv import statement_csv
 from .as_json import statement_json
@@ -46,7 +52,8 @@ def statement_command(
     exchange: Annotated[
         str | None,
         typer.Option(
-            help="the exchange's channel, to say how many periods the grid attested; default: as the rules name it"
+            help="the exchange's channel, to say how many periods the grid attested; default: as the rules name it, "
+            "if it answers"
         ),
     ] = None,
     network_file: NetworkOption = None,
@@ -89,12 +96,29 @@ async def _read(
     user = community.homes.get(home, community.operator)
     async with connect_network_file(network.path, community.organization, user) as gateway:
         market = market_of(gateway, network, community.channel)
-        if exchange is None:
-            exchange = exchange_named((await market.get_configuration()).configuration, network)
-        if exchange is None:
-            return await read_statement(market, home, month, community=community.channel)
-        attested = attestations_of(exchange_of(gateway, network, exchange), community.channel)
-        return await read_statement(market, home, month, community=community.channel, attestations=attested)
+        attestations: Attestations = nobody_attests
+        if exchange is not None:
+            attestations = attestations_of(exchange_of(gateway, network, exchange), community.channel)
+        elif named := exchange_named((await market.get_configuration()).configuration, network):
+            attestations = _if_there(exchange_of(gateway, network, named), named, community.channel)
+        return await read_statement(
+            market, home, month, community=community.channel, attestations=attestations
+        )
+
+
+def _if_there(exchange: ExchangeMarket, named: str, channel: str) -> Attestations:
+    """The bills stand on the community's own ledger: they do not wait for an exchange that nobody asked for."""
+
+    async def asked() -> ExchangeMarket:
+        return exchange
+
+    def missed(why: str) -> None:
+        sys.stderr.write(
+            f"The statement does not say what the grid attested: exchange {named}: {why}. Ask again later; with "
+            f"--exchange {named} the command fails instead.\n"
+        )
+
+    return AttestationsIfThere(asked, channel, missed=missed)
 
 
 def _community_of(network: NetworkFile, home: str, channel: str | None) -> Community:
