@@ -12,16 +12,21 @@ from __future__ import annotations
 
 import json
 import sys
+import tempfile
 import time
+from contextlib import chdir
 from datetime import datetime, timedelta
 from importlib.metadata import version
 
 import pandas as pd
-from assume import World
-from assume.common.fast_pandas import FastIndex
-from assume.common.forecaster import DemandForecaster, PowerplantForecaster
-from assume.common.market_objects import MarketConfig, MarketProduct
 from dateutil import rrule
+
+# ASSUME opens assume.log in the current folder as it is imported.
+with tempfile.TemporaryDirectory() as folder, chdir(folder):
+    from assume import World
+    from assume.common.fast_pandas import FastIndex
+    from assume.common.forecaster import DemandForecaster, PowerplantForecaster
+    from assume.common.market_objects import MarketConfig, MarketProduct
 
 SLOT = timedelta(minutes=30)
 START = datetime(2012, 11, 1)
