@@ -37,26 +37,30 @@ if TYPE_CHECKING:
 
 
 def verify_command(
-    channel: Annotated[str, typer.Option(help="the channel; default: the first community's")] = "",
+    channel: Annotated[str, typer.Option(help="The channel; default: the first community's.")] = "",
     blocks: Annotated[
-        Path | None, typer.Option(help="a folder of files *.block instead of a running network")
+        Path | None, typer.Option(help="A folder of files *.block instead of a running network.")
     ] = None,
     user: Annotated[
-        str, typer.Option(help="the user who reads the blocks; default: the market's operator")
+        str, typer.Option(help="The user who reads the blocks; default: the market's operator.")
     ] = "",
     as_json: JsonOption = False,
     anchors: Annotated[
         str,
-        typer.Option(help="the exchange's channel, or with --blocks a folder of its blocks: compare anchors"),
+        typer.Option(
+            help="The exchange's channel, or with --blocks a folder of its blocks: compare anchors."
+        ),
     ] = "",
     follow: Annotated[
         bool,
         typer.Option(
-            "--follow", help="go on with each new block, as the grid; with --anchors attest settlements there"
+            "--follow",
+            help="Go on with each new block, as the grid; with --anchors attest settlements there.",
         ),
     ] = False,
     receipts: Annotated[
-        Path | None, typer.Option(help="a home's journal: name carriers that broke or contradicted a receipt")
+        Path | None,
+        typer.Option(help="A home's journal: name carriers that broke or contradicted a receipt."),
     ] = None,
     network_file: NetworkOption = None,
 ) -> None:
@@ -196,7 +200,7 @@ def _recomputed(findings: Findings) -> str:
     )
 
 
-File = Annotated[str, typer.Argument(help="A JSON file, or - for standard input")]
+File = Annotated[str, typer.Argument(help="A JSON file, or - for standard input.")]
 
 
 def _schema_option(schema: Callable[[], Mapping[str, Any]]) -> Any:
@@ -207,7 +211,7 @@ def _schema_option(schema: Callable[[], Mapping[str, Any]]) -> Any:
             typer.echo(json.dumps(schema(), indent=2))
             raise typer.Exit
 
-    told = "Print the JSON Schema of a forward case, and of the result, and end"
+    told = "Print the JSON Schema of a forward case, and of the result, and end."
     return typer.Option("--schema", callback=show, is_eager=True, help=told)
 
 

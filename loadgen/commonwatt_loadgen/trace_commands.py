@@ -19,13 +19,13 @@ app = typer.Typer(no_args_is_help=True, help="Look at files of metered homes, an
 
 @app.command("check")
 def check_command(
-    path: Annotated[Path, typer.Argument(help="file, zip or folder of metered homes")],
+    path: Annotated[Path, typer.Argument(help="File, zip or folder of metered homes.")],
     layout: LayoutOption = None,
     columns: ColumnsOption = None,
     zone: ZoneOption = None,
     meters: MetersOption = None,
     picture: Annotated[
-        Path | None, typer.Option(help="PNG of the mean day and of the days that each home has")
+        Path | None, typer.Option(help="PNG of the mean day and of the days that each home has.")
     ] = None,
     as_json: JsonOption = False,
 ) -> None:

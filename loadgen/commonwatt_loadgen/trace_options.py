@@ -9,26 +9,27 @@ LayoutOption = Annotated[
     str | None,
     typer.Option(
         envvar="COMMONWATT_TRACE_LAYOUT",
-        help="layout of the trace file, as low-carbon-london; default: recognised",
+        help="Layout of the trace file, as low-carbon-london; default: recognised.",
     ),
 ]
 ColumnsOption = Annotated[
     str | None,
     typer.Option(
         envvar="COMMONWATT_TRACE_COLUMNS",
-        help="what columns hold, as home=LCLid,time=tstp,use_kwh=energy; a column per home: time=utc,use_kwh=*",
+        help="What columns hold, as home=LCLid,time=tstp,use_kwh=energy; a column per home: time=utc,use_kwh=*.",
     ),
 ]
 ZoneOption = Annotated[
     str | None,
     typer.Option(
-        envvar="COMMONWATT_TRACE_ZONE", help="time zone of the homes, as Europe/London; default: the layout's"
+        envvar="COMMONWATT_TRACE_ZONE",
+        help="Time zone of the homes, as Europe/London; default: the layout's.",
     ),
 ]
 MetersOption = Annotated[
     Literal["net", "gross"] | None,
     typer.Option(
         envvar="COMMONWATT_TRACE_METERS",
-        help="net: meters see import and export alone; gross: use and generation",
+        help="What meters see: net is import and export alone, gross is use and generation.",
     ),
 ]

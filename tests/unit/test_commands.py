@@ -35,7 +35,15 @@ def verbs(group: Any, name: str = "") -> Iterator[tuple[str, Any]]:
             yield path, command
 
 
+def groups(group: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+    yield name, group
+    for verb, command in group.commands.items():
+        if isinstance(command, TyperGroup):
+            yield from groups(command, f"{name} {verb}".strip())
+
+
 VERBS = dict(verbs(ROOT))
+COMMANDS = dict(groups(ROOT)) | VERBS
 every_verb = pytest.mark.parametrize("verb", VERBS)
 
 
@@ -65,6 +73,13 @@ def test_its_help_has_an_example_that_its_options_take(verb: str, capsys: pytest
         if "--schema" not in words:  # which ends the command while its options are read
             context = command.make_context(f"commonwatt {verb}", words[len(verb.split()) :])
             assert not context.args
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_texts_begin_with_a_capital_letter_and_end_with_a_full_stop(name: str) -> None:
+    command = COMMANDS[name]
+    texts = [command.help, *(one.help for one in command.params)]
+    assert [text for text in texts if not re.fullmatch(r"[A-Z].*\.", text.strip(), re.DOTALL)] == []
 
 
 @every_verb

@@ -25,19 +25,19 @@ NetworkOption = Annotated[
         "--network",
         metavar="NAME|FILE",
         envvar="COMMONWATT_NETWORK",
-        help="the network: a name, or its file; default: as community.yaml says, or that of the folder here",
+        help="The network: a name, or its file; default: as community.yaml says, or that of the folder here.",
     ),
 ]
 CommunityArgument = Annotated[
-    Path, typer.Argument(help="the community's folder, or its community.yaml", show_default="this folder")
+    Path, typer.Argument(help="The community's folder, or its community.yaml.", show_default="this folder")
 ]
 CommunityOption = Annotated[
-    Path, typer.Option("--community", help="the community's folder, or its community.yaml")
+    Path, typer.Option("--community", help="The community's folder, or its community.yaml.")
 ]
 GridOption = Annotated[
     str | None,
     typer.Option(
-        "--grid", metavar="USER@ORGANISATION", help="the grid's identity; default: `grid` of community.yaml"
+        "--grid", metavar="USER@ORGANISATION", help="The grid's identity; default: `grid` of community.yaml."
     ),
 ]
 HERE = Path()
@@ -45,7 +45,7 @@ LIFE_H = LIFE_S // 3_600
 
 
 def new_command(
-    community: Annotated[Path, typer.Argument(help="community.yaml, which describes the community")],
+    community: Annotated[Path, typer.Argument(help="The community.yaml that describes the community.")],
     network: NetworkOption = None,
 ) -> None:
     """Found a community: make its secrets beside the file, configure its channel, set the operator's key."""
@@ -86,15 +86,15 @@ async def _confirm(folder: Folder, grid: str | None, named: str | None) -> None:
 
 def add_command(
     homes: Annotated[
-        Path, typer.Argument(help=f"CSV with the columns {', '.join(COLUMNS)}; only class is needed")
+        Path, typer.Argument(help=f"CSV with the columns {', '.join(COLUMNS)}; only class is needed.")
     ],
     community: CommunityOption = HERE,
     possession: Annotated[
         Path | None,
-        typer.Option(help="a folder of files *.possession, each with the first key of a home or a meter"),
+        typer.Option(help="A folder of files *.possession, each with the first key of a home or a meter."),
     ] = None,
     valid_h: Annotated[
-        int, typer.Option(min=1, max=8_760, help="hours until the one-time codes expire")
+        int, typer.Option(min=1, max=8_760, help="Hours until the one-time codes expire.")
     ] = LIFE_H,
     network: NetworkOption = None,
 ) -> None:

@@ -17,9 +17,9 @@ home = typer.Typer(no_args_is_help=True, help="The agent of one home in a commun
 
 @home.command("new")
 def new_command(
-    file: Annotated[Path, typer.Argument(help="the home.yaml to write")] = Path("home.yaml"),
+    file: Annotated[Path, typer.Argument(help="The home.yaml to write.")] = Path("home.yaml"),
     bundle: Annotated[
-        Path | None, typer.Option(help="the file that the community's operator handed over")
+        Path | None, typer.Option(help="The file that the community's operator handed over.")
     ] = None,
     network_file: Annotated[
         str | None,
@@ -27,18 +27,18 @@ def new_command(
             "--network",
             metavar="NAME|FILE",
             envvar="COMMONWATT_NETWORK",
-            help="the network of a home that calls a peer itself",
+            help="The network of a home that calls a peer itself.",
         ),
     ] = None,
-    organization: Annotated[str, typer.Option(help="with --network: the home's organisation")] = "newtown",
+    organization: Annotated[str, typer.Option(help="With --network: the home's organisation.")] = "newtown",
     user: Annotated[
-        str | None, typer.Option(help="with --network: the home's user, as home001, or its id")
+        str | None, typer.Option(help="With --network: the home's user, as home001, or its id.")
     ] = None,
     channel: Annotated[
-        str | None, typer.Option(help="with --network: the channel, if the network has several")
+        str | None, typer.Option(help="With --network: the channel, if the network has several.")
     ] = None,
     meter: Annotated[
-        Literal["replay", "mqtt", "http", "file", "modbus"], typer.Option(help="the kind of its meter")
+        Literal["replay", "mqtt", "http", "file", "modbus"], typer.Option(help="The kind of its meter.")
     ] = "replay",
 ) -> None:
     """Make a home's key, journal and home.yaml, and ask the operator to set the key. A second run asks again."""
@@ -65,7 +65,7 @@ def new_command(
 
 @home.command("run")
 def run_command(
-    file: Annotated[Path, typer.Argument(help="home.yaml, as `commonwatt home new` writes it")] = Path(
+    file: Annotated[Path, typer.Argument(help="The home.yaml, as `commonwatt home new` writes it.")] = Path(
         "home.yaml"
     ),
 ) -> None:

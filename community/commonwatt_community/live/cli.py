@@ -18,11 +18,11 @@ from commonwatt_client.verbosity import say
 def live_command(
     network_file: NetworkOption = None,
     folder: Annotated[
-        Path | None, typer.Option(help="where the community keeps its files; default: beside the network's")
+        Path | None, typer.Option(help="Where the community keeps its files; default: beside the network's.")
     ] = None,
-    host: Annotated[str, typer.Option(help="the address of the portal")] = "127.0.0.1",
+    host: Annotated[str, typer.Option(help="The address of the portal.")] = "127.0.0.1",
     port: Annotated[
-        int, typer.Option(envvar="COMMONWATT_LIVE_PORT", min=1, max=65_535, help="the port of the portal")
+        int, typer.Option(envvar="COMMONWATT_LIVE_PORT", min=1, max=65_535, help="The port of the portal.")
     ] = 8_443,
 ) -> None:
     """Run operator, service and 20 homes in this process until Ctrl-C. A second run goes on where it was."""

@@ -38,7 +38,7 @@ def operate_command(
     port: Annotated[
         int | None,
         typer.Option(
-            min=0, max=65_535, help="the port of /healthz and /metrics on 127.0.0.1; 0: any free one"
+            min=0, max=65_535, help="The port of /healthz and /metrics on 127.0.0.1; 0: any free one."
         ),
     ] = None,
     network: NetworkOption = None,
@@ -67,7 +67,7 @@ async def _status(folder: Folder, named: str | None, *, as_json: bool) -> None:
 
 
 def readings_command(
-    file: Annotated[Path, typer.Argument(help=f"NEM12, or CSV with the columns {', '.join(COLUMNS)}")],
+    file: Annotated[Path, typer.Argument(help=f"NEM12, or CSV with the columns {', '.join(COLUMNS)}.")],
     community: CommunityOption = HERE,
     network: NetworkOption = None,
 ) -> None:

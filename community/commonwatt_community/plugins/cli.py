@@ -40,9 +40,9 @@ def plugin_list(as_json: JsonOption = False) -> None:
 def plugin_new(
     kind: Annotated[
         Literal["strategy", "forecast", "battery", "meter", "mechanism", "traces"],
-        typer.Argument(help="what the package adds"),
+        typer.Argument(help="What the package adds."),
     ],
-    name: Annotated[str, typer.Argument(help="the name by which you choose it")],
+    name: Annotated[str, typer.Argument(help="The name by which you choose it.")],
 ) -> None:
     """Write a package with a plug-in and tests that pass."""
     from commonwatt_community.plugins.discovery import kinds

@@ -25,12 +25,12 @@ from .exchange_file import ExchangeFile, read_exchange_file
 def operate_command(
     exchange: Annotated[
         Path,
-        typer.Argument(help="exchange.yaml, or the folder that holds it", show_default="this folder"),
+        typer.Argument(help="The exchange.yaml, or the folder that holds it.", show_default="this folder"),
     ] = HERE,
     port: Annotated[
         int | None,
         typer.Option(
-            min=0, max=65_535, help="the port of /healthz and /metrics on 127.0.0.1; 0: any free one"
+            min=0, max=65_535, help="The port of /healthz and /metrics on 127.0.0.1; 0: any free one."
         ),
     ] = None,
     network: Annotated[
@@ -38,7 +38,7 @@ def operate_command(
         typer.Option(
             "--network",
             envvar="COMMONWATT_NETWORK",
-            help="the network: a name, or its file; default: as exchange.yaml says, or that of the folder here",
+            help="The network: a name, or its file; default: as exchange.yaml says, or that of the folder here.",
         ),
     ] = None,
 ) -> None:

@@ -20,40 +20,41 @@ from commonwatt_client.verbosity import say
 
 FolderOption = Annotated[
     Path,
-    typer.Option("--folder", envvar="COMMONWATT_SERVICE", help="the folder of the service's own files"),
+    typer.Option("--folder", envvar="COMMONWATT_SERVICE", help="The folder of the service's own files."),
 ]
 DEFAULT_FOLDER = Path(".commonwatt-service")
 
 
 def serve_command(
     network_file: NetworkOption = None,
-    channel: Annotated[str | None, typer.Option(help="the community's channel")] = None,
+    channel: Annotated[str | None, typer.Option(help="The community's channel.")] = None,
     user: Annotated[
-        str | None, typer.Option(help="the carrier: USER@ORGANISATION; default: the first of role carrier")
+        str | None, typer.Option(help="The carrier: USER@ORGANISATION; default: the first of role carrier.")
     ] = None,
     folder: FolderOption = DEFAULT_FOLDER,
     name: Annotated[
         list[str] | None,
-        typer.Option(help="host:port by which homes reach the service; give it again for each further one"),
+        typer.Option(help="HOST:PORT by which homes reach the service; give it again for each further one."),
     ] = None,
     carrier: Annotated[
-        str, typer.Option(help="the carrier's name within its organisation; its receipts name it")
+        str, typer.Option(help="The carrier's name within its organisation; its receipts name it.")
     ] = "service",
-    host: Annotated[str, typer.Option(help="the address to listen on")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="the port to listen on")] = 8443,
-    certificate: Annotated[Path | None, typer.Option(help="a certificate chain in PEM")] = None,
-    key: Annotated[Path | None, typer.Option(help="its key in PEM")] = None,
-    plain: Annotated[bool, typer.Option("--plain", help="HTTP without TLS, behind a proxy")] = False,
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="The port to listen on.")] = 8443,
+    certificate: Annotated[Path | None, typer.Option(help="A certificate chain in PEM.")] = None,
+    key: Annotated[Path | None, typer.Option(help="Its key in PEM.")] = None,
+    plain: Annotated[bool, typer.Option("--plain", help="HTTP without TLS, behind a proxy.")] = False,
     proxy: Annotated[
         list[str] | None,
-        typer.Option(help="an address or network of trusted proxies; give it again for each further one"),
+        typer.Option(help="An address or network of trusted proxies; give it again for each further one."),
     ] = None,
     residents_key: Annotated[
-        Path | None, typer.Option(help="residents.key of the community's folder; default: a key of its own")
+        Path | None,
+        typer.Option(help="The residents.key of the community's folder; default: a key of its own."),
     ] = None,
     portal: Annotated[
         Path | None,
-        typer.Option(help="the portal's settings (YAML): the community's name, the factor of CO2"),
+        typer.Option(help="The portal's settings (YAML): the community's name, the factor of CO2."),
     ] = None,
 ) -> None:
     """Carry homes' signed messages and show homes and residents their own records, over HTTPS, until Ctrl-C."""
@@ -97,7 +98,7 @@ def serve_command(
 
 
 def backup_command(
-    copy: Annotated[Path, typer.Argument(help="the file to write; it must not exist")],
+    copy: Annotated[Path, typer.Argument(help="The file to write; it must not exist.")],
     folder: FolderOption = DEFAULT_FOLDER,
 ) -> None:
     """Copy accounts, sessions, enrolments, waiting messages and the audit log while the service runs."""
@@ -110,8 +111,8 @@ def backup_command(
 
 
 def invite_operator_command(
-    name: Annotated[str, typer.Argument(help="the name of the operator's account")],
-    address: Annotated[str, typer.Option(help="host:port of the service")] = "127.0.0.1:8443",
+    name: Annotated[str, typer.Argument(help="The name of the operator's account.")],
+    address: Annotated[str, typer.Option(help="HOST:PORT of the service.")] = "127.0.0.1:8443",
     folder: FolderOption = DEFAULT_FOLDER,
 ) -> None:
     """Invite a person to the operators' page: once, within 72 hours, with a second factor."""
@@ -128,10 +129,10 @@ def invite_operator_command(
 
 
 def set_key_command(
-    possession: Annotated[Path, typer.Argument(help="receipts-key.jws of the service's folder")],
-    user: Annotated[str, typer.Option(help="the operator of the carrier's organisation: USER@ORGANISATION")],
+    possession: Annotated[Path, typer.Argument(help="The receipts-key.jws of the service's folder.")],
+    user: Annotated[str, typer.Option(help="The operator of the carrier's organisation: USER@ORGANISATION.")],
     network_file: NetworkOption = None,
-    channel: Annotated[str | None, typer.Option(help="the community's channel")] = None,
+    channel: Annotated[str | None, typer.Option(help="The community's channel.")] = None,
 ) -> None:
     """Set the key of a service's receipts on the ledger, as the operator of its organisation."""
     from commonwatt_chaincode.messages.message import read

@@ -42,18 +42,18 @@ class Format(StrEnum):
 
 
 def statement_command(
-    home: Annotated[str, typer.Argument(help="the home's user, as home001, or its id on the ledger")],
-    month: Annotated[str, typer.Option(help="the calendar month, as 2026-06")],
-    form: Annotated[Format, typer.Option("--format", help="the format of the output")] = Format.TEXT,
-    out: Annotated[Path | None, typer.Option(help="file to write; default: standard output")] = None,
+    home: Annotated[str, typer.Argument(help="The home's user, as home001, or its id on the ledger.")],
+    month: Annotated[str, typer.Option(help="The calendar month, as 2026-06.")],
+    form: Annotated[Format, typer.Option("--format", help="The format of the output.")] = Format.TEXT,
+    out: Annotated[Path | None, typer.Option(help="File to write; default: standard output.")] = None,
     channel: Annotated[
-        str | None, typer.Option(help="the channel to read, if several communities trade")
+        str | None, typer.Option(help="The channel to read, if several communities trade.")
     ] = None,
     exchange: Annotated[
         str | None,
         typer.Option(
-            help="the exchange's channel, to say how many periods the grid attested; default: as the rules name it, "
-            "if it answers"
+            help="The exchange's channel, to say how many periods the grid attested; default: as the rules name it, "
+            "if it answers."
         ),
     ] = None,
     network_file: NetworkOption = None,

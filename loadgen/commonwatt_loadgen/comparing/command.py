@@ -28,13 +28,13 @@ def compare_command(
     first: Annotated[
         Path,
         typer.Argument(
-            help="folder of a simulation, as out/simulate, of an experiment, or of a variant's runs"
+            help="Folder of a simulation, as out/simulate, of an experiment, or of a variant's runs."
         ),
     ],
-    second: Annotated[Path, typer.Argument(help="folder of another one")],
+    second: Annotated[Path, typer.Argument(help="Folder of another one.")],
     as_json: JsonOption = False,
     out: Annotated[
-        Path | None, typer.Option(help="folder for report.html, the tables as CSV and Parquet, and figures")
+        Path | None, typer.Option(help="Folder for report.html, the tables as CSV and Parquet, and figures.")
     ] = None,
 ) -> None:
     """Set two results side by side: totals, and paired differences by seed and by home with their intervals.

@@ -22,12 +22,12 @@ app = typer.Typer(no_args_is_help=True, help="Experiments as files, run on all c
 
 @app.command("run")
 def run_command(
-    file: Annotated[Path, typer.Argument(help="experiment.yaml (docs/experiments.md)")],
+    file: Annotated[Path, typer.Argument(help="The experiment.yaml (docs/experiments.md).")],
     out: Annotated[
-        Path | None, typer.Option(help="folder of the results; default: out/experiments/NAME")
+        Path | None, typer.Option(help="Folder of the results; default: out/experiments/NAME.")
     ] = None,
-    jobs: Annotated[int, typer.Option(min=0, max=1024, help="processes; 0: one for each core")] = 0,
-    anew: Annotated[bool, typer.Option("--anew", help="throw away the runs that the folder holds")] = False,
+    jobs: Annotated[int, typer.Option(min=0, max=1024, help="Processes; 0: one for each core.")] = 0,
+    anew: Annotated[bool, typer.Option("--anew", help="Throw away the runs that the folder holds.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Simulate every variant with every seed. After a kill, the same command goes on where it stopped."""
@@ -79,7 +79,7 @@ def schema_command() -> None:
 
 @app.command("new")
 def new_command(
-    file: Annotated[Path, typer.Argument(help="the file to write")] = Path("experiment.yaml"),
+    file: Annotated[Path, typer.Argument(help="The file to write.")] = Path("experiment.yaml"),
 ) -> None:
     """Write a sample experiment, which runs as it is and takes a minute."""
     from importlib.resources import files

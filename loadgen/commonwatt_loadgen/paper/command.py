@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
 
 def paper_command(
-    seeds: Annotated[int, typer.Option(help="runs of every point", min=1, max=1000)] = 20,
-    processes: Annotated[int, typer.Option(help="processes; 0: one per core", min=0, max=256)] = 0,
-    out: Annotated[Path, typer.Option(help="where summary.json, report.html and figures/ go")] = Path(
+    seeds: Annotated[int, typer.Option(help="Runs of every point.", min=1, max=1000)] = 20,
+    processes: Annotated[int, typer.Option(help="Processes; 0: one per core.", min=0, max=256)] = 0,
+    out: Annotated[Path, typer.Option(help="Where summary.json, report.html and figures/ go.")] = Path(
         "out/paper"
     ),
     as_json: JsonOption = False,

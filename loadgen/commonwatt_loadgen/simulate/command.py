@@ -33,54 +33,58 @@ FORWARD = "The forward market alone"
 
 def simulate_command(
     homes: Annotated[
-        int, typer.Option(envvar="COMMONWATT_HOMES", help="homes per community; 0: all that the network has")
+        int, typer.Option(envvar="COMMONWATT_HOMES", help="Homes per community; 0: all that the network has.")
     ] = 0,
-    days: Annotated[int, typer.Option(envvar="COMMONWATT_DAYS", help="days to trade")] = 1,
+    days: Annotated[int, typer.Option(envvar="COMMONWATT_DAYS", help="Days to trade.")] = 1,
     seed: Annotated[
-        int, typer.Option(envvar="COMMONWATT_SEED", help="equal seeds draw equal homes, intervals and prices")
+        int,
+        typer.Option(envvar="COMMONWATT_SEED", help="Equal seeds draw equal homes, intervals and prices."),
     ] = 1,
     share: Annotated[
-        float, typer.Option(envvar="COMMONWATT_SHARE", help="percent of the homes that have PV and a battery")
+        float,
+        typer.Option(envvar="COMMONWATT_SHARE", help="Percent of the homes that have PV and a battery."),
     ] = 20.0,
     storage: Annotated[
-        int, typer.Option(envvar="COMMONWATT_STORAGE", help="Wh of a prosumer's battery")
+        int, typer.Option(envvar="COMMONWATT_STORAGE", help="Wh of a prosumer's battery.")
     ] = 5000,
     strategy: Annotated[
-        list[str] | None, typer.Option(help="bidding strategy; several are dealt out in turn")
+        list[str] | None, typer.Option(help="Bidding strategy; several are dealt out in turn.")
     ] = None,
     forecast: Annotated[
         str,
         typer.Option(
             envvar="COMMONWATT_FORECAST",
-            help="what homes plan by: perfect, persistence, yesterday; forward also weekday-mean, learnt, and plug-ins",
+            help="What homes plan by: perfect, persistence, yesterday; forward also weekday-mean, learnt, plug-ins.",
         ),
     ] = "perfect",
     battery: Annotated[
         str,
         typer.Option(
             envvar="COMMONWATT_BATTERY",
-            help="reserve: keep what saves a purchase later; sell-all; mpc: linear program; forward: none, plug-ins",
+            help="Batteries: reserve keeps what saves a purchase later; sell-all; mpc: a linear program; "
+            "forward: none, plug-ins.",
         ),
     ] = "reserve",
     spill: Annotated[
         Literal["FEED_IN", "WASTE"] | None,
         typer.Option(
             envvar="COMMONWATT_SPILL",
-            help="surplus without room: FEED_IN (default) is paid, WASTE (the paper's) is not",
+            help="Surplus without room: FEED_IN (default) is paid, WASTE (the paper's) is not.",
             show_default=False,
         ),
     ] = None,
     market: Annotated[
         Literal["ex_post", "forward"],
         typer.Option(
-            envvar="COMMONWATT_MARKET", help="ex_post: rounds after each interval; forward: periods ahead"
+            envvar="COMMONWATT_MARKET",
+            help="The market: ex_post has rounds after each interval, forward has periods ahead.",
         ),
     ] = "ex_post",
     sharing: Annotated[
         Literal["dynamic", "static", "none"] | None,
         typer.Option(
             envvar="COMMONWATT_SHARING",
-            help="dynamic (default), static or none: how neighbours share what contracts leave",
+            help="How neighbours share what contracts leave: dynamic (default), static or none.",
             rich_help_panel=FORWARD,
             show_default=False,
         ),
@@ -89,7 +93,7 @@ def simulate_command(
         str | None,
         typer.Option(
             envvar="COMMONWATT_PRICING",
-            help="mid_market (default) or uniform; in-process also plug-ins",
+            help="How contracts are priced: mid_market (default) or uniform; in-process also plug-ins.",
             rich_help_panel=FORWARD,
             show_default=False,
         ),
@@ -98,7 +102,7 @@ def simulate_command(
         int | None,
         typer.Option(
             envvar="COMMONWATT_PERIOD",
-            help="minutes of a period: 1, 5, 15, 30 (default) or 60",
+            help="Minutes of a period: 1, 5, 15, 30 (default) or 60.",
             rich_help_panel=FORWARD,
             show_default=False,
         ),
@@ -106,7 +110,8 @@ def simulate_command(
     feed_in: Annotated[
         list[str] | None,
         typer.Option(
-            help="c/kWh for exports (default 10), or FROM-TO=c/kWh by the hour, below 0 a charge; may be repeated",
+            help="The price of exports, c/kWh (default 10), or FROM-TO=c/kWh by the hour, below 0 a charge; "
+            "may be repeated.",
             rich_help_panel=FORWARD,
             show_default=False,
         ),
@@ -114,7 +119,7 @@ def simulate_command(
     link_fee: Annotated[
         float | None,
         typer.Option(
-            help="communities trade what they leave over; fee of a link, c/kWh",
+            help="Communities trade what they leave over; fee of a link, c/kWh.",
             rich_help_panel=FORWARD,
             show_default=False,
         ),
@@ -122,7 +127,7 @@ def simulate_command(
     link_limit_w: Annotated[
         int | None,
         typer.Option(
-            help="what each link between communities carries, in W (default 100,000)",
+            help="What each link between communities carries, in W (default 100,000).",
             rich_help_panel=FORWARD,
             show_default=False,
         ),
@@ -130,7 +135,7 @@ def simulate_command(
     carbon_quota: Annotated[
         float | None,
         typer.Option(
-            help="kg of CO2-e that each home may emit on a day by energy from the grid before it pays",
+            help="CO2-e in kg that each home may emit on a day by energy from the grid before it pays.",
             rich_help_panel=FORWARD,
             show_default=False,
         ),
@@ -138,7 +143,7 @@ def simulate_command(
     carbon_price: Annotated[
         float | None,
         typer.Option(
-            help="c/kg above the quota; those below share what is paid",
+            help="The price above the quota in c/kg; homes below it share what is paid.",
             rich_help_panel=FORWARD,
             show_default=False,
         ),
@@ -146,34 +151,35 @@ def simulate_command(
     carbon_intensity: Annotated[
         list[str] | None,
         typer.Option(
-            help="g/kWh of the grid's energy (default 660, NSW), or FROM-TO=g/kWh by the hour; may be repeated",
+            help="What the grid's energy emits, g/kWh (default 660, NSW), or FROM-TO=g/kWh by the hour; "
+            "may be repeated.",
             rich_help_panel=FORWARD,
             show_default=False,
         ),
     ] = None,
     local_fee: Annotated[
         float | None,
-        typer.Option(help="network fee on local energy, c/kWh", rich_help_panel=FORWARD, show_default=False),
+        typer.Option(help="Network fee on local energy, c/kWh.", rich_help_panel=FORWARD, show_default=False),
     ] = None,
     sharing_keys: Annotated[
         Path | None,
         typer.Option(
-            help="JSON file of static keys, {home: ppm}; default: equal ones", rich_help_panel=FORWARD
+            help="JSON file of static keys, {home: ppm}; default: equal ones.", rich_help_panel=FORWARD
         ),
     ] = None,
     envelopes: Annotated[
         Path | None,
-        typer.Option(help="CSV file: home,from,to,import_w,export_w", rich_help_panel=FORWARD),
+        typer.Option(help="CSV file: home,from,to,import_w,export_w.", rich_help_panel=FORWARD),
     ] = None,
     export_limit_w: Annotated[
         int | None,
-        typer.Option(help="the most W that each home may export", rich_help_panel=FORWARD),
+        typer.Option(help="The most W that each home may export.", rich_help_panel=FORWARD),
     ] = None,
     curtail: Annotated[
         bool | None,
         typer.Option(
             "--curtail",
-            help="panels keep exports within the envelope",
+            help="Panels keep exports within the envelope.",
             rich_help_panel=FORWARD,
             show_default=False,
         ),
@@ -181,7 +187,7 @@ def simulate_command(
     community_battery: Annotated[
         int | None,
         typer.Option(
-            help="Wh of a battery that the community shares; in-process",
+            help="Wh of a battery that the community shares; in-process.",
             rich_help_panel=FORWARD,
             show_default=False,
         ),
@@ -189,20 +195,20 @@ def simulate_command(
     clock_zone: Annotated[
         str | None,
         typer.Option(
-            help="time zone whose clock changes count, as Australia/Sydney", rich_help_panel=FORWARD
+            help="Time zone whose clock changes count, as Australia/Sydney.", rich_help_panel=FORWARD
         ),
     ] = None,
     first_day: Annotated[
         datetime | None,
         typer.Option(
-            formats=["%Y-%m-%d"], help="date of the first day; default: the traces'", rich_help_panel=FORWARD
+            formats=["%Y-%m-%d"], help="Date of the first day; default: the traces'.", rich_help_panel=FORWARD
         ),
     ] = None,
     traces: Annotated[
         Path | None,
         typer.Option(
             envvar="COMMONWATT_TRACES",
-            help="file, zip or folder of metered homes (docs/traces.md); default: 15 + 3 NSW types",
+            help="File, zip or folder of metered homes (docs/traces.md); default: 15 + 3 NSW types.",
         ),
     ] = None,
     layout: LayoutOption = None,
@@ -210,72 +216,78 @@ def simulate_command(
     zone: ZoneOption = None,
     meters: MetersOption = None,
     trace_day: Annotated[
-        int, typer.Option(envvar="COMMONWATT_TRACE_DAY", help="day of the trace file to begin with")
+        int, typer.Option(envvar="COMMONWATT_TRACE_DAY", help="Day of the trace file to begin with.")
     ] = 1,
     pv: Annotated[
         Literal["traces", "equation"],
-        typer.Option(envvar="COMMONWATT_PV", help="traces, or equation: equation 1 under a clear-sky model"),
+        typer.Option(
+            envvar="COMMONWATT_PV",
+            help="The source of PV power: traces, or equation (equation 1 under a clear-sky model).",
+        ),
     ] = "traces",
     noise: Annotated[
-        float, typer.Option(envvar="COMMONWATT_NOISE", help="percent by which homes differ from their types")
+        float, typer.Option(envvar="COMMONWATT_NOISE", help="Percent by which homes differ from their types.")
     ] = 0.0,
     disutility: Annotated[
         float | None,
         typer.Option(
             envvar="COMMONWATT_DISUTILITY",
-            help="consumers move load at this discomfort, c/kWh per kW; default: none does",
+            help="Consumers move load at this discomfort, c/kWh per kW; default: none does.",
         ),
     ] = None,
     ev: Annotated[
-        float, typer.Option(help="percent of the homes with a car that is charged overnight")
+        float, typer.Option(help="Percent of the homes with a car that is charged overnight.")
     ] = 0.0,
     hot_water: Annotated[
-        float, typer.Option(help="percent of the homes with an electric hot-water tank")
+        float, typer.Option(help="Percent of the homes with an electric hot-water tank.")
     ] = 0.0,
     deferrable: Annotated[
-        float, typer.Option(help="percent of the homes with a dishwasher and a washing machine that can wait")
+        float,
+        typer.Option(help="Percent of the homes with a dishwasher and a washing machine that can wait."),
     ] = 0.0,
     devices_at_once: Annotated[
-        bool, typer.Option("--devices-at-once", help="devices run as soon as they may, and nobody plans them")
+        bool,
+        typer.Option("--devices-at-once", help="Devices run as soon as they may, and nobody plans them."),
     ] = False,
     storage_from_grid: Annotated[
         bool | None,
         typer.Option(
             envvar="COMMONWATT_STORAGE_FROM_GRID",
-            help="batteries charge from the grid in the cheapest band, too",
+            help="Batteries charge from the grid in the cheapest band, too.",
         ),
     ] = None,
     strict: Annotated[
-        bool, typer.Option(envvar="COMMONWATT_STRICT", help="refuse a trace file with any flaw")
+        bool, typer.Option(envvar="COMMONWATT_STRICT", help="Refuse a trace file with any flaw.")
     ] = False,
-    out: Annotated[Path, typer.Option(help="folder of summary.json, report.html, tables and figures")] = Path(
-        "out/simulate"
-    ),
+    out: Annotated[
+        Path, typer.Option(help="Folder of summary.json, report.html, tables and figures.")
+    ] = Path("out/simulate"),
     as_json: JsonOption = False,
     network_file: NetworkOption = None,
     in_process: Annotated[
         bool,
         typer.Option(
-            envvar="COMMONWATT_IN_PROCESS", help="by the chaincode's rules in this process, without a network"
+            envvar="COMMONWATT_IN_PROCESS",
+            help="Trade by the chaincode's rules in this process, without a network.",
         ),
     ] = False,
-    communities: Annotated[int, typer.Option(help="with --in-process: how many communities")] = 1,
+    communities: Annotated[int, typer.Option(help="With --in-process: how many communities.")] = 1,
     data: Annotated[
         bool | None,
         typer.Option(
             "--data/--no-data",
-            help="homes, trades, rounds and bills as CSV; default: unless homes x days exceed 10,000",
+            help="Homes, trades, rounds and bills as CSV; default: unless homes x days exceed 10,000.",
         ),
     ] = None,
     parquet: Annotated[
-        bool, typer.Option("--parquet", help="the tables as Parquet beside CSV, and --data unless --no-data")
+        bool, typer.Option("--parquet", help="The tables as Parquet beside CSV, and --data unless --no-data.")
     ] = False,
     figures: Annotated[
         bool,
-        typer.Option("--figures/--no-figures", help="the report's figures as SVG, PNG and PDF in figures/"),
+        typer.Option("--figures/--no-figures", help="The report's figures as SVG, PNG and PDF in figures/."),
     ] = True,
     new_day: Annotated[
-        bool, typer.Option("--new-day", help="forget an interrupted simulation and begin with a new day")
+        bool, typer.Option("--new-day", help="Forget an interrupted simulation and begin with a new day.")
     ] = False,
 ) -> None:
     """Trade days of every community on the network that is up, and report them.

@@ -20,11 +20,11 @@ from commonwatt_loadgen.throughput.caliper import (
 
 
 def caliper_command(
-    transactions: Annotated[int, typer.Option(help="how many Caliper is to send")] = 1500,
-    rate: Annotated[float, typer.Option(help="open loop: transactions per second")] = 50.0,
-    in_flight: Annotated[int, typer.Option(help="closed loop: so many at once; 0: open loop")] = 0,
-    workers: Annotated[int, typer.Option(help="Caliper's worker processes")] = 1,
-    out: Annotated[Path, typer.Option(help="the workspace folder")] = Path("out/caliper"),
+    transactions: Annotated[int, typer.Option(help="How many Caliper is to send.")] = 1500,
+    rate: Annotated[float, typer.Option(help="Open loop: transactions per second.")] = 50.0,
+    in_flight: Annotated[int, typer.Option(help="Closed loop: so many at once; 0: open loop.")] = 0,
+    workers: Annotated[int, typer.Option(help="Caliper's worker processes.")] = 1,
+    out: Annotated[Path, typer.Option(help="The workspace folder.")] = Path("out/caliper"),
     network_file: NetworkOption = None,
 ) -> None:
     """Write a Hyperledger Caliper workspace that sends what `commonwatt load` sends."""

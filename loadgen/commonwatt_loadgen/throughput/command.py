@@ -23,72 +23,73 @@ Rate = Annotated[
     str,
     typer.Option(
         envvar="COMMONWATT_RATE",
-        help="constant:50, poisson:50, step:20,50,100, ramp:10-100, spike:50x4, replay:FILE",
+        help="Transactions per second: constant:50, poisson:50, step:20,50,100, ramp:10-100, spike:50x4, replay:FILE.",
     ),
 ]
-Duration = Annotated[float, typer.Option(envvar="COMMONWATT_DURATION", help="seconds")]
-Workers = Annotated[int, typer.Option(envvar="COMMONWATT_WORKERS", help="generator processes")]
+Duration = Annotated[float, typer.Option(envvar="COMMONWATT_DURATION", help="Seconds that each load lasts.")]
+Workers = Annotated[int, typer.Option(envvar="COMMONWATT_WORKERS", help="Generator processes.")]
 InFlight = Annotated[
-    int, typer.Option(envvar="COMMONWATT_IN_FLIGHT", help="closed loop: so many at once; 0: open loop")
+    int, typer.Option(envvar="COMMONWATT_IN_FLIGHT", help="Closed loop: so many at once; 0: open loop.")
 ]
 P95 = Annotated[
-    float, typer.Option(envvar="COMMONWATT_P95", help="threshold: 95th percentile of latency, seconds")
+    float, typer.Option(envvar="COMMONWATT_P95", help="Threshold: 95th percentile of latency, seconds.")
 ]
 Errors = Annotated[
-    float, typer.Option(envvar="COMMONWATT_ERRORS", help="threshold: transactions not committed, percent")
+    float, typer.Option(envvar="COMMONWATT_ERRORS", help="Threshold: transactions not committed, percent.")
 ]
-Timeout = Annotated[float, typer.Option(help="deadline of each phase, seconds")]
-Seed = Annotated[int, typer.Option(envvar="COMMONWATT_SEED", help="draws Poisson arrivals")]
+Timeout = Annotated[float, typer.Option(help="Deadline of each phase, seconds.")]
+Seed = Annotated[int, typer.Option(envvar="COMMONWATT_SEED", help="The seed that draws Poisson arrivals.")]
 Budget = Annotated[
-    float, typer.Option(envvar="COMMONWATT_BUDGET", help="no step begins after so many seconds")
+    float, typer.Option(envvar="COMMONWATT_BUDGET", help="No step begins after so many seconds.")
 ]
 Dask = Annotated[
     str | None,
     typer.Option(
-        envvar="COMMONWATT_DASK", help="a Dask scheduler (tcp://host:8786) whose workers are the generators"
+        envvar="COMMONWATT_DASK", help="A Dask scheduler (tcp://host:8786) whose workers are the generators."
     ),
 ]
 AskStatus = Annotated[
     bool,
     typer.Option(
         envvar="COMMONWATT_ASK_STATUS",
-        help="ask for each transaction's commit status, as applications do, rather than read the blocks",
+        help="Ask for each transaction's commit status, as applications do, rather than read the blocks.",
     ),
 ]
 Scenario = Annotated[
     Literal["readings", "messages"] | None,
     typer.Option(
         envvar="COMMONWATT_SCENARIO",
-        help="readings (market ex_post) or messages (forward: signed messages in batches); default: as the market is",
+        help="Transactions: readings (ex_post) or messages (forward: signed, in batches); default: as the market is.",
     ),
 ]
 Batch = Annotated[
     int,
     typer.Option(
         envvar="COMMONWATT_BATCH",
-        help="messages: how many a transaction carries; 0: 500, or as many as the homes send",
+        help="With messages: how many a transaction carries; 0: 500, or as many as the homes send.",
     ),
 ]
 Batches = Annotated[
     str,
     typer.Option(
         envvar="COMMONWATT_BATCHES",
-        help="messages: sizes of batches; the highest rate of each is searched: 100,250,500,1000; they share BUDGET",
+        help="With messages: sizes of batches, as 100,250,500,1000; the highest rate of each is searched; "
+        "they share BUDGET.",
     ),
 ]
 Connections = Annotated[
     int,
     typer.Option(
-        envvar="COMMONWATT_CONNECTIONS", help="connections of each generator to each organisation's peer"
+        envvar="COMMONWATT_CONNECTIONS", help="Connections of each generator to each organisation's peer."
     ),
 ]
 Ui = Annotated[
-    bool, typer.Option("--ui", envvar="COMMONWATT_UI", help="show a live page while the test runs")
+    bool, typer.Option("--ui", envvar="COMMONWATT_UI", help="Show a live page while the test runs.")
 ]
 UiPort = Annotated[
-    int, typer.Option(envvar="COMMONWATT_UI_PORT", help="where the page is served; 0: any free port")
+    int, typer.Option(envvar="COMMONWATT_UI_PORT", help="Where the page is served; 0: any free port.")
 ]
-Out = Annotated[Path, typer.Option(help="where summary.json and report.html go")]
+Out = Annotated[Path, typer.Option(help="Where summary.json and report.html go.")]
 
 
 def load_command(

@@ -67,7 +67,9 @@ def org_export(
 def org_render(
     backend: Annotated[
         Literal["compose", "kubernetes", "helm"],
-        typer.Option(help="compose (this machine), kubernetes (manifests) or helm (a chart)."),
+        typer.Option(
+            help="What to render: compose (this machine), kubernetes (manifests) or helm (a chart)."
+        ),
     ],
     out: Annotated[Path, typer.Option(help="The folder to write to.")],
     values: Annotated[
