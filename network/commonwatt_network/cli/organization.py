@@ -79,10 +79,25 @@ def org_render(
     directory: OrganizationDirectoryOption = None,
 ) -> None:
     """Write what the organisation runs in containers: its own nodes with its own keys, and nothing of the others."""
+    from commonwatt_network.consortium.host import open_host
+    from commonwatt_network.consortium.rendered import note_images
     from commonwatt_network.consortium.rendering import render_host
 
-    files = render_host(directory or default_directory(), backend, out, values)
+    folder = directory or default_directory()
+    former = open_host(folder)
+    files = render_host(folder, backend, out, values)
     plain_news(f"wrote {len(files)} files to {out}; the organisation's private keys are among them")
+    host = open_host(folder)
+    if host.description.backend != former.description.backend:
+        plain_news(
+            f"{host.name}'s nodes are in containers ({host.description.backend}) from now on: start and stop them "
+            "there, `org start` and `org stop` refuse"
+        )
+    changes = note_images(host, values)
+    for line in changes.news:
+        plain_news(line)
+    if changes.warning:
+        typer.echo(f"warning: {changes.warning}", err=True)
 
 
 @org_app.command("start")
@@ -98,13 +113,15 @@ def org_start(directory: OrganizationDirectoryOption = None) -> None:
 @org_app.command("stop")
 def org_stop(directory: OrganizationDirectoryOption = None) -> None:
     """Stop the organisation's processes; ledgers and keys stay."""
-    from commonwatt_network.consortium.host import open_host
+    from commonwatt_network.consortium.host import open_host, refuse_containers
     from commonwatt_network.consortium.units import refuse_under_systemd
     from commonwatt_network.down import down
 
     host = open_host(directory or default_directory())
     refuse_under_systemd(host)
     stopped = down(host.layout.directory)
+    if not stopped:
+        refuse_containers(host)
     plain_news(f"stopped {', '.join(stopped)}; the ledgers stay" if stopped else "nothing was running")
 
 

@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from commonwatt_client.admin import ChaincodePackage
 
@@ -155,8 +156,7 @@ def init_host(description: OrganizationDescription, directory: Path) -> OwnHost:
 
     Raises UsageError for a folder of something else, and when what other organisations were told would change.
     """
-    host = settle_host(description, directory)
-    layout = host.layout
+    layout = Layout(directory)
     if layout.state_file.exists():
         raise UsageError(
             f"{layout.directory} holds a network made by `network up`; use another folder (--directory)"
@@ -164,12 +164,33 @@ def init_host(description: OrganizationDescription, directory: Path) -> OwnHost:
     if layout.organization_file.exists():
         kept = open_host(directory).description
         _refuse_unsettling(kept, description, layout)
-        if description.backend is None:
-            host = settle_host(description.model_copy(update={"backend": kept.backend}), directory)
+        description = as_before(description, kept)
+    host = settle_host(description, directory)
     with exclusive(layout):
         _ensure_material(host)
         keep_description(host)
     return host
+
+
+def as_before(
+    description: OrganizationDescription, before: OrganizationDescription
+) -> OrganizationDescription:
+    """A description, with parts of the organisation's former one where it leaves them open.
+
+    These are where the nodes run and, in containers, the contract's image as long as its version is the same. The
+    image's default follows the kit's version; another version's may hold other code.
+    """
+    former: dict[str, Any] = {}
+    if description.backend is None:
+        former["backend"] = before.backend
+    is_open = "chaincode" not in description.images.model_fields_set
+    if (
+        is_open
+        and before.backend in IN_CONTAINERS
+        and description.chaincode.version == before.chaincode.version
+    ):
+        former["images"] = description.images.model_copy(update={"chaincode": before.images.chaincode})
+    return description.model_copy(update=former)
 
 
 def keep_description(host: OwnHost) -> None:
@@ -197,11 +218,7 @@ async def start_host(host: OwnHost, only: Collection[str] | None = None) -> tupl
     It is ended again when the start fails.
     """
     host = host.working
-    if host.in_containers:
-        raise UsageError(
-            f"{host.name}'s nodes run under {host.description.backend}, as `commonwatt org render` wrote them: start "
-            "and stop them there, or say `backend: native` in organization.yaml and repeat `commonwatt org init`"
-        )
+    refuse_containers(host)
     with exclusive(host.layout) as lock:
         fabric = find_fabric(host.layout.directory)
         check_version(fabric, "raft")
@@ -225,6 +242,15 @@ async def start_host(host: OwnHost, only: Collection[str] | None = None) -> tupl
             serving = host if only is None else _only(host, running)
             await readiness.while_alive(_ready(serving, running, serves), host.layout, running)
         return tuple(started)
+
+
+def refuse_containers(host: OwnHost) -> None:
+    """Raise UsageError where the organisation's nodes run in containers, which this machine's commands do not start."""
+    if host.in_containers:
+        raise UsageError(
+            f"{host.name}'s nodes run under {host.description.backend}, as `commonwatt org render` wrote them: start "
+            "and stop them there, or say `backend: native` in organization.yaml and repeat `commonwatt org init`"
+        )
 
 
 def _only(host: OwnHost, running: Mapping[str, int]) -> OwnHost:

@@ -98,7 +98,10 @@ class OrganizationDescription(_Model):
         description="where its nodes run: as programs of this host, or as `org render` last wrote them; left out: as "
         "before, native at first",
     )
-    images: Images = Field(default=Images(), description="of its containers")
+    images: Images = Field(
+        default=Images(),
+        description="of its containers; a contract's image that is left out stays as long as its version does",
+    )
     users: dict[Name, User] = Field(default_factory=dict)
     homes: int = Field(default=0, ge=0, le=5000)
     days_valid: int = Field(

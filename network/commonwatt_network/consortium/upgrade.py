@@ -17,7 +17,9 @@ CHAINCODE_ID = "CHAINCODE_ID"
 
 
 async def upgrade(host: OwnHost, wait_s: float, say: Say) -> bool:
-    """Approve the version of this organisation's description on all its channels; whether it is in force and served.
+    """Approve the version of this organisation's description on all its channels; whether it is in force.
+
+    On this host its programs serve it then; containers are for their engine to start again.
 
     `wait_s`: how long to wait for the others' approvals. Until it is in force the former version serves. The same call
     again goes on.
@@ -36,10 +38,22 @@ async def upgrade(host: OwnHost, wait_s: float, say: Say) -> bool:
             "again goes on, once the others have approved"
         )
         return False
+    if host.in_containers:
+        say(in_force_for_containers(host))
+        return True
     stale = _stale_servers(host)
     await restart(host, stale)
     say(f"chaincode {version} serves" if stale else f"chaincode {version} served already")
     return True
+
+
+def in_force_for_containers(host: OwnHost) -> str:
+    """What to do once the version is in force: this command does not start containers."""
+    chaincode = host.description.chaincode
+    return (
+        f"{chaincode.name} {chaincode.version} is in force, and the container of the former version still runs: repeat "
+        f"`commonwatt org render`, and start it again under {host.description.backend}"
+    )
 
 
 async def _wait_in_force(host: OwnHost, channels: list[str], version: str, wait_s: float) -> list[str]:
