@@ -76,6 +76,9 @@ def org_render(
         Path | None,
         typer.Option(help="For kubernetes: storage, resources, tolerations and the rest, as YAML."),
     ] = None,
+    namespace: Annotated[
+        str | None, typer.Option(help="For kubernetes: the namespace; default: the organisation's name.")
+    ] = None,
     directory: OrganizationDirectoryOption = None,
 ) -> None:
     """Write what the organisation runs in containers: its own nodes with its own keys, and nothing of the others."""
@@ -85,7 +88,7 @@ def org_render(
 
     folder = directory or default_directory()
     former = open_host(folder)
-    files = render_host(folder, backend, out, values)
+    files = render_host(folder, backend, out, values, namespace)
     plain_news(f"wrote {len(files)} files to {out}; the organisation's private keys are among them")
     host = open_host(folder)
     if host.description.backend != former.description.backend:

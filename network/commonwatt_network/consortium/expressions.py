@@ -13,11 +13,6 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 TOKEN = re.compile("\x02(.*?)\x03", re.DOTALL)  # an expression of Helm, until the rest of the text is escaped
-# What the controllers of nginx, HAProxy and the HAProxy community call it; each passes over the others' words.
-PASSTHROUGH = {
-    f"{prefix}/ssl-passthrough": "true"
-    for prefix in ("nginx.ingress.kubernetes.io", "haproxy.org", "haproxy-ingress.github.io")
-}
 Functions = Mapping[str, Callable[..., str]]
 
 
@@ -43,8 +38,9 @@ def settled(values: Mapping[str, Any]) -> Functions:
     def annotations(digest: str) -> str:
         return json.dumps({**values["podAnnotations"], "commonwatt-configuration": digest})
 
-    def let_through() -> str:
-        return json.dumps({**PASSTHROUGH, **values["outside"]["annotations"]})
+    def outside_annotations(node: str, own: Mapping[str, str]) -> str:
+        outside = values["outside"]
+        return json.dumps({**own, **outside["annotations"], **outside["nodeAnnotations"].get(node, {})})
 
     return {
         "value": value,
@@ -52,7 +48,7 @@ def settled(values: Mapping[str, Any]) -> Functions:
         "when": when,
         "unless": unless,
         "annotations": annotations,
-        "let_through": let_through,
+        "outside_annotations": outside_annotations,
     }
 
 
@@ -77,9 +73,10 @@ def for_helm() -> Functions:
     def annotations(digest: str) -> str:
         return f'\x02merge (dict "commonwatt-configuration" "{digest}") .Values.podAnnotations | toJson\x03'
 
-    def let_through() -> str:
-        words = " ".join(json.dumps(word) for pair in PASSTHROUGH.items() for word in pair)
-        return f"\x02merge (dict) .Values.outside.annotations (dict {words}) | toJson\x03"
+    def outside_annotations(node: str, own: Mapping[str, str]) -> str:
+        words = " ".join(json.dumps(word) for pair in own.items() for word in pair)
+        of_node = f"(default (dict) ({_index(('outside', 'nodeAnnotations', node))}))"
+        return f"\x02merge (dict) {of_node} .Values.outside.annotations (dict {words}) | toJson\x03"
 
     return {
         "value": value,
@@ -87,7 +84,7 @@ def for_helm() -> Functions:
         "when": when,
         "unless": unless,
         "annotations": annotations,
-        "let_through": let_through,
+        "outside_annotations": outside_annotations,
     }
 
 

@@ -7,8 +7,10 @@ For its own machine (Compose), or its own cluster: manifests, or a Helm chart th
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
@@ -44,11 +46,22 @@ CHART = "chart"
 LEDGERS = "ledgers"  # of an earlier rendering, which has run since
 COMPOSE, KUBERNETES = IN_CONTAINERS
 HELM = "helm"
+NAMESPACE = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 WAYS = (*IN_CONTAINERS, HELM)
+# What the controllers of nginx, HAProxy and the HAProxy community call it; each passes over the others' words.
+PASSTHROUGH = {
+    f"{prefix}/ssl-passthrough": "true"
+    for prefix in ("nginx.ingress.kubernetes.io", "haproxy.org", "haproxy-ingress.github.io")
+}
+EXTERNAL_DNS = "external-dns.alpha.kubernetes.io/hostname"  # a cluster without ExternalDNS passes over it
 
 
-def render_host(directory: Path, way: str, output: Path, values_file: Path | None = None) -> list[Path]:
+def render_host(
+    directory: Path, way: str, output: Path, values_file: Path | None = None, namespace: str | None = None
+) -> list[Path]:
     """Write what the organisation in `directory` runs, as `way` has it: compose, kubernetes or helm; the paths.
+
+    `namespace`: of the manifests for Kubernetes, by default the organisation's name.
 
     From now on the organisation's nodes run there, and its own commands dial them where the others do. Raises
     UsageError, also for an `output` that holds anything else, and while its nodes run as programs of this machine.
@@ -59,6 +72,11 @@ def render_host(directory: Path, way: str, output: Path, values_file: Path | Non
         raise UsageError(
             f"--values is for --backend kubernetes; with {way}, "
             + ("give them to Helm" if way == HELM else "Compose takes none")
+        )
+    if namespace and way != KUBERNETES:
+        raise UsageError(
+            f"--namespace is for --backend kubernetes; with {way}, "
+            + ("give it to Helm" if way == HELM else "Compose has none")
         )
     host = open_host(directory)
     running = processes.running(host.layout)
@@ -76,7 +94,9 @@ def render_host(directory: Path, way: str, output: Path, values_file: Path | Non
         else:
             values = settle_values(everyone, values_file)
             files = (
-                _kubernetes(host, everyone, values) if way == KUBERNETES else _chart(host, everyone, values)
+                _kubernetes(host, everyone, values, namespace or host.name)
+                if way == KUBERNETES
+                else _chart(host, everyone, values)
             )
         refuse_foreign(output, [*files, LEDGERS])
         if way == COMPOSE:
@@ -136,13 +156,17 @@ def _compose(host: OwnHost, everyone: list[Container]) -> dict[str, File]:
     return organization_files(host.name, everyone, host.layout.directory, aliases)
 
 
-def _kubernetes(host: OwnHost, everyone: list[Container], values: Values) -> dict[str, File]:
+def _kubernetes(host: OwnHost, everyone: list[Container], values: Values, namespace: str) -> dict[str, File]:
+    if not NAMESPACE.fullmatch(namespace):
+        raise UsageError(
+            f"{namespace} is no name of a namespace: lower-case letters, digits, hyphens; 63 characters at most"
+        )
     if values.outside.type == INGRESS:
         for entry in everyone:
             if mistake := _unknown_to_ingress(everyone, entry):
                 raise UsageError(mistake)
     functions = settled(values.model_dump(by_alias=True))
-    text = _manifests(host, everyone, host.name, functions, _name_in_tls, with_namespace=True)
+    text = _manifests(host, everyone, namespace, functions, _name_in_tls, with_namespace=True)
     return {
         f"{host.name}.yaml": File(text.encode()),
         f"{host.name}-secrets.yaml": _secrets(host, everyone, values),
@@ -175,6 +199,13 @@ def _chart(host: OwnHost, everyone: list[Container], values: Values) -> dict[str
         f"{CHART}/templates/{host.name}.yaml": File(as_helm(text).encode()),
         f"{host.name}-secrets.yaml": _secrets(host, everyone, values),
     }
+
+
+def _to_be_named(everyone: list[Container], entry: Container) -> dict[str, str]:
+    """The annotation by which ExternalDNS leads the node's DNS name, if it has one of its own, to its load balancer."""
+    host = entry.node.host
+    own = [other for other in everyone if other.kind != "chaincode" and other.node.host == host] == [entry]
+    return {EXTERNAL_DNS: host} if own and is_name(host) else {}
 
 
 def _name_in_tls(entry: Container) -> str:
@@ -219,6 +250,8 @@ def _manifests(
             network=NETWORK,
             containers=everyone,
             name_in_tls=name_in_tls,
+            passthrough=PASSTHROUGH,
+            to_be_named=partial(_to_be_named, everyone),
             text=manifests.quoted_text,
             key=manifests.key_of,
             apart=False,

@@ -22,6 +22,7 @@ OBJECT = r"^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$"
 SecretName = Annotated[str, named(OBJECT, "the name of a Secret")]
 ClassName = Annotated[str, named(OBJECT, "the name of a class of your cluster")]
 SnapshotName = Annotated[str, named(OBJECT, "the name of a VolumeSnapshot, such as peer0-2027-01-31")]
+HostAddress = Annotated[str, named(r"^[0-9a-f.:]{2,45}$", "an IPv4 or IPv6 address")]
 INGRESS = "Ingress"
 
 
@@ -58,6 +59,12 @@ class Outside(_Model):
         default=None, description="null: the cluster's default class"
     )
     annotations: dict[str, str] = Field(default_factory=dict, description="of the Service, or of the Ingress")
+    node_annotations: dict[str, dict[str, str]] = Field(
+        default_factory=dict, description="node -> what its own Service or Ingress says beside these"
+    )
+    addresses: dict[str, HostAddress] = Field(
+        default_factory=dict, description="node -> the address that its load balancer shall have"
+    )
 
 
 class Monitoring(_Model):
@@ -105,6 +112,10 @@ class Values(_Model):
     outside: Outside = Outside()
     monitoring: Monitoring = Monitoring()
     snapshots: Snapshots = Snapshots()
+    update_strategy: Literal["RollingUpdate", "OnDelete"] = Field(
+        default="RollingUpdate",
+        description="of peers and orderers: OnDelete leaves a pod as it is until you delete it",
+    )
     node_selector: dict[str, str] = Field(default_factory=dict)
     affinity: dict[str, Any] = Field(default_factory=dict)
     tolerations: list[dict[str, Any]] = Field(default_factory=list)
@@ -149,9 +160,14 @@ def settle_values(everyone: Collection[Container], file: Path | None) -> Values:
         if unknown:
             raise UsageError(f"{file}: {section}.{unknown[0]} is none of {', '.join(own)}")
     ledgers = [entry.service for entry in everyone if entry.kind != "chaincode"]
-    strangers = sorted(given.snapshots.restore.keys() - set(ledgers))
-    if strangers:
-        raise UsageError(f"{file}: snapshots.restore.{strangers[0]} is none of {', '.join(ledgers)}")
+    for place, nodes in (
+        ("snapshots.restore", given.snapshots.restore.keys()),
+        ("outside.addresses", given.outside.addresses.keys()),
+        ("outside.nodeAnnotations", given.outside.node_annotations.keys()),
+    ):
+        strangers = sorted(nodes - set(ledgers))
+        if strangers:
+            raise UsageError(f"{file}: {place}.{strangers[0]} is none of {', '.join(ledgers)}")
     return Values.model_validate(
         {
             **defaults,

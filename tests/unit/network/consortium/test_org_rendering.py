@@ -41,7 +41,12 @@ topologySpreadConstraints:
     labelSelector: {matchLabels: {app.kubernetes.io/component: peer}}
 priorityClassName: ledgers
 podAnnotations: {backup.example/volumes: ledger}
-outside: {type: NodePort, annotations: {balancer.example/internal: "true"}}
+outside:
+  type: NodePort
+  annotations: {balancer.example/internal: "true"}
+  nodeAnnotations: {peer1: {balancer.example/pool: members, balancer.example/internal: "false"}}
+  addresses: {peer1: 192.0.2.18}
+updateStrategy: OnDelete
 secrets: {peer0: from-the-vault}
 resources: {peer: {requests: {cpu: "1", memory: 2Gi}, limits: {cpu: "4", memory: 4Gi}}}
 """
@@ -294,6 +299,14 @@ def _check_values(documents: list[dict[str, Any]]) -> None:
     assert outside["spec"]["ports"] == [{"name": "grpc", "port": 443, "targetPort": "grpc"}]
     assert outside["metadata"]["annotations"] == {"balancer.example/internal": "true"}
     assert spec["containers"][0]["ports"][0] == {"name": "grpc", "containerPort": 7051}
+    named_by_itself = named["Service", "peer1-outside"]["metadata"]["annotations"]
+    assert named_by_itself["external-dns.alpha.kubernetes.io/hostname"] == "peer1.newtown.example"
+    assert named_by_itself["balancer.example/pool"] == "members"
+    assert named_by_itself["balancer.example/internal"] == "false"
+    assert {outside["spec"].get("loadBalancerIP"), named["Service", "peer1-outside"]["spec"]["loadBalancerIP"]} == {
+        None, "192.0.2.18",
+    }  # fmt: skip
+    assert named["StatefulSet", "orderer0"]["spec"]["updateStrategy"] == {"type": "OnDelete"}
     assert ("Service", "market-outside") not in named
 
 
@@ -315,6 +328,13 @@ def test_the_secrets_have_the_names_that_the_values_say(newtown: OwnHost, tmp_pa
         ("outside: {type: Gateway}\n", "outside"),
         ("snapshots: {name: January 31}\n", "snapshots"),
         ("snapshots: {restore: {market: market-1}}\n", "snapshots.restore.market is none of orderer0, peer0"),
+        (
+            "outside: {addresses: {market: 192.0.2.1}}\n",
+            "outside.addresses.market is none of orderer0, peer0",
+        ),
+        ("outside: {nodeAnnotations: {peer7: {}}}\n", "outside.nodeAnnotations.peer7 is none of orderer0"),
+        ("outside: {addresses: {peer0: peer0.example}}\n", "outside"),
+        ("updateStrategy: Sometimes\n", "updateStrategy"),
         ("monitoring: {interval: often}\n", "monitoring"),
         ("[]\n", "mapping"),
     ],
@@ -377,6 +397,19 @@ def test_helm_makes_valid_manifests_of_the_chart(newtown: OwnHost, by_name: OwnH
     shared = template(newtown, "--set", "outside.type=Ingress")
     assert "orderer0.newtown and peer0.newtown share the name newtown.example" in shared.stderr
     assert template(newtown, "--set", "storage.sise=1Gi").returncode != 0
+
+
+def test_a_namespace_is_the_organisations_name_or_another(newtown: OwnHost, tmp_path: Path) -> None:
+    folder = newtown.layout.directory
+    for namespace in (None, "team-7"):
+        render_host(folder, "kubernetes", tmp_path / "out", namespace=namespace)
+        documents = list(yaml.safe_load_all((tmp_path / "out" / "newtown.yaml").read_bytes()))
+        assert documents[0]["metadata"]["name"] == (namespace or "newtown")
+        assert {each["metadata"]["namespace"] for each in documents[1:]} == {namespace or "newtown"}
+    with pytest.raises(UsageError, match="no name of a namespace"):
+        render_host(folder, "kubernetes", tmp_path / "out", namespace="Team_7")
+    with pytest.raises(UsageError, match="give it to Helm"):
+        render_host(folder, "helm", tmp_path / "out", namespace="team-7")
 
 
 def test_rendering_again_goes_on_and_foreign_folders_are_left_alone(newtown: OwnHost, tmp_path: Path) -> None:
