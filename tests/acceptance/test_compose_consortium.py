@@ -11,13 +11,12 @@ They begin with the version of Fabric that COMMONWATT_TEST_OLDER_FABRIC names, w
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -99,11 +98,6 @@ class Containers(Member):
         self.project.compose("rm", "--force")
         shutil.rmtree(self.folder)
 
-    def traded(self) -> dict[str, int]:
-        """The totals of all trades, as its own peer tells them."""
-        answer = json.loads(self.run("org", "evaluate", CHANNEL, "list_trades"))
-        return dict(answer["totals"])
-
 
 def fabric_images() -> dict[str, str]:
     """The images of Fabric's programs that the kit names."""
@@ -158,7 +152,7 @@ def everyone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Con
                     member.project.compose("down", "--remove-orphans")
 
 
-def first_trade(members: dict[str, Containers]) -> None:
+def first_trade(members: Mapping[str, Member]) -> None:
     """Newtown's home buys one kWh of glebe's."""
     newtown, glebe = members["newtown"], members["glebe"]
     newtown.submit("register_home", {"home": BUYER, "home_class": "consumer"})
@@ -182,7 +176,7 @@ def load() -> str:
     return f"load {os.getloadavg()[0]:.1f}"
 
 
-def agree_on_ledger(*members: Containers) -> None:
+def agree_on_ledger(*members: Member) -> None:
     """Every one of them can have a transaction committed, and has the trade on its own peer."""
     for member in members:
         member.trades()

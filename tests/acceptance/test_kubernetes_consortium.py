@@ -19,6 +19,7 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,14 +29,13 @@ from commonwatt_network.model.topology import default_topology
 from commonwatt_network.programs.ports import choose_first_port
 
 from tests.acceptance.cluster import Pods, balances, kubectl, require_cluster
-from tests.acceptance.engine import until
 from tests.acceptance.test_compose_consortium import CHANNEL, HOMES, LATER, agree_on_ledger, first_trade, load
 from tests.acceptance.trading import Trading
 from tests.support.organisations import CLOCK, PORTS, Member, found, wait_until
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(1800)]
 FOUNDERS = ("newtown", "glebe", "grid")
-NODES = ("orderer0", "peer0")
+TWO_PEERS = "newtown"  # so that its clients have another one while a pod is made anew
 CLIENT = Path(__file__).with_name("consortium_client.py")
 FORMER = "3.1.4"
 LONGEST_PAUSE_S = 5.0
@@ -54,6 +54,12 @@ class InNamespace(Member):
         return f"commonwatt-{os.getpid()}-{self.name}"
 
     @property
+    def nodes(self) -> dict[str, tuple[str, int]]:
+        """Name -> its kind, and its number among these."""
+        peers = 2 if self.name == TWO_PEERS else 1
+        return {"orderer0": ("orderer", 0)} | {f"peer{n}": ("peer", n) for n in range(peers)}
+
+    @property
     def manifests(self) -> Path:
         return self.folder / "manifests"
 
@@ -65,7 +71,7 @@ class InNamespace(Member):
     def settle(self) -> None:
         """Load balancers first: their addresses stand in `organization.yaml`, and in certificates."""
         kubectl("create", "namespace", self.namespace)
-        for node in NODES:
+        for node, place in self.nodes.items():
             service = {
                 "apiVersion": "v1",
                 "kind": "Service",
@@ -73,7 +79,7 @@ class InNamespace(Member):
                 "spec": {
                     "type": "LoadBalancer",
                     "selector": {"app.kubernetes.io/name": node},
-                    "ports": [{"name": "grpc", "port": self.port(node.rstrip("0")), "targetPort": "grpc"}],
+                    "ports": [{"name": "grpc", "port": self.port(*place), "targetPort": "grpc"}],
                 },
             }
             self.kubectl("apply", "--filename", "-", stdin=json.dumps(service))
@@ -83,8 +89,8 @@ class InNamespace(Member):
 
     def given(self) -> dict[str, str]:
         """Node -> the address that its load balancer has now."""
-        words = ("--output", "jsonpath={.status.loadBalancer.ingress[0].ip}")
-        return {node: self.kubectl("get", "service", f"{node}-outside", *words) for node in NODES}
+        words = ("--ignore-not-found", "--output", "jsonpath={.status.loadBalancer.ingress[0].ip}")
+        return {node: self.kubectl("get", "service", f"{node}-outside", *words) for node in self.nodes}
 
     def redescribe(self) -> None:
         """`organization.yaml`, with the images as they are now."""
@@ -93,11 +99,17 @@ class InNamespace(Member):
             users["house"] = {"role": "home", "attributes": {"home.id": HOMES[self.name]}}
         self.describe(
             "",
-            orderers=[self.orderer(self.addresses["orderer0"])],
-            peers=[self.peer(self.addresses["peer0"])],
+            orderers=[self.node("orderer0")],
+            peers=[self.node(name) for name, (kind, _) in self.nodes.items() if kind == "peer"],
             users=users,
             images=self.images,
         )
+
+    def node(self, name: str) -> dict[str, Any]:
+        """What `organization.yaml` says of it."""
+        kind, number = self.nodes[name]
+        described = {"orderer": self.orderer, "peer": self.peer}[kind]
+        return described(self.addresses[name], number)
 
     def kubectl(self, *words: str, stdin: str | None = None) -> str:
         return kubectl("--namespace", self.namespace, *words, stdin=stdin)
@@ -108,11 +120,15 @@ class InNamespace(Member):
         content = {
             "resources": dict.fromkeys(kinds, LITTLE),
             "storage": {"size": "1Gi"},
-            "outside": {"addresses": self.addresses},
+            "outside": self.outside(),
         }
         values.write_text(yaml.safe_dump(content))
         words = ("--out", str(self.manifests), "--namespace", self.namespace, "--values", str(values))
         self.run("org", "render", "--backend", "kubernetes", *words)
+
+    def outside(self) -> dict[str, Any]:
+        """How others reach its nodes, among the values of its manifests."""
+        return {"addresses": self.addresses}
 
     def start(self) -> None:
         """Render what is to run now, apply it, and wait until it answers."""
@@ -161,19 +177,15 @@ class InNamespace(Member):
             finally:
                 forwarding.terminate()
 
-    def traded(self) -> dict[str, int]:
-        """The totals of all trades, as its own peer tells them."""
-        answer = json.loads(self.run("org", "evaluate", CHANNEL, "list_trades"))
-        return dict(answer["totals"])
-
     def client(self, verb: str, *arguments: str) -> list[str]:
         network = str(self.directory / "network.json")
         return [sys.executable, str(CLIENT), verb, network, self.name, CHANNEL, *arguments]
 
     def has_all(self, transactions: list[str]) -> bool:
         """Whether its own peer has every one of them as valid."""
-        words = {"input": " ".join(transactions), "capture_output": True, "text": True, "timeout": 120}
-        answer: subprocess.CompletedProcess[str] = subprocess.run(self.client("find"), **words)
+        answer = subprocess.run(
+            self.client("find"), input=" ".join(transactions), capture_output=True, text=True, timeout=120
+        )
         return answer.returncode == 0 and int(answer.stdout) == len(transactions)
 
     def images_that_run(self) -> set[str]:
@@ -230,14 +242,23 @@ def former() -> dict[str, str]:
     return wanted if known else current()
 
 
+def traded_on(trading: Trading, *members: InNamespace) -> tuple[int, float]:
+    """How many transactions were committed, of which none of the members lacks any, and the longest pause in s."""
+    committed, pause_s = trading.end()
+    for member in members:
+        wait_until(partial(member.has_all, committed), 120)
+    return len(committed), pause_s
+
+
 def test_three_namespaces_trade_and_share_nothing_but_addresses(everyone: dict[str, InNamespace]) -> None:
     founders = [everyone[name] for name in FOUNDERS]
-    agree_on_ledger(*founders)  # type: ignore[arg-type]
+    agree_on_ledger(*founders)
     for member in founders:
         assert "waiting" not in member.run("org", "status")
-        assert len(Pods(member.namespace).all()) == 3
-    for member, pod in ((member, pod) for member in founders for pod in memory(member).items()):
-        print(f"{member.name} {pod[0]}: {pod[1] / 1e6:.0f} MB")
+        assert len(Pods(member.namespace).all()) == len(member.nodes) + 1
+    for member in founders:
+        sizes = {pod.partition("-")[0]: round(size / 1e6) for pod, size in memory(member).items()}
+        print(f"{member.name}, MB of each pod: {sizes}")
 
 
 def memory(member: InNamespace) -> dict[str, int]:
@@ -249,3 +270,156 @@ def memory(member: InNamespace) -> dict[str, int]:
         for pod in summary["pods"]
         if pod["podRef"]["namespace"] == member.namespace and "workingSetBytes" in pod.get("memory", {})
     }
+
+
+def test_a_pod_that_goes_is_a_retry_for_clients(everyone: dict[str, InNamespace]) -> None:
+    newtown, glebe, grid = (everyone[name] for name in FOUNDERS)
+    with Trading(newtown.exchange, newtown.client, CLOCK + 1_000_000) as trading:
+        trading.wait_for_more(3)
+        for member, node in ((grid, "peer0"), (grid, "orderer0"), (glebe, "orderer0"), (newtown, "peer0")):
+            Pods(member.namespace).delete(f"{node}-0")
+            trading.wait_for_more(3)
+            member.wait(f"statefulset/{node}")
+        count, pause_s = traded_on(trading, newtown, glebe, grid)
+    print(f"\nfour pods gone: {count} transactions, longest pause {pause_s:.1f} s, {load()}")
+
+
+def test_fabrics_next_patch_comes_pod_after_pod_while_they_trade(everyone: dict[str, InNamespace]) -> None:
+    newtown, glebe, grid = founders = [everyone[name] for name in FOUNDERS]
+    if newtown.images == current():
+        pytest.skip(f"the cluster's machines have no images of Fabric {FORMER}")
+    began = time.monotonic()
+    with Trading(newtown.exchange, newtown.client, CLOCK + 2_000_000) as trading:
+        trading.wait_for_more(3)
+        for member in founders:
+            assert set(member.images.values()) < member.images_that_run()
+            member.images = current()
+            member.redescribe()
+            member.init()
+            member.roll()
+            trading.wait_for_more(3)
+            assert set(member.images.values()) < member.images_that_run()
+        count, pause_s = traded_on(trading, newtown, glebe, grid)
+    took_s = time.monotonic() - began
+    print(
+        f"\n{FORMER} -> next: {took_s:.1f} s, {count} transactions, longest pause {pause_s:.1f} s, {load()}"
+    )
+    agree_on_ledger(*founders)
+    assert pause_s <= LONGEST_PAUSE_S
+
+
+def test_a_lost_namespace_comes_back_from_its_backup(everyone: dict[str, InNamespace]) -> None:
+    newtown, glebe, grid = (everyone[name] for name in FOUNDERS)
+    safe = newtown.exchange.parent / "safe"
+    safe.mkdir()
+    (safe / "passphrase.txt").write_text("correct horse battery staple\n")
+    secret = ("--passphrase-file", str(safe / "passphrase.txt"))
+    glebe.run("org", "backup", str(safe / "glebe.backup"), *secret)
+    newtown.trades()  # which the backup does not know
+    with Trading(newtown.exchange, newtown.client, CLOCK + 3_000_000) as trading:
+        trading.wait_for_more(3)
+        glebe.burn()
+        trading.wait_for_more(3)
+        assert "waiting for the orderer of GlebeMSP" in newtown.run("org", "status")
+        began = time.monotonic()
+        glebe.folder.mkdir()
+        glebe.run("org", "restore", str(safe / "glebe.backup"), *secret)
+        glebe.start()
+        assert {workload.partition("/")[2] for workload in glebe.workloads()} == {"peer0", "market"}
+        try:
+            wait_until(lambda: glebe.given()["peer0"] == glebe.addresses["peer0"], 20)
+        except AssertionError:
+            pytest.skip("the cluster gives a load balancer no address that its Service asks for")
+        glebe.run("org", "export", str(glebe.exchange))
+        for member in (newtown, grid):
+            member.run("consortium", "readmit", "glebe", "--exchange", str(glebe.exchange))
+        newest = str(glebe.exchange / f"glebe.{CHANNEL}.block")
+        said = glebe.run("org", "join", glebe.block, "--newest", newest, code=1)
+        assert "the channels have readmitted orderer0.glebe" in said
+        glebe.start()
+        glebe.run("org", "join", glebe.block, "--newest", newest)
+        glebe.run("org", "install")
+        wait_until(lambda: "waiting" not in newtown.run("org", "status"), 120)
+        took_s = time.monotonic() - began
+        count, pause_s = traded_on(trading, newtown, grid, glebe)
+    agree_on_ledger(newtown, glebe, grid)
+    print(
+        f"\na lost namespace is back: {took_s:.1f} s, {count} transactions, longest pause {pause_s:.1f} s, {load()}"
+    )
+    Pods(grid.namespace).delete("orderer0-0")  # now glebe's vote counts
+    newtown.trades()
+    grid.wait("statefulset/orderer0")
+
+
+def test_a_member_joins_from_a_namespace_of_its_own(everyone: dict[str, InNamespace]) -> None:
+    newtown, _, grid, ferry = everyone.values()
+    ferry.images = current()
+    ferry.redescribe()
+    began = time.monotonic()
+    ferry.init()
+    ferry.run("org", "export", str(ferry.exchange))
+    ferry.start()
+    update, newest = str(ferry.exchange / "ferry.update"), str(ferry.exchange / "newest.block")
+    newtown.run("consortium", "propose", CHANNEL, str(ferry.bundle), "--out", update)
+    for member in (newtown, grid):
+        member.run("consortium", "sign", update)
+    newtown.run("consortium", "submit", update, "--out", newest)
+    said = super(InNamespace, ferry).run("org", "join", ferry.block, "--newest", newest, code=1)
+    assert "port-forward service/orderer0" in said
+    ferry.run("org", "join", ferry.block, "--newest", newest)
+    ferry.run("org", "install")
+    ferry.run("org", "approve", CHANNEL, "--wait", "120")
+    agree_on_ledger(*everyone.values())
+    print(f"\na member came: {time.monotonic() - began:.1f} s, {load()}")
+
+
+def test_certificates_are_renewed_pod_after_pod(everyone: dict[str, InNamespace]) -> None:
+    newtown = everyone["newtown"]
+    before = {pod["metadata"]["uid"] for pod in Pods(newtown.namespace).all()}
+    began = time.monotonic()
+    grid = everyone["grid"]
+    with Trading(grid.exchange, grid.client, CLOCK + 4_000_000) as trading:
+        trading.wait_for_more(3)
+        said = newtown.run("org", "renew", "--before-days", "365")
+        assert "orderer0.newtown: renewed" in said
+        assert "repeat `commonwatt org render`" in said
+        newtown.roll()
+        newtown.run("org", "install")
+        newtown.run("org", "approve", CHANNEL, "--wait", "120")
+        newtown.run("org", "export", str(newtown.exchange))
+        words = ("consortium", "agree", "newtown", "--exchange", str(newtown.exchange))
+        assert "certificate" in [member.run(*words) for member in everyone.values()][-1]
+        count, pause_s = traded_on(trading, *everyone.values())
+    took_s = time.monotonic() - began
+    assert not before & {pod["metadata"]["uid"] for pod in Pods(newtown.namespace).all()}
+    agree_on_ledger(*everyone.values())
+    print(
+        f"\ncertificates renewed: {took_s:.1f} s, {count} transactions, longest pause {pause_s:.1f} s, {load()}"
+    )
+
+
+def test_strangers_reach_what_others_dial_and_nothing_more(everyone: dict[str, InNamespace]) -> None:
+    grid = everyone["grid"]
+    services = json.loads(grid.kubectl("get", "services", "--output", "json"))["items"]
+    ports = {
+        f"{each['metadata']['name']} {port['name']}": (each["spec"]["clusterIP"], port["port"])
+        for each in services
+        for port in each["spec"]["ports"]
+    }
+    asked = "; ".join(
+        f"(timeout 3 bash -c 'exec 3<>/dev/tcp/{address}/{port}' && echo '{name}') 2> /dev/null"
+        for name, (address, port) in ports.items()
+    )
+    stranger = f"{grid.namespace}-stranger"
+    kubectl("create", "namespace", stranger)
+    try:
+        words = ("run", "stranger", f"--image={current()['peer']}", "--restart=Never", "--command", "--")
+        kubectl("--namespace", stranger, *words, "bash", "-c", f"{asked}; true")
+        ended = ("wait", "pod/stranger", "--for=jsonpath={.status.phase}=Succeeded", "--timeout=150s")
+        kubectl("--namespace", stranger, *ended)
+        reached = set(kubectl("--namespace", stranger, "logs", "stranger").splitlines())
+    finally:
+        kubectl("delete", "namespace", stranger, "--wait=false")
+    if reached == set(ports):
+        pytest.skip("this cluster enforces no network policies")
+    assert reached == {"orderer0 grpc", "orderer0-outside grpc", "peer0 grpc", "peer0-outside grpc"}

@@ -30,8 +30,12 @@ class Trading:
         """Until so many transactions more are committed."""
         since, deadline = time.time(), time.monotonic() + timeout_s
         while len(self.committed(since)) < count:
-            assert self.process.poll() is None, self.process.communicate()[1]
-            assert time.monotonic() < deadline, "nobody could trade"
+            late = time.monotonic() > deadline
+            if late:
+                self.process.kill()
+            assert self.process.poll() is None and not late, (
+                f"nobody could trade: {self.process.communicate()[1]}"
+            )
             time.sleep(0.1)
 
     def end(self) -> tuple[list[str], float]:

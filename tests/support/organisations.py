@@ -136,6 +136,11 @@ class Member:
         words = ("org", "submit", "newtown", transaction, json.dumps(argument or {}))
         return json.loads(self.run(*words, *(("--user", user) if user else ())) or "null")
 
+    def traded(self) -> dict[str, int]:
+        """The totals of all trades, as its own peer tells them."""
+        answer = json.loads(self.run("org", "evaluate", "newtown", "list_trades"))
+        return dict(answer["totals"])
+
     def trades(self) -> None:
         """A transaction is committed."""
         self.submit("get_parameters")

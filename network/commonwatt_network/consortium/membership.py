@@ -32,6 +32,7 @@ from commonwatt_network.channels.deploy import definition_of, forward_market, or
 from commonwatt_network.channels.readers import readers_of
 from commonwatt_network.consortium.bundle import own_bundle
 from commonwatt_network.consortium.host import WAITS, OwnHost, require_running, start_host
+from commonwatt_network.consortium.organization import IN_CONTAINERS
 from commonwatt_network.consortium.review import (
     ReviewError,
     approvals_needed,
@@ -39,13 +40,15 @@ from commonwatt_network.consortium.review import (
     organization_of,
     review_block,
 )
-from commonwatt_network.errors import NetworkError, UsageError
+from commonwatt_network.errors import NetworkError, NotThereError, UsageError
 from commonwatt_network.model.addresses import split_address
 from commonwatt_network.model.forward_market import FORWARD
 from commonwatt_network.model.layout import write_atomically
 from commonwatt_network.model.nodes import Orderer
 from commonwatt_network.model.topology_chaincode import Chaincode
+from commonwatt_network.programs.readiness import connects
 
+COMPOSE, KUBERNETES = IN_CONTAINERS
 CONNECT_TIMEOUT_S = 2.0
 SLICE_S = 2.0
 LEVEL_S = 60.0
@@ -90,6 +93,8 @@ async def join(host: OwnHost, block: bytes, say: Say, newest: bytes | None = Non
         raise ReviewError(f"this host is on another channel {config.channel}: the block in {kept} differs")
     write_atomically(kept, block)
     for orderer in host.orderers:
+        if host.in_containers and not await connects(orderer.admin_address):
+            raise NotThereError(_not_administered(host, orderer))
         async with orderer_admin(host, orderer) as ordering:
             joined = config.channel in await ordering.list_channels()
             if not joined:
@@ -117,6 +122,16 @@ def _has_no_container(host: OwnHost, readmitted: Sequence[Orderer]) -> str:
     return (
         f"the channels have readmitted {names}, and no container runs it yet: repeat `commonwatt org render`, start it "
         f"under {host.description.backend}, then repeat this command"
+    )
+
+
+def _not_administered(host: OwnHost, orderer: Orderer) -> str:
+    silent = f"{orderer.name}'s administration does not answer at {orderer.admin_address}"
+    if host.description.backend == COMPOSE:
+        return f"{silent}; start its container, then repeat this command"
+    return (
+        f"{silent}; lead that port to its pod with `kubectl --namespace NAMESPACE port-forward "
+        f"service/{orderer.name.partition('.')[0]} {orderer.admin_port}`, then repeat this command"
     )
 
 
