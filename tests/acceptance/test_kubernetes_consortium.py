@@ -25,6 +25,7 @@ from typing import Any
 
 import pytest
 import yaml
+from commonwatt_network.consortium.rendering import SETTLES_S
 from commonwatt_network.model.topology import default_topology
 from commonwatt_network.programs.ports import choose_first_port
 
@@ -276,10 +277,12 @@ def test_a_pod_that_goes_is_a_retry_for_clients(everyone: dict[str, InNamespace]
     newtown, glebe, grid = (everyone[name] for name in FOUNDERS)
     with Trading(newtown.exchange, newtown.client, CLOCK + 1_000_000) as trading:
         trading.wait_for_more(3)
-        for member, node in ((grid, "peer0"), (grid, "orderer0"), (glebe, "orderer0"), (newtown, "peer0")):
-            Pods(member.namespace).delete(f"{node}-0")
+        for member, node in ((grid, "peer0"), (grid, "orderer0"), (newtown, "peer0"), (glebe, "orderer0")):
+            member.kubectl("delete", "pod", f"{node}-0")
+            member.kubectl("wait", "pod", f"{node}-0", "--for=create", "--timeout=60s")
+            member.kubectl("wait", "pod", f"{node}-0", "--for=condition=Ready", "--timeout=170s")
+            time.sleep(SETTLES_S)
             trading.wait_for_more(3)
-            member.wait(f"statefulset/{node}")
         count, pause_s = traded_on(trading, newtown, glebe, grid)
     print(f"\nfour pods gone: {count} transactions, longest pause {pause_s:.1f} s, {load()}")
 

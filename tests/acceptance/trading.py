@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 CLIENT = Path(__file__).with_name("consortium_client.py")
 
 
@@ -30,12 +32,10 @@ class Trading:
         """Until so many transactions more are committed."""
         since, deadline = time.time(), time.monotonic() + timeout_s
         while len(self.committed(since)) < count:
-            late = time.monotonic() > deadline
-            if late:
+            if time.monotonic() > deadline:
                 self.process.kill()
-            assert self.process.poll() is None and not late, (
-                f"nobody could trade: {self.process.communicate()[1]}"
-            )
+                pytest.fail(f"nobody could trade: {self.process.communicate()[1]}")
+            assert self.process.poll() is None, self.process.communicate()[1]
             time.sleep(0.1)
 
     def end(self) -> tuple[list[str], float]:
