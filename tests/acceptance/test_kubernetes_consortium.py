@@ -31,13 +31,12 @@ from commonwatt_network.programs.ports import choose_first_port
 
 from tests.acceptance.cluster import Pods, balances, kubectl, require_cluster
 from tests.acceptance.test_compose_consortium import CHANNEL, HOMES, LATER, agree_on_ledger, first_trade, load
-from tests.acceptance.trading import Trading
+from tests.acceptance.trading import CLIENT, Trading
 from tests.support.organisations import CLOCK, PORTS, Member, found, wait_until
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(1800)]
 FOUNDERS = ("newtown", "glebe", "grid")
 TWO_PEERS = "newtown"  # so that its clients have another one while a pod is made anew
-CLIENT = Path(__file__).with_name("consortium_client.py")
 FORMER = "3.1.4"
 LONGEST_PAUSE_S = 5.0
 LITTLE = {"requests": {"cpu": "10m", "memory": "64Mi"}, "limits": {"cpu": "2", "memory": "1Gi"}}
@@ -275,7 +274,7 @@ def memory(member: InNamespace) -> dict[str, int]:
 
 def test_a_pod_that_goes_is_a_retry_for_clients(everyone: dict[str, InNamespace]) -> None:
     newtown, glebe, grid = (everyone[name] for name in FOUNDERS)
-    with Trading(newtown.exchange, newtown.client, CLOCK + 1_000_000) as trading:
+    with Trading(newtown.exchange, partial(newtown.client, "trade"), CLOCK + 1_000_000) as trading:
         trading.wait_for_more(3)
         for member, node in ((grid, "peer0"), (grid, "orderer0"), (newtown, "peer0"), (glebe, "orderer0")):
             member.kubectl("delete", "pod", f"{node}-0")
@@ -292,7 +291,7 @@ def test_fabrics_next_patch_comes_pod_after_pod_while_they_trade(everyone: dict[
     if newtown.images == current():
         pytest.skip(f"the cluster's machines have no images of Fabric {FORMER}")
     began = time.monotonic()
-    with Trading(newtown.exchange, newtown.client, CLOCK + 2_000_000) as trading:
+    with Trading(newtown.exchange, partial(newtown.client, "trade"), CLOCK + 2_000_000) as trading:
         trading.wait_for_more(3)
         for member in founders:
             assert set(member.images.values()) < member.images_that_run()
@@ -319,7 +318,7 @@ def test_a_lost_namespace_comes_back_from_its_backup(everyone: dict[str, InNames
     secret = ("--passphrase-file", str(safe / "passphrase.txt"))
     glebe.run("org", "backup", str(safe / "glebe.backup"), *secret)
     newtown.trades()  # which the backup does not know
-    with Trading(newtown.exchange, newtown.client, CLOCK + 3_000_000) as trading:
+    with Trading(newtown.exchange, partial(newtown.client, "trade"), CLOCK + 3_000_000) as trading:
         trading.wait_for_more(3)
         glebe.burn()
         trading.wait_for_more(3)
@@ -381,7 +380,7 @@ def test_certificates_are_renewed_pod_after_pod(everyone: dict[str, InNamespace]
     before = {pod["metadata"]["uid"] for pod in Pods(newtown.namespace).all()}
     began = time.monotonic()
     grid = everyone["grid"]
-    with Trading(grid.exchange, grid.client, CLOCK + 4_000_000) as trading:
+    with Trading(grid.exchange, partial(grid.client, "trade"), CLOCK + 4_000_000) as trading:
         trading.wait_for_more(3)
         said = newtown.run("org", "renew", "--before-days", "365")
         assert "orderer0.newtown: renewed" in said
