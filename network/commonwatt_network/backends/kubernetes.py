@@ -143,7 +143,9 @@ class Kubernetes(InContainers):
         cluster = self._apply(nodes, clusters.settled(nodes.layout))
         [entry] = [entry for entry in containers(nodes) if entry.name == name]
         if isinstance(entry.node, ChaincodeServer):
-            cluster.do("--namespace", entry.node.organization, "rollout", "restart", f"deployment/{workload(entry)}")
+            cluster.do(
+                "--namespace", entry.node.organization, "rollout", "restart", f"deployment/{workload(entry)}"
+            )
         else:
             pod = f"{workload(entry)}-0"
             cluster.do("--namespace", entry.node.organization, "delete", "pod", pod, "--ignore-not-found")
