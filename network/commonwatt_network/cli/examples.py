@@ -72,6 +72,8 @@ EXAMPLES = {
     "org upgrade": "commonwatt org upgrade --wait 60",
     "org request": "commonwatt org request --out requests",
     "org certify": "commonwatt org certify certificates",
+    "org enrol": "commonwatt org enrol tls https://tlsca.newtown.example:7055 --out certificates --secret-file secret",
+    "org authorities": "commonwatt org authorities --authority enrolment.pem --tls-authority tls.pem",
     "org revoke": "commonwatt org revoke ada",
     "org units": "commonwatt org units --out units",
     "org backup": "commonwatt org backup newtown.backup --passphrase-file passphrase",
