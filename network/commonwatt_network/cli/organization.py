@@ -314,7 +314,7 @@ def org_enrol(
     ] = None,
     directory: OrganizationDirectoryOption = None,
 ) -> None:
-    """Have a Fabric CA server issue certificates for the keys on this host; `org certify` takes them in."""
+    """Ask a Fabric CA server for certificates for the keys on this host; `org certify` takes them in."""
     from commonwatt_network.consortium.enrolment import Server, enrol
     from commonwatt_network.consortium.host import open_host
 

@@ -36,8 +36,8 @@ async def revoke(host: OwnHost, user: str, say: Say) -> None:
     if former:
         raise UsageError(
             f"{former[0].subject.rfc4514_string()} issued certificates that count still, and its revocation list is "
-            "its own signature: renew everything (`commonwatt org renew --before-days 365`, or `org request` and "
-            "`org certify`), then let none of its certificates count any more (`org authorities --drop-former`)"
+            "its own signature. Renew everything with `commonwatt org renew --before-days 365`, or `org request` and "
+            "`org certify`. Then drop the former authorities: `commonwatt org authorities --drop-former`"
         )
     with exclusive(host.layout):
         note_revoked(host.layout, host.name, user)

@@ -83,5 +83,5 @@ def refuse_later(before: Sequence[x509.Certificate], after: Sequence[x509.Certif
             raise UsageError(
                 f"{each.subject.rfc4514_string()} is valid from {each.not_valid_before_utc:%Y-%m-%d %H:%M:%S} UTC on, "
                 f"and was before from {former:%Y-%m-%d %H:%M:%S} on: Fabric would refuse every certificate that began "
-                "between the two. Have it renewed with the beginning that it had, or take an authority with another key"
+                "between the two. Renew it with the beginning that it had, or take an authority with another key"
             )
