@@ -51,7 +51,8 @@ MSP_FILES = (
     "cacerts/ca.pem", "tlscacerts/tlsca.pem", "signcerts/cert.pem", "keystore/key.pem", "config.yaml",
 )  # fmt: skip
 TLS_FILES = ("server.crt", "server.key", "ca.crt")
-INTERMEDIATES = ("intermediatecerts", "tlsintermediatecerts")  # of an MSP folder, where it has any
+# Of an MSP folder: roots besides the first, and intermediates, where it has any.
+AUTHORITIES = ("cacerts", "tlscacerts", "intermediatecerts", "tlsintermediatecerts")
 PEERS_CERTIFICATE = "tls/peers.crt"
 
 
@@ -345,10 +346,12 @@ def _placed(node: Orderer | Peer) -> Orderer | Peer:
 
 def _identity(directory: Path) -> dict[str, File]:
     msp = directory / "msp"
-    intermediates = [
-        str(path.relative_to(msp)) for place in INTERMEDIATES for path in sorted((msp / place).glob("*.pem"))
+    authorities = [
+        str(path.relative_to(msp)) for place in AUTHORITIES for path in sorted((msp / place).glob("*.pem"))
     ]
-    return _files(msp, (*MSP_FILES, *intermediates), "msp") | _files(directory / "tls", TLS_FILES, "tls")
+    return _files(msp, tuple(dict.fromkeys((*MSP_FILES, *authorities))), "msp") | _files(
+        directory / "tls", TLS_FILES, "tls"
+    )
 
 
 def _files(directory: Path, names: tuple[str, ...], target: str) -> dict[str, File]:

@@ -13,6 +13,7 @@ from commonwatt_network.consortium.certification import take_in, write_requests
 from commonwatt_network.consortium.genesis import consortium_block
 from commonwatt_network.consortium.host import OwnHost, init_host
 from commonwatt_network.consortium.organization import OrganizationDescription
+from commonwatt_network.consortium.rendering import containers_of
 from commonwatt_network.consortium.review import find_differences, review_block
 from commonwatt_network.embedded.trust.msp_directory import read_msp_directory
 from commonwatt_network.errors import UsageError
@@ -104,6 +105,13 @@ def test_the_bundle_and_the_nodes_know_the_former_authorities(host: OwnHost, cor
     for node in host.fabric_nodes:
         assert read_msp_directory(node.directory / "msp", "NewtownMSP")
         assert len(authorities_in(node.tls_directory / "ca.crt")) == 2
+    for container in containers_of(host)[: len(host.fabric_nodes)]:
+        rendered = {
+            "msp/cacerts/trusted1.pem",
+            "msp/tlscacerts/trusted1.pem",
+            "msp/intermediatecerts/trusted1.pem",
+        }
+        assert rendered <= container.files.keys()
 
 
 def others_follow(host: OwnHost, corporate: Corporate) -> None:
