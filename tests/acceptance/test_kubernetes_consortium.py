@@ -25,7 +25,6 @@ from typing import Any
 
 import pytest
 import yaml
-from commonwatt_network.consortium.rendering import SETTLES_S
 from commonwatt_network.model.topology import default_topology
 from commonwatt_network.programs.ports import choose_first_port
 
@@ -39,6 +38,7 @@ FOUNDERS = ("newtown", "glebe", "grid")
 TWO_PEERS = "newtown"  # so that its clients have another one while a pod is made anew
 FORMER = "3.1.4"
 LONGEST_PAUSE_S = 5.0
+SETTLES_S = 15  # for orderers to meet the one that came back and to elect a leader, before the next pod goes
 LITTLE = {"requests": {"cpu": "10m", "memory": "64Mi"}, "limits": {"cpu": "2", "memory": "1Gi"}}
 
 
@@ -143,6 +143,7 @@ class InNamespace(Member):
         for workload in self.workloads():
             self.apply("--selector", f"app.kubernetes.io/name={workload.partition('/')[2]}")
             self.wait(workload)
+            time.sleep(SETTLES_S)
         self.apply()
 
     def apply(self, *words: str) -> None:

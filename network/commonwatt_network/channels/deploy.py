@@ -78,7 +78,7 @@ def peer_admin(nodes: Host, peer: Peer) -> PeerAdmin:
         Endpoint(
             peer.address,
             nodes.layout.tls_ca_certificate(peer.organization),
-            tls_server_name=peer.name,
+            tls_server_name=peer.server_name,
             client_certificate=ClientCertificate(
                 folder / "tls" / "server.crt", folder / "tls" / "server.key"
             ),

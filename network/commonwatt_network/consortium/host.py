@@ -388,7 +388,7 @@ def _write_client_file(host: OwnHost) -> None:
                         "name": peer.name,
                         "address": peer.address,
                         "tls_ca_cert": str(layout.tls_ca_certificate(host.name)),
-                        "tls_server_name": peer.name,
+                        "tls_server_name": peer.server_name,
                         "operations_address": peer.operations_address,
                     }
                     for peer in host.peers
@@ -411,7 +411,7 @@ def _write_client_file(host: OwnHost) -> None:
                 "admin_address": orderer.admin_address,
                 "operations_address": orderer.operations_address,
                 "tls_ca_cert": str(layout.tls_ca_certificate(host.name)),
-                "tls_server_name": orderer.name,
+                "tls_server_name": orderer.server_name,
             }
             for orderer in host.orderers
         ],

@@ -46,7 +46,6 @@ CHART = "chart"
 LEDGERS = "ledgers"  # of an earlier rendering, which has run since
 COMPOSE, KUBERNETES = IN_CONTAINERS
 HELM = "helm"
-SETTLES_S = 10
 NAMESPACE = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 WAYS = (*IN_CONTAINERS, HELM)
 # What the controllers of nginx, HAProxy and the HAProxy community call it; each passes over the others' words.
@@ -256,7 +255,6 @@ def _manifests(
             text=manifests.quoted_text,
             key=manifests.key_of,
             apart=False,
-            settles_s=SETTLES_S,
             load_balanced=False,
             workload=lambda container: container.service,
             served=lambda container: container.ports.items(),

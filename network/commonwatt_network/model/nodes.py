@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from commonwatt_network.model.addresses import is_name
 from commonwatt_network.model.layout import Layout
 from commonwatt_network.model.node_names import (
     authority_owners,
@@ -59,6 +60,11 @@ class FabricNode:
     @property
     def listen_address(self) -> str:
         return f"{self.listen}:{self.bound_port}"
+
+    @property
+    def server_name(self) -> str:
+        """The name that callers ask for in TLS; its certificate has both. An Ingress tells nodes apart by the host."""
+        return self.host if is_name(self.host) else self.name
 
     @property
     def operations_address(self) -> str:
