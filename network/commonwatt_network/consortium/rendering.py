@@ -92,7 +92,7 @@ def render_host(
         if way == COMPOSE:
             files = _compose(host, everyone)
         else:
-            values = settle_values(everyone, values_file)
+            values = settle_values(containers_of(host, waiting=True), values_file)
             files = (
                 _kubernetes(host, everyone, values, namespace or host.name)
                 if way == KUBERNETES
@@ -109,8 +109,8 @@ def render_host(
     return [output / name for name in files]
 
 
-def containers_of(host: OwnHost) -> list[Container]:
-    """The organisation's containers; reads its own keys alone."""
+def containers_of(host: OwnHost, *, waiting: bool = False) -> list[Container]:
+    """The organisation's containers, with or without orderers that wait; reads its own keys alone."""
     description, layout, images = host.description, host.layout, host.description.images
     if description.chaincode.module is None:
         raise UsageError(
@@ -118,9 +118,9 @@ def containers_of(host: OwnHost) -> list[Container]:
             "serves it, so run others with `commonwatt org start`"
         )
     authorities = {host.name: layout.tls_ca_certificate(host.name)}
-    working = host.working
+    orderers = host.orderers if waiting else host.working.orderers
     return [
-        *(orderer_container(orderer, images.orderer, authorities) for orderer in working.orderers),
+        *(orderer_container(orderer, images.orderer, authorities) for orderer in orderers),
         *(peer_container(peer, images.peer, host.peers[0].address, NETWORK) for peer in host.peers),
         *(
             chaincode_container(

@@ -159,6 +159,9 @@ def test_an_orderer_that_lost_its_log_gets_no_container_and_no_former_log(tmp_pa
     shutil.rmtree(log)
     services = yaml.safe_load(rendered(host, "compose", tmp_path)["compose.yaml"])["services"]
     assert services.keys() == {"peer0.newtown", "peer1.newtown", "market.newtown"}
+    (values := tmp_path / "values.yaml").write_text("outside: {addresses: {orderer0: 192.0.2.16}}\n")
+    manifests = yaml.safe_load_all(rendered(host, "kubernetes", tmp_path, values)["newtown.yaml"])
+    assert not [each for each in manifests if each["metadata"]["name"].startswith("orderer0")]
 
 
 def test_manifests_are_valid_and_take_the_values(newtown: OwnHost, tmp_path: Path) -> None:
