@@ -20,7 +20,8 @@ from commonwatt_network.down import reset
 from commonwatt_network.model.topology import Topology, default_topology
 
 from tests.acceptance.cluster import SERVICE, Pods, kubectl, require_cluster
-from tests.acceptance.test_compose_changes import OLDER, WITHIN_S
+from tests.acceptance.engine import OLDER
+from tests.acceptance.test_compose_changes import WITHIN_S
 from tests.acceptance.test_plan_apply import (
     Running,
     edited,
