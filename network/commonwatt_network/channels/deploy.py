@@ -276,7 +276,7 @@ async def deploy(
             await asyncio.gather(*(admin.install_chaincode(package) for admin in admins[organization]))
             admin = admins[organization][0]
             await _level(admin, channel, wanted)
-            if await _approved_package(admin, channel, wanted) != package.package_id:
+            if await approved_package(admin, channel, wanted) != package.package_id:
                 await admin.approve_chaincode_definition(channel, wanted, package.package_id)
 
         await asyncio.gather(*(approve(name) for name in members))
@@ -343,7 +343,7 @@ async def _knows_approval(
     """Until the peer, which may be asked to endorse the commit, has its own organisation's approval."""
 
     async def approved() -> bool:
-        return await _approved_package(admin, channel, wanted) == package_id
+        return await approved_package(admin, channel, wanted) == package_id
 
     await _until(approved, f"{admin.address} to have its organisation's approval of {wanted.name}")
 
@@ -405,7 +405,8 @@ async def _lost_approval(own: Sequence[PeerAdmin], channel: str, wanted: Chainco
     return False
 
 
-async def _approved_package(admin: PeerAdmin, channel: str, wanted: ChaincodeDefinition) -> str | None:
+async def approved_package(admin: PeerAdmin, channel: str, wanted: ChaincodeDefinition) -> str | None:
+    """The id of the package with which the peer's organisation approved the definition; None where it did not."""
     try:
         approved = await admin.query_approved_chaincode_definition(channel, wanted.name, wanted.sequence)
     except RefusedError:  # none yet, in words that differ between versions

@@ -23,12 +23,11 @@ from commonwatt_client.admin import (
     CommittedDefinition,
     NotAgreedError,
     PeerAdmin,
-    RefusedError,
     SignaturesMissingError,
 )
 from fabric_protos.common import policies_pb2
 
-from commonwatt_network.channels.deploy import following, in_force
+from commonwatt_network.channels.deploy import approved_package, following, in_force
 from commonwatt_network.connected.network import ConnectedNetwork, ConnectedNode
 from commonwatt_network.errors import NetworkError, UsageError
 from commonwatt_network.model.forward_market import MARKET, market_of
@@ -131,7 +130,7 @@ async def _install(admin: PeerAdmin, package: ChaincodePackage) -> bool:
 async def _approve(admin: PeerAdmin, channel: str, definition: ChaincodeDefinition, package_id: str) -> bool:
     """Whether it was not approved before with this package."""
     for _ in range(TRIES):
-        if await _approved(admin, channel, definition, package_id):
+        if await approved_package(admin, channel, definition) == package_id:
             return False
         try:
             await admin.approve_chaincode_definition(channel, definition, package_id)
@@ -144,14 +143,6 @@ async def _approve(admin: PeerAdmin, channel: str, definition: ChaincodeDefiniti
         else:
             return True
     raise crossed
-
-
-async def _approved(admin: PeerAdmin, channel: str, definition: ChaincodeDefinition, package_id: str) -> bool:
-    try:
-        held = await admin.query_approved_chaincode_definition(channel, definition.name, definition.sequence)
-    except RefusedError:  # none yet, in words that differ between versions
-        return False
-    return held.definition == definition and held.package_id == package_id
 
 
 async def _commit(

@@ -22,6 +22,7 @@ from commonwatt_network.consortium.organization import (
 from commonwatt_network.errors import NotThereError, UsageError
 from commonwatt_network.model.home_ids import ensure_secret, secret_of
 from commonwatt_network.model.layout import Layout, write_atomically
+from commonwatt_network.model.network_file import described_orderer, described_peer, described_users
 from commonwatt_network.model.nodes import HOST, ChaincodeServer, Orderer, Peer
 from commonwatt_network.model.roster import ADMIN, client_attributes, home_attributes
 from commonwatt_network.model.state import exclusive
@@ -376,7 +377,6 @@ def _refuse_unsettling(old: OrganizationDescription, new: OrganizationDescriptio
 def _write_client_file(host: OwnHost) -> None:
     """`network.json`, as clients of this organisation need it: its own peers and users."""
     layout = host.layout
-    users: Mapping[str, Mapping[str, str]] = host.users()
     content = {
         "name": NETWORK,
         "backend": native.Native.name,
@@ -384,35 +384,14 @@ def _write_client_file(host: OwnHost) -> None:
             host.name: {
                 "mspid": host.mspid,
                 "peers": [
-                    {
-                        "name": peer.name,
-                        "address": peer.address,
-                        "tls_ca_cert": str(layout.tls_ca_certificate(host.name)),
-                        "tls_server_name": peer.server_name,
-                        "operations_address": peer.operations_address,
-                    }
+                    {**described_peer(layout, peer), "tls_server_name": peer.server_name}
                     for peer in host.peers
                 ],
-                "users": {
-                    user: {
-                        "certificate": str(layout.user(host.name, user) / "certificate.pem"),
-                        "private_key": str(layout.user(host.name, user) / "private_key.pem"),
-                        "attributes": dict(attributes),
-                    }
-                    for user, attributes in users.items()
-                },
+                "users": described_users(layout, host.name, host.users()),
             }
         },
         "orderers": [
-            {
-                "name": orderer.name,
-                "mspid": orderer.mspid,
-                "address": orderer.address,
-                "admin_address": orderer.admin_address,
-                "operations_address": orderer.operations_address,
-                "tls_ca_cert": str(layout.tls_ca_certificate(host.name)),
-                "tls_server_name": orderer.server_name,
-            }
+            {**described_orderer(layout, orderer), "tls_server_name": orderer.server_name}
             for orderer in host.orderers
         ],
         "channels": {},

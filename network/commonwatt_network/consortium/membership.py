@@ -28,7 +28,13 @@ from commonwatt_client.admin import (
 )
 from commonwatt_client.ledger.validation import ValidationCode
 
-from commonwatt_network.channels.deploy import definition_of, forward_market, orderer_admin, peer_admin
+from commonwatt_network.channels.deploy import (
+    approved_package,
+    definition_of,
+    forward_market,
+    orderer_admin,
+    peer_admin,
+)
 from commonwatt_network.channels.readers import readers_of
 from commonwatt_network.consortium.bundle import own_bundle
 from commonwatt_network.consortium.host import WAITS, OwnHost, require_running, start_host
@@ -195,7 +201,7 @@ async def approve(host: OwnHost, channel: str, wait_s: float, say: Say) -> None:
             raise UsageError(f"{host.package.label} is not installed; do that with `commonwatt org install`")
         wanted = await next_definition(host, admin, channel)
         label = f"{wanted.name} {wanted.version} (sequence {wanted.sequence})"
-        if await _is_approved(admin, channel, wanted, host.package.package_id):
+        if await approved_package(admin, channel, wanted) == host.package.package_id:
             say(f"{host.mspid} had approved {label}")
         else:
             await _patiently(lambda: _approve_once(admin, channel, wanted, host), config, wait_s, say)
@@ -363,14 +369,6 @@ async def _patiently(action: Callable[[], Awaitable[T]], config: ChannelConfig, 
                 say(waiting)
                 said = waiting
             await asyncio.sleep(POLL_S)
-
-
-async def _is_approved(admin: PeerAdmin, channel: str, wanted: ChaincodeDefinition, package_id: str) -> bool:
-    try:
-        approved = await admin.query_approved_chaincode_definition(channel, wanted.name, wanted.sequence)
-    except RefusedError:  # none yet, in words that differ between versions
-        return False
-    return approved.definition == wanted and approved.package_id == package_id
 
 
 def _standing(readiness: CommitReadiness) -> str:

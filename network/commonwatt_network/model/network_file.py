@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from commonwatt_network.model.layout import Layout, write_atomically
-from commonwatt_network.model.nodes import Nodes, Peer
+from commonwatt_network.model.nodes import Nodes, Orderer, Peer
 from commonwatt_network.model.roster import Roster
 
 
@@ -28,41 +28,12 @@ def describe(
     organizations = {
         name: {
             "mspid": topology.mspid(name),
-            "peers": [
-                {
-                    "name": peer.name,
-                    "address": peer.address,
-                    "tls_ca_cert": str(layout.tls_ca_certificate(name)),
-                    "tls_server_name": peer.name,
-                    "operations_address": peer.operations_address,
-                    **_client_pair(layout, peer),
-                }
-                for peer in nodes.peers
-                if peer.organization == name
-            ],
-            "users": {
-                user: {
-                    "certificate": str(layout.user(name, user) / "certificate.pem"),
-                    "private_key": str(layout.user(name, user) / "private_key.pem"),
-                    "attributes": dict(attributes),
-                }
-                for user, attributes in roster.users[name].items()
-            },
+            "peers": [described_peer(layout, peer) for peer in nodes.peers if peer.organization == name],
+            "users": described_users(layout, name, roster.users[name]),
         }
         for name in topology.organizations
     }
-    orderers = [
-        {
-            "name": orderer.name,
-            "mspid": orderer.mspid,
-            "address": orderer.address,
-            "admin_address": orderer.admin_address,
-            "operations_address": orderer.operations_address,
-            "tls_ca_cert": str(layout.tls_ca_certificate(orderer.organization)),
-            "tls_server_name": orderer.name,
-        }
-        for orderer in nodes.orderers
-    ]
+    orderers = [described_orderer(layout, orderer) for orderer in nodes.orderers]
     channels = {
         name: {
             "organizations": list(channel.organizations),
@@ -78,6 +49,45 @@ def describe(
         "organizations": organizations,
         "orderers": orderers,
         "channels": channels,
+    }
+
+
+def described_peer(layout: Layout, peer: Peer) -> dict[str, str]:
+    """A peer as the file has it."""
+    return {
+        "name": peer.name,
+        "address": peer.address,
+        "tls_ca_cert": str(layout.tls_ca_certificate(peer.organization)),
+        "tls_server_name": peer.name,
+        "operations_address": peer.operations_address,
+        **_client_pair(layout, peer),
+    }
+
+
+def described_orderer(layout: Layout, orderer: Orderer) -> dict[str, str]:
+    """An orderer as the file has it."""
+    return {
+        "name": orderer.name,
+        "mspid": orderer.mspid,
+        "address": orderer.address,
+        "admin_address": orderer.admin_address,
+        "operations_address": orderer.operations_address,
+        "tls_ca_cert": str(layout.tls_ca_certificate(orderer.organization)),
+        "tls_server_name": orderer.name,
+    }
+
+
+def described_users(
+    layout: Layout, organization: str, users: Mapping[str, Mapping[str, str]]
+) -> dict[str, dict[str, Any]]:
+    """An organisation's users as the file has them. `users`: name -> the attributes of the certificate."""
+    return {
+        user: {
+            "certificate": str(layout.user(organization, user) / "certificate.pem"),
+            "private_key": str(layout.user(organization, user) / "private_key.pem"),
+            "attributes": dict(attributes),
+        }
+        for user, attributes in users.items()
     }
 
 

@@ -25,7 +25,7 @@ from google.protobuf.message import DecodeError
 from commonwatt_network.embedded.channels.blocks import WIRE_ERROR
 from commonwatt_network.embedded.config import PeerConfig
 from commonwatt_network.embedded.peer.channel import PeerChannel
-from commonwatt_network.embedded.peer.views import NeighbourView
+from commonwatt_network.embedded.peer.views import NeighbourView, may_read
 from commonwatt_network.embedded.trust.msp import MEMBER, IdentityError, IdentityRegistry, role_principal
 from commonwatt_network.embedded.trust.policies import PolicyError, SignedData, compile_signature_policy
 from commonwatt_network.embedded.trust.principal_sets import (
@@ -226,13 +226,7 @@ def able_peers(peers: Sequence[NeighbourView], channel: PeerChannel, interest: A
         if channel.channel_id in peer.channels
         and all(
             (call.name == "_lifecycle" or peer.has_chaincode(channel.channel_id, call.name))
-            and (
-                call.no_private_reads
-                or all(
-                    channel.identity_is_member(peer.signer.creator, call.name, collection)
-                    for collection in call.collection_names
-                )
-            )
+            and may_read(peer, channel, call)
             for call in interest.chaincodes
         )
     ]

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Any, Protocol
 
 from commonwatt_network.embedded.channels.proposals import Proposal
 from commonwatt_network.embedded.faults import PeerFaults
@@ -46,3 +46,11 @@ class NeighbourView(ChannelsView, Protocol):
 
     def has_chaincode(self, channel_id: str, name: str) -> bool:
         """Whether the peer can endorse with the chaincode."""
+
+
+def may_read(peer: NeighbourView, channel: PeerChannel, call: Any) -> bool:
+    """Whether the peer is a member of the collections that a ChaincodeCall reads."""
+    return bool(call.no_private_reads) or all(
+        channel.identity_is_member(peer.signer.creator, call.name, collection)
+        for collection in call.collection_names
+    )

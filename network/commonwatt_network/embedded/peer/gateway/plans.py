@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from fabric_protos.peer import policy_pb2
 
 from commonwatt_network.embedded.peer.channel import PeerChannel
-from commonwatt_network.embedded.peer.views import NeighbourView
+from commonwatt_network.embedded.peer.views import NeighbourView, may_read
 from commonwatt_network.embedded.trust.policies import Policy, PolicyError
 
 Known = TypeVar("Known", bound=NeighbourView)
@@ -56,14 +56,7 @@ def able_peers(peers: Sequence[Known], channel: PeerChannel, interest: Any) -> l
         peer
         for peer in peers
         if all(
-            peer.has_chaincode(channel.channel_id, call.name)
-            and (
-                call.no_private_reads
-                or all(
-                    channel.identity_is_member(peer.signer.creator, call.name, collection)
-                    for collection in call.collection_names
-                )
-            )
+            peer.has_chaincode(channel.channel_id, call.name) and may_read(peer, channel, call)
             for call in interest.chaincodes
         )
     ]
