@@ -161,7 +161,7 @@ class Backend(Protocol):
 
 
 def numbered(folder: Path) -> list[int]:
-    """The numbers among the names in a folder; none where it is not there."""
+    """The numbers among the names in a folder; empty for a folder that is missing."""
     return [int(entry.name) for entry in folder.iterdir() if entry.name.isdigit()] if folder.is_dir() else []
 
 

@@ -62,7 +62,7 @@ class Pod:
 
 
 def pods_of(cluster: Cluster) -> list[Pod]:
-    """The pods of nodes in the network's namespaces; none of a namespace that does not answer."""
+    """The pods of nodes in those of the network's namespaces that answer."""
     found = []
     for namespace in cluster.namespaces:
         answer = cluster.ask(

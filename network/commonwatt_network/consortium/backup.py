@@ -38,6 +38,7 @@ from commonwatt_network.programs.unpacking import unpack
 
 CONNECT_TIMEOUT_S = 2.0
 SHORTEST_PASSPHRASE = 12
+TOO_MUCH_WORK = "Excessive work"  # as age says it
 KEY, ARCHIVE = "key.age", "organisation.tar.gz.age"
 KEY_LIMIT_BYTES = 1 << 16
 STORED = zipfile.ZIP_STORED
@@ -189,9 +190,15 @@ def _unpack(path: Path, folder: Path, passphrase: str) -> None:
 
 
 def _identity(path: Path, key: bytes, passphrase: str) -> x25519.Identity:
+    """The key of the archive. age measures this machine first, and takes no key that would cost it too much time."""
     try:
         return x25519.Identity.from_str(age_passphrase.decrypt(key, passphrase).decode())
     except (DecryptError, IdentityError, UnicodeDecodeError) as error:
+        if TOO_MUCH_WORK in str(error):
+            raise BackupError(
+                f"{path} was not opened: this machine is too busy or too slow for it now; repeat the command when it "
+                "has less to do"
+            ) from error
         raise BackupError(
             f"{path} cannot be opened: the passphrase is another one, or the file is damaged"
         ) from error

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Certificates from the organisation's own Fabric CA servers: one for identities, one for TLS.
 
-Each is issued for the key that its holder has, which never leaves the host. What the server issues is put into files as
-any other authority's, and `certification` looks at it before it replaces anything.
+Each is issued for the key that its holder has, which never leaves the host. The servers' certificates go into files as
+those of any other authority, and `certification` looks at them before it replaces anything.
 """
 
 from __future__ import annotations

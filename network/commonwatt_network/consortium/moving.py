@@ -17,6 +17,7 @@ from commonwatt_network.consortium.agreement import issued_to
 from commonwatt_network.consortium.bundle import own_bundle
 from commonwatt_network.consortium.host import (
     OwnHost,
+    as_before,
     init_host,
     keep_description,
     open_host,
@@ -44,8 +45,7 @@ async def change_host(description: OrganizationDescription, directory: Path, say
     """
     before = open_host(directory)
     refuse_another(before.description, description, before.layout)
-    if description.backend is None:
-        description = description.model_copy(update={"backend": before.description.backend})
+    description = as_before(description, before.description)
     host = settle_host(description, directory)
     kept = {node.name: node for node in before.fabric_nodes}
     running = processes.running(before.layout)

@@ -4,16 +4,19 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import socket
 import subprocess
 import sys
 import tarfile
+import textwrap
 import zipfile
+from base64 import b64decode, b64encode
 from pathlib import Path
 
 import pytest
-from commonwatt_network.consortium.backup import BackupError, back_up, restore
+from commonwatt_network.consortium.backup import KEY, BackupError, back_up, restore
 from commonwatt_network.consortium.bundle import own_bundle, parse_bundle
 from commonwatt_network.consortium.genesis import consortium_block
 from commonwatt_network.consortium.host import OwnHost, init_host
@@ -23,6 +26,7 @@ from commonwatt_network.model.layout import write_atomically
 from commonwatt_network.programs.ports import choose_first_port
 
 PASSPHRASE = "a passphrase that is long"
+ARMOR = "-----BEGIN AGE ENCRYPTED FILE-----\n{}\n-----END AGE ENCRYPTED FILE-----\n"
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +58,23 @@ def test_junk_is_no_backup(content: bytes, tmp_path: Path) -> None:
     junk.write_bytes(content)
     with pytest.raises(BackupError, match="no backup"):
         restore(junk, tmp_path / "new" / ".commonwatt", PASSPHRASE)
+
+
+def test_a_machine_that_is_too_busy_is_not_told_that_the_passphrase_is_wrong(
+    path: Path, tmp_path: Path
+) -> None:
+    busy = tmp_path / "busy.backup"
+    with zipfile.ZipFile(path) as whole, zipfile.ZipFile(busy, "w") as changed:
+        for name in whole.namelist():
+            content = whole.read(name)
+            if name == KEY:  # as a machine sees it that needs months for it
+                sealed = b64decode(b"".join(content.splitlines()[1:-1]))
+                more = re.sub(rb"(-> scrypt \S+) \d+", rb"\1 40", sealed)
+                lines = textwrap.wrap(b64encode(more).decode(), 64)
+                content = ARMOR.format("\n".join(lines)).encode()
+            changed.writestr(name, content)
+    with pytest.raises(BackupError, match="too busy or too slow"):
+        restore(busy, tmp_path / "new" / ".commonwatt", PASSPHRASE)
 
 
 @pytest.mark.long
