@@ -30,6 +30,7 @@ from commonwatt_network.backends.containers import (
     LEDGER,
     Container,
     InContainers,
+    asking_health,
     chaincode_probe,
     containers,
     host_of,
@@ -417,12 +418,11 @@ def _no_image(image: str, chaincode: str, said: str) -> str:
 
 
 def _probe(container: Container) -> list[str]:
-    """The command by which a container finds out that it serves: the images carry bash, or Python, and nothing more."""
+    """The command by which a container finds out that it serves."""
     if container.kind == "chaincode":
         return chaincode_probe(container.node.port)
-    connect = f"exec 3<>/dev/tcp/127.0.0.1/{container.operations_port}"
-    ask = r"printf 'GET /healthz HTTP/1.0\r\n\r\n' >&3 && read -r -t 3 line <&3 && [[ $line == *' 200 '* ]]"
-    return ["bash", "-c", f"{connect} && {ask}"]
+    assert container.operations_port is not None
+    return ["bash", "-c", asking_health(container.operations_port)]
 
 
 def _in_compose_file(words: list[str]) -> list[str]:

@@ -18,6 +18,7 @@ from commonwatt_network.backends.containers import (
     CONFIGURATION,
     LEDGER,
     Container,
+    asking_health,
     chaincode_probe,
     containers,
     host_of,
@@ -136,7 +137,19 @@ def _digest(container: Container) -> str:
     return digest.hexdigest()[:16]
 
 
+def _ready(container: Container) -> str:
+    """The command by which a peer or orderer is found ready: one that is about to leave is not."""
+    assert container.operations_port is not None
+    return json.dumps(["bash", "-c", f"[[ ! -e {LEAVING} ]] && {asking_health(container.operations_port)}"])
+
+
+# A Service with one pod leads there until the pod is not ready, also while it ends. A dial to a pod that is gone waits
+# for gRPC's 20 s, and one to a Service without a pod fails at once. So the pod is out of its Service before it ends.
+LEAVING = "/tmp/leaving"  # noqa: S108  in a folder of the pod's own
+LEAVE_S = 9  # two looks at whether it is ready, and the time for the cluster to heed that
 SETTLED = {
+    "ready": _ready,
+    "leave": json.dumps(["bash", "-c", f"touch {LEAVING}; sleep {LEAVE_S}"]),
     "digest": _digest,
     "user": USER,
     "configuration_folder": CONFIGURATION,
