@@ -88,8 +88,12 @@ TABLE: dict[str, Verb] = {
     "org upgrade": Verb("--wait 0", NO_NETWORK, NO_NETWORK),
     "org request": Verb("--out requests", NO_NETWORK, DONE),
     "org certify": Verb("requests", NO_NETWORK, MISUSED),  # requests are no certificates
+    "org enrol": Verb(
+        "enrolment https://127.0.0.1:1 --secret-file passphrase --out certs", NO_NETWORK, FAILED
+    ),
+    "org authorities": Verb("--drop-former", NO_NETWORK, NO_NETWORK),
     "org revoke": Verb("operator", NO_NETWORK, NO_NETWORK),
-    "org units": Verb("--out units --user daemon", NO_NETWORK, DONE),
+    "org units": Verb("--out units --user daemon", NO_NETWORK, MISUSED),  # units have a /tmp of their own
     "org render": Verb(
         "--backend compose --out rendered", NO_NETWORK, DONE
     ),  # from now on containers run the nodes
