@@ -37,7 +37,7 @@ WHY_NOT: dict[str, str] = {
     """,
     "Two organisations with real Fabric live by them: tests/behaviour/test_org_day_two.py": """
         commonwatt_network.consortium.own_update commonwatt_network.consortium.revocation
-        commonwatt_network.consortium.upgrade commonwatt_network.trust.pairs
+        commonwatt_network.trust.pairs
     """,
     "An organisation of real Fabric CA servers has its certificates by it: tests/interop/test_org_fabric_ca.py": """
         commonwatt_network.consortium.enrolment
