@@ -23,7 +23,7 @@ import yaml
 from commonwatt_network.down import reset
 from commonwatt_network.model.topology import Topology, default_topology, sample_topologies
 
-from tests.acceptance.engine import older, require_engine
+from tests.acceptance.engine import older, require_engine, until
 from tests.acceptance.test_compose_changes import images_that_run
 from tests.acceptance.test_plan_apply import LONGEST_PAUSE_S, Running, edited, running
 
@@ -46,7 +46,11 @@ def topology(sample: str) -> Topology:
 
 @contextmanager
 def loaded(directory: Path) -> Iterator[None]:
-    """`commonwatt load` meanwhile, until its end. Its transactions are each sent once: some fail, and none vanishes."""
+    """`commonwatt load` meanwhile, from its first blocks to its end.
+
+    Its transactions are each sent once: some fail, and none vanishes.
+    """
+    before = height(directory)
     words = (
         "load",
         "--rate",
@@ -66,6 +70,7 @@ def loaded(directory: Path) -> Iterator[None]:
         text=True,
     )
     try:
+        until(lambda: height(directory) > before + 3, 120, "the load to be on the ledger")
         yield
         printed, said = loading.communicate(timeout=LOAD_S + 120)
     finally:
@@ -77,6 +82,15 @@ def loaded(directory: Path) -> Iterator[None]:
     print(f"load of {summary['planned']} transactions: {outcomes}, at most {without} s without a commit")
     assert sum(outcomes.values()) == summary["planned"]
     assert without <= LONGEST_PAUSE_S
+
+
+def height(directory: Path) -> int:
+    """The blocks of the longest chain that a peer tells of."""
+    words = (Path(sys.executable).with_name("commonwatt"), "network", "status", "--json")
+    environment = {**os.environ, "COMMONWATT_DIRECTORY": str(directory)}
+    answer = subprocess.run(words, env=environment, capture_output=True, text=True, timeout=60, check=True)
+    channels = json.loads(answer.stdout)["channels"]
+    return max(height or 0 for channel in channels.values() for height in channel["heights"].values())
 
 
 def longest_without(summary: dict[str, object]) -> int:
