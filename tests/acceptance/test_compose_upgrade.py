@@ -90,7 +90,7 @@ def height(directory: Path) -> int:
     environment = {**os.environ, "COMMONWATT_DIRECTORY": str(directory)}
     answer = subprocess.run(words, env=environment, capture_output=True, text=True, timeout=60, check=True)
     channels = json.loads(answer.stdout)["channels"]
-    return max(height or 0 for channel in channels.values() for height in channel["heights"].values())
+    return max(blocks or 0 for channel in channels.values() for blocks in channel["heights"].values())
 
 
 def longest_without(summary: dict[str, object]) -> int:
