@@ -19,7 +19,7 @@ from commonwatt_network.change.apply import apply
 from commonwatt_network.down import reset
 from commonwatt_network.model.topology import Topology, default_topology
 
-from tests.acceptance.cluster import SERVICE, Pods, kubectl, require_cluster
+from tests.acceptance.cluster import SERVICE, Pods, balances, kubectl, require_cluster
 from tests.acceptance.engine import OLDER
 from tests.acceptance.test_compose_changes import WITHIN_S
 from tests.acceptance.test_plan_apply import (
@@ -50,7 +50,7 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 
 
 def topology() -> Topology:
-    """Certificates good for twenty days, and an older Fabric where the cluster has its images."""
+    """Certificates good for twenty days, load balancers and an older Fabric where the cluster has them."""
     content = default_topology(homes=2).model_dump(mode="json")
     names = {"newtown": COMMUNITY, "grid": RETAILER, "orderers": ORDERERS}
     for place in (content, content["orderers"]):
@@ -58,6 +58,8 @@ def topology() -> Topology:
             names[name]: entry | {"days_valid": 20} for name, entry in place["organizations"].items()
         }
     content["channels"]["newtown"]["organizations"] = [COMMUNITY, RETAILER]
+    if balances():
+        content["kubernetes"]["outside"] = "LoadBalancer"
     older = os.environ.get(OLDER)
     if older:
         content["images"]["peer"] = f"hyperledger/fabric-peer:{older}"
