@@ -20,7 +20,7 @@ CONTEXT = "COMMONWATT_TEST_KUBE_CONTEXT"
 
 
 def require_cluster(folder: Path) -> Path:
-    """A kubectl configuration with the lent context alone; skip with the reason where nobody lends one."""
+    """A kubectl configuration with the lent context alone; skip with the reason where no context is lent."""
     if shutil.which("kubectl") is None:
         pytest.skip("kubectl is not on PATH")
     context = os.environ.get(CONTEXT)

@@ -91,7 +91,7 @@ class Project:
 def older(image: str) -> str:
     """The image of Fabric that an upgrade to `image` begins with.
 
-    Where nobody names an older version it is the same under another tag: enough to see every container replaced.
+    Without a named older version it is the same under another tag: enough to see every container replaced.
     """
     version = os.environ.get(OLDER)
     return f"{image.rpartition(':')[0]}:{version}" if version else tagged(image, "3.1.0")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`commonwatt apply` in a cluster, while homes trade; skipped with the reason where nobody lends one.
+"""`commonwatt apply` in a cluster, while homes trade; skipped with the reason where no cluster is lent.
 
     COMMONWATT_TEST_KUBE_CONTEXT=CONTEXT pytest -m long -s tests/acceptance/test_kubernetes_changes.py
 

@@ -263,7 +263,10 @@ class Kubernetes(InContainers):
 
 @dataclass(frozen=True)
 class Workload:
-    """A StatefulSet or Deployment of the network that is in the cluster. `port`: of a chaincode server."""
+    """A StatefulSet or Deployment of the network that is in the cluster.
+
+    `port`: of a chaincode server. `revision`: of the pods to come. `observed`: the cluster saw the newest manifest.
+    """
 
     kind: str
     name: str
@@ -271,6 +274,7 @@ class Workload:
     service: str
     port: int | None
     revision: str
+    observed: bool
 
 
 def directory(layout: Layout) -> Path:
@@ -330,6 +334,7 @@ def _workloads(cluster: Cluster) -> list[Workload]:
                     labels["app.kubernetes.io/name"],
                     int(port) if port else None,
                     item["status"].get("updateRevision", ""),
+                    item["status"].get("observedGeneration") == item["metadata"]["generation"],
                 )
             )
     return found
@@ -346,7 +351,12 @@ def _former_ports(nodes: Nodes, cluster: Cluster) -> dict[tuple[str, str], set[i
 
 def _renew_pods(cluster: Cluster, everyone: Collection[Container]) -> None:
     """Make each peer's and orderer's pod anew whose manifest has changed: the cluster leaves that to us."""
-    wanted = {f"{each.namespace}/{each.name}": each.revision for each in _workloads(cluster)}
+    found = _workloads(cluster)
+    deadline = time.monotonic() + PATIENCE_S
+    while not all(each.observed for each in found) and time.monotonic() < deadline:
+        time.sleep(pods.POLL_S)
+        found = _workloads(cluster)
+    wanted = {f"{each.namespace}/{each.name}": each.revision for each in found}
     names = {_place(entry): entry.name for entry in everyone}
     for pod in pods.pods_of(cluster):
         place = f"{pod.namespace}/{pod.workload}"

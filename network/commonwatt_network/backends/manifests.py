@@ -140,16 +140,18 @@ def _digest(container: Container) -> str:
 def _ready(container: Container) -> str:
     """The command by which a peer or orderer is found ready: one that is about to leave is not."""
     assert container.operations_port is not None
-    return json.dumps(["bash", "-c", f"[[ ! -e {LEAVING} ]] && {asking_health(container.operations_port)}"])
+    return json.dumps(
+        ["bash", "-c", f"cd /tmp && [[ ! -e {LEAVING} ]] && {asking_health(container.operations_port)}"]
+    )
 
 
 # A Service with one pod leads there until the pod is not ready, also while it ends. A dial to a pod that is gone waits
 # for gRPC's 20 s, and one to a Service without a pod fails at once. So the pod is out of its Service before it ends.
-LEAVING = "/tmp/leaving"  # noqa: S108  in a folder of the pod's own
+LEAVING = "leaving"  # in a folder that begins empty with each pod
 LEAVE_S = 9  # two looks at whether it is ready, and the time for the cluster to heed that
 SETTLED = {
     "ready": _ready,
-    "leave": json.dumps(["bash", "-c", f"touch {LEAVING}; sleep {LEAVE_S}"]),
+    "leave": json.dumps(["bash", "-c", f"cd /tmp && touch {LEAVING}; sleep {LEAVE_S}"]),
     "digest": _digest,
     "user": USER,
     "configuration_folder": CONFIGURATION,

@@ -38,7 +38,7 @@ from commonwatt_network.programs.unpacking import unpack
 
 CONNECT_TIMEOUT_S = 2.0
 SHORTEST_PASSPHRASE = 12
-TOO_MUCH_WORK = "Excessive work"  # as age says it
+TOO_MUCH_WORK = "Excessive work"  # how age words it: pyrage has one type for every failure
 KEY, ARCHIVE = "key.age", "organisation.tar.gz.age"
 KEY_LIMIT_BYTES = 1 << 16
 STORED = zipfile.ZIP_STORED
@@ -84,7 +84,7 @@ def restore(path: Path, directory: Path, passphrase: str, *, keep_logs: bool = F
 
     Its orderers come back without their logs, which may be behind what they acknowledged, and wait to be readmitted.
     With `keep_logs` they go on with their logs, as one of at most two orderers of each channel may: the other one alone
-    is no majority, and could readmit nobody.
+    is no majority, and it could not readmit this one.
     Everything is unpacked and checked beside it first: a wrong passphrase or a damaged file leaves nothing behind.
     Raises UsageError.
     """

@@ -36,7 +36,7 @@ class Server:
 
 
 class EnrolmentError(NetworkError):
-    """The server did not answer, or issues a certificate to nobody of this name; the message says so."""
+    """The server did not answer, or refused a certificate; the message says which, with its own words."""
 
 
 async def enrol(

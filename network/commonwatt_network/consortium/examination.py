@@ -171,7 +171,7 @@ async def _clock_of(host: OwnHost, user: str, channel: str, mspid: str) -> Findi
             "and see whether the market is founded and its chaincode runs",
         )
     except (ClientError, TimeoutError, UsageError) as error:
-        return Finding(what, False, f"nobody tells: {error or 'no answer in time'}")
+        return Finding(what, False, f"its peer does not tell: {error or 'no answer in time'}")
     good = abs(ahead_s) <= AHEAD_S
     says = f"{abs(ahead_s):.0f} s {'ahead of' if ahead_s > 0 else 'behind'} this host's"
     fix = "; one of the two is wrong: compare both with a time server"
