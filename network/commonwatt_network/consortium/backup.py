@@ -83,8 +83,8 @@ def restore(path: Path, directory: Path, passphrase: str, *, keep_logs: bool = F
     """Bring the organisation in `path` back into `directory`, which must not hold any network.
 
     Its orderers come back without their logs, which may be behind what they acknowledged, and wait to be readmitted.
-    With `keep_logs` they go on with their logs, as one of at most two orderers of each channel may: the other one alone
-    is no majority, and it could not readmit this one.
+    With `keep_logs` they go on with their logs, as one of at most two orderers of each channel may. The other one alone
+    is no majority, so it could not readmit this one.
     Everything is unpacked and checked beside it first: a wrong passphrase or a damaged file leaves nothing behind.
     Raises UsageError.
     """
